@@ -1,0 +1,35 @@
+"""The errors that are the user's to mend, each with the exit code that a script ends with."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UsageError(ValueError):
+    """A flag, keyword or setting that does not fit; scripts end with exit code 2."""
+
+    exit_code = 2
+
+
+class DataError(ValueError):
+    """A file or a value in it that does not fit; scripts end with exit code 3."""
+
+    exit_code = 3
+
+
+def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
+    """The end of a sentence that offers the nearest known names, or a few of them where none is near.
+
+    >>> did_you_mean("joi", ["joy", "anger"])
+    "did you mean 'joy'?"
+    >>> did_you_mean("xyz", ["joy", "anger"])
+    "known are 'joy', 'anger'."
+    """
+    known = [str(k) for k in known]
+    folded: dict[str, str] = {}
+    for k in known:
+        folded.setdefault(k.casefold(), k)
+    near = difflib.get_close_matches(str(name).casefold(), folded, n=limit, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(repr(folded[n]) for n in near)}?"
+    more = f" and {len(known) - 10} more" if len(known) > 10 else ""
+    return f"known are {', '.join(repr(k) for k in known[:10])}{more}." if known else "none is known."

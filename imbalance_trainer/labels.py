@@ -1,0 +1,288 @@
+"""LabelSchema: what the labels are called, which groups they form and which label implies which."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .errors import DataError, UsageError, did_you_mean
+
+CONFIG_KEY = "imbalance_trainer"
+"""The one key under which everything of ours lies in a model's config.json."""
+
+PRIMARY, SECONDARY = "primary", "secondary"
+
+# A metric of the whole evaluation is called f1_micro or recall_micro; a label called "micro" must not take its name.
+_RESERVED_SLUGS = {"micro", "macro", "weighted", "head", "medium", "tail"}
+
+
+@dataclass(frozen=True)
+class LabelSchema:
+    """Names, groups and implications of a model's labels, in the order of its outputs. Checked once, here.
+
+    Args:
+        names: one name per model output, distinct.
+        groups: named sets of labels. `primary` and `secondary` have meaning: without a `secondary` group every label
+            that is not primary is secondary.
+        implications: pairs (child, parent): the child may be 1 only where the parent is. They form a DAG.
+
+    Raises:
+        UsageError: a duplicate or empty name, a group or implication with an unknown name, a label that is both
+            primary and secondary, or implications that form a cycle; the message names it.
+
+    >>> schema = LabelSchema(["hateful", "threat"], {"primary": ["hateful"]}, [("threat", "hateful")])
+    >>> schema.secondary
+    (1,)
+    """
+
+    names: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    implications: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        set_ = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the class is frozen
+        set_("names", _checked_names(self.names))
+        set_("groups", {g: tuple(self.resolve(n, f"group {g!r}") for n in ns) for g, ns in self.groups.items()})
+        set_("implications", tuple(self._checked_implication(pair) for pair in self.implications))
+        both = set(self.groups.get(PRIMARY, ())) & set(self.groups.get(SECONDARY, ()))
+        if both:
+            raise UsageError(f"Label {sorted(both)[0]!r} is in the groups primary and secondary; keep it in one.")
+        _ = self.parents_first  # a cycle is an error now, not at the first batch
+
+    # ---- made from ----
+
+    @classmethod
+    def from_names(cls, names: Sequence[str]) -> "LabelSchema":
+        """A schema with names alone: no groups, so that every label is secondary, and no implications."""
+        return cls(tuple(names))
+
+    @classmethod
+    def from_label_info(cls, source: str | Path | Mapping[str, Any]) -> "LabelSchema":
+        """Read a `label_info.json` (or its content): `names`, and optionally `groups` and `implications`.
+
+        A group is a list of labels. Groups may be nested one level (`{"ekman": {"joy": [...]}}` gives the group
+        `ekman/joy`) or given per label (`{"domain": {"gym": ["hotels"]}}` gives `domain/hotels`).
+        """
+        where = "label_info"
+        if not isinstance(source, Mapping):
+            where = str(source)
+            source = _read_json_object(Path(source))
+        if "names" not in source:
+            raise DataError(f"{where}: expected a key 'names' with the list of label names, found {sorted(source)}.")
+        try:
+            names = _checked_names(source["names"])
+            groups = _flat_groups(source.get("groups") or {}, set(names))
+            return cls(names, groups, tuple(source.get("implications") or ()))
+        except UsageError as error:
+            raise DataError(f"{where}: {error}") from None
+
+    @classmethod
+    def from_features(cls, features: Mapping[str, Any], column: str = "labels") -> "LabelSchema | None":
+        """The names that a dataset's ClassLabel (or list of ClassLabel) column carries; None where it has none."""
+        feature = features.get(column)
+        inner = getattr(feature, "feature", feature)  # List(ClassLabel) has no dtype: look inside
+        names = getattr(inner, "names", None)
+        return cls(tuple(names)) if names else None
+
+    @classmethod
+    def from_config(cls, config: Any) -> "LabelSchema":
+        """Read the schema that `to_config` wrote; a config without one gives its id2label names alone."""
+        ours = getattr(config, CONFIG_KEY, None) or {}
+        id2label = config.id2label
+        names = tuple(str(id2label[i]) for i in sorted(id2label, key=int))
+        return cls(names, ours.get("groups", {}), tuple(ours.get("implications", ())))
+
+    @classmethod
+    def of(cls, source: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | Path") -> "LabelSchema":
+        """Whatever stands for a schema: one, a list of names, a label_info mapping or the path of one."""
+        if isinstance(source, cls):
+            return source
+        if isinstance(source, (str, Path, Mapping)):
+            return cls.from_label_info(source)
+        return cls.from_names(source)
+
+    # ---- written to ----
+
+    def to_config(self, config: Any) -> None:
+        """Write names (id2label, label2id) and our own dict into a model's config, where from_config finds them."""
+        config.id2label = dict(enumerate(self.names))
+        config.label2id = {name: i for i, name in enumerate(self.names)}
+        ours = dict(getattr(config, CONFIG_KEY, None) or {})
+        setattr(config, CONFIG_KEY, {**ours, **self.to_dict(names=False)})
+
+    def to_dict(self, names: bool = True) -> dict[str, Any]:
+        """JSON-able content, as from_label_info reads it."""
+        content = {
+            "groups": {g: list(ns) for g, ns in self.groups.items()},
+            "implications": [list(pair) for pair in self.implications],
+        }
+        return {"names": list(self.names), **content} if names else content
+
+    # ---- asked for ----
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def resolve(self, name: str, where: str = "the labels") -> str:
+        """The label that a user means by `name`: the exact name, else the only one that differs in case alone."""
+        if name in self._index:
+            return name
+        matches = self._folded.get(str(name).casefold(), [])
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise UsageError(f"{name!r} in {where} fits {' and '.join(map(repr, matches))}; write it exactly.")
+        raise UsageError(f"Unknown label {name!r} in {where}: {did_you_mean(name, self.names)}")
+
+    def index(self, name: str) -> int:
+        """The output that a label stands at (names as in `resolve`)."""
+        return self._index[self.resolve(name)]
+
+    @cached_property
+    def primary(self) -> tuple[int, ...]:
+        """Indices of the primary labels, in order; empty where there is no such group."""
+        return tuple(sorted(self._index[n] for n in self.groups.get(PRIMARY, ())))
+
+    @cached_property
+    def secondary(self) -> tuple[int, ...]:
+        """Indices of the secondary labels: the group of that name, else all labels that are not primary."""
+        if SECONDARY in self.groups:
+            return tuple(sorted(self._index[n] for n in self.groups[SECONDARY]))
+        return tuple(i for i in range(len(self)) if i not in self.primary)
+
+    @cached_property
+    def implication_indices(self) -> tuple[tuple[int, int], ...]:
+        """The implications as pairs (child, parent) of indices, in the order given."""
+        return tuple((self._index[child], self._index[parent]) for child, parent in self.implications)
+
+    @cached_property
+    def parents_first(self) -> tuple[tuple[int, int], ...]:
+        """The same pairs ordered so that every pair about a label's own parents precedes those about its children."""
+        depth = _depths(self.implication_indices, self.names)
+        return tuple(sorted(self.implication_indices, key=lambda pair: (depth[pair[0]], pair)))
+
+    @cached_property
+    def slugs(self) -> tuple[str, ...]:
+        """One name per label for metrics and trackers: ASCII letters, digits and `_`, distinct within the schema."""
+        taken: set[str] = set(_RESERVED_SLUGS)
+        slugs = []
+        for i, name in enumerate(self.names):
+            base = _slug(name) or f"label_{i}"
+            slug, n = base, 2
+            while slug.casefold() in taken:  # trackers that are files must not see two names that differ in case
+                slug, n = f"{base}_{n}", n + 1
+            taken.add(slug.casefold())
+            slugs.append(slug)
+        return tuple(slugs)
+
+    def from_slug(self, slug: str) -> str:
+        """The label that a slug stands for: the inverse of `slugs`."""
+        try:
+            return self.names[self.slugs.index(slug)]
+        except ValueError:
+            raise UsageError(f"No label has the metric name {slug!r}: {did_you_mean(slug, self.slugs)}") from None
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def _folded(self) -> dict[str, list[str]]:
+        folded: dict[str, list[str]] = {}
+        for name in self.names:
+            folded.setdefault(name.casefold(), []).append(name)
+        return folded
+
+    def _checked_implication(self, pair: Any) -> tuple[str, str]:
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise UsageError(f"An implication is a pair [child, parent]; got {pair!r}.")
+        return self.resolve(pair[0], "the implications"), self.resolve(pair[1], "the implications")
+
+
+def _checked_names(names: Any) -> tuple[str, ...]:
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UsageError(f"Label names are a list of strings; got {names!r}.")
+    names = tuple(names)
+    if not names:
+        raise UsageError("Label names: expected at least one, got an empty list.")
+    seen: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip():
+            raise UsageError(f"Label name {i} is {name!r}; expected a string that is not blank.")
+        if name in seen:
+            raise UsageError(f"Label name {name!r} stands twice, at {seen[name]} and {i}; names must be distinct.")
+        seen[name] = i
+    return names
+
+
+def _flat_groups(groups: Mapping[str, Any], names: set[str]) -> dict[str, list[str]]:
+    flat: dict[str, list[str]] = {}
+    for group, content in groups.items():
+        if not isinstance(content, Mapping):
+            flat[group] = list(content)
+        elif _is_per_label(content, names):
+            for name, members_of in content.items():
+                for inner in [members_of] if isinstance(members_of, str) else members_of:
+                    flat.setdefault(f"{group}/{inner}", []).append(name)
+        else:
+            flat.update({f"{group}/{inner}": list(labels) for inner, labels in content.items()})
+    return flat
+
+
+def _is_per_label(content: Mapping[str, Any], names: set[str]) -> bool:
+    """Whether a nested grouping is {label: [groups]} rather than {group: [labels]}."""
+    values = {v for vs in content.values() for v in ([vs] if isinstance(vs, str) else vs)}
+    return set(content) <= names and not values <= names
+
+
+def _depths(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> dict[int, int]:
+    """The longest way from each label up to a root; a cycle is an error that names it."""
+    parents: dict[int, list[int]] = {}
+    for child, parent in pairs:
+        parents.setdefault(child, []).append(parent)
+        parents.setdefault(parent, [])
+    depth: dict[int, int] = {}
+    for start in parents:
+        path: dict[int, None] = {}  # an ordered set: the labels between `start` and here
+        stack = [start]
+        while stack:
+            label = stack[-1]
+            if label in depth:
+                stack.pop()
+                continue
+            path[label] = None
+            waiting = [p for p in parents[label] if p not in depth]
+            if not waiting:
+                depth[label] = 1 + max((depth[p] for p in parents[label]), default=-1)
+                path.pop(label)
+                stack.pop()
+            elif waiting[0] in path:
+                cycle = list(path)[list(path).index(waiting[0]) :] + [waiting[0]]
+                way = " -> ".join(repr(names[i]) for i in cycle)
+                raise UsageError(
+                    f"The implications form a cycle: {way}. A child must not imply itself; drop one pair."
+                )
+            else:
+                stack.append(waiting[0])
+    return depth
+
+
+def _slug(name: str) -> str:
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "_", ascii_name).strip("_")
+
+
+def _read_json_object(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is no valid JSON ({error}).") from None
+    if not isinstance(content, Mapping):
+        raise DataError(f"{path}: expected a JSON object, found a {type(content).__name__}.")
+    return content

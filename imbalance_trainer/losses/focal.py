@@ -1,0 +1,218 @@
+"""The weighted focal loss in closed form, for multi-label and single-label problems."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import UsageError
+from .reduction import UNKNOWN, as_weights, check_shapes, reduce_loss
+
+_BLOCK = 1 << 17  # entries worked on at a time: the buffers stay in the processor's cache
+
+
+def weighted_focal_loss(
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None = None,
+    gamma: float = 2.0,
+    reduction: str = "mean",
+    num_items_in_batch: Tensor | int | None = None,
+) -> Tensor:
+    r"""Focal loss with a weight for each label's positives.
+
+    Multi-label, with :math:`p = \sigma(z)`, entry by entry:
+
+    .. math:: y\, w_l\, (1-p)^\gamma\, (-\log p) + (1-y)\, p^\gamma\, (-\log(1-p))
+
+    Single-label, with :math:`p = \mathrm{softmax}(z)`, row by row: :math:`\sum_c y_c\, w_c\, (1-p_c)^\gamma (-\log p_c)`.
+
+    p_t is unweighted and the weight multiplies last. Linear in y, so soft labels are defined. With gamma 0 and no
+    weights it is torch's BCEWithLogitsLoss and CrossEntropyLoss, bit for bit. Computed in fp32 (fp64 for fp64 logits),
+    finite in value and gradient for every gamma >= 0.
+
+    Args:
+        logits: (rows, labels), or any shape (..., classes) in a single-label problem; any floating type.
+        labels: multi-label: the logits' shape, values in [0, 1] or -100 for an unknown entry. Single-label: class
+            indices of the logits' shape without its last dimension, -100 for an unknown row.
+        class_weights: (labels,), for the positives (single-label: for rows of the class); None for 1.
+        gamma: focusing parameter, >= 0. At 2 an entry with p_t = 0.9 counts for 1%.
+        reduction: "mean" over the known entries (single-label: rows), "sum", or "none" (unknown entries are 0).
+        num_items_in_batch: with "mean", divide by this count instead: that of the whole update, so that the update is
+            the same however its batch is cut up. Never divided by a sum of weights, for the same reason.
+
+    Returns:
+        A scalar, or for "none" a tensor of the labels' shape. fp32 (fp64 for fp64 logits).
+
+    Raises:
+        UsageError: shapes that do not fit, gamma < 0 or not finite, an unknown reduction.
+
+    Source: Lin et al., 2017, "Focal Loss for Dense Object Detection".
+
+    >>> z, y = torch.tensor([[2.0, -1.0]]), torch.tensor([[1, 0]])
+    >>> weighted_focal_loss(z, y, gamma=0.0) == F.binary_cross_entropy_with_logits(z, y.float())
+    tensor(True)
+    """
+    gamma = checked_gamma(gamma)
+    single_label = check_shapes(logits, labels)
+    weights = as_weights(class_weights, logits)
+    if single_label:
+        per_item = _single_label(logits, labels, weights, gamma)
+        return reduce_loss(per_item, labels, reduction, num_items_in_batch)
+    if gamma == 0:
+        return reduce_loss(_bce(logits, labels, weights), labels, reduction, num_items_in_batch)
+    if reduction == "none":
+        return _MultiLabelFocal.apply(logits, labels, weights, gamma, False)
+    total = _MultiLabelFocal.apply(logits, labels, weights, gamma, True)
+    return reduce_loss(total, labels, reduction, num_items_in_batch)
+
+
+class WeightedFocalLoss(nn.Module):
+    """`weighted_focal_loss` as a module, which keeps class weights and gamma.
+
+    The weights are no buffer of a model and never part of a state dict. See `weighted_focal_loss` for the formula,
+    shapes, errors and the paper.
+
+    >>> WeightedFocalLoss(class_weights=[1.0, 10.0])(torch.zeros(1, 2), torch.tensor([[0, 1]]))
+    tensor(0.9531)
+    """
+
+    def __init__(self, class_weights: Any = None, gamma: float = 2.0, reduction: str = "mean") -> None:
+        super().__init__()
+        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.gamma = checked_gamma(gamma)
+        self.reduction = reduction
+
+    def forward(self, logits: Tensor, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+        """The loss; shapes as in `weighted_focal_loss`."""
+        return weighted_focal_loss(logits, labels, self.class_weights, self.gamma, self.reduction, num_items_in_batch)
+
+    def extra_repr(self) -> str:
+        """What print(loss) shows."""
+        weights = None if self.class_weights is None else [round(w, 4) for w in self.class_weights.tolist()]
+        return f"gamma={self.gamma}, reduction={self.reduction!r}, class_weights={weights}"
+
+
+def checked_gamma(gamma: float) -> float:
+    """Gamma as a float; an error where it is negative, NaN or infinite."""
+    try:
+        value = float(gamma)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise UsageError(f"focal_gamma must be a finite number >= 0; got {gamma!r}.")
+    return value
+
+
+def _bce(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    logits = _at_least_fp32(logits)
+    known = labels != UNKNOWN
+    targets = torch.where(known, labels, 0).to(logits.dtype)
+    return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights, reduction="none") * known
+
+
+def _single_label(logits: Tensor, labels: Tensor, weights: Tensor | None, gamma: float) -> Tensor:
+    flat, classes = _at_least_fp32(logits).reshape(-1, logits.shape[-1]), labels.reshape(-1).long()
+    cross_entropy = F.cross_entropy(flat, classes, reduction="none", ignore_index=UNKNOWN)
+    loss = cross_entropy if gamma == 0 else _Focus.apply(cross_entropy, gamma)
+    if weights is not None:
+        loss = loss * weights[classes.clamp(min=0)]
+    return loss.reshape(labels.shape)
+
+
+def _at_least_fp32(logits: Tensor) -> Tensor:
+    return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
+
+
+class _Focus(torch.autograd.Function):
+    """c -> (1 - e^-c)^g c for a cross-entropy c >= 0; its derivative has no power g - 1, so it is finite at c = 0."""
+
+    @staticmethod
+    def forward(ctx: Any, cross_entropy: Tensor, gamma: float) -> Tensor:
+        c = cross_entropy
+        q = -torch.expm1(-c)  # 1 - p
+        modulator = q.pow(gamma)
+        ratio = torch.where(q > 0, c / q, 1)  # c / (1 - e^-c) -> 1 as c -> 0
+        ctx.save_for_backward(modulator * (1 + gamma * torch.exp(-c) * ratio))
+        return modulator * c
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        return ctx.saved_tensors[0] * grad_output, None
+
+
+class _MultiLabelFocal(torch.autograd.Function):
+    """Value and gradient in one pass over blocks.
+
+    With u = softplus, s = sigmoid: f(z) = s(z)^g u(z) and f'(z) = s(z)^g (s(z) + g s(-z) u(z)); the loss of an entry
+    is w y f(-x) + (1 - y) f(x). No power g - 1 and no log of a rounded probability, so everything is finite. Only the
+    gradient is kept. It is not multiplied by 1/N here: in fp16 that would underflow before the loss scaler acts.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, weights: Tensor | None, gamma: float, sum_: bool) -> Tensor:
+        dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+        gradient = torch.empty_like(logits, memory_format=torch.contiguous_format)
+        values = None if sum_ else torch.empty(logits.shape, dtype=dtype, device=logits.device)
+        total = torch.zeros((), dtype=dtype, device=logits.device)
+        for block in _blocks(logits):
+            value, slope = _focal_block(logits[block].to(dtype), labels[block], _columns(weights, block), gamma)
+            gradient[block] = slope
+            if sum_:
+                total += value.sum()
+            else:
+                values[block] = value
+        ctx.save_for_backward(gradient)
+        return total if sum_ else values
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        (gradient,) = ctx.saved_tensors
+        return (gradient * grad_output).to(gradient.dtype), None, None, None, None
+
+
+def _focal_block(x: Tensor, labels: Tensor, weights: Tensor | None, gamma: float) -> tuple[Tensor, Tensor]:
+    """Loss and derivative of each entry. In place throughout: with a buffer for each step it takes twice the time."""
+    y = labels.to(x.dtype)
+    negative = 1 - y
+    if x.is_cuda or (y.numel() and y.amin() < 0):  # a look at the values would make a GPU wait
+        known = labels != UNKNOWN
+        y, negative = torch.where(known, y, 0), torch.where(known, negative, 0)
+    positive = y if weights is None else y * weights
+    x_neg = -x
+    tail = torch.maximum(x, x_neg).neg_().exp_().log1p_()  # softplus(x) = max(x, 0) + tail: nothing cancels
+    value, slope = _f(x.clamp(min=0).add_(tail), torch.sigmoid(x), torch.sigmoid(x_neg), gamma)
+    value_neg, slope_neg = _f(x_neg.clamp(min=0).add_(tail), torch.sigmoid(x_neg), torch.sigmoid(x), gamma)
+    value.mul_(negative).addcmul_(value_neg, positive)
+    slope.mul_(negative).addcmul_(slope_neg, positive, value=-1)
+    return value, slope
+
+
+def _f(u: Tensor, s: Tensor, s_neg: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
+    """f = s^g u and f' = s^g (s + g s_neg u), from u = softplus(z), s = sigmoid(z), s_neg = sigmoid(-z)."""
+    slope = s_neg.mul_(u).mul_(gamma).add_(s)
+    s_g = s.square_() if gamma == 2 else s.pow_(gamma)
+    return u.mul_(s_g), slope.mul_(s_g)
+
+
+def _blocks(logits: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Parts of about _BLOCK entries; a GPU takes all at once."""
+    rows, columns = logits.shape
+    if logits.is_cuda or logits.numel() <= _BLOCK:
+        yield slice(0, rows), slice(0, columns)
+        return
+    width = min(columns, _BLOCK)
+    height = max(1, _BLOCK // width)
+    for top in range(0, rows, height):
+        for left in range(0, columns, width):
+            yield slice(top, top + height), slice(left, left + width)
+
+
+def _columns(weights: Tensor | None, block: tuple[slice, slice]) -> Tensor | None:
+    return None if weights is None else weights[block[1]]

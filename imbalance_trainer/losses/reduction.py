@@ -1,0 +1,61 @@
+"""What every loss shares: its checks, and the one reduction convention (sums divided by counts of known entries)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..distribution import UNKNOWN
+from ..errors import UsageError
+
+__all__ = ["UNKNOWN", "as_weights", "check_shapes", "count_items", "reduce_loss"]
+
+
+def check_shapes(logits: Tensor, labels: Tensor) -> bool:
+    """True for a single-label problem (class indices), False for a multi-label one (labels of the logits' shape).
+
+    Raises:
+        UsageError: shapes that are neither.
+    """
+    if not logits.is_floating_point():
+        raise UsageError(f"Expected logits of a floating type; got {logits.dtype}.")
+    if labels.shape == logits.shape and logits.ndim == 2:
+        return False
+    if labels.shape == logits.shape[:-1]:
+        return True
+    raise UsageError(
+        f"Labels of shape {tuple(labels.shape)} do not fit logits of shape {tuple(logits.shape)}; expected the same "
+        f"shape (multi-label) or {tuple(logits.shape[:-1])} (single-label, class indices)."
+    )
+
+
+def as_weights(class_weights: Any, logits: Tensor) -> Tensor | None:
+    """Class weights on the logits' device, in the type that losses compute in."""
+    if class_weights is None:
+        return None
+    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    weights = torch.as_tensor(class_weights, dtype=dtype, device=logits.device)
+    if weights.shape != logits.shape[-1:]:
+        raise UsageError(
+            f"Got class weights of shape {tuple(weights.shape)} for {logits.shape[-1]} labels; give one each."
+        )
+    return weights
+
+
+def count_items(labels: Tensor) -> Tensor:
+    """Known entries (multi-label) or known rows (single-label): the denominator of a mean."""
+    return (labels != UNKNOWN).sum()
+
+
+def reduce_loss(
+    loss: Tensor, labels: Tensor, reduction: str, num_items_in_batch: Tensor | int | None = None
+) -> Tensor:
+    """Reduce a loss per entry (or one that is summed already) by the convention; 0 where nothing is known."""
+    if reduction == "none":
+        return loss
+    if reduction == "sum":
+        return loss.sum()
+    if reduction == "mean":
+        count = count_items(labels) if num_items_in_batch is None else torch.as_tensor(num_items_in_batch)
+        return loss.sum() / count.to(loss.device).clamp(min=1)
+    raise UsageError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}.")

@@ -1,0 +1,308 @@
+"""Metrics of imbalanced classification, counted while batches stream by."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .average_precision import StreamingAveragePrecision
+from .constraints import close_decisions, violations
+from .distribution import UNKNOWN
+from .errors import UsageError
+from .labels import LabelSchema
+
+MAX_LABELS_SHOWN, RAREST_SHOWN = 50, 20
+"""Up to 50 labels each has its own metrics; of more labels the 20 rarest have."""
+
+LABEL_METRICS = ("recall", "precision", "f1", "support")
+"""Metrics that each label has, as `recall_<slug>` and so on."""
+
+_COALESCE = 1 << 16  # entries: smaller batches wait for each other, as each count has a fixed cost
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """One evaluation, label by label. Arrays have shape (labels,), in the schema's order."""
+
+    schema: LabelSchema
+    support: np.ndarray
+    predicted: np.ndarray
+    true_positives: np.ndarray
+    average_precision: np.ndarray
+
+    @property
+    def recall(self) -> np.ndarray:
+        """True positives / support; 0 where there is no support."""
+        return _ratio(self.true_positives, self.support)
+
+    @property
+    def precision(self) -> np.ndarray:
+        """True positives / predicted; 0 where nothing was predicted."""
+        return _ratio(self.true_positives, self.predicted)
+
+    @property
+    def f1(self) -> np.ndarray:
+        """2 true positives / (support + predicted); 0 where both are 0."""
+        return _ratio(2 * self.true_positives, self.support + self.predicted)
+
+
+class ImbalanceMetrics:
+    """Every metric of an imbalanced classification problem, in O(labels) memory.
+
+    A `compute_metrics` for any Trainer (also with batch_eval_metrics=True), or fed by hand with `update` and read with
+    `compute`. A decision is a probability over the threshold, closed under the schema's implications: a child is
+    dropped where its parent is not decided. In single-label problems the decision is the largest logit. A soft label
+    counts as positive over 0.5. 0/0 is 0, as scikit-learn's zero_division=0; every value equals scikit-learn's.
+
+    The result is one flat dict of Python floats with the same keys from the first evaluation on:
+
+    - accuracy (over entries; single-label: over rows), subset_accuracy (rows without a mistake), hamming_loss,
+      f1_micro, f1_macro, f1_weighted, precision_micro, recall_micro, mean_average_precision;
+    - primary_accuracy, primary_f1, primary_precision, primary_recall, where the schema has a primary group (micro);
+    - secondary_f1_macro, secondary_f1_micro, secondary_recall, secondary_precision (the latter two micro), over the
+      rows whose gold primary label is 1 (all rows where there is no primary group);
+    - f1_head, f1_medium, f1_tail: macro F1 of each third of the labels, by training support;
+    - violation_rate: rows whose decisions broke an implication **before** closing;
+    - n_labels_without_recall: labels with support and no true positive; n_labels_without_support and
+      n_labels_never_predicted: labels whose recall, whose precision is 0/0;
+    - recall_<slug>, precision_<slug>, f1_<slug>, support_<slug> for each label (beyond 50: for the 20 rarest).
+
+    Args:
+        schema: the labels (or anything that LabelSchema.of takes).
+        train_support: positives of each label in training, shape (labels,). They order the labels and make head,
+            medium and tail. Without them the first evaluation's supports do.
+        threshold: the probability that a decision must exceed, one for all or (labels,); in (0, 1).
+
+    >>> metrics = ImbalanceMetrics(["a", "b"])
+    >>> metrics.update(torch.tensor([[2.0, -1.0], [1.0, 3.0]]), torch.tensor([[1, 0], [0, 1]]))
+    >>> round(metrics.compute()["f1_macro"], 4)
+    0.8333
+    """
+
+    def __init__(
+        self,
+        schema: LabelSchema | Sequence[str],
+        train_support: Sequence[float] | np.ndarray | None = None,
+        threshold: float | Sequence[float] = 0.5,
+    ) -> None:
+        self.schema = LabelSchema.of(schema)
+        self.threshold = _checked_threshold(threshold, len(self.schema))
+        self._order_by = None if train_support is None else np.asarray(train_support, dtype=float)
+        if self._order_by is not None and self._order_by.shape != (len(self.schema),):
+            raise UsageError(f"Got {self._order_by.size} training supports for {len(self.schema)} labels.")
+        self.table: LabelTable | None = None
+        """The last `compute`, label by label, all labels."""
+        self.reset()
+
+    # ---- compute_metrics ----
+
+    def __call__(self, eval_prediction: Any, compute_result: bool = True) -> dict[str, float]:
+        """What a Trainer calls: with everything at once, or batch by batch, the last with compute_result."""
+        logits, labels = eval_prediction.predictions, eval_prediction.label_ids
+        self.update(first(logits), first(labels))
+        if not compute_result:
+            return {}
+        result = self.compute()
+        self.reset()
+        return result
+
+    # ---- streaming ----
+
+    def reset(self) -> None:
+        """Forget every batch; the last result stays in `table`."""
+        n = len(self.schema)
+        self._pending: list[tuple[Tensor, Tensor]] = []
+        self._counts = np.zeros((4, n), dtype=np.int64)  # true positives, predicted, support, known entries
+        self._secondary = np.zeros((3, len(self.schema.secondary)), dtype=np.int64)
+        self._rows = np.zeros(3, dtype=np.int64)  # rows, without a mistake, with a violation
+        self._single_label = False
+        self._average_precision = StreamingAveragePrecision(n)
+
+    def update(self, logits: Any, labels: Any) -> None:
+        """Add a batch.
+
+        Args:
+            logits: (..., labels), a tensor or an array.
+            labels: the same shape (multi-label: 0, 1, soft, -100 for unknown), or without the last dimension
+                (single-label: class indices, -100 for unknown).
+
+        Raises:
+            UsageError: shapes that fit neither each other nor the schema.
+        """
+        logits, labels = torch.as_tensor(logits).detach(), torch.as_tensor(labels).detach()
+        self._check(logits, labels)
+        self._single_label = labels.ndim < logits.ndim
+        if self._single_label:
+            logits, labels = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
+            logits, labels = logits[labels != UNKNOWN], labels[labels != UNKNOWN]
+        self._pending.append((logits, labels))
+        if sum(part.numel() for part, _ in self._pending) >= _COALESCE:
+            self._count_pending()
+
+    def compute(self) -> dict[str, float]:
+        """The metrics of all batches since the last reset."""
+        self._count_pending()
+        true_positives, predicted, support, known = self._counts
+        table = LabelTable(self.schema, support, predicted, true_positives, self._average_precision.compute())
+        if self._order_by is None:
+            self._order_by = support.astype(float)
+        self.table = table
+        return {
+            **self._overall(table, known),
+            **self._primary(table, known),
+            **self._secondary_metrics(),
+            **self._tails(table),
+            **self._per_label(table),
+        }
+
+    def keys(self) -> list[str]:
+        """The names in the result, as far as they are settled: of many labels the rarest are known only with
+        train_support or after the first evaluation."""
+        blank = ImbalanceMetrics(self.schema, self._order_by, self.threshold)
+        return list(blank.compute())
+
+    @property
+    def shown(self) -> list[int]:
+        """Indices of the labels that have metrics of their own, rarest first."""
+        order = np.arange(len(self.schema)) if self._order_by is None else np.argsort(self._order_by, kind="stable")
+        return order[: RAREST_SHOWN if len(order) > MAX_LABELS_SHOWN else None].tolist()
+
+    @property
+    def average_precision_is_exact(self) -> bool:
+        """False once so many scores came by that they are counted in bins (see StreamingAveragePrecision)."""
+        return self._average_precision.exact
+
+    # ---- counting ----
+
+    def _check(self, logits: Tensor, labels: Tensor) -> None:
+        if logits.shape[-1] != len(self.schema):
+            raise UsageError(f"Got logits for {logits.shape[-1]} labels; the schema has {len(self.schema)}.")
+        if labels.shape not in (logits.shape, logits.shape[:-1]):
+            raise UsageError(
+                f"Labels of shape {tuple(labels.shape)} do not fit logits of shape {tuple(logits.shape)}."
+            )
+
+    def _count_pending(self) -> None:
+        if not self._pending:
+            return
+        logits, labels = (torch.cat(parts) for parts in zip(*self._pending, strict=True))
+        self._pending = []
+        if self._single_label:
+            scores = logits.float().softmax(-1)
+            decided = torch.nn.functional.one_hot(logits.argmax(-1), len(self.schema)).bool()
+            gold = torch.nn.functional.one_hot(labels.long(), len(self.schema)).bool()
+            known = torch.ones_like(gold)
+            violating = torch.zeros(len(gold), dtype=torch.bool, device=gold.device)
+        else:
+            scores = logits.float().sigmoid()
+            decided = scores > torch.as_tensor(self.threshold, dtype=torch.float32, device=scores.device)
+            violating = violations(decided, self.schema)
+            decided = close_decisions(decided, self.schema)
+            known, gold = labels != UNKNOWN, labels > 0.5
+            labels = torch.where(known, gold.to(torch.int8), UNKNOWN)
+        decided, gold = decided & known, gold & known
+        hit = decided & gold
+        self._counts += _sums(hit, decided, gold, known)
+        self._count_secondary(hit, decided, gold)
+        faultless = (decided == gold).all(1) & known.any(1)
+        self._rows += [int(known.any(1).sum()), int(faultless.sum()), int((violating & known.any(1)).sum())]
+        self._average_precision.update(scores, labels if not self._single_label else gold.to(torch.int8))
+
+    def _count_secondary(self, hit: Tensor, decided: Tensor, gold: Tensor) -> None:
+        columns = list(self.schema.secondary)
+        if self.schema.primary:
+            rows = gold[:, list(self.schema.primary)].any(1)
+            hit, decided, gold = hit[rows], decided[rows], gold[rows]
+        self._secondary += _sums(hit[:, columns], decided[:, columns], gold[:, columns])
+
+    # ---- from counts to metrics ----
+
+    def _overall(self, table: LabelTable, known: np.ndarray) -> dict[str, float]:
+        tp, predicted, support = (x.sum() for x in (table.true_positives, table.predicted, table.support))
+        entries, mistakes = known.sum(), predicted + support - 2 * tp
+        rows, faultless, violating = self._rows
+        subset_accuracy = _ratio(faultless, rows)
+        accuracy = subset_accuracy if self._single_label else _ratio(entries - mistakes, entries)
+        with_support = table.support > 0
+        return _floats(
+            accuracy=accuracy,
+            subset_accuracy=subset_accuracy,
+            hamming_loss=(1 - accuracy) * bool(rows),
+            f1_micro=_ratio(2 * tp, predicted + support),
+            f1_macro=table.f1.mean(),
+            f1_weighted=_ratio((table.f1 * table.support).sum(), support),
+            precision_micro=_ratio(tp, predicted),
+            recall_micro=_ratio(tp, support),
+            mean_average_precision=table.average_precision.mean(),
+            violation_rate=_ratio(violating, rows),
+            n_labels_without_recall=(with_support & (table.true_positives == 0)).sum(),
+            n_labels_without_support=(~with_support).sum(),
+            n_labels_never_predicted=(table.predicted == 0).sum(),
+        )
+
+    def _primary(self, table: LabelTable, known: np.ndarray) -> dict[str, float]:
+        if not self.schema.primary:
+            return {}
+        i = list(self.schema.primary)
+        tp, predicted, support = (x[i].sum() for x in (table.true_positives, table.predicted, table.support))
+        entries = known[i].sum()
+        return _floats(
+            primary_accuracy=_ratio(entries - (predicted + support - 2 * tp), entries),
+            primary_f1=_ratio(2 * tp, predicted + support),
+            primary_precision=_ratio(tp, predicted),
+            primary_recall=_ratio(tp, support),
+        )
+
+    def _secondary_metrics(self) -> dict[str, float]:
+        tp, predicted, support = self._secondary
+        f1 = _ratio(2 * tp, predicted + support)
+        return _floats(
+            secondary_f1_macro=f1.mean() if f1.size else 0.0,
+            secondary_f1_micro=_ratio(2 * tp.sum(), predicted.sum() + support.sum()),
+            secondary_recall=_ratio(tp.sum(), support.sum()),
+            secondary_precision=_ratio(tp.sum(), predicted.sum()),
+        )
+
+    def _tails(self, table: LabelTable) -> dict[str, float]:
+        by_support = np.argsort(-self._order_by, kind="stable")
+        thirds = zip(("head", "medium", "tail"), np.array_split(by_support, 3), strict=True)
+        return _floats(**{f"f1_{tier}": table.f1[i].mean() if i.size else 0.0 for tier, i in thirds})
+
+    def _per_label(self, table: LabelTable) -> dict[str, float]:
+        values = {metric: getattr(table, metric) for metric in LABEL_METRICS}
+        return _floats(**{f"{m}_{self.schema.slugs[i]}": values[m][i] for i in self.shown for m in LABEL_METRICS})
+
+
+def first(value: Any) -> Any:
+    """The logits among several model outputs; anything else as it is."""
+    return value[0] if isinstance(value, (tuple, list)) else value
+
+
+def _sums(*masks: Tensor) -> np.ndarray:
+    return np.stack([mask.sum(0, dtype=torch.int64).cpu().numpy() for mask in masks])
+
+
+def _ratio(numerator: Any, denominator: Any) -> Any:
+    """Element by element, 0/0 = 0."""
+    numerator, denominator = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
+    return np.divide(numerator, denominator, out=np.zeros_like(denominator), where=denominator > 0)
+
+
+def _floats(**values: Any) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def _checked_threshold(threshold: Any, n_labels: int) -> np.ndarray:
+    values = np.asarray(threshold, dtype=np.float64)
+    if values.shape not in ((), (n_labels,)):
+        raise UsageError(f"Got {values.size} thresholds for {n_labels} labels; give one for all or one each.")
+    if not ((values > 0) & (values < 1)).all():
+        raise UsageError(f"A threshold lies in (0, 1); got {_first_outside(values.ravel())}.")
+    return values
+
+
+def _first_outside(values: Iterable[float]) -> float:
+    return next(float(v) for v in values if not 0 < v < 1)

@@ -1,0 +1,93 @@
+"""ImbalanceTrainingArguments: our options beside those of TrainingArguments, as flags and as fields."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import TrainingArguments
+
+from .constraints import penalty_by_name
+from .errors import UsageError, did_you_mean
+from .losses import LOSSES, checked_gamma
+from .weights import MAX_WEIGHT, STRATEGIES, read_class_weights
+
+UNSET: Any = object()
+"""Stands for a keyword that was not given, as None is a value that some of them take."""
+
+
+@dataclass
+class ImbalanceOptions:
+    """What WeightedFocalTrainer can be told. The one place of the defaults; each is also a field of
+    ImbalanceTrainingArguments and a keyword of the trainer (the keyword wins)."""
+
+    class_weights: dict | str | None = field(
+        default="auto",
+        metadata={
+            "help": "Weights of the labels' positives: auto (see --weight_strategy), none, JSON such as "
+            "'{\"rare label\": 10}' or the path of a JSON file; the labels it names are set, the others stay auto."
+        },
+    )
+    weight_strategy: str = field(
+        default="tiered", metadata={"help": f"How auto computes weights: {', '.join(STRATEGIES)}."}
+    )
+    max_weight: float = field(default=MAX_WEIGHT, metadata={"help": "No class weight is larger than this."})
+    effective_number_beta: float = field(
+        default=0.9999, metadata={"help": "Beta of --weight_strategy effective_number, in [0, 1)."}
+    )
+    loss: str = field(default="focal", metadata={"help": f"One of {', '.join(LOSSES)}."})
+    focal_gamma: float = field(
+        default=2.0,
+        metadata={"help": "Focusing parameter of the focal loss, >= 0; larger looks more at what is still wrong."},
+    )
+    label_schema: str | None = field(
+        default=None, metadata={"help": "Path of a label_info.json with names, groups and implications."}
+    )
+    constraint: str = field(default="gold", metadata={"help": "Penalty that teaches implications: gold or none."})
+    constraint_weight: float = field(default=0.5, metadata={"help": "What that penalty is multiplied by, >= 0."})
+    rare_label_patience: int = field(
+        default=2, metadata={"help": "Warn of a label whose recall is 0 at this many evaluations in a row."}
+    )
+
+    def checked(self) -> "ImbalanceOptions":
+        """These options with class_weights read; an error where one of them cannot be right."""
+        if self.weight_strategy not in STRATEGIES:
+            raise UsageError(
+                f"Unknown weight_strategy {self.weight_strategy!r}: {did_you_mean(self.weight_strategy, STRATEGIES)}"
+            )
+        if self.loss not in LOSSES:
+            raise UsageError(f"Unknown loss {self.loss!r}: {did_you_mean(self.loss, LOSSES)}")
+        checked_gamma(self.focal_gamma)
+        penalty_by_name(self.constraint)
+        if not 0 < self.max_weight < float("inf"):
+            raise UsageError(f"max_weight must be a positive finite number; got {self.max_weight!r}.")
+        if not 0 <= self.constraint_weight < float("inf"):
+            raise UsageError(f"constraint_weight must be a finite number >= 0; got {self.constraint_weight!r}.")
+        if not 0 <= self.effective_number_beta < 1:
+            raise UsageError(f"effective_number_beta must lie in [0, 1); got {self.effective_number_beta!r}.")
+        if int(self.rare_label_patience) != self.rare_label_patience or self.rare_label_patience < 1:
+            raise UsageError(f"rare_label_patience must be a whole number >= 1; got {self.rare_label_patience!r}.")
+        return dataclasses.replace(self, class_weights=read_class_weights(self.class_weights))
+
+    @classmethod
+    def resolve(cls, args: Any, **keywords: Any) -> "ImbalanceOptions":
+        """Options from keywords, else from args (which may be plain TrainingArguments), else the defaults."""
+        values = {}
+        for option in dataclasses.fields(cls):
+            keyword = keywords.get(option.name, UNSET)
+            values[option.name] = getattr(args, option.name, option.default) if keyword is UNSET else keyword
+        return cls(**values).checked()
+
+
+@dataclass
+class ImbalanceTrainingArguments(ImbalanceOptions, TrainingArguments):
+    """TrainingArguments with the options of `ImbalanceOptions`. No default of TrainingArguments is changed."""
+
+    def __post_init__(self) -> None:
+        options = self.checked()
+        self.class_weights = options.class_weights
+        super().__post_init__()
+
+    def checked(self) -> ImbalanceOptions:
+        """Our options among the arguments, checked."""
+        ours = {option.name: getattr(self, option.name) for option in dataclasses.fields(ImbalanceOptions)}
+        return ImbalanceOptions(**ours).checked()

@@ -1,0 +1,257 @@
+"""Class weights: what each label's positives count for in the loss, and why."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .distribution import LabelDistribution
+from .errors import UsageError, did_you_mean
+
+MAX_WEIGHT = 20.0
+"""Weights past this make training unstable (the note that this project grew from; FARM#443 saw 215 wreck a run)."""
+
+# The tiers of `tiered`: an imbalance ratio of at least this gives the label this weight.
+TIERS = ((30.0, 10.0), (10.0, 5.0))
+COMMON_LIMIT, PRIMARY_LIMIT = 3.0, 2.0
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """The weight of each label's positive entries (in single-label problems: of the class's rows), with its reason.
+
+    Args:
+        names: labels, in the schema's order.
+        values: weights, shape (labels,), float64.
+        reasons: for each label where its weight comes from, in a few words.
+        custom: the labels whose weight the user gave.
+        clamped: the labels that were cut at the cap, with the weight before.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    reasons: tuple[str, ...]
+    custom: tuple[str, ...] = ()
+    clamped: Mapping[str, float] | None = None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def as_dict(self) -> dict[str, float]:
+        """{label: weight}, Python floats."""
+        return {name: float(w) for name, w in zip(self.names, self.values, strict=True)}
+
+
+def compute_class_weights(
+    distribution: LabelDistribution,
+    class_weights: "str | Mapping[str, float] | Sequence[float] | None" = "auto",
+    weight_strategy: str = "tiered",
+    max_weight: float = MAX_WEIGHT,
+    effective_number_beta: float = 0.9999,
+) -> ClassWeights:
+    """Weights for the labels of a training set.
+
+    Args:
+        distribution: counts of the **training** data.
+        class_weights: "auto" for the strategy's; {label: weight} to override it for the labels named (names are not
+            case-sensitive); a sequence with one weight per label; None for 1 everywhere.
+        weight_strategy: one of `STRATEGIES`.
+
+            - `tiered`: imbalance ratio >= 30 gives 10, >= 10 gives 5, else min(negatives / positives, 3); labels of
+              the primary group min(negatives / positives, 2).
+            - `inverse_frequency`: negatives / positives, the pos_weight of BCEWithLogitsLoss' documentation.
+            - `sqrt_inverse_frequency`: its square root.
+            - `effective_number`: (1 - beta) / (1 - beta^n), mean 1 (Cui et al., 2019, "Class-Balanced Loss Based on
+              Effective Number of Samples").
+            - `balanced`: rows / (labels * positives), scikit-learn's class_weight="balanced".
+        max_weight: no weight is larger than this, custom ones included (see `cap_weights`).
+        effective_number_beta: beta of `effective_number`, in [0, 1).
+
+    Returns:
+        The weights with a reason for each. A label without positives gets 1.
+
+    Raises:
+        UsageError: an unknown strategy or label name (the nearest are offered), a wrong number of weights, or a
+            weight that is not a positive finite number.
+
+    >>> from imbalance_trainer import LabelDistribution, LabelSchema
+    >>> schema = LabelSchema.from_names(["common", "rare"])
+    >>> counts = LabelDistribution.from_labels([[1, 0]] * 40 + [[0, 1]], schema)
+    >>> compute_class_weights(counts, {"Rare": 12}).as_dict()
+    {'common': 0.025, 'rare': 12.0}
+    """
+    names = distribution.schema.names
+    strategy = STRATEGIES.get(weight_strategy)
+    if strategy is None:
+        raise UsageError(f"Unknown weight_strategy {weight_strategy!r}: {did_you_mean(weight_strategy, STRATEGIES)}")
+    if class_weights is None:
+        weights = ClassWeights(names, np.ones(len(names)), ("no weights asked for",) * len(names))
+    elif isinstance(class_weights, str):
+        if class_weights != "auto":
+            raise UsageError(f"class_weights is 'auto', None, {{label: weight}} or a sequence; got {class_weights!r}.")
+        weights = _automatic(distribution, strategy, effective_number_beta)
+    elif isinstance(class_weights, Mapping):
+        weights = _overridden(_automatic(distribution, strategy, effective_number_beta), class_weights, distribution)
+    else:
+        weights = _given(class_weights, names)
+    capped, clamped = cap_weights(weights.as_dict(), max_weight)
+    reasons = tuple(
+        f"{reason}, capped from {clamped[name]:.4g}" if name in clamped else reason
+        for name, reason in zip(names, weights.reasons, strict=True)
+    )
+    return replace(weights, values=np.array([capped[n] for n in names]), reasons=reasons, clamped=clamped)
+
+
+def cap_weights(
+    weights: Mapping[str, float] | Sequence[float], max_weight: float = MAX_WEIGHT
+) -> "tuple[dict[str, float] | list[float], dict[Any, float]]":
+    """Clamp weights at `max_weight`, and say which were.
+
+    Returns:
+        The clamped weights, as a dict or a list like the argument, and {label or index: weight before} of those that
+        were clamped.
+
+    Raises:
+        UsageError: a weight or a cap that is not a positive finite number.
+
+    >>> cap_weights({"rare": 57.0, "common": 2.0})
+    ({'rare': 20.0, 'common': 2.0}, {'rare': 57.0})
+    """
+    max_weight = _positive(max_weight, "max_weight")
+    items = weights.items() if isinstance(weights, Mapping) else enumerate(weights)
+    checked = {key: _positive(w, f"The weight of {key!r}") for key, w in items}
+    clamped = {key: w for key, w in checked.items() if w > max_weight}
+    capped = {key: min(w, max_weight) for key, w in checked.items()}
+    return (capped if isinstance(weights, Mapping) else list(capped.values())), clamped
+
+
+# ---- strategies: the counts in, weights and reasons out; labels without positives are put right afterwards ----
+
+
+def _tiered(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    weights, reasons = np.ones(len(counts.schema)), []
+    for i, (ratio, negative_positive) in enumerate(zip(counts.imbalance_ratio, counts.negative_positive, strict=True)):
+        is_primary = i in counts.schema.primary
+        tier = next(((at, w) for at, w in TIERS if ratio >= at), None) if not is_primary else None
+        limit = PRIMARY_LIMIT if is_primary else COMMON_LIMIT
+        weights[i] = tier[1] if tier else min(negative_positive, limit)
+        if tier:
+            reasons.append(f"tier: ratio {ratio:.3g} >= {tier[0]:g}")
+        else:
+            kind = "primary" if is_primary else "tier"
+            reasons.append(f"{kind}: min(neg:pos {negative_positive:.3g}, {limit:g})")
+    return weights, reasons
+
+
+def _inverse_frequency(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    return counts.negative_positive, [f"neg:pos {r:.3g}" for r in counts.negative_positive]
+
+
+def _sqrt_inverse_frequency(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    return np.sqrt(counts.negative_positive), [f"sqrt of neg:pos {r:.3g}" for r in counts.negative_positive]
+
+
+def _effective_number(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    if not 0 <= beta < 1:
+        raise UsageError(f"effective_number_beta must lie in [0, 1); got {beta!r}.")
+    effective = -np.expm1(counts.support * np.log(beta)) / (1 - beta) if beta > 0 else np.ones_like(counts.support)
+    with np.errstate(divide="ignore"):
+        weights = 1 / effective
+    present = counts.support > 0
+    weights = weights / weights[present].mean() if present.any() else weights
+    return weights, [f"effective number {n:.4g}" for n in effective]
+
+
+def _balanced(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    with np.errstate(divide="ignore"):
+        weights = counts.n_rows / (len(counts.schema) * counts.support)
+    return weights, [f"balanced: {counts.n_rows} rows / ({len(counts.schema)} x {s:g})" for s in counts.support]
+
+
+STRATEGIES: dict[str, Callable[[LabelDistribution, float], tuple[np.ndarray, list[str]]]] = {
+    "tiered": _tiered,
+    "inverse_frequency": _inverse_frequency,
+    "sqrt_inverse_frequency": _sqrt_inverse_frequency,
+    "effective_number": _effective_number,
+    "balanced": _balanced,
+}
+"""Every `weight_strategy`, by name."""
+
+
+def _automatic(counts: LabelDistribution, strategy: Callable, beta: float) -> ClassWeights:
+    weights, reasons = strategy(counts, beta)
+    absent = counts.support <= 0
+    everywhere = ~absent & (weights <= 0)  # a label that is 1 in every row has neg:pos 0
+    reasons = [
+        "no positives in training" if none else "positive in every row" if all_ else reason
+        for none, all_, reason in zip(absent, everywhere, reasons, strict=True)
+    ]
+    return ClassWeights(counts.schema.names, np.where(absent | everywhere, 1.0, weights), tuple(reasons))
+
+
+def _overridden(weights: ClassWeights, custom: Mapping[str, float], counts: LabelDistribution) -> ClassWeights:
+    values, reasons, named = weights.values.copy(), list(weights.reasons), []
+    for given, weight in custom.items():
+        name = counts.schema.resolve(given, "the class weights")
+        if name in named:
+            raise UsageError(f"The class weights name {name!r} twice; keep one.")
+        named.append(name)
+        i = counts.schema.index(name)
+        values[i] = _positive(weight, f"The weight of {name!r}")
+        reasons[i] = "custom" if counts.support[i] > 0 else "custom, though no positives in training"
+    return replace(weights, values=values, reasons=tuple(reasons), custom=tuple(named))
+
+
+def _given(weights: Sequence[float], names: tuple[str, ...]) -> ClassWeights:
+    values = list(weights)
+    if len(values) != len(names):
+        raise UsageError(
+            f"Got {len(values)} class weights for {len(names)} labels; give one each, or {{label: weight}}."
+        )
+    checked = [_positive(w, f"The weight of {name!r}") for name, w in zip(names, values, strict=True)]
+    return ClassWeights(names, np.array(checked), ("custom",) * len(names), custom=names)
+
+
+def _positive(value: Any, what: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if isinstance(value, bool) or not (np.isfinite(number) and number > 0):
+        raise UsageError(f"{what} must be a positive finite number; got {value!r}.")
+    return number
+
+
+def read_class_weights(value: Any) -> Any:
+    """What `class_weights` may be in a flag: "auto", "none", JSON, or the path of a JSON file; all else as it is.
+
+    >>> read_class_weights('{"rare": 10}')
+    {'rare': 10}
+    """
+    if not isinstance(value, str) or value.casefold() == "auto":
+        return "auto" if isinstance(value, str) else value
+    if value.casefold() == "none":
+        return None
+    text, where = value, "class_weights"
+    if not value.lstrip().startswith(("{", "[")):
+        where = value
+        try:
+            text = Path(value).read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise UsageError(
+                f"class_weights is auto, none, JSON or the path of a JSON file; {value!r} is no such file "
+                f"({error.strerror})."
+            ) from None
+    try:
+        weights = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f'{where}: is no valid JSON ({error}); expected for example {{"rare label": 10}}.') from None
+    if not isinstance(weights, (dict, list)):
+        raise UsageError(f'{where}: expected {{"label": weight}}, found {weights!r}.')
+    return weights
