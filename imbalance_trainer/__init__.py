@@ -24,7 +24,7 @@ _HOME = {
     "load_labelled_dataset": "data",
 }
 
-__all__ = [*_HOME, "__version__"]  # noqa: PLE0604 - strings all the same
+__all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
     from .callbacks import RareLabelCallback as RareLabelCallback

@@ -16,8 +16,9 @@ class StreamingAveragePrecision:
     """Average precision of each label over everything that was added.
 
     Equal to scikit-learn's average_precision_score, ties included, as long as no more than `max_scores` scores were
-    added. Past that memory stays as it is: scores are counted in equal bins of [0, 1], 4,096 a label where that fits
-    in as much memory again, and `exact` turns False.
+    added. Past that memory stays as it is: sigmoid(score) is counted in equal bins of [0, 1], 4,096 a label where that
+    fits in as much memory again, and `exact` turns False. Scores are logits rather than probabilities because sigmoid
+    makes ties of large logits, and breaks ties by a last bit that depends on where in a batch an entry stands.
 
     Args:
         n_labels: labels.
@@ -37,7 +38,7 @@ class StreamingAveragePrecision:
         return self._bins is None
 
     def update(self, scores: Tensor, labels: Tensor) -> None:
-        """Add scores in [0, 1], (rows, labels), with labels of the same shape: > 0.5 is positive, -100 unknown."""
+        """Add scores (logits), (rows, labels), with labels of the same shape: > 0.5 is positive, -100 unknown."""
         gold = torch.where(labels == UNKNOWN, -1, (labels > 0.5).to(torch.int8)).to(torch.int8)
         self._kept.append((scores.float().cpu().numpy(), gold.cpu().numpy()))
         self._n_kept += scores.numel()
@@ -59,8 +60,9 @@ class StreamingAveragePrecision:
             self._bins = np.zeros((self.n_labels, 2, self.n_bins), dtype=np.int64)
         offset = np.arange(self.n_labels) * 2 * self.n_bins
         for scores, gold in self._kept:
-            place = np.minimum((scores * self.n_bins).astype(np.int64), self.n_bins - 1)
-            place = (place + gold * self.n_bins + offset)[gold >= 0]
+            shares = torch.from_numpy(scores).sigmoid().nan_to_num(1.0).numpy()  # NaN ranks first, as where exact
+            place = np.minimum((shares * self.n_bins).astype(np.int64), self.n_bins - 1)
+            place = (place + gold.astype(np.int64) * self.n_bins + offset)[gold >= 0]
             self._bins += np.bincount(place, minlength=self._bins.size).reshape(self._bins.shape)
         self._kept, self._n_kept = [], 0
 

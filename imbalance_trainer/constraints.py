@@ -14,8 +14,9 @@ Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def gold_penalty(logits: Tensor, labels: Tensor, pairs: Tensor) -> Tensor:
-    r"""Sum over known (row, implication) pairs of :math:`p_c\,[y_a = 0]`: the child's probability where the parent is not.
+    r"""Sum over known (row, implication) pairs of :math:`p_c\,[y_a = 0]`.
 
+    That is the child's probability where the parent is not.
     Divide by `count_pairs` for the mean. "gold" because it looks at the parent's label, not its prediction. A soft
     parent label counts with 1 - y. The penalty of the note that this project grew from, there with weight 0.5.
 

@@ -51,7 +51,7 @@ class LabelDistribution:
         >>> LabelDistribution.from_labels([[1, 0], [1, 1], [0, -100]], schema).negative_positive
         array([0.5, 1. ])
         """
-        return cls._count(iter([(0, np.asarray(labels))]), schema, where)
+        return cls._count(iter([(0, _array(labels, where))]), schema, where)
 
     @classmethod
     def from_dataset(
@@ -129,7 +129,7 @@ class LabelDistribution:
 
     def tiers(self) -> dict[str, np.ndarray]:
         """Label indices of head, medium and tail: terciles by support, the head taking what does not divide."""
-        head, medium, tail = np.array_split(self.rarest_first[::-1], 3)
+        head, medium, tail = np.array_split(np.argsort(-self.support, kind="stable"), 3)
         return {"head": head, "medium": medium, "tail": tail}
 
 
@@ -160,9 +160,14 @@ def checked_multi_hot(block: np.ndarray, schema: LabelSchema, start: int, where:
 
 def _checked_classes(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> np.ndarray:
     """The known class indices of a block of rows, as integers."""
-    classes = block.astype(np.int64) if block.dtype.kind in "biuf" else None
-    if classes is None or (classes != block).any():
-        raise DataError(f"{where}: expected class indices (integers), found {block.flat[0]!r} in row {start}.")
+    wrong = np.ones(block.shape, dtype=bool)
+    if block.dtype.kind in "biuf":
+        block = np.where(np.isnan(block), UNKNOWN, block) if block.dtype.kind == "f" else block
+        wrong = block != np.floor(block)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(f"{where}: row {start + row} has {block[row]!r}; expected class indices (integers).")
+    classes = block.astype(np.int64)
     bad = ((classes < 0) | (classes >= len(schema))) & (classes != UNKNOWN)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -222,12 +227,19 @@ def _row_blocks(rows: Iterable[Any], column: str | None, tokens: bool) -> Iterat
         name = column or _first_present(block[0])
         if name is None:
             raise DataError(f"No labels in row {start}: its keys are {sorted(block[0])}, expected 'labels'.")
-        labels = [np.asarray(row[name], dtype=None) for row in block]
-        if labels[0].ndim == 0:
+        missing = next((i for i, row in enumerate(block) if name not in row), None)
+        if missing is not None:
+            raise DataError(f"Row {start + missing} has no {name!r}; its keys are {sorted(block[missing])}.")
+        labels = [np.asarray(row[name]) for row in block]
+        is_list = [row.ndim > 0 for row in labels]
+        if not any(is_list):
             yield start, _numeric(np.stack(labels))
-        else:
+        elif all(is_list):
             lengths = np.array([len(row) for row in labels])
             yield start, _reshaped(_numeric(np.concatenate(labels)), lengths, tokens, start, name)
+        else:
+            i = is_list.index(False)
+            raise DataError(f"{name}: row {start + i} has {labels[i].item()!r}, but others have a list of labels.")
         start += len(block)
 
 
@@ -244,10 +256,19 @@ def _reshaped(flat: np.ndarray, lengths: np.ndarray, tokens: bool, start: int, c
     return flat.reshape(len(lengths), -1)
 
 
+def _array(labels: Any, where: str) -> np.ndarray:
+    """Labels that are all there, as an array; lists of different lengths are an error that names the row."""
+    try:
+        return _numeric(np.asarray(labels))
+    except ValueError:
+        lengths = np.array([np.size(row) for row in labels])
+        return _reshaped(np.empty(0), lengths, False, 0, where)
+
+
 def _numeric(values: np.ndarray) -> np.ndarray:
     """Booleans as integers, missing values as NaN."""
     if values.dtype == object:
-        return np.array([np.nan if v is None else v for v in values])
+        return np.array([np.nan if v is None else v for v in values.ravel()]).reshape(values.shape)
     return values.astype(np.int8) if values.dtype == bool else values
 
 

@@ -46,8 +46,8 @@ class LabelSchema:
     def __post_init__(self) -> None:
         set_ = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the class is frozen
         set_("names", _checked_names(self.names))
-        set_("groups", {g: tuple(self.resolve(n, f"group {g!r}") for n in ns) for g, ns in self.groups.items()})
-        set_("implications", tuple(self._checked_implication(pair) for pair in self.implications))
+        set_("groups", {group: self._checked_group(group, members) for group, members in self.groups.items()})
+        set_("implications", tuple(dict.fromkeys(self._checked_implication(pair) for pair in self.implications)))
         both = set(self.groups.get(PRIMARY, ())) & set(self.groups.get(SECONDARY, ()))
         if both:
             raise UsageError(f"Label {sorted(both)[0]!r} is in the groups primary and secondary; keep it in one.")
@@ -197,6 +197,11 @@ class LabelSchema:
             folded.setdefault(name.casefold(), []).append(name)
         return folded
 
+    def _checked_group(self, group: str, members: Any) -> tuple[str, ...]:
+        if isinstance(members, str) or not isinstance(members, Iterable):
+            raise UsageError(f"Group {group!r} is a list of labels; got {members!r}.")
+        return tuple(dict.fromkeys(self.resolve(name, f"group {group!r}") for name in members))  # a set, in order
+
     def _checked_implication(self, pair: Any) -> tuple[str, str]:
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
             raise UsageError(f"An implication is a pair [child, parent]; got {pair!r}.")
@@ -219,17 +224,17 @@ def _checked_names(names: Any) -> tuple[str, ...]:
     return names
 
 
-def _flat_groups(groups: Mapping[str, Any], names: set[str]) -> dict[str, list[str]]:
-    flat: dict[str, list[str]] = {}
+def _flat_groups(groups: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
     for group, content in groups.items():
         if not isinstance(content, Mapping):
-            flat[group] = list(content)
+            flat[group] = content
         elif _is_per_label(content, names):
             for name, members_of in content.items():
                 for inner in [members_of] if isinstance(members_of, str) else members_of:
                     flat.setdefault(f"{group}/{inner}", []).append(name)
         else:
-            flat.update({f"{group}/{inner}": list(labels) for inner, labels in content.items()})
+            flat.update({f"{group}/{inner}": labels for inner, labels in content.items()})
     return flat
 
 
@@ -261,7 +266,7 @@ def _depths(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> dict[int,
                 path.pop(label)
                 stack.pop()
             elif waiting[0] in path:
-                cycle = list(path)[list(path).index(waiting[0]) :] + [waiting[0]]
+                cycle = [*list(path)[list(path).index(waiting[0]) :], waiting[0]]
                 way = " -> ".join(repr(names[i]) for i in cycle)
                 raise UsageError(
                     f"The implications form a cycle: {way}. A child must not imply itself; drop one pair."

@@ -11,7 +11,7 @@ from torch import Tensor
 from .average_precision import StreamingAveragePrecision
 from .constraints import close_decisions, violations
 from .distribution import UNKNOWN
-from .errors import UsageError
+from .errors import DataError, UsageError
 from .labels import LabelSchema
 
 MAX_LABELS_SHOWN, RAREST_SHOWN = 50, 20
@@ -109,6 +109,16 @@ class ImbalanceMetrics:
         self.reset()
         return result
 
+    def as_evaluate_metric(self, single_label: bool = False) -> Any:
+        """The same values behind the interface of Hugging Face evaluate: add_batch, compute, evaluate.combine.
+
+        Args:
+            single_label: whether the references are class indices rather than multi-hot rows.
+        """
+        from .evaluate_metric import ImbalanceEvaluateMetric  # importing evaluate takes seconds
+
+        return ImbalanceEvaluateMetric(ImbalanceMetrics(self.schema, self._order_by, self.threshold), single_label)
+
     # ---- streaming ----
 
     def reset(self) -> None:
@@ -138,6 +148,8 @@ class ImbalanceMetrics:
         if self._single_label:
             logits, labels = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
             logits, labels = logits[labels != UNKNOWN], labels[labels != UNKNOWN]
+        else:
+            logits, labels = logits.reshape(-1, len(self.schema)), labels.reshape(-1, len(self.schema))
         self._pending.append((logits, labels))
         if sum(part.numel() for part, _ in self._pending) >= _COALESCE:
             self._count_pending()
@@ -185,20 +197,26 @@ class ImbalanceMetrics:
                 f"Labels of shape {tuple(labels.shape)} do not fit logits of shape {tuple(logits.shape)}."
             )
 
+    def _check_classes(self, classes: Tensor) -> None:
+        wrong = classes[(classes < 0) | (classes >= len(self.schema))]
+        if wrong.numel():
+            raise DataError(f"Got class {wrong[0].item()}; expected 0 to {len(self.schema) - 1}, or -100 for unknown.")
+
     def _count_pending(self) -> None:
         if not self._pending:
             return
         logits, labels = (torch.cat(parts) for parts in zip(*self._pending, strict=True))
         self._pending = []
         if self._single_label:
-            scores = logits.float().softmax(-1)
+            self._check_classes(labels)
+            scores = logits.float().log_softmax(-1)
             decided = torch.nn.functional.one_hot(logits.argmax(-1), len(self.schema)).bool()
             gold = torch.nn.functional.one_hot(labels.long(), len(self.schema)).bool()
             known = torch.ones_like(gold)
             violating = torch.zeros(len(gold), dtype=torch.bool, device=gold.device)
         else:
-            scores = logits.float().sigmoid()
-            decided = scores > torch.as_tensor(self.threshold, dtype=torch.float32, device=scores.device)
+            scores = logits.float()
+            decided = scores.sigmoid() > torch.as_tensor(self.threshold, dtype=torch.float32, device=scores.device)
             violating = violations(decided, self.schema)
             decided = close_decisions(decided, self.schema)
             known, gold = labels != UNKNOWN, labels > 0.5

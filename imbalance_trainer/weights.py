@@ -10,6 +10,7 @@ import numpy as np
 
 from .distribution import LabelDistribution
 from .errors import UsageError, did_you_mean
+from .labels import LabelSchema
 
 MAX_WEIGHT = 20.0
 """Weights past this make training unstable (the note that this project grew from; FARM#443 saw 215 wreck a run)."""
@@ -169,7 +170,7 @@ def _effective_number(counts: LabelDistribution, beta: float) -> tuple[np.ndarra
 
 
 def _balanced(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         weights = counts.n_rows / (len(counts.schema) * counts.support)
     return weights, [f"balanced: {counts.n_rows} rows / ({len(counts.schema)} x {s:g})" for s in counts.support]
 
@@ -209,7 +210,10 @@ def _overridden(weights: ClassWeights, custom: Mapping[str, float], counts: Labe
 
 
 def _given(weights: Sequence[float], names: tuple[str, ...]) -> ClassWeights:
-    values = list(weights)
+    try:
+        values = list(np.asarray(weights)) if hasattr(weights, "__array__") else list(weights)
+    except TypeError:
+        raise UsageError(f"class_weights is 'auto', None, {{label: weight}} or a sequence; got {weights!r}.") from None
     if len(values) != len(names):
         raise UsageError(
             f"Got {len(values)} class weights for {len(names)} labels; give one each, or {{label: weight}}."
@@ -223,7 +227,7 @@ def _positive(value: Any, what: str) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
-    if isinstance(value, bool) or not (np.isfinite(number) and number > 0):
+    if isinstance(value, (bool, np.bool_, str, bytes)) or not (np.isfinite(number) and number > 0):
         raise UsageError(f"{what} must be a positive finite number; got {value!r}.")
     return number
 
@@ -255,3 +259,30 @@ def read_class_weights(value: Any) -> Any:
     if not isinstance(weights, (dict, list)):
         raise UsageError(f'{where}: expected {{"label": weight}}, found {weights!r}.')
     return weights
+
+
+def merge_custom_weights(class_weights: Any, custom: Any, schema: LabelSchema) -> Any:
+    """class_weights with the custom weights of single labels laid over them.
+
+    Args:
+        class_weights: as `compute_class_weights` takes them. Where it is None, labels that are not named weigh 1.
+        custom: {label: weight}, JSON or the path of a JSON file of it; None for none.
+        schema: the labels.
+
+    Raises:
+        UsageError: an unknown label, or custom weights that are no {label: weight}.
+    """
+    custom = read_class_weights(custom)
+    if custom is None:
+        return class_weights
+    if not isinstance(custom, Mapping):
+        raise UsageError(f'Custom weights are {{"label": weight}} or a JSON file of it; got {custom!r}.')
+    custom = {schema.resolve(name, "the custom weights"): weight for name, weight in custom.items()}
+    if class_weights is None:
+        return {**dict.fromkeys(schema.names, 1.0), **custom}
+    if isinstance(class_weights, str):
+        return custom
+    if isinstance(class_weights, Mapping):
+        class_weights = {schema.resolve(name, "the class weights"): w for name, w in class_weights.items()}
+        return {**class_weights, **custom}
+    return [custom.get(name, w) for name, w in zip(schema.names, class_weights, strict=True)]

@@ -21,7 +21,13 @@ LOSSES: dict[str, Callable[..., nn.Module]] = {
 _ONLY_FOR = {"bce": MULTI_LABEL, "ce": SINGLE_LABEL}
 
 
-def make_loss(name: str, problem_type: str, class_weights: object = None, gamma: float = 2.0) -> nn.Module:
+def make_loss(
+    name: str,
+    problem_type: str,
+    class_weights: object = None,
+    gamma: float = 2.0,
+    label_smoothing: float = 0.0,
+) -> nn.Module:
     """The loss that `loss=name` means, summed rather than averaged: the trainer divides by the whole update's counts.
 
     Raises:
@@ -34,7 +40,7 @@ def make_loss(name: str, problem_type: str, class_weights: object = None, gamma:
         kind = problem_type.removesuffix("_classification").replace("_", "-")
         raise UsageError(f"loss={name!r} is not for {kind} problems; take one of {', '.join(map(repr, fitting))}.")
     own = {"gamma": gamma} if name == "focal" else {}
-    return LOSSES[name](class_weights=class_weights, reduction="sum", **own)
+    return LOSSES[name](class_weights=class_weights, reduction="sum", label_smoothing=label_smoothing, **own)
 
 
 __all__ = [

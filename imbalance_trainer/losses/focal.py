@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from .reduction import UNKNOWN, as_weights, check_shapes, reduce_loss
+from .reduction import UNKNOWN, as_tensor, as_weights, check_shapes, count_items, reduce_loss
 
 _BLOCK = 1 << 17  # entries worked on at a time: the buffers stay in the processor's cache
 
@@ -21,6 +21,7 @@ def weighted_focal_loss(
     gamma: float = 2.0,
     reduction: str = "mean",
     num_items_in_batch: Tensor | int | None = None,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     r"""Focal loss with a weight for each label's positives.
 
@@ -28,7 +29,9 @@ def weighted_focal_loss(
 
     .. math:: y\, w_l\, (1-p)^\gamma\, (-\log p) + (1-y)\, p^\gamma\, (-\log(1-p))
 
-    Single-label, with :math:`p = \mathrm{softmax}(z)`, row by row: :math:`\sum_c y_c\, w_c\, (1-p_c)^\gamma (-\log p_c)`.
+    Single-label, with :math:`p = \mathrm{softmax}(z)`, row by row:
+
+    .. math:: \sum_c y_c\, w_c\, (1-p_c)^\gamma (-\log p_c)
 
     p_t is unweighted and the weight multiplies last. Linear in y, so soft labels are defined. With gamma 0 and no
     weights it is torch's BCEWithLogitsLoss and CrossEntropyLoss, bit for bit. Computed in fp32 (fp64 for fp64 logits),
@@ -43,12 +46,14 @@ def weighted_focal_loss(
         reduction: "mean" over the known entries (single-label: rows), "sum", or "none" (unknown entries are 0).
         num_items_in_batch: with "mean", divide by this count instead: that of the whole update, so that the update is
             the same however its batch is cut up. Never divided by a sum of weights, for the same reason.
+        label_smoothing: in [0, 1): how far targets are moved toward 1/2 (single-label: toward 1/classes, as torch's
+            CrossEntropyLoss does).
 
     Returns:
         A scalar, or for "none" a tensor of the labels' shape. fp32 (fp64 for fp64 logits).
 
     Raises:
-        UsageError: shapes that do not fit, gamma < 0 or not finite, an unknown reduction.
+        UsageError: shapes that do not fit, gamma < 0 or not finite, smoothing outside [0, 1), an unknown reduction.
 
     Source: Lin et al., 2017, "Focal Loss for Dense Object Detection".
 
@@ -57,17 +62,21 @@ def weighted_focal_loss(
     tensor(True)
     """
     gamma = checked_gamma(gamma)
+    if not 0 <= label_smoothing < 1:
+        raise UsageError(f"label_smoothing must lie in [0, 1); got {label_smoothing!r}.")
     single_label = check_shapes(logits, labels)
     weights = as_weights(class_weights, logits)
     if single_label:
-        per_item = _single_label(logits, labels, weights, gamma)
-        return reduce_loss(per_item, labels, reduction, num_items_in_batch)
-    if gamma == 0:
-        return reduce_loss(_bce(logits, labels, weights), labels, reduction, num_items_in_batch)
-    if reduction == "none":
-        return _MultiLabelFocal.apply(logits, labels, weights, gamma, False)
-    total = _MultiLabelFocal.apply(logits, labels, weights, gamma, True)
-    return reduce_loss(total, labels, reduction, num_items_in_batch)
+        loss = _single_label(logits, labels, weights, gamma, label_smoothing, reduction)
+    else:
+        targets = _smoothed(labels, label_smoothing) if label_smoothing else labels
+        if gamma == 0 and reduction == "mean" and num_items_in_batch is None and labels.numel():
+            return _mean_bce(logits, targets, weights)
+        if gamma == 0:
+            loss = _bce(logits, targets, weights)
+        else:
+            loss = _MultiLabelFocal.apply(logits, targets, weights, gamma, reduction != "none")
+    return reduce_loss(loss, labels, reduction, num_items_in_batch)
 
 
 class WeightedFocalLoss(nn.Module):
@@ -80,16 +89,31 @@ class WeightedFocalLoss(nn.Module):
     tensor(0.9531)
     """
 
-    def __init__(self, class_weights: Any = None, gamma: float = 2.0, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        class_weights: Any = None,
+        gamma: float = 2.0,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
         super().__init__()
-        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        weights = None if class_weights is None else as_tensor(class_weights, torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
         self.gamma = checked_gamma(gamma)
         self.reduction = reduction
+        self.label_smoothing = label_smoothing
 
     def forward(self, logits: Tensor, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
         """The loss; shapes as in `weighted_focal_loss`."""
-        return weighted_focal_loss(logits, labels, self.class_weights, self.gamma, self.reduction, num_items_in_batch)
+        return weighted_focal_loss(
+            logits,
+            labels,
+            self.class_weights,
+            self.gamma,
+            self.reduction,
+            num_items_in_batch,
+            self.label_smoothing,
+        )
 
     def extra_repr(self) -> str:
         """What print(loss) shows."""
@@ -108,20 +132,43 @@ def checked_gamma(gamma: float) -> float:
     return value
 
 
-def _bce(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+def _bce(logits: Tensor, labels: Tensor, weights: Tensor | None, reduction: str = "none") -> Tensor:
     logits = _at_least_fp32(logits)
     known = labels != UNKNOWN
     targets = torch.where(known, labels, 0).to(logits.dtype)
-    return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights, reduction="none") * known
+    return F.binary_cross_entropy_with_logits(
+        logits, targets, known.to(logits.dtype), pos_weight=weights, reduction=reduction
+    )
 
 
-def _single_label(logits: Tensor, labels: Tensor, weights: Tensor | None, gamma: float) -> Tensor:
+def _mean_bce(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """torch's own mean times entries / known entries. Where all are known that is 1, and the last bit is torch's."""
+    loss = _bce(logits, labels, weights, "mean")
+    return loss * (loss.new_tensor(labels.numel()) / count_items(labels).clamp(min=1))
+
+
+def _smoothed(labels: Tensor, smoothing: float) -> Tensor:
+    return torch.where(labels == UNKNOWN, float(UNKNOWN), labels * (1 - smoothing) + smoothing / 2)
+
+
+def _single_label(
+    logits: Tensor, labels: Tensor, weights: Tensor | None, gamma: float, smoothing: float, reduction: str
+) -> Tensor:
     flat, classes = _at_least_fp32(logits).reshape(-1, logits.shape[-1]), labels.reshape(-1).long()
-    cross_entropy = F.cross_entropy(flat, classes, reduction="none", ignore_index=UNKNOWN)
-    loss = cross_entropy if gamma == 0 else _Focus.apply(cross_entropy, gamma)
-    if weights is not None:
-        loss = loss * weights[classes.clamp(min=0)]
-    return loss.reshape(labels.shape)
+    known = classes != UNKNOWN
+    if gamma == 0 and weights is None and not smoothing and reduction != "none":  # torch's own sum, to the last bit
+        return F.cross_entropy(flat, classes, reduction="sum", ignore_index=UNKNOWN)
+    if not smoothing:
+        cross_entropy = F.cross_entropy(flat, classes, reduction="none", ignore_index=UNKNOWN)
+        loss = cross_entropy if gamma == 0 else _Focus.apply(cross_entropy, gamma)
+        loss = loss if weights is None else loss * weights[classes.clamp(min=0)]
+        return loss.reshape(labels.shape)
+    cross_entropies = -flat.log_softmax(-1)
+    losses = cross_entropies if gamma == 0 else _Focus.apply(cross_entropies, gamma)
+    losses = losses if weights is None else losses * weights
+    of_class = losses.gather(1, classes.clamp(min=0)[:, None])[:, 0]
+    loss = (1 - smoothing) * of_class + smoothing * losses.mean(-1)
+    return (loss * known).reshape(labels.shape)
 
 
 def _at_least_fp32(logits: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ from .focal import WeightedFocalLoss
 class WeightedBCELoss(WeightedFocalLoss):
     """Binary cross-entropy for multi-label problems: the focal loss with gamma 0, so that each entry counts alike.
 
-    Without class weights it is torch's BCEWithLogitsLoss, bit for bit. See `weighted_focal_loss` for shapes and errors.
+    Without class weights it is torch's BCEWithLogitsLoss, bit for bit. Shapes and errors: `weighted_focal_loss`.
     """
 
-    def __init__(self, class_weights: Any = None, reduction: str = "mean") -> None:
-        super().__init__(class_weights, gamma=0.0, reduction=reduction)
+    def __init__(self, class_weights: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        super().__init__(class_weights, 0.0, reduction, label_smoothing)
 
 
 class WeightedCELoss(WeightedFocalLoss):
@@ -22,5 +22,5 @@ class WeightedCELoss(WeightedFocalLoss):
     sum of their weights as in torch: only so is an update the same however its batch is cut up.
     """
 
-    def __init__(self, class_weights: Any = None, reduction: str = "mean") -> None:
-        super().__init__(class_weights, gamma=0.0, reduction=reduction)
+    def __init__(self, class_weights: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        super().__init__(class_weights, 0.0, reduction, label_smoothing)

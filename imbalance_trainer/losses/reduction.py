@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..distribution import UNKNOWN
 from ..errors import UsageError
 
-__all__ = ["UNKNOWN", "as_weights", "check_shapes", "count_items", "reduce_loss"]
+__all__ = ["UNKNOWN", "as_tensor", "as_weights", "check_shapes", "count_items", "reduce_loss"]
 
 
 def check_shapes(logits: Tensor, labels: Tensor) -> bool:
@@ -34,12 +35,17 @@ def as_weights(class_weights: Any, logits: Tensor) -> Tensor | None:
     if class_weights is None:
         return None
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    weights = torch.as_tensor(class_weights, dtype=dtype, device=logits.device)
+    weights = as_tensor(class_weights, dtype).to(logits.device)
     if weights.shape != logits.shape[-1:]:
         raise UsageError(
             f"Got class weights of shape {tuple(weights.shape)} for {logits.shape[-1]} labels; give one each."
         )
     return weights
+
+
+def as_tensor(values: Any, dtype: torch.dtype) -> Tensor:
+    """A tensor of numbers that come as a tensor, a list, an array, or anything that numpy reads (ClassWeights)."""
+    return torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values), dtype=dtype)
 
 
 def count_items(labels: Tensor) -> Tensor:

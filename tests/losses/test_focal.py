@@ -1,0 +1,430 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imbalance_trainer import LabelDistribution, LabelSchema, compute_class_weights
+from imbalance_trainer.errors import UsageError
+from imbalance_trainer.losses import WeightedFocalLoss, checked_gamma, focal, weighted_focal_loss
+
+from . import reference
+
+GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
+KINDS = ("hard", "masked", "soft", "single", "single_masked", "tokens")
+EXTREMES = (0.0, 1e-4, 17.0, 50.0, 100.0, 1e3, 1e4)
+
+
+def make(kind, rows=5, n=4, dtype=torch.float64, seed=0):
+    """Logits, labels and class weights of a kind of problem."""
+    g = torch.Generator().manual_seed(seed)
+    weights = torch.rand(n, generator=g, dtype=torch.float64) * 9 + 0.5
+    shape = (rows, 3, n) if kind == "tokens" else (rows, n)
+    logits = (torch.randn(shape, generator=g, dtype=torch.float64) * 3).to(dtype)
+    if kind in ("single", "single_masked", "tokens"):
+        labels = torch.randint(0, n, shape[:-1], generator=g)
+    elif kind == "soft":
+        labels = torch.rand(shape, generator=g, dtype=torch.float64)
+    else:
+        labels = (torch.rand(shape, generator=g) < 0.4).long()
+    if kind in ("masked", "soft", "single_masked", "tokens"):
+        labels = labels.masked_fill(torch.rand(labels.shape, generator=g) < 0.3, -100)
+    return logits, labels, weights
+
+
+def value_and_gradient(logits, labels, *args, upstream=None, **kwargs):
+    logits = logits.detach().clone().requires_grad_()
+    loss = weighted_focal_loss(logits, labels, *args, **kwargs)
+    loss.backward(torch.ones_like(loss) if upstream is None else upstream)
+    return loss.detach(), logits.grad
+
+
+# ---- against the reference ----
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean", "num_items_in_batch"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_value_is_that_of_the_loop_over_entries(kind, weighted, reduction):
+    logits, labels, weights = make(kind)
+    weights = weights if weighted else None
+    count = 37 if reduction == "num_items_in_batch" else None
+    reduction = "mean" if count else reduction
+    for gamma in GAMMAS:
+        expected = reference.reduced(reference.losses(logits, labels, weights, gamma), reduction, count)
+        loss = weighted_focal_loss(logits, labels, weights, gamma, reduction, count)
+        expected = torch.tensor(expected, dtype=torch.float64).reshape(loss.shape)
+        torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
+        assert loss.shape == (labels.shape if reduction == "none" else ())
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_is_that_of_central_differences(kind, gamma):
+    logits, labels, weights = make(kind, rows=3)
+    _, gradient = value_and_gradient(logits, labels, weights, gamma, "sum")
+    expected = reference.central_differences(logits, labels, weights, gamma)
+    torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-8)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.sampled_from(KINDS),
+    st.integers(1, 6),
+    st.integers(2, 9),
+    st.floats(0, 6),
+    st.integers(0, 10_000),
+)
+def test_fp32_value_is_that_of_the_loop_for_any_shape_and_gamma(kind, rows, n, gamma, seed):
+    logits, labels, weights = make(kind, rows, n, torch.float32, seed)
+    expected = reference.reduced(reference.losses(logits, labels, weights.float(), gamma), "mean")
+    loss = weighted_focal_loss(logits, labels, weights, gamma)
+    assert loss.dtype == torch.float32
+    torch_s_own = gamma == 0 or labels.ndim < logits.ndim  # its cross-entropies round absolutely, ours relatively
+    assert loss.item() == pytest.approx(expected, rel=1e-5, abs=2e-5 if torch_s_own else 1e-9)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "none"])
+@pytest.mark.parametrize("gamma", GAMMAS)
+@pytest.mark.parametrize("kind", ["masked", "soft", "single_masked"])
+def test_gradcheck(kind, gamma, reduction):
+    logits, labels, weights = make(kind, rows=3, n=3, seed=1)
+    assert (labels != -100).any()
+    assert torch.autograd.gradcheck(
+        lambda z: weighted_focal_loss(z, labels, weights, gamma, reduction), logits.requires_grad_(), fast_mode=True
+    )
+
+
+@pytest.mark.parametrize("gamma", GAMMAS[1:])  # gamma 0 is torch's own, which cancels in p - 1
+def test_fp32_gradient_is_within_5e_6_of_60_digits(gamma):
+    logits = torch.cat([torch.linspace(-16, 16, 41), torch.tensor([1e-4, -1e-4, 0.3333])])[:, None]
+    for y in (0, 1):
+        labels = torch.full_like(logits, y)
+        weights = torch.tensor([7.0])
+        _, gradient = value_and_gradient(logits, labels, weights, gamma, "sum")
+        for z, got in zip(logits.flatten().tolist(), gradient.flatten().tolist(), strict=True):
+            expected = reference.exact_gradient(z, y, 7, gamma)
+            allowed = max(5e-6 * abs(expected), torch.finfo(torch.float32).tiny * 1e-3)  # subnormal numbers are coarse
+            assert abs(got - expected) <= allowed, (z, y, got, expected)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "none"])
+@pytest.mark.parametrize("shape", [(4, 3), (64, 28), (1000, 7), (31, 131), (1, 1)])
+def test_gamma_0_without_weights_is_torch_bit_for_bit(shape, reduction):
+    g = torch.Generator().manual_seed(3)
+    logits = torch.randn(shape, generator=g) * 3
+    multi_hot = (torch.rand(shape, generator=g) < 0.3).float()
+    classes = torch.randint(0, shape[1], shape[:1], generator=g)
+    for labels, stock in ((multi_hot, torch.nn.BCEWithLogitsLoss), (classes, torch.nn.CrossEntropyLoss)):
+        theirs = logits.clone().requires_grad_()
+        expected = stock(reduction=reduction)(theirs, labels)
+        expected.backward(torch.ones_like(expected))
+        loss, gradient = value_and_gradient(logits, labels, None, 0.0, reduction)
+        assert torch.equal(loss, expected)
+        assert torch.equal(gradient, theirs.grad)
+
+
+def test_gamma_0_with_weights_is_bce_with_pos_weight():
+    logits, labels, weights = make("hard")
+    expected = F.binary_cross_entropy_with_logits(logits, labels.double(), pos_weight=weights)
+    torch.testing.assert_close(weighted_focal_loss(logits, labels, weights, 0.0), expected, rtol=1e-14, atol=0)
+
+
+def test_single_label_mean_divides_by_rows_and_never_by_a_sum_of_weights():
+    logits, labels, weights = make("single_masked", rows=8)
+    summed = F.cross_entropy(logits, labels, weight=weights, reduction="sum")
+    expected = summed / (labels != -100).sum()
+    torch.testing.assert_close(weighted_focal_loss(logits, labels, weights, 0.0), expected)
+
+
+# ---- finite everywhere ----
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_value_and_gradient_are_finite_at_any_logit(dtype, gamma):
+    logits = torch.tensor([sign * z for z in EXTREMES for sign in (1, -1)], dtype=dtype)[:, None]
+    weights = torch.tensor([3.0])
+    for y in (0, 1):
+        for reduction in ("sum", "mean", "none"):
+            labels = torch.full(logits.shape, y)
+            loss, gradient = value_and_gradient(logits, labels, weights, gamma, reduction)
+            assert loss.dtype == torch.float32
+            assert gradient.dtype == dtype
+            assert loss.isfinite().all()
+            assert gradient.isfinite().all()
+    pairs = torch.cat([logits, torch.zeros_like(logits), -logits], dim=1)
+    for c in range(3):
+        loss, gradient = value_and_gradient(pairs, torch.full((len(pairs),), c), torch.ones(3), gamma, "none")
+        assert loss.isfinite().all()
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+def test_far_logits_cost_what_they_should(gamma):
+    logits = torch.tensor([[1e4], [-1e4]])
+    wrong, wrong_slope = value_and_gradient(logits, torch.tensor([[0], [1]]), torch.tensor([3.0]), gamma, "none")
+    right, right_slope = value_and_gradient(logits, torch.tensor([[1], [0]]), torch.tensor([3.0]), gamma, "none")
+    assert wrong.flatten().tolist() == [1e4, 3e4]
+    assert wrong_slope.flatten().tolist() == [1, -3]
+    assert not right.any()
+    assert not right_slope.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", ["masked", "single_masked"])
+def test_half_precision_logits_are_computed_in_fp32(kind, dtype):
+    logits, labels, weights = make(kind, dtype=dtype)
+    loss, gradient = value_and_gradient(logits, labels, weights)
+    exact_loss, exact_gradient = value_and_gradient(logits.float(), labels, weights)
+    assert torch.equal(loss, exact_loss)
+    torch.testing.assert_close(gradient.float(), exact_gradient, rtol=torch.finfo(dtype).eps * 2, atol=1e-6)
+
+
+def test_fp16_gradient_of_a_mean_over_many_entries_does_not_underflow_under_a_loss_scale():
+    logits = torch.full((4000, 50), -3.0, dtype=torch.float16, requires_grad=True)
+    labels = torch.zeros(4000, 50)
+    (weighted_focal_loss(logits, labels) * 2**16).backward()
+    exact = reference.exact_gradient(-3.0, 0, 1, 2.0) / labels.numel() * 2**16
+    torch.testing.assert_close(logits.grad, torch.full_like(logits, float(exact)), rtol=2e-3, atol=0)
+
+
+# ---- blocks, layout, masks ----
+
+
+@pytest.mark.parametrize("block", [1, 7, 16])
+@pytest.mark.parametrize("shape", [(5, 3), (3, 11), (1, 20), (9, 7), (16, 1)])
+def test_blocks_change_nothing(shape, block, monkeypatch):
+    logits, labels, weights = make("masked", *shape)
+    whole = [value_and_gradient(logits, labels, weights, 2.0, r) for r in ("sum", "none")]
+    monkeypatch.setattr(focal, "_BLOCK", block)
+    parts = [value_and_gradient(logits, labels, weights, 2.0, r) for r in ("sum", "none")]
+    torch.testing.assert_close(parts, whole, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(301, 907), (3, (1 << 17) + 5)])
+def test_inputs_larger_than_a_block_equal_the_unblocked(shape, monkeypatch):
+    logits, labels, weights = make("hard", *shape, dtype=torch.float32)
+    assert logits.numel() > focal._BLOCK
+    blocked, gradient = value_and_gradient(logits, labels, weights, 2.0, "sum")
+    monkeypatch.setattr(focal, "_BLOCK", 1 << 30)
+    whole, whole_gradient = value_and_gradient(logits, labels, weights, 2.0, "sum")
+    torch.testing.assert_close(blocked, whole, rtol=1e-5, atol=0)
+    torch.testing.assert_close(gradient, whole_gradient, rtol=1e-5, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_inputs_are_not_changed(kind, gamma, dtype):
+    logits, labels, weights = make(kind, dtype=dtype)
+    labels = labels.to(dtype) if kind in ("hard", "masked", "soft") else labels
+    weights = weights.to(dtype)
+    before = [t.clone() for t in (logits, labels, weights)]
+    for reduction in ("none", "mean"):
+        value_and_gradient(logits, labels, weights, gamma, reduction)
+        weighted_focal_loss(logits, labels, weights, gamma, reduction)
+    assert all(torch.equal(now, then) for now, then in zip((logits, labels, weights), before, strict=True))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_batch_gives_0_with_an_empty_gradient(kind, gamma):
+    logits, labels, weights = make(kind, rows=0)
+    for reduction in ("sum", "mean"):
+        loss, gradient = value_and_gradient(logits, labels, weights, gamma, reduction)
+        assert loss == 0
+        assert gradient.shape == logits.shape
+    assert weighted_focal_loss(logits, labels, weights, gamma, "none").shape == labels.shape
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("kind", ["hard", "single"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_batch_with_nothing_known_gives_0_and_no_gradient(kind, gamma, weighted):
+    logits, labels, weights = make(kind)
+    labels = torch.full_like(labels, -100)
+    for reduction in ("sum", "mean", "none"):
+        loss, gradient = value_and_gradient(logits, labels, weights if weighted else None, gamma, reduction)
+        assert not loss.any()
+        assert not gradient.any()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+@pytest.mark.parametrize("kind", ["masked", "single_masked"])
+def test_a_masked_entry_has_no_gradient_and_does_not_count(kind, gamma):
+    logits, labels, weights = make(kind, rows=9)
+    masked = labels == -100
+    assert masked.any()
+    loss, gradient = value_and_gradient(logits, labels, weights, gamma)
+    assert not gradient[masked].any()
+    assert gradient[~masked].any()
+    moved = torch.where(masked if masked.ndim == 2 else masked[:, None], logits + 5, logits)
+    torch.testing.assert_close(weighted_focal_loss(moved, labels, weights, gamma), loss, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "none"])
+@pytest.mark.parametrize("kind", ["masked", "single_masked", "tokens"])
+def test_non_contiguous_logits_and_labels_are_taken(kind, reduction):
+    logits, labels, weights = make(kind)
+    expected = value_and_gradient(logits, labels, weights, 2.0, reduction)
+    apart = torch.stack([logits, logits + 1], dim=-1)[..., 0]
+    labels_apart = torch.stack([labels, labels], dim=-1)[..., 0]
+    assert not apart.is_contiguous()
+    leaf = apart.detach().requires_grad_()
+    loss = weighted_focal_loss(leaf, labels_apart, weights, 2.0, reduction)
+    loss.sum().backward()
+    assert torch.equal(loss, expected[0])
+    assert torch.equal(leaf.grad, expected[1])
+
+
+@pytest.mark.parametrize("kind", ["masked", "soft", "single_masked"])
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+def test_upstream_gradient_multiplies(kind, gamma):
+    logits, labels, weights = make(kind)
+    _, gradient = value_and_gradient(logits, labels, weights, gamma, "sum")
+    _, scaled = value_and_gradient(
+        logits, labels, weights, gamma, "sum", upstream=torch.tensor(-2.5, dtype=torch.float64)
+    )
+    torch.testing.assert_close(scaled, -2.5 * gradient)
+    upstream = torch.rand(labels.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    _, each = value_and_gradient(logits, labels, weights, gamma, "none", upstream=upstream)
+    expected = gradient * (upstream if labels.ndim == 2 else upstream[:, None])
+    torch.testing.assert_close(each, expected)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.5, 2.0])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int32, torch.bool, torch.float32, torch.bfloat16, torch.float16])
+def test_labels_of_any_type_give_the_same(dtype, gamma):
+    masked = dtype != torch.bool
+    logits, labels, weights = make("masked" if masked else "hard", dtype=torch.float32)
+    expected = value_and_gradient(logits, labels, weights, gamma)
+    got = value_and_gradient(logits, labels.to(dtype), weights, gamma)
+    torch.testing.assert_close(got, expected, rtol=0, atol=0)
+    classes = make("single_masked", dtype=torch.float32)[1]
+    if masked:
+        expected = value_and_gradient(logits, classes, weights, gamma)
+        torch.testing.assert_close(value_and_gradient(logits, classes.to(dtype), weights, gamma), expected)
+
+
+def test_soft_labels_are_linear_between_0_and_1():
+    logits, _, weights = make("hard")
+    zeros, ones = (torch.full(logits.shape, float(y)) for y in (0, 1))
+    for gamma in (0.0, 2.0):
+        at_0, at_1, at_quarter = (
+            weighted_focal_loss(logits, y, weights, gamma, "none") for y in (zeros, ones, ones / 4)
+        )
+        torch.testing.assert_close(at_quarter, 0.75 * at_0 + 0.25 * at_1)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.sampled_from(KINDS), st.sampled_from([0.0, 2.0]), st.lists(st.integers(0, 12), max_size=3), st.integers(0, 99)
+)
+def test_micro_batches_over_the_whole_count_add_up_to_the_whole_batch(kind, gamma, cuts, seed):
+    logits, labels, weights = make(kind, rows=12, seed=seed)
+    loss, gradient = value_and_gradient(logits, labels, weights, gamma)
+    count = (labels != -100).sum()
+    bounds = [0, *sorted(cuts), 12]
+    parts = [
+        value_and_gradient(logits[a:b], labels[a:b], weights, gamma, num_items_in_batch=count)
+        for a, b in pairwise(bounds)
+    ]
+    torch.testing.assert_close(sum(part for part, _ in parts), loss, rtol=1e-12, atol=0)
+    torch.testing.assert_close(torch.cat([part for _, part in parts]), gradient, rtol=1e-12, atol=1e-18)
+
+
+def test_num_items_in_batch_may_be_an_int_or_a_tensor():
+    logits, labels, weights = make("masked")
+    as_int = weighted_focal_loss(logits, labels, weights, num_items_in_batch=11)
+    assert torch.equal(as_int, weighted_focal_loss(logits, labels, weights, num_items_in_batch=torch.tensor(11)))
+    assert torch.equal(as_int, weighted_focal_loss(logits, labels, weights, reduction="sum") / 11)
+
+
+# ---- smoothing ----
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+def test_smoothing_moves_multi_label_targets_toward_a_half(gamma):
+    logits, labels, weights = make("masked")
+    soft = torch.where(labels == -100, -100.0, labels * 0.8 + 0.1).double()
+    expected = weighted_focal_loss(logits, soft, weights, gamma)
+    torch.testing.assert_close(
+        weighted_focal_loss(logits, labels.double(), weights, gamma, label_smoothing=0.2), expected
+    )
+
+
+def test_single_label_smoothing_is_torch_cross_entropy_s():
+    logits, labels, _ = make("single_masked", rows=9)
+    expected = F.cross_entropy(logits, labels, label_smoothing=0.3)
+    torch.testing.assert_close(weighted_focal_loss(logits, labels, None, 0.0, label_smoothing=0.3), expected)
+
+
+@pytest.mark.parametrize("kind", ["masked", "single_masked"])
+def test_gradcheck_with_smoothing(kind):
+    logits, labels, weights = make(kind, rows=3, n=3)
+    labels = labels.double() if kind == "masked" else labels
+    assert torch.autograd.gradcheck(
+        lambda z: weighted_focal_loss(z, labels, weights, 1.5, label_smoothing=0.1), logits.requires_grad_()
+    )
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
+def test_smoothing_outside_0_to_1_is_an_error(smoothing):
+    with pytest.raises(UsageError, match="label_smoothing"):
+        weighted_focal_loss(torch.zeros(1, 2), torch.zeros(1, 2), label_smoothing=smoothing)
+
+
+# ---- errors and the module ----
+
+
+@pytest.mark.parametrize("gamma", [-0.1, float("nan"), float("inf"), "two", None])
+def test_gamma_that_is_no_finite_number_from_0_is_an_error(gamma):
+    with pytest.raises(UsageError, match="focal_gamma"):
+        checked_gamma(gamma)
+    with pytest.raises(UsageError, match="focal_gamma"):
+        WeightedFocalLoss(gamma=gamma)
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "kwargs", "message"),
+    [
+        (torch.zeros(2, 3), torch.zeros(2, 4), {}, r"\(2, 4\) do not fit logits of shape \(2, 3\)"),
+        (torch.zeros(2, 3), torch.zeros(3), {}, r"expected the same shape"),
+        (torch.zeros(2, 3, 4), torch.zeros(2, 3, 4), {}, r"do not fit"),
+        (torch.zeros(2, 3, dtype=torch.long), torch.zeros(2, 3), {}, "floating"),
+        (torch.zeros(2, 3), torch.zeros(2, 3), {"class_weights": [1.0, 2.0]}, r"shape \(2,\) for 3 labels"),
+        (torch.zeros(2, 3), torch.zeros(2, 3), {"reduction": "average"}, "'average'"),
+        (torch.zeros(2, 3), torch.zeros(2, dtype=torch.long), {"reduction": "average", "gamma": 0}, "'average'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_an_error(logits, labels, kwargs, message):
+    with pytest.raises(UsageError, match=message):
+        weighted_focal_loss(logits, labels, **kwargs)
+
+
+def test_the_module_is_the_function_with_its_weights_and_keeps_them_out_of_the_state_dict():
+    logits, labels, weights = make("masked", dtype=torch.float32)
+    module = WeightedFocalLoss(weights, gamma=1.5, reduction="sum", label_smoothing=0.1)
+    expected = weighted_focal_loss(logits, labels, weights, 1.5, "sum", label_smoothing=0.1)
+    assert torch.equal(module(logits, labels), expected)
+    mean = WeightedFocalLoss(weights)
+    assert torch.equal(mean(logits, labels, 7), weighted_focal_loss(logits, labels, weights, num_items_in_batch=7))
+    assert not module.state_dict()
+    assert "gamma=1.5" in repr(module)
+
+
+@pytest.mark.parametrize("convert", [list, np.asarray, torch.as_tensor])
+def test_weights_come_as_a_list_an_array_a_tensor_or_class_weights(convert):
+    counts = LabelDistribution.from_labels([[1, 0], [0, 1], [0, 0]], LabelSchema.from_names(["a", "b"]))
+    weights = compute_class_weights(counts, [3, 4])
+    given = convert([3.0, 4.0])
+    logits, labels = torch.zeros(1, 2), torch.tensor([[1, 0]])
+    expected = weighted_focal_loss(logits, labels, torch.tensor([3.0, 4.0]))
+    assert torch.equal(WeightedFocalLoss(given)(logits, labels), expected)
+    assert torch.equal(WeightedFocalLoss(weights)(logits, labels), expected)
+    assert torch.equal(weighted_focal_loss(logits, labels, given), expected)
+    assert torch.equal(weighted_focal_loss(logits, labels, weights), expected)

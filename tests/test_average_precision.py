@@ -1,0 +1,127 @@
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
+
+from imbalance_trainer.average_precision import StreamingAveragePrecision
+
+
+def by_sklearn(scores, labels):
+    """Label by label over the known rows; 0 without positives."""
+    result = []
+    for i in range(scores.shape[1]):
+        known = labels[:, i] != -100
+        gold = labels[known, i] > 0.5
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result.append(average_precision_score(gold, scores[known, i]) if gold.any() else 0.0)
+    return np.array(result)
+
+
+def streamed(scores, labels, batch=64, **kwargs):
+    average_precision = StreamingAveragePrecision(scores.shape[1], **kwargs)
+    for top in range(0, len(scores), batch):
+        part = slice(top, top + batch)
+        average_precision.update(torch.tensor(scores[part]), torch.tensor(labels[part]))
+    return average_precision
+
+
+def random_case(rows, n, levels, seed, prevalence=0.3, unknown=0.0):
+    rng = np.random.default_rng(seed)
+    shares = rng.integers(0, levels + 1, (rows, n)) / levels
+    scores = (shares * 12 - 6).astype(np.float32)
+    labels = (rng.random((rows, n)) < prevalence * (0.3 + shares)).astype(np.int64)
+    return scores, np.where(rng.random((rows, n)) < unknown, -100, labels)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 40),
+    st.integers(1, 5),
+    st.sampled_from([1, 4, 16, 1 << 20]),
+    st.sampled_from([0.0, 0.3, 1.0]),
+    st.integers(1, 17),
+    st.integers(0, 9999),
+)
+def test_it_is_scikit_learn_s_with_ties_masks_and_any_batches(rows, n, levels, unknown, batch, seed):
+    scores, labels = random_case(rows, n, levels, seed, unknown=unknown)
+    average_precision = streamed(scores, labels, batch)
+    assert average_precision.exact
+    np.testing.assert_allclose(average_precision.compute(), by_sklearn(scores, labels), rtol=1e-12)
+
+
+def test_no_positives_give_0_and_only_positives_1():
+    scores, _ = random_case(9, 2, 4, 0)
+    labels = np.stack([np.zeros(9), np.ones(9)], axis=1)
+    assert streamed(scores, labels).compute().tolist() == [0.0, 1.0]
+
+
+def test_nothing_added_gives_0():
+    assert StreamingAveragePrecision(3).compute().tolist() == [0.0] * 3
+
+
+def test_soft_labels_are_positive_over_a_half():
+    scores = torch.tensor([[0.9], [0.5], [0.1]])
+    average_precision = StreamingAveragePrecision(1)
+    average_precision.update(scores, torch.tensor([[0.5], [0.51], [0.0]]))
+    assert average_precision.compute().tolist() == [0.5]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_scores_are_taken(dtype):
+    scores, labels = random_case(30, 2, 16, 0)
+    average_precision = StreamingAveragePrecision(2)
+    average_precision.update(torch.tensor(scores).to(dtype), torch.tensor(labels))
+    np.testing.assert_allclose(average_precision.compute(), by_sklearn(scores, labels), rtol=1e-12)
+
+
+@pytest.mark.parametrize("unknown", [0.0, 0.2])
+def test_in_bins_it_stays_within_a_thousandth(unknown):
+    scores, labels = random_case(6000, 2, 1 << 20, 5, unknown=unknown)
+    average_precision = streamed(scores, labels, 100, max_scores=10_000)
+    assert not average_precision.exact
+    np.testing.assert_allclose(average_precision.compute(), by_sklearn(scores, labels), atol=1e-3)
+    np.testing.assert_array_equal(average_precision.compute(), average_precision.compute())
+
+
+def test_bins_count_every_score_once_in_whatever_batches_it_came():
+    scores, labels = random_case(500, 3, 8, 1, unknown=0.1)  # 9 levels: bins of their own, so still exact
+    for batch in (1, 7, 100, 500):
+        binned = streamed(scores, labels, batch, max_scores=600)
+        assert not binned.exact
+        np.testing.assert_allclose(binned.compute(), by_sklearn(scores, labels), rtol=1e-12)
+
+
+def test_far_scores_have_bins_and_are_no_ties_where_exact():
+    scores, labels = np.array([[-1e4], [1e4], [-1e4], [1e4]], np.float32), np.array([[0], [1], [1], [0]])
+    binned = streamed(scores, labels, max_scores=1)
+    assert not binned.exact
+    np.testing.assert_allclose(binned.compute(), by_sklearn(scores, labels))
+    saturated = np.array([[20.0], [30.0], [40.0]], np.float32)  # probability 1 in fp32, all three
+    assert streamed(saturated, np.array([[0], [0], [1]])).compute().tolist() == [1.0]
+
+
+@pytest.mark.parametrize("max_scores", [1, 1000])
+def test_nan_scores_rank_first_and_do_not_break_the_count(max_scores):
+    scores, labels = np.array([[np.nan], [3.0], [-3.0]], np.float32), np.array([[0], [1], [0]])
+    assert streamed(scores, labels, max_scores=max_scores).compute().tolist() == [0.5]
+
+
+def test_memory_stays_bounded():
+    limit, n = 1000, 4
+    average_precision = StreamingAveragePrecision(n, max_scores=limit)
+    scores, labels = random_case(13, n, 100, 0)
+    for _ in range(200):
+        average_precision.update(torch.tensor(scores), torch.tensor(labels))
+        assert sum(kept.size for kept, _ in average_precision._kept) <= limit
+    assert average_precision._bins.size <= limit
+
+
+@pytest.mark.parametrize(("rows", "exact"), [(25, True), (26, False)])
+def test_it_is_exact_up_to_the_limit_and_says_so(rows, exact):
+    scores, labels = random_case(rows, 4, 100, 0)
+    assert streamed(scores, labels, 1, max_scores=100).exact is exact

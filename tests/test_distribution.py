@@ -1,0 +1,322 @@
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset, concatenate_datasets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imbalance_trainer import LabelDistribution, LabelSchema
+from imbalance_trainer import distribution as module
+from imbalance_trainer.distribution import find_label_column
+from imbalance_trainer.errors import DataError
+
+ABC = LabelSchema(["a", "b", "c"])
+FAMILY = LabelSchema(["root", "child", "leaf", "free"], implications=[("child", "root"), ("leaf", "child")])
+
+
+def random_labels(rows=40, n=4, seed=0, values=(0, 1)):
+    return np.random.default_rng(seed).choice(values, (rows, n))
+
+
+def counted(labels, schema):
+    """Support, known entries and violations, by a loop over entries."""
+    support, known = [0.0] * len(schema), [0] * len(schema)
+    violations = [0] * len(schema.implications)
+    for row in labels:
+        unknown = [value is None or value == -100 or np.isnan(value) for value in row]
+        for i, value in enumerate(row):
+            if not unknown[i]:
+                known[i] += 1
+                support[i] += float(value)
+        for i, (child, parent) in enumerate(schema.implication_indices):
+            violations[i] += (not unknown[child]) and row[child] > 0.5 and (not unknown[parent]) and row[parent] == 0
+    return support, known, violations
+
+
+def assert_counts(distribution, labels, row_total=None):
+    support, known, violations = counted(labels, distribution.schema)
+    np.testing.assert_allclose(distribution.support, support, rtol=1e-6)
+    assert distribution.known.tolist() == known
+    assert distribution.violations.tolist() == violations
+    assert distribution.n_rows == len(labels)
+    assert distribution.row_total == (len(labels) if row_total is None else row_total)
+
+
+# ---- what is counted ----
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(0, 30), st.sampled_from([(0, 1), (0, 1, -100), (0.0, 0.25, 0.75, 1.0, np.nan)]), st.integers(0, 999)
+)
+def test_counts_are_those_of_a_loop(rows, values, seed):
+    labels = random_labels(rows, 4, seed, values)
+    assert_counts(LabelDistribution.from_labels(labels, FAMILY), labels.tolist())
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int64, np.float16, np.float32, np.float64])
+def test_multi_hot_arrays_of_any_type_count_alike(dtype):
+    labels = random_labels()
+    assert_counts(LabelDistribution.from_labels(labels.astype(dtype), FAMILY), labels)
+
+
+def test_lists_and_tensors_count_like_arrays():
+    labels = random_labels()
+    for given_as in (labels.tolist(), torch.tensor(labels), tuple(map(tuple, labels.tolist()))):
+        assert_counts(LabelDistribution.from_labels(given_as, FAMILY), labels)
+
+
+def test_none_nan_and_minus_100_are_unknown():
+    for unknown in (None, np.nan, -100):
+        labels = [[1, 0, unknown], [unknown, 0, unknown], [1, 1, 0]]
+        for counts in (
+            LabelDistribution.from_labels(labels, ABC),
+            LabelDistribution.from_dataset([{"labels": row} for row in labels], ABC),
+            LabelDistribution.from_dataset(Dataset.from_dict({"labels": labels}), ABC),
+        ):
+            assert counts.support.tolist() == [2, 1, 0]
+            assert counts.known.tolist() == [2, 3, 1]
+            assert counts.n_rows == 3
+
+
+def test_an_unknown_parent_is_no_violation_and_a_soft_child_is_one_over_a_half():
+    labels = [[-100, 1, 0, 0], [0, 1, 0, 0], [0, 0.6, 0, 0], [0, 0.5, 0, 0], [0.2, 1, 0, 0], [1, 0, 1, 0]]
+    assert LabelDistribution.from_labels(labels, FAMILY).violations.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("unknown", [None, np.nan, -100])
+def test_class_indices_are_counted_and_unknown_ones_left_out(unknown):
+    labels = [2, 0, unknown, 2, 1, 2]
+    for counts, rows in (
+        (LabelDistribution.from_labels(labels, ABC), 5),
+        (LabelDistribution.from_dataset([{"labels": c} for c in labels], ABC), 6),
+        (LabelDistribution.from_dataset(Dataset.from_dict({"labels": labels}), ABC), 5),
+    ):
+        assert counts.support.tolist() == [1, 1, 3]
+        assert counts.known.tolist() == [5, 5, 5]
+        assert counts.n_rows == 5
+        assert counts.row_total == rows
+
+
+def test_token_classes_are_counted_over_all_rows():
+    labels = [[-100, 0, 2], [1, -100], [], [2, 2, 2, -100]]
+    for dataset in (Dataset.from_dict({"labels": labels}), [{"labels": row} for row in labels]):
+        counts = LabelDistribution.from_dataset(dataset, ABC, tokens=True)
+        assert counts.support.tolist() == [1, 1, 4]
+        assert counts.n_rows == 6
+
+
+def test_nothing_to_count_is_no_error():
+    for counts in (
+        LabelDistribution.from_labels(np.zeros((0, 3)), ABC),
+        LabelDistribution.from_dataset([], ABC),
+        LabelDistribution.from_dataset(Dataset.from_dict({"labels": []}), ABC),
+    ):
+        assert counts.n_rows == 0
+        assert counts.prevalence.tolist() == [0, 0, 0]
+        assert counts.negative_positive.tolist() == [np.inf] * 3
+
+
+# ---- where labels come from ----
+
+
+def test_a_dataset_is_counted_through_its_indices_and_chunks(monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK", 7)  # several blocks, the last one shorter
+    labels = random_labels(50, 4, values=(0, 1, -100))
+    whole = Dataset.from_dict({"labels": labels.tolist(), "text": ["x"] * 50})
+    assert_counts(LabelDistribution.from_dataset(whole, FAMILY), labels)
+    picked = [3, 3, 40, 7, 1]
+    assert_counts(LabelDistribution.from_dataset(whole.select(picked), FAMILY), labels[picked])
+    assert_counts(LabelDistribution.from_dataset(whole.select(range(11, 33)), FAMILY), labels[11:33])
+    shuffled = whole.shuffle(seed=1)
+    assert shuffled._indices is not None
+    assert_counts(LabelDistribution.from_dataset(shuffled, FAMILY), labels)
+    chunked = concatenate_datasets([whole.select(range(5)), whole.select(range(20, 50)), whole.select([0, 9])])
+    rows = [*range(5), *range(20, 50), 0, 9]
+    assert_counts(LabelDistribution.from_dataset(chunked, FAMILY), labels[rows])
+
+
+@pytest.mark.parametrize("kind", ["fixed_size", "large_list", "bool", "float", "torch_format", "array"])
+def test_arrow_columns_of_any_layout_are_counted(kind):
+    import pyarrow as pa
+    from datasets import Array2D, Features, LargeList, List, Value
+
+    labels = random_labels(9, 4)
+    rows = labels.tolist()
+    feature = {
+        "fixed_size": List(Value("int8"), length=4),
+        "large_list": LargeList(Value("int8")),
+        "bool": List(Value("bool")),
+        "float": List(Value("float32")),
+        "torch_format": List(Value("int64")),
+        "array": Array2D((1, 4), "int8"),
+    }[kind]
+    if kind == "array":
+        dataset = Dataset.from_dict({"labels": [[row] for row in rows]}, features=Features({"labels": feature}))
+        with pytest.raises(DataError, match="labels: "):
+            LabelDistribution.from_dataset(dataset, FAMILY)
+        return
+    dataset = Dataset.from_dict({"labels": rows}, features=Features({"labels": feature}))
+    dataset = dataset.with_format("torch") if kind == "torch_format" else dataset
+    assert pa.types.is_nested(dataset.data.column("labels").type)
+    assert_counts(LabelDistribution.from_dataset(dataset, FAMILY), labels)
+    assert_counts(LabelDistribution.from_dataset(dataset.select([4, 5, 8]), FAMILY), labels[[4, 5, 8]])
+
+
+@pytest.mark.parametrize("as_row", [list, np.array, torch.tensor])
+def test_rows_that_are_dictionaries_are_counted(as_row):
+    labels = random_labels(values=(0, 1, -100))
+    dataset = [{"labels": as_row(row.tolist()), "text": "x"} for row in labels]
+    assert_counts(LabelDistribution.from_dataset(dataset, FAMILY), labels)
+
+
+def test_more_rows_than_one_block_are_counted_and_named_by_their_own_number():
+    rows = [{"labels": [1, 0, 0]}] * 5000
+    assert LabelDistribution.from_dataset(rows, ABC).support.tolist() == [5000, 0, 0]
+    with pytest.raises(DataError, match="row 4500, label 'c': 2"):
+        LabelDistribution.from_dataset([*rows[:4500], {"labels": [0, 1, 2]}, *rows[:9]], ABC)
+
+
+def test_of_an_iterable_dataset_the_first_rows_up_to_the_limit_are_counted():
+    taken = []
+
+    class Stream:
+        def __iter__(self):
+            for row in labels:
+                taken.append(row)
+                yield {"labels": row}
+
+    labels = random_labels(30).tolist()
+    assert_counts(LabelDistribution.from_dataset(Stream(), FAMILY, limit=12), labels[:12])
+    assert len(taken) == 12
+    assert_counts(LabelDistribution.from_dataset(Stream(), FAMILY, limit=None), labels)
+    stream = Dataset.from_dict({"labels": labels}).to_iterable_dataset()
+    assert_counts(LabelDistribution.from_dataset(stream, FAMILY, limit=12), labels[:12])
+
+
+def test_of_a_long_dataset_rows_over_its_whole_length_are_counted():
+    labels = np.repeat([[1, 0, 0], [0, 0, 1]], 500, axis=0)  # sorted: the first rows alone would mislead
+    dataset = [{"labels": row} for row in labels.tolist()]
+    counts = LabelDistribution.from_dataset(dataset, ABC, limit=100)
+    assert (counts.n_rows, counts.row_total) == (100, 1000)
+    assert counts.support.tolist() == [50, 0, 50]
+    arrow = LabelDistribution.from_dataset(Dataset.from_list(dataset), ABC, limit=100)
+    assert (arrow.n_rows, arrow.row_total) == (1000, 1000)
+
+
+@pytest.mark.parametrize("column", ["labels", "label", "label_ids"])
+def test_the_label_column_is_found_by_its_name(column):
+    row = {"text": "x", column: [1, 0, 1]}
+    for dataset in ([row], Dataset.from_list([row])):
+        assert find_label_column(dataset) == column
+        assert LabelDistribution.from_dataset(dataset, ABC).support.tolist() == [1, 0, 1]
+
+
+def test_a_named_column_wins():
+    row = {"labels": [0, 0, 0], "mine": [1, 1, 0]}
+    for dataset in ([row], Dataset.from_list([row])):
+        assert LabelDistribution.from_dataset(dataset, ABC, column="mine").support.tolist() == [1, 1, 0]
+
+
+def test_no_label_column_is_none_and_a_dictionary_of_datasets_an_error():
+    assert find_label_column([{"text": "x"}]) is None
+    assert find_label_column([]) is None
+    with pytest.raises(DataError, match=r"dictionary of \['train'\]"):
+        find_label_column(type("Splits", (), {"column_names": {"train": ["labels"]}})())
+
+
+# ---- what is wrong ----
+
+
+def every_source(rows):
+    yield lambda: LabelDistribution.from_labels(rows, ABC)
+    yield lambda: LabelDistribution.from_dataset([{"labels": row} for row in rows], ABC)
+    yield lambda: LabelDistribution.from_dataset(Dataset.from_dict({"labels": rows}), ABC)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[0, 1, 0], [0, 0, 2]], r"row 1, label 'c': 2"),
+        ([[0, 1, 0], [0, -1, 0]], r"row 1, label 'b': -1"),
+        ([[0.0, 1.5, 0.0]], r"row 0, label 'b': 1\.5"),
+        ([[2, 2, 2], [2, 2, 2]], r"row 0, label 'a': 2;.*row 1, label 'b': 2 \(and 1 more\)"),
+        ([[0, 1, 0], [1, 0]], r"row 0 has 3 values and row 1 has 2"),
+        ([[0, 1], [1, 0]], r"row 0 has 2 values, but there are 3 labels"),
+        ([[0, 1, 0, 1]], r"row 0 has 4 values, but there are 3 labels"),
+        ([["a", "b", "c"]], r"expected numbers"),
+        ([0, 1, 3], r"row 2 has class 3; expected 0 to 2"),
+        ([0, -1], r"row 1 has class -1"),
+        ([0.0, 1.0, 1.5], r"row 2 has .*1\.5.*; expected class indices"),
+        (["a", "b"], r"row 0 has .*'a'.*; expected class indices"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_row_and_label(rows, message):
+    for count in every_source(rows):
+        with pytest.raises(DataError, match=message):
+            count()
+
+
+def test_a_wrong_value_in_a_later_block_is_named_by_its_own_row(monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK", 4)
+    rows = [[0, 1, 0]] * 9 + [[0, 7, 0]]
+    with pytest.raises(DataError, match="row 9, label 'b': 7"):
+        LabelDistribution.from_dataset(Dataset.from_dict({"labels": rows}), ABC)
+    with pytest.raises(DataError, match="row 9 has class 7"):
+        LabelDistribution.from_dataset(Dataset.from_dict({"labels": [0] * 9 + [7]}), ABC)
+
+
+def test_a_row_without_labels_is_an_error():
+    with pytest.raises(DataError, match="row 1 has no labels"):
+        LabelDistribution.from_dataset(Dataset.from_dict({"labels": [[1, 0, 0], None]}), ABC)
+    with pytest.raises(DataError, match="row 1 has None"):
+        LabelDistribution.from_dataset([{"labels": [1, 0, 0]}, {"labels": None}], ABC)
+    with pytest.raises(DataError, match="Row 1 has no 'labels'"):
+        LabelDistribution.from_dataset([{"labels": [1, 0, 0]}, {"text": "x"}], ABC)
+    with pytest.raises(DataError, match=r"No labels in row 0: its keys are \['text'\]"):
+        LabelDistribution.from_dataset([{"text": "x"}], ABC)
+    with pytest.raises(DataError, match="Row 0 has no 'typo'"):
+        LabelDistribution.from_dataset(Dataset.from_dict({"labels": [[1, 0, 0]]}), ABC, column="typo")
+    with pytest.raises(DataError, match="dictionaries with labels, got a tuple"):
+        LabelDistribution.from_dataset([("text", 1)], ABC)
+
+
+def test_nested_lists_are_an_error():
+    with pytest.raises(DataError, match="nested lists"):
+        LabelDistribution.from_dataset(Dataset.from_dict({"labels": [[[1, 0, 0]]]}), ABC)
+
+
+# ---- derived ----
+
+
+def test_ratios_are_hand_computed():
+    schema = LabelSchema(["main", "common", "rare", "never"], {"primary": ["main"]})
+    labels = np.zeros((100, 4))
+    labels[:80, 0] = labels[:60, 1] = labels[:3, 2] = 1
+    labels[-10:, 2] = -100
+    counts = LabelDistribution.from_labels(labels, schema)
+    np.testing.assert_allclose(counts.prevalence, [0.8, 0.6, 3 / 90, 0])
+    np.testing.assert_allclose(counts.negative_positive, [20 / 80, 40 / 60, 87 / 3, np.inf])
+    np.testing.assert_allclose(counts.imbalance_ratio, [60 / 80, 1, 20, np.inf])  # the most frequent *secondary*
+    assert counts.rarest_first.tolist() == [3, 2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("support", "tiers"),
+    [
+        ([5, 9, 1], [[1], [0], [2]]),
+        ([1, 2, 3, 4], [[3, 2], [1], [0]]),
+        ([4, 4, 4], [[0], [1], [2]]),
+        ([1, 2], [[1], [0], []]),
+        ([7], [[0], [], []]),
+    ],
+)
+def test_tiers_are_thirds_by_support_and_the_head_takes_the_rest(support, tiers):
+    labels = [[int(row < s) for s in support] for row in range(10)]
+    counts = LabelDistribution.from_labels(labels, LabelSchema([f"l{i}" for i in range(len(support))]))
+    assert [counts.tiers()[t].tolist() for t in ("head", "medium", "tail")] == tiers
+
+
+def test_rarest_first_keeps_the_order_of_equals():
+    labels = [[1, 1, 1], [1, 0, 0]]
+    assert LabelDistribution.from_labels(labels, ABC).rarest_first.tolist() == [1, 2, 0]

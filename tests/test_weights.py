@@ -1,0 +1,296 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight
+
+from imbalance_trainer import LabelDistribution, LabelSchema, cap_weights, compute_class_weights
+from imbalance_trainer.errors import UsageError
+from imbalance_trainer.weights import STRATEGIES, merge_custom_weights, read_class_weights
+
+BAD_WEIGHTS = [0, -1, float("nan"), float("inf"), True, np.True_, "3", b"3", None, [1.0]]
+
+
+def counts_of(support, n_rows, primary=(), names=None):
+    """A distribution with these counts, nothing unknown."""
+    names = names or [f"l{i}" for i in range(len(support))]
+    schema = LabelSchema(names, {"primary": [names[i] for i in primary]} if primary else {})
+    support, n_rows = np.array(support, dtype=float), int(n_rows)
+    return LabelDistribution(schema, n_rows, support, np.full(len(support), float(n_rows)), np.zeros(0), n_rows)
+
+
+def weights_of(*args, strategy="tiered", given="auto", **kwargs):
+    return compute_class_weights(counts_of(*args), given, strategy, **kwargs).values.tolist()
+
+
+# ---- strategies ----
+
+
+@pytest.mark.parametrize(
+    ("ratio", "weight"), [(30, 10), (29.99, 5), (30.01, 10), (10, 5), (9.99, 3), (10.01, 5), (100, 10), (1, 3)]
+)
+def test_tiers_begin_exactly_at_their_bounds(ratio, weight):
+    support = [ratio * 100, 100]  # of so many rows that negatives / positives is over every limit
+    assert weights_of(support, 1_000_000)[1] == weight
+
+
+def test_under_the_tiers_the_weight_is_negatives_over_positives_up_to_3():
+    assert weights_of([100, 80, 25, 20], 100) == [1.0, 0.25, 3.0, 3.0]  # all positive: 1
+    assert weights_of([50, 40], 100) == [1.0, 1.5]
+
+
+def test_primary_labels_go_up_to_2_and_have_no_tier():
+    assert weights_of([10, 1000, 90], 10_000, [0]) == [2.0, 3.0, 5.0]
+    assert weights_of([600, 300], 1000, [0]) == [pytest.approx(2 / 3), pytest.approx(7 / 3)]
+
+
+def test_the_most_frequent_secondary_label_sets_the_ratio_not_the_primary():
+    # against the primary's 5000 the rare label would be at 50, against the secondary top's 1000 it is at 10
+    assert weights_of([5000, 1000, 100], 10_000, [0])[2] == 5.0
+
+
+def test_data_like_the_note_s_gives_10_to_the_rarest_and_5_to_the_next():
+    assert weights_of([5000, 3000, 2500, 300, 30], 10_000, [0]) == [1.0, pytest.approx(7 / 3), 3.0, 5.0, 10.0]
+
+
+def test_inverse_frequency_and_its_square_root():
+    assert weights_of([20, 50], 100, strategy="inverse_frequency") == [4.0, 1.0]
+    assert weights_of([20, 50], 100, strategy="sqrt_inverse_frequency") == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.999, 0.9999])
+def test_effective_number_is_the_paper_s_formula_with_mean_1(beta):
+    support = [1000, 100, 7]
+    raw = [(1 - beta) / (1 - beta**n) for n in support]
+    expected = [w * 3 / sum(raw) for w in raw]
+    np.testing.assert_allclose(
+        weights_of(support, 2000, strategy="effective_number", effective_number_beta=beta), expected, rtol=1e-9
+    )
+
+
+def test_effective_number_averages_over_the_labels_that_occur():
+    with_absent = weights_of([1000, 10, 0], 2000, strategy="effective_number")
+    assert with_absent[:2] == pytest.approx(weights_of([1000, 10], 2000, strategy="effective_number"))
+    assert with_absent[2] == 1.0
+
+
+@pytest.mark.parametrize("beta", [-0.1, 1.0, 2.0, float("nan")])
+def test_a_beta_outside_0_to_1_is_an_error(beta):
+    with pytest.raises(UsageError, match="effective_number_beta"):
+        weights_of([5, 1], 10, strategy="effective_number", effective_number_beta=beta)
+
+
+def test_balanced_is_scikit_learn_s():
+    classes = np.random.default_rng(0).choice(4, 300, p=[0.6, 0.25, 0.1, 0.05])
+    counts = LabelDistribution.from_labels(classes, LabelSchema(list("abcd")))
+    weights = compute_class_weights(counts, weight_strategy="balanced")
+    expected = compute_class_weight("balanced", classes=np.arange(4), y=classes)
+    np.testing.assert_allclose(weights.values, expected)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_label_without_positives_has_weight_1_and_says_so(strategy):
+    weights = compute_class_weights(counts_of([50, 0, 5], 100), weight_strategy=strategy)
+    assert weights.values[1] == 1.0
+    assert weights.reasons[1] == "no positives in training"
+    nothing = compute_class_weights(counts_of([0, 0], 0), weight_strategy=strategy)
+    assert nothing.values.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("strategy", ["tiered", "inverse_frequency", "sqrt_inverse_frequency"])
+def test_a_label_that_is_always_1_has_weight_1_and_says_so(strategy):
+    weights = compute_class_weights(counts_of([100, 5], 100), weight_strategy=strategy)
+    assert weights.values[0] == 1.0
+    assert weights.reasons[0] == "positive in every row"
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(list(STRATEGIES)),
+    st.lists(st.integers(0, 500), min_size=1, max_size=8),
+    st.integers(0, 500),
+    st.floats(0.1, 50),
+)
+def test_every_strategy_gives_finite_positive_weights_under_the_cap_with_reasons(strategy, support, more, cap):
+    counts = counts_of(support, max(support) + more)
+    weights = compute_class_weights(counts, "auto", strategy, cap)
+    assert np.isfinite(weights.values).all()
+    assert (weights.values > 0).all()
+    assert (weights.values <= cap).all()
+    assert len(weights.reasons) == len(weights) == len(support)
+    assert all(weights.reasons)
+
+
+@pytest.mark.parametrize("strategy", ["tiered", "inverse_frequency", "effective_number", "balanced"])
+def test_a_rarer_label_never_weighs_less(strategy):
+    support = [3000, 900, 400, 100, 31, 7, 1]
+    weights = weights_of(support, 10_000, strategy=strategy, max_weight=1e9)
+    assert weights == sorted(weights)
+
+
+def test_an_unknown_strategy_offers_the_nearest():
+    with pytest.raises(UsageError, match="did you mean 'tiered'"):
+        weights_of([1], 2, strategy="tierd")
+
+
+def test_reasons_say_which_rule_gave_the_weight():
+    weights = compute_class_weights(counts_of([400, 500, 10, 40], 1000, [0]), {"L3": 4}, max_weight=8)
+    assert weights.reasons == (
+        "primary: min(neg:pos 1.5, 2)",
+        "tier: min(neg:pos 1, 3)",
+        "tier: ratio 50 >= 30, capped from 10",
+        "custom",
+    )
+
+
+# ---- given by the user ----
+
+
+def test_no_weights_are_ones():
+    weights = compute_class_weights(counts_of([5, 1], 10), None)
+    assert weights.values.tolist() == [1.0, 1.0]
+    assert weights.custom == ()
+
+
+def test_a_dict_overrides_the_labels_it_names_without_regard_to_case():
+    counts = counts_of([50, 40, 0], 100, (), ["Joy", "Fear", "Relief"])
+    weights = compute_class_weights(counts, {"fEAR": 7, "relief": 2.5})
+    assert weights.as_dict() == {"Joy": 1.0, "Fear": 7.0, "Relief": 2.5}
+    assert weights.custom == ("Fear", "Relief")
+    assert weights.reasons[1:] == ("custom", "custom, though no positives in training")
+    assert all(type(w) is float for w in weights.as_dict().values())
+
+
+def test_an_unknown_name_offers_the_nearest():
+    with pytest.raises(UsageError, match=r"'feer' in the class weights: did you mean 'Fear'"):
+        compute_class_weights(counts_of([5, 1], 10, (), ["Joy", "Fear"]), {"feer": 2})
+
+
+def test_a_label_named_twice_is_an_error():
+    with pytest.raises(UsageError, match="'Joy' twice"):
+        compute_class_weights(counts_of([5, 1], 10, (), ["Joy", "Fear"]), {"joy": 2, "JOY": 3})
+
+
+@pytest.mark.parametrize("given", [[2, 3], (2.0, 3.0), np.array([2, 3]), torch.tensor([2.0, 3.0])])
+def test_a_sequence_gives_each_label_its_weight(given):
+    weights = compute_class_weights(counts_of([5, 1], 10), given)
+    assert weights.values.tolist() == [2.0, 3.0]
+    assert weights.custom == ("l0", "l1")
+
+
+def test_weights_that_were_computed_may_be_given_again():
+    counts = counts_of([50, 1], 100)
+    weights = compute_class_weights(counts)
+    again = compute_class_weights(counts, weights)
+    assert again.values.tolist() == weights.values.tolist()
+    assert np.asarray(weights, dtype=np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [([1.0], "1 class weights for 2 labels"), ([1, 2, 3], "3 class"), ("automatic", "'automatic'"), (3, "got 3")],
+)
+def test_what_is_no_weights_is_an_error(given, message):
+    with pytest.raises(UsageError, match=message):
+        compute_class_weights(counts_of([5, 1], 10), given)
+
+
+@pytest.mark.parametrize("bad", BAD_WEIGHTS)
+def test_a_weight_that_is_no_positive_finite_number_is_an_error(bad):
+    counts = counts_of([5, 1], 10)
+    with pytest.raises(UsageError, match="The weight of 'l1' must be a positive finite number"):
+        compute_class_weights(counts, {"L1": bad})
+    with pytest.raises(UsageError, match="must be a positive finite number"):
+        compute_class_weights(counts, [1.0, bad])
+    with pytest.raises(UsageError, match="The weight of 'x'"):
+        cap_weights({"x": bad})
+    with pytest.raises(UsageError, match="max_weight"):
+        cap_weights({"x": 1.0}, bad)
+
+
+# ---- the cap ----
+
+
+def test_every_weight_is_capped_and_the_clamped_are_named():
+    counts = counts_of([900, 10, 5], 1000)
+    weights = compute_class_weights(counts, {"l0": 215}, "inverse_frequency")
+    assert weights.values.tolist() == [20.0, 20.0, 20.0]
+    assert weights.clamped == {"l0": 215.0, "l1": 99.0, "l2": 199.0}
+    assert weights.reasons[0] == "custom, capped from 215"
+    assert compute_class_weights(counts, [1, 2, 50], max_weight=30).clamped == {"l2": 50.0}
+
+
+def test_a_weight_at_the_cap_is_not_clamped():
+    assert cap_weights({"a": 20.0, "b": 20.5}) == ({"a": 20.0, "b": 20.0}, {"b": 20.5})
+
+
+def test_a_list_is_capped_to_a_list_and_its_clamped_named_by_index():
+    given = [1.0, 57.0, 3]
+    assert cap_weights(given, 5) == ([1.0, 5.0, 3.0], {1: 57.0})
+    assert given == [1.0, 57.0, 3]
+
+
+# ---- from a flag ----
+
+
+@pytest.mark.parametrize(
+    ("value", "weights"),
+    [
+        ("auto", "auto"),
+        ("AUTO", "auto"),
+        ("none", None),
+        ("None", None),
+        (None, None),
+        ([1, 2], [1, 2]),
+        ('{"a": 10}', {"a": 10}),
+        (" [1, 2.5]", [1, 2.5]),
+    ],
+)
+def test_a_flag_is_read(value, weights):
+    assert read_class_weights(value) == weights
+
+
+def test_a_file_is_read(tmp_path):
+    path = tmp_path / "weights.json"
+    path.write_text(json.dumps({"ä": 3}, ensure_ascii=False), encoding="utf-8-sig")
+    assert read_class_weights(str(path)) == {"ä": 3}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [("{'a': 1}", "no valid JSON"), ("missing.json", "no such file"), ("{", "no valid JSON")]
+)
+def test_a_flag_that_cannot_be_read_is_an_error(value, message):
+    with pytest.raises(UsageError, match=message):
+        read_class_weights(value)
+
+
+def test_a_file_with_something_else_is_an_error(tmp_path):
+    path = tmp_path / "weights.json"
+    path.write_text("3")
+    with pytest.raises(UsageError, match=r"weights\.json: expected"):
+        read_class_weights(str(path))
+
+
+@pytest.mark.parametrize(
+    ("weights", "custom", "merged"),
+    [
+        ("auto", {"JOY": 4}, {"joy": 4}),
+        (None, {"Joy": 4}, {"joy": 4, "fear": 1.0}),
+        ({"Fear": 2, "joy": 3}, {"joy": 4}, {"fear": 2, "joy": 4}),
+        ([2, 3], {"FEAR": 4}, [2, 4]),
+        ("auto", '{"fear": 5}', {"fear": 5}),
+        ("auto", None, "auto"),
+        ([2, 3], None, [2, 3]),
+    ],
+)
+def test_custom_weights_lie_over_the_others(weights, custom, merged):
+    assert merge_custom_weights(weights, custom, LabelSchema(["joy", "fear"])) == merged
+
+
+@pytest.mark.parametrize(("custom", "message"), [({"feer": 2}, "did you mean 'fear'"), ([1, 2], "Custom weights are")])
+def test_custom_weights_that_do_not_do_are_an_error(custom, message):
+    with pytest.raises(UsageError, match=message):
+        merge_custom_weights("auto", custom, LabelSchema(["joy", "fear"]))
