@@ -1,0 +1,107 @@
+"""Metric history -> findings: what is wrong with which label, on what evidence, and what to change.
+
+A history is a list of evaluations, oldest first, each a dict as `label_history.jsonl` has them: `step`, `epoch`,
+`metrics` and `labels`, a list with one dict per label (label, support, predicted, true_positives, weight). Rules are
+pure functions of it. Advice follows the troubleshooting table of the note that this project grew from.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .weights import MAX_WEIGHT
+
+RAISE_BY, LOWER_BY = 1.5, 0.7
+"""The note's steps: a weight of 10 goes to 15 where recall is 0, and to 7 where a label is predicted too often."""
+
+LOUDER_GAMMA, SOFTER_GAMMA = 3.0, 1.5
+"""The note's other values of focal_gamma."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong with a label.
+
+    Args:
+        kind: "zero_recall" or "low_precision".
+        label: its name.
+        evidence: the numbers, in a few words.
+        weight: the class weight now; None where it is not known (with the stock Trainer).
+        new_weight: the weight to try, None where the weight is at its limit or not known.
+        evaluations: how many evaluations in a row show it, up to the last.
+    """
+
+    kind: str
+    label: str
+    evidence: str
+    weight: float | None = None
+    new_weight: float | None = None
+    evaluations: int = 1
+
+
+def find_zero_recall(
+    history: Sequence[dict[str, Any]], patience: int = 2, max_weight: float = MAX_WEIGHT
+) -> list[Finding]:
+    """Labels with support of which nothing was found in the last `patience` evaluations, rarest first."""
+    findings = []
+    for now in sorted(history[-1]["labels"], key=lambda row: row["support"]) if history else ():
+        since = _evaluations_in_a_row(history, now["label"], lambda row: row["support"] and not row["true_positives"])
+        if since >= patience:
+            _, upper = wilson_interval(0, now["support"])
+            evidence = f"0 of {now['support']} found in {since} evaluations (95% interval of recall: 0 to {upper:.2f})"
+            weight = now.get("weight")
+            raised = None if weight is None else min(weight * RAISE_BY, max_weight)
+            raised = None if raised == weight else raised
+            findings.append(Finding("zero_recall", now["label"], evidence, weight, raised, since))
+    return findings
+
+
+def find_low_precision(history: Sequence[dict[str, Any]], floor: float = 0.5, min_predicted: int = 5) -> list[Finding]:
+    """Labels that were predicted at least `min_predicted` times, fewer than `floor` of them rightly; worst first.
+
+    A label of which nothing is found is left to `find_zero_recall`: to lower its weight would be the wrong advice.
+    """
+
+    def is_low(row: dict[str, Any]) -> bool:
+        predicted, right = row["predicted"], row["true_positives"]
+        return predicted >= min_predicted and right / predicted < floor and (right > 0 or not row["support"])
+
+    findings = []
+    for row in filter(is_low, history[-1]["labels"] if history else ()):
+        predicted, right = row["predicted"], row["true_positives"]
+        evidence = f"{right} of {predicted} predictions are right (precision {right / predicted:.2f})"
+        weight = row.get("weight")
+        lowered = None if weight is None else max(weight * LOWER_BY, min(1.0, weight))
+        lowered = None if lowered == weight else lowered
+        since = _evaluations_in_a_row(history, row["label"], is_low)
+        found = Finding("low_precision", row["label"], evidence, weight, lowered, since)
+        findings.append((right / predicted, found))
+    return [finding for _, finding in sorted(findings, key=lambda pair: pair[0])]
+
+
+def _evaluations_in_a_row(
+    history: Sequence[dict[str, Any]], label: str, holds: Callable[[dict[str, Any]], bool]
+) -> int:
+    """At how many evaluations, counted back from the last, something holds for a label."""
+    since = 0
+    for evaluation in reversed(history):
+        row = next((r for r in evaluation["labels"] if r["label"] == label), None)
+        if row is None or not holds(row):
+            break
+        since += 1
+    return since
+
+
+def wilson_interval(successes: float, trials: float, z: float = 1.96) -> tuple[float, float]:
+    """The 95% interval of a share seen in few trials (Wilson, 1927); (0, 1) without a trial.
+
+    >>> tuple(round(x, 2) for x in wilson_interval(0, 3))
+    (0.0, 0.56)
+    """
+    if trials <= 0:
+        return 0.0, 1.0
+    share, spread = successes / trials, z * z / trials
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,104 @@
+"""label_history.jsonl: every evaluation, label by label, one JSON line each."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .labels import LabelSchema
+from .metrics import LABEL_METRICS, LabelTable
+
+FILE_NAME = "label_history.jsonl"
+VERSION = 1
+"""Version of the lines' content; it rises when a key changes its meaning."""
+
+MARKER = "secondary_f1_macro"
+"""A metric that every evaluation of ours has: by its key the prefix of an evaluation is found."""
+
+
+def metric_prefix(metrics: Mapping[str, Any]) -> str | None:
+    """The prefix ("eval", "eval_<dataset>", "test") of an evaluation's metrics; None where they are not ours."""
+    return next((key[: -len(MARKER) - 1] for key in metrics if key.endswith(f"_{MARKER}")), None)
+
+
+def make_entry(
+    metrics: Mapping[str, float],
+    prefix: str,
+    step: int,
+    epoch: float | None,
+    schema: LabelSchema | None = None,
+    table: LabelTable | None = None,
+    weights: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """One evaluation as a JSON-able dict; its labels come from `table`, else from the metrics that name labels."""
+    own = {key[len(prefix) + 1 :]: value for key, value in metrics.items() if key.startswith(f"{prefix}_")}
+    rows = _rows_of_table(table) if table is not None else _rows_of_metrics(own, schema)
+    for row in rows:
+        row["weight"] = None if weights is None else weights.get(row["label"])
+    labelled = tuple(f"{metric}_{slug}" for metric in LABEL_METRICS for slug in _slugs(own))
+    overall = {key: value for key, value in own.items() if key not in labelled and isinstance(value, (int, float))}
+    return {"version": VERSION, "split": prefix, "step": step, "epoch": epoch, "metrics": overall, "labels": rows}
+
+
+def read_history(path: str | Path) -> list[dict[str, Any]]:
+    """The entries of a file; a missing file has none, and a last line that was cut off by a kill is left out."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    entries = []
+    for line in lines:
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return entries
+
+
+def write_history(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Replace the file as a whole: after a kill it holds the old entries or the new ones, nothing between."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def _rows_of_table(table: LabelTable) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": name,
+            "support": int(table.support[i]),
+            "predicted": int(table.predicted[i]),
+            "true_positives": int(table.true_positives[i]),
+            "recall": float(table.recall[i]),
+            "precision": float(table.precision[i]),
+            "f1": float(table.f1[i]),
+            "average_precision": float(table.average_precision[i]),
+        }
+        for i, name in enumerate(table.schema.names)
+    ]
+
+
+def _rows_of_metrics(own: Mapping[str, float], schema: LabelSchema | None) -> list[dict[str, Any]]:
+    names = {} if schema is None else dict(zip(schema.slugs, schema.names, strict=True))
+    rows = []
+    for slug in _slugs(own):
+        recall, precision, f1, support = (own[f"{m}_{slug}"] for m in LABEL_METRICS)
+        right = round(recall * support)
+        predicted = round(right / precision) if precision else 0
+        row = {
+            "label": names.get(slug, slug),
+            "support": int(support),
+            "predicted": predicted,
+            "true_positives": right,
+        }
+        rows.append({**row, "recall": recall, "precision": precision, "f1": f1, "average_precision": None})
+    return rows
+
+
+def _slugs(own: Mapping[str, float]) -> list[str]:
+    """The labels that have metrics of their own."""
+    slugs = [key[len("support_") :] for key in own if key.startswith("support_")]
+    return [slug for slug in slugs if all(f"{metric}_{slug}" in own for metric in LABEL_METRICS)]

@@ -1,0 +1,71 @@
+"""Small models and data sets, made on the spot: no test needs a network."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from transformers import RobertaConfig, RobertaForSequenceClassification
+
+from imbalance_trainer import ImbalanceTrainingArguments
+
+N_LABELS = 4
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    import datasets
+
+    datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("datasets")
+
+
+@pytest.fixture
+def make_model():
+    def make(num_labels=N_LABELS, seed=0, cls=RobertaForSequenceClassification, **config):
+        torch.manual_seed(seed)
+        settings = {
+            "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "intermediate_size": 16, "max_position_embeddings": 24, "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0, "initializer_range": 0.2, "pad_token_id": 1,
+        }  # fmt: skip
+        return cls(RobertaConfig(**{**settings, "num_labels": num_labels, **config}))
+
+    return make
+
+
+@pytest.fixture
+def make_rows():
+    """Rows whose labels can be told from their tokens: label l is there where token 10 + l is."""
+
+    def make(n=64, num_labels=N_LABELS, seed=0, kind="multi-hot", prevalence=None):
+        rng = np.random.default_rng(seed)
+        prevalence = prevalence or [0.5, 0.4, 0.3, 0.2][:num_labels]
+        hot = (rng.random((n, num_labels)) < prevalence).astype(int)
+        tokens = np.where(hot, 10 + np.arange(num_labels), 30 + rng.integers(0, 5, hot.shape))
+        ids = np.concatenate([np.zeros((n, 1), int), tokens, rng.integers(20, 30, (n, 3))], 1)
+        labels = {
+            "multi-hot": hot.tolist(),
+            "floats": hot.astype(float).tolist(),
+            "classes": hot.argmax(1).tolist(),
+        }[kind]
+        return Dataset.from_dict(
+            {"input_ids": ids.tolist(), "attention_mask": np.ones_like(ids).tolist(), "labels": labels}
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_args(tmp_path):
+    def make(cls=ImbalanceTrainingArguments, **changes):
+        settings = {
+            "output_dir": str(tmp_path / "out"), "max_steps": 2, "per_device_train_batch_size": 8,
+            "per_device_eval_batch_size": 16, "use_cpu": True, "report_to": "none", "save_strategy": "no",
+            "disable_tqdm": True, "dataloader_pin_memory": False,
+        }  # fmt: skip
+        return cls(**{**settings, **changes})
+
+    return make

@@ -1,0 +1,220 @@
+"""RareLabelCallback: what is said, when, by whom, and what is kept in label_history.jsonl."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from transformers import Trainer, TrainerControl, TrainerState
+
+from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, RareLabelCallback
+from imbalance_trainer.history import FILE_NAME, read_history
+from imbalance_trainer.tables import display_width
+from imbalance_trainer.weights import compute_class_weights
+
+SCHEMA = LabelSchema(["hateful", "insults", "praising extremist acts"], {"primary": ["hateful"]})
+TRAIN = np.array([[1, 1, 0]] * 60 + [[1, 0, 1]] * 2 + [[0, 0, 0]] * 60)
+
+
+@pytest.fixture
+def counts():
+    return LabelDistribution.from_labels(TRAIN, SCHEMA)
+
+
+@pytest.fixture
+def spoken(counts, tmp_path, capsys):
+    """A callback in a run that is played to it, and what it printed."""
+
+    class Run:
+        def __init__(self):
+            self.metrics = ImbalanceMetrics(SCHEMA, counts.support)
+            self.args = SimpleNamespace(output_dir=str(tmp_path))
+            self.state = TrainerState(is_world_process_zero=True)
+            self.callback = self.make()
+
+        def make(self, **changes):
+            weights = compute_class_weights(counts)
+            settings = {"metrics": self.metrics, "class_weights": weights, "distribution": counts, "focal_gamma": 2.0}
+            return RareLabelCallback(**{**settings, **changes})
+
+        def begin(self):
+            capsys.readouterr()
+            self.callback.on_train_begin(self.args, self.state, TrainerControl())
+            return capsys.readouterr().out
+
+        def evaluate(self, decided, step, prefix="eval"):
+            """Gold is 6 rows of insults and 3 of praise; `decided` are logits as signs."""
+            gold = np.array([[1, 1, 0]] * 6 + [[1, 0, 1]] * 3 + [[0, 0, 0]] * 6)
+            self.metrics.update(np.where(decided, 3.0, -3.0), gold)
+            values = {f"{prefix}_{k}": v for k, v in self.metrics.compute().items()}
+            self.metrics.reset()
+            values[f"{prefix}_loss"] = 0.5
+            self.state.global_step, self.state.epoch = step, step / 10
+            self.state.log_history.append({**values, "step": step, "epoch": step / 10})
+            capsys.readouterr()
+            self.callback.on_evaluate(self.args, self.state, TrainerControl(), metrics=values)
+            return capsys.readouterr().out
+
+    return Run()
+
+
+SILENT = np.array([[1, 1, 0]] * 9 + [[0, 0, 0]] * 6)
+PERFECT = np.array([[1, 1, 0]] * 6 + [[1, 0, 1]] * 3 + [[0, 0, 0]] * 6)
+TOO_OFTEN = np.array([[1, 1, 1]] * 9 + [[0, 0, 0]] * 6)
+
+
+def test_weights_are_said_at_the_start_once(spoken):
+    out = spoken.begin()
+    (line,) = (line for line in out.splitlines() if line.startswith("praising"))
+    assert line.split() == ["praising", "extremist", "acts", "2", "1.64", "60", "30", "10", "ratio", ">=", "30"]
+    assert spoken.begin() == ""  # auto_find_batch_size starts again
+
+
+def test_the_table_is_rarest_first_with_changes(spoken):
+    spoken.begin()
+    first = spoken.evaluate(SILENT, 10)
+    names = [line.split("  ")[0] for line in first.splitlines() if line.startswith(tuple(SCHEMA.names))]
+    assert names == ["praising extremist acts", "insults", "hateful"]
+    assert "secondary_f1_macro" in first
+    assert "1 of 3 labels have recall 0" in first
+    second = spoken.evaluate(PERFECT, 20)
+    (line,) = (line for line in second.splitlines() if line.startswith("praising"))
+    assert line.split() == ["praising", "extremist", "acts", "3", "10", "1.00", "+1.00", "1.00", "+1.00"]
+    assert "every label is found" in second
+    assert all(display_width(line) <= 80 for line in (first + second).splitlines())
+
+
+def test_zero_recall_is_warned_of_once_with_what_to_change(spoken):
+    spoken.begin()
+    assert "WARNING" not in spoken.evaluate(SILENT, 10)
+    out = spoken.evaluate(SILENT, 20)
+    assert "WARNING: 1 label never found: recall stays at 0." in out
+    assert "0 of 3 found in 2 evaluations" in out
+    assert "--custom_weights '{\"praising extremist acts\": 15.0}'" in out
+    assert "--focal_gamma 3 (now 2)" in out
+    assert "WARNING" not in spoken.evaluate(SILENT, 30)
+    spoken.evaluate(PERFECT, 40)
+    spoken.evaluate(SILENT, 50)
+    assert "WARNING" in spoken.evaluate(SILENT, 60)  # it came back
+
+
+def test_low_precision_is_warned_of(spoken):
+    spoken.begin()
+    out = spoken.evaluate(TOO_OFTEN, 10)
+    assert "WARNING: 1 label predicted too often: precision is under 0.5." in out
+    assert "3 of 9 predictions are right (precision 0.33); weight 10" in " ".join(out.split())
+    assert "--custom_weights '{\"praising extremist acts\": 7.0}'" in out
+    assert "--focal_gamma 1.5 (now 2)" in out
+
+
+def test_patience_is_the_users(spoken):
+    spoken.callback = spoken.make(patience=3)
+    spoken.begin()
+    outs = [spoken.evaluate(SILENT, step) for step in (10, 20, 30)]
+    assert ["WARNING" in out for out in outs] == [False, False, True]
+
+
+def test_other_ranks_are_silent_and_write_nothing(spoken, tmp_path):
+    spoken.state.is_world_process_zero = False
+    assert spoken.begin() == ""
+    assert spoken.evaluate(SILENT, 10) == ""
+    assert not (tmp_path / FILE_NAME).exists()
+
+
+def test_each_set_has_its_own_history(spoken):
+    spoken.begin()
+    spoken.evaluate(SILENT, 10, prefix="eval_a")
+    assert "WARNING" not in spoken.evaluate(SILENT, 10, prefix="eval_b")
+    assert "WARNING" in spoken.evaluate(SILENT, 20, prefix="eval_a")
+
+
+def test_metrics_of_others_are_left_alone(spoken, capsys):
+    spoken.callback.on_evaluate(spoken.args, spoken.state, TrainerControl(), metrics={"eval_loss": 1.0})
+    assert capsys.readouterr().out == ""
+
+
+def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(spoken, tmp_path):
+    spoken.begin()
+    for step in (10, 20):
+        spoken.evaluate(SILENT, step)
+    spoken.evaluate(PERFECT, 30)
+    undisturbed = read_history(tmp_path / FILE_NAME)
+    spoken.state.global_step = 20  # the checkpoint that is resumed from
+    spoken.state.log_history = spoken.state.log_history[:2]
+    spoken.callback = spoken.make()
+    spoken.begin()
+    assert len(read_history(tmp_path / FILE_NAME)) == 2
+    assert "+1.00" in spoken.evaluate(PERFECT, 30)
+    assert read_history(tmp_path / FILE_NAME) == undisturbed
+
+
+def test_what_was_warned_of_before_the_stop_is_not_said_again(spoken):
+    spoken.begin()
+    for step in (10, 20):
+        spoken.evaluate(SILENT, step)
+    spoken.callback = spoken.make()
+    spoken.begin()
+    assert "WARNING" not in spoken.evaluate(SILENT, 30)
+
+
+def test_the_history_is_rebuilt_from_the_log_where_the_file_is_gone(spoken, tmp_path):
+    spoken.begin()
+    spoken.evaluate(SILENT, 10)
+    before = read_history(tmp_path / FILE_NAME)
+    (tmp_path / FILE_NAME).unlink()
+    spoken.callback = spoken.make()
+    spoken.begin()
+    (entry,) = read_history(tmp_path / FILE_NAME)
+    assert entry["step"] == 10
+    kept = ("support", "predicted", "true_positives", "recall", "precision", "f1")
+    by_label = {row["label"]: row for row in entry["labels"]}
+    for row in before[0]["labels"]:
+        assert [by_label[row["label"]][key] for key in kept] == [row[key] for key in kept]
+
+
+def test_a_new_run_starts_a_new_history(spoken, tmp_path):
+    spoken.begin()
+    spoken.evaluate(SILENT, 10)
+    spoken.state.global_step = 0
+    spoken.begin()
+    assert read_history(tmp_path / FILE_NAME) == []
+
+
+def test_a_line_cut_off_by_a_kill_is_left_out(spoken, tmp_path):
+    spoken.begin()
+    spoken.evaluate(SILENT, 10)
+    with open(tmp_path / FILE_NAME, "a") as file:
+        file.write('{"version": 1, "st')
+    assert [entry["step"] for entry in read_history(tmp_path / FILE_NAME)] == [10]
+
+
+def test_many_labels_show_the_rarest_and_keep_all(tmp_path, capsys):
+    schema = LabelSchema([f"label number {i}" for i in range(735)])
+    gold = (np.random.default_rng(0).random((200, 735)) < np.linspace(0.3, 0.01, 735)).astype(int)
+    metrics = ImbalanceMetrics(schema, gold.sum(0))
+    metrics.update(np.full(gold.shape, -3.0), gold)
+    values = {f"eval_{k}": v for k, v in metrics.compute().items()}
+    callback = RareLabelCallback(metrics=metrics)
+    args, state = SimpleNamespace(output_dir=str(tmp_path)), TrainerState(is_world_process_zero=True)
+    callback.on_evaluate(args, state, TrainerControl(), metrics=values)
+    out = capsys.readouterr().out
+    assert f"... and 715 more labels, in {FILE_NAME}" in out
+    assert len(out.splitlines()) < 40
+    assert len(read_history(tmp_path / FILE_NAME)[0]["labels"]) == 735
+
+
+def test_works_with_the_stock_trainer(make_model, make_rows, make_args, capsys):
+    names = list("abcd")
+    model = make_model(problem_type="multi_label_classification")
+    LabelSchema(names).to_config(model.config)
+    rows = make_rows(kind="floats", prevalence=[0.9, 0.5, 0.3, 0.05])
+    args = make_args(max_steps=3, eval_strategy="steps", eval_steps=1, learning_rate=0.0)
+    trainer = Trainer(
+        model, args, train_dataset=rows, eval_dataset=rows, compute_metrics=ImbalanceMetrics(names),
+        callbacks=[RareLabelCallback()],
+    )  # fmt: skip
+    trainer.train()
+    out = capsys.readouterr().out
+    assert out.count("label (rarest first)") == 3
+    entries = read_history(f"{args.output_dir}/{FILE_NAME}")
+    assert [entry["step"] for entry in entries] == [1, 2, 3]
+    assert {row["label"] for row in entries[0]["labels"]} == set(names)

@@ -1,0 +1,72 @@
+import pytest
+
+from imbalance_trainer.diagnosis import find_low_precision, find_zero_recall, wilson_interval
+
+
+def evaluation(**labels):
+    """labels: name=(support, predicted, true_positives, weight)."""
+    keys = ("support", "predicted", "true_positives", "weight")
+    return {"labels": [{"label": name, **dict(zip(keys, values, strict=True))} for name, values in labels.items()]}
+
+
+ZERO, FOUND = (6, 0, 0, 10.0), (6, 3, 2, 10.0)
+
+
+def test_zero_recall_waits_for_its_patience():
+    assert find_zero_recall([evaluation(a=ZERO)]) == []
+    (finding,) = find_zero_recall([evaluation(a=ZERO)] * 2)
+    assert finding.label == "a"
+    assert finding.new_weight == 15.0  # the note: 10 -> 15
+    assert "0 of 6 found in 2 evaluations" in finding.evidence
+    assert "0 to 0.39" in finding.evidence
+
+
+def test_zero_recall_must_not_be_interrupted():
+    assert find_zero_recall([evaluation(a=ZERO), evaluation(a=FOUND), evaluation(a=ZERO)]) == []
+    assert find_zero_recall([evaluation(a=FOUND), evaluation(a=ZERO), evaluation(a=ZERO)])[0].label == "a"
+
+
+def test_a_label_without_support_says_nothing():
+    assert find_zero_recall([evaluation(a=(0, 4, 0, 10.0))] * 5) == []
+
+
+@pytest.mark.parametrize(("weight", "raised"), [(10.0, 15.0), (15.0, 20.0), (20.0, None), (3.0, 4.5), (None, None)])
+def test_the_weight_to_try_never_passes_the_cap(weight, raised):
+    (finding,) = find_zero_recall([evaluation(a=(6, 0, 0, weight))] * 2, max_weight=20.0)
+    assert finding.new_weight == raised
+
+
+def test_zero_recall_is_told_rarest_first():
+    found = find_zero_recall([evaluation(common=(60, 0, 0, 1.0), rare=(3, 0, 0, 10.0))] * 3)
+    assert [f.label for f in found] == ["rare", "common"]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "right", "warned"), [(10, 4, True), (10, 5, False), (4, 0, False), (5, 2, True), (0, 0, False)]
+)
+def test_low_precision_is_under_half_of_at_least_five(predicted, right, warned):
+    found = find_low_precision([evaluation(a=(9, predicted, right, 10.0))])
+    assert bool(found) == warned
+
+
+@pytest.mark.parametrize(("weight", "lowered"), [(10.0, 7.0), (1.2, 1.0), (1.0, None), (0.4, None), (None, None)])
+def test_the_lower_weight_stops_at_one(weight, lowered):
+    (finding,) = find_low_precision([evaluation(a=(9, 10, 1, weight))])
+    assert finding.new_weight == (pytest.approx(lowered) if lowered else None)
+
+
+def test_an_empty_history_has_no_findings():
+    assert find_zero_recall([]) == find_low_precision([]) == []
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(0, 3, 0.0, 0.5615), (3, 3, 0.4385, 1.0), (5, 10, 0.2366, 0.7634), (81, 263, 0.2553, 0.3662)],
+)
+def test_wilson_interval_has_published_values(successes, trials, low, high):
+    # 81 of 263 is the worked example of Newcombe, 1998, "Two-sided confidence intervals for the single proportion"
+    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_wilson_interval_without_a_trial_says_nothing():
+    assert wilson_interval(0, 0) == (0.0, 1.0)
