@@ -1,0 +1,146 @@
+"""Fine-tune an encoder on texts with rare labels, and be told what happens to each of them.
+
+    python examples/train_model.py                                    # the demo: embedded data and model, no network
+    python examples/train_model.py --data_dir my_data --model_name_or_path roberta-base --bf16
+    accelerate launch examples/train_model.py --data_dir my_data --custom_weights '{"rare label": 15}'
+
+A data folder holds train, and if you have them validation and test, as .parquet, .csv (a column per label) or .jsonl,
+and optionally a label_info.json with names, groups and implications. Every field of TrainingArguments is a flag too,
+and --config file.yaml sets defaults for any of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, set_seed
+from transformers.hf_argparser import HfArg
+
+from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer, load_labelled_dataset
+from imbalance_trainer.cli import FlagParser, given, run
+from imbalance_trainer.data import LabelledData
+from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
+from imbalance_trainer.errors import UsageError
+from imbalance_trainer.history import FILE_NAME as HISTORY_FILE
+from imbalance_trainer.weights import merge_custom_weights
+
+
+@dataclass
+class DataArguments:
+    """What to train on, and what to start from."""
+
+    data_dir: str | None = field(default=None, metadata={"help": "Folder of the data; without it, the demo runs."})
+    model_name_or_path: str | None = field(default=None, metadata={"help": "Encoder: a hub name or a folder."})
+    config_overrides: str | None = field(
+        default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
+    )
+    text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
+    max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows, drawn by seed."})
+    custom_weights: str | None = field(
+        default=None,
+        metadata={"help": "JSON (or a JSON file) of weights by label name; the other labels follow --class_weights."},
+    )
+    dry_run: bool = field(default=False, metadata={"help": "Load and check everything, train on one batch, stop."})
+    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
+
+
+@dataclass
+class TrainArguments(ImbalanceTrainingArguments):
+    """Our and Trainer's arguments. Changed defaults of Trainer's are these, and no others."""
+
+    num_train_epochs: float = HfArg(default=3.0, aliases=["--num_epochs"], help="Passes over the training data.")
+    per_device_train_batch_size: int = HfArg(default=16, aliases=["--batch_size"], help="Rows per device and step.")
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows per device in evaluation."})
+    learning_rate: float = field(default=2e-5, metadata={"help": "The largest learning rate."})
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate: epoch, steps or no."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to save: epoch, steps, best or no."})
+    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints that are kept."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best model, not the last."})
+    metric_for_best_model: str | None = field(default="secondary_f1_macro", metadata={"help": "What best means."})
+    logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
+
+
+def main(flags: Sequence[str]) -> None:
+    is_demo = not given("data_dir", flags)
+    parser = FlagParser((DataArguments, TrainArguments), description=__doc__.splitlines()[0])
+    data_args, args = parser.parse(flags, defaults=DEMO_TRAINING if is_demo else None)
+    if not is_demo and not data_args.model_name_or_path:
+        raise UsageError("--data_dir needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
+    if not given("output_dir", flags):
+        args.output_dir = str(Path("runs") / ("demo" if is_demo else Path(data_args.data_dir).resolve().name))
+    set_seed(args.seed)
+
+    data = demo_data() if is_demo else load_labelled_dataset(data_args.data_dir, text_column=data_args.text_column)
+    if args.process_index == 0:
+        print("\n".join(data.notes))
+    model, tokenizer = _load_model(data_args, args, data)
+    splits = _tokenized(data, tokenizer, data_args, args)
+
+    if data_args.dry_run:
+        args.max_steps, args.save_strategy, args.load_best_model_at_end = 1, "no", False
+    trainer = WeightedFocalTrainer(
+        model=model,
+        args=args,
+        train_dataset=splits["train"],
+        eval_dataset=splits["validation"],
+        processing_class=tokenizer,
+        label_schema=data.schema,
+        class_weights=merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema),
+    )
+    resume = args.resume_from_checkpoint
+    resume = {"true": True, "false": False}.get(str(resume).lower(), resume)
+    result = trainer.train(resume_from_checkpoint=resume)
+    if data_args.dry_run:
+        print("Dry run: the data, the model and one update are fine.")
+        return
+    trainer.save_metrics("train", result.metrics)
+    _finish(trainer, splits["test"], args)
+
+
+def _load_model(data_args: DataArguments, args: TrainArguments, data: LabelledData) -> tuple:
+    if not data_args.model_name_or_path:
+        return demo_model(data.schema, args.seed)
+    name = data_args.model_name_or_path
+    try:
+        config = AutoConfig.from_pretrained(name, num_labels=len(data.schema))
+        if data_args.config_overrides:
+            config.update_from_string(data_args.config_overrides)
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        return AutoModelForSequenceClassification.from_pretrained(name, config=config), tokenizer
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise UsageError(f"--model_name_or_path {name}: cannot be loaded ({first_line}).") from None
+
+
+def _tokenized(data: LabelledData, tokenizer, data_args: DataArguments, args: TrainArguments):
+    splits = data.splits
+    if data_args.max_train_samples is not None:
+        if data_args.max_train_samples < 1:
+            raise UsageError(f"--max_train_samples must be at least 1; got {data_args.max_train_samples}.")
+        n_rows = min(data_args.max_train_samples, len(splits["train"]))
+        splits["train"] = splits["train"].shuffle(seed=args.seed).select(range(n_rows))
+    length = min(data_args.max_length, tokenizer.model_max_length)
+    with args.main_process_first(desc="tokenizing"):
+        return splits.map(
+            lambda rows: tokenizer(rows["text"], truncation=True, max_length=length),
+            batched=True,
+            remove_columns=["text"],
+            desc="Tokenizing",
+        )
+
+
+def _finish(trainer: WeightedFocalTrainer, test, args: TrainArguments) -> None:
+    """Test metrics, then everything that is to be kept: model, tokenizer, metrics, state."""
+    metrics = trainer.predict(test).metrics
+    trainer.save_metrics("test", metrics)
+    trainer.save_model()
+    trainer.save_state()
+    if trainer.is_world_process_zero():
+        print(f"\nSaved in {args.output_dir}: model, tokenizer, metrics, {HISTORY_FILE}. Use it with")
+        print(f"  transformers.pipeline('text-classification', '{args.output_dir}', top_k=None)('a text')")
+    trainer.end()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,104 @@
+from dataclasses import dataclass, field
+
+import pytest
+
+from imbalance_trainer.cli import FlagParser, given, run
+from imbalance_trainer.errors import DataError, UsageError
+
+
+@dataclass
+class Flags:
+    learning_rate: float = field(default=0.1, metadata={"help": "a number"})
+    names: list[str] = field(default_factory=list, metadata={"help": "a list"})
+    weights: str | None = field(default=None, metadata={"help": "JSON"})
+    bf16: bool = field(default=False, metadata={"help": "a switch"})
+    config: str | None = field(default=None, metadata={"help": "YAML"})
+
+
+@pytest.fixture
+def yaml(tmp_path):
+    def write(text):
+        path = tmp_path / "run.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def parse(*flags, **defaults):
+    return FlagParser(Flags).parse(flags, defaults)[0]
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(yaml):
+    file = yaml("learning_rate: 2e-5\n")  # which plain YAML reads as text
+    assert parse().learning_rate == 0.1
+    assert parse(learning_rate=0.2).learning_rate == 0.2
+    assert parse("--config", file, learning_rate=0.2).learning_rate == 2e-5
+    assert parse("--config", file, "--learning_rate", "3", learning_rate=0.2).learning_rate == 3.0
+
+
+def test_the_file_takes_lists_switches_and_dicts(yaml):
+    parsed = parse("--config", yaml("names: [a, b c]\nbf16: true\nweights: {rare one: 10}\n"))
+    assert (parsed.names, parsed.bf16, parsed.weights) == (["a", "b c"], True, '{"rare one": 10}')
+
+
+def test_booleans_take_values():
+    assert parse("--bf16").bf16 is True
+    assert parse("--bf16", "false").bf16 is False
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--learning_rat", "3"], "Unknown flag --learning_rat: did you mean '--learning_rate'"),
+        (["--learning_rate", "fast"], "invalid float value: 'fast'.*--help"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+    ],
+)
+def test_wrong_flags_are_one_sentence(flags, message):
+    with pytest.raises(UsageError, match=message):
+        parse(*flags)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rat: 3", "unknown key 'learning_rat': did you mean 'learning_rate'"),
+        ("- a\n- b", "expected lines of 'flag: value', found a list"),
+        ("a: [", "no valid YAML"),
+    ],
+)
+def test_wrong_files_are_one_sentence(text, message, yaml):
+    with pytest.raises(UsageError, match=message):
+        parse("--config", yaml(text))
+
+
+def test_given_looks_at_flags_and_file(yaml):
+    assert given("learning_rate", ["--learning-rate=3"])
+    assert given("learning_rate", ["--config", yaml("learning_rate: 3")])
+    assert not given("learning_rate", ["--bf16", "--config", yaml("bf16: true")])
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(UsageError("flag"), 2), (DataError("file"), 3), (KeyboardInterrupt(), 130)]
+)
+def test_run_ends_with_the_errors_exit_code(error, code, capsys):
+    def main(flags):
+        raise error
+
+    with pytest.raises(SystemExit) as exit_:
+        run(main)
+    assert exit_.value.code == code
+    assert capsys.readouterr().err == ("" if code == 130 else f"error: {error}\n")
+
+
+def test_one_rank_speaks_for_all(monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit):
+        run(lambda flags: parse("--nonsense"))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run(lambda flags: 1 / 0)

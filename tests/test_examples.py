@@ -1,0 +1,170 @@
+"""The examples as a user runs them. Mistakes: one sentence, an exit code, no traceback."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from imbalance_trainer.errors import DataError, UsageError
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+train = load("train_model").main
+analyze = load("analyze_class_distribution").main
+
+NAMES = ["hateful", "insults", "threats"]
+KINDS = [("you clown", "1,1,0"), ("we know where you live", "1,0,1"), ("good bread", "0,0,0"), ('nice "sun"', "0,0,0")]
+ROWS = [(f"{text} {i}", labels) for i in range(8) for text, labels in KINDS]
+
+
+def write_csv(folder, rows=ROWS, header="text,hateful,insults,threats"):
+    folder.mkdir(exist_ok=True)
+    lines = ['"{}",{}'.format(text.replace('"', '""'), labels) for text, labels in rows]
+    (folder / "train.csv").write_text("\n".join([header, *lines]) + "\n")
+    return folder
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    return write_csv(tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    from imbalance_trainer.demo import demo_model
+
+    folder = tmp_path_factory.mktemp("encoder")
+    model, tokenizer = demo_model()
+    model.base_model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def run_train(data_dir, encoder, tmp_path):
+    def run(*flags, folder=data_dir):
+        basics = ["--data_dir", str(folder), "--model_name_or_path", encoder, "--output_dir", str(tmp_path / "run")]
+        train([*basics, "--num_epochs", "2", "--batch_size", "8", "--use_cpu", *flags])
+
+    return run
+
+
+def test_train_from_a_csv_to_a_saved_model(run_train, tmp_path, capsys):
+    run_train("--custom_weights", '{"Threats": 7}', "--focal_gamma", "3", "--max_length", "16")
+    out = capsys.readouterr().out
+    saved = tmp_path / "run"
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "train_results.json", "test_results.json",
+                 "label_history.jsonl", "trainer_state.json"):  # fmt: skip
+        assert (saved / name).is_file(), name
+    assert "7  custom" in out
+    assert "test: epoch 2" in out
+    assert "pipeline('text-classification'" in out.splitlines()[-1]
+    assert len((saved / "label_history.jsonl").read_text().splitlines()) == 2
+    assert json.loads((saved / "config.json").read_text())["id2label"]["2"] == "threats"
+
+
+def test_the_demo_trains_without_a_flag(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train(["--num_epochs", "1", "--max_train_samples", "320", "--use_cpu"])
+    assert (tmp_path / "runs" / "demo" / "model.safetensors").is_file()
+    assert "anti-democratic rhetoric" in capsys.readouterr().out
+
+
+def test_dry_run_leaves_no_model(run_train, tmp_path, capsys):
+    run_train("--dry_run")
+    assert "Dry run" in capsys.readouterr().out
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_flags_of_a_file(run_train, tmp_path, capsys):
+    (tmp_path / "run.yaml").write_text("loss: bce\nclass_weights: none\nlearning_rate: 1e-3\n")
+    run_train("--config", str(tmp_path / "run.yaml"), "--dry_run")
+    assert "no weights asked for" in capsys.readouterr().out
+
+
+def test_custom_weights_over_none_leave_the_others_at_1(run_train, capsys):
+    run_train("--class_weights", "none", "--custom_weights", '{"threats": 7}', "--dry_run")
+    table = capsys.readouterr().out
+    weights = {line.split()[0]: line.split()[-2] for line in table.splitlines() if line.endswith(" custom")}
+    assert weights == {"threats": "7", "insults": "1", "hateful": "1"}
+
+
+LABEL_INFO = {"names": NAMES, "groups": {"primary": ["hateful"]}, "implications": [["threats", "hateful"]]}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--custom_weights", '{"treats": 3}'], "Unknown label 'treats'.*did you mean 'threats'"),
+        (["--custom_weights", '{"threats": -3}'], "weight of 'threats' must be a positive finite number; got -3"),
+        (["--custom_weights", '{"threats": NaN}'], "weight of 'threats'.*got nan"),
+        (["--custom_weights", '{"threats": 3'], "no valid JSON"),
+        (["--custom_weights", "weights.json"], "'weights.json' is no such file"),
+        (["--class_weights", "[1, 2]"], "Got 2 class weights for 3 labels"),
+        (["--focal_gamma", "-1"], "focal_gamma must be a finite number >= 0; got -1"),
+        (["--focal_gama", "3"], "Unknown flag --focal_gama: did you mean '--focal_gamma'"),
+        (["--metric_for_best_model", "f1_makro"], "Unknown metric_for_best_model 'f1_makro': did you mean 'f1_macro'"),
+        (["--model_name_or_path", "no/such-model"], "--model_name_or_path no/such-model: cannot be loaded"),
+        (["--max_train_samples", "0"], "--max_train_samples must be at least 1; got 0"),
+        (["--text_column", "txt"], "txt.*text"),
+    ],
+)
+def test_wrong_flags(flags, message, run_train):
+    with pytest.raises((UsageError, DataError), match=message):
+        run_train(*flags)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda d: write_csv(d, [*ROWS, ("bad", "1,2,0")]), "33.*insults.*2"),
+        (lambda d: write_csv(d, []), "no rows|0 rows|empty"),
+        (lambda d: (write_csv(d), (d / "train.csv").write_text("")), "empty|no rows"),
+        (lambda d: (write_csv(d), (d / "label_info.json").write_text(json.dumps({"names": [*NAMES, "missing one"]}))),
+         "missing one"),
+        (lambda d: (write_csv(d), (d / "label_info.json").write_text(json.dumps(
+            {**LABEL_INFO, "implications": [["threats", "hateful"], ["hateful", "threats"]]}))),
+         "cycle: 'threats' -> 'hateful' -> 'threats'"),
+        (lambda d: None, "does not exist|no such|not exist"),
+    ],
+    ids=["a value of 2", "no rows", "empty file", "a missing column", "a cycle", "no folder"],
+)  # fmt: skip
+@pytest.mark.parametrize("program", ["train", "analyze"])
+def test_wrong_data(make, message, program, run_train, tmp_path):
+    folder = tmp_path / "broken"
+    make(folder)
+    with pytest.raises((UsageError, DataError), match=message):
+        run_train(folder=folder) if program == "train" else analyze(["--data_dir", str(folder), "--plot", "none"])
+
+
+def test_a_mistake_ends_with_a_sentence_and_a_code(tmp_path):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "analyze_class_distribution.py", "--data_dir", str(tmp_path / "nowhere")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_analysis_prints_and_draws(data_dir, tmp_path, capsys):
+    (data_dir / "label_info.json").write_text(json.dumps(LABEL_INFO))
+    picture = tmp_path / "picture.png"
+    analyze(["--data_dir", str(data_dir), "--plot", str(picture), "--custom_weights", '{"threats": 7}'])
+    out = capsys.readouterr().out
+    assert "threats" in out
+    assert "custom" in out
+    assert picture.stat().st_size > 10_000
