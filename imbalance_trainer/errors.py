@@ -1,7 +1,7 @@
 """The errors that are the user's to mend, each with the exit code that a script ends with."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UsageError(ValueError):
@@ -33,3 +33,22 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
         return f"did you mean {' or '.join(repr(folded[n]) for n in near)}?"
     more = f" and {len(known) - 10} more" if len(known) > 10 else ""
     return f"known are {', '.join(repr(k) for k in known[:10])}{more}." if known else "none is known."
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Up to ten names in quotation marks, and how many more there are.
+
+    >>> quoted(["a", "b"])
+    "'a', 'b'"
+    """
+    return ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def first_five(found: Sequence[str], total: int | None = None) -> str:
+    """The first five of the places that are wrong, and how many more there are (of `total`, where not all are given).
+
+    >>> first_five(["row 1", "row 2"], total=12)
+    'row 1; row 2 (and 7 more)'
+    """
+    more = (len(found) if total is None else total) - 5
+    return "; ".join(found[:5]) + (f" (and {more} more)" if more > 0 else "")

@@ -19,6 +19,7 @@ LEVELS = [
     {"evaluate_metric", "plots", "analysis"},
     {"losses"},
     {"demo", "problem", "training_args", "diagnosis", "history"},
+    {"messages"},
     {"callbacks"},
     {"trainer"},
     {"cli"},

@@ -1,0 +1,110 @@
+"""Labels of a file as numbers, under the plan that was made on the training data."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..distribution import UNKNOWN
+from ..errors import DataError, UsageError, did_you_mean, first_five
+from ..labels import LabelSchema
+from .columns import Plan, read_cells
+from .files import Frame
+from .values import ENTRY, as_numbers, flatten_lists, is_blank, is_index, is_numeric, label_entries
+
+
+def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
+    """The labels of a file: class indices (rows,), or a matrix (rows, labels) of float32; UNKNOWN where unknown."""
+    if plan.form == "columns":
+        matrix = np.stack([label_entries(frame.column(name)) for name in plan.columns], axis=1)
+        return _checked(matrix, frame, plan, lambda row, i: frame.column(plan.columns[i])[row].as_py())
+    column = plan.columns[0]
+    where = f"{frame.path}: column {column!r}"
+    cells, _ = read_cells(frame, column, plan.schema.names, plan.separator)
+    if plan.form == "sets" and pa.types.is_string(cells.type):  # a file in which no row has two names
+        cells = pa.array([None if v is None else [v] if v.strip() else [] for v in cells.to_pylist()])
+    if pa.types.is_null(cells.type):
+        cells = cells.cast(pa.int64() if plan.form == "classes" else pa.list_(pa.null()))
+    if pa.types.is_list(cells.type) == (plan.form == "classes"):
+        expected = "one class in each row" if plan.form == "classes" else "a list of labels in each row"
+        raise DataError(f"{where}: holds {cells.type}; expected {expected}, as in the training data.")
+    if plan.form == "classes":
+        return _classes(cells, plan.schema, where, np.arange(len(cells)))
+    values, lengths = flatten_lists(cells)
+    n = len(plan.schema)
+    matrix = np.zeros((len(cells), n), np.float32)
+    if plan.form == "sets":
+        rows = np.repeat(np.arange(len(cells)), np.maximum(lengths, 0))
+        classes = _classes(values, plan.schema, where, rows)
+        matrix[rows[classes == UNKNOWN]] = UNKNOWN  # what else the row has is not known
+        matrix[rows[classes >= 0], classes[classes >= 0]] = 1
+        matrix[lengths < 0] = UNKNOWN
+        return matrix
+    wrong = np.flatnonzero((lengths >= 0) & (lengths != n))
+    if len(wrong):
+        at = wrong[0]
+        raise DataError(f"{where}: row {at + 1} has {lengths[at]} values; expected {n}, one for each label.")
+    full = np.flatnonzero(lengths >= 0)
+    matrix[full] = label_entries(values).reshape(-1, n)
+    matrix[lengths < 0] = np.nan
+    place = np.cumsum(lengths >= 0) - 1
+    return _checked(matrix, frame, plan, lambda row, i: values[int(place[row]) * n + i].as_py())
+
+
+def _checked(matrix: np.ndarray, frame: Frame, plan: Plan, value_at: Callable[[int, int], Any]) -> np.ndarray:
+    """The matrix with UNKNOWN for NaN; values that no label can have are an error that shows five of them."""
+    bad = np.argwhere(np.isinf(matrix))
+    if len(bad):
+        names = plan.schema.names
+        what = "column" if plan.form == "columns" else f"column {plan.columns[0]!r}, label"
+        shown = [f"row {r + 1}, {what} {names[i]!r}: {value_at(int(r), int(i))!r}" for r, i in bad[:5]]
+        raise DataError(f"{frame.path}: expected {ENTRY}; found {first_five(shown, len(bad))}.")
+    return np.where(np.isnan(matrix), np.float32(UNKNOWN), matrix)
+
+
+def _classes(values: pa.Array, schema: LabelSchema, where: str, rows: np.ndarray) -> np.ndarray:
+    """Class indices of names or indices; UNKNOWN for null, blank, -1 and -100. `rows` says where each value stands."""
+    if pa.types.is_null(values.type):
+        return np.full(len(values), UNKNOWN)
+    if pa.types.is_string(values.type):
+        coded = values.dictionary_encode()
+        names = coded.dictionary.to_pylist()
+        table = np.array([*_codes(names, schema), UNKNOWN], np.int64)
+        codes = table[coded.indices.fill_null(len(names)).to_numpy()]
+        wrong = codes == _NO_CLASS
+    elif is_numeric(values.type):
+        numbers = as_numbers(values, pa.float64())
+        unknown = np.isnan(numbers) | (numbers == -1) | (numbers == UNKNOWN)
+        wrong = ~unknown & ((numbers != np.floor(numbers)) | (numbers < 0) | (numbers >= len(schema)))
+        codes = np.where(unknown | wrong, UNKNOWN, numbers).astype(np.int64)
+    else:
+        raise DataError(f"{where}: holds {values.type}; expected names or class indices.")
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        value = values[at].as_py()
+        last = len(schema) - 1
+        wanted = (
+            did_you_mean(value, schema.names) if isinstance(value, str) else f"expected an index from 0 to {last}."
+        )
+        raise DataError(f"{where}, row {rows[at] + 1}: unknown label {value!r}: {wanted}")
+    return codes
+
+
+_NO_CLASS = -2
+
+
+def _codes(names: Sequence[str], schema: LabelSchema) -> list[int]:
+    """The class index of each name; numbers are indices where all of them are and none is a name."""
+    filled = [name for name in names if not is_blank(name)]
+    are_indices = bool(filled) and all(map(is_index, filled)) and not set(filled) & set(schema.names)
+    codes = []
+    for name in names:
+        if are_indices and is_index(name):
+            codes.append(int(name) if int(name) < len(schema) else _NO_CLASS)
+            continue
+        try:
+            codes.append(schema.index(name if name in schema.names else name.strip()))
+        except UsageError:
+            codes.append(UNKNOWN if is_blank(name) else _NO_CLASS)
+    return codes

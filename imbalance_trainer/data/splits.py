@@ -1,0 +1,110 @@
+"""Splits that are missing, made of the training rows: stratified, and equal texts kept together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import DataError, quoted
+from ..labels import LabelSchema
+
+Parts = dict[str, tuple[pa.Array, np.ndarray]]  # per split the texts and the encoded labels
+
+
+_MADE_SHARE = 0.1  # of the training file, for each split that is made of it
+
+
+def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path) -> list[str]:
+    """Take the splits `made` out of the training rows, in place; every split keeps the order of the file."""
+    texts, labels = parts["train"]
+    home, remarks = _assign(texts, labels, schema, made, seed, path)
+    for i, split in enumerate(["train", *made]):
+        rows = np.flatnonzero(home == i)
+        parts[split] = (texts.take(pa.array(rows)), labels[rows])
+    return remarks
+
+
+def _assign(
+    texts: pa.Array, labels: np.ndarray, schema: LabelSchema, made: Sequence[str], seed: int, path: Path
+) -> tuple[np.ndarray, list[str]]:
+    """For each row the split that it goes to (0 train, 1 the first of `made`, ...), and what there is to say of it.
+
+    Rows with the same text are one item. Multi-label items are stratified by iterative stratification (Sechidis et
+    al., 2011), single-label ones by class; then every label with enough positive items gets one in each split.
+    """
+    item = texts.dictionary_encode().indices.to_numpy()
+    first = np.unique(item, return_index=True)[1]
+    if len(first) < 1 + len(made):
+        raise DataError(
+            f"{path}: has {len(first)} different texts; expected at least {1 + len(made)} to make "
+            f"{' and '.join(made)} of them; add rows, or files for these splits."
+        )
+    positive = np.zeros((len(first), len(schema)), bool)
+    rows, columns = np.nonzero(labels > 0.5) if labels.ndim == 2 else (np.flatnonzero(labels >= 0), None)
+    positive[item[rows], labels[rows] if columns is None else columns] = True
+    classes = labels[first] if labels.ndim == 1 else None
+    home = np.zeros(len(first), np.int64)
+    for i in range(1, 1 + len(made)):
+        rest = np.flatnonzero(home == 0)
+        size = max(1, round(_MADE_SHARE * len(first)))
+        home[rest[_stratified(positive[rest], None if classes is None else classes[rest], size, seed)]] = i
+    _spread(home, positive, 1 + len(made), seed)
+    remarks = []
+    if classes is not None and (alone := np.flatnonzero(positive.sum(0) == 1)).size:
+        names = quoted([schema.names[i] for i in alone])
+        remarks.append(f"classes with a single text, which no split can share: {names}")
+    enough = np.bincount(columns if columns is not None else labels[rows], minlength=len(schema)) >= 3
+    shared = np.all([positive[home == i].any(0) for i in range(1 + len(made))], axis=0)
+    absent = [schema.names[i] for i in np.flatnonzero(enough & ~shared)]
+    if absent:
+        remarks.append(f"labels that could not be spread over all splits: {quoted(absent)}")
+    return home[item], remarks
+
+
+def _stratified(positive: np.ndarray, classes: np.ndarray | None, size: int, seed: int) -> np.ndarray:
+    """Which items go to a split of about `size` items."""
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+    from sklearn.model_selection import train_test_split
+
+    items = np.arange(len(positive))
+    if classes is not None:
+        _, which, counts = np.unique(classes, return_inverse=True, return_counts=True)
+        shared = items[counts[which] > 1]  # a class with a single item cannot be stratified: it stays where it is
+        if (counts > 1).sum() <= min(size, len(shared) - size):
+            return train_test_split(shared, test_size=size, stratify=classes[shared], random_state=seed)[1]
+    target = np.column_stack([positive, ~positive.any(1)])  # items without a label are spread too
+    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
+    _, chosen = next(splitter.split(items, target))
+    return chosen if 0 < len(chosen) < len(items) else np.random.default_rng(seed).permutation(items)[:size]
+
+
+def _spread(home: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) -> None:
+    """Swap items, in place, until every label with a positive item for each split has one there, or no swap helps."""
+    rng = np.random.default_rng(seed)
+    counts = np.stack([positive[home == i].sum(0) for i in range(n_splits)])
+    wanted = counts.sum(0) >= n_splits
+
+    def move(item: int, to: int) -> None:
+        counts[home[item]] -= positive[item]
+        counts[to] += positive[item]
+        home[item] = to
+
+    helped = True
+    while helped:
+        helped = False
+        for to, label in np.argwhere((counts == 0) & wanted):
+            if counts[to, label]:
+                continue
+            items = np.flatnonzero(positive[:, label])
+            lost = (positive[items] & wanted & (counts[home[items]] == 1)).sum(1)
+            gained = (positive[items] & wanted & (counts[to] == 0)).sum(1)
+            best = np.lexsort((-counts[home[items], label], lost - gained))[0]
+            if lost[best] >= gained[best]:
+                continue
+            helped, giver = True, home[items[best]]
+            move(items[best], to)
+            others = np.flatnonzero(home == to)
+            others = others[(others != items[best]) & ~(positive[others] & wanted & (counts[to] == 1)).any(1)]
+            if len(others):
+                move(rng.choice(others), giver)
