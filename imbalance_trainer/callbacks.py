@@ -8,11 +8,11 @@ from tqdm.auto import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from .analysis import analysis_table
-from .diagnosis import Finding, find_low_precision, find_zero_recall
+from .diagnosis import Finding, diagnose
 from .distribution import LabelDistribution
 from .history import FILE_NAME, make_entry, metric_prefix, read_history, write_history
 from .labels import LabelSchema
-from .messages import evaluation_lines, warning_lines
+from .messages import Settings, evaluation_lines, warning_lines
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
 from .weights import MAX_WEIGHT, ClassWeights
 
@@ -85,7 +85,7 @@ class RareLabelCallback(TrainerCallback):
         lines = self._evaluation_lines(entry, before[-1] if before else None)
         self.history.append(entry)
         self._said_last = self._new_findings(self.history)
-        _say("\n".join([*lines, *self._warning_lines(self._said_last)]))
+        _say("\n".join([*lines, *self._warning_lines(self._said_last, args)]))
         write_history(Path(args.output_dir) / FILE_NAME, self.history)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -95,7 +95,7 @@ class RareLabelCallback(TrainerCallback):
         for split in dict.fromkeys(entry["split"] for entry in self.history):
             still = self._findings(self.history, split)
             if not set(still) <= set(self._said_last):
-                _say("\n".join(["", f"Still so at the last evaluation ({split}):", *self._warning_lines(still)]))
+                _say("\n".join(["", f"Still so at the last evaluation ({split}):", *self._warning_lines(still, args)]))
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table of a labelled test set."""
@@ -137,7 +137,7 @@ class RareLabelCallback(TrainerCallback):
     def _findings(self, history: list[dict[str, Any]], split: str) -> list[Finding]:
         """What holds at the last evaluation of a split; of several at the same step the last counts."""
         own = list({e["step"]: e for e in history if e["split"] == split}.values())
-        return find_zero_recall(own, self.patience, self.max_weight) + find_low_precision(own, self.min_precision)
+        return diagnose(own, self.patience, self.max_weight, self.min_precision)
 
     # ---- words ----
 
@@ -153,8 +153,16 @@ class RareLabelCallback(TrainerCallback):
         support = None if counts is None else dict(zip(counts.schema.names, counts.support, strict=True))
         return evaluation_lines(entry, before, support)
 
-    def _warning_lines(self, findings: list[Finding]) -> list[str]:
-        return warning_lines(findings, self.class_weights, self.max_weight, self.focal_gamma, self.min_precision)
+    def _warning_lines(self, findings: list[Finding], args: Any) -> list[str]:
+        settings = Settings(
+            self.class_weights,
+            self.max_weight,
+            self.focal_gamma,
+            self.min_precision,
+            args.learning_rate,
+            None if args.max_steps > 0 else args.num_train_epochs,
+        )
+        return warning_lines(findings, settings)
 
 
 class _TerseLogs:

@@ -18,14 +18,17 @@ RAISE_BY, LOWER_BY = 1.5, 0.7
 LOUDER_GAMMA, SOFTER_GAMMA = 3.0, 1.5
 """The note's other values of focal_gamma."""
 
+LONGER, FASTER = 3, 5
+"""Where hardly anything is learned: so many times the epochs, or so many times the learning rate."""
+
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong with a label.
+    """Something that is wrong with a label, or with all of them.
 
     Args:
-        kind: "zero_recall" or "low_precision".
-        label: its name.
+        kind: "undertrained", "zero_recall" or "low_precision".
+        label: its name; "" where it is about the model as a whole.
         evidence: the numbers, in a few words.
         weight: the class weight now; None where it is not known (with the stock Trainer).
         new_weight: the weight to try, None where the weight is at its limit or not known.
@@ -40,13 +43,46 @@ class Finding:
     evaluations: int = 1
 
 
+def diagnose(
+    history: Sequence[dict[str, Any]],
+    patience: int = 2,
+    max_weight: float = MAX_WEIGHT,
+    min_precision: float = 0.5,
+) -> list[Finding]:
+    """What is wrong at the last evaluation. A model that has hardly learned yet has that one finding and no others:
+    neither its silent labels nor its imprecise ones say anything of the weights."""
+    return find_undertrained(history, patience) or (
+        find_zero_recall(history, patience, max_weight) + find_low_precision(history, min_precision)
+    )
+
+
+def find_undertrained(history: Sequence[dict[str, Any]], patience: int = 2) -> list[Finding]:
+    """One finding where most of the commoner half of the labels, too, had recall 0 in the last `patience` evaluations.
+
+    Rarity is no reason then: the model predicts a few labels everywhere, as it does early in training.
+    """
+    rows = sorted(history[-1]["labels"] if history else (), key=lambda row: -row["support"])
+    rows = [row for row in rows if row["support"]]
+    silent = {row["label"]: since for row in rows if (since := _silent_evaluations(history, row)) >= patience}
+    commoner = rows[: (len(rows) + 1) // 2]
+    if sum(row["label"] in silent for row in commoner) * 2 <= len(commoner):
+        return []
+    commonest = next(row for row in rows if row["label"] in silent)
+    evidence = f"{len(silent)} of {len(rows)} labels have recall 0, even {commonest['label']!r} with its "
+    evidence += f"{commonest['support']:,} positives here"
+    average = [e["metrics"].get("mean_average_precision") for e in history[-2:] if e.get("metrics")]
+    if len(average) == 2 and None not in average:
+        evidence += f"; mean average precision {average[0]:.3f} -> {average[1]:.3f}"
+    return [Finding("undertrained", "", evidence, evaluations=max(silent.values()))]
+
+
 def find_zero_recall(
     history: Sequence[dict[str, Any]], patience: int = 2, max_weight: float = MAX_WEIGHT
 ) -> list[Finding]:
     """Labels with support of which nothing was found in the last `patience` evaluations, rarest first."""
     findings = []
     for now in sorted(history[-1]["labels"], key=lambda row: row["support"]) if history else ():
-        since = _evaluations_in_a_row(history, now["label"], lambda row: row["support"] and not row["true_positives"])
+        since = _silent_evaluations(history, now)
         if since >= patience:
             _, upper = wilson_interval(0, now["support"])
             evidence = f"0 of {now['support']} found in {since} evaluations (95% interval of recall: 0 to {upper:.2f})"
@@ -78,6 +114,11 @@ def find_low_precision(history: Sequence[dict[str, Any]], floor: float = 0.5, mi
         found = Finding("low_precision", row["label"], evidence, weight, lowered, since)
         findings.append((right / predicted, found))
     return [finding for _, finding in sorted(findings, key=lambda pair: pair[0])]
+
+
+def _silent_evaluations(history: Sequence[dict[str, Any]], now: dict[str, Any]) -> int:
+    """At how many evaluations, up to the last, nothing was found of a label that had positives."""
+    return _evaluations_in_a_row(history, now["label"], lambda row: row["support"] and not row["true_positives"])
 
 
 def _evaluations_in_a_row(

@@ -6,9 +6,10 @@ An evaluation is a dict as `label_history.jsonl` has them (see `history`).
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .diagnosis import LOUDER_GAMMA, SOFTER_GAMMA, Finding
+from .diagnosis import FASTER, LONGER, LOUDER_GAMMA, SOFTER_GAMMA, Finding
 from .history import FILE_NAME
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN
 from .tables import WIDTH, text_table
@@ -19,6 +20,7 @@ _SHOWN_FINDINGS = 8
 _OVERALL = ("loss", "secondary_f1_macro", "f1_macro", "f1_micro", "mean_average_precision", "primary_f1")
 
 _TITLES = {
+    "undertrained": "the model as a whole has hardly learned yet; rarity is not the reason.",
     "zero_recall": "{labels} never found: recall stays at 0.",
     "low_precision": "{labels} predicted too often: precision is under {floor:g}.",
 }
@@ -46,71 +48,94 @@ def evaluation_lines(
     silent, unsupported = (int(metrics.get(k, 0)) for k in ("n_labels_without_recall", "n_labels_without_support"))
     notes = [f"{silent} of {len(entry['labels'])} labels have recall 0" if silent else "every label is found"]
     if unsupported:
-        notes.append(f"{unsupported} without positives here, of which nothing is known")
+        notes.append(f"{unsupported} without a positive in this data")
     if metrics.get("violation_rate"):
         notes.append(f"implications broken in {metrics['violation_rate']:.1%} of rows before closing")
     return [*lines, *_wrapped(notes)]
 
 
-def warning_lines(
-    findings: Sequence[Finding],
-    class_weights: ClassWeights | None = None,
-    max_weight: float = MAX_WEIGHT,
-    focal_gamma: float | None = None,
-    min_precision: float = 0.5,
-) -> list[str]:
-    """Findings with their evidence, and below them, once for all of them, what to change. No lines without findings.
+@dataclass(frozen=True)
+class Settings:
+    """What is in use, so that advice can say from what to what.
 
     Args:
-        findings: what is to be said now.
-        class_weights: the weights in use; None with the stock Trainer.
+        class_weights: the weights; None with the stock Trainer.
         max_weight: their cap.
-        focal_gamma: gamma in use, None where there is none.
-        min_precision: the floor that precision fell under.
+        focal_gamma: gamma, None where there is none.
+        min_precision: the floor under which precision is warned of.
+        learning_rate: the largest one.
+        num_epochs: passes over the training data; None where the number of steps is set.
     """
+
+    class_weights: ClassWeights | None = None
+    max_weight: float = MAX_WEIGHT
+    focal_gamma: float | None = None
+    min_precision: float = 0.5
+    learning_rate: float | None = None
+    num_epochs: float | None = None
+
+
+def warning_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
+    """Findings with their evidence, and below them, once for all, what to change. No lines without findings."""
     lines, shown = [], []
     for kind, title in _TITLES.items():
         mine = [f for f in findings if f.kind == kind]
         if not mine:
             continue
         labels = "1 label" if len(mine) == 1 else f"{len(mine)} labels"
-        lines += ["", f"WARNING: {title.format(labels=labels, floor=min_precision)}"]
+        lines += ["", f"WARNING: {title.format(labels=labels, floor=settings.min_precision)}"]
         for finding in mine[:_SHOWN_FINDINGS]:
+            label = f"{finding.label}: " if finding.label else ""
             weight = "" if finding.weight is None else f"; weight {finding.weight:.3g}"
-            lines += _wrapped([f"{finding.label}: {finding.evidence}{weight}"], "  - ")
+            lines += _wrapped([f"{label}{finding.evidence}{weight}"], "  - ")
         if len(mine) > _SHOWN_FINDINGS:
             lines.append(f"  - ... and {len(mine) - _SHOWN_FINDINGS} more")
         shown += mine[:_SHOWN_FINDINGS]
-    return lines + _advice_lines(shown, class_weights, max_weight, focal_gamma) if shown else []
+    return lines + _advice_lines(shown, settings) if shown else []
 
 
-def _advice_lines(
-    findings: Sequence[Finding], class_weights: ClassWeights | None, max_weight: float, gamma: float | None
-) -> list[str]:
-    if class_weights is None:
+def _advice_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
+    weights, kinds = settings.class_weights, {f.kind for f in findings}
+    if weights is None:
         return ["  What to change: use WeightedFocalTrainer in place of Trainer; it weighs rare labels."]
+    if "undertrained" in kinds:
+        return _wrapped([_longer_or_faster(settings)], "  What to change, before any weight: ")
+    if not weights.asked_for and "zero_recall" in kinds:
+        return ["  What to change: --class_weights auto (now none), which weighs rare labels."]
     if all(f.evaluations == 1 for f in findings):
         start = "  This often passes in the next epochs. What to change if it does not:"
     else:
-        start = f"  What to change (a weight never goes past {max_weight:g}):"
+        start = f"  What to change (a weight never goes past {settings.max_weight:g}):"
     lines = []
     new = {f.label: round(f.new_weight, 2) for f in findings if f.new_weight is not None}
     if new:  # with the custom weights in force, so that the line can be pasted as it is
-        kept = class_weights.custom if len(class_weights.custom) < len(class_weights) else ()
-        weights = {**{name: round(class_weights.as_dict()[name], 4) for name in kept}, **new}
+        kept = weights.custom if len(weights.custom) < len(weights) else ()
+        pasted = {**{name: round(weights.as_dict()[name], 4) for name in kept}, **new}
         lines += [
-            f"    --custom_weights '{json.dumps(weights, ensure_ascii=False)}'",
+            f"    --custom_weights '{json.dumps(pasted, ensure_ascii=False)}'",
             "    (in Python: class_weights= with the same dict)",
         ]
     at_the_cap = [f.label for f in findings if f.kind == "zero_recall" and f.new_weight is None]
     if at_the_cap:
-        lines += _wrapped(at_the_cap, f"    at the cap of {max_weight:g} already, where more is unstable: ")
-    kinds = {f.kind for f in findings}
-    target = {("zero_recall",): LOUDER_GAMMA, ("low_precision",): SOFTER_GAMMA}.get(tuple(kinds))
-    if gamma is not None and target is not None and (gamma < target) == ("zero_recall" in kinds) and gamma != target:
+        start_cap = f"    at the cap of {settings.max_weight:g} already, where more is unstable: "
+        lines += _wrapped(at_the_cap, start_cap)
+    gamma, target = settings.focal_gamma, {"zero_recall": LOUDER_GAMMA, "low_precision": SOFTER_GAMMA}
+    wanted = target[next(iter(kinds))] if len(kinds) == 1 else None  # one kind wants it larger, the other smaller
+    if None not in (gamma, wanted) and (gamma < wanted if "zero_recall" in kinds else gamma > wanted):
         also = "if that is not enough: " if new else ""
-        lines.append(f"    {also}--focal_gamma {target:g} (now {gamma:g})")
+        lines.append(f"    {also}--focal_gamma {wanted:g} (now {gamma:g})")
     return [start, *lines] if lines else []
+
+
+def _longer_or_faster(settings: Settings) -> str:
+    ways = []
+    if settings.num_epochs:
+        ways.append(f"--num_epochs {settings.num_epochs * LONGER:g} (now {settings.num_epochs:g})")
+    else:
+        ways.append(f"{LONGER} times the steps")
+    if settings.learning_rate:
+        ways.append(f"--learning_rate {settings.learning_rate * FASTER:.0e} (now {settings.learning_rate:.0e})")
+    return " or ".join(ways)
 
 
 def _label_lines(

@@ -19,6 +19,8 @@ MAX_WEIGHT = 20.0
 TIERS = ((30.0, 10.0), (10.0, 5.0))
 COMMON_LIMIT, PRIMARY_LIMIT = 3.0, 2.0
 
+_NOT_ASKED_FOR = "no weights asked for"
+
 
 @dataclass(frozen=True)
 class ClassWeights:
@@ -43,6 +45,11 @@ class ClassWeights:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def asked_for(self) -> bool:
+        """False where class_weights is None, so that every label weighs 1."""
+        return set(self.reasons) != {_NOT_ASKED_FOR}
 
     def as_dict(self) -> dict[str, float]:
         """{label: weight}, Python floats."""
@@ -92,7 +99,7 @@ def compute_class_weights(
     if strategy is None:
         raise UsageError(f"Unknown weight_strategy {weight_strategy!r}: {did_you_mean(weight_strategy, STRATEGIES)}")
     if class_weights is None:
-        weights = ClassWeights(names, np.ones(len(names)), ("no weights asked for",) * len(names))
+        weights = ClassWeights(names, np.ones(len(names)), (_NOT_ASKED_FOR,) * len(names))
     elif isinstance(class_weights, str):
         if class_weights != "auto":
             raise UsageError(f"class_weights is 'auto', None, {{label: weight}} or a sequence; got {class_weights!r}.")

@@ -27,7 +27,7 @@ def spoken(counts, tmp_path, capsys):
     class Run:
         def __init__(self):
             self.metrics = ImbalanceMetrics(SCHEMA, counts.support)
-            self.args = SimpleNamespace(output_dir=str(tmp_path))
+            self.args = SimpleNamespace(output_dir=str(tmp_path), learning_rate=2e-5, num_train_epochs=3, max_steps=-1)
             self.state = TrainerState(is_world_process_zero=True)
             self.callback = self.make()
 
@@ -194,7 +194,10 @@ def test_many_labels_show_the_rarest_and_keep_all(tmp_path, capsys):
     metrics.update(np.full(gold.shape, -3.0), gold)
     values = {f"eval_{k}": v for k, v in metrics.compute().items()}
     callback = RareLabelCallback(metrics=metrics)
-    args, state = SimpleNamespace(output_dir=str(tmp_path)), TrainerState(is_world_process_zero=True)
+    args, state = (
+        SimpleNamespace(output_dir=str(tmp_path), learning_rate=2e-5, num_train_epochs=3, max_steps=-1),
+        TrainerState(is_world_process_zero=True),
+    )
     callback.on_evaluate(args, state, TrainerControl(), metrics=values)
     out = capsys.readouterr().out
     assert f"... and 715 more labels, in {FILE_NAME}" in out

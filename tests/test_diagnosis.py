@@ -1,6 +1,12 @@
 import pytest
 
-from imbalance_trainer.diagnosis import find_low_precision, find_zero_recall, wilson_interval
+from imbalance_trainer.diagnosis import (
+    diagnose,
+    find_low_precision,
+    find_undertrained,
+    find_zero_recall,
+    wilson_interval,
+)
 
 
 def evaluation(**labels):
@@ -55,8 +61,42 @@ def test_the_lower_weight_stops_at_one(weight, lowered):
     assert finding.new_weight == (pytest.approx(lowered) if lowered else None)
 
 
+def test_low_precision_is_counted_in_evaluations():
+    low, fine = evaluation(a=(9, 10, 4, 1.0)), evaluation(a=(9, 10, 6, 1.0))
+    assert [find_low_precision(h)[0].evaluations for h in ([low], [low, low], [low, fine, low])] == [1, 2, 1]
+
+
+def test_a_label_of_which_nothing_is_found_is_not_told_to_weigh_less():
+    never = evaluation(a=(6, 40, 0, 10.0))
+    assert find_low_precision([never]) == []
+    found = diagnose([evaluation(a=(6, 40, 0, 10.0), b=(9, 9, 9, 1.0))] * 2)
+    assert [(f.kind, f.label, f.new_weight) for f in found] == [("zero_recall", "a", 15.0)]
+    (over_predicted,) = find_low_precision([evaluation(a=(0, 40, 0, 10.0))])  # none is there, and 40 were predicted
+    assert over_predicted.new_weight == 7.0
+
+
+def hardly_learned(step):
+    silent = {f"label {i}": (300 - i, 0, 0, 3.0) for i in range(9)}
+    return {**evaluation(top=(900, 1500, 700, 1.0), **silent), "metrics": {"mean_average_precision": 0.1 * step}}
+
+
+def test_most_of_the_common_labels_at_zero_is_no_matter_of_rarity():
+    assert diagnose([hardly_learned(1)])[0].kind == "low_precision"  # once says nothing yet
+    (finding,) = diagnose([hardly_learned(1), hardly_learned(2)])
+    assert (finding.kind, finding.label, finding.evaluations) == ("undertrained", "", 2)
+    assert "9 of 10 labels have recall 0, even 'label 0' with its 300 positives" in finding.evidence
+    assert "0.100 -> 0.200" in finding.evidence
+
+
+@pytest.mark.parametrize(("n_silent", "undertrained"), [(4, False), (7, False), (8, True)])
+def test_a_long_tail_at_zero_is_not_undertrained(n_silent, undertrained):
+    """10 labels, the rarest silent: only when most of the 5 commonest are silent too is the model to blame."""
+    labels = {f"l{i}": (10 * (10 - i), 5, 0 if 10 - i <= n_silent else 5, 1.0) for i in range(10)}
+    assert bool(find_undertrained([evaluation(**labels)] * 2)) == undertrained
+
+
 def test_an_empty_history_has_no_findings():
-    assert find_zero_recall([]) == find_low_precision([]) == []
+    assert find_zero_recall([]) == find_low_precision([]) == find_undertrained([]) == diagnose([]) == []
 
 
 @pytest.mark.parametrize(

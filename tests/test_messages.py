@@ -1,0 +1,143 @@
+"""The monitor's words: what a person reads after an evaluation, and the advice that they can paste."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from imbalance_trainer.diagnosis import Finding
+from imbalance_trainer.messages import Settings, evaluation_lines, warning_lines
+from imbalance_trainer.tables import display_width
+from imbalance_trainer.weights import ClassWeights
+
+NAMES = ("praising extremist acts", "insults", "hateful")
+WEIGHTS = ClassWeights(NAMES, np.array([10.0, 3.0, 2.0]), ("tier",) * 3)
+
+
+def silent(label="praising extremist acts", weight=10.0, new_weight=15.0):
+    return Finding("zero_recall", label, "0 of 3 found in 2 evaluations", weight, new_weight, 2)
+
+
+def over(label="insults", weight=3.0, new_weight=2.1, evaluations=2):
+    return Finding("low_precision", label, "3 of 9 predictions are right", weight, new_weight, evaluations)
+
+
+def pasted(lines):
+    """The weights in the line that is to be pasted into a shell."""
+    (line,) = (line for line in lines if "--custom_weights" in line)
+    return json.loads(re.fullmatch(r"    --custom_weights '(.*)'", line)[1])
+
+
+def test_without_findings_nothing_is_said():
+    assert warning_lines([], Settings(WEIGHTS)) == []
+
+
+def test_both_kinds_share_one_line_to_paste_and_gamma_stays():
+    lines = warning_lines([silent(), over()], Settings(WEIGHTS, focal_gamma=2.0))
+    assert pasted(lines) == {"praising extremist acts": 15.0, "insults": 2.1}
+    assert sum(line.startswith("WARNING") for line in lines) == 2
+    assert "focal_gamma" not in "\n".join(lines)  # one kind wants it larger, the other smaller
+
+
+@pytest.mark.parametrize(
+    ("finding", "gamma", "advice"),
+    [
+        (silent(), 2.0, "--focal_gamma 3 (now 2)"),
+        (silent(), 3.0, None),
+        (silent(), None, None),
+        (over(), 2.0, "--focal_gamma 1.5 (now 2)"),
+        (over(), 1.0, None),
+    ],
+)
+def test_gamma_moves_toward_what_helps(finding, gamma, advice):
+    text = "\n".join(warning_lines([finding], Settings(WEIGHTS, focal_gamma=gamma)))
+    assert (advice in text) if advice else "focal_gamma" not in text
+
+
+def test_the_line_to_paste_keeps_the_custom_weights_in_force():
+    weights = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), ("tier", "custom", "tier"), custom=("insults",))
+    assert pasted(warning_lines([silent()], Settings(weights))) == {"insults": 8.0, "praising extremist acts": 15.0}
+    all_given = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), ("custom",) * 3, custom=NAMES)  # as a sequence
+    assert pasted(warning_lines([silent()], Settings(all_given))) == {"praising extremist acts": 15.0}
+
+
+def test_what_was_seen_once_may_pass():
+    once, twice = (" ".join(warning_lines([over(evaluations=n)], Settings(WEIGHTS))) for n in (1, 2))
+    assert "often passes" in once
+    assert "often passes" not in twice
+    assert "--custom_weights" in once
+
+
+def test_at_the_cap_no_larger_weight_is_named():
+    lines = warning_lines([silent(weight=20.0, new_weight=None)], Settings(WEIGHTS, max_weight=20.0, focal_gamma=2.0))
+    assert not any("--custom_weights" in line for line in lines)
+    assert "at the cap of 20 already" in "\n".join(lines)
+    assert "--focal_gamma 3 (now 2)" in lines[-1]
+
+
+def test_with_the_stock_trainer_ours_is_the_advice():
+    assert "use WeightedFocalTrainer in place of Trainer" in warning_lines([silent(weight=None)], Settings())[-1]
+
+
+def test_many_findings_are_counted_not_listed():
+    lines = warning_lines([silent(f"label {i}") for i in range(30)], Settings(WEIGHTS))
+    assert "30 labels never found" in lines[1]
+    assert "  - ... and 22 more" in lines
+    assert len(pasted(lines)) == 8
+
+
+def test_an_undertrained_model_is_told_to_train_before_any_weight():
+    found = [Finding("undertrained", "", "24 of 28 labels have recall 0", evaluations=2)]
+    settings = Settings(WEIGHTS, focal_gamma=2.0, learning_rate=2e-5, num_epochs=2)
+    lines = warning_lines(found, settings)
+    assert lines[1].startswith("WARNING: the model as a whole has hardly learned yet")
+    assert "--num_epochs 6 (now 2) or --learning_rate 1e-04 (now 2e-05)" in " ".join(" ".join(lines).split())
+    assert "custom_weights" not in "".join(lines)
+    by_steps = " ".join(warning_lines(found, Settings(WEIGHTS, learning_rate=2e-5)))
+    assert "3 times the steps" in by_steps
+
+
+def test_without_weights_the_advice_is_to_have_them():
+    weights = ClassWeights(NAMES, np.ones(3), ("no weights asked for",) * 3)
+    lines = warning_lines([silent(weight=1.0, new_weight=1.5)], Settings(weights, focal_gamma=2.0))
+    assert "--class_weights auto (now none)" in lines[-1]
+    assert not any("--custom_weights" in line for line in lines)
+
+
+def row(label, support, predicted, true_positives, weight=10.0):
+    recall, precision = true_positives / support if support else 0.0, true_positives / predicted if predicted else 0.0
+    return {
+        "label": label, "support": support, "predicted": predicted, "true_positives": true_positives,
+        "recall": recall, "precision": precision, "weight": weight,
+    }  # fmt: skip
+
+
+def entry(*rows, step=10, epoch=1.0, **metrics):
+    return {"split": "eval", "step": step, "epoch": epoch, "metrics": metrics, "labels": list(rows)}
+
+
+def test_what_is_not_defined_is_a_dash_and_what_is_zero_a_zero():
+    lines = evaluation_lines(entry(row("no support", 0, 3, 0), row("not predicted", 4, 0, 0)))
+    cells = {line[:15].strip(): line.split()[-2:] for line in lines[3:5]}
+    assert cells == {"no support": ["-", "0.00"], "not predicted": ["0.00", "-"]}
+
+
+def test_columns_stay_in_line_with_and_without_changes():
+    before = entry(row("a", 10, 10, 5), row("b", 20, 10, 5), row("c", 0, 0, 0))
+    now = entry(row("a", 10, 10, 9), row("b", 20, 10, 5), row("c", 0, 0, 0), secondary_f1_macro=0.5)
+    for lines in (evaluation_lines(now)[2:-1], evaluation_lines(now, before)[2:-1]):
+        place = lines[0].index("recall") + len("recall")
+        values = [line[:place].split()[-1] for line in lines[1:]]
+        assert values == ["-", "0.90", "0.25"]
+    assert "+0.40" in evaluation_lines(now, before)[4]
+
+
+@pytest.mark.parametrize("name", ["x", "a very long name of a label " * 6, "言葉" * 40, "naïve façade"])
+@pytest.mark.parametrize("changes", [False, True])
+def test_no_line_is_wider_than_80_columns(name, changes):
+    now = entry(row(name, 1_234_567, 7_654_321, 3), row("b", 20, 10, 5), loss=1.0, secondary_f1_macro=0.123,
+                f1_macro=0.1, f1_micro=0.1, mean_average_precision=0.1, primary_f1=0.5, violation_rate=0.25,
+                n_labels_without_recall=2, n_labels_without_support=1)  # fmt: skip
+    lines = evaluation_lines(now, entry(row(name, 1_234_567, 2, 1), secondary_f1_macro=0.1) if changes else None)
+    assert max(map(display_width, lines)) <= 80
