@@ -31,7 +31,12 @@ def run(method: str, seed: int, folder: str) -> dict[str, float]:
         lambda rows: tokenizer(rows["text"], truncation=True), batched=True, remove_columns=["text"]
     )
     args = ImbalanceTrainingArguments(
-        output_dir=folder, seed=seed, save_strategy="no", logging_strategy="no", **DEMO_TRAINING
+        output_dir=folder,
+        seed=seed,
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        **DEMO_TRAINING,
     )
     if method == "stock Trainer":
         model.config.problem_type = "multi_label_classification"

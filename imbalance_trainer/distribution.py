@@ -128,9 +128,18 @@ class LabelDistribution:
         return np.argsort(self.support, kind="stable")
 
     def tiers(self) -> dict[str, np.ndarray]:
-        """Label indices of head, medium and tail: terciles by support, the head taking what does not divide."""
-        head, medium, tail = np.array_split(np.argsort(-self.support, kind="stable"), 3)
-        return {"head": head, "medium": medium, "tail": tail}
+        """Label indices of head, medium and tail, see `tiers_by_support`."""
+        return tiers_by_support(self.support)
+
+
+def tiers_by_support(support: np.ndarray) -> dict[str, np.ndarray]:
+    """Label indices of head, medium and tail, commonest first: terciles by support, what does not divide to the head.
+
+    >>> {tier: labels.tolist() for tier, labels in tiers_by_support(np.array([5, 40, 9, 9])).items()}
+    {'head': [1, 3], 'medium': [2], 'tail': [0]}
+    """
+    commonest_first = np.argsort(support, kind="stable")[::-1]
+    return dict(zip(("head", "medium", "tail"), np.array_split(commonest_first, 3), strict=True))
 
 
 def find_label_column(dataset: Any) -> str | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .average_precision import StreamingAveragePrecision
 from .constraints import close_decisions, violations
-from .distribution import UNKNOWN
+from .distribution import UNKNOWN, tiers_by_support
 from .errors import DataError, UsageError
 from .labels import LabelSchema
 
@@ -285,9 +285,8 @@ class ImbalanceMetrics:
         )
 
     def _tails(self, table: LabelTable) -> dict[str, float]:
-        by_support = np.argsort(-self._order_by, kind="stable")
-        thirds = zip(("head", "medium", "tail"), np.array_split(by_support, 3), strict=True)
-        return _floats(**{f"f1_{tier}": table.f1[i].mean() if i.size else 0.0 for tier, i in thirds})
+        tiers = tiers_by_support(self._order_by).items()
+        return _floats(**{f"f1_{tier}": table.f1[i].mean() if i.size else 0.0 for tier, i in tiers})
 
     def _per_label(self, table: LabelTable) -> dict[str, float]:
         values = {metric: getattr(table, metric) for metric in LABEL_METRICS}

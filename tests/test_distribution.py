@@ -306,7 +306,7 @@ def test_ratios_are_hand_computed():
     [
         ([5, 9, 1], [[1], [0], [2]]),
         ([1, 2, 3, 4], [[3, 2], [1], [0]]),
-        ([4, 4, 4], [[0], [1], [2]]),
+        ([4, 4, 4], [[2], [1], [0]]),
         ([1, 2], [[1], [0], []]),
         ([7], [[0], [], []]),
     ],
@@ -315,6 +315,7 @@ def test_tiers_are_thirds_by_support_and_the_head_takes_the_rest(support, tiers)
     labels = [[int(row < s) for s in support] for row in range(10)]
     counts = LabelDistribution.from_labels(labels, LabelSchema([f"l{i}" for i in range(len(support))]))
     assert [counts.tiers()[t].tolist() for t in ("head", "medium", "tail")] == tiers
+    assert [i for tier in tiers for i in tier] == counts.rarest_first[::-1].tolist()  # one order, in text and picture
 
 
 def test_rarest_first_keeps_the_order_of_equals():

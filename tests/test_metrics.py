@@ -94,7 +94,7 @@ def reference(schema, logits, labels, threshold=0.5):
     keys = ("secondary_precision", "secondary_recall", "secondary_f1_micro")
     result |= dict(zip(keys, micro, strict=True)) | {"secondary_f1_macro": np.mean(each_secondary)}
     for tier, members in zip(
-        ("head", "medium", "tail"), np.array_split(np.argsort(-support, kind="stable"), 3), strict=True
+        ("head", "medium", "tail"), np.array_split(np.argsort(support, kind="stable")[::-1], 3), strict=True
     ):
         result[f"f1_{tier}"] = each[members, 2].mean() if members.size else 0.0
     for i, slug in enumerate(names):
@@ -339,7 +339,7 @@ def test_head_medium_and_tail_follow_the_training_support(given):
     support = [3, 900, 40, 40, 7] if given else None
     result = computed(PLAIN, logits, labels, train_support=support)
     f1 = sk.f1_score(labels, logits > 0, average=None, zero_division=0)
-    order = np.argsort(-np.array(support or labels.sum(0)), kind="stable")
+    order = np.argsort(np.array(support or labels.sum(0)), kind="stable")[::-1]
     for tier, members in (("head", order[:2]), ("medium", order[2:4]), ("tail", order[4:])):
         assert result[f"f1_{tier}"] == pytest.approx(f1[members].mean())
 

@@ -1,0 +1,60 @@
+"""What README and docs say exists: flags, files, public names; Python blocks are valid Python."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import imbalance_trainer
+from imbalance_trainer.cli import FlagParser
+from imbalance_trainer.training_args import ImbalanceOptions
+from tests.test_examples import load
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHER_FLAGS = {"--num_processes", "--nproc_per_node", "--seeds", "--check"}  # of launchers, benchmarks and ruff
+
+
+def known_flags():
+    train, analyze = load("train_model"), load("analyze_class_distribution")
+    parsers = FlagParser((train.DataArguments, train.TrainArguments)), FlagParser(
+        (analyze.AnalyzeArguments, ImbalanceOptions)
+    )
+    return OTHER_FLAGS.union(*(parser._option_string_actions for parser in parsers))
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_flags_exist(page):
+    flags = set(re.findall(r"(?<![\w-])--[a-z_0-9]+", page.read_text(encoding="utf-8")))
+    assert flags <= known_flags()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page):
+    text = page.read_text(encoding="utf-8")
+    links = {link for link in re.findall(r"\]\(([^)#:]+)\)", text)}
+    assert all((page.parent / link).exists() for link in links), links
+    for file in re.findall(r"\b(?:examples|benchmarks|docs|tests)/[\w/]+\.(?:py|md|png|txt)", text):
+        assert (ROOT / file).is_file(), file
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_are_python_and_import_what_is_there(page):
+    for block in blocks(page, "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module == "imbalance_trainer":
+                assert {alias.name for alias in node.names} <= set(imbalance_trainer.__all__)
+
+
+def test_the_two_commands_are_where_ci_reads_them():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, last in (("demo", "examples/train_model.py"), ("test", "pytest")):
+        found = re.search(rf"<!-- command: {name} -->\n```bash\n(pip install [^\n]+)\n```", text)
+        assert found, name
+        assert shlex.split(found[1])[-1] == last
