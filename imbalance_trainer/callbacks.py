@@ -1,6 +1,7 @@
 """What a person sees during training: the table after each evaluation, and warnings that say what to change."""
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,16 @@ from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 from .analysis import analysis_table
 from .diagnosis import Finding, diagnose
 from .distribution import LabelDistribution
-from .history import FILE_NAME, make_entry, metric_prefix, read_history, write_history
+from .history import FILE_NAME, append_history, make_entry, metric_prefix, read_history, write_history
 from .labels import LabelSchema
 from .messages import Settings, evaluation_lines, warning_lines
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
 from .weights import MAX_WEIGHT, ClassWeights
+
+DEFAULT_PATIENCE = 2
+
+_Findings = dict[tuple[str, str, int], Finding]
+"""By kind, label and whether it was seen once or more often: what is said again if it changes."""
 
 
 class RareLabelCallback(TrainerCallback):
@@ -28,7 +34,7 @@ class RareLabelCallback(TrainerCallback):
     `callbacks=[RareLabelCallback()]`; pass it the same `metrics` to have all of more than 50 labels in the history.
 
     Args:
-        patience: evaluations in a row with recall 0 before the warning.
+        patience: evaluations in a row with recall 0 before the warning; None for the trainer's, else 2.
         min_precision: precision under which a label counts as predicted too often.
         metrics: the ImbalanceMetrics that evaluates, for the names and for labels that have no metric of their own.
         class_weights: the weights in use, to show them and to say what to change them to.
@@ -39,7 +45,7 @@ class RareLabelCallback(TrainerCallback):
 
     def __init__(
         self,
-        patience: int = 2,
+        patience: int | None = None,
         min_precision: float = 0.5,
         metrics: ImbalanceMetrics | None = None,
         class_weights: ClassWeights | None = None,
@@ -51,9 +57,9 @@ class RareLabelCallback(TrainerCallback):
         self.metrics, self.class_weights, self.distribution = metrics, class_weights, distribution
         self.focal_gamma, self.max_weight = focal_gamma, max_weight
         self.history: list[dict[str, Any]] = []
-        self._said: set[tuple[str, str, str, int]] = set()  # split, kind, label, seen once or more often
-        self._said_last: list[Finding] = []
-        self._introduced = False
+        self._said: dict[str, _Findings] = {}  # all that holds, by split
+        self._said_last: dict[str, _Findings] = {}  # what of it was said at the last evaluation
+        self._introduced = self._in_training = False
 
     # ---- events ----
 
@@ -66,14 +72,14 @@ class RareLabelCallback(TrainerCallback):
             _say("\n".join(self._weight_lines()))
         path = Path(args.output_dir) / FILE_NAME
         if state.global_step:
-            self.history = [e for e in read_history(path) if e["step"] <= state.global_step]
-            self.history = self.history or self._from_log(state, kwargs.get("model"))
-        else:
-            self.history = []
+            self.history = self._resumed(read_history(path), state, kwargs.get("model"))
+        else:  # a new run; an evaluation before it in this process is its starting point
+            self.history = [entry for entry in self.history if entry["step"] == 0]
+        self._in_training = True
         write_history(path, self.history)
-        self._said = set()
-        for i in range(len(self.history)):  # what was said before the interruption is not said again
-            self._new_findings(self.history[: i + 1])
+        self._said = {}
+        for split, entries in _by_split(self.history).items():  # what was said before the stop is not said again
+            self._said[split] = self._findings(entries)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table, warn, and write the history."""
@@ -81,21 +87,26 @@ class RareLabelCallback(TrainerCallback):
         if prefix is None or not state.is_world_process_zero:
             return
         entry = self._entry(metrics, prefix, state, kwargs.get("model"))
-        before = [e for e in self.history if e["split"] == prefix]
+        before = _by_split(self.history).get(prefix, [])
         lines = self._evaluation_lines(entry, before[-1] if before else None)
         self.history.append(entry)
-        self._said_last = self._new_findings(self.history)
-        _say("\n".join([*lines, *self._warning_lines(self._said_last, args)]))
-        write_history(Path(args.output_dir) / FILE_NAME, self.history)
+        found = self._findings([*before, entry])
+        new = {key: finding for key, finding in found.items() if key not in self._said.get(prefix, {})}
+        self._said[prefix], self._said_last[prefix] = found, new
+        _say("\n".join([*lines, *self._warning_lines(new.values(), args)]))
+        path = Path(args.output_dir) / FILE_NAME
+        if self._in_training or not path.exists():  # another process's history of a training run stays as it is
+            self._in_training = True
+            append_history(path, entry)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Say once more what still holds, as warnings of early epochs have scrolled away or passed."""
         if not state.is_world_process_zero:
             return
-        for split in dict.fromkeys(entry["split"] for entry in self.history):
-            still = self._findings(self.history, split)
-            if not set(still) <= set(self._said_last):
-                _say("\n".join(["", f"Still so at the last evaluation ({split}):", *self._warning_lines(still, args)]))
+        for split, still in self._said.items():
+            if not set(still) <= set(self._said_last.get(split, {})):
+                lines = self._warning_lines(still.values(), args)
+                _say("\n".join(["", f"Still so at the last evaluation ({split}):", *lines]))
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table of a labelled test set."""
@@ -107,37 +118,47 @@ class RareLabelCallback(TrainerCallback):
     # ---- history ----
 
     def _entry(self, metrics: dict[str, float], prefix: str, state: Any, model: Any) -> dict[str, Any]:
-        weights = None if self.class_weights is None else self.class_weights.as_dict()
         table = None if self.metrics is None else self.metrics.table
-        schema = _schema_of(model) if self.metrics is None else self.metrics.schema
-        return make_entry(metrics, prefix, state.global_step, state.epoch, schema, table, weights)
+        return make_entry(metrics, prefix, state.global_step, state.epoch, table=table, **self._of_labels(model))
 
     def _from_log(self, state: Any, model: Any) -> list[dict[str, Any]]:
         """The history as far as trainer_state.json has it, where our own file is gone."""
-        weights = None if self.class_weights is None else self.class_weights.as_dict()
-        schema = _schema_of(model) if self.metrics is None else self.metrics.schema
         logs = ((log, metric_prefix(log)) for log in state.log_history)
         return [
-            make_entry(log, prefix, log["step"], log.get("epoch"), schema, None, weights)
+            make_entry(log, prefix, log["step"], log.get("epoch"), **self._of_labels(model))
             for log, prefix in logs
             if prefix is not None and log["step"] <= state.global_step
         ]
 
-    def _new_findings(self, history: list[dict[str, Any]]) -> list[Finding]:
-        """Findings of the last evaluation that were not said yet; what no longer holds may be said again later.
+    def _of_labels(self, model: Any) -> dict[str, Any]:
+        """What is known of the labels besides an evaluation, as `make_entry` takes it."""
+        return {
+            "schema": _schema_of(model) if self.metrics is None else self.metrics.schema,
+            "weights": None if self.class_weights is None else self.class_weights.as_dict(),
+            "train_support": self._train_support(),
+        }
+
+    def _train_support(self) -> dict[str, float] | None:
+        counts = self.distribution
+        return None if counts is None else dict(zip(counts.schema.names, counts.support.tolist(), strict=True))
+
+    def _resumed(self, from_file: list[dict[str, Any]], state: Any, model: Any) -> list[dict[str, Any]]:
+        """The history up to a checkpoint: from the file, and from the log what the file has not."""
+        entries: dict[tuple[str, int], dict[str, Any]] = {}
+        for entry in [*from_file, *self._from_log(state, model)]:
+            if entry["step"] <= state.global_step:
+                entries.setdefault((entry["split"], entry["step"]), entry)
+        return sorted(entries.values(), key=lambda entry: entry["step"])
+
+    def _findings(self, entries: list[dict[str, Any]]) -> _Findings:
+        """What holds at the last evaluation of a split; of several at the same step the last counts.
 
         What was seen once is said again when it is seen a second time in a row: only then is it worth a change.
         """
-        split = history[-1]["split"]
-        found = {(split, f.kind, f.label, min(f.evaluations, 2)): f for f in self._findings(history, split)}
-        new = [finding for key, finding in found.items() if key not in self._said]
-        self._said = {said for said in self._said if said[0] != split} | set(found)
-        return new
-
-    def _findings(self, history: list[dict[str, Any]], split: str) -> list[Finding]:
-        """What holds at the last evaluation of a split; of several at the same step the last counts."""
-        own = list({e["step"]: e for e in history if e["split"] == split}.values())
-        return diagnose(own, self.patience, self.max_weight, self.min_precision)
+        entries = list({entry["step"]: entry for entry in entries}.values())
+        patience = self.patience or DEFAULT_PATIENCE
+        found = diagnose(entries, patience, self.max_weight, self.min_precision)
+        return {(finding.kind, finding.label, min(finding.evaluations, 2)): finding for finding in found}
 
     # ---- words ----
 
@@ -149,11 +170,9 @@ class RareLabelCallback(TrainerCallback):
         return ["", heading, *analysis_table(counts, self.class_weights, shown).splitlines()]
 
     def _evaluation_lines(self, entry: dict[str, Any], before: dict[str, Any] | None = None) -> list[str]:
-        counts = self.distribution
-        support = None if counts is None else dict(zip(counts.schema.names, counts.support, strict=True))
-        return evaluation_lines(entry, before, support)
+        return evaluation_lines(entry, before, self._train_support())
 
-    def _warning_lines(self, findings: list[Finding], args: Any) -> list[str]:
+    def _warning_lines(self, findings: Iterable[Finding], args: Any) -> list[str]:
         settings = Settings(
             self.class_weights,
             self.max_weight,
@@ -162,17 +181,26 @@ class RareLabelCallback(TrainerCallback):
             args.learning_rate,
             None if args.max_steps > 0 else args.num_train_epochs,
         )
-        return warning_lines(findings, settings)
+        return warning_lines(list(findings), settings)
 
 
 class _TerseLogs:
-    """Keeps the dozens of metrics that the table shows out of the line that the progress bar prints."""
+    """Keeps the dozens of metrics that the table shows out of the line that the progress bar prints.
+
+    Args:
+        metric_names: names of the metrics that are left out.
+        callbacks: the trainer's callbacks, as a list that it keeps up to date: without a table nothing is left out.
+    """
+
+    def __init__(self, metric_names: Sequence[str], callbacks: list[TrainerCallback]) -> None:
+        super().__init__()
+        self._metric_names, self._callbacks = frozenset(metric_names), callbacks
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         prefix = metric_prefix(logs or {})
-        if prefix is not None and self.label_callback_present():
+        if prefix is not None and any(isinstance(callback, RareLabelCallback) for callback in self._callbacks):
             timing = {f"{prefix}_{k}" for k in ("runtime", "samples_per_second", "steps_per_second", "loss")}
-            ours = {f"{prefix}_{key}" for key in self.metric_names} | timing
+            ours = {f"{prefix}_{key}" for key in self._metric_names} | timing
             logs = {key: value for key, value in logs.items() if key not in ours}
             if not set(logs) - {"epoch", f"{prefix}_model_preparation_time"}:
                 return
@@ -188,6 +216,13 @@ class TersePrinterCallback(_TerseLogs, PrinterCallback):
 
 
 TERSE = {ProgressCallback: TerseProgressCallback, PrinterCallback: TersePrinterCallback}
+
+
+def _by_split(history: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    splits: dict[str, list[dict[str, Any]]] = {}
+    for entry in history:
+        splits.setdefault(entry["split"], []).append(entry)
+    return splits
 
 
 def _schema_of(model: Any) -> LabelSchema | None:

@@ -63,7 +63,7 @@ def find_undertrained(history: Sequence[dict[str, Any]], patience: int = 2) -> l
     """
     rows = sorted(history[-1]["labels"] if history else (), key=lambda row: -row["support"])
     rows = [row for row in rows if row["support"]]
-    silent = {row["label"]: since for row in rows if (since := _silent_evaluations(history, row)) >= patience}
+    silent = {label: since for label, since in _evaluations_in_a_row(history, _is_silent).items() if since >= patience}
     commoner = rows[: (len(rows) + 1) // 2]
     if sum(row["label"] in silent for row in commoner) * 2 <= len(commoner):
         return []
@@ -80,16 +80,20 @@ def find_zero_recall(
     history: Sequence[dict[str, Any]], patience: int = 2, max_weight: float = MAX_WEIGHT
 ) -> list[Finding]:
     """Labels with support of which nothing was found in the last `patience` evaluations, rarest first."""
+    since = _evaluations_in_a_row(history, _is_silent)
     findings = []
-    for now in sorted(history[-1]["labels"], key=lambda row: row["support"]) if history else ():
-        since = _silent_evaluations(history, now)
-        if since >= patience:
-            _, upper = wilson_interval(0, now["support"])
-            evidence = f"0 of {now['support']} found in {since} evaluations (95% interval of recall: 0 to {upper:.2f})"
-            weight = now.get("weight")
-            raised = None if weight is None else min(weight * RAISE_BY, max_weight)
-            raised = None if raised == weight else raised
-            findings.append(Finding("zero_recall", now["label"], evidence, weight, raised, since))
+    for now in sorted(history[-1]["labels"] if history else (), key=lambda row: row["support"]):
+        count = since.get(now["label"], 0)
+        if count < patience:
+            continue
+        _, upper = wilson_interval(0, now["support"])
+        evidence = f"0 of {now['support']} found in {count} evaluations (95% interval of recall: 0 to {upper:.2f})"
+        weight = now.get("weight")
+        raised = None if weight is None else min(weight * RAISE_BY, max_weight)
+        raised = None if raised == weight else raised
+        if now.get("train_support") == 0:
+            evidence, raised = f"0 of {now['support']} found, and the training data has no positive of it", None
+        findings.append(Finding("zero_recall", now["label"], evidence, weight, raised, count))
     return findings
 
 
@@ -103,34 +107,35 @@ def find_low_precision(history: Sequence[dict[str, Any]], floor: float = 0.5, mi
         predicted, right = row["predicted"], row["true_positives"]
         return predicted >= min_predicted and right / predicted < floor and (right > 0 or not row["support"])
 
+    since = _evaluations_in_a_row(history, is_low)
     findings = []
-    for row in filter(is_low, history[-1]["labels"] if history else ()):
+    for row in (row for row in (history[-1]["labels"] if history else ()) if row["label"] in since):
         predicted, right = row["predicted"], row["true_positives"]
         evidence = f"{right} of {predicted} predictions are right (precision {right / predicted:.2f})"
         weight = row.get("weight")
         lowered = None if weight is None else max(weight * LOWER_BY, min(1.0, weight))
         lowered = None if lowered == weight else lowered
-        since = _evaluations_in_a_row(history, row["label"], is_low)
-        found = Finding("low_precision", row["label"], evidence, weight, lowered, since)
+        found = Finding("low_precision", row["label"], evidence, weight, lowered, since[row["label"]])
         findings.append((right / predicted, found))
     return [finding for _, finding in sorted(findings, key=lambda pair: pair[0])]
 
 
-def _silent_evaluations(history: Sequence[dict[str, Any]], now: dict[str, Any]) -> int:
-    """At how many evaluations, up to the last, nothing was found of a label that had positives."""
-    return _evaluations_in_a_row(history, now["label"], lambda row: row["support"] and not row["true_positives"])
+def _is_silent(row: dict[str, Any]) -> bool:
+    """Whether nothing was found of a label that had positives."""
+    return bool(row["support"]) and not row["true_positives"]
 
 
 def _evaluations_in_a_row(
-    history: Sequence[dict[str, Any]], label: str, holds: Callable[[dict[str, Any]], bool]
-) -> int:
-    """At how many evaluations, counted back from the last, something holds for a label."""
-    since = 0
-    for evaluation in reversed(history):
-        row = next((r for r in evaluation["labels"] if r["label"] == label), None)
-        if row is None or not holds(row):
+    history: Sequence[dict[str, Any]], holds: Callable[[dict[str, Any]], bool]
+) -> dict[str, int]:
+    """For each label of which something holds at the last evaluation, at how many in a row, counted back from it."""
+    since: dict[str, int] = {}
+    for back, evaluation in enumerate(reversed(history)):
+        still = {row["label"] for row in evaluation["labels"] if holds(row)}
+        still = still if back == 0 else {label for label in still if since.get(label) == back}
+        if not still:
             break
-        since += 1
+        since.update(dict.fromkeys(still, back + 1))
     return since
 
 

@@ -1,6 +1,7 @@
 """label_history.jsonl: every evaluation, label by label, one JSON line each."""
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ MARKER = "secondary_f1_macro"
 
 def metric_prefix(metrics: Mapping[str, Any]) -> str | None:
     """The prefix ("eval", "eval_<dataset>", "test") of an evaluation's metrics; None where they are not ours."""
-    return next((key[: -len(MARKER) - 1] for key in metrics if key.endswith(f"_{MARKER}")), None)
+    prefixes = [key[: -len(MARKER) - 1] for key in metrics if key.endswith(f"_{MARKER}")]
+    return next((p for p in prefixes if f"{p}_n_labels_without_recall" in metrics), None)  # not a user's ema_...
 
 
 def make_entry(
@@ -30,12 +32,25 @@ def make_entry(
     schema: LabelSchema | None = None,
     table: LabelTable | None = None,
     weights: Mapping[str, float] | None = None,
+    train_support: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """One evaluation as a JSON-able dict; its labels come from `table`, else from the metrics that name labels."""
+    """One evaluation as a JSON-able dict; its labels come from `table`, else from the metrics that name labels.
+
+    Args:
+        metrics: the evaluation's metrics, with their prefix.
+        prefix: that prefix.
+        step: updates so far.
+        epoch: epochs so far.
+        schema: the labels, for the names behind the metrics.
+        table: all labels, where they are known.
+        weights: class weights by label.
+        train_support: positives in training by label.
+    """
     own = {key[len(prefix) + 1 :]: value for key, value in metrics.items() if key.startswith(f"{prefix}_")}
     rows = _rows_of_table(table) if table is not None else _rows_of_metrics(own, schema)
     for row in rows:
         row["weight"] = None if weights is None else weights.get(row["label"])
+        row["train_support"] = None if train_support is None else train_support.get(row["label"])
     labelled = tuple(f"{metric}_{slug}" for metric in LABEL_METRICS for slug in _slugs(own))
     overall = {key: value for key, value in own.items() if key not in labelled and isinstance(value, (int, float))}
     return {"version": VERSION, "split": prefix, "step": step, "epoch": epoch, "metrics": overall, "labels": rows}
@@ -61,8 +76,29 @@ def write_history(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> Non
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    unfinished.write_text("".join(map(_line, entries)), encoding="utf-8")
     os.replace(unfinished, path)
+
+
+def append_history(path: str | Path, entry: Mapping[str, Any]) -> None:
+    """Add one entry; if a kill cuts its line off, `read_history` leaves that line out."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_line(entry))
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return json.dumps(_without_nan(entry), allow_nan=False) + "\n"
+
+
+def _without_nan(value: Any) -> Any:
+    """NaN and infinite values as null, as JSON has none."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rows_of_table(table: LabelTable) -> list[dict[str, Any]]:

@@ -107,12 +107,17 @@ class LabelSchema:
 
     # ---- written to ----
 
-    def to_config(self, config: Any) -> None:
-        """Write names (id2label, label2id) and our own dict into a model's config, where from_config finds them."""
+    def to_config(self, config: Any, **more: Any) -> None:
+        """Write names (id2label, label2id) and our own dict into a model's config, where from_config finds them.
+
+        Args:
+            config: the model's config.
+            **more: further JSON-able entries of our dict.
+        """
         config.id2label = dict(enumerate(self.names))
         config.label2id = {name: i for i, name in enumerate(self.names)}
         ours = dict(getattr(config, CONFIG_KEY, None) or {})
-        setattr(config, CONFIG_KEY, {**ours, **self.to_dict(names=False)})
+        setattr(config, CONFIG_KEY, {**ours, **self.to_dict(names=False), **more})
 
     def to_dict(self, names: bool = True) -> dict[str, Any]:
         """JSON-able content, as from_label_info reads it."""

@@ -15,7 +15,7 @@ from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN
 from .tables import WIDTH, text_table
 from .weights import MAX_WEIGHT, ClassWeights
 
-_SHOWN_FINDINGS = 8
+_SHOWN_FINDINGS, _CUSTOM_SHOWN = 8, 30
 
 _OVERALL = ("loss", "secondary_f1_macro", "f1_macro", "f1_micro", "mean_average_precision", "primary_f1")
 
@@ -46,7 +46,9 @@ def evaluation_lines(
             parts.append(f"{name} {metrics[name]:.4f}" if name == "loss" else f"{name} {metrics[name]:.3f}{change}")
     lines = ["", *_wrapped(parts), *_label_lines(entry, before, train_support or {})]
     silent, unsupported = (int(metrics.get(k, 0)) for k in ("n_labels_without_recall", "n_labels_without_support"))
-    notes = [f"{silent} of {len(entry['labels'])} labels have recall 0" if silent else "every label is found"]
+    notes = [f"{silent} of {len(entry['labels'])} labels have recall 0"] if silent else []
+    if not silent and unsupported < len(entry["labels"]):
+        notes = ["every label is found" if not unsupported else "every label that has positives here is found"]
     if unsupported:
         notes.append(f"{unsupported} without a positive in this data")
     if metrics.get("violation_rate"):
@@ -109,13 +111,12 @@ def _advice_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
     lines = []
     new = {f.label: round(f.new_weight, 2) for f in findings if f.new_weight is not None}
     if new:  # with the custom weights in force, so that the line can be pasted as it is
-        kept = weights.custom if len(weights.custom) < len(weights) else ()
+        kept = weights.custom if len(weights.custom) <= _CUSTOM_SHOWN else ()
         pasted = {**{name: round(weights.as_dict()[name], 4) for name in kept}, **new}
-        lines += [
-            f"    --custom_weights '{json.dumps(pasted, ensure_ascii=False)}'",
-            "    (in Python: class_weights= with the same dict)",
-        ]
-    at_the_cap = [f.label for f in findings if f.kind == "zero_recall" and f.new_weight is None]
+        where = "class_weights= with the same dict" if kept == weights.custom else "change these in your class_weights"
+        quoted = json.dumps(pasted, ensure_ascii=False).replace("'", "'\"'\"'")  # as a shell takes it
+        lines += [f"    --custom_weights '{quoted}'", f"    (in Python: {where})"]
+    at_the_cap = [f.label for f in findings if f.kind == "zero_recall" and (f.weight or 0) >= settings.max_weight]
     if at_the_cap:
         start_cap = f"    at the cap of {settings.max_weight:g} already, where more is unstable: "
         lines += _wrapped(at_the_cap, start_cap)

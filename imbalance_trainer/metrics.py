@@ -20,6 +20,12 @@ MAX_LABELS_SHOWN, RAREST_SHOWN = 50, 20
 LABEL_METRICS = ("recall", "precision", "f1", "support")
 """Metrics that each label has, as `recall_<slug>` and so on."""
 
+LOWER_IS_BETTER = (
+    *("hamming_loss", "violation_rate"),
+    *("n_labels_without_recall", "n_labels_without_support", "n_labels_never_predicted"),
+)
+"""Metrics that are best when they are low; of all others more is better."""
+
 _COALESCE = 1 << 16  # entries: smaller batches wait for each other, as each count has a fixed cost
 
 
@@ -102,7 +108,11 @@ class ImbalanceMetrics:
     def __call__(self, eval_prediction: Any, compute_result: bool = True) -> dict[str, float]:
         """What a Trainer calls: with everything at once, or batch by batch, the last with compute_result."""
         logits, labels = eval_prediction.predictions, eval_prediction.label_ids
-        self.update(first(logits), first(labels))
+        if isinstance(labels, list) and isinstance(logits, list):  # eval_do_concat_batches=False
+            for batch, batch_labels in zip(logits, labels, strict=True):
+                self.update(first(batch), first(batch_labels))
+        else:
+            self.update(first(logits), first(labels))
         if not compute_result:
             return {}
         result = self.compute()
@@ -117,9 +127,13 @@ class ImbalanceMetrics:
         """
         from .evaluate_metric import ImbalanceEvaluateMetric  # importing evaluate takes seconds
 
-        return ImbalanceEvaluateMetric(ImbalanceMetrics(self.schema, self._order_by, self.threshold), single_label)
+        return ImbalanceEvaluateMetric(self.fresh(), single_label)
 
     # ---- streaming ----
+
+    def fresh(self) -> "ImbalanceMetrics":
+        """Another one with the same settings, and nothing counted."""
+        return ImbalanceMetrics(self.schema, self._order_by, self.threshold)
 
     def reset(self) -> None:
         """Forget every batch; the last result stays in `table`."""
@@ -136,13 +150,15 @@ class ImbalanceMetrics:
 
         Args:
             logits: (..., labels), a tensor or an array.
-            labels: the same shape (multi-label: 0, 1, soft, -100 for unknown), or without the last dimension
+            labels: the same shape (multi-label: 0, 1, soft, -100 or NaN for unknown), or without the last dimension
                 (single-label: class indices, -100 for unknown).
 
         Raises:
             UsageError: shapes that fit neither each other nor the schema.
         """
         logits, labels = torch.as_tensor(logits).detach(), torch.as_tensor(labels).detach()
+        if labels.is_floating_point():
+            labels = torch.where(labels.isnan(), float(UNKNOWN), labels)
         self._check(logits, labels)
         self._single_label = labels.ndim < logits.ndim
         if self._single_label:
@@ -173,8 +189,7 @@ class ImbalanceMetrics:
     def keys(self) -> list[str]:
         """The names in the result, as far as they are settled: of many labels the rarest are known only with
         train_support or after the first evaluation."""
-        blank = ImbalanceMetrics(self.schema, self._order_by, self.threshold)
-        return list(blank.compute())
+        return list(self.fresh().compute())
 
     @property
     def shown(self) -> list[int]:

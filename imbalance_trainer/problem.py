@@ -1,27 +1,21 @@
-"""Which kind of problem a model and its data are: what decides between our loss and the stock one."""
+"""Which kind of problem a model and its data are, and what its labels are called."""
 
+import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .distribution import UNKNOWN, find_label_column
+from .distribution import UNKNOWN
 from .errors import DataError, UsageError
+from .label_columns import find_label_column, first_row
+from .labels import LabelSchema
 from .losses import MULTI_LABEL, SINGLE_LABEL
 
-# Heads whose labels are no classes of ours: their models' own losses stay.
-_OTHER_HEADS = (
-    "CausalLM",
-    "LMHeadModel",
-    "MaskedLM",
-    "ConditionalGeneration",
-    "Seq2SeqLM",
-    "QuestionAnswering",
-    "MultipleChoice",
-    "NextSentencePrediction",
-    "PreTraining",
-)
+_OURS = ("SequenceClassification", "TokenClassification", "ImageClassification", "VideoClassification")
+_TOKENS = "TokenClassification"
 
 
 @dataclass(frozen=True)
@@ -41,83 +35,157 @@ class Problem:
     column: str | None = None
 
 
-def find_problem(model: Any, dataset: Any) -> Problem | None:
-    """The classification problem that a model is trained on; None where it is none (regression, language modelling).
+def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) -> tuple[Problem | None, str]:
+    """The classification problem that a model is trained on, or None and why it is none of ours.
 
     Looks at the model's head, its config's problem_type and the labels of the dataset's first row: a list of one
-    number per output is multi-label, a single class index single-label.
+    number per output is multi-label, a single class index single-label. Heads of transformers other than for
+    classification keep their own loss, and so does regression.
+
+    Args:
+        model: any module; a `config` helps.
+        dataset: the training data, else the evaluation data, else None.
+        label_names: where labels lie besides the usual columns.
 
     Raises:
-        UsageError: labels that the model's head cannot take, or that contradict its problem_type.
+        UsageError: labels that the head of a classification model cannot take, or that contradict its problem_type.
         DataError: labels that are no numbers.
     """
     config = getattr(model, "config", None)
-    declared = getattr(config, "problem_type", None)
-    head = _head_name(model)
-    n_labels = getattr(config, "num_labels", None)
-    if declared == "regression" or any(other in head for other in _OTHER_HEADS):
-        return None
-    if n_labels == 1 and declared is None:  # one output is regression, as transformers decides too
-        return None
-    column, label = _first_label(dataset)
+    declared, n_labels = getattr(config, "problem_type", None), getattr(config, "num_labels", None)
+    name, head = _head(model)
+    if declared == "regression":
+        return None, f"{name} is for regression (its config's problem_type)"
+    if head == "other":
+        return None, f"{name} has no classification head of the kinds that are ours"
+    if n_labels == 1 and declared is None:
+        return None, f"{name} has one output, which is regression, as transformers takes it"
+    column, label = _first_label(dataset, label_names)
     if label is None:
-        return Problem(declared, n_labels) if declared in (MULTI_LABEL, SINGLE_LABEL) and n_labels else None
+        if declared in (MULTI_LABEL, SINGLE_LABEL) and n_labels:
+            return Problem(declared, n_labels, head == _TOKENS), ""
+        return None, "No labels were found in the data, and the model's config has no problem_type"
     if label.dtype.kind not in "biuf":
-        raise DataError(
-            f"{column}: expected numbers in row 0, found {label.ravel()[:1].tolist()}; map names to indices."
+        if head == "custom":
+            return None, f"{column!r} holds no numbers"
+        raise DataError(f"{column}: expected numbers in row 0, found {str(label.ravel()[:1].tolist())[:60]}.")
+    if label.ndim > 1 or (head == _TOKENS and label.ndim == 0):
+        if head == "custom":
+            return None, f"{column!r} holds labels of shape {label.shape}, one label or a list of them is ours"
+        raise UsageError(f"{column}: row 0 has labels of shape {label.shape}, which {name} cannot be trained on.")
+    if head == _TOKENS or label.ndim == 0:
+        return _single_label(declared, n_labels, head == _TOKENS, column, label)
+    return _multi_label(declared, n_labels, column, label, name, head == "custom")
+
+
+def needs_labels(model: Any, key: str) -> bool:
+    """Whether a model's forward cannot be called without labels."""
+    forward = inspect.signature(model.forward).parameters
+    return key in forward and forward[key].default is inspect.Parameter.empty
+
+
+def find_schema(model: Any, dataset: Any, given: Any, problem: Problem) -> LabelSchema:
+    """The labels of a problem: those given, else those in the model's config, else in the dataset's features.
+
+    Raises:
+        UsageError: as many labels as the model has no outputs, or the same names in another order.
+    """
+    config = getattr(model, "config", None)
+    id2label = getattr(config, "id2label", None) or {i: f"LABEL_{i}" for i in range(problem.n_labels)}
+    nameless = all(name == f"LABEL_{i}" for i, name in id2label.items())
+    features = getattr(dataset, "features", None)
+    of_data = None if features is None else LabelSchema.from_features(features, problem.column or "labels")
+    if given is not None:
+        schema = LabelSchema.of(given)
+    elif nameless and of_data is not None and len(of_data) == problem.n_labels:
+        schema = of_data
+    elif config is not None and getattr(config, "id2label", None):
+        schema = LabelSchema.from_config(config)
+    else:
+        schema = LabelSchema.from_names(list(id2label.values()))
+    if not nameless:
+        _check_order(schema, list(id2label.values()), "the model's id2label")
+    if of_data is not None:
+        _check_order(schema, list(of_data.names), "the dataset's ClassLabel")
+    if len(schema) != problem.n_labels:
+        raise UsageError(
+            f"The schema has {len(schema)} labels, but the model's head has {problem.n_labels} outputs: create the "
+            f"model with num_labels={len(schema)}."
         )
-    tokens = "TokenClassification" in head
-    if label.ndim > 1 or (tokens and label.ndim == 0):
-        raise UsageError(f"{column}: row 0 has labels of shape {label.shape}, which {head} cannot be trained on.")
-    if tokens or label.ndim == 0:
-        return _single_label(declared, n_labels, tokens, column, label)
-    return _multi_label(declared, n_labels, column, label, head)
+    return schema
 
 
-def _single_label(declared: str | None, n_labels: int | None, tokens: bool, column: str, label: Any) -> Problem | None:
-    if n_labels is None or (label != np.floor(label)).any():
-        return None  # a model without a number of classes, or targets that are no classes
+def _check_order(schema: LabelSchema, names: list[str], whose: str) -> None:
+    if set(names) == set(schema.names) and names != list(schema.names):
+        raise UsageError(
+            f"The label schema and {whose} have the same names in another order (first {schema.names[0]!r} and "
+            f"{names[0]!r}); the outputs would be mixed up. Use one order."
+        )
+
+
+def _single_label(
+    declared: str | None, n_labels: int | None, tokens: bool, column: str, label: np.ndarray
+) -> tuple[Problem | None, str]:
+    if n_labels is None:
+        return None, "The model's config has no num_labels"
+    if (label != np.floor(label)).any():
+        return None, f"{column!r} holds numbers that are no class indices, which is regression"
     if declared == MULTI_LABEL:
         raise UsageError(
             f"The model's problem_type is {MULTI_LABEL}, but {column!r} holds one class index a row; give a list with "
             f"0 or 1 for each of the {n_labels} labels, or set config.problem_type to {SINGLE_LABEL!r}."
         )
-    return Problem(SINGLE_LABEL, n_labels, tokens, column)
+    return Problem(SINGLE_LABEL, n_labels, tokens, column), ""
 
 
-def _multi_label(declared: str | None, n_labels: int | None, column: str, label: Any, head: str) -> Problem | None:
+def _multi_label(
+    declared: str | None, n_labels: int | None, column: str, label: np.ndarray, name: str, custom: bool
+) -> tuple[Problem | None, str]:
     values = label[(label != UNKNOWN) & ~np.isnan(label)]
     if n_labels is None and ((values < 0) | (values > 1)).any():
-        return None
+        return None, f"{column!r} holds a list of numbers that are no labels"
     if declared == SINGLE_LABEL:
         raise UsageError(
             f"The model's problem_type is {SINGLE_LABEL}, but {column!r} holds a list of {len(label)} values a row; "
             f"give one class index a row, or set config.problem_type to {MULTI_LABEL!r}."
         )
     if n_labels is not None and len(label) != n_labels:
+        if custom:
+            return None, f"The rows of {column!r} have {len(label)} values, but {name} has {n_labels} outputs"
         raise UsageError(
-            f"The rows of {column!r} have {len(label)} values, but the head of {head} has {n_labels} outputs; create "
-            f"the model with num_labels={len(label)}."
+            f"The rows of {column!r} have {len(label)} values, but the head of {name} has {n_labels} outputs; create "
+            f"the model with num_labels={len(label)}, or, if these are lists of class indices, give one 0 or 1 per "
+            "label."
         )
-    return Problem(MULTI_LABEL, len(label), False, column)
+    return Problem(MULTI_LABEL, len(label), False, column), ""
 
 
-def _head_name(model: Any) -> str:
-    """The class name of the model itself, under an adapter (PEFT) too."""
+def _head(model: Any) -> tuple[str, str]:
+    """A model's class name, and its head: one of _OURS, "other" of transformers, or "custom".
+
+    Looks under an adapter (PEFT), and at the classes that it was derived from.
+    """
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return type(inner).__name__
+    name = type(inner).__name__
+    classes = [(c.__name__, (c.__module__ or "").startswith("transformers.")) for c in type(inner).__mro__]
+    for kind in _OURS:
+        if any(f"For{kind}" in c for c, _ in classes):
+            return name, kind
+    other = any(is_stock and re.search("For[A-Z]|Heads?Model$|DecoderModel$", c) for c, is_stock in classes)
+    return name, "other" if other else "custom"
 
 
-def _first_label(dataset: Any) -> tuple[str, np.ndarray | None]:
+def _first_label(dataset: Any, label_names: tuple[str, ...]) -> tuple[str, np.ndarray | None]:
     if dataset is None:
         return "labels", None
-    column = find_label_column(dataset)
-    row = (dataset[0] if len(dataset) else None) if hasattr(dataset, "__len__") else next(iter(dataset), None)
+    row = first_row(dataset)
     if row is None:
         raise DataError("The training data has no rows.")
-    if column is None and isinstance(row, Mapping):
-        column = find_label_column([row])
+    column = find_label_column(dataset, label_names)
     if column is None or not isinstance(row, Mapping) or row.get(column) is None:
         return "labels", None
     value = row[column]
-    return column, np.asarray(value.cpu() if hasattr(value, "cpu") else value)
+    array = np.asarray(value.cpu() if hasattr(value, "cpu") else value)
+    if array.dtype == object and array.ndim == 1 and all(v is None or isinstance(v, (int, float)) for v in array):
+        array = np.array([np.nan if v is None else v for v in array])
+    return column, array

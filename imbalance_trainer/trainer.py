@@ -1,29 +1,48 @@
 """WeightedFocalTrainer: transformers.Trainer with a loss, metrics and a monitor for rare labels."""
 
+import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from transformers import Trainer
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
 
 from .callbacks import TERSE, RareLabelCallback
 from .constraints import count_pairs, penalty_by_name
-from .distribution import UNKNOWN, LabelDistribution, find_label_column
-from .errors import UsageError, did_you_mean
-from .labels import LabelSchema
+from .distribution import UNKNOWN, LabelDistribution
+from .errors import DataError, UsageError, did_you_mean
+from .label_columns import LABEL_COLUMNS, find_label_column, first_row_with_null
+from .labels import CONFIG_KEY, LabelSchema
 from .losses import MULTI_LABEL, make_loss
 from .losses.reduction import count_items
-from .metrics import ImbalanceMetrics, first
-from .problem import Problem, find_problem
+from .metrics import LOWER_IS_BETTER, ImbalanceMetrics, first
+from .problem import Problem, find_problem, find_schema, needs_labels
 from .training_args import UNSET, ImbalanceOptions
-from .weights import ClassWeights, compute_class_weights
+from .weights import ClassWeights, compute_class_weights, log_weights
 
 logger = logging.getLogger(__name__)
 
 _TIMES = ("loss", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+
+_COUNTED_ONE_BY_ONE = 20_000
+"""Training rows that are counted where each has to be asked for (the table of weights says that it is a sample)."""
+
+_CHECKED_ONE_BY_ONE = 256
+
+
+@dataclass
+class _Evaluation:
+    """What is counted while an evaluation runs: `sums` has sums and counts, each of loss and penalty."""
+
+    metrics: ImbalanceMetrics
+    sums: Tensor = field(default_factory=lambda: torch.zeros(2, 2, dtype=torch.float64))
+    logits: Tensor | None = None
+    has_labels: bool = False
 
 
 class WeightedFocalTrainer(Trainer):
@@ -34,7 +53,8 @@ class WeightedFocalTrainer(Trainer):
     from the training data in tiers, capped at 20, and the focal loss with gamma 2. After each evaluation it adds the
     metrics of ImbalanceMetrics beside the user's own and prints what happens to each label (RareLabelCallback).
 
-    For multi-label, single-label and token classification; any other problem keeps Trainer's own behaviour.
+    For multi-label, single-label and token classification; any other problem keeps Trainer's own behaviour, and a
+    warning says why.
 
     Args:
         class_weights: "auto", None, {label: weight} or one weight per label. See `compute_class_weights`.
@@ -66,23 +86,27 @@ class WeightedFocalTrainer(Trainer):
         **trainer_kwargs: Any,
     ) -> None:
         self.problem: Problem | None = None  # Trainer.__init__ calls methods that ask for it
+        self._evaluation: _Evaluation | None = None
         super().__init__(*trainer_args, **trainer_kwargs)
-        self.options = ImbalanceOptions.resolve(
-            self.args,
-            class_weights=class_weights,
-            weight_strategy=weight_strategy,
-            max_weight=max_weight,
-            effective_number_beta=effective_number_beta,
-            loss=loss,
-            focal_gamma=focal_gamma,
-            label_schema=label_schema,
-            constraint=constraint,
-            constraint_weight=constraint_weight,
-            rare_label_patience=rare_label_patience,
-        )
-        self.problem = find_problem(self.model, self._example_dataset())
+        keywords = {
+            "class_weights": class_weights,
+            "weight_strategy": weight_strategy,
+            "max_weight": max_weight,
+            "effective_number_beta": effective_number_beta,
+            "loss": loss,
+            "focal_gamma": focal_gamma,
+            "label_schema": label_schema,
+            "constraint": constraint,
+            "constraint_weight": constraint_weight,
+            "rare_label_patience": rare_label_patience,
+        }
+        self._keywords = {name: value for name, value in keywords.items() if value is not UNSET}
+        self.options = ImbalanceOptions.resolve(self.args, **self._keywords)
+        self.problem, why_not = find_problem(self.model, self._example_dataset(), tuple(self.args.label_names or ()))
         if self.problem is None:
-            logger.info("%s is no classification: the stock Trainer's loss stays.", type(self.model).__name__)
+            if self._keywords and self.train_dataset is not None:
+                raise UsageError(f"{why_not}, so that {', '.join(self._keywords)} would have no effect; drop it.")
+            logger.warning("%s: the stock Trainer's loss and metrics stay.", why_not)
             return
         self._prepare_problem()
         self._check_best_metric()
@@ -91,17 +115,28 @@ class WeightedFocalTrainer(Trainer):
     # ---- set-up ----
 
     def _prepare_problem(self) -> None:
-        self.label_schema = self._find_schema()
-        self.label_names = self.label_names or ["labels"]  # forward need not know labels: we take them out
-        self.label_distribution = self._count(self.train_dataset)
+        self.label_schema = find_schema(self.model, self._example_dataset(), self.options.label_schema, self.problem)
+        if not self.args.label_names:  # a forward need not know labels: we take them out
+            in_forward = self.label_names
+            self.label_names = in_forward[:1] if in_forward and "labels" not in in_forward else ["labels"]
+        self._forward_needs_labels = needs_labels(self.model, self.label_names[0])
+        self.label_distribution = self._count(self.train_dataset, _COUNTED_ONE_BY_ONE)
+        if self.args.world_size > 1:  # ranks may see different parts of a stream, and weights must not differ
+            self.label_distribution = broadcast_object_list([self.label_distribution])[0]
         for dataset in self._eval_datasets().values():
-            self._count(dataset)  # a bad value is an error now, not at the end of the first epoch
-        self.class_weights = self._weigh()
+            self._count(dataset, _CHECKED_ONE_BY_ONE)  # a bad value is an error now, not at the end of the first epoch
         self.label_metrics = ImbalanceMetrics(
             self.label_schema, None if self.label_distribution is None else self.label_distribution.support
         )
-        unweighted = self.class_weights is None or self.options.class_weights is None
-        weights = None if unweighted else self.class_weights.values
+        if self.compute_loss_func is None:
+            self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
+        self._prepare_loss()
+        self._configure(self.model)
+
+    def _prepare_loss(self) -> None:
+        """Weights, loss and penalty from the options."""
+        self.class_weights = self._weigh()
+        weights = self.class_weights.values if self.class_weights.asked_for else None
         self.loss_function = make_loss(
             self.options.loss, self.problem.type, weights, self.options.focal_gamma, self.args.label_smoothing_factor
         )
@@ -109,80 +144,45 @@ class WeightedFocalTrainer(Trainer):
         if self.problem.type == MULTI_LABEL and self.label_schema.implications and self.options.constraint_weight > 0:
             self.penalty = penalty_by_name(self.options.constraint)
         self._pairs = torch.tensor(self.label_schema.implication_indices, dtype=torch.long).reshape(-1, 2)
-        self._evaluating = False
-        if self.compute_loss_func is None:
-            self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
-        self._configure(self.model)
 
-    def _find_schema(self) -> LabelSchema:
-        config = getattr(self.model, "config", None)
-        given = self.options.label_schema
-        names = getattr(config, "id2label", None) or {i: f"LABEL_{i}" for i in range(self.problem.n_labels)}
-        nameless = all(name == f"LABEL_{i}" for i, name in names.items())
-        if given is not None:
-            schema = LabelSchema.of(given)
-            if (
-                not nameless
-                and set(names.values()) == set(schema.names)
-                and list(names.values()) != list(schema.names)
-            ):
-                raise UsageError(
-                    f"label_schema and the model's id2label have the same names in another order (first "
-                    f"{schema.names[0]!r} and {names[0]!r}); the outputs would be mixed up. Use one order."
-                )
-        elif nameless and (found := self._schema_of_features()) is not None:
-            schema = found
-        elif config is not None and getattr(config, "id2label", None):
-            schema = LabelSchema.from_config(config)
-        else:
-            schema = LabelSchema.from_names(list(names.values()))
-        if len(schema) != self.problem.n_labels:
-            raise UsageError(
-                f"The schema has {len(schema)} labels, but the model's head has {self.problem.n_labels} outputs: "
-                f"create the model with num_labels={len(schema)}."
-            )
-        return schema
-
-    def _schema_of_features(self) -> LabelSchema | None:
-        """Names in the ClassLabel features of the training data, if there are as many as outputs."""
-        features = getattr(self._example_dataset(), "features", None)
-        schema = None if features is None else LabelSchema.from_features(features, self.problem.column or "labels")
-        return schema if schema is not None and len(schema) == self.problem.n_labels else None
-
-    def _count(self, dataset: Any) -> LabelDistribution | None:
-        """Labels counted; None where there is no dataset or it has no labels."""
+    def _count(self, dataset: Any, limit: int) -> LabelDistribution | None:
+        """Labels counted; None where there is no dataset, or its labels are made only later."""
         if dataset is None or (hasattr(dataset, "__len__") and not len(dataset)):
             return None
-        if hasattr(dataset, "column_names") and dataset.column_names and find_label_column(dataset) is None:
+        column = find_label_column(dataset, self.args.label_names or ())
+        if column is None:
             return None
-        return LabelDistribution.from_dataset(dataset, self.label_schema, tokens=self.problem.tokens)
+        collator = getattr(self.data_collator, "__module__", None) or type(self.data_collator).__module__
+        if collator.startswith("transformers.") and (row := first_row_with_null(dataset, column)) is not None:
+            raise DataError(f"{column}: row {row} has None, of which no tensor can be made; use -100 for unknown.")
+        return LabelDistribution.from_dataset(dataset, self.label_schema, column, limit, self.problem.tokens)
 
-    def _weigh(self) -> ClassWeights | None:
-        counts = self.label_distribution
-        if counts is None:
-            if isinstance(self.options.class_weights, (Mapping, Sequence)) and self.options.class_weights != "auto":
-                raise UsageError("class_weights were given without a train_dataset to use them on; pass one.")
-            return None
+    def _weigh(self) -> ClassWeights:
+        options, counts, asked = self.options, self.label_distribution, self.options.class_weights
+        is_auto = isinstance(asked, str)
+        if counts is None and is_auto and self.train_dataset is None:
+            asked = self._stored_weights() or asked  # evaluation alone: the loss that the model was trained with
         weights = compute_class_weights(
-            counts,
-            self.options.class_weights,
-            self.options.weight_strategy,
-            self.options.max_weight,
-            self.options.effective_number_beta,
+            self.label_schema if counts is None else counts,
+            asked,
+            options.weight_strategy,
+            options.max_weight,
+            options.effective_number_beta,
         )
-        for i in counts.rarest_first if self.is_world_process_zero() else ():
-            logger.info(
-                "label %r: support %g, ratio %.3g, weight %.4g (%s)",
-                weights.names[i], counts.support[i], counts.imbalance_ratio[i], weights.values[i], weights.reasons[i],
-            )  # fmt: skip
-        absent = [name for name, support in zip(weights.names, counts.support, strict=True) if support <= 0]
-        if absent and self.is_world_process_zero():
-            more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+        if not self.is_world_process_zero():
+            return weights
+        if counts is None and is_auto and self.train_dataset is not None:
             logger.warning(
-                "No positives in the training data for %s%s: the model cannot learn them; their weight is 1.",
-                ", ".join(map(repr, absent[:5])), more,
-            )  # fmt: skip
+                "The columns of the training data hold no labels to count, so every class weight is 1. Give "
+                "class_weights={label: weight}, or data with a column 'labels'."
+            )
+        if counts is not None:
+            log_weights(logger, counts, weights)
         return weights
+
+    def _stored_weights(self) -> dict[str, float]:
+        stored = (getattr(getattr(self.model, "config", None), CONFIG_KEY, None) or {}).get("class_weights") or {}
+        return stored if set(stored) == set(self.label_schema.names) else {}
 
     def _configure(self, model: Any) -> None:
         """Write into the model's config what inference needs, so that plain transformers loads and uses it rightly."""
@@ -191,7 +191,8 @@ class WeightedFocalTrainer(Trainer):
             return
         if not self.problem.tokens:
             config.problem_type = self.problem.type  # else pipeline() would take softmax for multi-label
-        self.label_schema.to_config(config)
+        weights = self.class_weights.as_dict() if self.class_weights.asked_for else None
+        self.label_schema.to_config(config, class_weights=weights)
 
     def _check_best_metric(self) -> None:
         wanted = self.args.metric_for_best_model
@@ -199,29 +200,42 @@ class WeightedFocalTrainer(Trainer):
             return
         sets = self._eval_datasets()
         prefixes = [f"{name}_" for name in sets] if isinstance(self.eval_dataset, Mapping) else [""]
-        known = [prefix + name for prefix in prefixes for name in (*self.label_metrics.keys(), *_TIMES)]
-        if wanted.removeprefix("eval_") not in known:
+        known = {prefix + name: name for prefix in prefixes for name in (*self.label_metrics.keys(), *_TIMES)}
+        name = known.get(wanted.removeprefix("eval_"))
+        if name is None:
             raise UsageError(f"Unknown metric_for_best_model {wanted!r}: {did_you_mean(wanted, known)}")
+        higher_is_better = name not in LOWER_IS_BETTER
+        if name not in _TIMES and bool(self.args.greater_is_better) != higher_is_better:
+            raise UsageError(
+                f"metric_for_best_model={wanted!r} is best when {'high' if higher_is_better else 'low'}, but "
+                f"greater_is_better is {self.args.greater_is_better} (transformers guesses it from the name); set "
+                f"greater_is_better={higher_is_better}."
+            )
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
         for stock, terse in TERSE.items():
             if any(type(callback) is stock for callback in callbacks):
                 self.remove_callback(stock)
-                replacement = terse()
-                replacement.metric_names = frozenset(self.label_metrics.keys())
-                replacement.label_callback_present = self._has_label_callback
-                self.add_callback(replacement)
-        if not self._has_label_callback():
-            self.add_callback(RareLabelCallback(patience=self.options.rare_label_patience))
-        for callback in callbacks:
+                self.callback_handler.add_callback(terse(self.label_metrics.keys(), callbacks))
+        if not any(isinstance(callback, RareLabelCallback) for callback in callbacks):
+            self.callback_handler.add_callback(RareLabelCallback())
+        self._equip_callbacks()
+
+    def add_callback(self, callback: Any) -> None:
+        """Trainer's; a RareLabelCallback is told labels, weights and counts."""
+        super().add_callback(callback)
+        if self.problem is not None:
+            self._equip_callbacks()
+
+    def _equip_callbacks(self) -> None:
+        for callback in self.callback_handler.callbacks:
             if isinstance(callback, RareLabelCallback):
                 callback.metrics, callback.distribution = self.label_metrics, self.label_distribution
                 callback.class_weights, callback.max_weight = self.class_weights, self.options.max_weight
                 callback.focal_gamma = self.options.focal_gamma if self.options.loss == "focal" else None
-
-    def _has_label_callback(self) -> bool:
-        return any(isinstance(callback, RareLabelCallback) for callback in self.callback_handler.callbacks)
+                if callback.patience is None:
+                    callback.patience = self.options.rare_label_patience
 
     def call_model_init(self, trial: Any = None) -> Any:
         """A fresh model, configured like the first one."""
@@ -229,6 +243,31 @@ class WeightedFocalTrainer(Trainer):
         if self.problem is not None:
             self._configure(model)
         return model
+
+    # ---- hyper-parameter search ----
+
+    def hyperparameter_search(
+        self, hp_space: Any = None, compute_objective: Callable[[dict[str, float]], float] | None = None, **kwargs: Any
+    ) -> Any:
+        """Trainer's. Its default objective is what it would be without our metrics: eval_loss, or the user's own."""
+        if compute_objective is None and self.problem is not None:
+            names = self.label_metrics.keys()
+            ours = tuple(f"_{name}" for name in names)
+
+            def compute_objective(metrics: dict[str, float]) -> float:
+                return default_compute_objective({k: v for k, v in metrics.items() if not k.endswith(ours)})
+
+        return super().hyperparameter_search(hp_space, compute_objective, **kwargs)
+
+    def _hp_search_setup(self, trial: Any) -> None:
+        super()._hp_search_setup(trial)
+        names = {option.name for option in dataclasses.fields(ImbalanceOptions)}
+        tried = names & set(getattr(trial, "params", trial) or ())
+        if self.problem is not None and tried:
+            self._keywords = {name: value for name, value in self._keywords.items() if name not in tried}
+            self.options = ImbalanceOptions.resolve(self.args, **self._keywords)
+            self._prepare_loss()
+            self._equip_callbacks()
 
     # ---- loss ----
 
@@ -243,12 +282,28 @@ class WeightedFocalTrainer(Trainer):
 
         The counts come from `_get_num_items_in_batch`: over all micro-batches and all ranks, so that the update is the
         same however its batch is cut up. A `compute_loss_func` of the user's takes the place of all of it.
+
+        Raises:
+            DataError: a batch without labels, or outputs without logits.
         """
-        if self.problem is None or self.compute_loss_func is not None or self.label_names[0] not in inputs:
+        if self.problem is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        labels = inputs[self.label_names[0]]
-        outputs = model(**{name: value for name, value in inputs.items() if name not in self.label_names})
-        logits = outputs["logits"] if isinstance(outputs, Mapping) else first(outputs)
+        if self.compute_loss_func is not None:
+            result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            if return_outputs and self._evaluation is not None:
+                self._evaluation.logits = self._logits(result[1])
+            return result
+        labels = self._labels(inputs)
+        if labels is None:
+            raise DataError(
+                f"The batch has no labels: its keys are {sorted(inputs)}, expected {self.label_names[0]!r}; "
+                "have the data collator give them, or name their key in label_names."
+            )
+        withheld = () if self._forward_needs_labels else (*self.label_names, *LABEL_COLUMNS)
+        outputs = model(**{name: value for name, value in inputs.items() if name not in withheld})
+        logits = self._logits(outputs)
+        if self._evaluation is not None:
+            self._evaluation.logits = logits.detach()
         counts, scale = num_items_in_batch, 1
         if counts is None:
             counts = self._count_items(labels)
@@ -257,7 +312,29 @@ class WeightedFocalTrainer(Trainer):
         loss = self._combine(self._loss_sums(logits, labels), counts) * scale
         if not return_outputs:
             return loss
-        return loss, outputs if isinstance(outputs, Mapping) else (loss, *_as_tuple(outputs))
+        return loss, outputs if isinstance(outputs, Mapping) else (loss, *_without_loss(outputs))
+
+    def _labels(self, inputs: Mapping[str, Any]) -> Tensor | None:
+        """A batch's labels, whichever of the usual keys has them; NaN, which stands for unknown too, as -100."""
+        names = (*self.label_names[:1], *LABEL_COLUMNS)
+        labels = next((inputs[name] for name in names if inputs.get(name) is not None), None)
+        if labels is None or not labels.is_floating_point():
+            return labels
+        return torch.where(labels.isnan(), float(UNKNOWN), labels)
+
+    def _logits(self, outputs: Any) -> Tensor:
+        """The logits among a model's outputs: those of that name, else the first as wide as there are labels."""
+        if isinstance(outputs, Mapping) and outputs.get("logits") is not None:
+            return outputs["logits"]
+        several = outputs.values() if isinstance(outputs, Mapping) else _without_loss(outputs)
+        tensors = [output for output in several if isinstance(output, Tensor) and output.ndim > 1]
+        for logits in tensors:
+            if logits.shape[-1] == self.problem.n_labels:
+                return logits
+        raise DataError(
+            f"{type(self.model).__name__} gives no logits for {self.problem.n_labels} labels: its outputs have the "
+            f"shapes {[tuple(tensor.shape) for tensor in tensors]}."
+        )
 
     def _loss_sums(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Summed loss and summed penalty, shape (2,)."""
@@ -281,7 +358,7 @@ class WeightedFocalTrainer(Trainer):
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Any:
         if self.problem is None or self.compute_loss_func is not None:
             return super()._get_num_items_in_batch(batch_samples, device)
-        labels = [batch[self.label_names[0]] for batch in batch_samples if self.label_names[0] in batch]
+        labels = [part for part in map(self._labels, batch_samples) if part is not None]
         if not labels:
             return None
         counts = sum(self._count_items(part).to(device) for part in labels)
@@ -291,55 +368,65 @@ class WeightedFocalTrainer(Trainer):
 
     # ---- evaluation ----
 
-    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> EvalLoopOutput:
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
         """Trainer's loop; our metrics and the exact loss are counted on the way and added to its own."""
+        arguments = (dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
         if self.problem is None:
-            return super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
-        self.label_metrics.reset()
-        self._eval_sums = torch.zeros(2, 2, dtype=torch.float64)  # sums and counts, each of loss and penalty
-        self._evaluating = True
+            return super().evaluation_loop(*arguments)
+        outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
+        running = self._evaluation = _Evaluation(self.label_metrics if outer is None else self.label_metrics.fresh())
+        running.metrics.reset()
         try:
-            output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+            output = super().evaluation_loop(*arguments)
         finally:
-            self._evaluating = False
-        if self._eval_sums[1, 0] > 0:
-            ours = self.label_metrics.compute()
-            if self.compute_loss_func is None:
-                output.metrics[f"{metric_key_prefix}_loss"] = self._combine(*self._eval_sums).item()
-            for name, value in ours.items():
-                output.metrics.setdefault(f"{metric_key_prefix}_{name}", value)  # the user's own metric wins
+            self._evaluation = outer
+        if not running.has_labels:
+            return output
+        if self.compute_loss_func is None and running.sums[1, 0] > 0:
+            output.metrics[f"{metric_key_prefix}_loss"] = self._combine(*running.sums).item()
+        for name, value in running.metrics.compute().items():
+            output.metrics.setdefault(f"{metric_key_prefix}_{name}", value)  # the user's own metric wins
         return output
 
     def prediction_step(
         self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
     ) -> tuple[Tensor | None, Any, Any]:
         """Trainer's step; logits and labels of all ranks, without the rows that only fill a batch, are counted."""
-        if not self._counts(inputs):
+        labels = None if self.problem is None or self._evaluation is None else self._labels(inputs)
+        if labels is None:
             return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+        others = {key: value for key, value in inputs.items() if key not in LABEL_COLUMNS}
+        inputs = {**others, self.label_names[0]: labels}
         loss, logits, labels = super().prediction_step(model, inputs, False, ignore_keys)
-        self._accumulate(first(logits), first(labels))
+        if labels is not None:
+            self._accumulate(self._evaluation.logits, first(labels))
         return (loss, None, None) if prediction_loss_only else (loss, logits, labels)
 
-    def _counts(self, inputs: dict[str, Any]) -> bool:
-        return self.problem is not None and self._evaluating and inputs.get(self.label_names[0]) is not None
-
     def _accumulate(self, logits: Tensor, labels: Tensor) -> None:
+        running = self._evaluation
         if self.problem.tokens:
             logits, labels = (
                 self.accelerator.pad_across_processes(part, dim=1, pad_index=UNKNOWN) for part in (logits, labels)
             )
         logits, labels = self.accelerator.gather_for_metrics((logits, labels))
-        self.label_metrics.update(logits, labels)
+        running.has_labels = True
+        running.metrics.update(logits, labels)
         if self.compute_loss_func is None:
-            self._eval_sums[0] += self._loss_sums(logits, labels).double().cpu()
-        self._eval_sums[1] += self._count_items(labels).double().cpu()
+            running.sums[0] += self._loss_sums(logits, labels).double().cpu()
+        running.sums[1] += self._count_items(labels).double().cpu()
 
     # ---- data ----
 
     def _example_dataset(self) -> Any:
-        return (
-            self.train_dataset if self.train_dataset is not None else next(iter(self._eval_datasets().values()), None)
-        )
+        sets = [self.train_dataset, *self._eval_datasets().values()]
+        return next((dataset for dataset in sets if dataset is not None), None)
 
     def _eval_datasets(self) -> dict[str, Any]:
         """The evaluation sets by name; a single one has the name ""."""
@@ -348,5 +435,7 @@ class WeightedFocalTrainer(Trainer):
         return dict(self.eval_dataset) if isinstance(self.eval_dataset, dict) else {"": self.eval_dataset}
 
 
-def _as_tuple(outputs: Any) -> tuple[Any, ...]:
-    return tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+def _without_loss(outputs: Any) -> tuple[Any, ...]:
+    """A model's tuple output without its own loss (a scalar, or None where labels were withheld)."""
+    several = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+    return tuple(o for o in several if o is not None and not (isinstance(o, Tensor) and o.ndim == 0))

@@ -1,6 +1,7 @@
 """Class weights: what each label's positives count for in the loss, and why."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,7 +58,7 @@ class ClassWeights:
 
 
 def compute_class_weights(
-    distribution: LabelDistribution,
+    distribution: LabelDistribution | LabelSchema,
     class_weights: "str | Mapping[str, float] | Sequence[float] | None" = "auto",
     weight_strategy: str = "tiered",
     max_weight: float = MAX_WEIGHT,
@@ -66,7 +67,7 @@ def compute_class_weights(
     """Weights for the labels of a training set.
 
     Args:
-        distribution: counts of the **training** data.
+        distribution: counts of the **training** data; a schema alone where there are none, so that "auto" weighs 1.
         class_weights: "auto" for the strategy's; {label: weight} to override it for the labels named (names are not
             case-sensitive); a sequence with one weight per label; None for 1 everywhere.
         weight_strategy: one of `STRATEGIES`.
@@ -94,6 +95,8 @@ def compute_class_weights(
     >>> compute_class_weights(counts, {"Rare": 12}).as_dict()
     {'common': 0.025, 'rare': 12.0}
     """
+    counted = isinstance(distribution, LabelDistribution)
+    distribution = distribution if counted else LabelDistribution.empty(distribution)
     names = distribution.schema.names
     strategy = STRATEGIES.get(weight_strategy)
     if strategy is None:
@@ -108,6 +111,9 @@ def compute_class_weights(
         weights = _overridden(_automatic(distribution, strategy, effective_number_beta), class_weights, distribution)
     else:
         weights = _given(class_weights, names)
+    if not counted and weights.asked_for:
+        reasons = ("custom" if r.startswith("custom") else "labels were not counted" for r in weights.reasons)
+        weights = replace(weights, reasons=tuple(reasons))
     capped, clamped = cap_weights(weights.as_dict(), max_weight)
     reasons = tuple(
         f"{reason}, capped from {clamped[name]:.4g}" if name in clamped else reason
@@ -237,6 +243,20 @@ def _positive(value: Any, what: str) -> float:
     if isinstance(value, (bool, np.bool_, str, bytes)) or not (np.isfinite(number) and number > 0):
         raise UsageError(f"{what} must be a positive finite number; got {value!r}.")
     return number
+
+
+def log_weights(logger: logging.Logger, counts: LabelDistribution, weights: ClassWeights) -> None:
+    """A line for each label, rarest first: support, ratio, weight and why; a warning for labels without positives."""
+    for i in counts.rarest_first:
+        logger.info(
+            "label %r: support %g, ratio %.3g, weight %.4g (%s)",
+            weights.names[i], counts.support[i], counts.imbalance_ratio[i], weights.values[i], weights.reasons[i],
+        )  # fmt: skip
+    absent = [name for name, support in zip(weights.names, counts.support, strict=True) if support <= 0]
+    if absent:
+        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+        named = ", ".join(map(repr, absent[:5])) + more
+        logger.warning("No positives in the training data for %s: no weight makes the model learn them.", named)
 
 
 def read_class_weights(value: Any) -> Any:

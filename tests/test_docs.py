@@ -19,8 +19,9 @@ OTHER_FLAGS = {"--num_processes", "--nproc_per_node", "--seeds", "--check"}  # o
 
 def known_flags():
     train, analyze = load("train_model"), load("analyze_class_distribution")
-    parsers = FlagParser((train.DataArguments, train.TrainArguments)), FlagParser(
-        (analyze.AnalyzeArguments, ImbalanceOptions)
+    parsers = (
+        FlagParser((train.DataArguments, train.TrainArguments)),
+        FlagParser((analyze.AnalyzeArguments, ImbalanceOptions)),
     )
     return OTHER_FLAGS.union(*(parser._option_string_actions for parser in parsers))
 
@@ -38,7 +39,7 @@ def test_flags_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_are_named_exist(page):
     text = page.read_text(encoding="utf-8")
-    links = {link for link in re.findall(r"\]\(([^)#:]+)\)", text)}
+    links = set(re.findall(r"\]\(([^)#:]+)\)", text))
     assert all((page.parent / link).exists() for link in links), links
     for file in re.findall(r"\b(?:examples|benchmarks|docs|tests)/[\w/]+\.(?:py|md|png|txt)", text):
         assert (ROOT / file).is_file(), file

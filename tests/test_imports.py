@@ -14,6 +14,7 @@ PACKAGE = Path(imbalance_trainer.__file__).parent
 LEVELS = [
     {"errors"},
     {"labels"},
+    {"label_columns"},
     {"distribution", "average_precision"},
     {"weights", "constraints", "metrics", "tables", "data"},
     {"evaluate_metric", "plots", "analysis"},

@@ -2,11 +2,12 @@
 
 import json
 import re
+import shlex
 
 import numpy as np
 import pytest
 
-from imbalance_trainer.diagnosis import Finding
+from imbalance_trainer.diagnosis import Finding, find_zero_recall
 from imbalance_trainer.messages import Settings, evaluation_lines, warning_lines
 from imbalance_trainer.tables import display_width
 from imbalance_trainer.weights import ClassWeights
@@ -59,7 +60,48 @@ def test_the_line_to_paste_keeps_the_custom_weights_in_force():
     weights = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), ("tier", "custom", "tier"), custom=("insults",))
     assert pasted(warning_lines([silent()], Settings(weights))) == {"insults": 8.0, "praising extremist acts": 15.0}
     all_given = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), ("custom",) * 3, custom=NAMES)  # as a sequence
-    assert pasted(warning_lines([silent()], Settings(all_given))) == {"praising extremist acts": 15.0}
+    assert pasted(warning_lines([silent()], Settings(all_given))) == {
+        "praising extremist acts": 15.0,
+        "insults": 8.0,
+        "hateful": 2.0,
+    }
+
+
+def test_hundreds_of_custom_weights_are_not_repeated():
+    names = tuple(f"label {i}" for i in range(200))
+    lines = warning_lines(
+        [silent("label 7")], Settings(ClassWeights(names, np.full(200, 10.0), ("custom",) * 200, names))
+    )
+    assert pasted(lines) == {"label 7": 15.0}
+    assert "change these in your class_weights" in lines[-1]
+
+
+def test_the_line_to_paste_survives_a_shell():
+    (line,) = (x for x in warning_lines([silent('it\'s "so"')], Settings(WEIGHTS)) if "--custom_weights" in x)
+    assert json.loads(shlex.split(line)[1]) == {'it\'s "so"': 15.0}
+
+
+def test_a_label_without_training_rows_is_given_no_weight():
+    found = find_zero_recall([{"labels": [{**row("a", 4, 0, 0, 1.0), "train_support": 0}]}] * 2)
+    lines = " ".join(" ".join(warning_lines(found, Settings(WEIGHTS))).split())
+    assert "the training data has no positive of it" in lines
+    assert "--custom_weights" not in lines
+    assert "at the cap" not in lines
+
+
+@pytest.mark.parametrize(
+    ("silent_labels", "unsupported", "said"),
+    [
+        (0, 0, "every label is found"),
+        (0, 1, "every label that has positives here is found, 1 without a positive"),
+        (1, 1, "1 of 2 labels have recall 0, 1 without a positive"),
+        (0, 2, "2 without a positive"),
+    ],
+)
+def test_the_last_line_does_not_say_more_than_is_known(silent_labels, unsupported, said):
+    now = entry(row("a", 3, 0, 0), row("b", 3, 0, 0), n_labels_without_recall=silent_labels,
+                n_labels_without_support=unsupported)  # fmt: skip
+    assert evaluation_lines(now)[-1].startswith(said)
 
 
 def test_what_was_seen_once_may_pass():

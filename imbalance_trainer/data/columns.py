@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ..distribution import LABEL_COLUMNS
 from ..errors import DataError, UsageError, did_you_mean, first_five, quoted
+from ..label_columns import LABEL_COLUMNS
 from ..labels import LabelSchema
 from .files import Frame
 from .values import as_numbers, flatten_lists, is_blank, is_index, is_label_like, is_numeric, label_entries

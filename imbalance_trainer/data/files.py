@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from ..distribution import LABEL_COLUMNS
 from ..errors import DataError, UsageError, did_you_mean
+from ..label_columns import LABEL_COLUMNS
 from ..labels import LabelSchema
 
 SPLITS = {"train": ("train",), "validation": ("validation", "dev", "val", "valid"), "test": ("test",)}
