@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from imbalance_trainer import LabelDistribution, compute_class_weights, load_labelled_dataset
 from imbalance_trainer.analysis import analysis_table
-from imbalance_trainer.cli import FlagParser, run
+from imbalance_trainer.cli import FlagParser, print_notes, run
 from imbalance_trainer.demo import demo_data
 from imbalance_trainer.plots import plot_distribution
 from imbalance_trainer.training_args import ImbalanceOptions
@@ -25,6 +25,8 @@ class AnalyzeArguments:
 
     data_dir: str | None = field(default=None, metadata={"help": "Folder of the data; without it, the demo's."})
     text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
+    label_columns: list[str] | None = field(default=None, metadata={"help": "Columns of the labels, if not found."})
+    separator: str | None = field(default=None, metadata={"help": "Between names in one cell, such as '|'; or none."})
     custom_weights: str | None = field(default=None, metadata={"help": "JSON (or a JSON file) of weights by label."})
     plot: str = field(
         default="class_distribution.png", metadata={"help": "The picture to write; none for no picture."}
@@ -37,8 +39,13 @@ def main(flags: Sequence[str]) -> None:
     parser = FlagParser((AnalyzeArguments, ImbalanceOptions), description=__doc__.splitlines()[0])
     args, options = parser.parse(flags)
     options = options.checked()
-    data = load_labelled_dataset(args.data_dir, text_column=args.text_column) if args.data_dir else demo_data()
-    print("\n".join(data.notes), end="\n\n")
+    if args.data_dir is None:
+        data = demo_data()
+    else:
+        data = load_labelled_dataset(
+            args.data_dir, args.text_column, args.label_columns, args.separator, options.label_schema
+        )
+    print_notes(data.notes)
 
     distribution = LabelDistribution.from_dataset(data.splits["train"], data.schema)
     weights = compute_class_weights(

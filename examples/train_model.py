@@ -9,15 +9,26 @@ and optionally a label_info.json with names, groups and implications. Every fiel
 and --config file.yaml sets defaults for any of them.
 """
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, set_seed
 from transformers.hf_argparser import HfArg
 
 from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer, load_labelled_dataset
-from imbalance_trainer.cli import FlagParser, given, run
+from imbalance_trainer.cli import (
+    FlagParser,
+    check_training_numbers,
+    first_line,
+    make_output_dir,
+    print_notes,
+    run,
+    strategy_defaults,
+    value_of,
+)
 from imbalance_trainer.data import LabelledData
 from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
 from imbalance_trainer.errors import UsageError
@@ -35,6 +46,8 @@ class DataArguments:
         default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
     )
     text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
+    label_columns: list[str] | None = field(default=None, metadata={"help": "Columns of the labels, if not found."})
+    separator: str | None = field(default=None, metadata={"help": "Between names in one cell, such as '|'; or none."})
     max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
     max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows, drawn by seed."})
     custom_weights: str | None = field(
@@ -59,26 +72,24 @@ class TrainArguments(ImbalanceTrainingArguments):
     load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best model, not the last."})
     metric_for_best_model: str | None = field(default="secondary_f1_macro", metadata={"help": "What best means."})
     logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
+    do_train: bool = field(default=True, metadata={"help": "False: only test the model in --model_name_or_path."})
 
 
 def main(flags: Sequence[str]) -> None:
-    is_demo = not given("data_dir", flags)
+    is_demo = value_of("data_dir", flags) is None
+    defaults = {**(DEMO_TRAINING if is_demo else {}), **strategy_defaults(flags)}
     parser = FlagParser((DataArguments, TrainArguments), description=__doc__.splitlines()[0])
-    data_args, args = parser.parse(flags, defaults=DEMO_TRAINING if is_demo else None)
-    if not is_demo and not data_args.model_name_or_path:
-        raise UsageError("--data_dir needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
-    if not given("output_dir", flags):
-        args.output_dir = str(Path("runs") / ("demo" if is_demo else Path(data_args.data_dir).resolve().name))
+    data_args, args = parser.parse(flags, defaults)
+    _check(data_args, args, flags)
     set_seed(args.seed)
 
-    data = demo_data() if is_demo else load_labelled_dataset(data_args.data_dir, text_column=data_args.text_column)
+    data = _load_data(data_args, args)
     if args.process_index == 0:
-        print("\n".join(data.notes))
+        print_notes(data.notes)
+    class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
     model, tokenizer = _load_model(data_args, args, data)
     splits = _tokenized(data, tokenizer, data_args, args)
 
-    if data_args.dry_run:
-        args.max_steps, args.save_strategy, args.load_best_model_at_end = 1, "no", False
     trainer = WeightedFocalTrainer(
         model=model,
         args=args,
@@ -86,16 +97,49 @@ def main(flags: Sequence[str]) -> None:
         eval_dataset=splits["validation"],
         processing_class=tokenizer,
         label_schema=data.schema,
-        class_weights=merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema),
+        class_weights=class_weights,
     )
-    resume = args.resume_from_checkpoint
-    resume = {"true": True, "false": False}.get(str(resume).lower(), resume)
-    result = trainer.train(resume_from_checkpoint=resume)
-    if data_args.dry_run:
-        print("Dry run: the data, the model and one update are fine.")
-        return
-    trainer.save_metrics("train", result.metrics)
+    if args.do_train:
+        resume = {"true": True, "false": False}.get(
+            str(args.resume_from_checkpoint).lower(), args.resume_from_checkpoint
+        )
+        result = trainer.train(resume_from_checkpoint=resume)
+        if data_args.dry_run:
+            print("Dry run: the data, the model and one update are fine. Nothing was saved.")
+            return
+        trainer.save_metrics("train", result.metrics)
     _finish(trainer, splits["test"], args)
+
+
+def _check(data_args: DataArguments, args: TrainArguments, flags: Sequence[str]) -> None:
+    """What cannot go well is said before anything is loaded; and the two arguments that follow from others are set."""
+    if data_args.data_dir is not None and not data_args.data_dir.strip():
+        raise UsageError("--data_dir is empty; give a folder, or leave the flag out for the demo.")
+    if data_args.data_dir is not None and not data_args.model_name_or_path:
+        raise UsageError("--data_dir needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
+    if data_args.max_train_samples is not None and data_args.max_train_samples < 1:
+        raise UsageError(f"--max_train_samples must be at least 1; got {data_args.max_train_samples}.")
+    if data_args.max_length < 3:
+        raise UsageError(f"--max_length must be at least 3, as two tokens are special; got {data_args.max_length}.")
+    check_training_numbers(args)
+    if value_of("dataloader_pin_memory", flags) is None:
+        args.dataloader_pin_memory = torch.accelerator.is_available()  # without one it only warns
+    if value_of("output_dir", flags) is None:
+        name = "demo" if data_args.data_dir is None else Path(data_args.data_dir).resolve().name
+        args.output_dir = str(Path("runs") / name)
+    if data_args.dry_run:
+        args.output_dir = tempfile.mkdtemp()
+        args.max_steps, args.load_best_model_at_end = 1, False
+        args.eval_strategy = args.save_strategy = "no"
+    make_output_dir(args.output_dir)
+
+
+def _load_data(data_args: DataArguments, args: TrainArguments) -> LabelledData:
+    if data_args.data_dir is None:
+        return demo_data()
+    return load_labelled_dataset(
+        data_args.data_dir, data_args.text_column, data_args.label_columns, data_args.separator, args.label_schema
+    )
 
 
 def _load_model(data_args: DataArguments, args: TrainArguments, data: LabelledData) -> tuple:
@@ -103,21 +147,25 @@ def _load_model(data_args: DataArguments, args: TrainArguments, data: LabelledDa
         return demo_model(data.schema, args.seed)
     name = data_args.model_name_or_path
     try:
-        config = AutoConfig.from_pretrained(name, num_labels=len(data.schema))
-        if data_args.config_overrides:
+        config = AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--model_name_or_path {name}: cannot be loaded ({first_line(error)}).") from None
+    if data_args.config_overrides:
+        try:
             config.update_from_string(data_args.config_overrides)
+        except ValueError as error:
+            raise UsageError(f"--config_overrides {data_args.config_overrides}: {first_line(error)}.") from None
+    config.num_labels, config.problem_type = len(data.schema), data.problem_type
+    try:
         tokenizer = AutoTokenizer.from_pretrained(name)
         return AutoModelForSequenceClassification.from_pretrained(name, config=config), tokenizer
     except (OSError, ValueError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise UsageError(f"--model_name_or_path {name}: cannot be loaded ({first_line}).") from None
+        raise UsageError(f"--model_name_or_path {name}: cannot be loaded ({first_line(error)}).") from None
 
 
 def _tokenized(data: LabelledData, tokenizer, data_args: DataArguments, args: TrainArguments):
     splits = data.splits
     if data_args.max_train_samples is not None:
-        if data_args.max_train_samples < 1:
-            raise UsageError(f"--max_train_samples must be at least 1; got {data_args.max_train_samples}.")
         n_rows = min(data_args.max_train_samples, len(splits["train"]))
         splits["train"] = splits["train"].shuffle(seed=args.seed).select(range(n_rows))
     length = min(data_args.max_length, tokenizer.model_max_length)

@@ -60,6 +60,7 @@ class RareLabelCallback(TrainerCallback):
         self._said: dict[str, _Findings] = {}  # all that holds, by split
         self._said_last: dict[str, _Findings] = {}  # what of it was said at the last evaluation
         self._introduced = self._in_training = False
+        self._model_step: int | None = None  # that of the model in use, where it is not the last step
 
     # ---- events ----
 
@@ -75,7 +76,7 @@ class RareLabelCallback(TrainerCallback):
             self.history = self._resumed(read_history(path), state, kwargs.get("model"))
         else:  # a new run; an evaluation before it in this process is its starting point
             self.history = [entry for entry in self.history if entry["step"] == 0]
-        self._in_training = True
+        self._in_training, self._model_step = True, None
         write_history(path, self.history)
         self._said = {}
         for split, entries in _by_split(self.history).items():  # what was said before the stop is not said again
@@ -103,10 +104,14 @@ class RareLabelCallback(TrainerCallback):
         """Say once more what still holds, as warnings of early epochs have scrolled away or passed."""
         if not state.is_world_process_zero:
             return
-        for split, still in self._said.items():
-            if not set(still) <= set(self._said_last.get(split, {})):
-                lines = self._warning_lines(still.values(), args)
-                _say("\n".join(["", f"Still so at the last evaluation ({split}):", *lines]))
+        for split, found in self._said.items():
+            still = [finding for key, finding in found.items() if key not in self._said_last.get(split, {})]
+            if still:
+                _say("\n".join(["", f"Still so at the last evaluation ({split}):", *self._warning_lines(still, args)]))
+        if args.load_best_model_at_end and state.best_global_step is not None and state.best_metric is not None:
+            self._model_step = state.best_global_step
+            best = f"{args.metric_for_best_model} {state.best_metric:.4g}, of step {state.best_global_step:,}"
+            _say(f"\nThe best model is loaded ({best}); what is evaluated and saved from here on is that one.")
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table of a labelled test set."""
@@ -119,7 +124,11 @@ class RareLabelCallback(TrainerCallback):
 
     def _entry(self, metrics: dict[str, float], prefix: str, state: Any, model: Any) -> dict[str, Any]:
         table = None if self.metrics is None else self.metrics.table
-        return make_entry(metrics, prefix, state.global_step, state.epoch, table=table, **self._of_labels(model))
+        step, epoch = state.global_step, state.epoch
+        if self._model_step is not None and self._model_step != step:
+            epoch = next((e["epoch"] for e in self.history if e["step"] == self._model_step), None)
+            step = self._model_step
+        return make_entry(metrics, prefix, step, epoch, table=table, **self._of_labels(model))
 
     def _from_log(self, state: Any, model: Any) -> list[dict[str, Any]]:
         """The history as far as trainer_state.json has it, where our own file is gone."""

@@ -1,10 +1,12 @@
 """What our command lines share: flags from dataclasses, --config files, errors as one sentence with an exit code."""
 
 import json
+import math
 import os
 import sys
+import textwrap
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import yaml
 from transformers import HfArgumentParser
 
 from .errors import DataError, UsageError, did_you_mean
+from .tables import WIDTH
 
 
 class FlagParser(HfArgumentParser):
@@ -29,38 +32,108 @@ class FlagParser(HfArgumentParser):
         """Raise instead of printing two hundred lines of usage."""
         raise UsageError(f"{message}; --help lists all flags.")
 
-    def parse(self, flags: Sequence[str], defaults: dict[str, Any] | None = None) -> tuple[Any, ...]:
+    def parse(self, flags: Sequence[str], defaults: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
         """The dataclasses; flags win over the --config file, which wins over `defaults`.
 
         Raises:
             UsageError: an unknown flag or config key (the nearest are offered), or a value that does not fit.
         """
-        file = config_file(flags)
+        file = _config_file(flags)
         from_file = _as_flags(_read_yaml(file), self, str(file)) if file else []
         before = _as_flags(defaults or {}, self, "the defaults")
-        arguments = [*before, *from_file, *flags]
-        *parsed, unknown = self.parse_args_into_dataclasses(
-            arguments, return_remaining_strings=True, look_for_args_file=False
-        )
+        try:
+            *parsed, unknown = self.parse_args_into_dataclasses(
+                [*before, *from_file, *flags], return_remaining_strings=True, look_for_args_file=False
+            )
+        except (UsageError, DataError):
+            raise
+        except (ValueError, TypeError) as error:  # what a dataclass says of its values
+            raise UsageError(f"{' '.join(str(error).split())} (--help lists all flags.)") from None
         if unknown:
-            known = [flag for flag in self._option_string_actions if flag.startswith("--") and "-" not in flag[2:]]
             flag = unknown[0].split("=")[0]
-            raise UsageError(f"Unknown flag {flag}: {did_you_mean(flag, known)}")
+            raise UsageError(f"Unknown flag {flag}: {did_you_mean(flag, self._flags())}")
         return tuple(parsed)
 
-
-def config_file(flags: Sequence[str]) -> str | None:
-    """The path after --config, if there is one."""
-    parser = ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config")
-    return parser.parse_known_args(flags)[0].config
+    def _flags(self) -> list[str]:
+        """All flags, in the spelling with underscores."""
+        return [flag for flag in self._option_string_actions if flag.startswith("--") and "-" not in flag[2:]]
 
 
-def given(name: str, flags: Sequence[str]) -> bool:
-    """Whether a flag stands on the command line or in its --config file."""
-    file = config_file(flags)
-    on_line = any(flag.split("=")[0].replace("-", "_").strip("_") == name for flag in flags if flag.startswith("--"))
-    return on_line or bool(file and name in _read_yaml(file))
+def value_of(name: str, flags: Sequence[str]) -> Any:
+    """What stands for a flag on the command line, else in its --config file; None where it stands in neither."""
+    value = None
+    for flag, following in zip(flags, [*flags[1:], ""], strict=False):
+        key, equals, rest = flag.partition("=")
+        if key.startswith("--") and key[2:].replace("-", "_") == name:
+            value = rest if equals else following
+    file = _config_file(flags)
+    return value if value is not None or not file else _read_yaml(file).get(name)
+
+
+def strategy_defaults(flags: Sequence[str], load_best: bool = True) -> dict[str, Any]:
+    """Defaults that fit the strategies that were given: saving follows evaluation, which the best model asks for.
+
+    Args:
+        flags: the command line.
+        load_best: whether the best model is loaded at the end unless something else is given.
+    """
+    evaluate, save = value_of("eval_strategy", flags), value_of("save_strategy", flags)
+    defaults: dict[str, Any] = {}
+    if evaluate is not None and save is None:
+        defaults["save_strategy"] = save = evaluate
+    if value_of("eval_steps", flags) is not None and value_of("save_steps", flags) is None:
+        defaults["save_steps"] = value_of("eval_steps", flags)
+    if "no" in (evaluate, save) or (save is not None and evaluate is None and save not in ("epoch", "best")):
+        load_best = False
+    if value_of("load_best_model_at_end", flags) is None:
+        defaults["load_best_model_at_end"] = load_best
+    return defaults
+
+
+def check_training_numbers(args: Any) -> None:
+    """Raise a UsageError for numbers with which nothing can be trained; Trainer would go wrong only later, or train
+    nothing and say nothing."""
+    least = {
+        "per_device_train_batch_size": 1,
+        "per_device_eval_batch_size": 1,
+        "gradient_accumulation_steps": 1,
+        "learning_rate": 0,
+        "weight_decay": 0,
+        "warmup_steps": 0,
+        "seed": 0,
+    }
+    for name, limit in least.items():
+        value = getattr(args, name)
+        if not (value >= limit and math.isfinite(value)):
+            raise UsageError(f"--{name} must be a finite number >= {limit}; got {value}.")
+    if args.max_steps <= 0 and not (args.num_train_epochs > 0 and math.isfinite(args.num_train_epochs)):
+        raise UsageError(f"--num_epochs must be a finite number above 0; got {args.num_train_epochs}.")
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """Print what was decided on loading, no line wider than a terminal."""
+    for note in notes:
+        print(
+            "\n".join(
+                textwrap.wrap(note, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+            )
+        )
+    print(flush=True)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error of another library says, without its full stop."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def make_output_dir(path: str | Path) -> None:
+    """Make the folder now: a training that cannot save is found out at its beginning."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise UsageError(f"--output_dir {path}: cannot be written to ({error.strerror}); give another.") from None
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
@@ -76,18 +149,30 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # "... | head": whoever read is gone, and a flush at exit must not say so again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
-def _as_flags(values: dict[str, Any], parser: ArgumentParser, where: str) -> list[str]:
+def _config_file(flags: Sequence[str]) -> str | None:
+    """The path after --config, if there is one."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    return parser.parse_known_args(flags)[0].config
+
+
+def _as_flags(values: Mapping[str, Any], parser: FlagParser, where: str) -> list[str]:
     flags: list[str] = []
     for key, value in values.items():
-        if f"--{key}" not in parser._option_string_actions:
-            known = [flag[2:] for flag in parser._option_string_actions if flag.startswith("--")]
+        action = parser._option_string_actions.get(f"--{key}")
+        if action is None:
+            known = [flag[2:] for flag in parser._flags()]
             raise UsageError(f"{where}: unknown key {key!r}: {did_you_mean(str(key), known)}")
         if value is None:
             continue
-        parts = value if isinstance(value, list) else [value]
-        flags += [f"--{key}", *(json.dumps(v) if isinstance(v, (dict, bool)) else str(v) for v in parts)]
+        takes_many = action.nargs in ("+", "*")
+        parts = value if isinstance(value, list) and takes_many else [value]
+        flags += [f"--{key}", *(json.dumps(v) if isinstance(v, (dict, list, bool)) else str(v) for v in parts)]
     return flags
 
 
@@ -96,8 +181,10 @@ def _read_yaml(file: str) -> dict[str, Any]:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"--config {file}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--config {file}: is not UTF-8 ({error.reason} at byte {error.start}).") from None
     except yaml.YAMLError as error:
         raise UsageError(f"--config {file}: is no valid YAML ({' '.join(str(error).split())}).") from None
     if content is not None and not isinstance(content, dict):
         raise UsageError(f"--config {file}: expected lines of 'flag: value', found a {type(content).__name__}.")
-    return content or {}
+    return {str(key).replace("-", "_"): value for key, value in (content or {}).items()}

@@ -75,12 +75,13 @@ def demo_data(seed: int = 42) -> LabelledData:
 
     features = Features({"text": Value("string"), "labels": List(Value("int8"))})
     splits = {}
-    for i, (split, n_rows) in enumerate(_ROWS.items()):
+    for i, (split, n_rows) in enumerate(_ROWS.items(), start=1):  # [seed, 0] would be the stream of seed alone
         texts, labels = _make_rows(n_rows, np.random.default_rng([seed, i]))
         splits[split] = Dataset.from_dict({"text": texts, "labels": labels.tolist()}, features=features)
     rows = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
     notes = (
-        f"Demo: {rows} rows of made-up text; {1 + len(SECONDARY_LABELS)} labels, commonest : rarest 100 : 1.",
+        f"Demo: {rows} rows of made-up text; {1 + len(SECONDARY_LABELS)} labels.",
+        "The commonest of the ten secondary labels is 100 times as frequent as the rarest.",
         "Your own data: --data_dir FOLDER --model_name_or_path ENCODER",
     )
     return LabelledData(DatasetDict(splits), demo_schema(), "multi_label_classification", notes)

@@ -87,7 +87,11 @@ def find_zero_recall(
         if count < patience:
             continue
         _, upper = wilson_interval(0, now["support"])
-        evidence = f"0 of {now['support']} found in {count} evaluations (95% interval of recall: 0 to {upper:.2f})"
+        evidence = f"0 of {now['support']} found in the last {count} evaluations (95% interval: 0 to {upper:.2f})"
+        if now["predicted"]:
+            evidence += f", {now['predicted']} predicted"
+        if now.get("average_precision"):
+            evidence += f", average precision {now['average_precision']:.2f}"
         weight = now.get("weight")
         raised = None if weight is None else min(weight * RAISE_BY, max_weight)
         raised = None if raised == weight else raised

@@ -71,8 +71,9 @@ class LabelSchema:
         if not isinstance(source, Mapping):
             where = str(source)
             source = _read_json_object(Path(source))
-        if "names" not in source:
+        if not isinstance(source.get("names"), (list, tuple)):
             raise DataError(f"{where}: expected a key 'names' with the list of label names, found {sorted(source)}.")
+        _check_kinds(source, where)
         try:
             names = _checked_names(source["names"])
             groups = _flat_groups(source.get("groups") or {}, set(names))
@@ -227,6 +228,19 @@ def _checked_names(names: Any) -> tuple[str, ...]:
             raise UsageError(f"Label name {name!r} stands twice, at {seen[name]} and {i}; names must be distinct.")
         seen[name] = i
     return names
+
+
+def _check_kinds(source: Mapping[str, Any], where: str) -> None:
+    groups, implications = source.get("groups") or {}, source.get("implications") or ()
+    if not isinstance(groups, Mapping):
+        raise DataError(f'{where}: expected groups as {{"group": [labels]}}, found {groups!r}.')
+    for group, content in groups.items():
+        members = content.values() if isinstance(content, Mapping) else [content]
+        wrong = next((m for m in members if not isinstance(m, (list, tuple, str))), None)
+        if wrong is not None or isinstance(content, str):
+            raise DataError(f"{where}: group {group!r} is a list of labels; found {content!r}.")
+    if not isinstance(implications, (list, tuple)):
+        raise DataError(f"{where}: expected implications as a list of [child, parent], found {implications!r}.")
 
 
 def _flat_groups(groups: Mapping[str, Any], names: set[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _OVERALL = ("loss", "secondary_f1_macro", "f1_macro", "f1_micro", "mean_average_
 
 _TITLES = {
     "undertrained": "the model as a whole has hardly learned yet; rarity is not the reason.",
-    "zero_recall": "{labels} never found: recall stays at 0.",
+    "zero_recall": "{labels} not found: recall stays at 0.",
     "low_precision": "{labels} predicted too often: precision is under {floor:g}.",
 }
 
@@ -50,7 +50,7 @@ def evaluation_lines(
     if not silent and unsupported < len(entry["labels"]):
         notes = ["every label is found" if not unsupported else "every label that has positives here is found"]
     if unsupported:
-        notes.append(f"{unsupported} without a positive in this data")
+        notes.append(f"{unsupported} without a positive in this data (0 in every macro value)")
     if metrics.get("violation_rate"):
         notes.append(f"implications broken in {metrics['violation_rate']:.1%} of rows before closing")
     return [*lines, *_wrapped(notes)]

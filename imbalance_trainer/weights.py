@@ -259,8 +259,12 @@ def log_weights(logger: logging.Logger, counts: LabelDistribution, weights: Clas
         logger.warning("No positives in the training data for %s: no weight makes the model learn them.", named)
 
 
-def read_class_weights(value: Any) -> Any:
+def read_class_weights(value: Any, flag: str = "class_weights") -> Any:
     """What `class_weights` may be in a flag: "auto", "none", JSON, or the path of a JSON file; all else as it is.
+
+    Args:
+        value: the flag's value.
+        flag: its name, for the message.
 
     >>> read_class_weights('{"rare": 10}')
     {'rare': 10}
@@ -269,15 +273,14 @@ def read_class_weights(value: Any) -> Any:
         return "auto" if isinstance(value, str) else value
     if value.casefold() == "none":
         return None
-    text, where = value, "class_weights"
+    text, where = value, flag
     if not value.lstrip().startswith(("{", "[")):
         where = value
         try:
             text = Path(value).read_text(encoding="utf-8-sig")
         except OSError as error:
             raise UsageError(
-                f"class_weights is auto, none, JSON or the path of a JSON file; {value!r} is no such file "
-                f"({error.strerror})."
+                f"{flag} is auto, none, JSON or the path of a JSON file; {value!r} is no such file ({error.strerror})."
             ) from None
     try:
         weights = json.loads(text)
@@ -299,12 +302,18 @@ def merge_custom_weights(class_weights: Any, custom: Any, schema: LabelSchema) -
     Raises:
         UsageError: an unknown label, or custom weights that are no {label: weight}.
     """
-    custom = read_class_weights(custom)
+    custom = read_class_weights(custom, "custom_weights")
     if custom is None:
         return class_weights
     if not isinstance(custom, Mapping):
-        raise UsageError(f'Custom weights are {{"label": weight}} or a JSON file of it; got {custom!r}.')
-    custom = {schema.resolve(name, "the custom weights"): weight for name, weight in custom.items()}
+        raise UsageError(f'custom_weights are {{"label": weight}} or a JSON file of it; got {custom!r}.')
+    resolved: dict[str, float] = {}
+    for given, weight in custom.items():
+        name = schema.resolve(given, "the custom weights")
+        if name in resolved:
+            raise UsageError(f"The custom weights name {name!r} twice; keep one.")
+        resolved[name] = weight
+    custom = resolved
     if class_weights is None:
         return {**dict.fromkeys(schema.names, 1.0), **custom}
     if isinstance(class_weights, str):
@@ -312,4 +321,6 @@ def merge_custom_weights(class_weights: Any, custom: Any, schema: LabelSchema) -
     if isinstance(class_weights, Mapping):
         class_weights = {schema.resolve(name, "the class weights"): w for name, w in class_weights.items()}
         return {**class_weights, **custom}
+    if len(class_weights) != len(schema):
+        raise UsageError(f"Got {len(class_weights)} class weights for {len(schema)} labels; give one each.")
     return [custom.get(name, w) for name, w in zip(schema.names, class_weights, strict=True)]

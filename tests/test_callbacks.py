@@ -87,8 +87,8 @@ def test_zero_recall_is_warned_of_once_with_what_to_change(spoken):
     spoken.begin()
     assert "WARNING" not in spoken.evaluate(SILENT, 10)
     out = spoken.evaluate(SILENT, 20)
-    assert "WARNING: 1 label never found: recall stays at 0." in out
-    assert "0 of 3 found in 2 evaluations" in out
+    assert "WARNING: 1 label not found: recall stays at 0." in out
+    assert "0 of 3 found in the last 2 evaluations" in out
     assert "--custom_weights '{\"praising extremist acts\": 15.0}'" in out
     assert "--focal_gamma 3 (now 2)" in out
     assert "WARNING" not in spoken.evaluate(SILENT, 30)

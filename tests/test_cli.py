@@ -2,7 +2,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from imbalance_trainer.cli import FlagParser, given, run
+from imbalance_trainer.cli import FlagParser, check_training_numbers, make_output_dir, run, strategy_defaults, value_of
 from imbalance_trainer.errors import DataError, UsageError
 
 
@@ -73,10 +73,71 @@ def test_wrong_files_are_one_sentence(text, message, yaml):
         parse("--config", yaml(text))
 
 
-def test_given_looks_at_flags_and_file(yaml):
-    assert given("learning_rate", ["--learning-rate=3"])
-    assert given("learning_rate", ["--config", yaml("learning_rate: 3")])
-    assert not given("learning_rate", ["--bf16", "--config", yaml("bf16: true")])
+def test_a_value_is_found_on_the_line_and_in_the_file(yaml):
+    assert value_of("learning_rate", ["--learning-rate=3"]) == "3"
+    assert value_of("learning_rate", ["--bf16", "--learning_rate", "3"]) == "3"
+    assert value_of("learning_rate", ["--config", yaml("learning-rate: 3")]) == 3  # either spelling
+    assert value_of("learning_rate", ["--config", yaml("learning_rate: 3"), "--learning_rate", "4"]) == "4"
+    assert value_of("learning_rate", ["--bf16", "--config", yaml("bf16: true")]) is None
+
+
+def test_the_file_takes_either_spelling_and_lists_as_json(yaml):
+    parsed = parse("--config", yaml("learning-rate: 0.5\nweights: [1, 2]\n"))
+    assert (parsed.learning_rate, parsed.weights) == (0.5, "[1, 2]")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], {"load_best_model_at_end": True}),
+        (["--eval_strategy", "steps"], {"save_strategy": "steps", "load_best_model_at_end": True}),
+        (["--eval_strategy", "no"], {"save_strategy": "no", "load_best_model_at_end": False}),
+        (["--save_strategy", "no"], {"load_best_model_at_end": False}),
+        (["--eval_strategy", "no", "--load_best_model_at_end", "true"], {"save_strategy": "no"}),  # theirs to see
+        (
+            ["--eval_strategy=steps", "--eval_steps", "7"],
+            {"save_strategy": "steps", "save_steps": "7", "load_best_model_at_end": True},
+        ),
+    ],
+)
+def test_saving_follows_evaluation(flags, expected):
+    assert strategy_defaults(flags) == expected
+
+
+class Numbers:
+    per_device_train_batch_size = per_device_eval_batch_size = gradient_accumulation_steps = 1
+    learning_rate, weight_decay, warmup_steps, seed, max_steps, num_train_epochs = 1e-5, 0.0, 0, 0, -1, 3.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("per_device_train_batch_size", 0),
+        ("gradient_accumulation_steps", 0),
+        ("learning_rate", -1.0),
+        ("learning_rate", float("nan")),
+        ("seed", -1),
+        ("num_train_epochs", 0.0),
+        ("num_train_epochs", float("nan")),
+    ],
+)
+def test_numbers_with_which_nothing_trains(name, value):
+    args = Numbers()
+    check_training_numbers(args)
+    setattr(args, name, value)
+    with pytest.raises(UsageError, match=f"got {value}"):
+        check_training_numbers(args)
+    args.max_steps = 5
+    if name == "num_train_epochs":
+        check_training_numbers(args)  # which the steps override
+
+
+def test_an_output_dir_that_cannot_be_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"--output_dir .*file: cannot be written to \(File exists\)"):
+        make_output_dir(tmp_path / "file")
+    make_output_dir(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
 
 
 @pytest.mark.parametrize(

@@ -723,7 +723,7 @@ ERRORS = {
     ),
     "separator": (
         {"train.csv": "text,labels\nx,a|b\ny,a;c\n"},
-        *({}, UsageError, ["'|' or ';'", "give separator"]),
+        *({}, UsageError, ["'|' or ';'", "give it: --separator"]),
     ),
     "a separator without use": ({"train.csv": _OK}, {"separator": "|"}, UsageError, ["separator='|' has no use"]),
     "a list that is none": (
@@ -805,3 +805,54 @@ def test_kinds_of_problem_are_spelled_as_in_losses():
     from imbalance_trainer import losses
 
     assert (losses.MULTI_LABEL, losses.SINGLE_LABEL) == (MULTI_LABEL, SINGLE_LABEL)
+
+
+def _with_cells(tmp_path, cells, **options):
+    (tmp_path / "train.csv").write_text("text,labels\n" + "".join(f't{i},"{c}"\n' for i, c in enumerate(cells)))
+    return load_labelled_dataset(tmp_path, **options)
+
+
+def test_a_comma_separates_names_that_occur_in_other_cells_too(tmp_path):
+    cells = ["joy", "joy,fear", "fear", "anger, joy", ""] * 6
+    data = _with_cells(tmp_path, cells)
+    assert (data.problem_type, data.schema.names) == (MULTI_LABEL, ("anger", "fear", "joy"))
+    assert _with_cells(tmp_path, cells, separator="none").problem_type == SINGLE_LABEL
+
+
+def test_a_comma_inside_class_names_separates_nothing(tmp_path):
+    data = _with_cells(tmp_path, ["threats, plans to harm", "none of it", "slurs, insults"] * 8)
+    assert data.problem_type == SINGLE_LABEL
+    assert "slurs, insults" in data.schema.names
+
+
+def test_where_it_may_be_either_it_is_asked(tmp_path):
+    with pytest.raises(UsageError, match=r"',' may separate names or be part of them.*--separator none"):
+        _with_cells(tmp_path, ["joy, fear", "fear", "threats, plans to harm"] * 8)
+
+
+def test_a_column_that_is_nearly_one_of_labels_is_remarked(tmp_path):
+    rows = "".join(f"t{i},{i % 2},{2 * (i % 2)},{i / 100}\n" for i in range(40))
+    (tmp_path / "train.csv").write_text("text,fear,joy,score\n" + rows)
+    data = load_labelled_dataset(tmp_path)
+    assert data.schema.names == ("fear", "score")
+    notes = "\n".join(data.notes)
+    assert "column 'joy' is not taken as a label: 50% of its values are neither 0 nor 1 ('2' in row 2)" in notes
+    assert "column 'score' has values between 0 and 1: they are taken as soft labels" in notes
+    with pytest.raises(DataError, match="row 2, column 'joy': '2'"):
+        load_labelled_dataset(tmp_path, label_columns=["fear", "joy"])
+
+
+def test_headers_in_other_case_and_with_blanks(tmp_path):
+    (tmp_path / "train.csv").write_text("Text, Labels \n" + "".join(f"t{i},{'ab'[i % 2]}\n" for i in range(30)))
+    assert load_labelled_dataset(tmp_path).schema.names == ("a", "b")
+
+
+def test_another_label_info_than_the_folders(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "train.csv").write_text("text,b,a\n" + "".join(f"t{i},{i % 2},{i % 3 // 2}\n" for i in range(30)))
+    info = tmp_path / "info.json"
+    info.write_text(json.dumps({"names": ["a", "b"], "implications": [["a", "b"]]}))
+    assert load_labelled_dataset(folder, label_info=info).schema.implications == (("a", "b"),)
+    with pytest.raises(DataError, match=r"nofile.json: cannot be read"):
+        load_labelled_dataset(folder, label_info=tmp_path / "nofile.json")

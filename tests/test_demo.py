@@ -66,3 +66,10 @@ def test_ours_leaves_no_label_at_zero_recall(data, make_args):
     trainer = WeightedFocalTrainer(model, args, train_dataset=splits["train"], label_schema=data.schema)
     trainer.train()
     assert trainer.predict(splits["test"]).metrics["test_n_labels_without_recall"] == 0
+
+
+@pytest.mark.parametrize("seed", [7, 42])
+def test_any_sample_of_the_rows_is_a_fair_one(seed):
+    """Labels must not follow the permutation that a shuffle with the same seed draws."""
+    train = demo_data(seed).splits["train"].shuffle(seed=seed).select(range(2000))
+    assert np.array(train["labels"])[:, 0].mean() == pytest.approx(0.32, abs=0.04)

@@ -23,7 +23,7 @@ def test_zero_recall_waits_for_its_patience():
     (finding,) = find_zero_recall([evaluation(a=ZERO)] * 2)
     assert finding.label == "a"
     assert finding.new_weight == 15.0  # the note: 10 -> 15
-    assert "0 of 6 found in 2 evaluations" in finding.evidence
+    assert "0 of 6 found in the last 2 evaluations" in finding.evidence
     assert "0 to 0.39" in finding.evidence
 
 

@@ -69,7 +69,9 @@ def test_train_from_a_csv_to_a_saved_model(run_train, tmp_path, capsys):
                  "label_history.jsonl", "trainer_state.json"):  # fmt: skip
         assert (saved / name).is_file(), name
     assert "7  custom" in out
-    assert "test: epoch 2" in out
+    assert "The best model is loaded (secondary_f1_macro" in out
+    state = json.loads((saved / "trainer_state.json").read_text())
+    assert f"test: epoch {state['best_global_step'] // 4}, step {state['best_global_step']}," in out
     assert "pipeline('text-classification'" in out.splitlines()[-1]
     assert len((saved / "label_history.jsonl").read_text().splitlines()) == 2
     assert json.loads((saved / "config.json").read_text())["id2label"]["2"] == "threats"
@@ -119,6 +121,14 @@ LABEL_INFO = {"names": NAMES, "groups": {"primary": ["hateful"]}, "implications"
         (["--model_name_or_path", "no/such-model"], "--model_name_or_path no/such-model: cannot be loaded"),
         (["--max_train_samples", "0"], "--max_train_samples must be at least 1; got 0"),
         (["--text_column", "txt"], "txt.*text"),
+        (["--label_columns", "insults", "treats"], "no label column 'treats': did you mean 'threats'"),
+        (["--label_schema", "nofile.json"], "nofile.json: cannot be read"),
+        (["--eval_strategy", "foo"], "foo.*no.*steps.*epoch"),
+        (["--load_best_model_at_end", "true", "--save_strategy", "no"], "--help lists all flags"),
+        (["--num_epochs", "-1"], "--num_epochs must be a finite number above 0; got -1.0"),
+        (["--batch_size", "0"], "batch_size must be a finite number >= 1; got 0"),
+        (["--max_length", "0"], "--max_length must be at least 3"),
+        (["--config_overrides", "nothing=3"], "--config_overrides nothing=3: .*nothing"),
     ],
 )
 def test_wrong_flags(flags, message, run_train):
@@ -168,3 +178,49 @@ def test_analysis_prints_and_draws(data_dir, tmp_path, capsys):
     assert "threats" in out
     assert "custom" in out
     assert picture.stat().st_size > 10_000
+
+
+def test_a_config_file_may_name_the_data(data_dir, encoder, tmp_path, capsys):
+    config = tmp_path / "run.yaml"
+    config.write_text(f"data-dir: {data_dir}\nmodel-name-or-path: {encoder}\noutput-dir: {tmp_path / 'run'}\n")
+    train(["--config", str(config), "--use_cpu", "--num_epochs", "1"])
+    assert "Demo:" not in capsys.readouterr().out
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_a_dry_run_leaves_a_finished_run_alone(run_train, tmp_path, capsys):
+    run_train()
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    capsys.readouterr()
+    run_train("--dry_run")
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()} == before
+    assert "WARNING" not in capsys.readouterr().out  # one update says nothing of the weights
+
+
+@pytest.mark.parametrize("strategies", [["--eval_strategy", "steps", "--eval_steps", "3"], ["--eval_strategy", "no"]])
+def test_saving_follows_evaluation(strategies, run_train, tmp_path):
+    run_train(*strategies)
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_one_label_can_be_trained(tmp_path, run_train):
+    folder = write_csv(tmp_path / "one", [(text, labels[0]) for text, labels in ROWS], header="text,hateful")
+    run_train(folder=folder)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["problem_type"] == "multi_label_classification"
+
+
+def test_a_saved_model_is_only_tested(run_train, encoder, tmp_path, capsys, data_dir):
+    run_train()
+    capsys.readouterr()
+    train(["--data_dir", str(data_dir), "--model_name_or_path", str(tmp_path / "run"), "--do_train", "false",
+           "--output_dir", str(tmp_path / "tested"), "--use_cpu"])  # fmt: skip
+    assert "test: " in capsys.readouterr().out
+    first, again = (json.loads((tmp_path / d / "test_results.json").read_text()) for d in ("run", "tested"))
+    assert first["test_loss"] == pytest.approx(again["test_loss"], rel=1e-6)
+
+
+def test_a_reader_that_stops_early_is_no_error():
+    command = f"{sys.executable} {EXAMPLES / 'analyze_class_distribution.py'} --plot none | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.stdout.startswith("Demo:")

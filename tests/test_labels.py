@@ -296,3 +296,18 @@ def test_names_come_from_a_class_label_column():
     assert LabelSchema.from_features(Features({"y": label}), "y").names == ("neg", "pos")
     assert LabelSchema.from_features(Features({"labels": List(Value("int64"))})) is None
     assert LabelSchema.from_features(Features({"text": Value("string")})) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"names": {"0": "joy"}}, "expected a key 'names' with the list"),
+        ({"names": ["joy"], "groups": ["joy"]}, "expected groups as"),
+        ({"names": ["joy"], "groups": {"primary": "joy"}}, "group 'primary' is a list of labels; found 'joy'"),
+        ({"names": ["joy"], "groups": {"primary": {"a": 5}}}, "group 'primary' is a list of labels"),
+        ({"names": ["joy"], "implications": 5}, r"implications as a list of \[child, parent\], found 5"),
+    ],
+)
+def test_a_label_info_of_the_wrong_kinds_is_named(content, message):
+    with pytest.raises(DataError, match=message):
+        LabelSchema.from_label_info(content)

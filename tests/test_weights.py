@@ -290,7 +290,24 @@ def test_custom_weights_lie_over_the_others(weights, custom, merged):
     assert merge_custom_weights(weights, custom, LabelSchema(["joy", "fear"])) == merged
 
 
-@pytest.mark.parametrize(("custom", "message"), [({"feer": 2}, "did you mean 'fear'"), ([1, 2], "Custom weights are")])
+@pytest.mark.parametrize(("custom", "message"), [({"feer": 2}, "did you mean 'fear'"), ([1, 2], "custom_weights are")])
 def test_custom_weights_that_do_not_do_are_an_error(custom, message):
     with pytest.raises(UsageError, match=message):
         merge_custom_weights("auto", custom, LabelSchema(["joy", "fear"]))
+
+
+def test_a_label_named_twice_or_weights_of_another_number_are_errors():
+    schema = LabelSchema(["joy", "fear"])
+    with pytest.raises(UsageError, match="name 'joy' twice"):
+        merge_custom_weights("auto", {"joy": 3, "JOY": 4}, schema)
+    with pytest.raises(UsageError, match="Got 1 class weights for 2 labels"):
+        merge_custom_weights([1.0], {"joy": 3}, schema)
+
+
+def test_without_counts_custom_weights_hold_and_auto_is_1():
+    schema = LabelSchema(["joy", "fear"])
+    weights = compute_class_weights(schema, {"joy": 30})
+    assert weights.values.tolist() == [20.0, 1.0]
+    assert weights.reasons == ("custom, capped from 30", "labels were not counted")
+    assert compute_class_weights(schema).values.tolist() == [1.0, 1.0]
+    assert not compute_class_weights(schema, None).asked_for

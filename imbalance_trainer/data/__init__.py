@@ -51,6 +51,7 @@ def load_labelled_dataset(
     text_column: str | None = None,
     label_columns: str | Sequence[str] | None = None,
     separator: str | None = None,
+    label_info: str | Path | None = None,
     seed: int = 42,
 ) -> LabelledData:
     """Load train, validation (or dev, val, valid) and test files: .parquet, .csv, .tsv, .jsonl or .json (JSON lines).
@@ -65,7 +66,8 @@ def load_labelled_dataset(
         text_column: the column of the text; without it one of the usual names (`text`, `sentence`, `comment_text`,
             ...), else the only one with strings.
         label_columns: one column per label, or the single column that holds the labels; without it they are found.
-        separator: what stands between names in one cell, such as "|".
+        separator: what stands between names in one cell, such as "|"; "none" where a cell is one name.
+        label_info: the label_info.json to use in place of the folder's.
         seed: for the splits that are made.
 
     Raises:
@@ -75,8 +77,8 @@ def load_labelled_dataset(
     """
     folder = Path(data_dir)
     paths = find_files(folder)
-    info = folder / "label_info.json"
-    given = LabelSchema.from_label_info(info) if info.exists() else None
+    info = folder / "label_info.json" if label_info is None else Path(label_info)
+    given = LabelSchema.from_label_info(info) if label_info is not None or info.exists() else None
     frames = {split: read_file(path) for split, path in paths.items()}
     asked = (label_columns,) if isinstance(label_columns, str) else tuple(label_columns or ())
     text = find_text_column(frames["train"], text_column, {*asked, *(given.names if given else ())})
@@ -88,6 +90,7 @@ def load_labelled_dataset(
         _source_note(frames, text, plan),
         plan.note,
         _split_note(parts, made, paths["train"].name, seed),
+        *(f"Note: {remark}" for remark in plan.remarks),
         *_remarks(parts, remarks),
     )
     problem = SINGLE_LABEL if plan.form == "classes" else MULTI_LABEL

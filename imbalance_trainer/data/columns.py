@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from ..label_columns import LABEL_COLUMNS
 from ..labels import LabelSchema
 from .files import Frame
 from .values import as_numbers, flatten_lists, is_blank, is_index, is_label_like, is_numeric, label_entries
+
+NO_SEPARATOR = "none"
+"""What `separator` may be where a cell is one name, whatever is in it."""
 
 TEXT_COLUMNS = (
     *("text", "sentence", "comment_text", "comment", "content", "tweet"),
@@ -31,6 +35,7 @@ class Plan:
     schema: LabelSchema
     note: str
     separator: str | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def find_text_column(frame: Frame, wanted: str | None, labels: set[str]) -> str:
@@ -42,7 +47,7 @@ def find_text_column(frame: Frame, wanted: str | None, labels: set[str]) -> str:
         return wanted
     labels = {*labels, *LABEL_COLUMNS, *frame.fields}
     strings = [n for n in names if n not in labels and pa.types.is_string(frame.table.schema.field(n).type)]
-    usual = next((n for n in TEXT_COLUMNS if n in strings), None)
+    usual = _named_like(TEXT_COLUMNS, strings)
     if usual is not None:
         return usual
     strings = [n for n in strings if not is_label_like(label_entries(frame.column(n)))]
@@ -96,8 +101,12 @@ def make_plan(
         how = "a dict of them" if frame.fields else "one column each"
         source = "label_info.json" if given else "the keys" if frame.fields else "the columns"
         note = f"Labels: {len(schema)}, multi-label, {how}, names of {source}."
-        plan = Plan(schema.names, "columns", schema, note)
-    if separator is not None and plan.separator is None:
+        remarks: tuple[str, ...] = ()
+        if not (given or asked or frame.fields):
+            note = f"Labels: {len(schema)} ({quoted(schema.names)}), multi-label, {how}."
+            remarks = _doubtful_columns(frame, columns, others)
+        plan = Plan(schema.names, "columns", schema, note, remarks=remarks)
+    if separator not in (None, NO_SEPARATOR) and plan.separator is None:
         raise UsageError(f"{frame.path}: separator={separator!r} has no use, as the labels are no delimited names.")
     return plan
 
@@ -107,7 +116,7 @@ def _label_columns(frame: Frame, given: LabelSchema | None, others: Sequence[str
         return frame.fields
     if given and set(given.names) <= set(others):
         return given.names
-    cell = next((name for name in LABEL_COLUMNS if name in others), None)
+    cell = _named_like(LABEL_COLUMNS, others)
     if cell is not None:
         return (cell,)
     if given:
@@ -126,7 +135,28 @@ def _holds_all_labels(frame: Frame, column: str, given: LabelSchema | None) -> b
     """Whether a single label column has the labels of a row in its cells, rather than being one label itself."""
     if given is not None and column in given.names:
         return False
-    return column in LABEL_COLUMNS or not is_label_like(label_entries(frame.column(column)))
+    return column.casefold() in LABEL_COLUMNS or not is_label_like(label_entries(frame.column(column)))
+
+
+def _named_like(usual: Sequence[str], names: Sequence[str]) -> str | None:
+    """The first usual name that is among the names, whatever its case."""
+    return next((name for wanted in usual for name in names if name.casefold() == wanted), None)
+
+
+def _doubtful_columns(frame: Frame, columns: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """Columns that were taken as labels, or were not, in a way that the user may see differently."""
+    remarks = []
+    for name in others:
+        entries = label_entries(frame.column(name))
+        known = entries[~np.isnan(entries)]
+        if name in columns and ((known > 0) & (known < 1)).any():
+            remarks.append(f"column {name!r} has values between 0 and 1: they are taken as soft labels.")
+        if name not in columns and len(known) and np.isfinite(known).mean() >= 0.5:
+            row = int(np.flatnonzero(np.isinf(entries))[0])
+            value = frame.column(name)[row].as_py()
+            share = f"{np.isinf(known).mean():.0%} of its values are neither 0 nor 1 ({value!r} in row {row + 1})"
+            remarks.append(f"column {name!r} is not taken as a label: {share}. --label_columns names the labels.")
+    return tuple(remarks)
 
 
 def _cell_plan(frame: Frame, column: str, given: LabelSchema | None, separator: str | None) -> Plan:
@@ -190,7 +220,7 @@ def read_cells(
             row = next((i for i, kinds in enumerate(is_name, 1) if kinds and (kinds != usual or len(kinds) > 1)), 1)
             raise DataError(f"{where}, row {row}: mixes names, numbers or lists; expected one kind.") from None
     separator = separator or _found_separator(filled, known, where)
-    if separator is None:
+    if separator in (None, NO_SEPARATOR):
         return cells, None
     split = [None if v is None else [p.strip() for p in v.split(separator) if p.strip()] for v in cells.to_pylist()]
     return pa.array(split, pa.list_(pa.string())), separator
@@ -224,8 +254,22 @@ def _found_separator(values: Sequence[str], known: Sequence[str] | None, where: 
         fitting = [s for s in parts if any(s in v for v in values) and parts[s] <= folded]
         present = fitting or present
     if len(present) > 1:
-        raise UsageError(f"{where}: {' or '.join(map(repr, present))} may separate the names; give separator.")
-    return present[0] if present else None
+        raise UsageError(f"{where}: {' or '.join(map(repr, present))} may separate the names; give it: --separator.")
+    return present[0] if present else (_comma(values, where) if known is None else None)
+
+
+def _comma(values: Sequence[str], where: str) -> str | None:
+    """ "," where the parts of each cell that has one occur in other cells too; a name may have a comma of its own."""
+    split = [{part.strip() for part in value.split(",")} - {""} for value in values]
+    cells = Counter(part for parts in split for part in parts)
+    recurs = [
+        any(cells[part] > 1 for part in parts) for parts, value in zip(split, values, strict=True) if "," in value
+    ]
+    if any(recurs) and not all(recurs):
+        raise UsageError(
+            f"{where}: ',' may separate names or be part of them; say which: --separator ',' or --separator none."
+        )
+    return "," if any(recurs) else None
 
 
 def _is_multi_hot(where: str, values: pa.Array, lengths: np.ndarray, known: Sequence[str] | None) -> bool:

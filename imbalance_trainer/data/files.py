@@ -89,6 +89,8 @@ def read_file(path: Path) -> Frame:
             arrays.pop(name)
             table = pa.Table.from_arrays([*arrays.values(), *labels.flatten()], names=[*arrays, *fields])
             break
+    table = table.rename_columns([name.strip() for name in table.column_names])
+    class_names = {name.strip(): names for name, names in class_names.items()}
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if twice:
         raise DataError(f"{path}: has more than one column {twice[0]!r}; rename one.")
