@@ -57,7 +57,7 @@ def diagnose(
 
 
 def find_undertrained(history: Sequence[dict[str, Any]], patience: int = 2) -> list[Finding]:
-    """One finding where most of the commoner half of the labels, too, had recall 0 in the last `patience` evaluations.
+    """One finding where most labels, and half of the commoner half of them, had recall 0 in `patience` evaluations.
 
     Rarity is no reason then: the model predicts a few labels everywhere, as it does early in training.
     """
@@ -65,7 +65,7 @@ def find_undertrained(history: Sequence[dict[str, Any]], patience: int = 2) -> l
     rows = [row for row in rows if row["support"]]
     silent = {label: since for label, since in _evaluations_in_a_row(history, _is_silent).items() if since >= patience}
     commoner = rows[: (len(rows) + 1) // 2]
-    if sum(row["label"] in silent for row in commoner) * 2 <= len(commoner):
+    if not silent or 2 * len(silent) <= len(rows) or 2 * sum(r["label"] in silent for r in commoner) < len(commoner):
         return []
     commonest = next(row for row in rows if row["label"] in silent)
     evidence = f"{len(silent)} of {len(rows)} labels have recall 0, even {commonest['label']!r} with its "

@@ -90,9 +90,15 @@ def test_most_of_the_common_labels_at_zero_is_no_matter_of_rarity():
 
 @pytest.mark.parametrize(("n_silent", "undertrained"), [(4, False), (7, False), (8, True)])
 def test_a_long_tail_at_zero_is_not_undertrained(n_silent, undertrained):
-    """10 labels, the rarest silent: only when most of the 5 commonest are silent too is the model to blame."""
+    """10 labels, the rarest silent: only when half of the 5 commonest are silent too is the model to blame."""
     labels = {f"l{i}": (10 * (10 - i), 5, 0 if 10 - i <= n_silent else 5, 1.0) for i in range(10)}
     assert bool(find_undertrained([evaluation(**labels)] * 2)) == undertrained
+
+
+def test_one_common_label_at_zero_is_not_undertrained():
+    """Half of the commoner half is silent, but all the others are found."""
+    labels = {"a": (90, 90, 80, 1.0), "b": (60, 0, 0, 3.0), "c": (9, 9, 8, 5.0), "d": (5, 5, 4, 10.0)}
+    assert [f.kind for f in diagnose([evaluation(**labels)] * 2)] == ["zero_recall"]
 
 
 def test_an_empty_history_has_no_findings():
