@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,7 +88,9 @@ class WeightedFocalTrainer(Trainer):
     ) -> None:
         self.problem: Problem | None = None  # Trainer.__init__ calls methods that ask for it
         self._evaluation: _Evaluation | None = None
-        super().__init__(*trainer_args, **trainer_kwargs)
+        with warnings.catch_warnings():  # ours smooths multi-label targets too
+            warnings.filterwarnings("ignore", message=r"(?s).*Disabling label smoothing")
+            super().__init__(*trainer_args, **trainer_kwargs)
         keywords = {
             "class_weights": class_weights,
             "weight_strategy": weight_strategy,
