@@ -22,6 +22,7 @@ from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer, 
 from imbalance_trainer.cli import (
     FlagParser,
     check_training_numbers,
+    checkpoint_to_resume,
     first_line,
     make_output_dir,
     print_notes,
@@ -100,10 +101,7 @@ def main(flags: Sequence[str]) -> None:
         class_weights=class_weights,
     )
     if args.do_train:
-        resume = {"true": True, "false": False}.get(
-            str(args.resume_from_checkpoint).lower(), args.resume_from_checkpoint
-        )
-        result = trainer.train(resume_from_checkpoint=resume)
+        result = trainer.train(resume_from_checkpoint=checkpoint_to_resume(args))
         if data_args.dry_run:
             print("Dry run: the data, the model and one update are fine. Nothing was saved.")
             return

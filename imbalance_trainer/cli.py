@@ -1,5 +1,6 @@
 """What our command lines share: flags from dataclasses, --config files, errors as one sentence with an exit code."""
 
+import errno
 import json
 import math
 import os
@@ -13,7 +14,8 @@ from typing import Any
 import yaml
 from transformers import HfArgumentParser
 
-from .errors import DataError, UsageError, did_you_mean
+from .checkpoints import find_fault, last_complete_checkpoint
+from .errors import DataError, NonFiniteLossError, UsageError, did_you_mean
 from .tables import WIDTH
 
 
@@ -121,6 +123,30 @@ def print_notes(notes: Sequence[str]) -> None:
     print(flush=True)
 
 
+def checkpoint_to_resume(args: Any) -> str | None:
+    """What `--resume_from_checkpoint` means: true is the last complete checkpoint in the output folder, or none yet;
+    false is none; a path is that checkpoint, which has to be complete."""
+    wanted = str(args.resume_from_checkpoint or "false")
+    if wanted.lower() == "false":
+        return None
+    if wanted.lower() != "true":
+        fault = find_fault(Path(wanted)) if Path(wanted).is_dir() else "there is no such folder"
+        if fault is not None:
+            raise UsageError(f"--resume_from_checkpoint {wanted}: {fault}; give a complete one, or true for the last.")
+        return wanted
+    checkpoint, skipped = last_complete_checkpoint(args.output_dir)
+    if args.process_index == 0:
+        for reason in skipped:
+            print(f"Passed over {reason}.")
+        found = (
+            f"Resuming from {checkpoint}."
+            if checkpoint
+            else f"No checkpoint in {args.output_dir} yet: from the start."
+        )
+        print(found, flush=True)
+    return None if checkpoint is None else str(checkpoint)
+
+
 def first_line(error: Exception) -> str:
     """The first line of what an error of another library says, without its full stop."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
@@ -139,11 +165,11 @@ def make_output_dir(path: str | Path) -> None:
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Run a script's main; what is the user's to mend is said in one sentence, without a traceback.
 
-    Exit codes: 0 ok, 2 usage, 3 data, 130 interrupted.
+    Exit codes: 0 ok, 1 disk full or the like, 2 usage, 3 data, 4 a loss that is NaN or infinite, 130 interrupted.
     """
     try:
         main(sys.argv[1:])
-    except (UsageError, DataError) as error:
+    except (UsageError, DataError, NonFiniteLossError) as error:
         if os.environ.get("RANK", "0") == "0":
             print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -152,6 +178,22 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     except BrokenPipeError:  # "... | head": whoever read is gone, and a flush at exit must not say so again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        print(
+            f"error: the disk is full ({first_line(error)}). Free some space, then run the same command with "
+            "--resume_from_checkpoint true.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether an error says that the disk is full; torch and safetensors say so in words alone."""
+    said = str(error)
+    words = ("No space left on device", "os error 28", "PytorchStreamWriter failed writing", "file write failed")
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(word in said for word in words)
 
 
 def _config_file(flags: Sequence[str]) -> str | None:

@@ -16,6 +16,12 @@ class DataError(ValueError):
     exit_code = 3
 
 
+class NonFiniteLossError(ArithmeticError):
+    """A loss that is NaN or infinite; scripts end with exit code 4."""
+
+    exit_code = 4
+
+
 def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
     """The end of a sentence that offers the nearest known names, or a few of them where none is near.
 

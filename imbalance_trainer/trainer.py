@@ -14,6 +14,7 @@ from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
 
 from .callbacks import TERSE, RareLabelCallback
+from .checkpoints import last_complete_checkpoint
 from .constraints import count_pairs, penalty_by_name
 from .distribution import UNKNOWN, LabelDistribution
 from .errors import DataError, UsageError, did_you_mean
@@ -22,6 +23,7 @@ from .labels import CONFIG_KEY, LabelSchema
 from .losses import MULTI_LABEL, make_loss
 from .losses.reduction import count_items
 from .metrics import LOWER_IS_BETTER, ImbalanceMetrics, first
+from .nan_guard import NanGuard
 from .problem import Problem, find_problem, find_schema, needs_labels
 from .training_args import UNSET, ImbalanceOptions
 from .weights import ClassWeights, compute_class_weights, log_weights
@@ -65,6 +67,7 @@ class WeightedFocalTrainer(Trainer):
             it the schema in the model's config holds, or the names in the training data's features, or id2label.
         constraint, constraint_weight: the penalty for a child that is likely where its parent is not, and what it is
             multiplied by; without implications in the schema there is none.
+        on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
 
     Raises:
@@ -83,6 +86,7 @@ class WeightedFocalTrainer(Trainer):
         label_schema: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | None" = UNSET,
         constraint: str = UNSET,
         constraint_weight: float = UNSET,
+        on_nan: str = UNSET,
         rare_label_patience: int = UNSET,
         **trainer_kwargs: Any,
     ) -> None:
@@ -101,6 +105,7 @@ class WeightedFocalTrainer(Trainer):
             "label_schema": label_schema,
             "constraint": constraint,
             "constraint_weight": constraint_weight,
+            "on_nan": on_nan,
             "rare_label_patience": rare_label_patience,
         }
         self._keywords = {name: value for name, value in keywords.items() if value is not UNSET}
@@ -131,6 +136,7 @@ class WeightedFocalTrainer(Trainer):
         self.label_metrics = ImbalanceMetrics(
             self.label_schema, None if self.label_distribution is None else self.label_distribution.support
         )
+        self._guard = NanGuard(self.label_schema, self.options.on_nan)
         if self.compute_loss_func is None:
             self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
         self._prepare_loss()
@@ -272,7 +278,28 @@ class WeightedFocalTrainer(Trainer):
             self._prepare_loss()
             self._equip_callbacks()
 
-    # ---- loss ----
+    # ---- training ----
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Trainer's; with True it resumes from the last checkpoint that is complete, and says which were not."""
+        if resume_from_checkpoint is True:
+            checkpoint, skipped = last_complete_checkpoint(self.args.output_dir)
+            for reason in skipped:
+                logger.warning("Passed over %s.", reason)
+            if checkpoint is None:
+                raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
+            resume_from_checkpoint = str(checkpoint)
+        return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Tensor | None = None) -> Tensor:
+        """Trainer's; a loss that is not finite is seen here (`on_nan`)."""
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if self.problem is not None:
+            at_update = self.accelerator.sync_gradients
+            leave_out = self._guard.check(loss, self.model, self.args, self.state.global_step, at_update)
+            if leave_out and self.accelerator.scaler is None:  # a scaler of fp16 leaves it out by itself
+                model.zero_grad(set_to_none=True)
+        return loss
 
     def compute_loss(
         self,
@@ -307,6 +334,8 @@ class WeightedFocalTrainer(Trainer):
         logits = self._logits(outputs)
         if self._evaluation is not None:
             self._evaluation.logits = logits.detach()
+        else:
+            self._guard.look_at(logits, labels)
         counts, scale = num_items_in_batch, 1
         if counts is None:
             counts = self._count_items(labels)

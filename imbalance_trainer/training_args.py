@@ -9,6 +9,7 @@ from transformers import TrainingArguments
 from .constraints import penalty_by_name
 from .errors import UsageError, did_you_mean
 from .losses import LOSSES, checked_gamma
+from .nan_guard import ON_NAN
 from .weights import MAX_WEIGHT, STRATEGIES, read_class_weights
 
 UNSET: Any = object()
@@ -44,6 +45,13 @@ class ImbalanceOptions:
     )
     constraint: str = field(default="gold", metadata={"help": "Penalty that teaches implications: gold or none."})
     constraint_weight: float = field(default=0.5, metadata={"help": "What that penalty is multiplied by, >= 0."})
+    on_nan: str = field(
+        default="raise",
+        metadata={
+            "help": "If the loss is NaN or infinite: raise (stop and say why), warn (go on, as Trainer does) or skip "
+            "(leave the update out)."
+        },
+    )
     rare_label_patience: int = field(
         default=2, metadata={"help": "Warn of a label whose recall is 0 at this many evaluations in a row."}
     )
@@ -56,6 +64,8 @@ class ImbalanceOptions:
             )
         if self.loss not in LOSSES:
             raise UsageError(f"Unknown loss {self.loss!r}: {did_you_mean(self.loss, LOSSES)}")
+        if self.on_nan not in ON_NAN:
+            raise UsageError(f"Unknown on_nan {self.on_nan!r}: {did_you_mean(self.on_nan, ON_NAN)}")
         checked_gamma(self.focal_gamma)
         penalty_by_name(self.constraint)
         if not 0 < self.max_weight < float("inf"):

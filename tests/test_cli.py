@@ -1,9 +1,10 @@
+import errno
 from dataclasses import dataclass, field
 
 import pytest
 
 from imbalance_trainer.cli import FlagParser, check_training_numbers, make_output_dir, run, strategy_defaults, value_of
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.errors import DataError, NonFiniteLossError, UsageError
 
 
 @dataclass
@@ -163,3 +164,38 @@ def test_one_rank_speaks_for_all(monkeypatch, capsys):
 def test_a_bug_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         run(lambda flags: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (NonFiniteLossError("At step 7 the loss is nan."), 4, "error: At step 7 the loss is nan."),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "error: the disk is full"),
+        (
+            RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed"),
+            1,
+            "resume_from_checkpoint",
+        ),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 1, "error: the disk is full"),
+    ],
+)
+def test_what_went_wrong_in_training_is_one_sentence(error, code, said, monkeypatch, capsys):
+    def main(flags):
+        raise error
+
+    monkeypatch.setattr("sys.argv", ["train"])
+    with pytest.raises(SystemExit) as stop:
+        run(main)
+    assert stop.value.code == code
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
+    def main(flags):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("sys.argv", ["train"])
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(main)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.errors import DataError, NonFiniteLossError, UsageError
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -224,3 +224,29 @@ def test_a_reader_that_stops_early_is_no_error():
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     assert done.stdout.startswith("Demo:")
+
+
+def test_a_loss_that_explodes_stops_the_training(run_train):
+    with pytest.raises(NonFiniteLossError, match=r"At step \d+ the loss is .*Lower --learning_rate \(now 1e\+30\)"):
+        run_train("--learning_rate", "1e30", "--max_grad_norm", "0")
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_resume_true_takes_the_last_complete_checkpoint_or_starts(torn, run_train, tmp_path, capsys):
+    flags = ["--resume_from_checkpoint", "true", "--save_strategy", "steps", "--save_steps", "4", "--num_epochs", "1",
+             "--eval_strategy", "steps", "--eval_steps", "4"]  # fmt: skip
+    run_train(*flags)
+    assert "No checkpoint in" in capsys.readouterr().out
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    if torn:
+        (tmp_path / "run" / "checkpoint-4" / "trainer_state.json").write_text("{")
+    run_train(*flags)
+    out = capsys.readouterr().out
+    assert ("Passed over" in out) == torn
+    assert "from the start" in out if torn else "Resuming from" in out
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+
+
+def test_a_checkpoint_that_is_none_is_named(run_train, tmp_path):
+    with pytest.raises(UsageError, match="--resume_from_checkpoint nowhere: there is no such folder"):
+        run_train("--resume_from_checkpoint", "nowhere")
