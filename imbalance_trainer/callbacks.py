@@ -73,7 +73,9 @@ class RareLabelCallback(TrainerCallback):
             _say("\n".join(self._weight_lines()))
         path = Path(args.output_dir) / FILE_NAME
         if state.global_step:
-            self.history = self._resumed(read_history(path), state, kwargs.get("model"))
+            checkpoint = path.parent / f"checkpoint-{state.global_step}" / FILE_NAME
+            known = [*read_history(path), *read_history(checkpoint)]
+            self.history = self._resumed(known, state, kwargs.get("model"))
         else:  # a new run; an evaluation before it in this process is its starting point
             self.history = [entry for entry in self.history if entry["step"] == 0]
         self._in_training, self._model_step = True, None
@@ -99,6 +101,12 @@ class RareLabelCallback(TrainerCallback):
         if self._in_training or not path.exists():  # another process's history of a training run stays as it is
             self._in_training = True
             append_history(path, entry)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Put the history into the checkpoint, so that it goes where the checkpoint goes."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero and folder.is_dir():
+            write_history(folder / FILE_NAME, self.history)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Say once more what still holds, as warnings of early epochs have scrolled away or passed."""
