@@ -7,14 +7,17 @@ The tests use the same `measure` (tests/test_exactness.py).
 """
 
 import argparse
+import contextlib
+import os
 import subprocess
 import sys
 import tempfile
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import torch
 import transformers
@@ -44,7 +47,6 @@ class Case:
         masked: whether a third of the labels is unknown.
         smoothing: label_smoothing_factor.
         trainer: "ours", "stock" or "mean" (a subclass whose compute_loss returns the batch's mean).
-        own_dtype: the model's type.
     """
 
     rows: int = 16
@@ -168,6 +170,18 @@ def main() -> None:
     if args.cases:
         _work(Path(args.cases))
         return
+    datasets.disable_progress_bars()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+    ):
+        ratios, deviations = _ratios(folder), _deviations(folder)
+    print("\n".join([*ratios, "", *deviations]))
+
+
+def _ratios(folder: str) -> list[str]:
+    """Gradient and logged loss of an update in parts, as a ratio to those of one batch."""
     layouts = [
         ("8 rows in 4 micro-batches of 2", {"rows": 8, "batch": 2, "steps": 4}, 1),
         ("13 rows in 4, 4, 4 and 1", {"rows": 13, "batch": 4, "steps": 4}, 1),
@@ -175,25 +189,46 @@ def main() -> None:
         ("16 rows on 2 processes", {"rows": 16, "batch": 8, "steps": 1}, 2),
         ("16 rows on 2 processes, 4 micro-batches of 2 each", {"rows": 16, "batch": 2, "steps": 4}, 2),
     ]
-    print(
-        "| one update on | "
-        + " | ".join(f"{t}: gradient, loss" for t in ("stock", "mean", "ours"))
-        + " |\n|---|---|---|---|"
-    )
+    lines = ["| one update, gradient and logged loss | stock | mean | ours |", "|---|---|---|---|"]
     for title, layout, processes in layouts:
         cells = []
         for trainer in ("stock", "mean", "ours"):
             if trainer == "stock" and layout.get("masked"):
-                cells.append("no masks")
+                cells.append("knows no -100")
                 continue
             case = Case(**layout, trainer=trainer)
-            whole = Case(**{**layout, "batch": case.rows, "steps": 1}, trainer=trainer)
-            with tempfile.TemporaryDirectory() as folder:
-                reference = measure(whole, folder)
-                result = measure(case, folder) if processes == 1 else in_two_processes([case])[0]
+            reference = measure(replace(case, batch=case.rows, steps=1), folder)
+            result = measure(case, folder) if processes == 1 else in_two_processes([case])[0]
             ratio = (result["gradient"].norm() / reference["gradient"].norm()).item()
             cells.append(f"{ratio:.3f}, {result['loss'] / reference['loss']:.3f}")
-        print(f"| {title} | {' | '.join(cells)} |")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return lines
+
+
+def _deviations(folder: str) -> list[str]:
+    """The largest relative deviation of ours in each layout, over all kinds of problem."""
+    layouts = {
+        "micro-batches of 4": (4, 4, 1),
+        "uneven micro-batches": (5, 4, 1),
+        "one row at a time": (1, 16, 1),
+        "2 processes": (8, 1, 2),
+        "2 processes, 4 micro-batches of 2 each": (2, 4, 2),
+    }
+    problems = [
+        Case(kind=kind, masked=masked, smoothing=smoothing)
+        for kind in ("multi-label", "single-label")
+        for masked in (False, True)
+        for smoothing in (0.0, 0.1)
+    ]
+    references = [measure(case, folder) for case in problems]
+    lines = ["| ours, 16 rows | gradient | logged loss |", "|---|---|---|"]
+    for title, (batch, steps, processes) in layouts.items():
+        cases = [replace(case, batch=batch, steps=steps) for case in problems]
+        results = [measure(case, folder) for case in cases] if processes == 1 else in_two_processes(cases)
+        pairs = [deviation(result, reference) for result, reference in zip(results, references, strict=True)]
+        gradient, loss = (max(values) for values in zip(*pairs, strict=True))
+        lines.append(f"| {title} | {gradient:.0e} | {loss:.0e} |")
+    return lines
 
 
 if __name__ == "__main__":

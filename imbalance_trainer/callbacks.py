@@ -119,7 +119,7 @@ class RareLabelCallback(TrainerCallback):
         if args.load_best_model_at_end and state.best_global_step is not None and state.best_metric is not None:
             self._model_step = state.best_global_step
             best = f"{args.metric_for_best_model} {state.best_metric:.4g}, of step {state.best_global_step:,}"
-            _say(f"\nThe best model is loaded ({best}); what is evaluated and saved from here on is that one.")
+            _say(f"\nThe best model is loaded ({best}).")
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table of a labelled test set."""
