@@ -1,5 +1,6 @@
 """The examples as a user runs them. Mistakes: one sentence, an exit code, no traceback."""
 
+import functools
 import importlib.util
 import json
 import subprocess
@@ -13,6 +14,7 @@ from imbalance_trainer.errors import DataError, NonFiniteLossError, UsageError
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
+@functools.cache  # a second module of the same name would have other classes
 def load(name):
     spec = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
