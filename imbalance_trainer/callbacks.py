@@ -182,8 +182,10 @@ class RareLabelCallback(TrainerCallback):
     def _weight_lines(self) -> list[str]:
         counts = self.distribution
         sample = f" (a sample of {counts.row_total:,})" if counts.row_total > counts.n_rows else ""
+        sample = " (the first of a stream)" if counts.row_total < 0 else sample
         shown = RAREST_SHOWN if len(counts.schema) > MAX_LABELS_SHOWN else None
-        heading = f"Class weights from {counts.n_rows:,} training rows{sample}, rarest label first:"
+        rows = "1 training row" if counts.n_rows == 1 else f"{counts.n_rows:,} training rows"
+        heading = f"Class weights from {rows}{sample}, rarest label first:"
         return ["", heading, *analysis_table(counts, self.class_weights, shown).splitlines()]
 
     def _evaluation_lines(self, entry: dict[str, Any], before: dict[str, Any] | None = None) -> list[str]:

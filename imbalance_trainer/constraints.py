@@ -10,10 +10,10 @@ from .distribution import UNKNOWN
 from .errors import UsageError, did_you_mean
 from .labels import LabelSchema
 
-Penalty = Callable[[Tensor, Tensor, Tensor], Tensor]
+Penalty = Callable[[Tensor, Tensor, Tensor, "Tensor | None"], Tensor]
 
 
-def gold_penalty(logits: Tensor, labels: Tensor, pairs: Tensor) -> Tensor:
+def gold_penalty(logits: Tensor, labels: Tensor, pairs: Tensor, row_weights: Tensor | None = None) -> Tensor:
     r"""Sum over known (row, implication) pairs of :math:`p_c\,[y_a = 0]`.
 
     That is the child's probability where the parent is not.
@@ -24,6 +24,7 @@ def gold_penalty(logits: Tensor, labels: Tensor, pairs: Tensor) -> Tensor:
         logits: (rows, labels).
         labels: (rows, labels), -100 for unknown: an unknown parent counts for nothing.
         pairs: (implications, 2), indices child and parent.
+        row_weights: (rows,), what each row counts for; None for 1.
 
     Returns:
         A scalar, fp32 (fp64 for fp64 logits).
@@ -35,7 +36,8 @@ def gold_penalty(logits: Tensor, labels: Tensor, pairs: Tensor) -> Tensor:
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
     gold = labels[:, parent]
     excluded = torch.where(gold == UNKNOWN, 0, 1 - gold.to(dtype))
-    return (torch.sigmoid(logits[:, child].to(dtype)) * excluded).sum()
+    penalty = torch.sigmoid(logits[:, child].to(dtype)) * excluded
+    return penalty.sum() if row_weights is None else (penalty.sum(1) * row_weights).sum()
 
 
 def count_pairs(labels: Tensor, pairs: Tensor) -> Tensor:

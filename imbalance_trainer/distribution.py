@@ -24,7 +24,8 @@ class LabelDistribution:
         support: positives per label; soft labels add their value.
         known: entries per label that are not masked.
         violations: per implication of the schema, the rows where the child is 1 and the parent is 0.
-        row_total: rows that there are, where only a sample of them was counted; else equal to `n_rows`.
+        row_total: rows that there are, where only a sample of them was counted; -1 where that is not known, as of a
+            stream; else equal to `n_rows`.
     """
 
     schema: LabelSchema
@@ -39,6 +40,32 @@ class LabelDistribution:
         """Counts of nothing."""
         zeros = np.zeros(len(schema))
         return cls(schema, 0, zeros, zeros, np.zeros(len(schema.implications), dtype=np.int64), 0)
+
+    @classmethod
+    def from_counts(cls, support: Sequence[float], n_rows: int, schema: LabelSchema) -> "LabelDistribution":
+        """Counts that are known already, of data that is too long to read or comes as a stream.
+
+        Args:
+            support: positives per label (single-label: rows per class).
+            n_rows: rows.
+            schema: the labels.
+
+        Raises:
+            DataError: another number of counts than labels, or one that is not in 0 to n_rows.
+
+        >>> LabelDistribution.from_counts([900, 9], 1000, LabelSchema(["a", "b"])).imbalance_ratio
+        array([  1., 100.])
+        """
+        counts = np.asarray(support, dtype=np.float64)
+        if counts.shape != (len(schema),):
+            raise DataError(f"Got {counts.size} counts for {len(schema)} labels; give one each.")
+        wrong = np.flatnonzero(~((counts >= 0) & (counts <= n_rows)))
+        if len(wrong):
+            at = wrong[0]
+            label, count = schema.names[at], counts[at]
+            raise DataError(f"Label {label!r}: {count:g} positives in {n_rows} rows; expected 0 to {n_rows}.")
+        known = np.full(len(schema), float(n_rows))
+        return cls(schema, int(n_rows), counts, known, np.zeros(len(schema.implications), dtype=np.int64), int(n_rows))
 
     @classmethod
     def from_labels(cls, labels: Any, schema: LabelSchema, where: str = "labels") -> "LabelDistribution":
@@ -70,7 +97,8 @@ class LabelDistribution:
         """
         blocks, total = label_blocks(dataset, column, limit, tokens)
         counted = cls._count(blocks, schema, column or "labels")
-        return counted if total is None else replace(counted, row_total=total)
+        read_to_its_end = total is None or (total < 0 and (limit is None or counted.n_rows < limit))
+        return counted if read_to_its_end else replace(counted, row_total=total)
 
     @classmethod
     def _count(cls, blocks: Iterator[tuple[int, np.ndarray]], schema: LabelSchema, where: str) -> "LabelDistribution":

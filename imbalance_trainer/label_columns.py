@@ -58,7 +58,7 @@ def label_blocks(
     dataset: Any, column: str | None = None, limit: int | None = None, tokens: bool = False
 ) -> tuple[Iterator[tuple[int, np.ndarray]], int | None]:
     """The labels of a dataset in blocks, each with the number of its first row; and where these are only a sample of
-    rows, how many rows there are (else None).
+    rows, how many rows there are (else None; -1 for a stream, which does not say).
 
     A `datasets.Dataset` without a transform is read from its Arrow buffers, all of it. Any other dataset is asked for
     its rows, so at most `limit` of them are: evenly spaced where it has a length, else the first ones.
@@ -74,7 +74,7 @@ def label_blocks(
         if name in dataset.column_names:
             return _arrow_blocks(dataset, name, tokens), None
     if not _is_indexed(dataset):
-        return _row_blocks(islice(iter(dataset), limit), column, tokens), None
+        return _row_blocks(islice(iter(dataset), limit), column, tokens), -1
     total = len(dataset)
     if limit is None or total <= limit:
         return _row_blocks(_rows(dataset, range(total)), column, tokens), None

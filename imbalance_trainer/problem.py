@@ -16,6 +16,7 @@ from .losses import MULTI_LABEL, SINGLE_LABEL
 
 _OURS = ("SequenceClassification", "TokenClassification", "ImageClassification", "VideoClassification")
 _TOKENS = "TokenClassification"
+_HEAD_MODULES = ("classifier", "score", "classification_head", "logits_proj")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,15 @@ def needs_labels(model: Any, key: str) -> bool:
     """Whether a model's forward cannot be called without labels."""
     forward = inspect.signature(model.forward).parameters
     return key in forward and forward[key].default is inspect.Parameter.empty
+
+
+def frozen_head(model: Any) -> str | None:
+    """The name of the classification head if none of its parameters is trained (as with LoRA alone); else None."""
+    for head in _HEAD_MODULES:
+        parameters = [p for name, p in model.named_parameters() if head in name.split(".")]
+        if parameters:
+            return None if any(p.requires_grad for p in parameters) else head
+    return None
 
 
 def find_schema(model: Any, dataset: Any, given: Any, problem: Problem) -> LabelSchema:

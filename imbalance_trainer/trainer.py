@@ -13,24 +13,23 @@ from torch import Tensor
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
 
+from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
 from .callbacks import TERSE, RareLabelCallback
 from .checkpoints import last_complete_checkpoint
 from .constraints import count_pairs, penalty_by_name
 from .distribution import UNKNOWN, LabelDistribution
-from .errors import DataError, UsageError, did_you_mean
+from .errors import DataError, UsageError
 from .label_columns import LABEL_COLUMNS, find_label_column, first_row_with_null
 from .labels import CONFIG_KEY, LabelSchema
 from .losses import MULTI_LABEL, make_loss
 from .losses.reduction import count_items
-from .metrics import LOWER_IS_BETTER, ImbalanceMetrics, first
+from .metrics import ImbalanceMetrics, first
 from .nan_guard import NanGuard
-from .problem import Problem, find_problem, find_schema, needs_labels
-from .training_args import UNSET, ImbalanceOptions
+from .problem import Problem, find_problem, find_schema, frozen_head, needs_labels
+from .training_args import UNSET, ImbalanceOptions, check_best_metric
 from .weights import ClassWeights, compute_class_weights, log_weights
 
 logger = logging.getLogger(__name__)
-
-_TIMES = ("loss", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
 
 _COUNTED_ONE_BY_ONE = 20_000
 """Training rows that are counted where each has to be asked for (the table of weights says that it is a sample)."""
@@ -45,6 +44,7 @@ class _Evaluation:
     metrics: ImbalanceMetrics
     sums: Tensor = field(default_factory=lambda: torch.zeros(2, 2, dtype=torch.float64))
     logits: Tensor | None = None
+    row_weights: Tensor | None = None
     has_labels: bool = False
 
 
@@ -55,6 +55,9 @@ class WeightedFocalTrainer(Trainer):
     ImbalanceTrainingArguments (the keyword wins). With none of them given it does what is recommended: class weights
     from the training data in tiers, capped at 20, and the focal loss with gamma 2. After each evaluation it adds the
     metrics of ImbalanceMetrics beside the user's own and prints what happens to each label (RareLabelCallback).
+
+    Besides labels, a column `sample_weight` (a number that the row's loss is multiplied by) and a column `label_mask`
+    (1 where a label is known) reach the loss.
 
     For multi-label, single-label and token classification; any other problem keeps Trainer's own behaviour, and a
     warning says why.
@@ -117,7 +120,9 @@ class WeightedFocalTrainer(Trainer):
             logger.warning("%s: the stock Trainer's loss and metrics stay.", why_not)
             return
         self._prepare_problem()
-        self._check_best_metric()
+        if self.compute_metrics is None:  # a user's own metrics have names that only they know
+            sets = list(self._eval_datasets()) if isinstance(self.eval_dataset, Mapping) else []
+            check_best_metric(self.args, self.label_metrics.keys(), sets)
         self._prepare_callbacks()
 
     # ---- set-up ----
@@ -141,6 +146,11 @@ class WeightedFocalTrainer(Trainer):
             self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
         self._prepare_loss()
         self._configure(self.model)
+        if self.train_dataset is not None and (head := frozen_head(self.model)):
+            logger.warning(
+                "The classification head (%s) is frozen, so that it stays as it is. With LoRA, put "
+                "task_type='SEQ_CLS' or modules_to_save=[%r] into the LoraConfig.", head, head,
+            )  # fmt: skip
 
     def _prepare_loss(self) -> None:
         """Weights, loss and penalty from the options."""
@@ -202,24 +212,6 @@ class WeightedFocalTrainer(Trainer):
             config.problem_type = self.problem.type  # else pipeline() would take softmax for multi-label
         weights = self.class_weights.as_dict() if self.class_weights.asked_for else None
         self.label_schema.to_config(config, class_weights=weights)
-
-    def _check_best_metric(self) -> None:
-        wanted = self.args.metric_for_best_model
-        if wanted is None or self.compute_metrics is not None:  # a user's own metrics have names that only they know
-            return
-        sets = self._eval_datasets()
-        prefixes = [f"{name}_" for name in sets] if isinstance(self.eval_dataset, Mapping) else [""]
-        known = {prefix + name: name for prefix in prefixes for name in (*self.label_metrics.keys(), *_TIMES)}
-        name = known.get(wanted.removeprefix("eval_"))
-        if name is None:
-            raise UsageError(f"Unknown metric_for_best_model {wanted!r}: {did_you_mean(wanted, known)}")
-        higher_is_better = name not in LOWER_IS_BETTER
-        if name not in _TIMES and bool(self.args.greater_is_better) != higher_is_better:
-            raise UsageError(
-                f"metric_for_best_model={wanted!r} is best when {'high' if higher_is_better else 'low'}, but "
-                f"greater_is_better is {self.args.greater_is_better} (transformers guesses it from the name); set "
-                f"greater_is_better={higher_is_better}."
-            )
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
@@ -329,11 +321,14 @@ class WeightedFocalTrainer(Trainer):
                 f"The batch has no labels: its keys are {sorted(inputs)}, expected {self.label_names[0]!r}; "
                 "have the data collator give them, or name their key in label_names."
             )
-        withheld = () if self._forward_needs_labels else (*self.label_names, *LABEL_COLUMNS)
+        withheld = (SAMPLE_WEIGHT, LABEL_MASK)
+        if not self._forward_needs_labels:
+            withheld += (*self.label_names, *LABEL_COLUMNS)
         outputs = model(**{name: value for name, value in inputs.items() if name not in withheld})
         logits = self._logits(outputs)
+        row_weights = sample_weights_of(inputs)
         if self._evaluation is not None:
-            self._evaluation.logits = logits.detach()
+            self._evaluation.logits, self._evaluation.row_weights = logits.detach(), row_weights
         else:
             self._guard.look_at(logits, labels)
         counts, scale = num_items_in_batch, 1
@@ -341,39 +336,28 @@ class WeightedFocalTrainer(Trainer):
             counts = self._count_items(labels)
         elif self.args.average_tokens_across_devices and self.args.n_gpu <= 1:
             scale = self.accelerator.num_processes // self.get_tp_size()  # DDP averages gradients over the ranks
-        loss = self._combine(self._loss_sums(logits, labels), counts) * scale
+        loss = self._combine(self._loss_sums(logits, labels, row_weights), counts) * scale
         if not return_outputs:
             return loss
-        return loss, outputs if isinstance(outputs, Mapping) else (loss, *_without_loss(outputs))
+        return loss, outputs if isinstance(outputs, Mapping) else (loss, *without_loss(outputs))
 
     def _labels(self, inputs: Mapping[str, Any]) -> Tensor | None:
-        """A batch's labels, whichever of the usual keys has them; NaN, which stands for unknown too, as -100."""
-        names = (*self.label_names[:1], *LABEL_COLUMNS)
-        labels = next((inputs[name] for name in names if inputs.get(name) is not None), None)
-        if labels is None or not labels.is_floating_point():
-            return labels
-        return torch.where(labels.isnan(), float(UNKNOWN), labels)
+        return labels_of(inputs, self.label_names[0] if self.label_names else "labels")
 
     def _logits(self, outputs: Any) -> Tensor:
-        """The logits among a model's outputs: those of that name, else the first as wide as there are labels."""
-        if isinstance(outputs, Mapping) and outputs.get("logits") is not None:
-            return outputs["logits"]
-        several = outputs.values() if isinstance(outputs, Mapping) else _without_loss(outputs)
-        tensors = [output for output in several if isinstance(output, Tensor) and output.ndim > 1]
-        for logits in tensors:
-            if logits.shape[-1] == self.problem.n_labels:
-                return logits
-        raise DataError(
-            f"{type(self.model).__name__} gives no logits for {self.problem.n_labels} labels: its outputs have the "
-            f"shapes {[tuple(tensor.shape) for tensor in tensors]}."
-        )
+        return logits_of(outputs, self.problem.n_labels, type(self.model).__name__)
 
-    def _loss_sums(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def _loss_sums(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
         """Summed loss and summed penalty, shape (2,)."""
-        loss = self.loss_function.to(logits.device)(logits, labels)
+        loss_function = self.loss_function.to(logits.device)
+        if row_weights is None:
+            loss = loss_function(logits, labels)
+        else:
+            each = loss_function(logits, labels, reduction="none").reshape(len(row_weights), -1).sum(1)
+            loss = (each * row_weights).sum()
         penalty = loss.new_zeros(())
         if self.penalty is not None:
-            penalty = self.penalty(logits, labels, self._pairs.to(logits.device))
+            penalty = self.penalty(logits, labels, self._pairs.to(logits.device), row_weights)
         return torch.stack([loss, penalty])
 
     def _combine(self, sums: Tensor, counts: Tensor) -> Tensor:
@@ -434,7 +418,7 @@ class WeightedFocalTrainer(Trainer):
         labels = None if self.problem is None or self._evaluation is None else self._labels(inputs)
         if labels is None:
             return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
-        others = {key: value for key, value in inputs.items() if key not in LABEL_COLUMNS}
+        others = {key: value for key, value in inputs.items() if key not in (*LABEL_COLUMNS, LABEL_MASK)}
         inputs = {**others, self.label_names[0]: labels}
         loss, logits, labels = super().prediction_step(model, inputs, False, ignore_keys)
         if labels is not None:
@@ -448,13 +432,23 @@ class WeightedFocalTrainer(Trainer):
                 self.accelerator.pad_across_processes(part, dim=1, pad_index=UNKNOWN) for part in (logits, labels)
             )
         logits, labels = self.accelerator.gather_for_metrics((logits, labels))
+        row_weights = running.row_weights
+        if row_weights is not None:
+            row_weights = self.accelerator.gather_for_metrics(row_weights)
         running.has_labels = True
         running.metrics.update(logits, labels)
         if self.compute_loss_func is None:
-            running.sums[0] += self._loss_sums(logits, labels).double().cpu()
+            running.sums[0] += self._loss_sums(logits, labels, row_weights).double().cpu()
         running.sums[1] += self._count_items(labels).double().cpu()
 
     # ---- data ----
+
+    def _set_signature_columns_if_needed(self) -> None:
+        """Trainer's, so that remove_unused_columns leaves the columns that our loss takes."""
+        is_first = self._signature_columns is None
+        super()._set_signature_columns_if_needed()
+        if is_first and self.problem is not None:
+            self._signature_columns += [SAMPLE_WEIGHT, LABEL_MASK]
 
     def _example_dataset(self) -> Any:
         sets = [self.train_dataset, *self._eval_datasets().values()]
@@ -465,9 +459,3 @@ class WeightedFocalTrainer(Trainer):
         if self.eval_dataset is None:
             return {}
         return dict(self.eval_dataset) if isinstance(self.eval_dataset, dict) else {"": self.eval_dataset}
-
-
-def _without_loss(outputs: Any) -> tuple[Any, ...]:
-    """A model's tuple output without its own loss (a scalar, or None where labels were withheld)."""
-    several = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
-    return tuple(o for o in several if o is not None and not (isinstance(o, Tensor) and o.ndim == 0))

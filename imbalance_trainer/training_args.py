@@ -1,6 +1,7 @@
 """ImbalanceTrainingArguments: our options beside those of TrainingArguments, as flags and as fields."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from transformers import TrainingArguments
 from .constraints import penalty_by_name
 from .errors import UsageError, did_you_mean
 from .losses import LOSSES, checked_gamma
+from .metrics import LOWER_IS_BETTER
 from .nan_guard import ON_NAN
 from .weights import MAX_WEIGHT, STRATEGIES, read_class_weights
 
@@ -86,6 +88,34 @@ class ImbalanceOptions:
             keyword = keywords.get(option.name, UNSET)
             values[option.name] = getattr(args, option.name, option.default) if keyword is UNSET else keyword
         return cls(**values).checked()
+
+
+_TIMES = ("loss", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+
+
+def check_best_metric(args: Any, ours: Sequence[str], sets: Sequence[str]) -> None:
+    """Raise a UsageError where metric_for_best_model does not exist, or would keep the worst model.
+
+    Args:
+        args: TrainingArguments.
+        ours: names of our metrics.
+        sets: names of the evaluation sets, none where there is a single one without a name.
+    """
+    wanted = args.metric_for_best_model
+    if wanted is None:
+        return
+    prefixes = [f"{name}_" for name in sets] or [""]
+    known = {prefix + name: name for prefix in prefixes for name in (*ours, *_TIMES)}
+    name = known.get(wanted.removeprefix("eval_"))
+    if name is None:
+        raise UsageError(f"Unknown metric_for_best_model {wanted!r}: {did_you_mean(wanted, known)}")
+    higher_is_better = name not in LOWER_IS_BETTER
+    if name not in _TIMES and bool(args.greater_is_better) != higher_is_better:
+        raise UsageError(
+            f"metric_for_best_model={wanted!r} is best when {'high' if higher_is_better else 'low'}, but "
+            f"greater_is_better is {args.greater_is_better} (transformers guesses it from the name); set "
+            f"greater_is_better={higher_is_better}."
+        )
 
 
 @dataclass

@@ -16,7 +16,7 @@ LEVELS = [
     {"labels"},
     {"label_columns"},
     {"distribution", "average_precision"},
-    {"weights", "constraints", "metrics", "tables", "data"},
+    {"weights", "constraints", "metrics", "tables", "data", "batches"},
     {"evaluate_metric", "plots", "analysis"},
     {"losses"},
     {"nan_guard", "checkpoints"},

@@ -103,14 +103,20 @@ class WeightedFocalLoss(nn.Module):
         self.reduction = reduction
         self.label_smoothing = label_smoothing
 
-    def forward(self, logits: Tensor, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
-        """The loss; shapes as in `weighted_focal_loss`."""
+    def forward(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        num_items_in_batch: Tensor | int | None = None,
+        reduction: str | None = None,
+    ) -> Tensor:
+        """The loss; shapes as in `weighted_focal_loss`. A `reduction` takes the place of the module's own."""
         return weighted_focal_loss(
             logits,
             labels,
             self.class_weights,
             self.gamma,
-            self.reduction,
+            self.reduction if reduction is None else reduction,
             num_items_in_batch,
             self.label_smoothing,
         )
