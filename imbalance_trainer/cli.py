@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from transformers import HfArgumentParser
 
@@ -187,6 +188,9 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()  # else gloo's threads may abort, and the exit code is lost
 
 
 def is_disk_full(error: Exception) -> bool:
