@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import yaml
+from tqdm.auto import tqdm
 from transformers import HfArgumentParser
 
 from .checkpoints import find_fault, last_complete_checkpoint
@@ -172,7 +173,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         main(sys.argv[1:])
     except (UsageError, DataError, NonFiniteLossError) as error:
         if os.environ.get("RANK", "0") == "0":
-            print(f"error: {error}", file=sys.stderr)
+            tqdm.write(f"error: {error}", file=sys.stderr)  # on a line of its own, below a progress bar
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -182,11 +183,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     except Exception as error:
         if not is_disk_full(error):
             raise
-        print(
-            f"error: the disk is full ({first_line(error)}). Free some space, then run the same command with "
-            "--resume_from_checkpoint true.",
-            file=sys.stderr,
-        )
+        said = f"error: the disk is full ({first_line(error)}). Free some space, then run the same command with "
+        tqdm.write(f"{said}--resume_from_checkpoint true.", file=sys.stderr)
         sys.exit(1)
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():

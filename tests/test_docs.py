@@ -14,7 +14,14 @@ from tests.test_examples import load
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-OTHER_FLAGS = {"--num_processes", "--nproc_per_node", "--seeds", "--check"}  # of launchers, benchmarks and ruff
+OTHER_FLAGS = {
+    "--config_file",
+    "--cpu",
+    "--num_processes",
+    "--nproc_per_node",
+    "--seeds",
+    "--check",
+}  # of launchers, benchmarks and ruff
 
 
 def known_flags():
@@ -59,3 +66,13 @@ def test_the_two_commands_are_where_ci_reads_them():
         found = re.search(rf"<!-- command: {name} -->\n```bash\n(pip install [^\n]+)\n```", text)
         assert found, name
         assert shlex.split(found[1])[-1] == last
+
+
+def test_each_row_of_the_drop_in_table_names_tests_that_exist():
+    table = [line for line in (ROOT / "docs/drop-in.md").read_text(encoding="utf-8").splitlines() if "`test_" in line]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = {name for line in table for name in re.findall(r"`(test_\w+)`", line.rsplit("|", 2)[1])}
+    assert len(table) > 30
+    assert len(named) > 30
+    missing = {name for name in named if f"def {name}(" not in source}
+    assert not missing
