@@ -5,13 +5,15 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
-from transformers import Trainer
-from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
+from transformers import Trainer, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_compute_objective
 
 from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
 from .callbacks import TERSE, RareLabelCallback
@@ -281,7 +283,26 @@ class WeightedFocalTrainer(Trainer):
             if checkpoint is None:
                 raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
             resume_from_checkpoint = str(checkpoint)
+        if isinstance(resume_from_checkpoint, str) and self.args.max_steps > 0:
+            state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
+            if state.global_step >= self.args.max_steps:
+                return self._take_up_finished(resume_from_checkpoint, state)
         return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _take_up_finished(self, checkpoint: str, state: TrainerState) -> TrainOutput:
+        """The end of a run that had all its steps already: Trainer would train one more each time it is resumed."""
+        logger.warning("%s is of the last of %d steps: nothing is left to train.", checkpoint, self.args.max_steps)
+        state.is_local_process_zero, state.is_world_process_zero = (
+            self.is_local_process_zero(),
+            self.is_world_process_zero(),
+        )
+        self.state = state
+        self._load_from_checkpoint(checkpoint)
+        self.control = self.callback_handler.on_train_begin(self.args, state, self.control)
+        if self.args.load_best_model_at_end and state.best_model_checkpoint is not None:
+            self._load_best_model()
+        self.control = self.callback_handler.on_train_end(self.args, state, self.control)
+        return TrainOutput(state.global_step, 0.0, {})
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Tensor | None = None) -> Tensor:
         """Trainer's; a loss that is not finite is seen here (`on_nan`)."""

@@ -14,14 +14,8 @@ from tests.test_examples import load
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-OTHER_FLAGS = {
-    "--config_file",
-    "--cpu",
-    "--num_processes",
-    "--nproc_per_node",
-    "--seeds",
-    "--check",
-}  # of launchers, benchmarks and ruff
+# of launchers, benchmarks and ruff
+OTHER_FLAGS = {"--config_file", "--cpu", "--num_processes", "--nproc_per_node", "--seeds", "--check"}
 
 
 def known_flags():

@@ -88,6 +88,18 @@ def test_a_checkpoint_that_was_moved_has_its_history(run, tmp_path, capsys):
     assert history_of(resumed) == history_of(undisturbed)
 
 
+@pytest.mark.parametrize("best", [False, True])
+def test_a_finished_run_that_is_resumed_stays_as_it_is(best, run):
+    """Trainer would train one step more, each time."""
+    best_model = {"load_best_model_at_end": True, "metric_for_best_model": "secondary_f1_macro"} if best else {}
+    finished = run("whole", **best_model)
+    again = run("whole", resume=True, **best_model)
+    assert torch.equal(weights_of(finished), weights_of(again))
+    assert again.state.global_step == 12
+    assert history_of(again) == history_of(finished)
+    assert again.evaluate()["eval_loss"] == finished.evaluate()["eval_loss"]
+
+
 def words(n_words=40, n_rows=240, seed=0):
     rng = random.Random(seed)
     lines = ["text,hateful,rare"]
@@ -112,7 +124,7 @@ def command(tmp_path):
     def command(output_dir):
         return [
             sys.executable, str(EXAMPLE), "--data_dir", str(tmp_path / "data"), "--model_name_or_path",
-            str(tmp_path / "encoder"), "--output_dir", str(output_dir), "--use_cpu", "--max_steps", "200",
+            str(tmp_path / "encoder"), "--output_dir", str(output_dir), "--use_cpu", "--max_steps", "1500",
             "--eval_strategy", "steps", "--eval_steps", "10", "--batch_size", "8", "--learning_rate", "1e-3",
             "--resume_from_checkpoint", "true",
         ]  # fmt: skip
@@ -141,7 +153,8 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(command, tmp_path):
     done = subprocess.run(command(tmp_path / "killed"), check=True, env=environment, capture_output=True, text=True)
     print(f"last checkpoint after each kill: {at}; torn ones passed over: {passed_over}")
     assert "Saved in" in done.stdout
-    for name in ("model.safetensors",):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (
+        tmp_path / "killed" / "model.safetensors"
+    ).read_bytes()
     steps = [[e["step"] for e in read_history(tmp_path / d / FILE_NAME)] for d in ("whole", "killed")]
     assert steps[0] == steps[1]
