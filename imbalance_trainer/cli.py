@@ -194,7 +194,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
 def is_disk_full(error: Exception) -> bool:
     """Whether an error says that the disk is full; torch and safetensors say so in words alone."""
     said = str(error)
-    words = ("No space left on device", "os error 28", "PytorchStreamWriter failed writing", "file write failed")
+    words = ("No space left on device", "os error 28", "PytorchStreamWriter failed writing", "unexpected pos")
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(word in said for word in words)
 
 

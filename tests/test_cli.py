@@ -176,6 +176,7 @@ def test_a_bug_keeps_its_traceback():
             1,
             "resume_from_checkpoint",
         ),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 29 vs 28"), 1, "disk is full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 1, "error: the disk is full"),
     ],
 )
