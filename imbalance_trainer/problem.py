@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .distribution import UNKNOWN
+from .distribution import UNKNOWN, LabelDistribution
 from .errors import DataError, UsageError
-from .label_columns import find_label_column, first_row
-from .labels import LabelSchema
+from .label_columns import find_label_column, first_row, first_row_with_null
+from .labels import CONFIG_KEY, LabelSchema
 from .losses import MULTI_LABEL, SINGLE_LABEL
 
 _OURS = ("SequenceClassification", "TokenClassification", "ImageClassification", "VideoClassification")
@@ -83,6 +83,45 @@ def needs_labels(model: Any, key: str) -> bool:
     """Whether a model's forward cannot be called without labels."""
     forward = inspect.signature(model.forward).parameters
     return key in forward and forward[key].default is inspect.Parameter.empty
+
+
+def count_labels(
+    dataset: Any,
+    schema: LabelSchema,
+    problem: Problem,
+    label_names: tuple[str, ...] = (),
+    data_collator: Any = None,
+    limit: int | None = None,
+) -> LabelDistribution | None:
+    """A dataset's labels counted; None where there is no dataset, or its labels are made only later.
+
+    Args:
+        dataset: anything with rows.
+        schema: the labels.
+        problem: what they are for.
+        label_names: where labels lie besides the usual columns.
+        data_collator: what makes batches: those of transformers cannot take a null.
+        limit: rows that are read where each has to be asked for.
+
+    Raises:
+        DataError: a value that no label can have, or a null; the message names the row.
+    """
+    if dataset is None or (hasattr(dataset, "__len__") and not len(dataset)):
+        return None
+    column = find_label_column(dataset, label_names)
+    if column is None:
+        return None
+    collator = getattr(data_collator, "__module__", None) or type(data_collator).__module__
+    if collator.startswith("transformers.") and (row := first_row_with_null(dataset, column)) is not None:
+        raise DataError(f"{column}: row {row} has None, of which no tensor can be made; use -100 for unknown.")
+    return LabelDistribution.from_dataset(dataset, schema, column, limit, problem.tokens)
+
+
+def stored_weights(model: Any, schema: LabelSchema) -> dict[str, float]:
+    """The class weights that a model was trained with, from its config; empty where it has none of these labels."""
+    ours = getattr(getattr(model, "config", None), CONFIG_KEY, None) or {}
+    stored = ours.get("class_weights") or {}
+    return stored if set(stored) == set(schema.names) else {}
 
 
 def frozen_head(model: Any) -> str | None:

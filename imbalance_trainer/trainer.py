@@ -19,15 +19,23 @@ from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_wei
 from .callbacks import TERSE, RareLabelCallback
 from .checkpoints import last_complete_checkpoint
 from .constraints import count_pairs, penalty_by_name
-from .distribution import UNKNOWN, LabelDistribution
+from .distribution import UNKNOWN
 from .errors import DataError, UsageError
-from .label_columns import LABEL_COLUMNS, find_label_column, first_row_with_null
-from .labels import CONFIG_KEY, LabelSchema
+from .label_columns import LABEL_COLUMNS
+from .labels import LabelSchema
 from .losses import MULTI_LABEL, make_loss
 from .losses.reduction import count_items
 from .metrics import ImbalanceMetrics, first
 from .nan_guard import NanGuard
-from .problem import Problem, find_problem, find_schema, frozen_head, needs_labels
+from .problem import (
+    Problem,
+    count_labels,
+    find_problem,
+    find_schema,
+    frozen_head,
+    needs_labels,
+    stored_weights,
+)
 from .training_args import UNSET, ImbalanceOptions, check_best_metric
 from .weights import ClassWeights, compute_class_weights, log_weights
 
@@ -135,11 +143,12 @@ class WeightedFocalTrainer(Trainer):
             in_forward = self.label_names
             self.label_names = in_forward[:1] if in_forward and "labels" not in in_forward else ["labels"]
         self._forward_needs_labels = needs_labels(self.model, self.label_names[0])
-        self.label_distribution = self._count(self.train_dataset, _COUNTED_ONE_BY_ONE)
+        how = (self.label_schema, self.problem, tuple(self.args.label_names or ()), self.data_collator)
+        self.label_distribution = count_labels(self.train_dataset, *how, limit=_COUNTED_ONE_BY_ONE)
         if self.args.world_size > 1:  # ranks may see different parts of a stream, and weights must not differ
             self.label_distribution = broadcast_object_list([self.label_distribution])[0]
         for dataset in self._eval_datasets().values():
-            self._count(dataset, _CHECKED_ONE_BY_ONE)  # a bad value is an error now, not at the end of the first epoch
+            count_labels(dataset, *how, limit=_CHECKED_ONE_BY_ONE)  # a bad value is an error now, not after an epoch
         self.label_metrics = ImbalanceMetrics(
             self.label_schema, None if self.label_distribution is None else self.label_distribution.support
         )
@@ -166,33 +175,17 @@ class WeightedFocalTrainer(Trainer):
             self.penalty = penalty_by_name(self.options.constraint)
         self._pairs = torch.tensor(self.label_schema.implication_indices, dtype=torch.long).reshape(-1, 2)
 
-    def _count(self, dataset: Any, limit: int) -> LabelDistribution | None:
-        """Labels counted; None where there is no dataset, or its labels are made only later."""
-        if dataset is None or (hasattr(dataset, "__len__") and not len(dataset)):
-            return None
-        column = find_label_column(dataset, self.args.label_names or ())
-        if column is None:
-            return None
-        collator = getattr(self.data_collator, "__module__", None) or type(self.data_collator).__module__
-        if collator.startswith("transformers.") and (row := first_row_with_null(dataset, column)) is not None:
-            raise DataError(f"{column}: row {row} has None, of which no tensor can be made; use -100 for unknown.")
-        return LabelDistribution.from_dataset(dataset, self.label_schema, column, limit, self.problem.tokens)
-
     def _weigh(self) -> ClassWeights:
         options, counts, asked = self.options, self.label_distribution, self.options.class_weights
-        is_auto = isinstance(asked, str)
-        if counts is None and is_auto and self.train_dataset is None:
-            asked = self._stored_weights() or asked  # evaluation alone: the loss that the model was trained with
-        weights = compute_class_weights(
-            self.label_schema if counts is None else counts,
-            asked,
-            options.weight_strategy,
-            options.max_weight,
-            options.effective_number_beta,
-        )
+        is_auto, trains = isinstance(asked, str), self.train_dataset is not None
+        if counts is None and is_auto and not trains:  # evaluation alone: the loss that the model was trained with
+            asked = stored_weights(self.model, self.label_schema) or asked
+        known = self.label_schema if counts is None else counts
+        strategy = (options.weight_strategy, options.max_weight, options.effective_number_beta)
+        weights = compute_class_weights(known, asked, *strategy)
         if not self.is_world_process_zero():
             return weights
-        if counts is None and is_auto and self.train_dataset is not None:
+        if counts is None and is_auto and trains:
             logger.warning(
                 "The columns of the training data hold no labels to count, so every class weight is 1. Give "
                 "class_weights={label: weight}, or data with a column 'labels'."
@@ -200,10 +193,6 @@ class WeightedFocalTrainer(Trainer):
         if counts is not None:
             log_weights(logger, counts, weights)
         return weights
-
-    def _stored_weights(self) -> dict[str, float]:
-        stored = (getattr(getattr(self.model, "config", None), CONFIG_KEY, None) or {}).get("class_weights") or {}
-        return stored if set(stored) == set(self.label_schema.names) else {}
 
     def _configure(self, model: Any) -> None:
         """Write into the model's config what inference needs, so that plain transformers loads and uses it rightly."""

@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset
 from transformers import RobertaConfig, RobertaForSequenceClassification
 
-from imbalance_trainer import ImbalanceTrainingArguments
+from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
 
 N_LABELS = 4
 
@@ -67,5 +67,20 @@ def make_args(tmp_path):
             "disable_tqdm": True, "dataloader_pin_memory": False,
         }  # fmt: skip
         return cls(**{**settings, **changes})
+
+    return make
+
+
+@pytest.fixture
+def make_trainer(make_model, make_rows, make_args):
+    """A trainer on rows that can be learned, with rows to evaluate on; every part of it may be another."""
+
+    def make(model=None, args=None, train_dataset=None, cls=WeightedFocalTrainer, **keywords):
+        return cls(
+            model if model is not None else make_model(),
+            args or make_args(),
+            train_dataset=make_rows() if train_dataset is None else train_dataset,
+            **{"eval_dataset": make_rows(seed=1), **keywords},
+        )
 
     return make

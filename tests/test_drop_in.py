@@ -23,19 +23,6 @@ from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.history import FILE_NAME, read_history
 
 
-@pytest.fixture
-def make_trainer(make_model, make_rows, make_args):
-    def make(model=None, args=None, train_dataset=None, **keywords):
-        return WeightedFocalTrainer(
-            model if model is not None else make_model(),
-            args or make_args(),
-            train_dataset=make_rows() if train_dataset is None else train_dataset,
-            **{"eval_dataset": make_rows(seed=1), **keywords},
-        )
-
-    return make
-
-
 def vector(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 

@@ -22,19 +22,6 @@ from imbalance_trainer import LabelDistribution, LabelSchema, WeightedFocalTrain
 from imbalance_trainer.errors import DataError
 
 
-@pytest.fixture
-def make_trainer(make_model, make_rows, make_args):
-    def make(model=None, args=None, train_dataset=None, cls=WeightedFocalTrainer, **keywords):
-        return cls(
-            model if model is not None else make_model(),
-            args or make_args(),
-            train_dataset=make_rows() if train_dataset is None else train_dataset,
-            **{"eval_dataset": make_rows(seed=1), **keywords},
-        )
-
-    return make
-
-
 def vector(model):
     return torch.cat([p.detach().float().flatten() for p in model.parameters()])
 

@@ -28,19 +28,6 @@ NAMES = ["hateful", "insults", "threats", "praise of violence"]
 SCHEMA = LabelSchema(NAMES, {"primary": NAMES[:1]}, [(name, NAMES[0]) for name in NAMES[1:]])
 
 
-@pytest.fixture
-def make_trainer(make_model, make_rows, make_args):
-    def make(model=None, args=None, train_dataset=None, **keywords):
-        return WeightedFocalTrainer(
-            model if model is not None else make_model(),
-            args or make_args(),
-            train_dataset=make_rows() if train_dataset is None else train_dataset,
-            **{"eval_dataset": make_rows(seed=1), **keywords},
-        )
-
-    return make
-
-
 # ---- drop-in ----
 
 
