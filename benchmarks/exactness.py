@@ -198,7 +198,7 @@ def _ratios(folder: str) -> list[str]:
         cells = []
         for trainer in ("stock", "mean", "ours"):
             if trainer == "stock" and layout.get("masked"):
-                cells.append("knows no -100")
+                cells.append("does not know -100")
                 continue
             case = Case(**layout, trainer=trainer)
             reference = measure(replace(case, batch=case.rows, steps=1), folder)

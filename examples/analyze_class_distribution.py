@@ -9,10 +9,11 @@ Prints a table, rarest label first, and saves a picture. Counts are those of the
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from imbalance_trainer import LabelDistribution, compute_class_weights, load_labelled_dataset
 from imbalance_trainer.analysis import analysis_table
-from imbalance_trainer.cli import FlagParser, print_notes, run
+from imbalance_trainer.cli import FlagParser, print_notes, run, value_of
 from imbalance_trainer.demo import demo_data
 from imbalance_trainer.plots import plot_distribution
 from imbalance_trainer.training_args import ImbalanceOptions
@@ -56,7 +57,9 @@ def main(flags: Sequence[str]) -> None:
         options.effective_number_beta,
     )
     print(analysis_table(distribution, weights, args.max_rows))
-    if args.plot.lower() != "none":
+    if value_of("plot", flags) is None and find_spec("matplotlib") is None:
+        print("\nNo picture: pip install matplotlib to have one.")
+    elif args.plot.lower() != "none":
         print(f"\nPicture: {plot_distribution(distribution, weights, options.focal_gamma, args.plot)}")
 
 

@@ -78,6 +78,8 @@ class RareLabelCallback(TrainerCallback):
             self.history = self._resumed(known, state, kwargs.get("model"))
         else:  # a new run; an evaluation before it in this process is its starting point
             self.history = [entry for entry in self.history if entry["step"] == 0]
+            if any(entry["step"] > 0 for entry in read_history(path)):
+                path.replace(path.with_suffix(".previous.jsonl"))  # to compare with, before and after a change
         self._in_training, self._model_step = True, None
         write_history(path, self.history)
         self._said = {}
@@ -186,7 +188,12 @@ class RareLabelCallback(TrainerCallback):
         shown = RAREST_SHOWN if len(counts.schema) > MAX_LABELS_SHOWN else None
         rows = "1 training row" if counts.n_rows == 1 else f"{counts.n_rows:,} training rows"
         heading = f"Class weights from {rows}{sample}, rarest label first:"
-        return ["", heading, *analysis_table(counts, self.class_weights, shown).splitlines()]
+        lines = ["", heading, *analysis_table(counts, self.class_weights, shown).splitlines()]
+        primary = [counts.schema.names[i] for i in counts.schema.primary]
+        if primary:
+            of = f"{primary[0]!r} is" if len(primary) == 1 else "a primary label is"
+            lines.append(f"secondary_* metrics count only the rows in which {of} 1.")
+        return lines
 
     def _evaluation_lines(self, entry: dict[str, Any], before: dict[str, Any] | None = None) -> list[str]:
         return evaluation_lines(entry, before, self._train_support())
@@ -219,9 +226,9 @@ class _TerseLogs:
         prefix = metric_prefix(logs or {})
         if prefix is not None and any(isinstance(callback, RareLabelCallback) for callback in self._callbacks):
             timing = {f"{prefix}_{k}" for k in ("runtime", "samples_per_second", "steps_per_second", "loss")}
-            ours = {f"{prefix}_{key}" for key in self._metric_names} | timing
+            ours = {f"{prefix}_{key}" for key in self._metric_names}
             logs = {key: value for key, value in logs.items() if key not in ours}
-            if not set(logs) - {"epoch", f"{prefix}_model_preparation_time"}:
+            if not set(logs) - timing - {"epoch", f"{prefix}_model_preparation_time"}:
                 return
         super().on_log(args, state, control, logs=logs, **kwargs)
 

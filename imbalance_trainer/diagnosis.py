@@ -18,6 +18,8 @@ RAISE_BY, LOWER_BY = 1.5, 0.7
 LOUDER_GAMMA, SOFTER_GAMMA = 3.0, 1.5
 """The note's other values of focal_gamma."""
 
+_CHANCE = 3.0  # times the label's share: less average precision than that says little
+
 LONGER, FASTER = 3, 5
 """Where hardly anything is learned: so many times the epochs, or so many times the learning rate."""
 
@@ -51,8 +53,11 @@ def diagnose(
 ) -> list[Finding]:
     """What is wrong at the last evaluation. A model that has hardly learned yet has that one finding and no others:
     neither its silent labels nor its imprecise ones say anything of the weights."""
-    return find_undertrained(history, patience) or (
-        find_zero_recall(history, patience, max_weight) + find_low_precision(history, min_precision)
+    silent = find_zero_recall(history, patience, max_weight)
+    return (
+        find_undertrained(history, patience)
+        or find_unranked(history, [finding.label for finding in silent])
+        or silent + find_low_precision(history, min_precision)
     )
 
 
@@ -76,6 +81,37 @@ def find_undertrained(history: Sequence[dict[str, Any]], patience: int = 2) -> l
     return [Finding("undertrained", "", evidence, evaluations=max(silent.values()))]
 
 
+def find_unranked(history: Sequence[dict[str, Any]], silent: Sequence[str]) -> list[Finding]:
+    """One finding where half of the silent labels rank no better than chance, and the model is still on its way.
+
+    Average precision is about the label's share of the rows where scores say nothing of it; a weight shifts scores
+    and puts nothing in order. On its way is a model of which half of the labels are silent, or whose mean average
+    precision rose by a twentieth since the last evaluation.
+
+    Args:
+        history: the evaluations.
+        silent: labels whose recall stays at zero.
+    """
+    if not silent:
+        return []
+    rows = [
+        row for row in history[-1]["labels"] if row["label"] in silent and row.get("average_precision") is not None
+    ]
+    chance = [row for row in rows if row["average_precision"] < _CHANCE * row["prevalence"]]
+    average = [e.get("metrics", {}).get("mean_average_precision") or 0.0 for e in history[-2:]]
+    rising = len(average) == 2 and average[1] > 1.05 * average[0]
+    with_support = sum(bool(row["support"]) for row in history[-1]["labels"])
+    if not chance or 2 * len(chance) < len(rows) or not (rising or 2 * len(silent) >= with_support):
+        return []
+    rarest = min(chance, key=lambda row: row["support"])
+    evidence = (
+        f"{len(silent)} of {with_support} labels have recall 0, and {len(chance)} of them rank no better than chance "
+        f"({rarest['label']}: average precision {rarest['average_precision']:.2g} at a share of "
+        f"{rarest['prevalence']:.2g} of the rows); mean average precision {average[0]:.3f} -> {average[-1]:.3f}"
+    )
+    return [Finding("undertrained", "", evidence, evaluations=2)]
+
+
 def find_zero_recall(
     history: Sequence[dict[str, Any]], patience: int = 2, max_weight: float = MAX_WEIGHT
 ) -> list[Finding]:
@@ -87,7 +123,9 @@ def find_zero_recall(
         if count < patience:
             continue
         _, upper = wilson_interval(0, now["support"])
-        evidence = f"0 of {now['support']} found in the last {count} evaluations (95% interval: 0 to {upper:.2f})"
+        evidence = (
+            f"0 of {now['support']} found in the last {count} evaluations (95% interval of recall: 0 to {upper:.2f})"
+        )
         if now["predicted"]:
             evidence += f", {now['predicted']} predicted"
         if now.get("average_precision"):

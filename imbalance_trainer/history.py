@@ -112,6 +112,7 @@ def _rows_of_table(table: LabelTable) -> list[dict[str, Any]]:
             "precision": float(table.precision[i]),
             "f1": float(table.f1[i]),
             "average_precision": float(table.average_precision[i]),
+            "prevalence": float(table.prevalence[i]),
         }
         for i, name in enumerate(table.schema.names)
     ]
@@ -130,7 +131,9 @@ def _rows_of_metrics(own: Mapping[str, float], schema: LabelSchema | None) -> li
             "predicted": predicted,
             "true_positives": right,
         }
-        rows.append({**row, "recall": recall, "precision": precision, "f1": f1, "average_precision": None})
+        rows.append(
+            {**row, "recall": recall, "precision": precision, "f1": f1, "average_precision": None, "prevalence": None}
+        )
     return rows
 
 

@@ -20,7 +20,7 @@ _SHOWN_FINDINGS, _CUSTOM_SHOWN = 8, 30
 _OVERALL = ("loss", "secondary_f1_macro", "f1_macro", "f1_micro", "mean_average_precision", "primary_f1")
 
 _TITLES = {
-    "undertrained": "the model as a whole has hardly learned yet; rarity is not the reason.",
+    "undertrained": "the model has not learned enough yet for weights to matter.",
     "zero_recall": "{labels} not found: recall stays at 0.",
     "low_precision": "{labels} predicted too often: precision is under {floor:g}.",
 }
@@ -113,7 +113,7 @@ def _advice_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
     if new:  # with the custom weights in force, so that the line can be pasted as it is
         kept = weights.custom if len(weights.custom) <= _CUSTOM_SHOWN else ()
         pasted = {**{name: round(weights.as_dict()[name], 4) for name in kept}, **new}
-        where = "class_weights= with the same dict" if kept == weights.custom else "change these in your class_weights"
+        where = "class_weights= this dict" if kept == weights.custom else "change these in your class_weights"
         quoted = json.dumps(pasted, ensure_ascii=False).replace("'", "'\"'\"'")  # as a shell takes it
         lines += [f"    --custom_weights '{quoted}'", f"    (in Python: {where})"]
     at_the_cap = [f.label for f in findings if f.kind == "zero_recall" and (f.weight or 0) >= settings.max_weight]
@@ -124,7 +124,7 @@ def _advice_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
     wanted = target[next(iter(kinds))] if len(kinds) == 1 else None  # one kind wants it larger, the other smaller
     if None not in (gamma, wanted) and (gamma < wanted if "zero_recall" in kinds else gamma > wanted):
         also = "if that is not enough: " if new else ""
-        lines.append(f"    {also}--focal_gamma {wanted:g} (now {gamma:g})")
+        lines.append(f"    {also}--focal_gamma {wanted:g} (now {gamma:g}; in Python focal_gamma=)")
     return [start, *lines] if lines else []
 
 

@@ -38,6 +38,12 @@ class LabelTable:
     predicted: np.ndarray
     true_positives: np.ndarray
     average_precision: np.ndarray
+    known: np.ndarray
+
+    @property
+    def prevalence(self) -> np.ndarray:
+        """Support / known entries; 0 where nothing is known."""
+        return _ratio(self.support, self.known)
 
     @property
     def recall(self) -> np.ndarray:
@@ -174,7 +180,7 @@ class ImbalanceMetrics:
         """The metrics of all batches since the last reset."""
         self._count_pending()
         true_positives, predicted, support, known = self._counts
-        table = LabelTable(self.schema, support, predicted, true_positives, self._average_precision.compute())
+        table = LabelTable(self.schema, support, predicted, true_positives, self._average_precision.compute(), known)
         if self._order_by is None:
             self._order_by = support.astype(float)
         self.table = table

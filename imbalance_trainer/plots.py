@@ -87,7 +87,7 @@ def plot_distribution(
         import matplotlib.style
         from matplotlib.backends.backend_agg import FigureCanvasAgg
     except ImportError:
-        raise UsageError("A picture needs matplotlib: pip install 'imbalance-trainer[plots]'") from None
+        raise UsageError("A picture needs matplotlib: pip install matplotlib") from None
     format_ = path.suffix[1:].lower() or "png"
     known = FigureCanvasAgg.get_supported_filetypes()
     if format_ not in known:

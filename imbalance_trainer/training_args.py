@@ -14,7 +14,13 @@ from .metrics import LOWER_IS_BETTER
 from .nan_guard import ON_NAN
 from .weights import MAX_WEIGHT, STRATEGIES, read_class_weights
 
-UNSET: Any = object()
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "unset"
+
+
+UNSET: Any = _Unset()
 """Stands for a keyword that was not given, as None is a value that some of them take."""
 
 

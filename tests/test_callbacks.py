@@ -90,7 +90,7 @@ def test_zero_recall_is_warned_of_once_with_what_to_change(spoken):
     assert "WARNING: 1 label not found: recall stays at 0." in out
     assert "0 of 3 found in the last 2 evaluations" in out
     assert "--custom_weights '{\"praising extremist acts\": 15.0}'" in out
-    assert "--focal_gamma 3 (now 2)" in out
+    assert "--focal_gamma 3 (now 2; " in out
     assert "WARNING" not in spoken.evaluate(SILENT, 30)
     spoken.evaluate(PERFECT, 40)
     spoken.evaluate(SILENT, 50)
@@ -103,7 +103,7 @@ def test_low_precision_is_warned_of(spoken):
     assert "WARNING: 1 label predicted too often: precision is under 0.5." in out
     assert "3 of 9 predictions are right (precision 0.33); weight 10" in " ".join(out.split())
     assert "--custom_weights '{\"praising extremist acts\": 7.0}'" in out
-    assert "--focal_gamma 1.5 (now 2)" in out
+    assert "--focal_gamma 1.5 (now 2; " in out
 
 
 def test_patience_is_the_users(spoken):
@@ -177,6 +177,20 @@ def test_a_new_run_starts_a_new_history(spoken, tmp_path):
     spoken.state.global_step = 0
     spoken.begin()
     assert read_history(tmp_path / FILE_NAME) == []
+
+
+def test_the_history_of_an_earlier_run_is_kept_beside_the_new_one(spoken, tmp_path):
+    spoken.begin()
+    spoken.evaluate(SILENT, 10)
+    spoken.state.global_step = 0
+    spoken.callback = spoken.make()
+    spoken.begin()
+    assert read_history(tmp_path / FILE_NAME) == []
+    assert [entry["step"] for entry in read_history(tmp_path / "label_history.previous.jsonl")] == [10]
+
+
+def test_it_is_said_what_secondary_metrics_count(spoken):
+    assert "secondary_* metrics count only the rows in which 'hateful' is 1." in spoken.begin()
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(spoken, tmp_path):

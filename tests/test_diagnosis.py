@@ -101,6 +101,32 @@ def test_one_common_label_at_zero_is_not_undertrained():
     assert [f.kind for f in diagnose([evaluation(**labels)] * 2)] == ["zero_recall"]
 
 
+def ranked(average_precision, mean, silent=2):
+    """Four labels, the rarest `silent` of them not found, with that average precision at a share of 0.01."""
+    labels = {f"l{i}": (90 - 20 * i, 9, 0 if i >= 4 - silent else 9, 3.0) for i in range(4)}
+    entry = evaluation(**labels)
+    for row in entry["labels"]:
+        row |= {"average_precision": average_precision, "prevalence": 0.01}
+    return {**entry, "metrics": {"mean_average_precision": mean}}
+
+
+@pytest.mark.parametrize(
+    ("average_precision", "means", "silent", "kind"),
+    [
+        (0.01, (0.2, 0.2), 2, "undertrained"),  # half of the labels, by chance
+        (0.01, (0.2, 0.3), 1, "undertrained"),  # on its way
+        (0.01, (0.2, 0.2), 1, "zero_recall"),  # it learns no more, and all but one label are found
+        (0.40, (0.2, 0.3), 2, "zero_recall"),  # it ranks well
+        (None, (0.2, 0.3), 2, "zero_recall"),  # with the stock Trainer that is not known
+    ],
+)
+def test_a_label_that_ranks_by_chance_is_not_given_a_weight(average_precision, means, silent, kind):
+    found = diagnose([ranked(average_precision, mean, silent) for mean in means])
+    assert found[0].kind == kind
+    if kind == "undertrained":
+        assert "average precision 0.01 at a share of 0.01 of the rows" in found[0].evidence
+
+
 def test_an_empty_history_has_no_findings():
     assert find_zero_recall([]) == find_low_precision([]) == find_undertrained([]) == diagnose([]) == []
 

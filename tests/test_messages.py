@@ -44,10 +44,10 @@ def test_both_kinds_share_one_line_to_paste_and_gamma_stays():
 @pytest.mark.parametrize(
     ("finding", "gamma", "advice"),
     [
-        (silent(), 2.0, "--focal_gamma 3 (now 2)"),
+        (silent(), 2.0, "--focal_gamma 3 (now 2; "),
         (silent(), 3.0, None),
         (silent(), None, None),
-        (over(), 2.0, "--focal_gamma 1.5 (now 2)"),
+        (over(), 2.0, "--focal_gamma 1.5 (now 2; "),
         (over(), 1.0, None),
     ],
 )
@@ -115,7 +115,7 @@ def test_at_the_cap_no_larger_weight_is_named():
     lines = warning_lines([silent(weight=20.0, new_weight=None)], Settings(WEIGHTS, max_weight=20.0, focal_gamma=2.0))
     assert not any("--custom_weights" in line for line in lines)
     assert "at the cap of 20 already" in "\n".join(lines)
-    assert "--focal_gamma 3 (now 2)" in lines[-1]
+    assert "--focal_gamma 3 (now 2; " in lines[-1]
 
 
 def test_with_the_stock_trainer_ours_is_the_advice():
@@ -133,7 +133,7 @@ def test_an_undertrained_model_is_told_to_train_before_any_weight():
     found = [Finding("undertrained", "", "24 of 28 labels have recall 0", evaluations=2)]
     settings = Settings(WEIGHTS, focal_gamma=2.0, learning_rate=2e-5, num_epochs=2)
     lines = warning_lines(found, settings)
-    assert lines[1].startswith("WARNING: the model as a whole has hardly learned yet")
+    assert lines[1].startswith("WARNING: the model has not learned enough yet")
     assert "--num_epochs 6 (now 2) or --learning_rate 1e-04 (now 2e-05)" in " ".join(" ".join(lines).split())
     assert "custom_weights" not in "".join(lines)
     by_steps = " ".join(warning_lines(found, Settings(WEIGHTS, learning_rate=2e-5)))

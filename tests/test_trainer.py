@@ -391,5 +391,6 @@ def test_the_log_line_leaves_out_what_the_table_shows(disable_tqdm, make_trainer
     out = capsys.readouterr().out
     assert "eval_recall_LABEL_0" not in out
     assert "eval_mine" in out
+    assert "eval_loss" in out  # a line that stays has what the stock Trainer has
     assert out.count("label (rarest first)") == 1
     assert "eval_recall_LABEL_0" in json.dumps(trainer.state.log_history)  # trackers and files have everything

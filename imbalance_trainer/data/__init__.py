@@ -27,6 +27,9 @@ MULTI_LABEL, SINGLE_LABEL = "multi_label_classification", "single_label_classifi
 """The two kinds of problem, spelled as in `losses`, which this module does without (it needs no torch)."""
 
 
+_NO_PRIMARY = "No primary label is named (groups in label_info.json), so every label counts as secondary."
+
+
 @dataclass(frozen=True)
 class LabelledData:
     """What was loaded.
@@ -90,6 +93,7 @@ def load_labelled_dataset(
         _source_note(frames, text, plan),
         plan.note,
         _split_note(parts, made, paths["train"].name, seed),
+        *([] if plan.schema.primary or plan.form == "classes" else [_NO_PRIMARY]),
         *(f"Note: {remark}" for remark in plan.remarks),
         *_remarks(parts, remarks),
     )
