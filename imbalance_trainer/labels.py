@@ -142,7 +142,8 @@ class LabelSchema:
             return matches[0]
         if matches:
             raise UsageError(f"{name!r} in {where} fits {' and '.join(map(repr, matches))}; write it exactly.")
-        raise UsageError(f"Unknown label {name!r} in {where}: {did_you_mean(name, self.names)}")
+        nameless = " (label_schema= gives them names)" if self.names[0] == "LABEL_0" else ""
+        raise UsageError(f"Unknown label {name!r} in {where}: {did_you_mean(name, self.names)}{nameless}")
 
     def index(self, name: str) -> int:
         """The output that a label stands at (names as in `resolve`)."""

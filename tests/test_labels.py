@@ -311,3 +311,8 @@ def test_names_come_from_a_class_label_column():
 def test_a_label_info_of_the_wrong_kinds_is_named(content, message):
     with pytest.raises(DataError, match=message):
         LabelSchema.from_label_info(content)
+
+
+def test_labels_without_names_say_how_they_get_them():
+    with pytest.raises(UsageError, match=r"Unknown label 'fear' in the labels: .*\(label_schema= gives them names\)"):
+        LabelSchema(["LABEL_0", "LABEL_1"]).resolve("fear")
