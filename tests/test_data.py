@@ -164,14 +164,14 @@ def test_every_format_gives_the_same_splits_and_schema(tmp_path, kind):
 @pytest.mark.parametrize("kind", MULTI_FORMATS)
 def test_names_without_label_info(tmp_path, kind):
     ending = Path(kind).suffix
-    if kind == "names in capitals with commas.csv":
-        pytest.skip("a comma between names is only found with known names")
     files = {f"{split}{ending}": MULTI_FORMATS[kind](rows) for split, rows in ROWS.items()}
     data = load_labelled_dataset(_written(tmp_path, files))
     names = ("label_0", "label_1", "label_2") if kind in HAVE_NO_NAMES else NAMES
     order = (0, 1, 2)
     if kind == "ClassLabel.parquet":
         names, order = ("joy", "anger", "fear"), (2, 0, 1)
+    if "capitals" in kind:
+        names = tuple(name.upper() for name in NAMES)
     assert data.schema.names == names
     _assert_rows(data, order=order)
 
