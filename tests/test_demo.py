@@ -61,9 +61,13 @@ def test_the_model_knows_the_texts_words_and_its_seed(data):
 @pytest.mark.slow
 def test_ours_leaves_no_label_at_zero_recall(data, make_args):
     model, tokenizer = demo_model(data.schema)
-    splits = data.splits.map(lambda rows: tokenizer(rows["text"]), batched=True, remove_columns=["text"])
+    splits = data.splits.map(
+        lambda rows: tokenizer(rows["text"], truncation=True), batched=True, remove_columns=["text"]
+    )
     args = make_args(max_steps=-1, **DEMO_TRAINING)
-    trainer = WeightedFocalTrainer(model, args, train_dataset=splits["train"], label_schema=data.schema)
+    trainer = WeightedFocalTrainer(
+        model, args, train_dataset=splits["train"], processing_class=tokenizer, label_schema=data.schema
+    )
     trainer.train()
     assert trainer.predict(splits["test"]).metrics["test_n_labels_without_recall"] == 0
 
