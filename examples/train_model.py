@@ -9,6 +9,7 @@ and optionally a label_info.json with names, groups and implications. Every fiel
 and --config file.yaml sets defaults for any of them.
 """
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -103,14 +104,16 @@ def main(flags: Sequence[str]) -> None:
     if args.do_train:
         result = trainer.train(resume_from_checkpoint=checkpoint_to_resume(args))
         if data_args.dry_run:
-            print("Dry run: the data, the model and one update are fine. Nothing was saved.")
+            shutil.rmtree(args.output_dir)
+            if trainer.is_world_process_zero():
+                print("Dry run: the data, the model and one update are fine. Nothing was saved.")
             return
         trainer.save_metrics("train", result.metrics)
     _finish(trainer, splits["test"], args)
 
 
 def _check(data_args: DataArguments, args: TrainArguments, flags: Sequence[str]) -> None:
-    """What cannot go well is said before anything is loaded; and the two arguments that follow from others are set."""
+    """What cannot go well is said before anything is loaded; and arguments that follow from others are set."""
     if data_args.data_dir is not None and not data_args.data_dir.strip():
         raise UsageError("--data_dir is empty; give a folder, or leave the flag out for the demo.")
     if data_args.data_dir is not None and not data_args.model_name_or_path:

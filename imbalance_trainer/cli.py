@@ -74,23 +74,18 @@ def value_of(name: str, flags: Sequence[str]) -> Any:
     return value if value is not None or not file else _read_yaml(file).get(name)
 
 
-def strategy_defaults(flags: Sequence[str], load_best: bool = True) -> dict[str, Any]:
-    """Defaults that fit the strategies that were given: saving follows evaluation, which the best model asks for.
-
-    Args:
-        flags: the command line.
-        load_best: whether the best model is loaded at the end unless something else is given.
-    """
+def strategy_defaults(flags: Sequence[str]) -> dict[str, Any]:
+    """Defaults that fit the strategies on the command line: saving follows evaluation, which the best model asks for;
+    where they part, no best model is loaded at the end."""
     evaluate, save = value_of("eval_strategy", flags), value_of("save_strategy", flags)
     defaults: dict[str, Any] = {}
     if evaluate is not None and save is None:
         defaults["save_strategy"] = save = evaluate
     if value_of("eval_steps", flags) is not None and value_of("save_steps", flags) is None:
         defaults["save_steps"] = value_of("eval_steps", flags)
-    if "no" in (evaluate, save) or (save is not None and evaluate is None and save not in ("epoch", "best")):
-        load_best = False
     if value_of("load_best_model_at_end", flags) is None:
-        defaults["load_best_model_at_end"] = load_best
+        parted = evaluate is None and save not in (None, "epoch", "best")
+        defaults["load_best_model_at_end"] = not parted and "no" not in (evaluate, save)
     return defaults
 
 
@@ -117,11 +112,7 @@ def check_training_numbers(args: Any) -> None:
 def print_notes(notes: Sequence[str]) -> None:
     """Print what was decided on loading, no line wider than a terminal."""
     for note in notes:
-        print(
-            "\n".join(
-                textwrap.wrap(note, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-            )
-        )
+        print(textwrap.fill(note, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     print(flush=True)
 
 
@@ -140,12 +131,8 @@ def checkpoint_to_resume(args: Any) -> str | None:
     if args.process_index == 0:
         for reason in skipped:
             print(f"Passed over {reason}.")
-        found = (
-            f"Resuming from {checkpoint}."
-            if checkpoint
-            else f"No checkpoint in {args.output_dir} yet: from the start."
-        )
-        print(found, flush=True)
+        none = f"No checkpoint in {args.output_dir} yet: from the start."
+        print(f"Resuming from {checkpoint}." if checkpoint else none, flush=True)
     return None if checkpoint is None else str(checkpoint)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .data import LabelledData
-from .labels import LabelSchema
+from .labels import MULTI_LABEL, LabelSchema
 
 PRIMARY_LABEL = "hateful"
 
@@ -84,7 +84,7 @@ def demo_data(seed: int = 42) -> LabelledData:
         "The commonest of the ten secondary labels is 100 times as frequent as the rarest.",
         "Your own data: --data_dir FOLDER --model_name_or_path ENCODER",
     )
-    return LabelledData(DatasetDict(splits), demo_schema(), "multi_label_classification", notes)
+    return LabelledData(DatasetDict(splits), demo_schema(), MULTI_LABEL, notes)
 
 
 def demo_model(schema: LabelSchema | None = None, seed: int = 42) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, first_five
 from .label_columns import label_blocks, numeric, reshaped
 from .labels import LabelSchema
 
@@ -198,12 +198,12 @@ def _checked_classes(block: np.ndarray, schema: LabelSchema, start: int, where: 
 
 def _bad_values(block: np.ndarray, bad: np.ndarray, schema: LabelSchema, start: int, where: str) -> str:
     rows, columns = np.nonzero(bad)
-    shown = "; ".join(
+    shown = [
         f"row {start + r}, label {schema.names[c]!r}: {block[r, c].item():g}"
         for r, c in zip(rows[:5], columns[:5], strict=True)
-    )
-    more = f" (and {len(rows) - 5} more)" if len(rows) > 5 else ""
-    return f"{where}: expected 0, 1, a value between them, or -100 for unknown; found {shown}{more}."
+    ]
+    found = first_five(shown, len(rows))
+    return f"{where}: expected 0, 1, a value between them, or -100 for unknown; found {found}."
 
 
 def _array(labels: Any, where: str) -> np.ndarray:

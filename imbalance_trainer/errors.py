@@ -37,8 +37,7 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
     near = difflib.get_close_matches(str(name).casefold(), folded, n=limit, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(repr(folded[n]) for n in near)}?"
-    more = f" and {len(known) - 10} more" if len(known) > 10 else ""
-    return f"known are {', '.join(repr(k) for k in known[:10])}{more}." if known else "none is known."
+    return f"known are {quoted(known)}." if known else "none is known."
 
 
 def quoted(names: Sequence[str]) -> str:

@@ -18,6 +18,9 @@ MARKER = "secondary_f1_macro"
 """A metric that every evaluation of ours has: by its key the prefix of an evaluation is found."""
 
 
+_SHARES = ("recall", "precision", "f1", "average_precision", "prevalence")
+
+
 def metric_prefix(metrics: Mapping[str, Any]) -> str | None:
     """The prefix ("eval", "eval_<dataset>", "test") of an evaluation's metrics; None where they are not ours."""
     prefixes = [key[: -len(MARKER) - 1] for key in metrics if key.endswith(f"_{MARKER}")]
@@ -102,20 +105,11 @@ def _without_nan(value: Any) -> Any:
 
 
 def _rows_of_table(table: LabelTable) -> list[dict[str, Any]]:
-    return [
-        {
-            "label": name,
-            "support": int(table.support[i]),
-            "predicted": int(table.predicted[i]),
-            "true_positives": int(table.true_positives[i]),
-            "recall": float(table.recall[i]),
-            "precision": float(table.precision[i]),
-            "f1": float(table.f1[i]),
-            "average_precision": float(table.average_precision[i]),
-            "prevalence": float(table.prevalence[i]),
-        }
-        for i, name in enumerate(table.schema.names)
-    ]
+    columns = {
+        "label": table.schema.names,
+        **{name: getattr(table, name).tolist() for name in ("support", "predicted", "true_positives", *_SHARES)},
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _rows_of_metrics(own: Mapping[str, float], schema: LabelSchema | None) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def first_row(dataset: Any) -> Any:
 
 def first_row_with_null(dataset: Any, column: str) -> int | None:
     """The first row of a datasets.Dataset in whose label there is a null, which collators cannot make a tensor of."""
-    if not _is_arrow(dataset) or column not in dataset.column_names:
+    if not _is_arrow(dataset) or _has_transform(dataset) or column not in dataset.column_names:
         return None
     start = 0
     for table in dataset.with_format("arrow").select_columns([column]).iter(batch_size=_BLOCK):

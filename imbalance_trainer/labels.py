@@ -16,6 +16,9 @@ CONFIG_KEY = "imbalance_trainer"
 
 PRIMARY, SECONDARY = "primary", "secondary"
 
+MULTI_LABEL, SINGLE_LABEL = "multi_label_classification", "single_label_classification"
+"""The two kinds of problem, by the names that a transformers config's `problem_type` has for them."""
+
 # A metric of the whole evaluation is called f1_micro or recall_micro; a label called "micro" must not take its name.
 _RESERVED_SLUGS = {"micro", "macro", "weighted", "head", "medium", "tail"}
 

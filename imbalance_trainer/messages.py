@@ -112,7 +112,8 @@ def _advice_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
     new = {f.label: round(f.new_weight, 2) for f in findings if f.new_weight is not None}
     if new:  # with the custom weights in force, so that the line can be pasted as it is
         kept = weights.custom if len(weights.custom) <= _CUSTOM_SHOWN else ()
-        pasted = {**{name: round(weights.as_dict()[name], 4) for name in kept}, **new}
+        in_force = weights.as_dict()
+        pasted = {**{name: round(in_force[name], 4) for name in kept}, **new}
         where = "class_weights= this dict" if kept == weights.custom else "change these in your class_weights"
         quoted = json.dumps(pasted, ensure_ascii=False).replace("'", "'\"'\"'")  # as a shell takes it
         lines += [f"    --custom_weights '{quoted}'", f"    (in Python: {where})"]

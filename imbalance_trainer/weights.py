@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .distribution import LabelDistribution
-from .errors import UsageError, did_you_mean
+from .errors import UsageError, did_you_mean, quoted
 from .labels import LabelSchema
 
 MAX_WEIGHT = 20.0
@@ -95,8 +95,8 @@ def compute_class_weights(
     >>> compute_class_weights(counts, {"Rare": 12}).as_dict()
     {'common': 0.025, 'rare': 12.0}
     """
-    counted = isinstance(distribution, LabelDistribution)
-    distribution = distribution if counted else LabelDistribution.empty(distribution)
+    if isinstance(distribution, LabelSchema):
+        distribution = LabelDistribution.empty(distribution)
     names = distribution.schema.names
     strategy = STRATEGIES.get(weight_strategy)
     if strategy is None:
@@ -111,9 +111,6 @@ def compute_class_weights(
         weights = _overridden(_automatic(distribution, strategy, effective_number_beta), class_weights, distribution)
     else:
         weights = _given(class_weights, names)
-    if not counted and weights.asked_for:
-        reasons = ("custom" if r.startswith("custom") else "labels were not counted" for r in weights.reasons)
-        weights = replace(weights, reasons=tuple(reasons))
     capped, clamped = cap_weights(weights.as_dict(), max_weight)
     reasons = tuple(
         f"{reason}, capped from {clamped[name]:.4g}" if name in clamped else reason
@@ -201,9 +198,10 @@ STRATEGIES: dict[str, Callable[[LabelDistribution, float], tuple[np.ndarray, lis
 def _automatic(counts: LabelDistribution, strategy: Callable, beta: float) -> ClassWeights:
     weights, reasons = strategy(counts, beta)
     absent = counts.support <= 0
+    absent_because = "no positives in training" if counts.n_rows else "labels were not counted"
     everywhere = ~absent & (weights <= 0)  # a label that is 1 in every row has neg:pos 0
     reasons = [
-        "no positives in training" if none else "positive in every row" if all_ else reason
+        absent_because if none else "positive in every row" if all_ else reason
         for none, all_, reason in zip(absent, everywhere, reasons, strict=True)
     ]
     return ClassWeights(counts.schema.names, np.where(absent | everywhere, 1.0, weights), tuple(reasons))
@@ -218,7 +216,8 @@ def _overridden(weights: ClassWeights, custom: Mapping[str, float], counts: Labe
         named.append(name)
         i = counts.schema.index(name)
         values[i] = _positive(weight, f"The weight of {name!r}")
-        reasons[i] = "custom" if counts.support[i] > 0 else "custom, though no positives in training"
+        is_absent = counts.n_rows > 0 and counts.support[i] <= 0
+        reasons[i] = "custom, though no positives in training" if is_absent else "custom"
     return replace(weights, values=values, reasons=tuple(reasons), custom=tuple(named))
 
 
@@ -254,9 +253,9 @@ def log_weights(logger: logging.Logger, counts: LabelDistribution, weights: Clas
         )  # fmt: skip
     absent = [name for name, support in zip(weights.names, counts.support, strict=True) if support <= 0]
     if absent:
-        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-        named = ", ".join(map(repr, absent[:5])) + more
-        logger.warning("No positives in the training data for %s: no weight makes the model learn them.", named)
+        logger.warning(
+            "No positives in the training data for %s: no weight makes the model learn them.", quoted(absent)
+        )
 
 
 def read_class_weights(value: Any, flag: str = "class_weights") -> Any:

@@ -801,12 +801,6 @@ def test_needs_no_torch_and_evaluates_nothing():
     assert not called & {"eval", "exec"}
 
 
-def test_kinds_of_problem_are_spelled_as_in_losses():
-    from imbalance_trainer import losses
-
-    assert (losses.MULTI_LABEL, losses.SINGLE_LABEL) == (MULTI_LABEL, SINGLE_LABEL)
-
-
 def _with_cells(tmp_path, cells, **options):
     (tmp_path / "train.csv").write_text("text,labels\n" + "".join(f't{i},"{c}"\n' for i, c in enumerate(cells)))
     return load_labelled_dataset(tmp_path, **options)

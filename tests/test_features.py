@@ -348,4 +348,10 @@ def test_the_log_is_json(make_trainer, make_args, tmp_path):
     trainer = make_trainer(args=make_args(eval_strategy="steps", eval_steps=1))
     trainer.train()
     trainer.save_state()
-    json.loads((tmp_path / "out" / "trainer_state.json").read_text())
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    state = json.loads((tmp_path / "out" / "trainer_state.json").read_text(), parse_constant=refuse)
+    assert state["log_history"] == trainer.state.log_history
+    assert sum("eval_secondary_f1_macro" in entry for entry in state["log_history"]) == 2

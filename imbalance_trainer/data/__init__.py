@@ -15,16 +15,13 @@ import pyarrow.compute as pc
 
 from ..distribution import UNKNOWN
 from ..errors import quoted
-from ..labels import LabelSchema
+from ..labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
 from .columns import Plan, find_text_column, make_plan, read_texts
 from .encode import encode_labels
 from .files import SPLITS, Frame, find_files, read_file
 from .splits import Parts, make_splits
 
 __all__ = ["MULTI_LABEL", "SINGLE_LABEL", "LabelledData", "load_labelled_dataset"]
-
-MULTI_LABEL, SINGLE_LABEL = "multi_label_classification", "single_label_classification"
-"""The two kinds of problem, spelled as in `losses`, which this module does without (it needs no torch)."""
 
 
 _NO_PRIMARY = "No primary label is named (groups in label_info.json), so every label counts as secondary."

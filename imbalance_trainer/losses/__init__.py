@@ -5,11 +5,9 @@ from collections.abc import Callable
 from torch import nn
 
 from ..errors import UsageError, did_you_mean
+from ..labels import MULTI_LABEL, SINGLE_LABEL
 from .focal import WeightedFocalLoss, checked_gamma, weighted_focal_loss
 from .plain import WeightedBCELoss, WeightedCELoss
-
-MULTI_LABEL, SINGLE_LABEL = "multi_label_classification", "single_label_classification"
-"""The two kinds of problem, by the names that a transformers config's `problem_type` has for them."""
 
 LOSSES: dict[str, Callable[..., nn.Module]] = {
     "focal": WeightedFocalLoss,
