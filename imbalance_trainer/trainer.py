@@ -18,15 +18,14 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_comp
 from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
 from .callbacks import TERSE, RareLabelCallback
 from .checkpoints import last_complete_checkpoint
-from .constraints import count_pairs, penalty_by_name
 from .distribution import UNKNOWN
 from .errors import DataError, UsageError
 from .label_columns import LABEL_COLUMNS
 from .labels import LabelSchema
-from .losses import MULTI_LABEL, make_loss
-from .losses.reduction import count_items
+from .losses import make_loss
 from .metrics import ImbalanceMetrics, first
 from .nan_guard import NanGuard
+from .objective import Objective
 from .problem import (
     Problem,
     count_labels,
@@ -164,16 +163,14 @@ class WeightedFocalTrainer(Trainer):
             )  # fmt: skip
 
     def _prepare_loss(self) -> None:
-        """Weights, loss and penalty from the options."""
+        """Weights and what is minimised, from the options."""
+        options, kind = self.options, self.problem.type
         self.class_weights = self._weigh()
         weights = self.class_weights.values if self.class_weights.asked_for else None
-        self.loss_function = make_loss(
-            self.options.loss, self.problem.type, weights, self.options.focal_gamma, self.args.label_smoothing_factor
+        loss = make_loss(options.loss, kind, weights, options.focal_gamma, self.args.label_smoothing_factor)
+        self.training_objective = Objective.of(
+            loss, self.label_schema, kind, options.constraint, options.constraint_weight
         )
-        self.penalty = None
-        if self.problem.type == MULTI_LABEL and self.label_schema.implications and self.options.constraint_weight > 0:
-            self.penalty = penalty_by_name(self.options.constraint)
-        self._pairs = torch.tensor(self.label_schema.implication_indices, dtype=torch.long).reshape(-1, 2)
 
     def _weigh(self) -> ClassWeights:
         options, counts, asked = self.options, self.label_distribution, self.options.class_weights
@@ -343,10 +340,10 @@ class WeightedFocalTrainer(Trainer):
             self._guard.look_at(logits, labels)
         counts, scale = num_items_in_batch, 1
         if counts is None:
-            counts = self._count_items(labels)
+            counts = self.training_objective.counts(labels)
         elif self.args.average_tokens_across_devices and self.args.n_gpu <= 1:
             scale = self.accelerator.num_processes // self.get_tp_size()  # DDP averages gradients over the ranks
-        loss = self._combine(self._loss_sums(logits, labels, row_weights), counts) * scale
+        loss = self.training_objective.value(self.training_objective.sums(logits, labels, row_weights), counts) * scale
         if not return_outputs:
             return loss
         return loss, outputs if isinstance(outputs, Mapping) else (loss, *without_loss(outputs))
@@ -357,37 +354,13 @@ class WeightedFocalTrainer(Trainer):
     def _logits(self, outputs: Any) -> Tensor:
         return logits_of(outputs, self.problem.n_labels, type(self.model).__name__)
 
-    def _loss_sums(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
-        """Summed loss and summed penalty, shape (2,)."""
-        loss_function = self.loss_function.to(logits.device)
-        if row_weights is None:
-            loss = loss_function(logits, labels)
-        else:
-            each = loss_function(logits, labels, reduction="none").reshape(len(row_weights), -1).sum(1)
-            loss = (each * row_weights).sum()
-        penalty = loss.new_zeros(())
-        if self.penalty is not None:
-            penalty = self.penalty(logits, labels, self._pairs.to(logits.device), row_weights)
-        return torch.stack([loss, penalty])
-
-    def _combine(self, sums: Tensor, counts: Tensor) -> Tensor:
-        means = sums / counts.to(sums.device).clamp(min=1)
-        return means[0] + self.options.constraint_weight * means[1]
-
-    def _count_items(self, labels: Tensor) -> Tensor:
-        """Known entries (single-label: rows) and known (row, implication) pairs, the loss's denominators. (2,)"""
-        pairs = labels.new_zeros((), dtype=torch.long)
-        if self.penalty is not None:
-            pairs = count_pairs(labels, self._pairs.to(labels.device))
-        return torch.stack([count_items(labels), pairs])
-
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Any:
         if self.problem is None or self.compute_loss_func is not None:
             return super()._get_num_items_in_batch(batch_samples, device)
         labels = [part for part in map(self._labels, batch_samples) if part is not None]
         if not labels:
             return None
-        counts = sum(self._count_items(part).to(device) for part in labels)
+        counts = sum(self.training_objective.counts(part).to(device) for part in labels)
         if self.args.average_tokens_across_devices and self.args.world_size > 1:
             counts = self.accelerator.gather(counts).reshape(-1, 2).sum(0) / self.get_tp_size()
         return counts
@@ -416,7 +389,7 @@ class WeightedFocalTrainer(Trainer):
         if not running.has_labels:
             return output
         if self.compute_loss_func is None and running.sums[1, 0] > 0:
-            output.metrics[f"{metric_key_prefix}_loss"] = self._combine(*running.sums).item()
+            output.metrics[f"{metric_key_prefix}_loss"] = self.training_objective.value(*running.sums).item()
         for name, value in running.metrics.compute().items():
             output.metrics.setdefault(f"{metric_key_prefix}_{name}", value)  # the user's own metric wins
         return output
@@ -448,8 +421,8 @@ class WeightedFocalTrainer(Trainer):
         running.has_labels = True
         running.metrics.update(logits, labels)
         if self.compute_loss_func is None:
-            running.sums[0] += self._loss_sums(logits, labels, row_weights).double().cpu()
-        running.sums[1] += self._count_items(labels).double().cpu()
+            running.sums[0] += self.training_objective.sums(logits, labels, row_weights).double().cpu()
+        running.sums[1] += self.training_objective.counts(labels).double().cpu()
 
     # ---- data ----
 

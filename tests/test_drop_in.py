@@ -206,7 +206,7 @@ def test_labels_that_only_the_collator_makes(make_trainer, make_rows, make_model
     trainer.train()
     assert "eval_f1_macro" in trainer.evaluate()
     weighted = make(model=model, args=_args(make_trainer, **args_keep), class_weights={"LABEL_3": 12})
-    assert weighted.loss_function.class_weights.tolist() == [1, 1, 1, 12]
+    assert weighted.training_objective.loss.class_weights.tolist() == [1, 1, 1, 12]
 
 
 def _args(make_trainer, **changes):
@@ -330,7 +330,7 @@ def test_evaluation_alone_uses_the_weights_of_training(make_trainer, make_model,
     again = WeightedFocalTrainer(trainer.model, make_args(), eval_dataset=make_rows(seed=1))
     assert again.evaluate()["eval_loss"] == pytest.approx(expected, rel=1e-7)
     given = WeightedFocalTrainer(make_model(), make_args(), eval_dataset=make_rows(), class_weights=[1, 2, 3, 4])
-    assert given.loss_function.class_weights.tolist() == [1, 2, 3, 4]
+    assert given.training_objective.loss.class_weights.tolist() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -445,5 +445,5 @@ def test_search_moves_our_options_and_its_objective_is_eval_loss(make_model, mak
     )
     assert seen == [(0.5, 1.2), (4.0, 2.0)]
     assert best.objective == pytest.approx(min(losses))
-    assert trainer.loss_function.gamma == 4.0
+    assert trainer.training_objective.loss.gamma == 4.0
     assert trainer.class_weights.values.max() <= 2.0

@@ -145,7 +145,7 @@ def test_weights_from_counts_that_are_given(make_trainer, make_rows):
     counts = LabelDistribution.from_counts([900_000, 300_000, 40_000, 9_000], 2_000_000, schema)
     weights = compute_class_weights(counts)
     trainer = make_trainer(train_dataset=make_rows().to_iterable_dataset(), class_weights=weights)
-    assert trainer.loss_function.class_weights.tolist() == pytest.approx(weights.values.tolist())
+    assert trainer.training_objective.loss.class_weights.tolist() == pytest.approx(weights.values.tolist())
     assert weights.values[3] == 10
 
 

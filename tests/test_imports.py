@@ -19,6 +19,7 @@ LEVELS = [
     {"weights", "constraints", "metrics", "tables", "data", "batches"},
     {"evaluate_metric", "plots", "analysis"},
     {"losses"},
+    {"objective"},
     {"nan_guard", "checkpoints"},
     {"demo", "problem", "training_args", "diagnosis", "history"},
     {"messages"},

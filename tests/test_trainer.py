@@ -61,8 +61,10 @@ def test_defaults_are_the_recommended_ones(make_trainer):
     trainer = make_trainer()
     expected = compute_class_weights(trainer.label_distribution)
     assert np.array_equal(trainer.class_weights.values, expected.values)
-    assert torch.allclose(trainer.loss_function.class_weights, torch.tensor(expected.values, dtype=torch.float32))
-    assert (trainer.loss_function.gamma, trainer.options.constraint_weight) == (2.0, 0.5)
+    assert torch.allclose(
+        trainer.training_objective.loss.class_weights, torch.tensor(expected.values, dtype=torch.float32)
+    )
+    assert (trainer.training_objective.loss.gamma, trainer.options.constraint_weight) == (2.0, 0.5)
 
 
 def test_keywords_win_over_arguments(make_trainer, make_args):
@@ -70,7 +72,7 @@ def test_keywords_win_over_arguments(make_trainer, make_args):
     trainer = make_trainer(args=args, focal_gamma=1.0)
     assert (trainer.options.focal_gamma, trainer.options.max_weight) == (1.0, 12.0)
     assert trainer.class_weights.values[1] == 7
-    assert make_trainer(args=args, class_weights=None).loss_function.class_weights is None
+    assert make_trainer(args=args, class_weights=None).training_objective.loss.class_weights is None
 
 
 def test_positional_arguments_are_trainers_own(make_model, make_args, make_rows):
@@ -270,7 +272,7 @@ def test_the_schema_in_the_config_is_taken_up_again(make_trainer, make_model):
     SCHEMA.to_config(model.config)
     trainer = make_trainer(model=model)
     assert trainer.label_schema == SCHEMA
-    assert trainer.penalty is not None
+    assert trainer.training_objective.penalty is not None
 
 
 def test_names_come_from_the_datasets_features(make_trainer, make_rows):
