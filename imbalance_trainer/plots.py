@@ -1,10 +1,7 @@
 """A picture of a training set: counts, imbalance ratios and class weights by label, and what the focal term does."""
 
 import math
-import os
-import uuid
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import numpy as np
 from .analysis import RankedLabels, check_same_labels, compact_number, distinct_names, percent, short_count
 from .distribution import LabelDistribution
 from .errors import UsageError
+from .page import GRID, INK, MUTED, STYLE, WIDTH, Page, fonts, printable, save_figure
 from .weights import TIERS, ClassWeights
 
 MAX_BARS = 60
@@ -21,36 +19,13 @@ MAX_BARS = 60
 RAREST_LISTED, COMMONEST_LISTED = 10, 5
 
 # Inches. Positions are given from the top left corner, so that a picture may grow with its labels.
-_WIDTH, _BARS_TOP, _CURVES_TOP, _ROW = 12.0, 1.58, 1.2, 0.27
+_BARS_TOP, _CURVES_TOP, _ROW = 1.58, 1.2, 0.27
 _CURVE_HEIGHT, _FOCAL_HEIGHT, _FOCAL_BELOW = 1.75, 1.9, 0.6
-_DPI = 144
 
 # Tiers differ in grey and in hatching, and their names stand beside them: nothing is said by colour alone.
 _TIERS = {"tail": ("#9a3324", ""), "medium": ("#e8a33d", "////"), "head": ("#c3d9ea", "")}
 _SHADES = {"tail": "#e3d3cf", "medium": "#f6ebd9", "head": "#eff5f9"}
-_INK, _MUTED, _GRID, _LINE = "#1a1a1a", "#555555", "#dddddd", "#0b3c5d"
-_STYLE = {
-    "font.size": 9,
-    "axes.edgecolor": "#999999",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "hatch.linewidth": 0.6,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 9,
-    "figure.dpi": _DPI,
-    "svg.hashsalt": "imbalance-trainer",
-}
-
-# DejaVu Sans, which matplotlib brings, has no Chinese, Japanese or Korean: these are asked where they are installed.
-_MORE_FONTS = (
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "Hiragino Sans",
-    "Yu Gothic",
-    "Microsoft YaHei",
-    "Arial Unicode MS",
-)
+_LINE = "#0b3c5d"
 
 
 def plot_distribution(
@@ -92,8 +67,8 @@ def plot_distribution(
     known = FigureCanvasAgg.get_supported_filetypes()
     if format_ not in known:
         raise UsageError(f"{path}: no picture format {format_!r}; expected one of {', '.join(sorted(known))}.")
-    with matplotlib.style.context(["default", {**_STYLE, "font.family": _fonts()}]):
-        _save(_figure(distribution, weights, float(gamma), max_weight), path, format_)
+    with matplotlib.style.context(["default", {**STYLE, "font.family": fonts()}]):
+        save_figure(_figure(distribution, weights, float(gamma), max_weight), path, format_)
     return path
 
 
@@ -102,7 +77,7 @@ def _figure(counts: LabelDistribution, weights: ClassWeights, gamma: float, max_
     n = len(labels.order)
     height = _BARS_TOP + n * _ROW if n <= MAX_BARS else _CURVES_TOP + 3 * _CURVE_HEIGHT + 1.2
     height += 0.95
-    page = _Page(height + _FOCAL_HEIGHT + _FOCAL_BELOW)
+    page = Page(height + _FOCAL_HEIGHT + _FOCAL_BELOW)
     page.text(0.25, 0.36, "Label distribution and class weights", size=14, weight="bold")
     page.text(0.25, 0.64, labels.summary, size=10)
     (_draw_bars if n <= MAX_BARS else _draw_curves)(page, labels)
@@ -110,61 +85,14 @@ def _figure(counts: LabelDistribution, weights: ClassWeights, gamma: float, max_
     return page.figure
 
 
-def _save(figure: Any, path: Path, format_: str) -> None:
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
-    try:
-        figure.savefig(temporary, format=format_)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-
-
-class _Page:
-    """A figure measured in inches from its top left corner."""
-
-    def __init__(self, height: float) -> None:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        self.height = height
-        self.figure = Figure(figsize=(_WIDTH, height))
-        self.renderer = FigureCanvasAgg(self.figure).get_renderer()
-        self._probe = self.figure.text(0, 0, "", parse_math=False, visible=True)
-
-    def axes(self, left: float, top: float, width: float, height: float, **settings: Any) -> Any:
-        box = (left / _WIDTH, 1 - (top + height) / self.height, width / _WIDTH, height / self.height)
-        return self.figure.add_axes(box, **settings)
-
-    def text(self, x: float, y: float, text: str, **settings: Any) -> Any:
-        settings = {"color": _INK, "parse_math": False, **settings}
-        return self.figure.text(x / _WIDTH, 1 - y / self.height, text, **settings)
-
-    def head(self, left: float, top: float, title: str, *below: str) -> None:
-        """A panel's title and up to two lines under it, all of them above `top`."""
-        for line, text in enumerate((title, *below)):
-            y = top - 0.5 + 0.17 * line + (2 - len(below)) * 0.17
-            settings = {"size": 10, "weight": "bold"} if line == 0 else {"size": 8, "color": _MUTED}
-            self.text(left, y, text, **settings)
-
-    def width_of(self, text: str, size: float = 9) -> float:
-        """Inches that a text is wide."""
-        self._probe.set(text=text, size=size)
-        width = self._probe.get_window_extent(self.renderer).width / _DPI
-        self._probe.set_text("")
-        return width
-
-
 # ---- bars: one for each label ----
 
 
-def _draw_bars(page: _Page, labels: RankedLabels) -> None:
+def _draw_bars(page: Page, labels: RankedLabels) -> None:
     n = len(labels.order)
     names = _names(page, labels, range(n), 3.0)
     left = 0.25 + max(max(page.width_of(name) for name in names), 1.0) + 0.1
-    room = _WIDTH - left - 0.95 - 2 * 0.3
+    room = WIDTH - left - 0.95 - 2 * 0.3
     counts, ratio, weight = _bar_axes(page, left, [room * share for share in (0.36, 0.3, 0.34)], n)
     counts.set_yticks(range(n), names, parse_math=False)
 
@@ -185,24 +113,24 @@ def _draw_bars(page: _Page, labels: RankedLabels) -> None:
     _name_tiers(weight, labels, (counts, ratio, weight))
 
 
-def _bar_axes(page: _Page, left: float, widths: Sequence[float], n: int) -> list[Any]:
+def _bar_axes(page: Page, left: float, widths: Sequence[float], n: int) -> list[Any]:
     panels: list[Any] = []
     for width in widths:
         panel = page.axes(left, _BARS_TOP, width, n * _ROW, sharey=panels[0] if panels else None)
         panel.tick_params(axis="y", length=0, labelleft=not panels)
-        panel.grid(axis="x", color=_GRID, linewidth=0.6)
+        panel.grid(axis="x", color=GRID, linewidth=0.6)
         panels.append(panel)
         left += width + 0.3
     panels[0].set_ylim(n - 0.5, -0.5)
     return panels
 
 
-def _bars(page: _Page, axes: Any, labels: RankedLabels, values: np.ndarray, texts: Sequence[str], log: bool) -> None:
+def _bars(page: Page, axes: Any, labels: RankedLabels, values: np.ndarray, texts: Sequence[str], log: bool) -> None:
     """Bars coloured by tier, each with its text; a value of 0 is a text without a bar."""
     low, high = _bounds(values) if log else (0.0, max(values.max(), labels.cap or 0))
     at = np.log10 if log else np.float64
     start, ends = at(low), at(np.maximum(values, low))
-    room = axes.get_position().width * _WIDTH
+    room = axes.get_position().width * WIDTH
     widths = np.array([page.width_of(text, 8) for text in texts]) + 0.1
     # the axis must be so long that the text behind each bar still fits
     end = max(at(high), float((start + (ends - start) * room / np.maximum(room - widths, 0.2)).max()))
@@ -216,16 +144,16 @@ def _bars(page: _Page, axes: Any, labels: RankedLabels, values: np.ndarray, text
         colour, hatch = _TIERS[tier]
         rows = np.arange(first, first + size)
         rows = rows[values[rows] > 0]
-        kind = {"color": colour, "hatch": hatch, "edgecolor": _INK, "linewidth": 0.5}
+        kind = {"color": colour, "hatch": hatch, "edgecolor": INK, "linewidth": 0.5}
         axes.barh(rows, values[rows] - low, left=low, height=0.68, **kind)
         first += size
     for i, text in enumerate(texts):
         place = {"xytext": (3, 0), "textcoords": "offset points", "va": "center_baseline"}
-        note = axes.annotate(text, (max(values[i], low), i), size=8, color=_INK, **place)
+        note = axes.annotate(text, (max(values[i], low), i), size=8, color=INK, **place)
         note.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.8})
 
 
-def _bar_heads(page: _Page, labels: RankedLabels, panels: Sequence[Any]) -> None:
+def _bar_heads(page: Page, labels: RankedLabels, panels: Sequence[Any]) -> None:
     lines = [
         ("Positives in training", "log scale; in brackets: share of the rows"),
         ("Imbalance ratio", "log scale; commonest secondary : this"),
@@ -233,7 +161,7 @@ def _bar_heads(page: _Page, labels: RankedLabels, panels: Sequence[Any]) -> None
     ]
     below = ["", _tier_words() if labels.is_tiered else "", f"dashed: cap {labels.cap:g}" if labels.cap else ""]
     for panel, words, more in zip(panels, lines, below, strict=True):
-        page.head(panel.get_position().x0 * _WIDTH, _BARS_TOP, *words, *([more] if any(below) else []))
+        page.head(panel.get_position().x0 * WIDTH, _BARS_TOP, *words, *([more] if any(below) else []))
 
 
 def _name_tiers(last: Any, labels: RankedLabels, panels: Iterable[Any]) -> None:
@@ -243,16 +171,16 @@ def _name_tiers(last: Any, labels: RankedLabels, panels: Iterable[Any]) -> None:
         if size:
             place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "annotation_clip": False}
             at = (1, first + (size - 1) / 2)
-            last.annotate(tier, at, xycoords=last.get_yaxis_transform(), color=_MUTED, weight="bold", **place)
+            last.annotate(tier, at, xycoords=last.get_yaxis_transform(), color=MUTED, weight="bold", **place)
             for panel in panels if first else ():
-                panel.axhline(first - 0.5, color=_MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+                panel.axhline(first - 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         first += size
 
 
 # ---- curves: more labels than bars can show ----
 
 
-def _draw_curves(page: _Page, labels: RankedLabels) -> None:
+def _draw_curves(page: Page, labels: RankedLabels) -> None:
     left, width, n = 0.85, 6.3, len(labels.order)
     panels: list[Any] = []
     for i in range(3):
@@ -268,7 +196,7 @@ def _draw_curves(page: _Page, labels: RankedLabels) -> None:
         _lines(weight, "y", [labels.cap])
     if not labels.is_custom.all():
         places = np.flatnonzero(labels.is_custom)
-        marks = {"color": _INK, "markersize": 4, "markerfacecolor": "white", "clip_on": False, "zorder": 4}
+        marks = {"color": INK, "markersize": 4, "markerfacecolor": "white", "clip_on": False, "zorder": 4}
         weight.plot(places + 1, labels.weight[places], "D", **marks)
     weight.set_xlabel("labels, from the rarest (1) to the commonest")
     weight.set_xlim(0.5, n + 0.5)
@@ -290,9 +218,9 @@ def _curve(axes: Any, labels: RankedLabels, values: np.ndarray, log: bool) -> No
             axes.axvspan(first + 0.5, first + size + 0.5, color=_SHADES[tier], linewidth=0, zorder=0)
             middle = (first + size / 2) / n
             name = axes.text(middle, 0.95, tier, transform=axes.transAxes, ha="center", va="top", weight="bold")
-            name.set(color=_MUTED, bbox={"facecolor": _SHADES[tier], "edgecolor": "none", "pad": 1})
+            name.set(color=MUTED, bbox={"facecolor": _SHADES[tier], "edgecolor": "none", "pad": 1})
             if first:
-                axes.axvline(first + 0.5, color=_MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+                axes.axvline(first + 0.5, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         first += size
     if log and labels.absent:
         axes.axvspan(0.5, labels.absent + 0.5, facecolor="white", edgecolor="#bbbbbb", hatch="xx", linewidth=0)
@@ -300,7 +228,7 @@ def _curve(axes: Any, labels: RankedLabels, values: np.ndarray, log: bool) -> No
     axes.plot(np.arange(1, n + 1), shown, color=_LINE, linewidth=2, drawstyle="steps-mid", solid_joinstyle="miter")
 
 
-def _curve_heads(page: _Page, labels: RankedLabels, panels: Sequence[Any]) -> None:
+def _curve_heads(page: Page, labels: RankedLabels, panels: Sequence[Any]) -> None:
     absent = f"; crossed: {labels.absent:,} without positives" if labels.absent else ""
     tiers = f"; {_tier_words()}" if labels.is_tiered else ""
     n_custom, n_capped = int(labels.is_custom.sum()), int(labels.is_capped.sum())
@@ -317,19 +245,19 @@ def _curve_heads(page: _Page, labels: RankedLabels, panels: Sequence[Any]) -> No
     for panel, (title, below) in zip(panels, words, strict=True):
         top = page.height * (1 - panel.get_position().y1)
         page.text(0.85, top - 0.1, title, size=10, weight="bold")
-        page.text(0.85 + page.width_of(title, 10) * 1.2 + 0.1, top - 0.1, below, size=8, color=_MUTED)
+        page.text(0.85 + page.width_of(title, 10) * 1.2 + 0.1, top - 0.1, below, size=8, color=MUTED)
 
 
-def _draw_lists(page: _Page, labels: RankedLabels, left: float) -> None:
+def _draw_lists(page: Page, labels: RankedLabels, left: float) -> None:
     """The rarest and the commonest labels by name, with what the curves say of them, and the rest in words."""
-    n, right = len(labels.order), _WIDTH - 0.3
+    n, right = len(labels.order), WIDTH - 0.3
     columns = (right - 1.85, right - 1.2, right)
     rarest, commonest = range(RAREST_LISTED), range(n - 1, n - 1 - COMMONEST_LISTED, -1)
     y = _CURVES_TOP - 0.1
     for title, places in ((f"The {RAREST_LISTED} rarest", rarest), (f"The {COMMONEST_LISTED} commonest", commonest)):
         page.text(left, y, title, size=10, weight="bold")
         for x, text in zip(columns, ("positives", "ratio", "weight"), strict=True):
-            page.text(x, y, text, size=8, color=_MUTED, ha="right")
+            page.text(x, y, text, size=8, color=MUTED, ha="right")
         names = _names(page, labels, places, columns[0] - left - 0.6)
         for name, i in zip(names, places, strict=True):
             y += 0.235
@@ -346,8 +274,8 @@ def _draw_lists(page: _Page, labels: RankedLabels, left: float) -> None:
 # ---- the focal term ----
 
 
-def _draw_focal(page: _Page, gamma: float, top: float) -> None:
-    left, width = 0.85, (_WIDTH - 0.85 - 0.5 - 0.85) / 2
+def _draw_focal(page: Page, gamma: float, top: float) -> None:
+    left, width = 0.85, (WIDTH - 0.85 - 0.5 - 0.85) / 2
     loss = page.axes(left, top, width, _FOCAL_HEIGHT - 0.3)
     share = page.axes(left + width + 0.85, top, width, _FOCAL_HEIGHT - 0.3)
     p = np.linspace(0.005, 1, 400)
@@ -361,19 +289,19 @@ def _draw_focal(page: _Page, gamma: float, top: float) -> None:
     lines = []
     for at, kind in ((0.1, "hard"), (0.5, "even"), (0.9, "easy")):
         rest = (1 - at) ** gamma
-        share.plot([at, at], [0, rest], color=_MUTED, linewidth=0.8, linestyle=":")
-        share.plot([at], [rest], "o", color=_INK, markersize=5)
+        share.plot([at, at], [0, rest], color=MUTED, linewidth=0.8, linestyle=":")
+        share.plot([at], [rest], "o", color=INK, markersize=5)
         lines.append(f"p = {at:g}, {kind}: {compact_number(100 * rest)}% of the loss stays")
     corner = {"x": 0.98, "y": 0.96, "ha": "right", "va": "top"}
     if gamma < 1:  # the curve bends the other way
         corner = {"x": 0.03, "y": 0.08, "va": "bottom"}
     white = {"facecolor": "white", "edgecolor": "none", "pad": 2}
-    share.text(s="\n".join(lines), transform=share.transAxes, linespacing=1.4, color=_INK, bbox=white, **corner)
+    share.text(s="\n".join(lines), transform=share.transAxes, linespacing=1.4, color=INK, bbox=white, **corner)
     share.set_ylim(-0.03, 1.05)
     for axes in (loss, share):
         axes.set_xlim(0, 1)
-        axes.grid(color=_GRID, linewidth=0.6)
-        axes.set_xlabel("p, the probability that the model gives to this label", color=_MUTED, size=8.5)
+        axes.grid(color=GRID, linewidth=0.6)
+        axes.set_xlabel("p, the probability that the model gives to this label", color=MUTED, size=8.5)
     page.head(left, top, "Loss of a positive entry, before its weight", "-(1 - p)^γ log p")
     what = f"(1 - p)^γ for γ = {gamma:g}" if gamma > 0 else "γ = 0: no focal term, all of it"
     page.head(left + width + 0.85, top, "What the focal term leaves of the loss", what)
@@ -408,18 +336,18 @@ def _ticks(axis: Any, low: float, high: float, log: bool) -> None:
 def _lines(axes: Any, along: str, values: Iterable[float]) -> None:
     for value in values:
         draw = axes.axvline if along == "x" else axes.axhline
-        draw(value, color=_INK, linewidth=1, linestyle="--", zorder=1.5)
+        draw(value, color=INK, linewidth=1, linestyle="--", zorder=1.5)
 
 
 def _tier_words() -> str:
     return "dashed: " + ", ".join(f"{at:g} (weight {weight:g})" for at, weight in reversed(TIERS))
 
 
-def _names(page: _Page, labels: RankedLabels, places: Sequence[int], width: float) -> list[str]:
+def _names(page: Page, labels: RankedLabels, places: Sequence[int], width: float) -> list[str]:
     """Names that fit into `width` inches, distinct, in letters that the font has."""
     indices = labels.order[list(places)]
     schema = labels.counts.schema
-    shown = [_printable(schema.names[i], lambda i=i: schema.slugs[i]) for i in indices]
+    shown = [printable(schema.names[i], lambda i=i: schema.slugs[i]) for i in indices]
     primary = {place for place, i in enumerate(indices) if i in schema.primary}
     for columns in range(44, 7, -2):
         names = distinct_names(shown, columns)
@@ -427,21 +355,3 @@ def _names(page: _Page, labels: RankedLabels, places: Sequence[int], width: floa
         if max(page.width_of(name) for name in names) <= width:
             break
     return names
-
-
-def _fonts() -> list[str]:
-    from matplotlib.font_manager import fontManager
-
-    installed = {font.name for font in fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
-
-
-def _printable(name: str, otherwise: Any) -> str:
-    """The name where the fonts have its letters, else the name that its metrics have."""
-    import matplotlib
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    name = " ".join(name.split())
-    fonts = [get_font(findfont(FontProperties(family=f))) for f in matplotlib.rcParams["font.family"]]
-    drawn = all(any(font.get_char_index(ord(letter)) for font in fonts) for letter in set(name))
-    return name if drawn else otherwise()

@@ -16,7 +16,7 @@ LEVELS = [
     {"labels"},
     {"label_columns"},
     {"distribution", "average_precision"},
-    {"weights", "constraints", "metrics", "tables", "data", "batches"},
+    {"weights", "constraints", "metrics", "tables", "data", "batches", "page"},
     {"evaluate_metric", "plots", "analysis"},
     {"losses"},
     {"objective"},

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from imbalance_trainer import plots
+from imbalance_trainer import page, plots
 from imbalance_trainer.distribution import LabelDistribution
 from imbalance_trainer.errors import UsageError
 from imbalance_trainer.labels import LabelSchema
@@ -48,7 +48,7 @@ def seed_counts():
 def drawn(monkeypatch, tmp_path):
     """Draw, and give the figure as it is when it is saved."""
     kept = []
-    monkeypatch.setattr(plots, "_save", lambda figure, *rest: (figure.canvas.draw(), kept.append(figure)))
+    monkeypatch.setattr(plots, "save_figure", lambda figure, *rest: (figure.canvas.draw(), kept.append(figure)))
 
     def draw(counts, weights=None, gamma=2.0, **settings):
         with warnings.catch_warnings():
@@ -263,7 +263,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(monkeypatch, tmp_path, w
     if where == "writing":
         monkeypatch.setattr(Figure, "savefig", fail)
     else:
-        monkeypatch.setattr(plots.os, "replace", fail)
+        monkeypatch.setattr(page.os, "replace", fail)
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
     counts = seed_counts()
