@@ -16,11 +16,14 @@ _HOME = {
     "weighted_focal_loss": "losses",
     "WeightedFocalLoss": "losses",
     "LOSSES": "losses",
-    "close_decisions": "constraints",
+    "close_decisions": "decisions",
+    "apply_thresholds": "decisions",
+    "tune_thresholds": "thresholds",
     "ImbalanceMetrics": "metrics",
     "ImbalanceTrainingArguments": "training_args",
     "WeightedFocalTrainer": "trainer",
     "RareLabelCallback": "callbacks",
+    "ImbalanceTextClassificationPipeline": "pipeline",
     "load_labelled_dataset": "data",
 }
 
@@ -28,14 +31,17 @@ __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
     from .callbacks import RareLabelCallback as RareLabelCallback
-    from .constraints import close_decisions as close_decisions
     from .data import load_labelled_dataset as load_labelled_dataset
+    from .decisions import apply_thresholds as apply_thresholds
+    from .decisions import close_decisions as close_decisions
     from .distribution import LabelDistribution as LabelDistribution
     from .labels import LabelSchema as LabelSchema
     from .losses import LOSSES as LOSSES
     from .losses import WeightedFocalLoss as WeightedFocalLoss
     from .losses import weighted_focal_loss as weighted_focal_loss
     from .metrics import ImbalanceMetrics as ImbalanceMetrics
+    from .pipeline import ImbalanceTextClassificationPipeline as ImbalanceTextClassificationPipeline
+    from .thresholds import tune_thresholds as tune_thresholds
     from .trainer import WeightedFocalTrainer as WeightedFocalTrainer
     from .training_args import ImbalanceTrainingArguments as ImbalanceTrainingArguments
     from .weights import cap_weights as cap_weights

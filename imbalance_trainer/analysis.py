@@ -11,23 +11,24 @@ import numpy as np
 
 from .distribution import LabelDistribution
 from .errors import UsageError
+from .labels import LabelSchema
 from .tables import WIDTH, display_width, shorten, text_table
 from .weights import ClassWeights
 
 _HEADER = ("samples", "%", "neg:pos", "ratio", "weight")
 _MIN_NAME, _MIN_REASON = 19, 15
+_ROWS_SHOWN = 8
 
 
 def analysis_table(distribution: LabelDistribution, weights: ClassWeights, max_rows: int | None = None) -> str:
     """Counts, ratios and weights of all labels as plain text of at most 80 columns, the rarest label first.
 
-    Below the table stands how many rows have a child label without its parent, the worst first, if the schema has
-    implications.
+    Below the table stands how many rows break a rule of the schema, and which (counted from 0), the worst rule first.
 
     Args:
         distribution: counts of the **training** data.
         weights: its class weights.
-        max_rows: labels in the table (the rarest ones), and implications below it; None for all.
+        max_rows: labels in the table (the rarest ones), and rules below it; None for all.
 
     Raises:
         UsageError: weights of other labels than those counted, or a max_rows that is no whole number from 0 on.
@@ -41,6 +42,7 @@ def analysis_table(distribution: LabelDistribution, weights: ClassWeights, max_r
     hateful       40  40.0      1.5  0.025     1.5  primary: at most 2
     <BLANKLINE>
     1 row has 'threat' without 'hateful'
+      row 99
     """
     check_same_labels(distribution, weights)
     if max_rows is not None and (isinstance(max_rows, bool) or max_rows != int(max_rows) or max_rows < 0):
@@ -238,23 +240,41 @@ def _short_reason(reason: str) -> str:
 
 
 def _violation_lines(counts: LabelDistribution, max_rows: int | None) -> list[str]:
-    pairs, rows = counts.schema.implications, np.asarray(counts.violations)
-    if not pairs:
+    rules, rows = counts.schema.rules, np.asarray(counts.violations)
+    if not len(rows):
         return []
     worst = [i for i in np.argsort(-rows, kind="stable") if rows[i] > 0]
     if not worst:
-        return [f"No row violates the {_plural(len(pairs), 'implication')}."]
+        kind = "rule" if counts.schema.exclusive else "implication"
+        return [f"No row violates the {_plural(len(rules), kind)}."]
     shown = worst if max_rows is None else worst[: int(max_rows)]
     lines = []
     for i in shown:
         start = f"{_plural(int(rows[i]), 'row')} {'has' if rows[i] == 1 else 'have'} "
-        each = (WIDTH - len(start) - len("'' without ''")) // 2
-        child, parent = distinct_names(pairs[i], each)
-        lines.append(f"{start}'{child}' without '{parent}'")
+        lines.append(start + _rule_in_words(counts.schema, i, WIDTH - len(start)))
+        if counts.violation_rows and counts.violation_rows[i]:
+            lines.append(_rows_in_words(counts.violation_rows[i][:_ROWS_SHOWN], int(rows[i])))
     if len(shown) < len(worst):
-        rest = _plural(len(worst) - len(shown), "more implication")
+        rest = _plural(len(worst) - len(shown), "more rule")
         lines.append(f"... and {rest} violated, {_plural(int(rows[worst[len(shown) :]].sum()), 'time')} in all")
     return lines
+
+
+def _rule_in_words(schema: LabelSchema, i: int, room: int) -> str:
+    if i >= len(schema.implications):
+        return shorten(schema.rules[i], room)
+    child, parent = distinct_names(schema.implications[i], (room - len("'' without ''")) // 2)
+    return f"'{child}' without '{parent}'"
+
+
+def _rows_in_words(named: Sequence[int], n: int) -> str:
+    """The numbers of the first of n rows, as many as fit into a line, and how many more there are."""
+    for shown in range(len(named), 0, -1):
+        more = f" and {n - shown:,} more" if n > shown else ""
+        line = f"  row{'s' if n > 1 else ''} {', '.join(map(str, named[:shown]))}{more}"
+        if len(line) <= WIDTH:
+            break
+    return line
 
 
 def _span(values: np.ndarray) -> str:

@@ -14,6 +14,10 @@ UNKNOWN = -100
 """The value of an entry that is masked: not counted, not trained on, not evaluated."""
 
 
+MAX_ROWS_NAMED = 100
+"""Of the rows that break a rule so many are named, the first ones."""
+
+
 @dataclass(frozen=True)
 class LabelDistribution:
     """Counts per label. Arrays have shape (labels,).
@@ -23,7 +27,8 @@ class LabelDistribution:
         n_rows: rows (for token labels: known tokens) that were counted.
         support: positives per label; soft labels add their value.
         known: entries per label that are not masked.
-        violations: per implication of the schema, the rows where the child is 1 and the parent is 0.
+        violations: per rule of the schema (`LabelSchema.rules`), the rows that break it; empty where nobody looked.
+        violation_rows: per rule the first MAX_ROWS_NAMED of those rows.
         row_total: rows that there are, where only a sample of them was counted; -1 where that is not known, as of a
             stream; else equal to `n_rows`.
     """
@@ -34,12 +39,13 @@ class LabelDistribution:
     known: np.ndarray
     violations: np.ndarray
     row_total: int
+    violation_rows: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
     def empty(cls, schema: LabelSchema) -> "LabelDistribution":
         """Counts of nothing."""
         zeros = np.zeros(len(schema))
-        return cls(schema, 0, zeros, zeros, np.zeros(len(schema.implications), dtype=np.int64), 0)
+        return cls(schema, 0, zeros, zeros, np.zeros(len(schema.rules), dtype=np.int64), 0)
 
     @classmethod
     def from_counts(cls, support: Sequence[float], n_rows: int, schema: LabelSchema) -> "LabelDistribution":
@@ -65,7 +71,7 @@ class LabelDistribution:
             label, count = schema.names[at], counts[at]
             raise DataError(f"Label {label!r}: {count:g} positives in {n_rows} rows; expected 0 to {n_rows}.")
         known = np.full(len(schema), float(n_rows))
-        return cls(schema, int(n_rows), counts, known, np.zeros(len(schema.implications), dtype=np.int64), int(n_rows))
+        return cls(schema, int(n_rows), counts, known, np.zeros(0, dtype=np.int64), int(n_rows))
 
     @classmethod
     def from_labels(cls, labels: Any, schema: LabelSchema, where: str = "labels") -> "LabelDistribution":
@@ -98,13 +104,20 @@ class LabelDistribution:
         blocks, total = label_blocks(dataset, column, limit, tokens)
         counted = cls._count(blocks, schema, column or "labels")
         read_to_its_end = total is None or (total < 0 and (limit is None or counted.n_rows < limit))
-        return counted if read_to_its_end else replace(counted, row_total=total)
+        if read_to_its_end:
+            return counted
+        if total > 0:  # counted were rows that label_blocks picked; name them by their numbers in the dataset
+            picked = np.linspace(0, total - 1, limit).astype(int)
+            rows = tuple(tuple(picked[list(rows)].tolist()) for rows in counted.violation_rows)
+            counted = replace(counted, violation_rows=rows)
+        return replace(counted, row_total=total)
 
     @classmethod
     def _count(cls, blocks: Iterator[tuple[int, np.ndarray]], schema: LabelSchema, where: str) -> "LabelDistribution":
-        width, pairs = len(schema), schema.implication_indices
+        width = len(schema)
         support, known = np.zeros(width), np.zeros(width)
-        violations = np.zeros(len(pairs), dtype=np.int64)
+        violations = np.zeros(len(schema.rules), dtype=np.int64)
+        named: list[list[int]] = [[] for _ in schema.rules]
         n_rows = 0
         for start, block in blocks:
             if block.ndim == 1:
@@ -118,9 +131,11 @@ class LabelDistribution:
             known += is_known.sum(0)
             support += block.sum(0, where=is_known, dtype=np.float64)
             n_rows += len(block)
-            for i, (child, parent) in enumerate(pairs):
-                violations[i] += int(((block[:, child] > 0.5) & (block[:, parent] == 0)).sum())
-        return cls(schema, n_rows, support, known, violations, n_rows)
+            for i, broken in enumerate(schema.broken_rules(block > 0.5, block == 0) if schema.rules else ()):
+                rows = np.flatnonzero(broken)
+                violations[i] += len(rows)
+                named[i] += (start + rows[: MAX_ROWS_NAMED - len(named[i])]).tolist()
+        return cls(schema, n_rows, support, known, violations, n_rows, tuple(map(tuple, named)))
 
     # ---- derived ----
 

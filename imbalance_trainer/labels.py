@@ -1,20 +1,23 @@
 """LabelSchema: what the labels are called, which groups they form and which label implies which."""
 
-import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from .errors import DataError, UsageError, did_you_mean
+from .label_info import check_kinds, flat_groups, read_json_object
 
 CONFIG_KEY = "imbalance_trainer"
 """The one key under which everything of ours lies in a model's config.json."""
 
 PRIMARY, SECONDARY = "primary", "secondary"
+
+AT_MOST_ONE, EXACTLY_ONE = EXCLUSIVE = "at_most_one", "exactly_one"
+"""How many labels of an exclusive group a row may have."""
 
 MULTI_LABEL, SINGLE_LABEL = "multi_label_classification", "single_label_classification"
 """The two kinds of problem, by the names that a transformers config's `problem_type` has for them."""
@@ -32,10 +35,12 @@ class LabelSchema:
         groups: named sets of labels. `primary` and `secondary` have meaning: without a `secondary` group every label
             that is not primary is secondary.
         implications: pairs (child, parent): the child may be 1 only where the parent is. They form a DAG.
+        exclusive: groups of which a row has "at_most_one" or "exactly_one" label, by the group's name.
 
     Raises:
         UsageError: a duplicate or empty name, a group or implication with an unknown name, a label that is both
-            primary and secondary, or implications that form a cycle; the message names it.
+            primary and secondary, implications that form a cycle, or exclusive groups with which a label could never
+            be 1; the message names it.
 
     >>> schema = LabelSchema(["hateful", "threat"], {"primary": ["hateful"]}, [("threat", "hateful")])
     >>> schema.secondary
@@ -45,6 +50,7 @@ class LabelSchema:
     names: tuple[str, ...]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     implications: tuple[tuple[str, str], ...] = ()
+    exclusive: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         set_ = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the class is frozen
@@ -55,6 +61,10 @@ class LabelSchema:
         if both:
             raise UsageError(f"Label {sorted(both)[0]!r} is in the groups primary and secondary; keep it in one.")
         _ = self.parents_first  # a cycle is an error now, not at the first batch
+        if not isinstance(self.exclusive, Mapping):
+            raise UsageError(f'Exclusive groups are given as {{"group": "at_most_one"}}; got {self.exclusive!r}.')
+        set_("exclusive", dict(self.exclusive))
+        self._check_exclusive()
 
     # ---- made from ----
 
@@ -65,7 +75,7 @@ class LabelSchema:
 
     @classmethod
     def from_label_info(cls, source: str | Path | Mapping[str, Any]) -> "LabelSchema":
-        """Read a `label_info.json` (or its content): `names`, and optionally `groups` and `implications`.
+        """Read a `label_info.json` (or its content): `names`, and optionally `groups`, `implications`, `exclusive`.
 
         A group is a list of labels. Groups may be nested one level (`{"ekman": {"joy": [...]}}` gives the group
         `ekman/joy`) or given per label (`{"domain": {"gym": ["hotels"]}}` gives `domain/hotels`).
@@ -73,14 +83,14 @@ class LabelSchema:
         where = "label_info"
         if not isinstance(source, Mapping):
             where = str(source)
-            source = _read_json_object(Path(source))
+            source = read_json_object(Path(source))
         if not isinstance(source.get("names"), (list, tuple)):
             raise DataError(f"{where}: expected a key 'names' with the list of label names, found {sorted(source)}.")
-        _check_kinds(source, where)
+        check_kinds(source, where)
         try:
             names = _checked_names(source["names"])
-            groups = _flat_groups(source.get("groups") or {}, set(names))
-            return cls(names, groups, tuple(source.get("implications") or ()))
+            groups = flat_groups(source.get("groups") or {}, set(names))
+            return cls(names, groups, tuple(source.get("implications") or ()), source.get("exclusive") or {})
         except UsageError as error:
             raise DataError(f"{where}: {error}") from None
 
@@ -98,7 +108,7 @@ class LabelSchema:
         ours = getattr(config, CONFIG_KEY, None) or {}
         id2label = config.id2label
         names = tuple(str(id2label[i]) for i in sorted(id2label, key=int))
-        return cls(names, ours.get("groups", {}), tuple(ours.get("implications", ())))
+        return cls(names, ours.get("groups", {}), tuple(ours.get("implications", ())), ours.get("exclusive", {}))
 
     @classmethod
     def of(cls, source: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | Path") -> "LabelSchema":
@@ -128,6 +138,7 @@ class LabelSchema:
         content = {
             "groups": {g: list(ns) for g, ns in self.groups.items()},
             "implications": [list(pair) for pair in self.implications],
+            "exclusive": dict(self.exclusive),
         }
         return {"names": list(self.names), **content} if names else content
 
@@ -176,6 +187,49 @@ class LabelSchema:
         return tuple(sorted(self.implication_indices, key=lambda pair: (depth[pair[0]], pair)))
 
     @cached_property
+    def ancestors(self) -> tuple[tuple[int, ...], ...]:
+        """For each label all that it implies, directly or by way of others, in order."""
+        above: list[set[int]] = [set() for _ in self.names]
+        for child, parent in self.parents_first:
+            above[child] |= {parent, *above[parent]}
+        return tuple(tuple(sorted(labels)) for labels in above)
+
+    @cached_property
+    def ancestor_pairs(self) -> tuple[tuple[int, int], ...]:
+        """All pairs (label, ancestor)."""
+        return tuple((label, above) for label, labels in enumerate(self.ancestors) for above in labels)
+
+    @cached_property
+    def exclusive_indices(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The exclusive groups as (kind, indices of the labels), in the order given."""
+        return tuple(
+            (kind, tuple(self._index[name] for name in self.groups[group])) for group, kind in self.exclusive.items()
+        )
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """What may be broken, in words: the implications, then the exclusive groups."""
+        implied = [f"{child!r} without {parent!r}" for child, parent in self.implications]
+        words = {AT_MOST_ONE: "more than one of", EXACTLY_ONE: "not exactly one of"}
+        return (*implied, *(f"{words[kind]} the group {group!r}" for group, kind in self.exclusive.items()))
+
+    def broken_rules(self, positive: Any, negative: Any) -> Iterator[Any]:
+        """For each of `rules`, in which rows it is broken.
+
+        Args:
+            positive: (rows, labels), boolean, a tensor or an array: where a label is there.
+            negative: the same: where it is known not to be.
+
+        Yields:
+            (rows,), boolean, of the same kind.
+        """
+        for child, parent in self.implication_indices:
+            yield positive[:, child] & negative[:, parent]
+        for kind, labels in self.exclusive_indices:
+            broken = positive[:, labels].sum(1) > 1
+            yield broken if kind == AT_MOST_ONE else broken | negative[:, labels].all(1)
+
+    @cached_property
     def slugs(self) -> tuple[str, ...]:
         """One name per label for metrics and trackers: ASCII letters, digits and `_`, distinct within the schema."""
         taken: set[str] = set(_RESERVED_SLUGS)
@@ -212,6 +266,42 @@ class LabelSchema:
             raise UsageError(f"Group {group!r} is a list of labels; got {members!r}.")
         return tuple(dict.fromkeys(self.resolve(name, f"group {group!r}") for name in members))  # a set, in order
 
+    def _check_exclusive(self) -> None:
+        for group, kind in self.exclusive.items():
+            if group not in self.groups:
+                raise UsageError(f"Unknown group {group!r} in exclusive: {did_you_mean(group, self.groups)}")
+            if kind not in EXCLUSIVE:
+                raise UsageError(f"Group {group!r} cannot be {kind!r}: expected {' or '.join(EXCLUSIVE)}.")
+            if len(self.groups[group]) < 2:
+                raise UsageError(f"Group {group!r} is {kind}, which takes two labels or more; it has too few.")
+        for (group, _), (kind, labels) in zip(self.exclusive.items(), self.exclusive_indices, strict=True):
+            for label, above in enumerate(self.ancestors):
+                within = [self.names[i] for i in labels if i == label or i in above]
+                if len(within) > 1:
+                    raise UsageError(
+                        f"Label {self.names[label]!r} could never be 1: it takes {' and '.join(map(repr, within))}, "
+                        f"and the group {group!r} is {kind}; drop an implication or the exclusion."
+                    )
+            if kind == EXACTLY_ONE:
+                self._check_exactly_one(group, labels)
+
+    def _check_exactly_one(self, group: str, labels: Sequence[int]) -> None:
+        """One of the group has to be in every row: what it implied, and what it excluded elsewhere, would too."""
+        others = {i for g, (_, more) in zip(self.exclusive, self.exclusive_indices, strict=True) if g != group
+                  for i in more}  # fmt: skip
+        for label in labels:
+            if self.ancestors[label]:
+                parent = self.names[self.ancestors[label][0]]
+                raise UsageError(
+                    f"Group {group!r} is exactly_one, so its labels cannot imply others, but {self.names[label]!r} "
+                    f"implies {parent!r}; make the group at_most_one."
+                )
+            if label in others:
+                raise UsageError(
+                    f"Label {self.names[label]!r} is in the group {group!r}, which is exactly_one, and in another "
+                    "exclusive group; keep it in one."
+                )
+
     def _checked_implication(self, pair: Any) -> tuple[str, str]:
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
             raise UsageError(f"An implication is a pair [child, parent]; got {pair!r}.")
@@ -232,39 +322,6 @@ def _checked_names(names: Any) -> tuple[str, ...]:
             raise UsageError(f"Label name {name!r} stands twice, at {seen[name]} and {i}; names must be distinct.")
         seen[name] = i
     return names
-
-
-def _check_kinds(source: Mapping[str, Any], where: str) -> None:
-    groups, implications = source.get("groups") or {}, source.get("implications") or ()
-    if not isinstance(groups, Mapping):
-        raise DataError(f'{where}: expected groups as {{"group": [labels]}}, found {groups!r}.')
-    for group, content in groups.items():
-        members = content.values() if isinstance(content, Mapping) else [content]
-        wrong = next((m for m in members if not isinstance(m, (list, tuple, str))), None)
-        if wrong is not None or isinstance(content, str):
-            raise DataError(f"{where}: group {group!r} is a list of labels; found {content!r}.")
-    if not isinstance(implications, (list, tuple)):
-        raise DataError(f"{where}: expected implications as a list of [child, parent], found {implications!r}.")
-
-
-def _flat_groups(groups: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for group, content in groups.items():
-        if not isinstance(content, Mapping):
-            flat[group] = content
-        elif _is_per_label(content, names):
-            for name, members_of in content.items():
-                for inner in [members_of] if isinstance(members_of, str) else members_of:
-                    flat.setdefault(f"{group}/{inner}", []).append(name)
-        else:
-            flat.update({f"{group}/{inner}": labels for inner, labels in content.items()})
-    return flat
-
-
-def _is_per_label(content: Mapping[str, Any], names: set[str]) -> bool:
-    """Whether a nested grouping is {label: [groups]} rather than {group: [labels]}."""
-    values = {v for vs in content.values() for v in ([vs] if isinstance(vs, str) else vs)}
-    return set(content) <= names and not values <= names
 
 
 def _depths(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> dict[int, int]:
@@ -302,15 +359,3 @@ def _depths(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> dict[int,
 def _slug(name: str) -> str:
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9]+", "_", ascii_name).strip("_")
-
-
-def _read_json_object(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is no valid JSON ({error}).") from None
-    if not isinstance(content, Mapping):
-        raise DataError(f"{path}: expected a JSON object, found a {type(content).__name__}.")
-    return content

@@ -1,6 +1,6 @@
 """Metrics of imbalanced classification, counted while batches stream by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .average_precision import StreamingAveragePrecision
-from .constraints import close_decisions, violations
+from .decisions import DecisionRule, checked_thresholds, close_decisions, violations
 from .distribution import UNKNOWN, tiers_by_support
 from .errors import DataError, UsageError
 from .labels import LabelSchema
@@ -21,7 +21,7 @@ LABEL_METRICS = ("recall", "precision", "f1", "support")
 """Metrics that each label has, as `recall_<slug>` and so on."""
 
 LOWER_IS_BETTER = (
-    *("hamming_loss", "violation_rate"),
+    *("hamming_loss", "violation_rate", "violation_rate_closed"),
     *("n_labels_without_recall", "n_labels_without_support", "n_labels_never_predicted"),
 )
 """Metrics that are best when they are low; of all others more is better."""
@@ -65,9 +65,10 @@ class ImbalanceMetrics:
     """Every metric of an imbalanced classification problem, in O(labels) memory.
 
     A `compute_metrics` for any Trainer (also with batch_eval_metrics=True), or fed by hand with `update` and read with
-    `compute`. A decision is a probability over the threshold, closed under the schema's implications: a child is
-    dropped where its parent is not decided. In single-label problems the decision is the largest logit. A soft label
-    counts as positive over 0.5. 0/0 is 0, as scikit-learn's zero_division=0; every value equals scikit-learn's.
+    `compute`. A decision is a probability over the threshold, closed under the schema's rules (`DecisionRule`): a
+    child is dropped where its parent is not decided. In single-label problems the decision is the largest logit. A
+    soft label counts as positive over 0.5. 0/0 is 0, as scikit-learn's zero_division=0; every value equals
+    scikit-learn's.
 
     The result is one flat dict of Python floats with the same keys from the first evaluation on:
 
@@ -77,7 +78,8 @@ class ImbalanceMetrics:
     - secondary_f1_macro, secondary_f1_micro, secondary_recall, secondary_precision (the latter two micro), over the
       rows whose gold primary label is 1 (all rows where there is no primary group);
     - f1_head, f1_medium, f1_tail: macro F1 of each third of the labels, by training support;
-    - violation_rate: rows whose decisions broke an implication **before** closing;
+    - violation_rate: rows whose decisions broke a rule of the schema **before** closing; violation_rate_closed: after
+      it, 0 by construction;
     - n_labels_without_recall: labels with support and no true positive; n_labels_without_support and
       n_labels_never_predicted: labels whose recall, whose precision is 0/0;
     - recall_<slug>, precision_<slug>, f1_<slug>, support_<slug> for each label (beyond 50: for the 20 rarest).
@@ -86,7 +88,9 @@ class ImbalanceMetrics:
         schema: the labels (or anything that LabelSchema.of takes).
         train_support: positives of each label in training, shape (labels,). They order the labels and make head,
             medium and tail. Without them the first evaluation's supports do.
-        threshold: the probability that a decision must exceed, one for all or (labels,); in (0, 1).
+        threshold: the probability that a decision must exceed, in (0, 1): one for all, (labels,) or
+            {label: threshold}; None for 0.5.
+        closing: see `close_decisions`.
 
     >>> metrics = ImbalanceMetrics(["a", "b"])
     >>> metrics.update(torch.tensor([[2.0, -1.0], [1.0, 3.0]]), torch.tensor([[1, 0], [0, 1]]))
@@ -98,16 +102,30 @@ class ImbalanceMetrics:
         self,
         schema: LabelSchema | Sequence[str],
         train_support: Sequence[float] | np.ndarray | None = None,
-        threshold: float | Sequence[float] = 0.5,
+        threshold: float | Sequence[float] | Mapping[str, float] | None = None,
+        closing: str = "drop_child",
     ) -> None:
         self.schema = LabelSchema.of(schema)
-        self.threshold = _checked_threshold(threshold, len(self.schema))
+        thresholds = None if threshold is None else checked_thresholds(threshold, self.schema)
+        self._rule = DecisionRule(self.schema, thresholds, closing)
         self._order_by = None if train_support is None else np.asarray(train_support, dtype=float)
         if self._order_by is not None and self._order_by.shape != (len(self.schema),):
             raise UsageError(f"Got {self._order_by.size} training supports for {len(self.schema)} labels.")
         self.table: LabelTable | None = None
         """The last `compute`, label by label, all labels."""
+        self.at_half: dict[str, float] | None = None
+        """What WeightedFocalTrainer's last evaluation was at 0.5, where thresholds are tuned."""
         self.reset()
+
+    @property
+    def rule(self) -> DecisionRule:
+        """How logits become decisions. Another holds for the batches that come after it was set."""
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: DecisionRule) -> None:
+        self._count_pending()
+        self._rule = rule
 
     # ---- compute_metrics ----
 
@@ -139,7 +157,9 @@ class ImbalanceMetrics:
 
     def fresh(self) -> "ImbalanceMetrics":
         """Another one with the same settings, and nothing counted."""
-        return ImbalanceMetrics(self.schema, self._order_by, self.threshold)
+        other = ImbalanceMetrics(self.schema, self._order_by)
+        other.rule = self.rule
+        return other
 
     def reset(self) -> None:
         """Forget every batch; the last result stays in `table`."""
@@ -147,7 +167,7 @@ class ImbalanceMetrics:
         self._pending: list[tuple[Tensor, Tensor]] = []
         self._counts = np.zeros((4, n), dtype=np.int64)  # true positives, predicted, support, known entries
         self._secondary = np.zeros((3, len(self.schema.secondary)), dtype=np.int64)
-        self._rows = np.zeros(3, dtype=np.int64)  # rows, without a mistake, with a violation
+        self._rows = np.zeros(4, dtype=np.int64)  # rows, without a mistake, with a violation before and after closing
         self._single_label = False
         self._average_precision = StreamingAveragePrecision(n)
 
@@ -234,20 +254,21 @@ class ImbalanceMetrics:
             decided = torch.nn.functional.one_hot(logits.argmax(-1), len(self.schema)).bool()
             gold = torch.nn.functional.one_hot(labels.long(), len(self.schema)).bool()
             known = torch.ones_like(gold)
-            violating = torch.zeros(len(gold), dtype=torch.bool, device=gold.device)
+            violating = still_violating = torch.zeros(len(gold), dtype=torch.bool, device=gold.device)
         else:
-            scores = logits.float()
-            decided = scores.sigmoid() > torch.as_tensor(self.threshold, dtype=torch.float32, device=scores.device)
-            violating = violations(decided, self.schema)
-            decided = close_decisions(decided, self.schema)
+            scores, margins = self.rule.scores(logits), self.rule.margins(logits)
+            violating = violations(margins > 0, self.schema)
+            decided = close_decisions(margins > 0, self.schema, self.rule.closing, margins)
+            still_violating = violations(decided, self.schema)
             known, gold = labels != UNKNOWN, labels > 0.5
             labels = torch.where(known, gold.to(torch.int8), UNKNOWN)
         decided, gold = decided & known, gold & known
         hit = decided & gold
         self._counts += _sums(hit, decided, gold, known)
         self._count_secondary(hit, decided, gold)
-        faultless = (decided == gold).all(1) & known.any(1)
-        self._rows += [int(known.any(1).sum()), int(faultless.sum()), int((violating & known.any(1)).sum())]
+        in_row = known.any(1)
+        counted = (in_row, (decided == gold).all(1) & in_row, violating & in_row, still_violating & in_row)
+        self._rows += [int(rows.sum()) for rows in counted]
         self._average_precision.update(scores, labels if not self._single_label else gold.to(torch.int8))
 
     def _count_secondary(self, hit: Tensor, decided: Tensor, gold: Tensor) -> None:
@@ -262,7 +283,7 @@ class ImbalanceMetrics:
     def _overall(self, table: LabelTable, known: np.ndarray) -> dict[str, float]:
         tp, predicted, support = (x.sum() for x in (table.true_positives, table.predicted, table.support))
         entries, mistakes = known.sum(), predicted + support - 2 * tp
-        rows, faultless, violating = self._rows
+        rows, faultless, violating, still_violating = self._rows
         subset_accuracy = _ratio(faultless, rows)
         accuracy = subset_accuracy if self._single_label else _ratio(entries - mistakes, entries)
         with_support = table.support > 0
@@ -277,6 +298,7 @@ class ImbalanceMetrics:
             recall_micro=_ratio(tp, support),
             mean_average_precision=table.average_precision.mean(),
             violation_rate=_ratio(violating, rows),
+            violation_rate_closed=_ratio(still_violating, rows),
             n_labels_without_recall=(with_support & (table.true_positives == 0)).sum(),
             n_labels_without_support=(~with_support).sum(),
             n_labels_never_predicted=(table.predicted == 0).sum(),
@@ -331,16 +353,3 @@ def _ratio(numerator: Any, denominator: Any) -> Any:
 
 def _floats(**values: Any) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
-
-
-def _checked_threshold(threshold: Any, n_labels: int) -> np.ndarray:
-    values = np.asarray(threshold, dtype=np.float64)
-    if values.shape not in ((), (n_labels,)):
-        raise UsageError(f"Got {values.size} thresholds for {n_labels} labels; give one for all or one each.")
-    if not ((values > 0) & (values < 1)).all():
-        raise UsageError(f"A threshold lies in (0, 1); got {_first_outside(values.ravel())}.")
-    return values
-
-
-def _first_outside(values: Iterable[float]) -> float:
-    return next(float(v) for v in values if not 0 < v < 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .constraints import Penalty, count_pairs, penalty_by_name
+from .constraints import ConstraintPenalty, check_constraint, max_constraint_logits
 from .labels import MULTI_LABEL, LabelSchema
 from .losses.reduction import count_items
 
@@ -17,27 +17,40 @@ class Objective:
     Args:
         loss: a module that sums over known entries (`make_loss`).
         penalty: the constraint penalty, None for none.
-        pairs: (implications, 2), indices child and parent.
         penalty_weight: what the mean penalty is multiplied by.
+        max_constraint: the schema under whose max constraint the loss is taken ("mcm"), None for none.
     """
 
     loss: nn.Module
-    penalty: Penalty | None
-    pairs: Tensor
-    penalty_weight: float
+    penalty: ConstraintPenalty | None = None
+    penalty_weight: float = 0.0
+    max_constraint: LabelSchema | None = None
 
     @classmethod
     def of(
-        cls, loss: nn.Module, schema: LabelSchema, problem_type: str, constraint: str, constraint_weight: float
+        cls,
+        loss: nn.Module,
+        schema: LabelSchema,
+        problem_type: str,
+        constraint: str,
+        constraint_weight: float,
+        direction: str = "both",
     ) -> "Objective":
-        """The objective of a schema; without implications, or in a single-label problem, there is no penalty."""
-        constrained = problem_type == MULTI_LABEL and schema.implications and constraint_weight > 0
-        pairs = torch.tensor(schema.implication_indices, dtype=torch.long).reshape(-1, 2)
-        return cls(loss, penalty_by_name(constraint) if constrained else None, pairs, constraint_weight)
+        """The objective of a schema; without rules, or in a single-label problem, there is no constraint."""
+        check_constraint(constraint, direction)
+        if problem_type != MULTI_LABEL or not schema.rules or constraint == "none":
+            return cls(loss)
+        if constraint == "mcm":
+            return cls(loss, max_constraint=schema)
+        if constraint_weight == 0:
+            return cls(loss)
+        return cls(loss, ConstraintPenalty(constraint, schema, direction), constraint_weight)
 
     def sums(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
         """Summed loss and summed penalty, shape (2,); a row counts by its weight, (rows,), if there are any."""
         loss_function = self.loss.to(logits.device)
+        if self.max_constraint is not None:
+            logits = max_constraint_logits(logits, labels, self.max_constraint)
         if row_weights is None:
             loss = loss_function(logits, labels)
         else:
@@ -45,15 +58,13 @@ class Objective:
             loss = (each * row_weights).sum()
         penalty = loss.new_zeros(())
         if self.penalty is not None:
-            penalty = self.penalty(logits, labels, self.pairs.to(logits.device), row_weights)
+            penalty = self.penalty.sum(logits, labels, row_weights)
         return torch.stack([loss, penalty])
 
     def counts(self, labels: Tensor) -> Tensor:
-        """Known entries (single-label: rows) and known (row, implication) pairs, the denominators of `sums`. (2,)"""
-        pairs = labels.new_zeros((), dtype=torch.long)
-        if self.penalty is not None:
-            pairs = count_pairs(labels, self.pairs.to(labels.device))
-        return torch.stack([count_items(labels), pairs])
+        """Known entries (single-label: rows) and known (row, rule) pairs, the denominators of `sums`. (2,)"""
+        rules = labels.new_zeros((), dtype=torch.long) if self.penalty is None else self.penalty.count(labels)
+        return torch.stack([count_items(labels), rules])
 
     def value(self, sums: Tensor, counts: Tensor) -> Tensor:
         """The mean loss plus the weighted mean penalty; 0 where nothing is known."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from .constraints import penalty_by_name
+from .constraints import CONSTRAINTS, DIRECTIONS, check_constraint
+from .decisions import CLOSINGS, checked_closing
 from .errors import UsageError, did_you_mean
 from .losses import LOSSES, checked_gamma
 from .metrics import LOWER_IS_BETTER
@@ -51,8 +52,19 @@ class ImbalanceOptions:
     label_schema: str | None = field(
         default=None, metadata={"help": "Path of a label_info.json with names, groups and implications."}
     )
-    constraint: str = field(default="gold", metadata={"help": "Penalty that teaches implications: gold or none."})
-    constraint_weight: float = field(default=0.5, metadata={"help": "What that penalty is multiplied by, >= 0."})
+    constraint: str = field(
+        default="gold",
+        metadata={"help": f"What teaches implications and exclusive groups: {', '.join(CONSTRAINTS)}."},
+    )
+    constraint_weight: float = field(default=0.5, metadata={"help": "What a penalty is multiplied by, >= 0."})
+    constraint_direction: str = field(
+        default="both",
+        metadata={"help": f"Which side of an implication a penalty moves: {', '.join(DIRECTIONS)}."},
+    )
+    closing: str = field(
+        default="drop_child",
+        metadata={"help": f"A child decided where its parent is not: {', '.join(CLOSINGS)}."},
+    )
     on_nan: str = field(
         default="raise",
         metadata={
@@ -75,7 +87,8 @@ class ImbalanceOptions:
         if self.on_nan not in ON_NAN:
             raise UsageError(f"Unknown on_nan {self.on_nan!r}: {did_you_mean(self.on_nan, ON_NAN)}")
         checked_gamma(self.focal_gamma)
-        penalty_by_name(self.constraint)
+        check_constraint(self.constraint, self.constraint_direction)
+        checked_closing(self.closing)
         if not 0 < self.max_weight < float("inf"):
             raise UsageError(f"max_weight must be a positive finite number; got {self.max_weight!r}.")
         if not 0 <= self.constraint_weight < float("inf"):
@@ -85,6 +98,10 @@ class ImbalanceOptions:
         if int(self.rare_label_patience) != self.rare_label_patience or self.rare_label_patience < 1:
             raise UsageError(f"rare_label_patience must be a whole number >= 1; got {self.rare_label_patience!r}.")
         return dataclasses.replace(self, class_weights=read_class_weights(self.class_weights))
+
+    def is_default(self, name: str) -> bool:
+        """Whether an option has its default."""
+        return getattr(self, name) == type(self).__dataclass_fields__[name].default
 
     @classmethod
     def resolve(cls, args: Any, **keywords: Any) -> "ImbalanceOptions":

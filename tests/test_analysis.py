@@ -1,3 +1,5 @@
+import dataclasses
+import re
 import subprocess
 import sys
 
@@ -14,12 +16,16 @@ from imbalance_trainer.weights import STRATEGIES, compute_class_weights
 NAMES = ["hateful", "insults", "threats", "praising extremist acts", "ideologically motivated threats"]
 
 
-def counts_of(support, names=None, n_rows=15_000, implications=(), violations=(), groups=None):
+def counts_of(
+    support, names=None, n_rows=15_000, implications=(), violations=(), groups=None, exclusive=(), violation_rows=()
+):
     names = names or [f"label {i}" for i in range(len(support))]
-    schema = LabelSchema(names, groups or {}, implications)
+    schema = LabelSchema(names, groups or {}, implications, dict(exclusive))
     known = np.full(len(names), float(n_rows))
-    violations = np.array(violations or [0] * len(schema.implications), dtype=np.int64)
-    return LabelDistribution(schema, n_rows, np.array(support, dtype=float), known, violations, n_rows)
+    violations = np.array(violations or [0] * len(schema.rules), dtype=np.int64)
+    return LabelDistribution(
+        schema, n_rows, np.array(support, dtype=float), known, violations, n_rows, tuple(violation_rows)
+    )
 
 
 def table_of(counts, custom="auto", strategy="tiered", max_rows=None):
@@ -40,6 +46,21 @@ def test_is_at_most_80_columns_wide(n, name, strategy):
     lines = table_of(counts, {names[-1]: 123.456}, strategy)
     assert len(lines) == 1 + n + (n > 1) + len(pairs)
     assert max(map(display_width, lines)) <= 80
+
+
+@pytest.mark.parametrize("top", [9, 99_999, 99_999_999_999])
+@pytest.mark.parametrize("n", [1, 5, 8, 9, 100, 12_345_678])
+def test_rows_that_are_named_fit_into_80_columns_too(top, n):
+    named = tuple(range(top, top - min(n, 9), -1))
+    counts = counts_of([9, 8], n_rows=20_000_000, implications=[("label 1", "label 0")], violations=[n])
+    lines = table_of(dataclasses.replace(counts, violation_rows=(named,)))
+    assert display_width(lines[-1]) <= 80
+    start, _, more = lines[-1].partition(" and ")
+    assert start.split()[0] == ("row" if n == 1 else "rows")
+    shown = [int(number) for number in re.findall(r"\d+", start)]
+    assert tuple(shown) == named[: len(shown)]
+    assert more == (f"{n - len(shown):,} more" if n > len(shown) else "")
+    assert len(shown) == min(n, 8) or (len(shown) >= 3 and n + top > 99_999)
 
 
 def test_wide_letters_count_twice():
@@ -93,13 +114,46 @@ def test_violated_implications_stand_below_the_worst_first():
         "1,700 rows have 'praising extremist acts' without 'hateful'",
         "1 row has 'insults' without 'hateful'",
     ]
-    assert table_of(counts, max_rows=1)[-1] == "... and 1 more implication violated, 1 time in all"
+    assert table_of(counts, max_rows=1)[-1] == "... and 1 more rule violated, 1 time in all"
+
+
+def test_below_a_rule_stand_the_rows_that_break_it_counted_from_0():
+    long = "a name of a group that is long enough to be cut in its middle somewhere"
+    counts = counts_of(
+        [9, 8, 7, 6, 5],
+        NAMES,
+        implications=[("insults", "hateful"), ("threats", "hateful")],
+        violations=[1, 9, 0, 3],
+        groups={"tone": NAMES[3:], long: NAMES[1:3]},
+        exclusive={"tone": "exactly_one", long: "at_most_one"},
+        violation_rows=[(14_999,), (0, 1, 2, 3, 5, 8, 13, 21, 34), (), (7, 8, 9)],
+    )
+    assert table_of(counts)[-7:] == [
+        "",
+        "9 rows have 'threats' without 'hateful'",
+        "  rows 0, 1, 2, 3, 5, 8, 13, 21 and 1 more",
+        "3 rows have more than one of the group 'a name of a...t in its middle somewhere'",
+        "  rows 7, 8, 9",
+        "1 row has 'insults' without 'hateful'",
+        "  row 14999",
+    ]
+    assert table_of(counts, max_rows=1)[-3:] == [
+        "9 rows have 'threats' without 'hateful'",
+        "  rows 0, 1, 2, 3, 5, 8, 13, 21 and 1 more",
+        "... and 2 more rules violated, 4 times in all",
+    ]
 
 
 def test_violations_are_those_of_the_rows():
-    schema = LabelSchema(["child", "parent"], implications=[("child", "parent")])
-    counts = LabelDistribution.from_labels([[1, 0]] * 17 + [[1, 1]] * 30 + [[0, 0]] * 50, schema)
-    assert table_of(counts)[-1] == "17 rows have 'child' without 'parent'"
+    schema = LabelSchema(["child", "parent"], {"all": ["child", "parent"]}, [("child", "parent")])
+    counts = LabelDistribution.from_labels([[1, 1]] * 30 + [[1, 0]] * 17 + [[0, 0]] * 50, schema)
+    assert table_of(counts)[-2:] == [
+        "17 rows have 'child' without 'parent'",
+        "  rows 30, 31, 32, 33, 34, 35, 36, 37 and 9 more",
+    ]
+    schema = LabelSchema(["child", "parent"], {"all": ["child", "parent"]}, exclusive={"all": "exactly_one"})
+    counts = LabelDistribution.from_labels([[1, 1]] + [[1, 0]] * 17 + [[0, 0]], schema)
+    assert table_of(counts)[-2:] == ["2 rows have not exactly one of the group 'all'", "  rows 0, 18"]
 
 
 def test_no_violation_is_one_line_and_no_implication_none():
@@ -107,6 +161,8 @@ def test_no_violation_is_one_line_and_no_implication_none():
     assert table_of(counts)[-1] == "No row violates the 2 implications."
     counts = counts_of([9, 8], implications=[("label 1", "label 0")])
     assert table_of(counts)[-1] == "No row violates the 1 implication."
+    counts = counts_of([9, 8], groups={"g": ["label 0", "label 1"]}, exclusive={"g": "at_most_one"})
+    assert table_of(counts)[-1] == "No row violates the 1 rule."
     assert len(table_of(counts_of([9, 8, 7]))) == 4
 
 

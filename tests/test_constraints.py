@@ -1,3 +1,6 @@
+"""Penalties and the max constraint, against the formulas in terms of probabilities, row by row and rule by rule."""
+
+import itertools
 import math
 
 import numpy as np
@@ -5,167 +8,461 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from imbalance_trainer import LabelSchema, close_decisions
+from imbalance_trainer import LabelSchema
 from imbalance_trainer.constraints import (
-    CLOSINGS,
+    CONSTRAINTS,
+    DIRECTIONS,
     PENALTIES,
-    count_pairs,
-    gold_penalty,
-    penalty_by_name,
-    violations,
+    ConstraintPenalty,
+    check_constraint,
+    max_constraint_logits,
+    max_over_descendants,
 )
 from imbalance_trainer.errors import UsageError
 
+from .test_labels import ancestors_of, schemas
+
 QUICK = settings(deadline=None, max_examples=60)
-PAIRS = torch.tensor([[1, 0], [2, 0], [2, 3]])
+SEEDS = st.integers(0, 9999)
+
+# c and d below a, e below c and d; groups of two, three and four labels, of both kinds, one label in two of them
+SCHEMA = LabelSchema(
+    list("abcdefghijk"),
+    {"two": ["a", "f"], "three": ["f", "b", "g"], "four": ["h", "i", "j", "k"]},
+    [("c", "a"), ("d", "a"), ("e", "d"), ("e", "c"), ("c", "k")],
+    {"two": "at_most_one", "four": "exactly_one", "three": "at_most_one"},
+)
+PAIR = LabelSchema(["child", "parent"], implications=[("child", "parent")])
+HARD, MASKED, SOFT = (0, 1), (0, 1, -100), (0.0, 0.2, 0.5, 0.9, 1.0, -100.0)
 
 
-def batch(seed=0, rows=6, dtype=torch.float64):
-    g = torch.Generator().manual_seed(seed)
-    logits = torch.randn(rows, 4, generator=g, dtype=torch.float64).to(dtype)
-    labels = (torch.rand(rows, 4, generator=g) < 0.4).long()
-    return logits, labels.masked_fill(torch.rand(rows, 4, generator=g) < 0.2, -100)
+def batch(schema=SCHEMA, rows=6, seed=0, values=MASKED):
+    rng = np.random.default_rng(seed)
+    logits = torch.tensor(rng.normal(0, 2, (rows, len(schema))))
+    return logits, torch.tensor(rng.choice(values, (rows, len(schema))))
 
 
-# ---- the penalty ----
+# ---- penalties, by a loop ----
 
 
-def penalty_by_loop(logits, labels):
-    total, known = 0.0, 0
+def probability(z):
+    return 1 / (1 + math.exp(-z)) if z > -700 else 0.0
+
+
+def holds(probabilities, kind):
+    """The probability that a group holds, over all assignments of its labels."""
+    total = 0.0
+    for there in itertools.product([False, True], repeat=len(probabilities)):
+        if sum(there) == 1 or (sum(there) == 0 and kind == "at_most_one"):
+            total += math.prod(p if t else 1 - p for p, t in zip(probabilities, there, strict=True))
+    return total
+
+
+def implication_by_hand(name, child, parent, gold_parent):
+    if name == "gold":
+        return 0.0 if gold_parent == -100 else child * (1 - gold_parent)
+    if name == "lukasiewicz":
+        return max(child - parent, 0.0)
+    return child * (1 - parent) if name == "product" else -math.log(1 - child * (1 - parent))
+
+
+def group_by_hand(name, kind, probabilities, gold):
+    if name == "gold":
+        beside = [any(y > 0.5 for j, y in enumerate(gold) if j != i) for i in range(len(gold))]
+        return sum(p for p, counts in zip(probabilities, beside, strict=True) if counts)
+    if name == "lukasiewicz":
+        over = sum(probabilities) - 1
+        return abs(over) if kind == "exactly_one" else max(over, 0.0)
+    return 1 - holds(probabilities, kind) if name == "product" else -math.log(holds(probabilities, kind))
+
+
+def entries_by_loop(name, logits, labels, schema):
+    """The penalty of each row and rule, and whether it says something."""
+    entries, known = [], []
     for z, y in zip(logits.tolist(), labels.tolist(), strict=True):
-        for child, parent in PAIRS.tolist():
-            if y[parent] == -100:
-                continue
-            known += 1
-            total += (1 - y[parent]) / (1 + math.exp(-z[child]))
-    return total, known
+        p = dict(zip(schema.names, map(probability, z), strict=True))
+        gold = dict(zip(schema.names, y, strict=True))
+        row = [implication_by_hand(name, p[c], p[a], gold[a]) for c, a in schema.implications]
+        says = [name != "gold" or gold[a] != -100 for _, a in schema.implications]
+        for group, kind in schema.exclusive.items():
+            members = schema.groups[group]
+            values = [gold[label] for label in members]
+            row.append(group_by_hand(name, kind, [p[label] for label in members], values))
+            says.append(name != "gold" or any(v > 0.5 for v in values) or -100 not in values)
+        entries.append(row)
+        known.append(says)
+    shape = len(logits), len(schema.rules)
+    return np.array(entries).reshape(shape), np.array(known, bool).reshape(shape)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_gold_penalty_is_the_child_s_probability_where_the_gold_parent_is_0(seed):
-    logits, labels = batch(seed)
-    total, known = penalty_by_loop(logits, labels)
-    assert gold_penalty(logits, labels, PAIRS).item() == pytest.approx(total, rel=1e-12)
-    assert count_pairs(labels, PAIRS).item() == known
+@QUICK
+@given(schemas(), st.integers(0, 5), st.sampled_from([HARD, MASKED, SOFT]), SEEDS)
+@pytest.mark.parametrize("name", PENALTIES)
+def test_every_penalty_is_that_of_a_loop(name, schema, rows, values, seed):
+    logits, labels = batch(schema, rows, seed, values)
+    penalty = ConstraintPenalty(name, schema)
+    expected, known = entries_by_loop(name, logits, labels, schema)
+    np.testing.assert_allclose(penalty.entries(logits, labels), expected, rtol=1e-9, atol=1e-13)
+    assert penalty.known(labels).tolist() == known.tolist()
+    assert penalty.count(labels) == known.sum()
+    weights = np.random.default_rng(seed).random(rows)
+    for row_weights, factor in ((None, np.ones(rows)), (torch.tensor(weights), weights)):
+        total = (expected.sum(1) * factor).sum()
+        assert penalty.sum(logits, labels, row_weights).item() == pytest.approx(total, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("values", [MASKED, SOFT])
+@pytest.mark.parametrize("name", PENALTIES)
+def test_the_gradient_is_that_of_the_loop(name, values):
+    """Of `sum`, by central differences of the loop; no label is near a kink."""
+    logits, labels = batch(rows=4, seed=3, values=values)
+    logits.requires_grad_()
+    penalty = ConstraintPenalty(name, SCHEMA)
+    (gradient,) = torch.autograd.grad(penalty.sum(logits, labels), logits)
+    step, numeric = 1e-5, torch.zeros_like(logits)
+    for place in itertools.product(range(4), range(len(SCHEMA))):
+        up, down = logits.detach().clone(), logits.detach().clone()
+        up[place] += step
+        down[place] -= step
+        difference = entries_by_loop(name, up, labels, SCHEMA)[0] - entries_by_loop(name, down, labels, SCHEMA)[0]
+        numeric[place] = difference.sum() / (2 * step)
+    torch.testing.assert_close(gradient, numeric, rtol=1e-7, atol=1e-9)
+    assert gradient.abs().sum() > 1
+    assert torch.autograd.gradcheck(lambda z: penalty.entries(z, labels), logits)
+
+
+def test_values_that_can_be_said_by_heart():
+    for name, value in (("lukasiewicz", 0), ("product", 1 / 4), ("semantic", -math.log(3 / 4)), ("gold", 1 / 2)):
+        assert ConstraintPenalty(name, PAIR).sum(torch.zeros(1, 2), torch.zeros(1, 2)).item() == pytest.approx(value)
+    even = torch.zeros(1, 3), torch.zeros(1, 3)
+    for kind, holding in (("at_most_one", 4 / 8), ("exactly_one", 3 / 8)):
+        schema = LabelSchema(list("abc"), {"g": list("abc")}, exclusive={"g": kind})
+        assert ConstraintPenalty("product", schema).sum(*even).item() == pytest.approx(1 - holding)
+        assert ConstraintPenalty("lukasiewicz", schema).sum(*even).item() == pytest.approx(1 / 2)
+
+
+@QUICK
+@given(schemas(), SEEDS)
+def test_product_is_1_minus_the_exponential_of_minus_semantic(schema, seed):
+    logits, labels = batch(schema, 4, seed)
+    semantic = ConstraintPenalty("semantic", schema).entries(logits, labels)
+    product = ConstraintPenalty("product", schema).entries(logits, labels)
+    torch.testing.assert_close(product, 1 - torch.exp(-semantic))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", PENALTIES)
+def test_far_logits_give_finite_values_and_gradients_in_fp32(name, dtype):
+    """Every row of -1e4, 0 and 1e4; where the probability of a broken rule is 1, semantic is as large as the logit."""
+    schema = LabelSchema(
+        list("abcd"),
+        {"g": ["b", "c", "d"], "h": ["a", "c"]},
+        [("b", "a")],
+        {"g": "at_most_one", "h": "at_most_one"},
+    )
+    exact = LabelSchema(list("abcd"), {"g": ["b", "c", "d"]}, exclusive={"g": "exactly_one"})
+    logits = torch.tensor(list(itertools.product([-1e4, 0.0, 1e4], repeat=4)), dtype=dtype)
+    labels = torch.tensor(list(itertools.product([0, 1, -100], repeat=4)))[torch.randperm(81)]
+    for rules in (schema, exact):
+        leaf = logits.clone().requires_grad_()
+        penalty = ConstraintPenalty(name, rules)
+        entries = penalty.entries(leaf, labels)
+        assert entries.dtype == torch.float32
+        assert torch.equal(entries, penalty.entries(logits.float(), labels))
+        entries.sum().backward()
+        assert leaf.grad.isfinite().all()
+        assert leaf.grad.dtype == dtype
+        expected, _ = entries_by_loop("product" if name == "semantic" else name, logits.double(), labels, rules)
+        if name == "semantic":
+            surely = expected == 1
+            assert (entries.detach().numpy()[surely] > 9e3).all()
+            entries, expected = entries.detach()[torch.tensor(~surely)], -np.log(1 - expected[~surely])
+        np.testing.assert_allclose(entries.detach(), expected, atol=3e-3 if name in ("semantic", "product") else 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", PENALTIES)
+def test_half_precision_is_no_less_exact_than_its_logits(name, dtype):
+    logits, labels = batch()
+    penalty = ConstraintPenalty(name, SCHEMA)
+    half = logits.to(dtype)
+    torch.testing.assert_close(
+        penalty.entries(half, labels).double(), penalty.entries(half.double(), labels), rtol=1e-5, atol=2e-6
+    )
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_sum_and_count_add_up_over_micro_batches(name):
+    logits, labels = batch(rows=8)
+    penalty, weights = ConstraintPenalty(name, SCHEMA), torch.rand(8)
+    for cut in range(9):
+        parts = [slice(0, cut), slice(cut, 8)]
+        assert sum(penalty.count(labels[part]) for part in parts) == penalty.count(labels)
+        for w in (None, weights):
+            total = sum(penalty.sum(logits[part], labels[part], w if w is None else w[part]) for part in parts)
+            torch.testing.assert_close(total, penalty.sum(logits, labels, w))
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, PAIR, LabelSchema(list("ab"))])
+@pytest.mark.parametrize("name", PENALTIES)
+def test_no_rows_and_no_rules_are_0_with_a_gradient_of_0(name, schema):
+    penalty = ConstraintPenalty(name, schema)
+    for rows in (0, 3):
+        logits, labels = batch(schema, rows)
+        total = penalty.sum(logits.requires_grad_(), labels)
+        total.backward()
+        assert logits.grad.shape == logits.shape
+        if rows == 0 or not schema.rules:
+            assert total == 0
+            assert not logits.grad.any()
+            assert penalty.count(labels) == 0
+        assert penalty.entries(logits, labels).shape == penalty.known(labels).shape == (rows, len(schema.rules))
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_rows_of_which_nothing_is_known_count_for_predictions_alone(name):
+    logits, labels = batch(values=HARD)
+    unknown = torch.full_like(labels, -100)
+    penalty = ConstraintPenalty(name, SCHEMA)
+    if name == "gold":
+        assert not penalty.entries(logits, unknown).any()
+        assert penalty.count(unknown) == 0
+    else:
+        assert torch.equal(penalty.entries(logits, unknown), penalty.entries(logits, labels))
+        assert penalty.count(unknown) == 6 * len(SCHEMA.rules)
+
+
+def test_gold_of_a_group_needs_a_label_that_is_there_or_all_of_them():
+    schema = LabelSchema(list("abc"), {"g": list("abc")}, exclusive={"g": "at_most_one"})
+    labels = torch.tensor([[1, -100, -100], [0, 0, -100], [0, 0, 0], [1, 1, -100]])
+    penalty = ConstraintPenalty("gold", schema)
+    assert penalty.known(labels).squeeze(1).tolist() == [True, False, True, True]
+    assert penalty.entries(torch.zeros(4, 3), labels).squeeze(1).tolist() == [1.0, 0.0, 0.0, 1.5]
 
 
 def test_a_soft_parent_counts_with_what_it_lacks():
-    logits, labels = torch.zeros(1, 4), torch.tensor([[0.25, 0.0, 0.0, 1.0]])
-    assert gold_penalty(logits, labels, PAIRS).item() == pytest.approx(2 * 0.5 * 0.75)
-
-
-@pytest.mark.parametrize("name", PENALTIES)
-def test_every_penalty_passes_gradcheck_and_is_0_where_no_implication_can_break(name):
-    logits, labels = batch()
-    penalty = penalty_by_name(name)
-    assert torch.autograd.gradcheck(lambda z: penalty(z, labels, PAIRS), logits.requires_grad_())
-    assert penalty(logits, torch.ones_like(labels), PAIRS) == 0
-    assert penalty(logits, torch.full_like(labels, -100), PAIRS) == 0
-    assert penalty(logits[:0], labels[:0], PAIRS) == 0
-
-
-@pytest.mark.parametrize("name", PENALTIES)
-def test_every_penalty_adds_up_over_micro_batches(name):
-    logits, labels = batch(rows=8)
-    penalty = penalty_by_name(name)
-    parts = penalty(logits[:3], labels[:3], PAIRS) + penalty(logits[3:], labels[3:], PAIRS)
-    torch.testing.assert_close(parts, penalty(logits, labels, PAIRS))
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_the_penalty_is_computed_in_fp32_and_finite(dtype):
-    logits, labels = batch(dtype=dtype)
-    penalty = gold_penalty(logits, labels, PAIRS)
-    assert penalty.dtype == torch.float32
-    assert penalty == gold_penalty(logits.float(), labels, PAIRS)
-    far = (logits * 1e4).requires_grad_()
-    gold_penalty(far, labels, PAIRS).backward()
-    assert far.grad.isfinite().all()
+    labels = torch.tensor([[0.0, 0.25]])
+    assert ConstraintPenalty("gold", PAIR).sum(torch.zeros(1, 2), labels).item() == pytest.approx(0.5 * 0.75)
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.float32, torch.bfloat16])
-def test_labels_of_any_type_give_the_same_penalty(dtype):
-    logits, labels = batch()
-    labels = labels.clamp(min=0)
-    assert gold_penalty(logits, labels.to(dtype), PAIRS) == gold_penalty(logits, labels, PAIRS)
-    assert count_pairs(labels.to(dtype), PAIRS) == 18
+@pytest.mark.parametrize("name", PENALTIES)
+def test_labels_of_any_type_give_the_same_penalty(name, dtype):
+    logits, labels = batch(values=HARD)
+    penalty = ConstraintPenalty(name, SCHEMA)
+    assert torch.equal(penalty.entries(logits, labels.to(dtype)), penalty.entries(logits, labels))
+    assert penalty.count(labels.to(dtype)) == 6 * len(SCHEMA.rules)
 
 
-def test_penalties_are_found_by_name():
-    assert penalty_by_name("none") is None
-    assert penalty_by_name("gold") is gold_penalty
-    with pytest.raises(UsageError, match="did you mean 'gold'"):
-        penalty_by_name("golden")
+# ---- directions ----
 
 
-# ---- decisions ----
+def gradient_of(name, schema, direction, logits, labels):
+    leaf = logits.clone().requires_grad_()
+    penalty = ConstraintPenalty(name, schema, direction)
+    penalty.sum(leaf, labels).backward()
+    return leaf.grad, penalty.entries(logits, labels)
 
 
-@st.composite
-def decisions_and_schemas(draw):
-    n = draw(st.integers(2, 7))
-    hidden = draw(st.permutations(range(n)))
-    pairs = draw(st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=10))
-    implications = [(str(hidden[max(p)]), str(hidden[min(p)])) for p in pairs if p[0] != p[1]]
-    rows = draw(st.lists(st.lists(st.booleans(), min_size=n, max_size=n), max_size=6))
-    schema = LabelSchema([str(i) for i in range(n)], implications=implications)
-    return np.array(rows, dtype=bool).reshape(-1, n), schema
-
-
-def close_by_loop(decisions, schema, how):
-    closed = decisions.copy()
-    for row in closed:
-        changed = True
-        while changed:
-            changed = False
-            for child, parent in schema.implication_indices:
-                if row[child] and not row[parent]:
-                    at, to = (child, False) if how == "drop_child" else (parent, True)
-                    row[at], changed = to, True
-    return closed
+@pytest.mark.parametrize("name", [name for name in PENALTIES if name != "gold"])
+def test_a_direction_moves_one_side_of_an_implication_as_both_would(name):
+    logits, labels = torch.tensor([[1.0, -0.5], [2.0, 1.0], [0.5, -3.0]]), torch.zeros(3, 2)
+    both, value = gradient_of(name, PAIR, "both", logits, labels)
+    for direction, still, moved in (("raise_parent", 0, 1), ("lower_child", 1, 0)):
+        gradient, same = gradient_of(name, PAIR, direction, logits, labels)
+        assert torch.equal(same, value)
+        assert torch.equal(gradient[:, still], torch.zeros(3))
+        torch.testing.assert_close(gradient[:, moved], both[:, moved])
+        assert (gradient[:, moved] < 0).all() if moved else (gradient[:, moved] > 0).all()
 
 
 @QUICK
-@given(decisions_and_schemas(), st.sampled_from(CLOSINGS))
-def test_closing_is_that_of_a_loop_until_nothing_changes(case, how):
-    decisions, schema = case
-    expected = close_by_loop(decisions, schema, how)
-    closed = close_decisions(decisions, schema, how)
-    assert (closed == expected).all()
-    assert not violations(torch.from_numpy(closed), schema).any()
-    assert (close_decisions(closed, schema, how) == closed).all()
+@given(schemas(), SEEDS)
+@pytest.mark.parametrize("name", [name for name in PENALTIES if name != "gold"])
+def test_the_two_directions_add_up_to_both_and_leave_groups_alone(name, schema, seed):
+    logits, labels = batch(schema, 4, seed)
+    groups = LabelSchema(schema.names, schema.groups, exclusive=schema.exclusive)
+    of_groups, _ = gradient_of(name, groups, "both", logits, labels)
+    both, up, down = (gradient_of(name, schema, d, logits, labels)[0] - of_groups for d in DIRECTIONS)
+    torch.testing.assert_close(up + down, both)
+    no_parent = [i for i, label in enumerate(schema.names) if label not in {p for _, p in schema.implications}]
+    assert up[:, no_parent].abs().max() < 1e-12 if no_parent else True
+    for direction in DIRECTIONS:
+        torch.testing.assert_close(gradient_of(name, groups, direction, logits, labels)[0], of_groups)
+
+
+def test_gold_lowers_the_child_alone_whichever_direction_it_may_have():
+    logits, labels = batch(PAIR, values=HARD)
+    for direction in ("both", "lower_child"):
+        gradient, _ = gradient_of("gold", PAIR, direction, logits, labels)
+        assert not gradient[:, 1].any()
+        assert gradient[:, 0].any()
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize(
+    ("name", "direction", "message"),
+    [
+        ("golden", "both", "Unknown constraint 'golden': did you mean 'gold'"),
+        ("lukaschewitz", "both", "did you mean 'lukasiewicz'"),
+        ("xyz", "both", "known are 'gold', 'lukasiewicz', 'product', 'semantic', 'mcm', 'none'"),
+        ("gold", "raise_parents", "Unknown constraint_direction 'raise_parents': did you mean 'raise_parent'"),
+        ("gold", "raise_parent", "take lukasiewicz, product or semantic"),
+        ("mcm", "raise_parent", "no constraint_direction 'raise_parent'"),
+        ("mcm", "lower_child", "no constraint_direction 'lower_child'"),
+    ],
+)
+def test_constraints_and_directions_that_do_not_do_are_an_error(name, direction, message):
+    with pytest.raises(UsageError, match=message):
+        check_constraint(name, direction)
+    with pytest.raises(UsageError, match=message):
+        ConstraintPenalty(name, PAIR, direction)
+
+
+def test_all_others_are_taken():
+    for name, direction in itertools.product(CONSTRAINTS, DIRECTIONS):
+        if (name, direction) != ("gold", "raise_parent") and (name != "mcm" or direction == "both"):
+            check_constraint(name, direction)
+
+
+# ---- the max constraint ----
+
+DIAMOND = LabelSchema(
+    list("abcdef"), implications=[("b", "a"), ("c", "a"), ("d", "b"), ("d", "c"), ("e", "d"), ("f", "c")]
+)
+CHAIN = LabelSchema(list("abcde"), implications=[("c", "d"), ("a", "b"), ("b", "c"), ("d", "e")])
+
+
+def branches_of(schema):
+    """For each label itself and all its descendants."""
+    branches = [[label] for label in range(len(schema))]
+    for below, label in enumerate(schema.names):
+        for above in ancestors_of(schema, label):
+            branches[schema.names.index(above)].append(below)
+    return branches
+
+
+def constrained_by_loop(logits, labels, schema):
+    """The logits under the max constraint, and which label each comes from; without labels those of predictions."""
+    values, sources, branches = [], [], branches_of(schema)
+    labels = torch.zeros_like(logits) if labels is None else labels
+    for z, y in zip(logits.tolist(), labels.tolist(), strict=True):
+        row, source = [], []
+        for a, branch in enumerate(branches):
+            if y[a] > 0.5:
+                branch = [b for b in branch if y[b] > 0.5]
+            source.append(max(branch, key=lambda b: z[b]))
+            row.append(z[source[-1]])
+        values.append(row)
+        sources.append(source)
+    return torch.tensor(values, dtype=logits.dtype).reshape(logits.shape), sources
+
+
+def gradient_by_loop(upstream, sources):
+    gradient = torch.zeros_like(upstream)
+    for r, row in enumerate(sources):
+        for a, b in enumerate(row):
+            gradient[r, b] += upstream[r, a]
+    return gradient
 
 
 @QUICK
-@given(decisions_and_schemas())
-def test_violations_are_those_of_a_loop(case):
-    decisions, schema = case
-    expected = [any(row[c] and not row[p] for c, p in schema.implication_indices) for row in decisions]
-    assert violations(torch.from_numpy(decisions), schema).tolist() == expected
+@given(schemas(), st.integers(0, 5), st.sampled_from([HARD, MASKED, SOFT]), SEEDS)
+def test_the_max_constraint_is_that_of_a_loop_with_its_gradient(schema, rows, values, seed):
+    logits, labels = batch(schema, rows, seed, values)
+    logits = logits.float()
+    for constrain, gold in (
+        (lambda z: max_over_descendants(z, schema), None),
+        (lambda z: max_constraint_logits(z, labels, schema), labels),
+    ):
+        leaf = logits.clone().requires_grad_()
+        found = constrain(leaf)
+        expected, sources = constrained_by_loop(logits, gold, schema)
+        assert torch.equal(found, expected)
+        upstream = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed))
+        found.backward(upstream)
+        torch.testing.assert_close(leaf.grad, gradient_by_loop(upstream, sources))
 
 
-@pytest.mark.parametrize("how", CLOSINGS)
-@pytest.mark.parametrize("convert", [lambda d: d, torch.from_numpy, lambda d: d.astype(np.int64)])
-def test_closing_gives_a_copy_of_the_same_kind(convert, how):
-    schema = LabelSchema(["a", "b"], implications=[("b", "a")])
-    decisions = convert(np.array([[False, True], [True, False]]))
-    closed = close_decisions(decisions, schema, how)
-    assert type(closed) is type(decisions)
-    assert closed.dtype == decisions.dtype
-    assert closed.tolist() == ([[0, 0], [1, 0]] if how == "drop_child" else [[1, 1], [1, 0]])
-    assert decisions.tolist() == [[0, 1], [1, 0]]
+@QUICK
+@given(schemas(), st.integers(0, 999))
+def test_under_the_max_constraint_no_child_is_likelier_than_its_parent(schema, seed):
+    logits = torch.tensor(np.random.default_rng(seed).integers(-3, 4, (5, len(schema))) / 2)  # with ties
+    constrained = max_over_descendants(logits, schema)
+    for child, parent in schema.implications:
+        assert (constrained[:, schema.index(child)] <= constrained[:, schema.index(parent)]).all()
+    assert torch.equal(max_over_descendants(constrained, schema), constrained)
+    assert (constrained >= logits).all()
 
 
-def test_a_chain_is_closed_from_end_to_end_in_whatever_order_it_was_given():
-    chain = [("b", "a"), ("c", "b"), ("d", "c")]
-    for implications in (chain, chain[::-1], [chain[1], chain[0], chain[2]]):
-        schema = LabelSchema(list("abcd"), implications=implications)
-        assert close_decisions(torch.tensor([[False, True, True, True]]), schema).tolist() == [[False] * 4]
-        raised = close_decisions(torch.tensor([[False, False, False, True]]), schema, "raise_parent")
-        assert raised.tolist() == [[True] * 4]
+@pytest.mark.parametrize("schema", [DIAMOND, CHAIN])
+@pytest.mark.parametrize("values", [HARD, MASKED])
+def test_the_max_constraint_passes_gradcheck(schema, values):
+    logits, labels = batch(schema, 5, 1, values)
+    assert torch.autograd.gradcheck(lambda z: max_over_descendants(z, schema), logits.requires_grad_())
+    assert torch.autograd.gradcheck(lambda z: max_constraint_logits(z, labels, schema), logits)
 
 
-def test_an_unknown_closing_offers_the_nearest():
-    with pytest.raises(UsageError, match="did you mean 'raise_parent'"):
-        close_decisions(torch.zeros(1, 1, dtype=torch.bool), LabelSchema(["a"]), "raise_parents")
+@QUICK
+@given(schemas(), st.integers(1, 5), SEEDS)
+def test_cross_entropy_on_them_is_the_loss_of_c_hmcnn(schema, rows, seed):
+    logits, labels = batch(schema, rows, seed, HARD)
+    expected = []
+    for z, y in zip(logits.tolist(), labels.tolist(), strict=True):
+        p = [probability(x) for x in z]
+        for a, branch in enumerate(branches_of(schema)):
+            there = max(y[b] * p[b] for b in branch)
+            expected.append(-math.log(there) if y[a] else -math.log(1 - max(p[b] for b in branch)))
+    constrained = max_constraint_logits(logits, labels, schema)
+    found = binary_cross_entropy_with_logits(constrained, labels.double(), reduction="none")
+    np.testing.assert_allclose(found.flatten(), expected, rtol=1e-9)
+
+
+def test_of_coherent_labels_an_entry_trains_the_label_that_decides_it():
+    logits = torch.tensor([[-1.0, 2.0, 3.0]], requires_grad=True)
+    schema = LabelSchema(["parent", "there", "not"], implications=[("there", "parent"), ("not", "parent")])
+    constrained = max_constraint_logits(logits, torch.tensor([[1, 1, 0]]), schema)
+    assert constrained.tolist() == [[2.0, 2.0, 3.0]]  # not by way of the child that is not there
+    constrained[0, 0].backward()
+    assert logits.grad.tolist() == [[0.0, 1.0, 0.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_max_constraint_keeps_the_type_of_its_logits(dtype):
+    logits, labels = batch(DIAMOND)
+    logits = logits.to(dtype).requires_grad_()
+    for found in (max_over_descendants(logits, DIAMOND), max_constraint_logits(logits, labels, DIAMOND)):
+        assert found.dtype == dtype
+        found.sum().backward()
+    assert logits.grad.isfinite().all()
+
+
+class Largest(TorchDispatchMode):
+    """The size of the largest tensor that is made within."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, (tuple, list)) else [made]:
+            self.numel = max(self.numel, tensor.numel() if isinstance(tensor, torch.Tensor) else 0)
+        return made
+
+
+def test_a_thousand_labels_make_no_tensor_of_rows_by_labels_by_labels():
+    schema = LabelSchema(
+        [str(i) for i in range(1000)], implications=[(str(i), str((i - 1) // 4)) for i in range(1, 1000)]
+    )
+    logits, labels = batch(schema, 8, values=HARD)
+    logits.requires_grad_()
+    with Largest() as largest:
+        found = [max_over_descendants(logits, schema), max_constraint_logits(logits, labels, schema)]
+        sum(part.sum() for part in found).backward()
+    assert largest.numel == 8 * len(schema.ancestor_pairs) < 8 * 5 * 1000
+    for part, gold in zip(found, (None, labels), strict=True):
+        assert torch.equal(part, constrained_by_loop(logits, gold, schema)[0])

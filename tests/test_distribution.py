@@ -6,11 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbalance_trainer import LabelDistribution, LabelSchema, label_columns
+from imbalance_trainer.distribution import MAX_ROWS_NAMED
 from imbalance_trainer.errors import DataError
 from imbalance_trainer.label_columns import find_label_column
 
+from .test_labels import broken_by_loop, schemas
+
 ABC = LabelSchema(["a", "b", "c"])
-FAMILY = LabelSchema(["root", "child", "leaf", "free"], implications=[("child", "root"), ("leaf", "child")])
+FAMILY = LabelSchema(
+    ["root", "child", "leaf", "free"],
+    {"ends": ["leaf", "free"]},
+    [("child", "root"), ("leaf", "child")],
+    {"ends": "at_most_one"},
+)
 
 
 def random_labels(rows=40, n=4, seed=0, values=(0, 1)):
@@ -18,25 +26,27 @@ def random_labels(rows=40, n=4, seed=0, values=(0, 1)):
 
 
 def counted(labels, schema):
-    """Support, known entries and violations, by a loop over entries."""
+    """Support, known entries and the rows that break each rule, by a loop over entries."""
     support, known = [0.0] * len(schema), [0] * len(schema)
-    violations = [0] * len(schema.implications)
-    for row in labels:
+    broken = [[] for _ in schema.rules]
+    for number, row in enumerate(labels):
         unknown = [value is None or value == -100 or np.isnan(value) for value in row]
         for i, value in enumerate(row):
             if not unknown[i]:
                 known[i] += 1
                 support[i] += float(value)
-        for i, (child, parent) in enumerate(schema.implication_indices):
-            violations[i] += (not unknown[child]) and row[child] > 0.5 and (not unknown[parent]) and row[parent] == 0
-    return support, known, violations
+        values = [-100 if missing else value for missing, value in zip(unknown, row, strict=True)]
+        for rows, breaks in zip(broken, broken_by_loop(schema, values), strict=True):
+            rows += [number] * bool(breaks)
+    return support, known, broken
 
 
 def assert_counts(distribution, labels, row_total=None):
-    support, known, violations = counted(labels, distribution.schema)
+    support, known, broken = counted(labels, distribution.schema)
     np.testing.assert_allclose(distribution.support, support, rtol=1e-6)
     assert distribution.known.tolist() == known
-    assert distribution.violations.tolist() == violations
+    assert distribution.violations.tolist() == [len(rows) for rows in broken]
+    assert distribution.violation_rows == tuple(tuple(rows[:MAX_ROWS_NAMED]) for rows in broken)
     assert distribution.n_rows == len(labels)
     assert distribution.row_total == (len(labels) if row_total is None else row_total)
 
@@ -80,7 +90,30 @@ def test_none_nan_and_minus_100_are_unknown():
 
 def test_an_unknown_parent_is_no_violation_and_a_soft_child_is_one_over_a_half():
     labels = [[-100, 1, 0, 0], [0, 1, 0, 0], [0, 0.6, 0, 0], [0, 0.5, 0, 0], [0.2, 1, 0, 0], [1, 0, 1, 0]]
-    assert LabelDistribution.from_labels(labels, FAMILY).violations.tolist() == [2, 1]
+    counts = LabelDistribution.from_labels(labels, FAMILY)
+    assert counts.violations.tolist() == [2, 1, 0]
+    assert counts.violation_rows == ((1, 2), (5,), ())
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    schemas(),
+    st.integers(0, 30),
+    st.sampled_from([(0, 1), (0, 0, 0, 1, -100), (0.0, 0.25, 0.75, 1.0, np.nan)]),
+    st.integers(0, 99),
+)
+def test_rows_that_break_a_rule_are_those_of_a_loop(schema, rows, values, seed):
+    labels = random_labels(rows, len(schema), seed, values)
+    assert_counts(LabelDistribution.from_labels(labels, schema), labels.tolist())
+
+
+def test_an_exclusive_group_is_broken_by_two_that_are_there_or_by_all_that_are_known_not_to_be():
+    labels = [[1, 1, 0], [1, 0, -100], [0, 0, 0], [0, 0, -100], [0.6, 0.7, 0], [0.2, 0, 0], [-100, 1, 1], [0, 1, 0]]
+    for kind, rows in (("at_most_one", (0, 4, 6)), ("exactly_one", (0, 2, 4, 6))):
+        schema = LabelSchema(["a", "b", "c"], {"g": ["a", "b", "c"]}, exclusive={"g": kind})
+        counts = LabelDistribution.from_labels(labels, schema)
+        assert counts.violations.tolist() == [len(rows)]
+        assert counts.violation_rows == (rows,)
 
 
 @pytest.mark.parametrize("unknown", [None, np.nan, -100])
@@ -129,10 +162,50 @@ def test_a_dataset_is_counted_through_its_indices_and_chunks(monkeypatch):
     assert_counts(LabelDistribution.from_dataset(whole.select(range(11, 33)), FAMILY), labels[11:33])
     shuffled = whole.shuffle(seed=1)
     assert shuffled._indices is not None
-    assert_counts(LabelDistribution.from_dataset(shuffled, FAMILY), labels)
+    assert_counts(LabelDistribution.from_dataset(shuffled, FAMILY), list(shuffled["labels"]))
     chunked = concatenate_datasets([whole.select(range(5)), whole.select(range(20, 50)), whole.select([0, 9])])
     rows = [*range(5), *range(20, 50), 0, 9]
     assert_counts(LabelDistribution.from_dataset(chunked, FAMILY), labels[rows])
+
+
+def test_rows_that_break_a_rule_have_their_numbers_in_the_whole_and_the_first_ones_are_named(monkeypatch):
+    labels = random_labels(1000, 4, values=(0, 1, 1, -100))
+    rows = [{"labels": row} for row in labels.tolist()]
+    monkeypatch.setattr(label_columns, "_BLOCK", 7)
+    for dataset in (Dataset.from_list(rows), rows * 5):  # rows that come one by one are gathered by 4096
+        counts = LabelDistribution.from_dataset(dataset, FAMILY)
+        assert_counts(counts, np.tile(labels, (len(dataset) // 1000, 1)))
+        assert max(map(len, counts.violation_rows)) == MAX_ROWS_NAMED
+        assert max(counts.violations) > MAX_ROWS_NAMED
+    few = [{"labels": [1, 1, 0, 0]}] * 6000
+    for at in (0, 4095, 4096, 5999):
+        few[at] = {"labels": [0, 1, 0, 0]}
+    for dataset in (few, Dataset.from_list(few), iter(few)):
+        assert LabelDistribution.from_dataset(dataset, FAMILY).violation_rows == ((0, 4095, 4096, 5999), (), ())
+
+
+@pytest.mark.parametrize("transformed", [False, True])
+def test_rows_of_a_sample_are_named_by_their_numbers_in_the_dataset(transformed):
+    labels = random_labels(500, 4)
+    rows = [{"labels": row} for row in labels.tolist()]
+    dataset = Dataset.from_list(rows).with_transform(lambda batch: batch) if transformed else rows
+    counts = LabelDistribution.from_dataset(dataset, FAMILY, limit=60)
+    assert (counts.n_rows, counts.row_total) == (60, 500)
+    for i, named in enumerate(counts.violation_rows):
+        assert len(named) == counts.violations[i] > 0
+        assert all(broken_by_loop(FAMILY, labels[row])[i] for row in named)
+        assert list(named) == sorted(set(named))
+    assert max(max(named) for named in counts.violation_rows) > 400
+
+
+def test_counts_without_rows_name_none():
+    empty = LabelDistribution.empty(FAMILY)
+    assert empty.violations.tolist() == [0, 0, 0]
+    assert not any(empty.violation_rows)
+    assert not len(LabelDistribution.from_counts([1, 1, 1, 1], 9, FAMILY).violations)  # nobody looked
+    classes = LabelDistribution.from_labels([0, 3, 1], FAMILY)
+    assert classes.violations.tolist() == [0, 0, 0]
+    assert classes.violation_rows == ((), (), ())
 
 
 @pytest.mark.parametrize("kind", ["fixed_size", "large_list", "bool", "float", "torch_format", "array"])

@@ -1,14 +1,17 @@
+import contextlib
 import json
 import re
-from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import RobertaConfig
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.errors import UsageError
 
 NAMES = st.lists(st.text(min_size=1).filter(lambda name: name.strip()), min_size=1, max_size=12, unique=True)
 QUICK = settings(deadline=None, max_examples=100)
@@ -122,32 +125,6 @@ def test_a_group_that_is_no_list_is_an_error(members):
         LabelSchema(HATE, {"primary": members})
 
 
-def test_flat_groups_and_implications_are_read_from_a_label_info():
-    info = {"names": HATE, "groups": {"primary": ["hateful"]}, "implications": [["threat", "Hateful"]], "url": "x"}
-    schema = LabelSchema.from_label_info(info)
-    assert schema == LabelSchema(HATE, {"primary": ["hateful"]}, [("threat", "hateful")])
-    assert schema.implication_indices == ((1, 0),)
-
-
-def test_groups_nested_as_group_to_labels_are_read():
-    names = ["joy", "love", "anger", "annoyance"]
-    info = {"names": names, "groups": {"ekman": {"joy": ["joy", "love"], "anger": ["anger", "annoyance"]}}}
-    groups = LabelSchema.from_label_info(info).groups
-    assert groups == {"ekman/joy": ("joy", "love"), "ekman/anger": ("anger", "annoyance")}
-
-
-@pytest.mark.parametrize("value", [lambda domain: domain, lambda domain: [domain]])
-def test_groups_nested_as_label_to_groups_are_read(value):
-    domains = {"gym": value("hotels"), "visa": value("travel"), "pool": value("hotels")}
-    info = {"names": ["gym", "visa", "pool"], "groups": {"domain": domains}}
-    assert LabelSchema.from_label_info(info).groups == {"domain/hotels": ("gym", "pool"), "domain/travel": ("visa",)}
-
-
-def test_a_label_of_several_groups_is_in_each():
-    info = {"names": ["a", "b"], "groups": {"topic": {"a": ["x", "y"], "b": ["y"]}}}
-    assert LabelSchema.from_label_info(info).groups == {"topic/x": ("a",), "topic/y": ("a", "b")}
-
-
 # ---- implications ----
 
 
@@ -180,6 +157,44 @@ def dags(draw):
     return n, [(str(hidden[max(p)]), str(hidden[min(p)])) for p in pairs if p[0] != p[1]]
 
 
+@st.composite
+def schemas(draw):
+    """Schemas with up to three exclusive groups and a random DAG, of both what LabelSchema takes."""
+    n, pairs = draw(dags())
+    schema = LabelSchema([str(i) for i in range(n)])
+    for group in "fgh"[: draw(st.integers(0, 3))]:
+        members = draw(st.lists(st.sampled_from(schema.names), min_size=2, max_size=4, unique=True))
+        kind = draw(st.sampled_from(["at_most_one", "exactly_one"]))
+        with contextlib.suppress(UsageError):
+            groups, exclusive = {**schema.groups, group: members}, {**schema.exclusive, group: kind}
+            schema = LabelSchema(schema.names, groups, (), exclusive)
+    for pair in pairs:
+        with contextlib.suppress(UsageError):
+            schema = LabelSchema(schema.names, schema.groups, [*schema.implications, pair], schema.exclusive)
+    return schema
+
+
+def ancestors_of(schema, label):
+    """The names that a label implies, by going up pair by pair."""
+    above, waiting = set(), [label]
+    while waiting:
+        child = waiting.pop()
+        found = {parent for c, parent in schema.implications if c == child} - above
+        above |= found
+        waiting += found
+    return above
+
+
+@QUICK
+@given(dags())
+def test_ancestors_are_what_a_walk_up_the_pairs_meets(dag):
+    n, pairs = dag
+    schema = LabelSchema([str(i) for i in range(n)], implications=pairs)
+    walked = [sorted(int(name) for name in ancestors_of(schema, label)) for label in schema.names]
+    assert [list(above) for above in schema.ancestors] == walked
+    assert list(schema.ancestor_pairs) == [(i, above) for i, labels in enumerate(walked) for above in labels]
+
+
 @QUICK
 @given(dags())
 def test_parents_first_orders_the_same_pairs_from_the_roots_down(dag):
@@ -206,7 +221,138 @@ def test_a_chain_of_two_thousand_labels_is_no_problem():
     assert schema.parents_first[0] == (1998, 1999)
 
 
+# ---- exclusive groups ----
+
+ALL_FOUR = {"g": ["a", "b", "c", "d"]}
+REFUSED = [
+    (ALL_FOUR, [], {"gg": "at_most_one"}, "Unknown group 'gg' in exclusive: did you mean 'g'"),
+    ({}, [], {"g": "at_most_one"}, "Unknown group 'g' in exclusive: none is known"),
+    (ALL_FOUR, [], {"g": "at_most_two"}, "Group 'g' cannot be 'at_most_two': expected at_most_one or exactly_one"),
+    (ALL_FOUR, [], {"g": None}, "Group 'g' cannot be None"),
+    ({"g": ["a"]}, [], {"g": "at_most_one"}, "Group 'g' is at_most_one, which takes two labels or more"),
+    ({"g": ["a", "A"]}, [], {"g": "exactly_one"}, "Group 'g' is exactly_one, which takes two labels or more"),
+    ({"g": []}, [], {"g": "exactly_one"}, "Group 'g' is exactly_one, which takes two labels or more"),
+    # a label of the group implies another of it, directly or by way of one outside; one outside implies two
+    ({"g": ["a", "b"]}, [("b", "a")], {"g": "at_most_one"}, "Label 'b' could never be 1: it takes 'a' and 'b'"),
+    (
+        {"g": ["a", "b"]},
+        [("b", "c"), ("c", "a")],
+        {"g": "exactly_one"},
+        "Label 'b' could never be 1: it takes 'a' and 'b', and the group 'g' is exactly_one",
+    ),
+    ({"g": ["a", "b"]}, [("c", "a"), ("c", "b")], {"g": "at_most_one"}, "Label 'c' could never be 1"),
+    (
+        {"f": ["c", "d"], "g": ["a", "b"]},
+        [("d", "c"), ("c", "a"), ("d", "b")],
+        {"g": "at_most_one"},
+        "Label 'd' could never be 1: it takes 'a' and 'b', and the group 'g'",
+    ),
+    (
+        {"g": ["a", "b"]},
+        [("a", "c"), ("c", "d")],
+        {"g": "exactly_one"},
+        "Group 'g' is exactly_one, so its labels cannot imply others, but 'a' implies 'c'",
+    ),
+    (
+        {"f": ["b", "c"], "g": ["a", "b"]},
+        [],
+        {"f": "at_most_one", "g": "exactly_one"},
+        "Label 'b' is in the group 'g', which is exactly_one, and in another",
+    ),
+    (
+        {"f": ["b", "c"], "g": ["a", "b"]},
+        [],
+        {"f": "exactly_one", "g": "exactly_one"},
+        "Label 'b' is in the group 'f', which is exactly_one, and in another",
+    ),
+]
+
+
+def assert_one_sentence(error):
+    message = str(error)
+    assert "\n" not in message
+    assert re.search(r"[.?]$", message)
+    assert ". " not in message
+
+
+@pytest.mark.parametrize(("groups", "implications", "exclusive", "message"), REFUSED)
+def test_exclusive_groups_that_do_not_do_are_one_sentence(groups, implications, exclusive, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        LabelSchema(list("abcd"), groups, implications, exclusive)
+    assert_one_sentence(caught.value)
+
+
+def test_exclusive_groups_that_do_are_taken():
+    apart = {"f": ["a", "b"], "g": ["c", "d"]}
+    assert LabelSchema(list("abcd"), apart, [], {"f": "exactly_one", "g": "exactly_one"}).exclusive
+    assert LabelSchema(list("abcd"), apart, [("c", "a"), ("d", "b")], {"f": "exactly_one", "g": "at_most_one"})
+    shared = {"f": ["a", "b"], "g": ["b", "c"], "h": ["a", "b", "c", "d"]}  # h is a group like any other
+    assert LabelSchema(list("abcd"), shared, [("d", "a")], {"f": "at_most_one", "g": "at_most_one"})
+    assert LabelSchema(list("abcd"), {"g": ["a", "b"]}, [("a", "c"), ("b", "c")], {"g": "at_most_one"})
+
+
+@QUICK
+@given(schemas(), st.integers(0, 3))
+def test_every_label_of_a_schema_could_be_1(schema, seed):
+    """With all that it implies, and a label for each group of "exactly one" that is left without."""
+    for label in schema.names:
+        there = {label, *ancestors_of(schema, label)}
+        for group, kind in schema.exclusive.items():
+            if kind == "exactly_one" and not there & set(schema.groups[group]):
+                there.add(schema.groups[group][seed % len(schema.groups[group])])
+        assert not any(broken_by_loop(schema, [int(name in there) for name in schema.names]))
+
+
+def test_rules_are_in_words_implications_first():
+    groups = {"mood": ["a", "b"], "tone": ["c", "d"], "rest": ["a", "d"]}
+    schema = LabelSchema(
+        list("abcd"), groups, [("b", "c"), ("a", "c")], {"tone": "exactly_one", "mood": "at_most_one"}
+    )
+    assert schema.rules == (
+        "'b' without 'c'",
+        "'a' without 'c'",
+        "not exactly one of the group 'tone'",
+        "more than one of the group 'mood'",
+    )
+    assert schema.exclusive_indices == (("exactly_one", (2, 3)), ("at_most_one", (0, 1)))
+    assert LabelSchema(list("abcd"), groups).rules == ()
+
+
+def broken_by_loop(schema, row):
+    """Which rules a row breaks: a label is there over 0.5, and known not to be at 0; -100 is neither."""
+    value = dict(zip(schema.names, row, strict=True))
+    broken = [value[child] > 0.5 and value[parent] == 0 for child, parent in schema.implications]
+    for group, kind in schema.exclusive.items():
+        members = [value[name] for name in schema.groups[group]]
+        there = sum(v > 0.5 for v in members)
+        broken.append(there > 1 or (kind == "exactly_one" and all(v == 0 for v in members)))
+    return broken
+
+
+@QUICK
+@given(schemas(), st.integers(0, 6), st.integers(0, 999))
+@pytest.mark.parametrize("convert", [lambda x: x, torch.from_numpy])
+def test_broken_rules_are_those_of_a_loop(convert, schema, rows, seed):
+    values = np.random.default_rng(seed).choice([0, 0, 1, 0.3, 0.7, -100], (rows, len(schema)))
+    positive, negative = convert(values > 0.5), convert(values == 0)
+    broken = list(schema.broken_rules(positive, negative))
+    assert len(broken) == len(schema.rules)
+    assert all(type(part) is type(positive) and part.dtype == positive.dtype for part in broken)
+    by_row = [list(row) for row in zip(*(part.tolist() for part in broken), strict=True)]
+    assert by_row == [broken_by_loop(schema, row) for row in values] if schema.rules else broken == []
+
+
 # ---- files and configs ----
+
+
+@QUICK
+@given(schemas())
+def test_rules_go_to_a_dict_or_a_config_and_back(schema):
+    assert LabelSchema.from_label_info(json.loads(json.dumps(schema.to_dict()))) == schema
+    config = SimpleNamespace()
+    schema.to_config(config)
+    assert LabelSchema.from_config(config) == schema
+    assert LabelSchema.from_config(config).exclusive_indices == schema.exclusive_indices
 
 
 @QUICK
@@ -226,6 +372,7 @@ def test_to_dict_and_back(names, data):
         LabelSchema(
             ["仇恨", "Drohung", "a/b"], {"primary": ["仇恨"], "x/y": []}, [("Drohung", "仇恨"), ("a/b", "仇恨")]
         ),
+        LabelSchema(list("abc"), {"g": ["c", "a"]}, [("b", "a")], {"g": "exactly_one"}),
     ],
 )
 def test_a_model_config_keeps_the_schema_through_saving_and_loading(schema, tmp_path):
@@ -242,41 +389,6 @@ def test_a_model_config_keeps_the_schema_through_saving_and_loading(schema, tmp_
 def test_a_config_without_our_key_gives_its_names_alone():
     config = RobertaConfig(id2label={0: "b", 10: "c", 2: "a"})
     assert LabelSchema.from_config(config) == LabelSchema(["b", "a", "c"])
-
-
-def test_label_info_files_are_read_with_and_without_byte_order_mark(tmp_path):
-    for encoding in ("utf-8", "utf-8-sig"):
-        path = tmp_path / "label_info.json"
-        path.write_text(json.dumps({"names": ["ä", "b"]}, ensure_ascii=False), encoding=encoding)
-        for source in (path, str(path)):
-            assert LabelSchema.of(source).names == ("ä", "b")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "cannot be read"),
-        ("{", "no valid JSON"),
-        ("[1]", "expected a JSON object, found a list"),
-        ("{}", "expected a key 'names'"),
-        ('{"names": ["a", "a"]}', "stands twice"),
-        ('{"names": ["a"], "groups": {"primary": ["b"]}}', "Unknown label 'b'"),
-        ('{"names": ["a", "b"], "implications": [["a", "b"], ["b", "a"]]}', "cycle"),
-    ],
-)
-def test_a_bad_label_info_is_a_data_error_that_names_the_file(content, message, tmp_path):
-    path = tmp_path / "info.json"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(DataError, match=rf"info\.json: .*{re.escape(message)}"):
-        LabelSchema.from_label_info(path)
-
-
-def test_a_file_that_is_not_utf_8_is_a_data_error(tmp_path):
-    path = Path(tmp_path, "info.json")
-    path.write_bytes(b'{"names": ["\xff"]}')
-    with pytest.raises(DataError, match="no valid JSON"):
-        LabelSchema.of(path)
 
 
 def test_of_takes_whatever_stands_for_a_schema():
@@ -296,21 +408,6 @@ def test_names_come_from_a_class_label_column():
     assert LabelSchema.from_features(Features({"y": label}), "y").names == ("neg", "pos")
     assert LabelSchema.from_features(Features({"labels": List(Value("int64"))})) is None
     assert LabelSchema.from_features(Features({"text": Value("string")})) is None
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"names": {"0": "joy"}}, "expected a key 'names' with the list"),
-        ({"names": ["joy"], "groups": ["joy"]}, "expected groups as"),
-        ({"names": ["joy"], "groups": {"primary": "joy"}}, "group 'primary' is a list of labels; found 'joy'"),
-        ({"names": ["joy"], "groups": {"primary": {"a": 5}}}, "group 'primary' is a list of labels"),
-        ({"names": ["joy"], "implications": 5}, r"implications as a list of \[child, parent\], found 5"),
-    ],
-)
-def test_a_label_info_of_the_wrong_kinds_is_named(content, message):
-    with pytest.raises(DataError, match=message):
-        LabelSchema.from_label_info(content)
 
 
 def test_labels_without_names_say_how_they_get_them():

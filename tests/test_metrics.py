@@ -9,9 +9,12 @@ from sklearn import metrics as sk
 
 from imbalance_trainer import ImbalanceMetrics, LabelSchema
 from imbalance_trainer import metrics as module
+from imbalance_trainer.decisions import CLOSINGS, DecisionRule
 from imbalance_trainer.errors import DataError, UsageError
 
 from .test_average_precision import by_sklearn
+from .test_decisions import breaks_a_rule, closed_by_hand
+from .test_labels import assert_one_sentence, schemas
 
 QUICK = settings(deadline=None, max_examples=30)
 PLAIN = LabelSchema(list("abcde"))
@@ -76,6 +79,7 @@ def reference(schema, logits, labels, threshold=0.5):
         "recall_micro": micro[1],
         "mean_average_precision": by_sklearn(logits, labels).mean(),
         "violation_rate": (close_by_loop(before, schema) != before)[rows].any(1).mean() if has_rows else 0.0,
+        "violation_rate_closed": 0.0,
         "n_labels_without_recall": sum(g.any() and not (g & d).any() for g, d in tables),
         "n_labels_without_support": (support == 0).sum(),
         "n_labels_never_predicted": sum(not d.any() for _, d in tables),
@@ -148,10 +152,32 @@ def test_thresholds_may_differ_by_label_and_must_be_exceeded():
     assert [result[f"recall_{name}"] for name in "abc"] == [1.0, 0.5, 0.0]
 
 
-@pytest.mark.parametrize("threshold", [0, 1, -0.1, float("nan"), [0.5, 0.5], [0.5, 0.5, 1.5]])
-def test_a_threshold_that_does_not_do_is_an_error(threshold):
-    with pytest.raises(UsageError, match="threshold"):
+def test_thresholds_by_label_are_those_of_the_labels_in_whatever_order():
+    logits, labels = multi_label_case(30, 5, 5)
+    by_label = {"e": 0.2, "a": 0.9, "c": 0.5, "b": 0.4, "D": 0.6}
+    expected = computed(PLAIN, logits, labels, threshold=[0.9, 0.4, 0.5, 0.6, 0.2])
+    assert computed(PLAIN, logits, labels, threshold=by_label) == expected
+    assert expected != computed(PLAIN, logits, labels)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "message"),
+    [
+        (0, r"got 0\.0"),
+        (1, r"got 1\.0"),
+        (-0.1, r"got -0\.1"),
+        (float("nan"), "got nan"),
+        ([0.5, 0.5], "Got 2 thresholds for 3 labels"),
+        ([0.5, 0.5, 1.5], r"got 1\.5 for 'c'"),
+        ({"a": 0.5, "b": 0.0, "c": 0.5}, r"got 0\.0 for 'b'"),
+        ({"a": 0.5, "c": 0.5}, "The thresholds lack 1 of 3 labels, the first of them 'b'"),
+        ({"a": 0.5, "b": 0.5, "c": 0.5, "aa": 0.5}, "Unknown label 'aa' in the thresholds: did you mean 'a'"),
+    ],
+)
+def test_a_threshold_that_does_not_do_is_an_error(threshold, message):
+    with pytest.raises(UsageError, match=message) as caught:
         ImbalanceMetrics(list("abc"), threshold=threshold)
+    assert_one_sentence(caught.value)
 
 
 def test_soft_labels_are_positive_over_a_half():
@@ -167,8 +193,68 @@ def test_violations_are_counted_before_closing_and_there_are_none_after():
     assert result["precision_death"] == 0
     metrics = ImbalanceMetrics(HATE)
     metrics.update(torch.tensor(logits), torch.zeros(4, 5))
-    metrics.compute()
+    assert metrics.compute()["violation_rate_closed"] == 0
     assert metrics.table.predicted.tolist() == [2, 2, 1, 1, 1]
+
+
+@QUICK
+@given(schemas(), st.sampled_from(CLOSINGS), st.sampled_from([0.0, 0.5]), st.integers(0, 999))
+def test_decisions_are_closed_in_the_way_that_was_asked_for(schema, closing, unknown, seed):
+    logits, labels = multi_label_case(12, len(schema), seed, unknown)
+    thresholds = np.random.default_rng(seed).choice([0.2, 0.5, 0.7], len(schema))
+    margins = (logits - np.log(thresholds / (1 - thresholds)).astype(np.float32)).tolist()
+    before = np.array(margins) > 0
+    decided = np.array(
+        [
+            [name in closed_by_hand(there, margin, schema, closing) for name in schema.names]
+            for row, values in zip(before, margins, strict=True)
+            for margin in [dict(zip(schema.names, values, strict=True))]
+            for there in [{name for name, on in zip(schema.names, row, strict=True) if on}]
+        ]
+    )
+    metrics = ImbalanceMetrics(schema, threshold=thresholds, closing=closing)
+    metrics.update(logits, labels)
+    result, known = metrics.compute(), labels != -100
+    rows = known.any(1)
+    assert metrics.table.predicted.tolist() == (decided & known).sum(0).tolist()
+    assert metrics.table.true_positives.tolist() == (decided & (labels == 1)).sum(0).tolist()
+    assert result["violation_rate"] == pytest.approx(
+        np.array(breaks_a_rule(before, schema))[rows].sum() / max(rows.sum(), 1)
+    )
+    assert result["violation_rate_closed"] == 0
+
+
+def test_violations_after_closing_are_counted_and_not_supposed(monkeypatch):
+    logits, labels = multi_label_case(40, 5, 2, 0.3)
+    labels[:8] = -100  # rows of which nothing is known count for nothing
+    monkeypatch.setattr(module, "close_decisions", lambda decisions, *_: decisions)
+    result = computed(HATE, logits, labels)
+    assert result["violation_rate_closed"] == result["violation_rate"]
+    assert result["violation_rate"] == pytest.approx(np.mean(breaks_a_rule(logits[8:] > 0, HATE)))
+
+
+def test_an_unknown_closing_is_an_error():
+    with pytest.raises(UsageError, match="did you mean 'raise_parent'"):
+        ImbalanceMetrics(HATE, closing="raise_parents")
+
+
+def test_a_rule_of_a_model_decides_with_its_constraint_and_calibration():
+    logits, labels = multi_label_case(30, 5, 6, ties=False)
+    calibration = np.array([[0.5, 2.0, 1.0, 1.0, 1.0], [0.1, -0.2, 0.3, 0.0, 0.5]])
+    rule = DecisionRule(HATE, [0.3, 0.4, 0.5, 0.6, 0.7], "larger_margin", calibration, max_constraint=True)
+    metrics = ImbalanceMetrics(HATE)
+    metrics.rule = rule
+    for counted in (metrics, metrics.fresh()):
+        counted.update(logits, labels)
+        result = counted.compute()
+        assert counted.table.predicted.tolist() == rule.decide(logits).sum(0).tolist()
+        expected = by_sklearn(rule.scores(logits).numpy(), labels).mean()
+        assert result["mean_average_precision"] == pytest.approx(expected)
+
+
+def test_rates_of_violations_are_best_when_low():
+    assert {"violation_rate", "violation_rate_closed"} <= set(module.LOWER_IS_BETTER)
+    assert set(module.LOWER_IS_BETTER) <= set(ImbalanceMetrics(PLAIN).keys())
 
 
 def test_secondary_metrics_are_over_the_rows_whose_gold_primary_is_1():
@@ -212,7 +298,7 @@ def test_single_label_metrics_are_scikit_learn_s(rows, n, unknown, seed):
         expected |= {f"f1_{i}": f1[i], f"support_{i}": support[i]}
     softmax = np.exp(logits[known].astype(float)) / np.exp(logits[known].astype(float)).sum(1, keepdims=True)
     expected["mean_average_precision"] = by_sklearn(softmax, np.eye(n, dtype=int)[gold]).mean()
-    expected["violation_rate"] = 0.0
+    expected["violation_rate"] = expected["violation_rate_closed"] = 0.0
     assert {key: result[key] for key in expected} == pytest.approx(expected)
 
 

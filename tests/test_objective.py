@@ -4,15 +4,18 @@ import pytest
 import torch
 
 from imbalance_trainer import LabelSchema
+from imbalance_trainer.constraints import CONSTRAINTS, ConstraintPenalty, max_constraint_logits
+from imbalance_trainer.errors import UsageError
 from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.losses import make_loss
 from imbalance_trainer.objective import Objective
 
-SCHEMA = LabelSchema(["a", "b", "c"], implications=[("b", "a"), ("c", "a")])
+SCHEMA = LabelSchema(["a", "b", "c"], {"g": ["b", "c"]}, [("b", "a"), ("c", "a")], {"g": "at_most_one"})
+WEIGHTS = [1.0, 2.0, 3.0]
 
 
-def make(kind=MULTI_LABEL, schema=SCHEMA, weight=0.5, constraint="gold"):
-    return Objective.of(make_loss("focal", kind, [1.0, 2.0, 3.0]), schema, kind, constraint, weight)
+def make(kind=MULTI_LABEL, schema=SCHEMA, weight=0.5, constraint="gold", direction="both"):
+    return Objective.of(make_loss("focal", kind, WEIGHTS), schema, kind, constraint, weight, direction)
 
 
 def batch(rows=9):
@@ -21,9 +24,10 @@ def batch(rows=9):
     return torch.randn(rows, 3, generator=g, dtype=torch.float64), labels
 
 
-@pytest.mark.parametrize("cut", [1, 4, 8])
-def test_parts_add_up_to_the_whole(cut):
-    objective, (logits, labels) = make(), batch()
+@pytest.mark.parametrize("constraint", CONSTRAINTS)
+@pytest.mark.parametrize("cut", [0, 1, 4, 8])
+def test_parts_add_up_to_the_whole(cut, constraint):
+    objective, (logits, labels) = make(constraint=constraint), batch()
     parts = [(logits[:cut], labels[:cut]), (logits[cut:], labels[cut:])]
     sums, counts = sum(objective.sums(*part) for part in parts), sum(objective.counts(part[1]) for part in parts)
     assert torch.equal(counts, objective.counts(labels))
@@ -32,8 +36,9 @@ def test_parts_add_up_to_the_whole(cut):
     )
 
 
-def test_a_row_of_weight_2_counts_as_that_row_twice():
-    objective, (logits, labels) = make(), batch()
+@pytest.mark.parametrize("constraint", CONSTRAINTS)
+def test_a_row_of_weight_2_counts_as_that_row_twice(constraint):
+    objective, (logits, labels) = make(constraint=constraint), batch()
     weighted = objective.sums(logits, labels, torch.tensor([2.0] + [1.0] * 8))
     twice = objective.sums(torch.cat([logits, logits[:1]]), torch.cat([labels, labels[:1]]))
     torch.testing.assert_close(weighted, twice)
@@ -41,9 +46,67 @@ def test_a_row_of_weight_2_counts_as_that_row_twice():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"kind": SINGLE_LABEL}, {"schema": LabelSchema(list("abc"))}, {"weight": 0.0}, {"constraint": "none"}],
+    [
+        {"kind": SINGLE_LABEL},
+        {"schema": LabelSchema(list("abc"), {"g": ["b", "c"]})},
+        {"weight": 0.0},
+        {"constraint": "none"},
+        {"kind": SINGLE_LABEL, "constraint": "mcm"},
+        {"schema": LabelSchema(list("abc")), "constraint": "mcm"},
+    ],
 )
-def test_without_implications_weight_or_kind_there_is_no_penalty(changes):
+def test_without_rules_weight_or_kind_there_is_no_constraint(changes):
     objective = make(**changes)
     assert objective.penalty is None
+    assert objective.max_constraint is None
     assert objective.counts(torch.tensor([0, 1, -100])).tolist() == [2, 0]
+
+
+def test_a_penalty_is_that_of_its_name_and_direction_by_its_weight():
+    logits, labels = batch()
+    for constraint, direction in (("product", "raise_parent"), ("semantic", "both"), ("gold", "lower_child")):
+        objective = make(constraint=constraint, direction=direction, weight=0.25)
+        penalty = ConstraintPenalty(constraint, SCHEMA, direction)
+        plain, leaf = make(constraint="none"), logits.clone().requires_grad_()
+        sums, counts = objective.sums(leaf, labels), objective.counts(labels)
+        assert torch.equal(sums[0], plain.sums(leaf, labels)[0])
+        assert torch.equal(sums[1], penalty.sum(leaf, labels))
+        assert counts.tolist() == [plain.counts(labels)[0], penalty.count(labels)]
+        expected = sums[0] / counts[0] + 0.25 * sums[1] / counts[1]
+        torch.testing.assert_close(objective.value(sums, counts), expected)
+        found, wanted = (torch.autograd.grad(s, leaf)[0] for s in (sums[1], penalty.sum(leaf, labels)))
+        torch.testing.assert_close(found, wanted)
+
+
+def test_exclusive_groups_alone_are_rules_enough():
+    objective = make(schema=LabelSchema(list("abc"), SCHEMA.groups, exclusive=SCHEMA.exclusive))
+    assert objective.penalty is not None
+    assert objective.counts(torch.tensor([[0, 1, -100], [1, 0, 0], [1, 0, -100]])).tolist() == [7, 2]
+
+
+@pytest.mark.parametrize("weight", [0.5, 0.0])
+def test_the_max_constraint_is_the_loss_of_other_logits_and_no_penalty(weight):
+    logits, labels = batch()
+    row_weights = torch.rand(len(logits))
+    objective, loss = make(constraint="mcm", weight=weight), make_loss("focal", MULTI_LABEL, WEIGHTS)
+    constrained = max_constraint_logits(logits, labels, SCHEMA)
+    assert not torch.equal(constrained, logits)
+    assert objective.sums(logits, labels).tolist() == [loss(constrained, labels).item(), 0.0]
+    by_row = loss(constrained, labels, reduction="none").sum(1)
+    torch.testing.assert_close(objective.sums(logits, labels, row_weights)[0], (by_row * row_weights).sum())
+    assert objective.counts(labels).tolist() == [int((labels != -100).sum()), 0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"constraint": "golden"},
+        {"direction": "raise_parent"},
+        {"constraint": "mcm", "direction": "lower_child"},
+        {"constraint": "product", "direction": "up"},
+    ],
+)
+@pytest.mark.parametrize("schema", [SCHEMA, LabelSchema(list("abc"))])
+def test_what_does_not_do_is_an_error_also_without_rules(changes, schema):
+    with pytest.raises(UsageError, match=r"[Cc]onstraint"):
+        make(schema=schema, **changes)

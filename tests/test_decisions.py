@@ -1,0 +1,520 @@
+"""From logits to decisions that break no rule, against sets of labels closed by hand, row by row."""
+
+import itertools
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imbalance_trainer import LabelSchema, apply_thresholds, close_decisions
+from imbalance_trainer.decisions import CLOSINGS, DecisionRule, checked_closing, checked_thresholds, violations
+from imbalance_trainer.errors import UsageError
+
+from .test_labels import ancestors_of, assert_one_sentence, broken_by_loop, dags, schemas
+
+QUICK = settings(deadline=None, max_examples=100)
+TIED = [-2.0, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0]
+STRANGE = [*TIED, math.nan, math.inf, -math.inf]
+AT_MOST, EXACTLY = {"g": "at_most_one"}, {"g": "exactly_one"}
+
+
+@st.composite
+def cases(draw, values=TIED, groups=True):
+    """Decisions and margins that need not fit each other, and a schema."""
+    schema = draw(schemas() if groups else without_groups())
+    rows, n = draw(st.integers(0, 5)), len(schema)
+    rng = np.random.default_rng(draw(st.integers(0, 9999)))
+    return rng.random((rows, n)) < rng.choice([0.2, 0.5, 0.8]), rng.choice(values, (rows, n)), schema
+
+
+def without_groups():
+    return dags().map(lambda dag: LabelSchema([str(i) for i in range(dag[0])], implications=dag[1]))
+
+
+def breaks_a_rule(decisions, schema):
+    return [any(broken_by_loop(schema, [int(x) for x in row])) for row in decisions.tolist()]
+
+
+# ---- closing: what always holds ----
+
+
+@QUICK
+@given(cases(STRANGE))
+@pytest.mark.parametrize("how", CLOSINGS)
+def test_after_closing_no_rule_is_broken_and_closing_again_changes_nothing(how, case):
+    decisions, margins, schema = case
+    before = decisions.copy(), margins.copy()
+    closed = close_decisions(decisions, schema, how, margins)
+    assert not any(breaks_a_rule(closed, schema))
+    assert np.array_equal(close_decisions(closed, schema, how, margins), closed)
+    coherent = ~np.array(breaks_a_rule(decisions, schema), dtype=bool)
+    assert np.array_equal(closed[coherent], decisions[coherent])
+    assert np.array_equal(decisions, before[0])
+    assert np.array_equal(margins, before[1], equal_nan=True)
+
+
+@QUICK
+@given(cases())
+@pytest.mark.parametrize("how", CLOSINGS)
+def test_every_row_is_closed_by_itself(how, case):
+    decisions, margins, schema = case
+    whole = close_decisions(decisions, schema, how, margins)
+    for i in range(len(decisions)):
+        row = slice(i, i + 1)
+        assert np.array_equal(close_decisions(decisions[row], schema, how, margins[row]), whole[row])
+
+
+@pytest.mark.parametrize("schema", [LabelSchema(["a", "b"], {"g": ["a", "b"]}, [("b", "a")])])
+@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda d: d,
+        torch.from_numpy,
+        lambda d: d.astype(np.int64),
+        lambda d: d.astype(np.float32),
+        lambda d: torch.from_numpy(d).long(),
+    ],
+)
+def test_closing_gives_a_copy_of_the_same_kind(convert, how, schema):
+    decisions = convert(np.array([[False, True], [True, False]]))
+    margins = np.array([[-1.0, 0.5], [1.0, -1.0]])
+    for given_as in (margins, torch.from_numpy(margins), margins.tolist(), (4 * margins).astype(int)):
+        closed = close_decisions(decisions, schema, how, given_as)
+        assert type(closed) is type(decisions)
+        assert closed.dtype == decisions.dtype
+        assert closed.tolist() == ([[1, 1], [1, 0]] if how == "raise_parent" else [[0, 0], [1, 0]])
+        assert closed is not decisions
+    assert decisions.tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("how", CLOSINGS)
+def test_no_rows_and_no_rules_are_no_problem(how):
+    schema = LabelSchema(list("abc"), {"g": ["a", "b"]}, [("c", "a")], EXACTLY)
+    assert close_decisions(np.zeros((0, 3), bool), schema, how, np.zeros((0, 3))).shape == (0, 3)
+    decisions = torch.tensor([[True, False], [True, True]])
+    assert torch.equal(close_decisions(decisions, LabelSchema(["a", "b"]), how, torch.zeros(2, 2)), decisions)
+
+
+# ---- closing implications ----
+
+
+def close_until_nothing_changes(decisions, schema, how):
+    closed = decisions.copy()
+    for row in closed:
+        changed = True
+        while changed:
+            changed = False
+            for child, parent in schema.implication_indices:
+                if row[child] and not row[parent]:
+                    at, to = (child, False) if how == "drop_child" else (parent, True)
+                    row[at], changed = to, True
+    return closed
+
+
+@QUICK
+@given(cases(groups=False))
+@pytest.mark.parametrize("how", ["drop_child", "raise_parent"])
+def test_implications_are_closed_as_by_a_loop_until_nothing_changes(how, case):
+    decisions, margins, schema = case
+    expected = close_until_nothing_changes(decisions, schema, how)
+    assert np.array_equal(close_decisions(decisions, schema, how), expected)  # whatever the margins, also without
+    assert np.array_equal(close_decisions(decisions, schema, how, margins), expected)
+
+
+def survives(label, there, margin, above):
+    """Whether a decided label is over its threshold by more than each undecided ancestor is under its own."""
+    return all(margin[label] > -margin[a] for a in above[label] - there)
+
+
+@QUICK
+@given(cases([*TIED, math.nan, -math.inf], groups=False))
+def test_by_the_larger_margin_a_label_stays_that_outweighs_every_undecided_ancestor(case):
+    decisions, margins, schema = case
+    above = {label: ancestors_of(schema, label) for label in schema.names}
+    expected = []
+    for row, values in zip(decisions, margins.tolist(), strict=True):
+        there = {label for label, on in zip(schema.names, row, strict=True) if on}
+        margin = dict(zip(schema.names, values, strict=True))
+        kept = {label for label in there if survives(label, there, margin, above)}
+        kept |= {a for label in kept for a in above[label]}
+        expected.append([label in kept for label in schema.names])
+    assert close_decisions(decisions, schema, "larger_margin", margins).tolist() == expected
+
+
+def test_a_chain_is_closed_from_end_to_end_in_whatever_order_it_was_given():
+    chain = [("b", "a"), ("c", "b"), ("d", "c")]
+    leaf, margins = torch.tensor([[False, False, False, True]]), torch.tensor([[-3.0, -1.0, -2.0, 4.0]])
+    for implications in (chain, chain[::-1], [chain[1], chain[0], chain[2]]):
+        schema = LabelSchema(list("abcd"), implications=implications)
+        assert close_decisions(torch.tensor([[False, True, True, True]]), schema).tolist() == [[False] * 4]
+        assert close_decisions(leaf, schema, "raise_parent").tolist() == [[True] * 4]
+        assert close_decisions(leaf, schema, "larger_margin", margins).tolist() == [[True] * 4]
+        assert close_decisions(leaf, schema, "larger_margin", margins - 1).tolist() == [[False] * 4]
+
+
+def test_the_larger_margin_of_equals_is_that_of_the_parent():
+    schema = LabelSchema(["parent", "child"], implications=[("child", "parent")])
+    for lack, decided in ((0.5, False), (0.25, True)):
+        margins = np.array([[-lack, 0.5]])
+        assert close_decisions(margins > 0, schema, "larger_margin", margins).tolist() == [[decided] * 2]
+
+
+# ---- closing exclusive groups ----
+
+
+def closed_by_hand(there, margin, schema, how):
+    """A set of decided labels, closed: exactly-one groups filled, implications closed, exclusive groups thinned."""
+    above = {label: ancestors_of(schema, label) for label in schema.names}
+    for group, kind in schema.exclusive.items():
+        members = sorted(schema.groups[group], key=schema.groups[group].index)
+        if kind == "exactly_one" and not there & set(members):
+            there = there | {max(members, key=margin.get)}
+    if how == "larger_margin":
+        there = {label for label in there if survives(label, there, margin, above)}
+    if how == "drop_child":
+        there = {label for label in there if above[label] <= there}
+    else:
+        there = there | {a for label in there for a in above[label]}
+    for group in schema.exclusive:
+        members = [label for label in schema.groups[group] if label in there]
+        if len(members) > 1:
+            strength = dict(margin)
+            if how != "drop_child":  # a label that was raised is there for its descendants
+                strength = {a: max(margin[b] for b in there if b == a or a in above[b]) for a in members}
+            losers = {label for label in members if label != max(members, key=strength.get)}
+            there = {label for label in there if not losers & {label, *above[label]}}
+    return there
+
+
+@settings(deadline=None, max_examples=300)
+@given(cases())
+@pytest.mark.parametrize("how", CLOSINGS)
+def test_groups_are_closed_as_sets_of_labels_by_hand(how, case):
+    decisions, margins, schema = case
+    expected = []
+    for row, values in zip(decisions, margins.tolist(), strict=True):
+        there = {label for label, on in zip(schema.names, row, strict=True) if on}
+        there = closed_by_hand(there, dict(zip(schema.names, values, strict=True)), schema, how)
+        expected.append([label in there for label in schema.names])
+    assert close_decisions(decisions, schema, how, margins).tolist() == expected
+
+
+@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("kind", [AT_MOST, EXACTLY])
+def test_of_a_group_the_larger_margin_stays_and_takes_the_loser_s_descendants_along(how, kind):
+    schema = LabelSchema(list("abcdef"), {"g": ["b", "a"]}, [("c", "a"), ("d", "c"), ("e", "b")], kind)
+    decisions = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]])
+    margins = np.array([[1.0, 2, 0.5, 0.4, 0.3, 9], [2.0, 1, 0.5, 0.4, 0.3, 9]])
+    closed = close_decisions(decisions, schema, how, margins)
+    assert closed.tolist() == [[0, 1, 0, 0, 1, 1], [1, 0, 1, 1, 0, 1]]
+
+
+@pytest.mark.parametrize("how", CLOSINGS)
+def test_of_equal_margins_the_first_of_the_group_stays(how):
+    schema = LabelSchema(list("abc"), {"g": ["b", "c", "a"]}, exclusive=EXACTLY)
+    for decided in ([[True] * 3], [[False] * 3]):
+        assert close_decisions(np.array(decided), schema, how, np.zeros((1, 3))).tolist() == [[False, True, False]]
+
+
+@pytest.mark.parametrize("how", CLOSINGS)
+def test_exactly_one_raises_the_largest_margin_and_at_most_one_nothing(how):
+    margins = np.array([[-3.0, -1.0, -2.0, 1.0], [-3.0, -1.0, -0.5, -1.0]])
+    for kind, raised in ((EXACTLY, [1, 2]), (AT_MOST, [])):
+        schema = LabelSchema(list("abcd"), {"g": ["a", "b", "c"]}, exclusive=kind)
+        expected = margins > 0
+        expected[range(len(raised)), raised] = True
+        assert np.array_equal(close_decisions(margins > 0, schema, how, margins), expected)
+
+
+def test_a_label_that_is_raised_for_its_group_keeps_what_hangs_below_it():
+    schema = LabelSchema(list("abc"), {"g": ["a", "b"]}, [("c", "a")], EXACTLY)
+    margins = np.array([[-1.0, -2.0, 0.5], [-2.0, -1.0, 0.5]])
+    expected = [[True, False, True], [False, True, False]]
+    assert close_decisions(margins > 0, schema, "drop_child", margins).tolist() == expected
+    assert close_decisions(margins > 0, schema, "larger_margin", margins).tolist() == expected
+    assert close_decisions(margins > 0, schema, "raise_parent", margins).tolist() == [expected[0]] * 2
+
+
+@pytest.mark.parametrize("kind", [AT_MOST, EXACTLY])
+def test_a_label_that_was_raised_is_as_strong_as_what_it_was_raised_for(kind):
+    schema = LabelSchema(list("abcd"), {"g": ["a", "b"]}, [("c", "a"), ("d", "c")], kind)
+    margins = np.array([[-1.0, 2.0, -1.0, 3.0], [-1.0, 2.0, -1.0, 1.5]])
+    for how in ("raise_parent", "larger_margin"):
+        closed = close_decisions(margins > 0, schema, how, margins)
+        assert closed.tolist() == [[True, False, True, True], [False, True, False, False]]
+    assert close_decisions(margins > 0, schema, "drop_child", margins).tolist() == [[False, True, False, False]] * 2
+
+
+def test_a_descendant_that_is_dropped_lends_its_parent_no_strength():
+    schema = LabelSchema(list("abcd"), {"g": ["a", "b"]}, [("d", "a"), ("d", "c")], AT_MOST)
+    margins = np.array([[0.5, 1.0, -10.0, 5.0]])  # d lacks c, so that it goes; a stands for itself alone
+    assert close_decisions(margins > 0, schema, "larger_margin", margins).tolist() == [[False, True, False, False]]
+    schema = LabelSchema(list("abc"), {"g": ["a", "b"]}, [("c", "a")], EXACTLY)
+    margins = np.array([[-5.0, -3.0, 1.0]])
+    assert close_decisions(margins > 0, schema, "larger_margin", margins).tolist() == [[False, True, False]]
+    schema = LabelSchema(  # the first group takes d away from c
+        list("abcdef"),
+        {"g": ["a", "b"], "h": ["c", "e"]},
+        [("d", "a"), ("d", "c")],
+        {"g": "at_most_one", "h": "at_most_one"},
+    )
+    margins, decided = np.array([[1.0, 7.0, 1.0, 5.0, 2.0, 1.0]]), np.ones((1, 6), bool)
+    closed = close_decisions(decided, schema, "raise_parent", margins)
+    assert closed.tolist() == [[False, True, False, False, True, True]]
+
+
+def test_decided_labels_of_margin_minus_infinity_still_leave_one():
+    schema = LabelSchema(list("abc"), {"g": ["c", "a", "b"]}, exclusive=EXACTLY)
+    margins = np.array([[-math.inf, -math.inf, -1.0]])
+    for how in CLOSINGS:
+        closed = close_decisions(np.array([[True, True, False]]), schema, how, margins)
+        assert closed.tolist() == [[True, False, False]]
+
+
+def test_margins_are_asked_for_where_they_are_needed():
+    groups = LabelSchema(list("ab"), {"g": ["a", "b"]}, exclusive=AT_MOST)
+    decisions = torch.zeros(1, 2, dtype=torch.bool)
+    for how, schema in ((how, groups) for how in CLOSINGS):
+        with pytest.raises(UsageError, match="margins= of all labels"):
+            close_decisions(decisions, schema, how)
+    with pytest.raises(UsageError, match="margins= of all labels"):
+        close_decisions(decisions, LabelSchema(list("ab")), "larger_margin")
+
+
+@pytest.mark.parametrize(
+    ("how", "near"),
+    [("raise_parents", "'raise_parent'"), ("drop", "'drop_child'"), ("bigger_margin", "'larger_margin'")],
+)
+def test_an_unknown_closing_offers_the_nearest(how, near):
+    for call in (
+        lambda: checked_closing(how),
+        lambda: close_decisions(torch.zeros(1, 1, dtype=torch.bool), LabelSchema(["a"]), how),
+        lambda: DecisionRule(LabelSchema(["a"]), closing=how),
+        lambda: apply_thresholds([[0.5]], 0.5, ["a"], how),
+    ):
+        with pytest.raises(UsageError, match=f"did you mean {near}"):
+            call()
+
+
+# ---- violations ----
+
+
+@QUICK
+@given(cases())
+def test_violations_are_those_of_a_loop(case):
+    decisions, _, schema = case
+    found = violations(torch.from_numpy(decisions), schema)
+    assert found.dtype == torch.bool
+    assert found.tolist() == breaks_a_rule(decisions, schema)
+
+
+# ---- thresholds ----
+
+AB = LabelSchema(["a", "B"])
+
+
+@pytest.mark.parametrize(
+    "given_as", [0.3, [0.3, 0.3], np.array([0.3, 0.3]), {"B": 0.3, "a": 0.3}, {"b": 0.3, "A": 0.3}]
+)
+def test_thresholds_are_one_or_one_each_or_by_label(given_as):
+    assert checked_thresholds(given_as, AB).tolist() == [0.3, 0.3]
+    assert apply_thresholds([[0.2, 0.4]], given_as, AB).tolist() == [[False, True]]
+
+
+def test_thresholds_by_label_are_in_the_schema_s_order():
+    assert checked_thresholds({"B": 0.1, "a": 0.9}, AB).tolist() == [0.9, 0.1]
+    assert apply_thresholds([[0.8, 0.8]], {"B": 0.1, "a": 0.9}, ["a", "B"]).tolist() == [[False, True]]
+
+
+WRONG = [
+    (0, r"lies in \(0, 1\); got 0\.0"),
+    (1.0, r"lies in \(0, 1\); got 1\.0"),
+    (-0.1, r"got -0\.1"),
+    (math.nan, "got nan"),
+    ([0.5, 1.5], r"got 1\.5 for 'B'"),
+    ({"a": 0.0, "B": 0.5}, r"got 0\.0 for 'a'"),
+    ({"a": None, "B": 0.5}, "got nan for 'a'"),
+    ({"a": 0.5}, "The thresholds lack 1 of 2 labels, the first of them 'B'"),
+    ({}, "The thresholds lack 2 of 2 labels, the first of them 'a'"),
+    ({"a": 0.5, "B": 0.5, "bb": 0.5}, "Unknown label 'bb' in the thresholds: did you mean 'B'"),
+    ([0.5], "Got 1 thresholds for 2 labels"),
+    ([0.5, 0.5, 0.5], "Got 3 thresholds for 2 labels"),
+    ([[0.5, 0.5]], "thresholds for 2 labels"),
+    ("high", r"A threshold is a number in \(0, 1\); got high"),
+    ({"a": [0.5], "B": 0.5}, r"A threshold is a number in \(0, 1\)"),
+]
+
+
+@pytest.mark.parametrize(("thresholds", "message"), WRONG)
+def test_thresholds_that_do_not_do_are_one_sentence(thresholds, message):
+    for call in (
+        lambda: checked_thresholds(thresholds, AB),
+        lambda: apply_thresholds([[0.5, 0.5]], thresholds, AB),
+        lambda: DecisionRule(AB, thresholds),
+        lambda: DecisionRule.from_config(config_of(AB, thresholds=thresholds)),
+    ):
+        with pytest.raises(UsageError, match=message) as caught:
+            call()
+        assert_one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(2,), (3, 1), (3, 3), (1, 2, 2)])
+def test_scores_of_another_shape_are_an_error(shape):
+    with pytest.raises(UsageError, match=r"expected \(rows, 2\)"):
+        apply_thresholds(np.full(shape, 0.5), 0.5, AB)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_score_must_exceed_its_threshold_whatever_its_type(dtype):
+    for value in (0.1, 0.3, 0.5, 0.7, 0.9):
+        at = np.array([[value, np.nextafter(dtype(value), dtype(1))]], dtype=dtype)
+        assert apply_thresholds(at, value, AB).tolist() == [[False, True]]
+    assert apply_thresholds([[0.3, 0.7]], 0.3, AB).tolist() == [[False, True]]
+    assert apply_thresholds([[0, 1]], 0.999, AB).tolist() == [[False, True]]
+
+
+@QUICK
+@given(schemas(), st.integers(0, 999))
+@pytest.mark.parametrize("how", CLOSINGS)
+def test_probabilities_and_logits_are_decided_alike(how, schema, seed):
+    """Thresholds are the nearer to 0 the rarer a label, so that distances in probability mean nothing."""
+    rng = np.random.default_rng(seed)
+    far = np.array([rng.permutation(len(schema)) + 1 for _ in range(4)]) / 4  # no two alike, whatever is rounded
+    margins, cuts = far * rng.choice([-1, 1], far.shape), rng.normal(-2, 2, len(schema))
+    logits, thresholds = margins + cuts, 1 / (1 + np.exp(-cuts))
+    from_logits = apply_thresholds(logits, thresholds, schema, how, from_logits=True)
+    assert np.array_equal(apply_thresholds(1 / (1 + np.exp(-logits)), thresholds, schema, how), from_logits)
+    assert np.array_equal(close_decisions(margins > 0, schema, how, margins), from_logits)
+    assert from_logits.dtype == bool
+    assert torch.equal(
+        DecisionRule(schema, thresholds, how).decide(torch.tensor(logits)), torch.from_numpy(from_logits)
+    )
+
+
+@pytest.mark.filterwarnings("error")
+def test_probabilities_of_0_and_1_are_infinitely_far_and_no_warning():
+    schema = LabelSchema(list("abc"), {"g": ["a", "b"]}, [("c", "b")], EXACTLY)
+    scores = [[0.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]
+    for how in CLOSINGS:
+        assert not any(breaks_a_rule(apply_thresholds(scores, 0.3, schema, how), schema))
+
+
+# ---- the rule of a model ----
+
+FAMILY = LabelSchema(list("pcd"), implications=[("c", "p"), ("d", "c")])
+LOGITS = np.array([[-1.0, 0.5, -2.0], [0.25, -3.0, 1.5], [-0.5, -0.25, -4.0]])
+
+
+def config_of(schema, **ours):
+    config = SimpleNamespace(imbalance_trainer=ours)
+    schema.to_config(config)
+    return config
+
+
+def calibrated(logits, calibration):
+    return [[z * s + o for z, s, o in zip(row, *calibration, strict=True)] for row in logits]
+
+
+def test_without_anything_a_label_is_decided_over_logit_0():
+    rule = DecisionRule(LabelSchema(list("abc")))
+    assert torch.equal(rule.scores(LOGITS), torch.tensor(LOGITS).float())
+    assert torch.equal(rule.margins(LOGITS), torch.tensor(LOGITS).float())
+    assert torch.equal(rule.decide(LOGITS), torch.tensor(LOGITS) > 0)
+    assert not rule.is_tuned
+    assert rule.by_label() == {"a": 0.5, "b": 0.5, "c": 0.5}
+
+
+@pytest.mark.parametrize("thresholds", [None, [0.2, 0.5, 0.9]])
+@pytest.mark.parametrize("calibration", [None, np.array([[2.0, 1.0, 0.5], [0.1, -0.2, 1.0]])])
+@pytest.mark.parametrize("max_constraint", [False, True])
+@pytest.mark.parametrize("how", CLOSINGS)
+def test_the_max_constraint_comes_first_then_calibration_then_thresholds(thresholds, calibration, max_constraint, how):
+    rule = DecisionRule(FAMILY, thresholds, how, calibration, max_constraint)
+    scores = LOGITS.tolist()
+    if max_constraint:
+        scores = [[max(p, c, d), max(c, d), d] for p, c, d in scores]
+    if calibration is not None:
+        scores = calibrated(scores, calibration)
+    cuts = [math.log(t / (1 - t)) for t in thresholds or [0.5] * 3]
+    margins = np.array([[z - cut for z, cut in zip(row, cuts, strict=True)] for row in scores])
+    for given_as in (LOGITS, torch.tensor(LOGITS), torch.tensor(LOGITS).half(), LOGITS.tolist()):
+        np.testing.assert_allclose(rule.scores(given_as), scores, rtol=1e-6)
+        np.testing.assert_allclose(rule.margins(given_as), margins, rtol=1e-5, atol=1e-6)
+        assert rule.scores(given_as).dtype == torch.float32
+        decided = rule.decide(given_as)
+        assert decided.dtype == torch.bool
+        for row, values, found in zip(margins > 0, margins.tolist(), decided, strict=True):
+            there = {label for label, on in zip("pcd", row, strict=True) if on}
+            there = closed_by_hand(there, dict(zip("pcd", values, strict=True)), FAMILY, how)
+            assert found.tolist() == [label in there for label in "pcd"]
+    assert rule.is_tuned == (thresholds is not None)
+
+
+@pytest.mark.parametrize("thresholds", [None, [0.2, 0.5, 0.9]])
+@pytest.mark.parametrize("calibration", [None, np.array([[2.0, 1.0, 0.5], [0.1, -0.2, 1.0]])])
+@pytest.mark.parametrize("how", CLOSINGS)
+def test_a_rule_goes_into_a_config_and_back(thresholds, calibration, how):
+    rule = DecisionRule(FAMILY, thresholds, how, calibration)
+    config = config_of(FAMILY, other=1, thresholds={"p": 0.1}, calibration={"p": [1.0, 0.0]})  # what was there before
+    rule.to_config(config)
+    ours = config.imbalance_trainer
+    assert ours["other"] == 1
+    assert ours["closing"] == how
+    assert ours.get("thresholds") == (None if thresholds is None else dict(zip("pcd", thresholds, strict=True)))
+    back = DecisionRule.from_config(config)
+    assert back.schema == FAMILY
+    assert back.closing == how
+    assert not back.max_constraint
+    for field in ("thresholds", "calibration"):
+        was, found = getattr(rule, field), getattr(back, field)
+        assert (was is None and found is None) or np.array_equal(was, found)
+    assert back.by_label() == rule.by_label()
+    assert torch.equal(back.margins(LOGITS), rule.margins(LOGITS))
+
+
+def test_an_untuned_rule_has_neither_thresholds_nor_calibration_and_keeps_the_rest():
+    rule = DecisionRule(FAMILY, [0.2, 0.5, 0.9], "raise_parent", np.ones((2, 3)), max_constraint=True)
+    untuned = rule.untuned()
+    assert not untuned.is_tuned
+    assert torch.equal(untuned.margins(LOGITS), DecisionRule(FAMILY, max_constraint=True).scores(LOGITS))
+    assert (untuned.schema, untuned.closing, untuned.max_constraint) == (FAMILY, "raise_parent", True)
+    assert rule.is_tuned
+
+
+def test_a_config_by_label_may_stand_in_any_order_and_says_mcm():
+    ours = {"thresholds": {"d": 0.9, "p": 0.2, "c": 0.5}, "calibration": {"c": [1, 2], "d": [3, 4], "p": [5, 6]}}
+    rule = DecisionRule.from_config(config_of(FAMILY, **ours, constraint="mcm"))
+    assert rule.thresholds.tolist() == [0.2, 0.5, 0.9]
+    assert rule.calibration.tolist() == [[5, 1, 3], [6, 2, 4]]
+    assert rule.max_constraint
+    assert rule.closing == "drop_child"
+    assert not DecisionRule.from_config(config_of(FAMILY, constraint="gold")).max_constraint
+
+
+@pytest.mark.parametrize(
+    ("ours", "message"),
+    [
+        ({"thresholds": {"p": 0.5, "c": 0.5, "e": 0.5}}, "Unknown label 'e' in the thresholds"),
+        ({"thresholds": {"p": 0.5, "c": 0.5}}, "lack 1 of 3 labels, the first of them 'd'"),
+        ({"thresholds": {"p": 0.5, "c": 0.5, "d": 1}}, r"got 1\.0 for 'd'"),
+        ({"thresholds": [0.5, 0.5]}, "Got 2 thresholds for 3 labels"),
+        ({"closing": "drop_children"}, "did you mean 'drop_child'"),
+    ],
+)
+def test_a_config_that_does_not_fit_its_labels_is_a_usage_error(ours, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        DecisionRule.from_config(config_of(FAMILY, **ours))
+    assert_one_sentence(caught.value)
+
+
+def test_under_the_max_constraint_equal_thresholds_leave_nothing_to_close():
+    logits = torch.tensor(list(itertools.product([-1.0, 0.0, 1.0], repeat=3)))
+    for threshold in (0.5, 0.3, 0.9):
+        rule = DecisionRule(FAMILY, threshold, max_constraint=True)
+        assert not violations(rule.margins(logits) > 0, FAMILY).any()
+        assert torch.equal(rule.decide(logits), rule.margins(logits) > 0)
