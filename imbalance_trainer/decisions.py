@@ -151,8 +151,9 @@ def close_decisions(decisions: Any, schema: LabelSchema, how: str = "drop_child"
     """Decisions that break no rule of the schema: no child without all its parents, exclusive groups respected.
 
     Decisions that break none stay as they are, so closing twice changes nothing more. Of an exclusive group the label
-    with the largest margin stays (where parents may be raised: the largest among it and its decided descendants); where
-    one of "exactly one" is missing, that with the largest is raised; what is dropped takes its descendants along.
+    with the largest margin stays (where parents may be raised: the largest among it and its decided descendants).
+    Where one of "exactly one" is missing, that with the largest is raised. What is dropped takes its descendants
+    along.
 
     Args:
         decisions: (rows, labels), boolean or 0/1, a tensor or an array; not changed.
