@@ -1,0 +1,697 @@
+"""Tuned thresholds against scikit-learn and against loops over every cut; what always holds; and every error."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import fbeta_score, precision_recall_curve
+
+from imbalance_trainer import LabelSchema, apply_thresholds, thresholds, tune_thresholds
+from imbalance_trainer.decisions import DecisionRule
+from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.threshold_search import OBJECTIVES, Aim, Resample, Search, f_score, find_best
+from imbalance_trainer.thresholds import PER
+
+from .test_labels import assert_one_sentence
+
+QUICK = settings(deadline=None, max_examples=40)
+NAIVE = {"smoothing": 0, "shrinkage": 0}
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+
+
+def make(rows, n, levels, seed, prevalence=0.3, unknown=0.0, dtype=np.float64):
+    """Probabilities on so many levels, and labels that go with them: at least one positive each."""
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(1, levels + 1, (rows, n)) / (levels + 1)
+    labels = (rng.random((rows, n)) < prevalence * (0.3 + scores)).astype(np.int64)
+    labels = np.where(rng.random((rows, n)) < unknown, -100, labels)
+    labels[rng.integers(0, rows, n), np.arange(n)] = 1
+    return scores.astype(dtype), labels
+
+
+cases = st.builds(
+    make,
+    st.integers(1, 40),
+    st.integers(1, 5),
+    st.sampled_from([1, 3, 10, 1000]),
+    st.integers(0, 9999),
+    st.sampled_from([0.0, 0.2, 0.9]),
+    st.sampled_from([0.0, 0.3]),
+    st.sampled_from([np.float32, np.float64]),
+)
+
+
+def neighbours(rows, n, seed, prevalence=0.4):
+    """fp32 scores that are a few of the type's own steps apart, around different numbers."""
+    rng = np.random.default_rng(seed)
+    around = np.array([1e-7, 0.1, 0.5, 0.75, 0.9999998], np.float32)  # of the last, some get to 1
+    scores = rng.choice(around, n) + np.zeros((rows, n), np.float32)
+    for _ in range(6):
+        scores = np.where(rng.random((rows, n)) < 0.5, np.nextafter(scores, np.float32(1)), scores)
+    labels = (rng.random((rows, n)) < prevalence).astype(int)
+    labels[0] = 1
+    return scores, labels
+
+
+def columns(scores, labels):
+    """The known rows of each label: scores and whether they are positive."""
+    return [(s[y != -100], y[y != -100] > 0.5) for s, y in zip(scores.T, labels.T, strict=True)]
+
+
+def best_by_sklearn(scores, positive, beta=1.0):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        precision, recall, _ = precision_recall_curve(positive, scores)
+    numerator, denominator = (1 + beta**2) * precision * recall, beta**2 * precision + recall
+    return np.divide(numerator, denominator, out=np.zeros_like(recall), where=denominator > 0).max()
+
+
+def f_by_sklearn(decided, labels, beta=1.0):
+    parts = columns(decided, labels)
+    return [fbeta_score(positive, d, beta=beta, zero_division=0) for d, positive in parts]
+
+
+def counted(decided, positive):
+    """Precision and recall, 0/0 = 0."""
+    hits = (decided & positive).sum()
+    return hits / max(decided.sum(), 1), hits / max(positive.sum(), 1)
+
+
+def f1_by_hand(decided, positive):
+    return 2 * (decided & positive).sum() / max(decided.sum() + positive.sum(), 1)
+
+
+def every_cut(scores):
+    return np.unique(scores)[::-1]
+
+
+# ---- naive: exactly the best ----
+
+
+@QUICK
+@given(cases, st.booleans())
+def test_naive_tuning_finds_scikit_learn_s_best_f1_and_deciding_gives_it(case, from_logits):
+    scores, labels = case
+    scores = (12 * scores - 7).astype(scores.dtype) if from_logits else scores
+    tuned = tune_thresholds(scores, labels, from_logits=from_logits, **NAIVE)
+    best = [best_by_sklearn(*column) for column in columns(scores, labels)]
+    np.testing.assert_allclose(tuned.f1, best, **EXACT)
+    decided = (expit(scores.astype(float)) if from_logits else scores) > tuned.thresholds
+    np.testing.assert_allclose(f_by_sklearn(decided, labels), best, **EXACT)
+
+
+@QUICK
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 9999))
+def test_scores_that_are_neighbours_in_fp32_are_told_apart_wherever_they_are_decided(rows, n, seed):
+    scores, labels = neighbours(rows, n, seed)
+    best = [best_by_sklearn(*column) for column in columns(scores, labels)]
+    tuned = tune_thresholds(scores, labels, **NAIVE)
+    np.testing.assert_allclose(tuned.f1, best, **EXACT)
+    np.testing.assert_allclose(f_by_sklearn(scores > tuned.thresholds, labels), best, **EXACT)
+    names = list(tuned.schema.names)
+    np.testing.assert_allclose(f_by_sklearn(apply_thresholds(scores, tuned.as_dict(), names), labels), best, **EXACT)
+
+
+@QUICK
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 9999))
+def test_logits_that_are_neighbours_in_fp32_are_told_apart_by_the_decision_rule(rows, n, seed):
+    scores, labels = neighbours(rows, n, seed)
+    logits = 16 * scores - 8
+    best = [best_by_sklearn(*column) for column in columns(logits, labels)]
+    tuned = tune_thresholds(logits, labels, from_logits=True, **NAIVE)
+    np.testing.assert_allclose(tuned.f1, best, **EXACT)
+    decided = DecisionRule(tuned.schema, tuned.thresholds).decide(logits).numpy()
+    np.testing.assert_allclose(f_by_sklearn(decided, labels), best, **EXACT)
+
+
+@QUICK
+@given(cases, st.sampled_from([0.25, 0.5, 2.0, 5.0]))
+def test_f_beta_is_scikit_learn_s_best(case, beta):
+    scores, labels = case
+    tuned = tune_thresholds(scores, labels, objective="f_beta", beta=beta, **NAIVE)
+    best = [best_by_sklearn(*column, beta) for column in columns(scores, labels)]
+    np.testing.assert_allclose(f_by_sklearn(scores > tuned.thresholds, labels, beta), best, **EXACT)
+
+
+@QUICK
+@given(cases, st.sampled_from([0.1, 0.5, 0.75, 0.9, 1.0]))
+@pytest.mark.parametrize(("objective", "kept"), [("recall_at_precision", 0), ("precision_at_recall", 1)])
+def test_a_floor_is_kept_at_the_most_of_the_other_or_else_approached(objective, kept, case, floor):
+    scores, labels = case
+    tuned = tune_thresholds(scores, labels, objective=objective, floor=floor)
+    for i, (column, positive) in enumerate(columns(scores, labels)):
+        found = counted(column > tuned.thresholds[i], positive)
+        options = [counted(column >= cut, positive) for cut in every_cut(column)]
+        allowed = [option[1 - kept] for option in options if option[kept] >= floor]
+        assert tuned.reached[i] == bool(allowed) == (found[kept] >= floor)
+        if allowed:
+            assert found[1 - kept] == max(allowed)
+        else:
+            assert found[kept] == max(option[kept] for option in options)
+
+
+def test_a_floor_that_cannot_be_reached_is_said():
+    scores, labels = np.array([[0.9, 0.9], [0.5, 0.5], [0.2, 0.2]]), np.array([[0, 1], [1, 0], [0, 0]])
+    tuned = tune_thresholds(scores, labels, objective="recall_at_precision", floor=0.8)
+    assert tuned.reached.tolist() == [False, True]
+    assert (scores > tuned.thresholds)[:, 0].tolist() == [True, True, False]  # a precision of 1/2 is the most
+    assert tune_thresholds(scores, labels, **NAIVE).reached.all()  # without a floor there is nothing to miss
+
+
+# ---- shared thresholds ----
+
+
+def value_by_loop(scores, labels, decided, objective, floor=None):
+    """What labels that share a threshold are worth: the mean over those with positives, over pooled counts a floor."""
+    parts = columns(decided, labels)
+    pooled_decided = np.concatenate([d for d, _ in parts])
+    pooled = np.concatenate([positive for _, positive in parts])
+    precision, recall = counted(pooled_decided, pooled)
+    if objective == "recall_at_precision":
+        return 1 + recall if precision >= floor else precision
+    if objective == "precision_at_recall":
+        return 1 + precision if recall >= floor else recall
+    mean = np.mean([f1_by_hand(d, positive) for d, positive in parts if positive.any()])
+    return mean + f1_by_hand(pooled_decided, pooled) * (objective == "macro_micro")
+
+
+def best_shared_by_loop(scores, labels, objective, floor=None):
+    return max(value_by_loop(scores, labels, scores >= cut, objective, floor) for cut in every_cut(scores))
+
+
+SMALL = st.builds(make, st.integers(1, 15), st.integers(2, 5), st.sampled_from([2, 6, 1000]), st.integers(0, 9999))
+SHARED = [("f1", None), ("macro_micro", None), ("recall_at_precision", 0.6), ("precision_at_recall", 0.6)]
+
+
+@settings(deadline=None, max_examples=20)
+@given(SMALL)
+@pytest.mark.parametrize(("objective", "floor"), SHARED)
+def test_one_threshold_for_all_has_the_best_mean_over_labels_of_every_cut(objective, floor, case):
+    scores, labels = case
+    labels[:, 0] = 0 if labels[:, 1:].any() else labels[:, 0]  # a label without positives is no part of the mean
+    tuned = tune_thresholds(scores, labels, objective=objective, floor=floor, per="all")
+    assert len(set(tuned.thresholds)) == 1
+    assert tuned.thresholds[0] == pytest.approx(tuned.shared)
+    found = value_by_loop(scores, labels, scores > tuned.thresholds, objective, floor)
+    assert found == pytest.approx(best_shared_by_loop(scores, labels, objective, floor), abs=1e-12)
+
+
+@settings(deadline=None, max_examples=20)
+@given(SMALL)
+@pytest.mark.parametrize(("objective", "floor"), SHARED[:1] + SHARED[2:])
+def test_the_labels_of_a_group_share_the_best_and_others_have_their_own(objective, floor, case):
+    scores, labels = case
+    names = list("abcde")[: scores.shape[1]]
+    schema = LabelSchema(names, {"g": names[1:3], "empty": []})
+    tuned = tune_thresholds(scores, labels, schema, objective=objective, floor=floor, per="group", **NAIVE)
+    units = [[0], [1, 2], [3], [4]] if len(names) > 2 else [[0], [1]]
+    for unit in units[: len(names)]:
+        unit = [i for i in unit if i < len(names)]
+        if not unit:
+            continue
+        part, given = scores[:, unit], labels[:, unit]
+        assert len(set(tuned.thresholds[unit])) == 1
+        found = value_by_loop(part, given, part > tuned.thresholds[unit], objective, floor)
+        assert found == pytest.approx(best_shared_by_loop(part, given, objective, floor), abs=1e-12)
+
+
+def test_only_the_groups_that_are_named_share():
+    scores, labels = make(40, 4, 1000, 3)
+    schema = LabelSchema(list("abcd"), {"first": ["a", "b"], "last": ["c", "d"], "all": list("abcd")})
+    own = tune_thresholds(scores, labels, schema, **NAIVE).thresholds
+    tuned = tune_thresholds(scores, labels, schema, per="group", groups=["last"], **NAIVE).thresholds
+    assert tuned[2] == tuned[3]
+    assert np.array_equal(tuned[:2], own[:2])
+    whole = tune_thresholds(scores, labels, schema, per="group", groups=["all"], **NAIVE)
+    assert np.array_equal(whole.thresholds, tune_thresholds(scores, labels, schema, per="all").thresholds)
+
+
+def test_of_very_many_cuts_a_shared_threshold_is_among_the_best():
+    scores, labels = make(4000, 3, 10**6, 0, prevalence=0.5)
+    tuned = tune_thresholds(scores, labels, per="all")
+    some = every_cut(scores)[::50]
+    best = max(value_by_loop(scores, labels, scores >= cut, "f1") for cut in some)
+    assert value_by_loop(scores, labels, scores > tuned.shared, "f1") > best - 0.003
+
+
+# ---- macro plus micro ----
+
+
+def macro_micro_by_loop(decided, labels):
+    return value_by_loop(None, labels, decided, "macro_micro")
+
+
+@settings(deadline=None, max_examples=30)
+@given(SMALL)
+def test_no_change_of_one_threshold_improves_macro_plus_micro_and_naive_tuning_is_no_better(case):
+    scores, labels = case
+    tuned = tune_thresholds(scores, labels, objective="macro_micro", **NAIVE)
+    decided = scores > tuned.thresholds
+    found = macro_micro_by_loop(decided, labels)
+    naive = scores > tune_thresholds(scores, labels, **NAIVE).thresholds
+    assert found >= macro_micro_by_loop(naive, labels) - 1e-12
+    for i in range(scores.shape[1]):
+        for cut in every_cut(scores[:, i]):
+            other = decided.copy()
+            other[:, i] = scores[:, i] >= cut
+            if (other[:, i] & (labels[:, i] == 1)).any():  # a label is never given up
+                assert macro_micro_by_loop(other, labels) <= found + 1e-12
+
+
+def test_a_label_is_not_given_up_even_where_that_were_better_for_micro_f1():
+    scores = np.linspace(0.01, 0.99, 100)[:, None].repeat(2, 1)
+    labels = np.stack([np.arange(100) >= 80, np.arange(100) == 50], axis=1).astype(int)
+    tuned = tune_thresholds(scores, labels, objective="macro_micro", **NAIVE)
+    assert (tuned.f1 > 0).all()
+
+
+# ---- probabilities and logits, and where thresholds lie ----
+
+
+@QUICK
+@given(cases, st.sampled_from(PER), st.sampled_from(["f1", "macro_micro"]), st.booleans())
+def test_probabilities_and_logits_give_the_same_decisions(case, per, objective, naive):
+    scores, labels = case
+    logits = 9 * scores.astype(float) ** 3 - 4  # of no two levels is the middle a third
+    options = {"per": per, "objective": objective, **(NAIVE if naive else {})}
+    by_logits = tune_thresholds(logits, labels, from_logits=True, **options)
+    by_scores = tune_thresholds(expit(logits), labels, **options)
+    np.testing.assert_allclose(by_logits.thresholds, by_scores.thresholds, rtol=1e-9)
+    assert np.array_equal(by_logits.f1, by_scores.f1)
+    assert np.array_equal(by_logits.f1_at_half, by_scores.f1_at_half)
+    decided = DecisionRule(by_logits.schema, by_logits.thresholds).decide(logits).numpy()
+    again = apply_thresholds(expit(logits), by_scores.thresholds, by_scores.schema)
+    assert np.array_equal(decided, again)
+
+
+@st.composite
+def strange(draw):
+    """Scores as a rounding or a broken model gives them; some positive is there."""
+    rows, n = draw(st.integers(1, 12)), draw(st.integers(1, 4))
+    rng = np.random.default_rng(draw(st.integers(0, 9999)))
+    from_logits = draw(st.booleans())
+    values = draw(
+        st.sampled_from([[0.0], [1e4], [-1e4], [-1e4, 1e4], [36.0, 37.0, -36.0, -37.0], [0.0, 30.0, 3e38, -3e38]])
+        if from_logits
+        else st.sampled_from([[0.0], [1.0], [0.5], [0.0, 1.0], [1e-30, 1e-20, 1.0], [1.0, 1 - 6e-8, 0.0, 1e-45]])
+    )
+    scores = rng.choice(np.array(values, draw(st.sampled_from([np.float32, np.float64]))), (rows, n))
+    labels = (rng.random((rows, n)) < draw(st.sampled_from([0.1, 0.5, 1.0]))).astype(int)
+    labels[0, 0] = 1
+    return scores, labels, from_logits
+
+
+@settings(deadline=None, max_examples=150)
+@given(strange(), st.sampled_from(OBJECTIVES), st.sampled_from(PER), st.sampled_from([0, 30]), st.booleans())
+def test_thresholds_always_lie_between_0_and_1(case, objective, per, n_bootstrap, naive):
+    scores, labels, from_logits = case
+    schema = LabelSchema(list("abcd")[: scores.shape[1]], {"g": list("ab")[: scores.shape[1]]})
+    options = {"floor": 0.7} if "_at_" in objective else {}
+    strengths = NAIVE if naive else {"smoothing": 20, "shrinkage": 5}
+    with np.errstate(all="raise", under="ignore"):
+        tuned = tune_thresholds(
+            scores, labels, schema, objective=objective, per=per, from_logits=from_logits, n_bootstrap=n_bootstrap,
+            **options, **strengths,
+        )  # fmt: skip
+    assert ((tuned.thresholds > 0) & (tuned.thresholds < 1)).all()
+    assert 0 < tuned.shared < 1
+    assert np.isfinite(tuned.f1).all()
+    assert np.isnan(tuned.low).all() == np.isnan(tuned.high).all() == (n_bootstrap == 0)
+    if n_bootstrap:
+        assert ((tuned.low > 0) & (tuned.low <= tuned.high) & (tuned.high < 1)).all()
+    assert set(tuned.as_dict()) == set(schema.names)
+
+
+@QUICK
+@given(cases)
+def test_a_threshold_is_halfway_between_scores_in_logits_and_at_most_one_under_the_upper(case):
+    scores, labels = case
+    tuned = tune_thresholds(scores, labels, **NAIVE)
+    for (column, _), threshold in zip(columns(scores, labels), tuned.thresholds, strict=True):
+        upper = min(logit(float(column[column > threshold].min())), 36)
+        lower = logit(column[column <= threshold].max(initial=0)) if (column <= threshold).any() else -36
+        expected = max((upper + lower) / 2, upper - 1)
+        if scores.dtype == np.float32:
+            assert threshold == pytest.approx(expit(expected), rel=2e-7)
+        else:
+            assert logit(threshold) == pytest.approx(expected, rel=1e-9, abs=1e-9 if upper < 20 else 1)
+
+
+# ---- what must not matter ----
+
+
+@QUICK
+@given(cases, st.integers(0, 99), st.booleans(), st.sampled_from(["f1", "macro_micro"]))
+def test_rows_and_labels_may_stand_in_any_order(case, seed, naive, objective):
+    scores, labels = case
+    rng = np.random.default_rng(seed)
+    rows, order = rng.permutation(len(scores)), rng.permutation(scores.shape[1])
+    options = {"objective": objective, **(NAIVE if naive else {})}
+    tuned = tune_thresholds(scores, labels, **options)
+    by_row = tune_thresholds(scores[rows], labels[rows], **options)
+    assert np.array_equal(by_row.thresholds, tuned.thresholds)
+    if objective == "f1":  # jointly, which of several maxima is found hangs on the order
+        by_label = tune_thresholds(scores[:, order], labels[:, order], **options)
+        np.testing.assert_allclose(by_label.thresholds, tuned.thresholds[order], rtol=1e-6)
+        assert np.array_equal(by_label.support, tuned.support[order])
+
+
+@QUICK
+@given(cases, st.sampled_from(PER))
+def test_every_row_twice_leaves_naive_thresholds_as_they_are(case, per):
+    scores, labels = case
+    once = tune_thresholds(scores, labels, per=per, **NAIVE)
+    twice = tune_thresholds(np.repeat(scores, 2, 0), np.repeat(labels, 2, 0), per=per, **NAIVE)
+    assert np.array_equal(once.thresholds, twice.thresholds)
+    assert np.array_equal(2 * once.support, twice.support)
+
+
+@QUICK
+@given(cases)
+def test_unknown_entries_are_as_rows_that_are_not_there(case):
+    scores, labels = case
+    tuned = tune_thresholds(scores, labels, **NAIVE)
+    for i, (column, positive) in enumerate(columns(scores, labels)):
+        alone = tune_thresholds(column[:, None], positive[:, None], **NAIVE)
+        assert alone.thresholds[0] == tuned.thresholds[i]
+        assert (alone.f1[0], alone.support[0]) == (tuned.f1[i], tuned.support[i])
+
+
+@pytest.mark.parametrize("unknown", [-100, np.nan])
+def test_rows_that_are_unknown_as_a_whole_do_not_count_in_whatever_is_tuned(unknown):
+    scores, labels = make(60, 4, 50, 0)
+    known = np.arange(60) % 3 > 0
+    for options in ({"smoothing": 20, "shrinkage": 5}, {"per": "all"}, {"objective": "macro_micro"}):
+        tuned = tune_thresholds(scores, np.where(known[:, None], labels, unknown), n_bootstrap=20, **options)
+        fewer = tune_thresholds(scores[known], labels[known], n_bootstrap=20, **options)
+        for part in ("thresholds", "low", "high", "support", "f1", "f1_at_half"):
+            assert np.array_equal(getattr(tuned, part), getattr(fewer, part))
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda a: a.tolist(),
+        torch.tensor,
+        lambda a: a.astype(np.float16),
+        lambda a: torch.tensor(a).bfloat16().float(),
+        np.asfortranarray,
+    ],
+)
+def test_scores_may_be_lists_tensors_and_half_precision(convert):
+    scores, labels = make(30, 3, 7, 0)  # eighths are exact in all of them
+    tuned = tune_thresholds(convert(scores), labels)
+    np.testing.assert_allclose(tuned.thresholds, tune_thresholds(scores, labels).thresholds, rtol=1e-6)
+
+
+def test_soft_labels_are_positive_over_a_half_and_inputs_stay_as_they_are():
+    scores, labels = make(30, 3, 8, 1)
+    soft = np.where(labels == 1, 0.6, 0.5)
+    before = scores.copy(), soft.copy()
+    tuned = tune_thresholds(scores, soft)
+    assert np.array_equal(tuned.thresholds, tune_thresholds(scores, labels).thresholds)
+    assert np.array_equal(scores, before[0])
+    assert np.array_equal(soft, before[1])
+
+
+# ---- what is reported ----
+
+
+@QUICK
+@given(cases)
+def test_f1_at_a_half_and_at_the_threshold_are_scikit_learn_s(case):
+    scores, labels = case
+    tuned = tune_thresholds(scores, labels)
+    np.testing.assert_allclose(tuned.f1_at_half, f_by_sklearn(scores > 0.5, labels), **EXACT)
+    np.testing.assert_allclose(tuned.f1, f_by_sklearn(scores > tuned.thresholds, labels), **EXACT)
+    assert np.array_equal(tuned.support, (labels == 1).sum(0))
+
+
+def test_thresholds_by_label_are_python_floats_in_the_schema_s_order():
+    scores, labels = make(30, 3, 8, 1)
+    tuned = tune_thresholds(scores, labels, ["x", "y", "z"])
+    assert list(tuned.as_dict()) == ["x", "y", "z"]
+    assert list(tuned.as_dict().values()) == tuned.thresholds.tolist()
+    assert all(type(value) is float for value in tuned.as_dict().values())
+    assert tune_thresholds(scores, labels).schema.names == ("LABEL_0", "LABEL_1", "LABEL_2")
+
+
+def test_counts_of_nothing_give_f_0():
+    assert f_score(0, 0, 0).tolist() == 0.0
+    assert f_score([0, 1], [0, 2], 0, 2.0).tolist() == [0.0, 2.5]
+
+
+# ---- smoothing ----
+
+
+def smoothed_best_by_loop(scores, labels, k):
+    """The cut of the best smoothed F1, the model by scikit-learn row by row, with Platt's targets as weights."""
+    p, n = labels.sum(), (1 - labels).sum()
+    share = np.where(labels == 1, (p + 1) / (p + 2), 1 / (n + 2))
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10)
+    z = logit(scores)[:, None]
+    model.fit(np.concatenate([z, z]), np.repeat([1, 0], len(z)), np.concatenate([share, 1 - share]) / len(z))
+    probability = model.predict_proba(z)[:, 1]
+    support = (p * p + k * probability.sum()) / (p + k)
+
+    def smoothed_f1(cut):
+        over = scores >= cut
+        hits = (p * labels[over].sum() + k * probability[over].sum()) / (p + k)
+        return 2 * hits / (over.sum() + support)
+
+    return max(every_cut(scores), key=smoothed_f1) if model.coef_[0, 0] > 0 else None
+
+
+@pytest.mark.parametrize("k", [0.5, 5.0, 50.0, 500.0])
+def test_smoothed_tuning_takes_the_cut_of_the_best_smoothed_f1(k):
+    differ = 0
+    for seed in range(25):
+        scores, labels = make(300, 1, 9, seed, prevalence=0.1)
+        cut = smoothed_best_by_loop(scores[:, 0], labels[:, 0], k)
+        tuned = tune_thresholds(scores, labels, smoothing=k, shrinkage=0)
+        if cut is None:
+            assert tuned.thresholds[0] == pytest.approx(tuned.shared)
+            continue
+        assert scores[scores > tuned.thresholds].min() == cut
+        differ += not np.array_equal(tuned.thresholds, tune_thresholds(scores, labels, **NAIVE).thresholds)
+    assert differ > 0 or k < 1
+
+
+def test_next_to_no_smoothing_and_shrinkage_is_none():
+    scores, labels = make(200, 5, 50, 0)
+    naive = tune_thresholds(scores, labels, **NAIVE)
+    np.testing.assert_allclose(tune_thresholds(scores, labels, smoothing=1e-9, shrinkage=1e-12).f1, naive.f1)
+
+
+def test_a_label_that_is_ranked_the_wrong_way_round_gets_the_shared_threshold():
+    scores = np.linspace(0.1, 0.9, 20)[:, None].repeat(2, 1)
+    labels = np.stack([scores[:, 0] > 0.6, scores[:, 0] < 0.2], axis=1).astype(int)
+    tuned = tune_thresholds(scores, labels, smoothing=10, shrinkage=0)
+    assert tuned.thresholds[1] == pytest.approx(tuned.shared)
+
+
+# ---- shrinkage ----
+
+
+@QUICK
+@given(cases, st.sampled_from([0.5, 1.0, 20.0]))
+def test_shrinkage_weighs_the_own_logit_by_positives_and_the_shared_one_by_its_strength(case, k):
+    scores, labels = case
+    labels[:, -1] = 0 if scores.shape[1] > 1 else labels[:, -1]
+    naive = tune_thresholds(scores, labels, **NAIVE)
+    tuned = tune_thresholds(scores, labels, smoothing=0, shrinkage=k)
+    assert tuned.shared == naive.shared
+    for i, positives in enumerate((labels == 1).sum(0).tolist()):
+        own, shared = logit(naive.thresholds[i]), logit(naive.shared)
+        expected = expit((positives * own + k * shared) / (positives + k)) if positives else naive.shared
+        assert tuned.thresholds[i] == pytest.approx(expected, rel=1e-5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(cases)
+def test_more_shrinkage_is_nearer_to_the_shared_threshold(case):
+    scores, labels = case
+    distance = [
+        np.abs(logit(tuned.thresholds) - logit(tuned.shared))
+        for tuned in (tune_thresholds(scores, labels, smoothing=0, shrinkage=k) for k in (0, 0.1, 1, 10, 1e9))
+    ]
+    assert all((nearer <= farther + 1e-6).all() for farther, nearer in itertools.pairwise(distance))
+    np.testing.assert_allclose(distance[-1], 0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("per", "objective"), [(per, o) for per in PER for o in OBJECTIVES])
+def test_a_label_without_positives_gets_the_shared_threshold(per, objective):
+    scores, labels = make(40, 3, 50, 0)
+    labels[:, 1] = 0
+    schema = LabelSchema(list("abc"), {"g": ["b"]})
+    floor = 0.5 if "_at_" in objective else None
+    tuned = tune_thresholds(scores, labels, schema, objective=objective, floor=floor, per=per, n_bootstrap=5)
+    assert tuned.thresholds[1] == pytest.approx(tuned.shared)
+    assert tuned.support[1] == 0
+    assert np.isfinite([tuned.low, tuned.high]).all()
+
+
+def test_a_floor_is_not_smoothed_or_shrunk_unless_that_is_asked_for(monkeypatch):
+    monkeypatch.setattr(thresholds, "SMOOTHING", 7.0)
+    monkeypatch.setattr(thresholds, "SHRINKAGE", 3.0)
+    scores, labels = make(60, 3, 50, 0, prevalence=0.1)
+    for options, defaults in [
+        ({"objective": "recall_at_precision", "floor": 0.5}, {"smoothing": 0, "shrinkage": 0}),
+        ({}, {"smoothing": 7, "shrinkage": 3}),
+    ]:
+        plain = tune_thresholds(scores, labels, **options).thresholds
+        assert np.array_equal(plain, tune_thresholds(scores, labels, **options, **defaults).thresholds)
+        assert not np.array_equal(plain, tune_thresholds(scores, labels, **options, shrinkage=30).thresholds)
+
+
+# ---- bootstrap ----
+
+
+def drawn_by_loop(scores, positive, n, rng):
+    """The logit of the naive threshold of each resample, in which each row counts Poisson(1) times."""
+    cuts = every_cut(scores[positive])
+    below = np.array([logit(scores[scores < cut].max(initial=0)) if (scores < cut).any() else -36 for cut in cuts])
+    halfway = np.maximum((logit(cuts) + below) / 2, logit(cuts) - 1)
+    drawn = []
+    for _ in range(n):
+        times = rng.poisson(1.0, len(scores))
+        f1 = []
+        for cut in cuts:
+            hits, predicted = times[(scores >= cut) & positive].sum(), times[scores >= cut].sum()
+            f1.append(2 * hits / max(predicted + times[positive].sum(), 1))
+        drawn.append(halfway[np.argmax(f1)] if times[positive].any() else np.nan)
+    return np.array(drawn)
+
+
+@pytest.mark.parametrize("positives", [1, 4, 15])
+def test_resampled_thresholds_are_distributed_as_those_of_resampled_rows(positives):
+    n = 3000
+    rng = np.random.default_rng(positives)
+    scores = np.round(rng.uniform(0.05, 0.95, 60), 2)
+    positive = np.zeros(60, bool)
+    positive[rng.choice(60, positives, replace=False, p=scores**2 / (scores**2).sum())] = True
+    search = Search(Aim("f1"), lambda p: np.clip(logit(p, where=p > 0, out=np.full(np.shape(p), -36.0)), -36, 36),
+                    0.0, Resample(n, np.random.default_rng(0)))  # fmt: skip
+    _, (best,), _ = find_best(scores[:, None], positive[:, None], [np.array([0])], search)
+    by_rows = drawn_by_loop(scores, positive, n, rng)
+    assert len(best.drawn) == n
+    largest = np.sqrt(np.log(2 / 1e-4) / n)  # of two samples of one distribution, once in 10,000 times
+    assert abs(np.isnan(best.drawn).mean() - np.isnan(by_rows).mean()) < largest
+    at = np.unique(np.concatenate([best.drawn, by_rows]))
+    at = at[~np.isnan(at)] + 1e-9
+    difference = (best.drawn[:, None] <= at).mean(0) - (by_rows[:, None] <= at).mean(0)
+    assert np.abs(difference).max() < largest
+    quantiles = np.nanquantile(by_rows, [0.025, 0.975])
+    if positives > 4:
+        assert np.abs(np.nanquantile(best.drawn, [0.025, 0.975]) - quantiles).max() < 0.3
+
+
+@pytest.mark.parametrize("per", PER)
+def test_intervals_are_those_of_the_seed_and_leave_thresholds_as_they_are(per):
+    scores, labels = make(80, 4, 1000, 0, prevalence=0.15)
+    schema = LabelSchema(list("abcd"), {"g": ["a", "b"]})
+    first, again, other, none = (
+        tune_thresholds(scores, labels, schema, per=per, n_bootstrap=n, seed=seed)
+        for n, seed in [(50, 1), (50, 1), (50, 2), (0, 1)]
+    )
+    assert np.array_equal(first.low, again.low)
+    assert np.array_equal(first.high, again.high)
+    assert not np.array_equal(first.low, other.low) or per == "all"  # one threshold, that may well be the same
+    assert np.array_equal(first.thresholds, none.thresholds)
+    assert np.isnan([none.low, none.high]).all()
+    assert (first.low <= first.high).all()
+
+
+def test_intervals_hold_the_threshold_as_a_rule_and_narrow_with_more_rows_and_more_shrinkage():
+    def width(rows, **options):
+        scores, labels = make(rows, 20, 10**6, 0)
+        tuned = tune_thresholds(scores, labels, n_bootstrap=200, **options)
+        held = (tuned.low <= tuned.thresholds) & (tuned.thresholds <= tuned.high)
+        assert held.mean() >= 0.8
+        return np.mean(logit(tuned.high) - logit(tuned.low))
+
+    assert width(50, **NAIVE) > width(5000, **NAIVE)
+    assert width(50, **NAIVE) > width(50, smoothing=0, shrinkage=100)
+    assert width(50, **NAIVE) > width(50, smoothing=100, shrinkage=0)
+
+
+def test_of_a_label_with_very_many_cuts_some_are_drawn():
+    scores, labels = make(5000, 1, 10**6, 0, prevalence=0.5)
+    tuned = tune_thresholds(scores, labels, n_bootstrap=100, **NAIVE)
+    assert tuned.low[0] < tuned.thresholds[0] < tuned.high[0]
+
+
+# ---- errors ----
+
+SCORES, LABELS = np.full((4, 3), 0.3), np.eye(4, 3, dtype=int)
+GROUPS = LabelSchema(["joy", "fear", "anger"], {"good": ["joy"], "bad": ["fear", "anger"], "both": ["joy", "anger"]})
+
+
+def changed(row, label, value):
+    scores = SCORES.copy()
+    scores[row, label] = value
+    return scores
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scores": SCORES[:, :2]}, r"one shape .* \(4, 2\) and \(4, 3\)"),
+        ({"scores": SCORES[:, 0], "labels": LABELS[:, 0]}, r"\(4,\)"),
+        ({"schema": ["a", "b"]}, "scores of 3 labels; the schema has 2"),
+        ({"objective": "fbeta"}, "Unknown objective 'fbeta': did you mean 'f_beta'"),
+        ({"objective": "recall-at-precision"}, "did you mean 'recall_at_precision'"),
+        ({"per": "labels"}, "Unknown per 'labels': did you mean 'label'"),
+        ({"objective": "recall_at_precision"}, r"'recall_at_precision' needs a floor in \(0, 1\]; got None"),
+        ({"objective": "precision_at_recall", "floor": 0.0}, r"\(0, 1\]; got 0.0"),
+        ({"objective": "precision_at_recall", "floor": 1.1}, "got 1.1"),
+        ({"objective": "precision_at_recall", "floor": float("nan")}, "got nan"),
+        ({"floor": 0.5}, "'f1' has no floor"),
+        ({"beta": 2.0}, "'f1' has no beta"),
+        ({"objective": "f_beta", "beta": 0.0}, "beta is a finite number above 0; got 0.0"),
+        ({"objective": "f_beta", "beta": float("inf")}, "got inf"),
+        ({"objective": "f_beta", "beta": float("nan")}, "got nan"),
+        ({"schema": GROUPS, "per": "group"}, "'joy' is in the groups 'good' and 'both'"),
+        ({"schema": GROUPS, "per": "group", "groups": ["bad", "both"]}, "'anger' is in the groups 'bad' and 'both'"),
+        ({"schema": GROUPS, "per": "group", "groups": ["goood"]}, "Unknown group 'goood': did you mean 'good'"),
+        ({"schema": GROUPS, "groups": ["good"]}, "groups= goes with per='group'"),
+        ({"smoothing": -1.0}, "smoothing is a finite number of positives >= 0; got -1.0"),
+        ({"smoothing": float("inf")}, "smoothing .* got inf"),
+        ({"shrinkage": -0.5}, "shrinkage is a finite number of positives >= 0; got -0.5"),
+        ({"shrinkage": float("nan")}, "shrinkage .* got nan"),
+        ({"n_bootstrap": -1}, "n_bootstrap is a whole number >= 0; got -1"),
+        ({"n_bootstrap": 1.5}, "n_bootstrap .* got 1.5"),
+        ({"n_bootstrap": float("nan")}, "n_bootstrap .* got nan"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_sentence(changes, message):
+    given = {"scores": SCORES, "labels": LABELS, "schema": ["joy", "fear", "anger"], **changes}
+    with pytest.raises(UsageError, match=message) as caught:
+        tune_thresholds(given.pop("scores"), given.pop("labels"), **given)
+    assert_one_sentence(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scores": changed(2, 1, np.nan)}, "score in row 2 of 'fear' is nan"),
+        ({"scores": changed(2, 1, np.inf)}, "score in row 2 of 'fear' is inf"),
+        ({"scores": changed(3, 2, -np.inf), "from_logits": True}, "score in row 3 of 'anger' is -inf"),
+        ({"scores": changed(0, 2, 1.5)}, "row 0 of 'anger' is 1.5, no probability; .*from_logits=True"),
+        ({"scores": changed(1, 0, -2.0)}, "row 1 of 'joy' is -2, no probability"),
+        ({"labels": np.zeros((4, 3))}, "No label has a positive"),
+        ({"labels": np.full((4, 3), -100)}, "No label has a positive"),
+        ({"scores": np.empty((0, 3)), "labels": np.empty((0, 3))}, r"nothing to tune thresholds on.*\(0, 3\)"),
+    ],
+)
+def test_data_that_does_not_fit_is_one_sentence(changes, message):
+    given = {"scores": SCORES, "labels": LABELS, **changes}
+    with pytest.raises(DataError, match=message) as caught:
+        tune_thresholds(given.pop("scores"), given.pop("labels"), ["joy", "fear", "anger"], **given)
+    assert_one_sentence(caught.value)

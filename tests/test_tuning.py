@@ -1,0 +1,266 @@
+"""Tuning and what it gains, against the same by hand; and no row is decided by what was tuned on it."""
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+from sklearn.metrics import f1_score
+
+from imbalance_trainer import ImbalanceMetrics, LabelSchema, tune_thresholds, tuning
+from imbalance_trainer.calibration import calibrate
+from imbalance_trainer.decisions import DecisionRule
+from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.tuning import TuningOptions, tune_decisions
+
+from .test_labels import assert_one_sentence
+
+SCHEMA = LabelSchema(["a", "b", "c"], {"g": ["b", "c"]}, [("b", "a")])
+PLAIN = DecisionRule(SCHEMA)
+
+
+def make(rows=60, seed=0):
+    """Logits that are too near to 0 and too low for what they say: calibration and thresholds gain something."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(-2, 1.5, (rows, 3)).astype(np.float32)
+    return logits, (rng.random((rows, 3)) < expit(2 * logits + 2)).astype(np.int64)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What thresholds and calibrations are fitted to, and what comes out: (logits, labels, keywords, result)."""
+    seen = {"tune_thresholds": [], "calibrate": []}
+
+    def record(name, function):
+        def recorded(logits, labels, *args, **keywords):
+            result = function(logits, labels, *args, **keywords)
+            seen[name].append((logits, labels, keywords, result))
+            return result
+
+        monkeypatch.setattr(tuning, name, recorded)
+
+    for name in seen:
+        record(name, getattr(tuning, name))
+    return seen
+
+
+# ---- what is tuned ----
+
+
+@pytest.mark.parametrize(
+    ("options", "keywords"),
+    [
+        ({}, {}),
+        ({"threshold_objective": "f_beta", "threshold_beta": 2.0}, {"objective": "f_beta", "beta": 2.0}),
+        (
+            {"threshold_objective": "recall_at_precision", "threshold_floor": 0.7},
+            {"objective": "recall_at_precision", "floor": 0.7},
+        ),
+        ({"thresholds_per": "group"}, {"per": "group"}),
+        ({"thresholds_per": "all"}, {"per": "all"}),
+        ({"threshold_smoothing": 0.0, "threshold_shrinkage": 7.0}, {"smoothing": 0.0, "shrinkage": 7.0}),
+        ({"threshold_smoothing": 40.0, "threshold_shrinkage": 0.0}, {"smoothing": 40.0, "shrinkage": 0.0}),
+    ],
+)
+def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, keywords):
+    logits, labels = make()
+    result = tune_decisions(logits, labels, PLAIN, TuningOptions(**options), n_bootstrap=20, seed=3)
+    direct = tune_thresholds(logits, labels, SCHEMA, from_logits=True, n_bootstrap=20, seed=3, **keywords)
+    for part in ("thresholds", "low", "high", "support", "f1"):
+        assert np.array_equal(getattr(result.thresholds, part), getattr(direct, part))
+    assert np.array_equal(result.rule.thresholds, direct.thresholds)
+    assert result.calibration is result.rule.calibration is None
+    assert result.n_rows == 60
+
+
+def test_groups_are_those_that_are_named():
+    logits, labels = make()
+    schema = LabelSchema(["a", "b", "c"], {"g": ["b", "c"], "h": ["a", "c"]})
+    result = tune_decisions(
+        logits, labels, DecisionRule(schema), TuningOptions(thresholds_per="group"), groups=["h"], n_bootstrap=0
+    )
+    assert result.rule.thresholds[0] == result.rule.thresholds[2] != result.rule.thresholds[1]
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt"])
+def test_thresholds_are_tuned_on_calibrated_scores(method):
+    logits, labels = make(200)
+    result = tune_decisions(logits, labels, PLAIN, TuningOptions(calibration=method), n_bootstrap=0)
+    expected = calibrate(logits, labels, SCHEMA, method)
+    assert np.array_equal(result.calibration.parameters, expected.parameters)
+    assert np.array_equal(result.rule.calibration, expected.parameters)
+    calibrated = expected.scale * logits + expected.offset
+    direct = tune_thresholds(calibrated, labels, SCHEMA, from_logits=True)
+    np.testing.assert_allclose(result.rule.thresholds, direct.thresholds, rtol=1e-4)
+    by_hand = expit(calibrated) > result.rule.thresholds
+    by_hand[:, 1] &= by_hand[:, 0]
+    assert np.array_equal(result.rule.decide(logits).numpy(), by_hand)
+
+
+def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_go():
+    logits, labels = make()
+    calibration = np.array([[3.0] * 3, [1.0] * 3])
+    before = DecisionRule(SCHEMA, [0.9] * 3, "raise_parent", calibration, max_constraint=True)
+    result = tune_decisions(logits, labels, before, TuningOptions(), n_bootstrap=0)
+    assert (result.rule.closing, result.rule.max_constraint) == ("raise_parent", True)
+    assert result.rule.calibration is None
+    constrained = logits.copy()
+    constrained[:, 0] = np.maximum(logits[:, 0], logits[:, 1])
+    direct = tune_thresholds(constrained, labels, SCHEMA, from_logits=True)
+    assert np.array_equal(result.rule.thresholds, direct.thresholds)
+    at_half = ImbalanceMetrics(SCHEMA, closing="raise_parent")
+    at_half.update(constrained, labels)
+    assert result.at_half == at_half.compute()
+
+
+# ---- what it gains ----
+
+
+@pytest.mark.parametrize("method", ["none", "platt"])
+@pytest.mark.parametrize("rows", [60, 43])
+def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
+    logits, labels = make(rows)
+    support = np.array([3.0, 2.0, 1.0])
+    result = tune_decisions(
+        logits, labels, PLAIN, TuningOptions(calibration=method), train_support=support, n_bootstrap=0, seed=5
+    )
+    part_of = np.random.default_rng(5).permutation(rows) % 5
+    decided = np.zeros((rows, 3), dtype=bool)
+    for part in range(5):
+        rest, here = part_of != part, part_of == part
+        scale, offset = 1.0, 0.0
+        if method != "none":
+            calibration = calibrate(logits[rest], labels[rest], SCHEMA, method)
+            scale, offset = calibration.scale, calibration.offset
+        tuned = tune_thresholds(scale * logits[rest] + offset, labels[rest], SCHEMA, from_logits=True)
+        decided[here] = scale * logits[here] + offset > logit(tuned.thresholds)
+    decided[:, 1] &= decided[:, 0]
+    half = logits > 0
+    half[:, 1] &= half[:, 0]
+    for found, table, by_hand in (
+        (result.held_out, result.held_out_table, decided),
+        (result.at_half, result.at_half_table, half),
+    ):
+        f1 = f1_score(labels, by_hand, average=None, zero_division=0)
+        np.testing.assert_allclose(table.f1, f1)
+        assert found["f1_macro"] == pytest.approx(f1.mean())
+        assert found["f1_tail"] == pytest.approx(f1[2])  # by the training support, the last is the rarest
+        assert found["f1_micro"] == pytest.approx(f1_score(labels, by_hand, average="micro", zero_division=0))
+        assert np.array_equal(table.predicted, by_hand.sum(0))
+    assert result.held_out.keys() == result.at_half.keys()
+
+
+@pytest.mark.parametrize("method", ["none", "platt"])
+@pytest.mark.parametrize("row", [0, 17, 59])
+def test_no_row_is_decided_by_what_was_tuned_on_it(row, method, calls):
+    logits, labels = make()
+    options = TuningOptions(calibration=method, threshold_smoothing=0, threshold_shrinkage=0)
+    poisoned = labels.copy()
+    poisoned[row] = 1 - poisoned[row]
+    results = []
+    for given in (labels, poisoned):
+        for part in calls.values():
+            part.clear()
+        tune_decisions(logits, given, PLAIN, options, n_bootstrap=7)
+        found = []
+        for i, (scores, _, keywords, tuned) in enumerate(calls["tune_thresholds"]):
+            fitted = calls["calibrate"][i] if method != "none" else (scores, None, None, None)
+            seen = (fitted[0] == logits[row]).all(1).any()
+            moved_by = [tuned.thresholds] + ([fitted[3].parameters] if method != "none" else [])
+            found.append((seen, np.concatenate([part.ravel() for part in moved_by])))
+            assert keywords["n_bootstrap"] == (0 if i else 7)  # the parts have no use for intervals
+        assert len(found) == 6
+        results.append(found)
+    seen = [has_row for has_row, _ in results[0]]
+    assert seen[0]
+    assert seen.count(False) == 1  # only the part that the row lies in is tuned without it
+    same = [np.array_equal(a, b) for (_, a), (_, b) in zip(*results, strict=True)]
+    assert same[seen.index(False)]
+    assert not all(same)
+
+
+def test_every_row_is_decided_once(calls):
+    logits, labels = make(43)
+    result = tune_decisions(logits, labels, PLAIN, TuningOptions(), n_bootstrap=0)
+    sizes = sorted(len(scores) for scores, *_ in calls["tune_thresholds"])
+    assert sizes == [34, 34, 34, 35, 35, 43]
+    assert np.array_equal(result.held_out_table.support, labels.sum(0))
+    assert np.array_equal(result.held_out_table.known, [43] * 3)
+
+
+# ---- where little is there ----
+
+
+@pytest.mark.parametrize("method", ["none", "platt"])
+def test_positives_that_all_lie_in_one_part_leave_that_part_at_a_half(method):
+    logits, labels = make()
+    labels[:] = 0
+    labels[11, 2] = 1
+    logits[11, 2] = -1.0  # over the tuned threshold, under a half
+    result = tune_decisions(logits, labels, PLAIN, TuningOptions(calibration=method), n_bootstrap=0)
+    assert result.held_out_table.support.tolist() == [0, 0, 1]
+    assert result.held_out_table.true_positives.tolist() == [0, 0, 0]
+    assert result.thresholds.support.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("method", ["none", "temperature"])
+@pytest.mark.parametrize("rows", [1, 2, 4, 5])
+def test_a_few_rows_are_enough(rows, method):
+    logits, labels = make(rows)
+    labels[0] = 1
+    result = tune_decisions(logits, labels, PLAIN, TuningOptions(calibration=method), n_bootstrap=3)
+    assert result.held_out_table.known.tolist() == [rows] * 3
+    assert ((result.rule.thresholds > 0) & (result.rule.thresholds < 1)).all()
+
+
+@pytest.mark.parametrize("unknown", [-100, np.nan])
+def test_unknown_entries_count_nowhere(unknown):
+    logits, labels = make()
+    known = np.random.default_rng(0).random(labels.shape) < 0.7
+    result = tune_decisions(
+        logits, np.where(known, labels, unknown), PLAIN, TuningOptions(calibration="platt"), n_bootstrap=0
+    )
+    assert np.array_equal(result.held_out_table.known, known.sum(0))
+    assert np.array_equal(result.thresholds.support, (labels * known).sum(0))
+
+
+# ---- errors ----
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold_objective": "f2"}, "Unknown objective 'f2': did you mean 'f1'"),
+        ({"threshold_objective": "recall_at_precision"}, r"needs a floor in \(0, 1\]; got None"),
+        ({"threshold_floor": 0.5}, "'f1' has no floor"),
+        ({"threshold_beta": 2.0}, "'f1' has no beta"),
+        ({"thresholds_per": "groups"}, "Unknown thresholds_per 'groups': did you mean 'group'"),
+        ({"calibration": "plat"}, "Unknown calibration 'plat': did you mean 'platt'"),
+        ({"threshold_smoothing": -1.0}, "threshold_smoothing is a finite number of positives >= 0; got -1.0"),
+        ({"threshold_shrinkage": float("nan")}, "threshold_shrinkage is a finite number .* got nan"),
+        ({"threshold_shrinkage": float("inf")}, "threshold_shrinkage .* got inf"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_sentence(options, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        TuningOptions(**options).checked()
+    assert_one_sentence(caught.value)
+    with pytest.raises(UsageError, match=message):
+        tune_decisions(*make(), PLAIN, TuningOptions(**options))
+
+
+def test_options_that_fit_are_themselves():
+    options = TuningOptions("precision_at_recall", threshold_floor=0.5, thresholds_per="group", calibration="platt")
+    assert options.checked() is options
+
+
+@pytest.mark.parametrize("method", ["none", "platt"])
+def test_data_that_does_not_fit_is_an_error_and_no_result_at_a_half(method):
+    logits, labels = make()
+    options = TuningOptions(calibration=method)
+    with pytest.raises(DataError, match="No label has a positive"):
+        tune_decisions(logits, 0 * labels, PLAIN, options)
+    logits[7, 1] = np.nan
+    with pytest.raises(DataError, match="in row 7 of 'b' is nan") as caught:
+        tune_decisions(logits, labels, PLAIN, options)
+    assert_one_sentence(caught.value)
+    with pytest.raises(DataError):
+        tune_decisions(logits[:0], labels[:0], PLAIN, options)
