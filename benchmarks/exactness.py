@@ -47,6 +47,7 @@ class Case:
         masked: whether a third of the labels is unknown.
         smoothing: label_smoothing_factor.
         trainer: "ours", "stock" or "mean" (a subclass whose compute_loss returns the batch's mean).
+        constraint: ours only.
     """
 
     rows: int = 16
@@ -56,6 +57,7 @@ class Case:
     masked: bool = False
     smoothing: float = 0.0
     trainer: str = "ours"
+    constraint: str = "gold"
 
 
 class MeanTrainer(Trainer):
@@ -113,7 +115,8 @@ def make_trainer(case: Case, folder: str, eval_dataset: Any = None, **arguments:
     args = ImbalanceTrainingArguments(
         output_dir=folder, max_steps=1, per_device_train_batch_size=case.batch, use_cpu=True, disable_tqdm=True,
         gradient_accumulation_steps=case.steps, optim="sgd", learning_rate=1e-3, max_grad_norm=0.0, logging_steps=1,
-        label_smoothing_factor=case.smoothing, save_strategy="no", report_to="none", dataloader_pin_memory=False,
+        label_smoothing_factor=case.smoothing, constraint=case.constraint,
+        save_strategy="no", report_to="none", dataloader_pin_memory=False,
         **arguments,
     )  # fmt: skip
     ours = {"label_schema": SCHEMA} if cls is WeightedFocalTrainer else {}

@@ -35,6 +35,8 @@ from imbalance_trainer.data import LabelledData
 from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
 from imbalance_trainer.errors import UsageError
 from imbalance_trainer.history import FILE_NAME as HISTORY_FILE
+from imbalance_trainer.labels import MULTI_LABEL
+from imbalance_trainer.tuning import TuningOptions
 from imbalance_trainer.weights import merge_custom_weights
 
 
@@ -55,6 +57,9 @@ class DataArguments:
     custom_weights: str | None = field(
         default=None,
         metadata={"help": "JSON (or a JSON file) of weights by label name; the other labels follow --class_weights."},
+    )
+    tune_thresholds: bool = field(
+        default=True, metadata={"help": "Tune a threshold for each label on the validation data after training."}
     )
     dry_run: bool = field(default=False, metadata={"help": "Load and check everything, train on one batch, stop."})
     config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
@@ -80,8 +85,9 @@ class TrainArguments(ImbalanceTrainingArguments):
 def main(flags: Sequence[str]) -> None:
     is_demo = value_of("data_dir", flags) is None
     defaults = {**(DEMO_TRAINING if is_demo else {}), **strategy_defaults(flags)}
-    parser = FlagParser((DataArguments, TrainArguments), description=__doc__.splitlines()[0])
-    data_args, args = parser.parse(flags, defaults)
+    parser = FlagParser((DataArguments, TrainArguments, TuningOptions), description=__doc__.splitlines()[0])
+    data_args, args, tuning = parser.parse(flags, defaults)
+    tuning.checked()
     _check(data_args, args, flags)
     set_seed(args.seed)
 
@@ -109,6 +115,9 @@ def main(flags: Sequence[str]) -> None:
                 print("Dry run: the data, the model and one update are fine. Nothing was saved.")
             return
         trainer.save_metrics("train", result.metrics)
+    is_asked = args.do_train or value_of("tune_thresholds", flags) is not None
+    if data_args.tune_thresholds and is_asked and data.problem_type == MULTI_LABEL:
+        trainer.tune_thresholds(options=tuning)
     _finish(trainer, splits["test"], args)
 
 
@@ -169,7 +178,7 @@ def _tokenized(data: LabelledData, tokenizer, data_args: DataArguments, args: Tr
     if data_args.max_train_samples is not None:
         n_rows = min(data_args.max_train_samples, len(splits["train"]))
         splits["train"] = splits["train"].shuffle(seed=args.seed).select(range(n_rows))
-    length = min(data_args.max_length, tokenizer.model_max_length)
+    tokenizer.model_max_length = length = min(data_args.max_length, tokenizer.model_max_length)  # saved along
     with args.main_process_first(desc="tokenizing"):
         return splits.map(
             lambda rows: tokenizer(rows["text"], truncation=True, max_length=length),
@@ -180,14 +189,15 @@ def _tokenized(data: LabelledData, tokenizer, data_args: DataArguments, args: Tr
 
 
 def _finish(trainer: WeightedFocalTrainer, test, args: TrainArguments) -> None:
-    """Test metrics, then everything that is to be kept: model, tokenizer, metrics, state."""
+    """Test metrics, at 0.5 too where thresholds are tuned; then all that is kept: model, tokenizer, metrics, state."""
     metrics = trainer.predict(test).metrics
-    trainer.save_metrics("test", metrics)
+    at_half = trainer.metrics_at_half or {}
+    trainer.save_metrics("test", {**metrics, **{f"test_at_0.5_{name}": value for name, value in at_half.items()}})
     trainer.save_model()
     trainer.save_state()
     if trainer.is_world_process_zero():
         print(f"\nSaved in {args.output_dir}: model, tokenizer, metrics, {HISTORY_FILE}. Use it with")
-        print(f"  transformers.pipeline('text-classification', '{args.output_dir}', top_k=None)('a text')")
+        print(f"  python examples/predict.py --model_dir {args.output_dir} --text 'a text'")
     trainer.end()
 
 

@@ -13,8 +13,9 @@ from .diagnosis import Finding, diagnose
 from .distribution import LabelDistribution
 from .history import FILE_NAME, append_history, make_entry, metric_prefix, read_history, write_history
 from .labels import LabelSchema
-from .messages import Settings, evaluation_lines, warning_lines
+from .messages import Settings, evaluation_lines, tuning_lines, warning_lines
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
+from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
 
 DEFAULT_PATIENCE = 2
@@ -130,6 +131,10 @@ class RareLabelCallback(TrainerCallback):
             entry = self._entry(metrics, prefix, state, kwargs.get("model"))
             _say("\n".join(self._evaluation_lines(entry)))
 
+    def on_tuned(self, tuning: Tuning) -> None:
+        """Print the thresholds, and what they are worth; called by WeightedFocalTrainer.tune_thresholds on rank 0."""
+        _say("\n".join(tuning_lines(tuning, self._train_support())))
+
     # ---- history ----
 
     def _entry(self, metrics: dict[str, float], prefix: str, state: Any, model: Any) -> dict[str, Any]:
@@ -196,7 +201,8 @@ class RareLabelCallback(TrainerCallback):
         return lines
 
     def _evaluation_lines(self, entry: dict[str, Any], before: dict[str, Any] | None = None) -> list[str]:
-        return evaluation_lines(entry, before, self._train_support())
+        at_half = None if self.metrics is None else self.metrics.at_half
+        return evaluation_lines(entry, before, self._train_support(), at_half)
 
     def _warning_lines(self, findings: Iterable[Finding], args: Any) -> list[str]:
         settings = Settings(

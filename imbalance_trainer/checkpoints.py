@@ -1,8 +1,12 @@
-"""Checkpoints that a kill may have torn: which of them are complete, and which is the last that is."""
+"""Checkpoints: which are whole after a kill, and the decision rule that goes with their weights."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+
+from .decisions import DecisionRule
 
 _WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "pytorch_model.bin")
 _INDEX = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -53,6 +57,25 @@ def find_fault(folder: Path) -> str | None:
     if (folder / "optimizer.pt").exists() and not (folder / "scheduler.pt").exists():
         return "has no scheduler.pt"
     return None
+
+
+def read_decision_rule(folder: str | Path) -> DecisionRule | None:
+    """The rule in a checkpoint's config.json; None where there is no such file (as in an adapter's) or no labels."""
+    file = Path(folder) / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return DecisionRule.from_config(SimpleNamespace(**config)) if config.get("id2label") else None
+
+
+def write_decision_rule(folder: str | Path, rule: DecisionRule) -> None:
+    """Put a rule into a checkpoint's config.json, as a whole: after a kill it is the old one or the new."""
+    file = Path(folder) / "config.json"
+    if not file.is_file():
+        return
+    config = SimpleNamespace(**json.loads(file.read_text(encoding="utf-8")))
+    rule.to_config(config)
+    unfinished = file.with_name(file.name + ".tmp")
+    unfinished.write_text(json.dumps(vars(config), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(unfinished, file)
 
 
 def _weight_files(folder: Path) -> list[Path] | str:

@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .diagnosis import FASTER, LONGER, LOUDER_GAMMA, SOFTER_GAMMA, Finding
 from .history import FILE_NAME
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN
 from .tables import WIDTH, text_table
+from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
 
 _SHOWN_FINDINGS, _CUSTOM_SHOWN = 8, 30
@@ -30,6 +33,7 @@ def evaluation_lines(
     entry: Mapping[str, Any],
     before: Mapping[str, Any] | None = None,
     train_support: Mapping[str, float] | None = None,
+    at_half: Mapping[str, float] | None = None,
 ) -> list[str]:
     """An evaluation for a person: overall metrics, a table with the rarest label first, and what stands out.
 
@@ -37,6 +41,7 @@ def evaluation_lines(
         entry: the evaluation.
         before: the one before it, for the changes.
         train_support: positives in training by label, which say what is rare; else those of the evaluation do.
+        at_half: the metrics at 0.5, where thresholds are tuned.
     """
     metrics, last = entry["metrics"], (before or {}).get("metrics", {})
     parts = [_place(entry)]
@@ -53,7 +58,50 @@ def evaluation_lines(
         notes.append(f"{unsupported} without a positive in this data (0 in every macro value)")
     if metrics.get("violation_rate"):
         notes.append(f"implications broken in {metrics['violation_rate']:.1%} of rows before closing")
-    return [*lines, *_wrapped(notes)]
+    lines += _wrapped(notes)
+    if at_half is not None:
+        silent = int(at_half["n_labels_without_recall"])
+        values = [f"{name} {at_half[name]:.3f}" for name in ("secondary_f1_macro", "f1_macro", "f1_micro")]
+        lines += _wrapped([f"decided by tuned thresholds; at 0.5: {values[0]}", *values[1:], f"{silent} at recall 0"])
+    return lines
+
+
+def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = None) -> list[str]:
+    """Thresholds with their intervals, and F1 at 0.5 and tuned, rarest label first; then what that does to the whole.
+
+    Args:
+        tuning: what was tuned.
+        train_support: positives in training by label, which say what is rare; else those of the data at hand do.
+    """
+    thresholds, names = tuning.thresholds, tuning.rule.schema.names
+    rarity = [thresholds.support[i] if train_support is None else train_support[name] for i, name in enumerate(names)]
+    order = np.argsort(rarity, kind="stable")
+    shown = order[: RAREST_SHOWN if len(order) > MAX_LABELS_SHOWN else None]
+    cells = []
+    for i in shown:
+        low, high = thresholds.low[i], thresholds.high[i]
+        interval = "-" if np.isnan(low) else f"{low:.2f} to {high:.2f}"
+        floor = "" if thresholds.reached[i] else "!"
+        f1 = [f"{table.f1[i]:.2f}" for table in (tuning.at_half_table, tuning.held_out_table)]
+        cells.append([names[i], f"{thresholds.support[i]:,}", f"{thresholds.thresholds[i]:.3f}{floor}", interval, *f1])
+    header = ["label (rarest first)", "positives", "threshold", "95% interval", "F1 at 0.5", "F1 tuned"]
+    heading = f"Thresholds tuned on {tuning.n_rows:,} rows; where positives are few they are drawn towards "
+    lines = ["", *_wrapped([f"{heading}{thresholds.shared:.3f}, the one threshold for all:"])]
+    lines += text_table(header, cells)
+    if len(shown) < len(order):
+        lines.append(f"... and {len(order) - len(shown)} more labels, in the model's config")
+    if not thresholds.reached.all():
+        lines += _wrapped([f"! the floor is not reached ({int((~thresholds.reached).sum())} labels)"])
+    before, after = tuning.at_half, tuning.held_out
+    overall = ("secondary_f1_macro", "f1_macro", "f1_micro")
+    values = [f"{name} {before[name]:.3f} -> {after[name]:.3f}" for name in overall]
+    silent = [int(metrics["n_labels_without_recall"]) for metrics in (before, after)]
+    lines += _wrapped([f"0.5 -> tuned: {values[0]}", *values[1:], f"labels at recall 0 {silent[0]} -> {silent[1]}"])
+    lines += _wrapped(["Tuned means: each fifth of the rows is decided by thresholds of the other four fifths."])
+    if tuning.calibration is not None:
+        errors = [getattr(tuning.calibration, f"error_{when}").mean() for when in ("before", "after")]
+        lines += _wrapped([f"Calibration: mean expected calibration error {errors[0]:.3f} -> {errors[1]:.3f}"])
+    return lines
 
 
 @dataclass(frozen=True)

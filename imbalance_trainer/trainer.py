@@ -4,24 +4,25 @@ import dataclasses
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
-from transformers import Trainer, TrainerState
+from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_compute_objective
 
 from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
 from .callbacks import TERSE, RareLabelCallback
 from .checkpoints import last_complete_checkpoint
+from .decisions import DecisionRule, is_baked
 from .distribution import UNKNOWN
 from .errors import DataError, UsageError
+from .evaluation import RunningEvaluation
 from .label_columns import LABEL_COLUMNS
-from .labels import LabelSchema
+from .labels import MULTI_LABEL, LabelSchema
 from .losses import make_loss
 from .metrics import ImbalanceMetrics, first
 from .nan_guard import NanGuard
@@ -33,8 +34,10 @@ from .problem import (
     find_schema,
     frozen_head,
     needs_labels,
+    stored_options,
     stored_weights,
 )
+from .threshold_tuning import TunesThresholds
 from .training_args import UNSET, ImbalanceOptions, check_best_metric
 from .weights import ClassWeights, compute_class_weights, log_weights
 
@@ -46,18 +49,7 @@ _COUNTED_ONE_BY_ONE = 20_000
 _CHECKED_ONE_BY_ONE = 256
 
 
-@dataclass
-class _Evaluation:
-    """What is counted while an evaluation runs: `sums` has sums and counts, each of loss and penalty."""
-
-    metrics: ImbalanceMetrics
-    sums: Tensor = field(default_factory=lambda: torch.zeros(2, 2, dtype=torch.float64))
-    logits: Tensor | None = None
-    row_weights: Tensor | None = None
-    has_labels: bool = False
-
-
-class WeightedFocalTrainer(Trainer):
+class WeightedFocalTrainer(TunesThresholds):
     """A drop-in replacement for transformers.Trainer that makes rare labels learn.
 
     Takes Trainer's arguments, unchanged, and the options below, each of which is also a field of
@@ -77,8 +69,10 @@ class WeightedFocalTrainer(Trainer):
         loss: a name in LOSSES. focal_gamma: see `weighted_focal_loss`.
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
             it the schema in the model's config holds, or the names in the training data's features, or id2label.
-        constraint, constraint_weight: the penalty for a child that is likely where its parent is not, and what it is
-            multiplied by; without implications in the schema there is none.
+        constraint, constraint_weight, constraint_direction: what teaches the schema's implications and exclusive
+            groups (a penalty in PENALTIES, or "mcm", the max constraint), what a penalty is multiplied by, and which
+            side of an implication it moves; without rules in the schema there is none.
+        closing: see `close_decisions`.
         on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
 
@@ -98,12 +92,16 @@ class WeightedFocalTrainer(Trainer):
         label_schema: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | None" = UNSET,
         constraint: str = UNSET,
         constraint_weight: float = UNSET,
+        constraint_direction: str = UNSET,
+        closing: str = UNSET,
         on_nan: str = UNSET,
         rare_label_patience: int = UNSET,
         **trainer_kwargs: Any,
     ) -> None:
         self.problem: Problem | None = None  # Trainer.__init__ calls methods that ask for it
-        self._evaluation: _Evaluation | None = None
+        self._evaluation: RunningEvaluation | None = None
+        self._keeps_scores = False
+        self._best_checkpoint: str | None = None  # that which the weights are of, if they are of one
         with warnings.catch_warnings():  # ours smooths multi-label targets too
             warnings.filterwarnings("ignore", message=r"(?s).*Disabling label smoothing")
             super().__init__(*trainer_args, **trainer_kwargs)
@@ -117,17 +115,27 @@ class WeightedFocalTrainer(Trainer):
             "label_schema": label_schema,
             "constraint": constraint,
             "constraint_weight": constraint_weight,
+            "constraint_direction": constraint_direction,
+            "closing": closing,
             "on_nan": on_nan,
             "rare_label_patience": rare_label_patience,
         }
         self._keywords = {name: value for name, value in keywords.items() if value is not UNSET}
         self.options = ImbalanceOptions.resolve(self.args, **self._keywords)
+        if self.train_dataset is None:  # evaluation alone: as the model was trained, where nothing else is said
+            stored = {k: v for k, v in stored_options(self.model).items() if self.options.is_default(k)}
+            self.options = dataclasses.replace(self.options, **stored).checked()
         self.problem, why_not = find_problem(self.model, self._example_dataset(), tuple(self.args.label_names or ()))
         if self.problem is None:
             if self._keywords and self.train_dataset is not None:
                 raise UsageError(f"{why_not}, so that {', '.join(self._keywords)} would have no effect; drop it.")
             logger.warning("%s: the stock Trainer's loss and metrics stay.", why_not)
             return
+        if self.train_dataset is not None and is_baked(getattr(self.model, "config", None)):
+            raise UsageError(
+                "The model has its thresholds baked into its head, so that its scores are no probabilities; train "
+                "the model that it was exported from."
+            )
         self._prepare_problem()
         if self.compute_metrics is None:  # a user's own metrics have names that only they know
             sets = list(self._eval_datasets()) if isinstance(self.eval_dataset, Mapping) else []
@@ -169,7 +177,12 @@ class WeightedFocalTrainer(Trainer):
         weights = self.class_weights.values if self.class_weights.asked_for else None
         loss = make_loss(options.loss, kind, weights, options.focal_gamma, self.args.label_smoothing_factor)
         self.training_objective = Objective.of(
-            loss, self.label_schema, kind, options.constraint, options.constraint_weight
+            loss,
+            self.label_schema,
+            kind,
+            options.constraint,
+            options.constraint_weight,
+            options.constraint_direction,
         )
 
     def _weigh(self) -> ClassWeights:
@@ -194,12 +207,20 @@ class WeightedFocalTrainer(Trainer):
     def _configure(self, model: Any) -> None:
         """Write into the model's config what inference needs, so that plain transformers loads and uses it rightly."""
         config = getattr(model, "config", None)
+        is_multi_label = self.problem.type == MULTI_LABEL
         if config is None:
+            if is_multi_label:
+                takes_max = self.options.constraint == "mcm"
+                rule = DecisionRule(self.label_schema, closing=self.options.closing, max_constraint=takes_max)
+                self.label_metrics.rule = rule
             return
         if not self.problem.tokens:
             config.problem_type = self.problem.type  # else pipeline() would take softmax for multi-label
         weights = self.class_weights.as_dict() if self.class_weights.asked_for else None
-        self.label_schema.to_config(config, class_weights=weights)
+        more = {"constraint": self.options.constraint, "closing": self.options.closing}
+        self.label_schema.to_config(config, class_weights=weights, **(more if is_multi_label else {}))
+        if is_multi_label:
+            self.label_metrics.rule = DecisionRule.from_config(config)
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
@@ -269,6 +290,12 @@ class WeightedFocalTrainer(Trainer):
             if checkpoint is None:
                 raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
             resume_from_checkpoint = str(checkpoint)
+        self._best_checkpoint = None
+        if self.problem is not None and self.decision_rule.is_tuned:
+            logger.warning(
+                "Training changes scores: the thresholds of the model's config are dropped; tune them again."
+            )
+            self._decide_by(self.decision_rule.untuned())
         if isinstance(resume_from_checkpoint, str) and self.args.max_steps > 0:
             state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
             if state.global_step >= self.args.max_steps:
@@ -380,16 +407,19 @@ class WeightedFocalTrainer(Trainer):
         if self.problem is None:
             return super().evaluation_loop(*arguments)
         outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
-        running = self._evaluation = _Evaluation(self.label_metrics if outer is None else self.label_metrics.fresh())
-        running.metrics.reset()
+        metrics = self.label_metrics if outer is None else self.label_metrics.fresh()
+        ours = self.training_objective if self.compute_loss_func is None else None
+        running = self._evaluation = RunningEvaluation(metrics, ours, self._keeps_scores)
         try:
             output = super().evaluation_loop(*arguments)
         finally:
             self._evaluation = outer
         if not running.has_labels:
             return output
-        if self.compute_loss_func is None and running.sums[1, 0] > 0:
-            output.metrics[f"{metric_key_prefix}_loss"] = self.training_objective.value(*running.sums).item()
+        if running.loss is not None:
+            output.metrics[f"{metric_key_prefix}_loss"] = running.loss
+        metrics.at_half = None if running.at_half is None else running.at_half.compute()
+        self._kept_scores = running.scores if self._keeps_scores else None
         for name, value in running.metrics.compute().items():
             output.metrics.setdefault(f"{metric_key_prefix}_{name}", value)  # the user's own metric wins
         return output
@@ -418,11 +448,7 @@ class WeightedFocalTrainer(Trainer):
         row_weights = running.row_weights
         if row_weights is not None:
             row_weights = self.accelerator.gather_for_metrics(row_weights)
-        running.has_labels = True
-        running.metrics.update(logits, labels)
-        if self.compute_loss_func is None:
-            running.sums[0] += self.training_objective.sums(logits, labels, row_weights).double().cpu()
-        running.sums[1] += self.training_objective.counts(labels).double().cpu()
+        running.add(logits, labels, row_weights)
 
     # ---- data ----
 

@@ -9,20 +9,26 @@ import pytest
 
 import imbalance_trainer
 from imbalance_trainer.cli import FlagParser
+from imbalance_trainer.export import ExportArguments
 from imbalance_trainer.training_args import ImbalanceOptions
+from imbalance_trainer.tuning import TuningOptions
 from tests.test_examples import load
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # of launchers, benchmarks and ruff
-OTHER_FLAGS = {"--config_file", "--cpu", "--num_processes", "--nproc_per_node", "--seeds", "--check"}
+OTHER_FLAGS = {"--config_file", "--cpu", "--num_processes", "--nproc_per_node", "--seeds", "--check", "--rules"}
 
 
 def known_flags():
     train, analyze = load("train_model"), load("analyze_class_distribution")
+    predict, evaluate = load("predict"), load("evaluate_model")
     parsers = (
-        FlagParser((train.DataArguments, train.TrainArguments)),
+        FlagParser((train.DataArguments, train.TrainArguments, TuningOptions)),
         FlagParser((analyze.AnalyzeArguments, ImbalanceOptions)),
+        FlagParser((predict.PredictArguments,)),
+        FlagParser((evaluate.EvaluateArguments,)),
+        FlagParser((ExportArguments,)),
     )
     return OTHER_FLAGS.union(*(parser._option_string_actions for parser in parsers))
 
@@ -33,7 +39,7 @@ def blocks(page, language):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_flags_exist(page):
-    flags = set(re.findall(r"(?<![\w-])--[a-z_0-9]+", page.read_text(encoding="utf-8")))
+    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z_0-9-]*", page.read_text(encoding="utf-8")))
     assert flags <= known_flags()
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmarks.exactness import SCHEMA, Case, deviation, in_two_processes, make_rows, make_trainer, measure
+from imbalance_trainer.constraints import CONSTRAINTS
 
 TOLERANCE = 1e-6
 
@@ -52,6 +53,12 @@ def check(result, reference):
 def test_accumulation(case, layout, whole, folder):
     batch, steps = LAYOUTS[layout]
     check(measure(replace(case, batch=batch, steps=steps), folder), whole(case))
+
+
+@pytest.mark.parametrize("constraint", [name for name in CONSTRAINTS if name != "gold"])
+def test_accumulation_under_every_constraint(constraint, whole, folder):
+    case = Case(constraint=constraint, masked=True)
+    check(measure(replace(case, batch=5, steps=4), folder), whole(case))
 
 
 @pytest.mark.parametrize("case", PROBLEMS, ids=problem_id)

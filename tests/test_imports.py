@@ -13,19 +13,24 @@ PACKAGE = Path(imbalance_trainer.__file__).parent
 
 LEVELS = [
     {"errors"},
+    {"label_info"},
     {"labels"},
     {"label_columns"},
     {"distribution", "average_precision"},
-    {"weights", "constraints", "metrics", "tables", "data", "batches", "page"},
-    {"evaluate_metric", "plots", "analysis"},
+    {"constraints", "cuts", "smoothing"},
+    {"decisions", "threshold_search", "calibration"},
+    {"weights", "metrics", "thresholds", "tables", "data", "batches", "page"},
+    {"evaluate_metric", "plots", "analysis", "evaluation_plots", "tuning"},
     {"losses"},
     {"objective"},
-    {"nan_guard", "checkpoints"},
-    {"demo", "problem", "training_args", "diagnosis", "history"},
+    {"nan_guard", "checkpoints", "evaluation"},
+    {"demo", "problem", "training_args", "diagnosis", "history", "pipeline"},
     {"messages"},
     {"callbacks"},
+    {"threshold_tuning"},
     {"trainer"},
     {"cli"},
+    {"export", "__main__"},
 ]
 LEVEL = {module: i for i, level in enumerate(LEVELS) for module in level}
 NEEDS_NO_TRANSFORMERS = [module for level in LEVELS[: LEVEL["losses"] + 1] for module in sorted(level)]
@@ -90,7 +95,8 @@ def test_the_pure_part_imports_no_transformers(module):
 def test_losses_and_metrics_load_without_transformers():
     code = (
         "import sys; sys.modules['transformers'] = None; import imbalance_trainer as it; "
-        "it.weighted_focal_loss, it.ImbalanceMetrics, it.compute_class_weights, it.close_decisions"
+        "it.weighted_focal_loss, it.ImbalanceMetrics, it.compute_class_weights, it.close_decisions, "
+        "it.apply_thresholds"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

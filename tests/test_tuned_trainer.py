@@ -1,0 +1,274 @@
+"""WeightedFocalTrainer with thresholds: tuned, stored, used everywhere, and dropped where they would lie."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from transformers import RobertaForSequenceClassification
+
+from benchmarks.exactness import SCHEMA, Case, in_two_processes, make_rows
+from benchmarks.exactness import make_trainer as make_exact_trainer
+from imbalance_trainer import ImbalanceMetrics, LabelSchema, WeightedFocalTrainer, tune_thresholds
+from imbalance_trainer.decisions import DecisionRule
+from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.labels import CONFIG_KEY
+from imbalance_trainer.tuning import TuningOptions
+
+NAMES = ["a", "b", "c", "d"]
+CHAIN = LabelSchema(NAMES, {"primary": ["a"]}, [("b", "a"), ("c", "b")])
+QUICK = {"n_bootstrap": 0}
+
+
+def stored(model, key="thresholds"):
+    return getattr(model.config, CONFIG_KEY).get(key)
+
+
+@pytest.fixture
+def tuned(make_trainer, make_args):
+    trainer = make_trainer(args=make_args(max_steps=10, learning_rate=3e-3), label_schema=CHAIN)
+    trainer.train()
+    trainer.tune_thresholds(**QUICK)
+    return trainer
+
+
+def decided_by_hand(trainer, dataset):
+    output = trainer.predict(dataset)
+    cuts = np.array([trainer.model.config.imbalance_trainer["thresholds"][name] for name in NAMES])
+    decided = 1 / (1 + np.exp(-output.predictions.astype(np.float64))) > cuts
+    decided[:, 1] &= decided[:, 0]
+    decided[:, 2] &= decided[:, 1]
+    return output, decided
+
+
+# ---- stored and used ----
+
+
+def test_thresholds_are_those_of_the_pure_function_and_stored_by_name(tuned, make_rows):
+    output = tuned.predict(make_rows(seed=1))
+    expected = tune_thresholds(output.predictions, output.label_ids, CHAIN, from_logits=True).as_dict()
+    assert stored(tuned.model) == expected
+    assert all(type(value) is float and 0 < value < 1 for value in stored(tuned.model).values())
+
+
+def test_every_later_evaluation_and_prediction_decides_by_them(tuned, make_rows):
+    for rows, seed in ((64, 1), (37, 5)):
+        dataset = make_rows(rows, seed=seed)
+        output, decided = decided_by_hand(tuned, dataset)
+        gold = np.array(dataset["labels"])
+        tp, predicted, support = (decided & (gold == 1)).sum(0), decided.sum(0), gold.sum(0)
+        f1 = 2 * tp / np.maximum(predicted + support, 1)
+        assert output.metrics["test_f1_macro"] == pytest.approx(f1.mean())
+        assert tuned.evaluate(dataset)["eval_f1_macro"] == pytest.approx(f1.mean())
+        assert (tuned.decision_rule.decide(output.predictions).numpy() == decided).all()
+        assert output.metrics["test_violation_rate_closed"] == 0
+
+
+def test_the_metrics_at_half_are_those_of_the_untuned_model(tuned, make_rows):
+    output = tuned.predict(make_rows(seed=3))
+    plain = ImbalanceMetrics(CHAIN, tuned.label_distribution.support)
+    plain.update(output.predictions, output.label_ids)
+    assert tuned.metrics_at_half == plain.compute()
+
+
+def test_without_thresholds_there_is_nothing_at_half(make_trainer):
+    trainer = make_trainer()
+    trainer.evaluate()
+    assert trainer.metrics_at_half is None
+
+
+def test_options_reach_the_tuning(tuned, make_rows):
+    options = TuningOptions("recall_at_precision", threshold_floor=0.7, calibration="platt")
+    tuning = tuned.tune_thresholds(make_rows(200, seed=8), options, n_bootstrap=20)
+    assert (tuning.thresholds.low <= tuning.thresholds.high).all()
+    assert set(stored(tuned.model, "calibration")) == set(NAMES)
+    tuned.tune_thresholds(**QUICK)  # again, without: the calibration goes
+    assert stored(tuned.model, "calibration") is None
+
+
+def test_a_saved_model_decides_the_same_in_another_process(tuned, make_rows, tmp_path):
+    tuned.save_model(str(tmp_path / "saved"))
+    dataset = make_rows(40, seed=9)
+    dataset.save_to_disk(str(tmp_path / "rows"))
+    _, decided = decided_by_hand(tuned, dataset)
+    code = f"""
+import datasets, json, transformers
+from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
+model = transformers.AutoModelForSequenceClassification.from_pretrained({str(tmp_path / "saved")!r})
+args = ImbalanceTrainingArguments(output_dir={str(tmp_path)!r}, use_cpu=True, disable_tqdm=True, report_to="none")
+rows = datasets.load_from_disk({str(tmp_path / "rows")!r})
+trainer = WeightedFocalTrainer(model, args, eval_dataset=rows)
+output = trainer.predict(rows)
+decided = trainer.decision_rule.decide(output.predictions).int().tolist()
+json.dump([decided, output.metrics["test_f1_macro"]], open({str(tmp_path / "out.json")!r}, "w"))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    theirs, f1 = json.loads((tmp_path / "out.json").read_text())
+    assert theirs == decided.astype(int).tolist()
+    assert f1 == tuned.predict(dataset).metrics["test_f1_macro"]
+
+
+def test_the_words_name_label_threshold_and_both_results(tuned, capsys):
+    tuned.tune_thresholds(n_bootstrap=20)
+    said = capsys.readouterr().out
+    assert "Thresholds tuned on 64 rows" in said
+    assert f"{stored(tuned.model)['d']:.3f}" in said
+    assert "0.5 -> tuned: secondary_f1_macro" in said
+    assert max(map(len, said.splitlines())) <= 80
+    tuned.evaluate()
+    assert "decided by tuned thresholds; at 0.5: secondary_f1_macro" in capsys.readouterr().out
+
+
+def measure_tuning(case, folder):
+    """For two processes: the thresholds as each rank has them, and metrics by them."""
+    trainer = make_exact_trainer(case, folder, make_rows(37, "multi-label", case.masked, seed=4))
+    trainer.train()
+    trainer.tune_thresholds(n_bootstrap=0)
+    mine = torch.tensor(list(trainer.decision_rule.by_label().values()), dtype=torch.float64)
+    others = trainer.accelerator.gather(mine[None])
+    return {"thresholds": others, "f1": trainer.evaluate()["eval_f1_macro"]}
+
+
+@pytest.mark.distributed
+def test_both_ranks_have_the_thresholds_of_one_process(tmp_path):
+    case = Case(masked=True)
+    (two,) = in_two_processes([Case(batch=8, masked=True)], "tests.test_tuned_trainer:measure_tuning")
+    one = measure_tuning(case, str(tmp_path))
+    assert (two["thresholds"][0] == two["thresholds"][1]).all()
+    torch.testing.assert_close(two["thresholds"][0], one["thresholds"][0], rtol=1e-5, atol=0)
+    assert two["f1"] == pytest.approx(one["f1"])
+
+
+# ---- thresholds belong to weights ----
+
+
+def test_training_drops_them_and_says_so(tuned, caplog):
+    tuned.train()
+    assert "thresholds of the model's config are dropped" in caplog.text
+    assert stored(tuned.model) is None
+    assert not tuned.decision_rule.is_tuned
+
+
+def best_model_args(make_args):
+    return make_args(
+        max_steps=4, learning_rate=3e-3, eval_strategy="steps", eval_steps=2, save_strategy="steps", save_steps=2,
+        load_best_model_at_end=True, metric_for_best_model="secondary_f1_macro",
+    )  # fmt: skip
+
+
+def test_the_best_checkpoint_gets_the_thresholds_of_the_best_model(make_trainer, make_args):
+    trainer = make_trainer(args=best_model_args(make_args), label_schema=CHAIN)
+    trainer.train()
+    trainer.tune_thresholds(**QUICK)
+    best = Path(trainer.state.best_model_checkpoint)
+    loaded = RobertaForSequenceClassification.from_pretrained(best)
+    assert stored(loaded) == stored(trainer.model)
+    others = [folder for folder in best.parent.glob("checkpoint-*") if folder != best]
+    assert all(stored(RobertaForSequenceClassification.from_pretrained(folder)) is None for folder in others)
+    assert not list(best.glob("*.tmp"))
+
+
+def test_loading_the_best_model_takes_its_thresholds_along(make_trainer, make_args):
+    trainer = make_trainer(args=best_model_args(make_args), label_schema=CHAIN)
+    trainer.train()
+    best = Path(trainer.state.best_model_checkpoint)
+    config = json.loads((best / "config.json").read_text())
+    config[CONFIG_KEY]["thresholds"] = dict(zip(NAMES, [0.1, 0.2, 0.3, 0.4], strict=True))
+    (best / "config.json").write_text(json.dumps(config))
+    trainer._load_best_model()
+    assert trainer.decision_rule.by_label() == config[CONFIG_KEY]["thresholds"]
+    assert stored(trainer.model) == config[CONFIG_KEY]["thresholds"]
+
+
+def test_a_model_with_baked_thresholds_is_not_trained(make_trainer, make_model):
+    model = make_model()
+    setattr(model.config, CONFIG_KEY, {"baked_thresholds": {}})
+    with pytest.raises(UsageError, match="train the model that it was exported from"):
+        make_trainer(model=model)
+
+
+# ---- constraint and closing ----
+
+
+def test_evaluation_alone_closes_and_constrains_as_in_training(make_trainer, make_args, make_rows, tmp_path):
+    args = {"constraint": "mcm", "closing": "raise_parent"}
+    trainer = make_trainer(args=make_args(**args), label_schema=CHAIN)
+    trainer.train()
+    trainer.save_model(str(tmp_path / "saved"))
+    metrics = trainer.evaluate()
+    model = RobertaForSequenceClassification.from_pretrained(tmp_path / "saved")
+    alone = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1))
+    assert (alone.options.constraint, alone.options.closing) == ("mcm", "raise_parent")
+    assert alone.decision_rule.max_constraint
+    again = alone.evaluate()
+    same = ("eval_loss", "eval_f1_macro", "eval_secondary_f1_macro", "eval_mean_average_precision")
+    assert [again[name] for name in same] == pytest.approx([metrics[name] for name in same])
+    other = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1), closing="larger_margin")
+    assert other.decision_rule.closing == "larger_margin"
+
+
+@pytest.mark.parametrize("closing", ["drop_child", "raise_parent", "larger_margin"])
+def test_no_decision_breaks_a_rule_under_any_thresholds(tuned, make_rows, closing):
+    rule = DecisionRule(CHAIN, [0.9, 0.5, 0.1, 0.5], closing)
+    tuned._decide_by(rule)
+    metrics = tuned.evaluate(make_rows(200, seed=2))
+    assert metrics["eval_violation_rate"] > 0
+    assert metrics["eval_violation_rate_closed"] == 0
+
+
+def test_exclusive_groups_reach_training_and_decisions(make_trainer, make_rows):
+    schema = LabelSchema(NAMES, {"kind": ["b", "c", "d"]}, exclusive={"kind": "at_most_one"})
+    trainer = make_trainer(label_schema=schema)
+    assert trainer.training_objective.penalty is not None
+    trainer._decide_by(DecisionRule(schema, [0.01] * 4))
+    output = trainer.predict(make_rows(seed=2))
+    assert output.metrics["test_violation_rate"] > 0
+    assert trainer.decision_rule.decide(output.predictions)[:, 1:].sum(1).max() == 1
+
+
+# ---- refused ----
+
+
+def test_what_cannot_be_tuned_is_refused(make_trainer, make_rows):
+    single = make_trainer(train_dataset=make_rows(kind="classes"), eval_dataset=make_rows(kind="classes"))
+    with pytest.raises(UsageError, match="multi-label problems; in this one the largest score decides"):
+        single.tune_thresholds()
+    with pytest.raises(UsageError, match="but there is none; give eval_dataset="):
+        make_trainer(eval_dataset=None).tune_thresholds()
+    several = make_trainer(eval_dataset={"x": make_rows(seed=1), "y": make_rows(seed=2)})
+    with pytest.raises(UsageError, match="but there are 'x', 'y'; give eval_dataset="):
+        several.tune_thresholds()
+    several.tune_thresholds(several.eval_dataset["x"], **QUICK)
+    trainer = make_trainer()
+    with pytest.raises(DataError, match="has no labels"):
+        trainer.tune_thresholds(make_rows(seed=1).remove_columns("labels"))
+    assert not trainer.decision_rule.is_tuned
+    with pytest.raises(UsageError, match="needs a floor"):
+        trainer.tune_thresholds(options=TuningOptions("recall_at_precision"))
+    nothing = Dataset.from_dict({**make_rows(8).to_dict(), "labels": [[0] * 4] * 8})
+    with pytest.raises(DataError, match="No label has a positive"):
+        trainer.tune_thresholds(nothing)
+    assert stored(trainer.model) is None
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "words"),
+    [
+        ({"a": 0.5, "b": 0.5, "c": 1.0, "d": 0.5}, r"lies in \(0, 1\); got 1.0 for 'c'"),
+        ({"a": 0.5, "b": 0.5, "c": 0.5}, "lack 1 of 4 labels, the first of them 'd'"),
+        ({"a": 0.5, "b": 0.5, "c": 0.5, "e": 0.5}, "Unknown label 'e' in the thresholds"),
+    ],
+)
+def test_stored_thresholds_that_do_not_fit_are_named(make_trainer, make_model, thresholds, words):
+    model = make_model()
+    CHAIN.to_config(model.config, thresholds=thresholds)
+    with pytest.raises(UsageError, match=words):
+        make_trainer(model=model)
+
+
+def test_the_schema_of_the_two_process_case_has_implications():
+    assert SCHEMA.implications
