@@ -74,7 +74,7 @@ def test_train_from_a_csv_to_a_saved_model(run_train, tmp_path, capsys):
     assert "The best model is loaded (secondary_f1_macro" in out
     state = json.loads((saved / "trainer_state.json").read_text())
     assert f"test: epoch {state['best_global_step'] // 4}, step {state['best_global_step']}," in out
-    assert "pipeline('text-classification'" in out.splitlines()[-1]
+    assert "examples/predict.py --model_dir" in out.splitlines()[-1]
     assert len((saved / "label_history.jsonl").read_text().splitlines()) == 2
     assert json.loads((saved / "config.json").read_text())["id2label"]["2"] == "threats"
 

@@ -1,0 +1,224 @@
+"""Evaluate a saved model on labelled data: metrics at its thresholds and at 0.5, pictures, and its worst errors.
+
+    python examples/evaluate_model.py --model_dir runs/data --data_dir data --split test
+    python examples/evaluate_model.py --model_dir runs/demo                                # on the demo's data
+
+In --output_dir (runs/data/evaluation_test, if not given) it writes metrics.json, precision_recall.png,
+calibration.png and worst_errors.jsonl: the wrong decisions whose score is furthest on the wrong side of the threshold,
+measured in logits; rows are counted from 0, and what closing alone made wrong comes last.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+from imbalance_trainer import ImbalanceTrainingArguments, LabelSchema, WeightedFocalTrainer, load_labelled_dataset
+from imbalance_trainer.calibration import expected_calibration_error
+from imbalance_trainer.cli import FlagParser, first_line, make_output_dir, print_notes, run
+from imbalance_trainer.cuts import known
+from imbalance_trainer.data import MULTI_LABEL, LabelledData
+from imbalance_trainer.data.files import SPLITS
+from imbalance_trainer.decisions import DecisionRule
+from imbalance_trainer.demo import demo_data
+from imbalance_trainer.errors import DataError, UsageError, did_you_mean, quoted
+from imbalance_trainer.evaluation_plots import plot_calibration, plot_precision_recall
+from imbalance_trainer.metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, first
+from imbalance_trainer.tables import text_table
+
+COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
+
+
+@dataclass
+class EvaluateArguments:
+    """The model, the data, and where the results go."""
+
+    model_dir: str = field(metadata={"help": "Folder of the saved model, such as runs/data."})
+    data_dir: str | None = field(default=None, metadata={"help": "Folder of the data; without it, the demo's."})
+    split: str = field(default="test", metadata={"help": "What to evaluate on: train, validation or test."})
+    output_dir: str | None = field(
+        default=None, metadata={"help": "Folder to write; if not given, evaluation_<split> in --model_dir."}
+    )
+    text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
+    label_columns: list[str] | None = field(default=None, metadata={"help": "Columns of the labels, if not found."})
+    separator: str | None = field(default=None, metadata={"help": "Between names in one cell, such as '|'; or none."})
+    label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json with the names."})
+    n_worst: int = field(default=100, metadata={"help": "Errors in worst_errors.jsonl."})
+    batch_size: int = field(default=64, metadata={"help": "Rows per device."})
+    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
+
+
+def main(flags: Sequence[str]) -> None:
+    (args,) = FlagParser(EvaluateArguments, description=__doc__.splitlines()[0]).parse(flags)
+    _check(args)
+    model, tokenizer = _load_model(args.model_dir)
+    data = _load_data(args)
+    order = _places_of_labels(data, model.config, args)
+    print_notes(data.notes)
+    rows = data.splits[args.split]
+    output_dir = Path(args.output_dir or Path(args.model_dir) / f"evaluation_{args.split}")
+    make_output_dir(output_dir)
+
+    metrics, logits, labels, rule = _evaluated(model, tokenizer, rows, order, args, output_dir)
+    report = label_report(logits, labels, rule)
+    calibration_error = float(np.mean([row["expected_calibration_error"] for row in report]))
+    print("\n".join(["", *confusion_lines(report), f"Mean expected calibration error: {calibration_error:.4f}"]))
+    result = {
+        **{"model_dir": args.model_dir, "data_dir": args.data_dir, "split": args.split, "rows": len(rows)},
+        **{"thresholds_are_tuned": rule.is_tuned, **metrics},
+        **{"mean_expected_calibration_error": calibration_error, "labels": report},
+    }
+    _write(output_dir / "metrics.json", json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    errors = worst_errors(logits, labels, rule, rows["text"], args.n_worst)
+    _write(output_dir / "worst_errors.jsonl", "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in errors))
+    written = ["metrics.json", "worst_errors.jsonl"]
+    if find_spec("matplotlib") is None:
+        print("\nNo pictures: pip install matplotlib to have them.")
+    else:
+        plot_precision_recall(logits, labels, rule, output_dir / "precision_recall.png")
+        plot_calibration(rule.scores(logits).sigmoid(), labels, rule.schema, output_dir / "calibration.png")
+        written += ["precision_recall.png", "calibration.png"]
+    print(f"\nSaved in {output_dir}: {', '.join(written)}")
+
+
+def _evaluated(
+    model: Any, tokenizer: Any, rows: Any, order: Sequence[int], args: EvaluateArguments, output_dir: Path
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray, DecisionRule]:
+    """Metrics at the thresholds and at 0.5, logits and labels (rows, labels), and how the model decides."""
+    rows = rows.map(
+        lambda batch: {
+            **tokenizer(batch["text"], truncation=True),  # at the length that was saved with the model
+            "labels": [[labels[i] for i in order] for labels in batch["labels"]],
+        },
+        batched=True,
+        remove_columns=["text"],
+        desc="Tokenizing",
+    )
+    training_args = ImbalanceTrainingArguments(
+        output_dir=str(output_dir),
+        per_device_eval_batch_size=args.batch_size,
+        report_to="none",
+        dataloader_pin_memory=torch.accelerator.is_available(),  # without one it only warns
+    )
+    trainer = WeightedFocalTrainer(model, training_args, eval_dataset=rows, processing_class=tokenizer)
+    output = trainer.predict(rows, metric_key_prefix=args.split)  # its callback prints the table of each label
+    logits = first(output.predictions)
+    if not np.isfinite(logits).all():
+        row = int(np.flatnonzero(~np.isfinite(logits).all(1))[0])
+        raise DataError(f"--model_dir {args.model_dir}: gives a score that is NaN or infinite, first for row {row}.")
+    values = {name.removeprefix(f"{args.split}_"): value for name, value in output.metrics.items()}
+    at_thresholds = {name: values[name] for name in ("loss", *trainer.label_metrics.keys()) if name in values}
+    metrics = {"at_thresholds": at_thresholds, "at_half": trainer.metrics_at_half or at_thresholds}
+    return metrics, logits, output.label_ids, trainer.decision_rule
+
+
+def confusion(decided: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """COUNTS of each label, (4, labels), over the entries that are known."""
+    is_known, positive = known(labels), labels > 0.5
+    cells = (decided & positive, decided & ~positive, ~decided & positive, ~decided & ~positive)
+    return np.stack([(cell & is_known).sum(0) for cell in cells])
+
+
+def label_report(logits: np.ndarray, labels: np.ndarray, rule: DecisionRule) -> list[dict[str, Any]]:
+    """For each label its threshold, counts at it and at 0.5, and calibration error."""
+    counts = [confusion(r.decide(logits).numpy(), labels) for r in (rule, rule.untuned())]
+    probabilities, is_known = rule.scores(logits).sigmoid().numpy(), known(labels)
+    report = []
+    for i, (name, threshold) in enumerate(rule.by_label().items()):
+        at_thresholds, at_half = (dict(zip(COUNTS, part[:, i].tolist(), strict=True)) for part in counts)
+        rows = is_known[:, i]
+        error = expected_calibration_error(probabilities[rows, i], labels[rows, i] > 0.5)
+        report.append({"label": name, "threshold": threshold, **at_thresholds, "at_half": at_half,
+                       "expected_calibration_error": error})  # fmt: skip
+    return report
+
+
+def confusion_lines(report: Sequence[dict[str, Any]]) -> list[str]:
+    """The counts as a table of 80 columns, rarest label first."""
+    ranked = sorted(report, key=lambda row: row["true_positives"] + row["false_negatives"])
+    shown = ranked[: RAREST_SHOWN if len(ranked) > MAX_LABELS_SHOWN else None]
+    cells = [[row["label"], *(f"{row[count]:,}" for count in COUNTS)] for row in shown]
+    header = ["label (rarest first)", "true pos", "false pos", "false neg", "true neg"]
+    more = [f"... and {len(ranked) - len(shown)} more labels, in metrics.json"] if len(shown) < len(ranked) else []
+    return text_table(header, cells) + more
+
+
+def worst_errors(
+    logits: np.ndarray, labels: np.ndarray, rule: DecisionRule, texts: Sequence[str], n: int
+) -> Iterator[dict[str, Any]]:
+    """The n wrong decisions whose score is furthest on the wrong side of its threshold, the worst first."""
+    decided, positive, margins = rule.decide(logits).numpy(), labels > 0.5, rule.margins(logits).numpy()
+    probabilities, thresholds = rule.scores(logits).sigmoid().numpy(), list(rule.by_label().items())
+    where = np.argwhere((decided != positive) & known(labels))
+    distance = np.where(decided, margins, -margins)[tuple(where.T)]
+    for row, i in where[np.argsort(-distance, kind="stable")[:n]].tolist():
+        name, threshold = thresholds[i]
+        kind = "missed" if positive[row, i] else "false alarm"
+        yield {"row": row, "text": texts[row], "label": name, "gold": int(positive[row, i]),
+               "score": float(probabilities[row, i]), "threshold": threshold, "kind": kind}  # fmt: skip
+
+
+def _check(args: EvaluateArguments) -> None:
+    if args.split not in SPLITS:
+        raise UsageError(f"Unknown --split {args.split!r}: {did_you_mean(args.split, SPLITS)}")
+    for name, least in (("batch_size", 1), ("n_worst", 0)):
+        if getattr(args, name) < least:
+            raise UsageError(f"--{name} must be at least {least}; got {getattr(args, name)}.")
+
+
+def _load_model(folder: str) -> tuple[Any, Any]:
+    if not (Path(folder) / "config.json").is_file():
+        raise UsageError(f"--model_dir {folder}: is no folder of a saved model, as it has no config.json.")
+    try:
+        kind = AutoConfig.from_pretrained(folder).problem_type
+        if kind == MULTI_LABEL:
+            return AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UsageError(f"--model_dir {folder}: cannot be loaded ({first_line(error)}).") from None
+    raise UsageError(f"--model_dir {folder}: expected a multi-label model, but its problem_type is {kind!r}.")
+
+
+def _load_data(args: EvaluateArguments) -> LabelledData:
+    if args.data_dir is None:
+        return demo_data()
+    return load_labelled_dataset(
+        args.data_dir, args.text_column, args.label_columns, args.separator, args.label_schema
+    )
+
+
+def _places_of_labels(data: LabelledData, config: Any, args: EvaluateArguments) -> list[int]:
+    """Where the data has each of the model's labels; an error where it has not just these."""
+    where = args.data_dir or "The demo's data"
+    if data.problem_type != MULTI_LABEL:
+        raise DataError(f"{where}: has one class a row, but the model in {args.model_dir} is multi-label.")
+    names, wanted = data.schema.names, LabelSchema.from_config(config).names
+    only = {
+        "the data": [name for name in names if name not in wanted],
+        "the model": [name for name in wanted if name not in names],
+    }
+    if any(only.values()):
+        said = "; ".join(f"only {whose} has {quoted(those)}" for whose, those in only.items() if those)
+        raise DataError(f"{where}: has other labels than the model in {args.model_dir}: {said}.")
+    return [names.index(name) for name in wanted]
+
+
+def _write(path: Path, content: str) -> None:
+    """Write a file as a whole: it holds the old content or the new."""
+    unfinished = path.with_name(path.name + ".tmp")
+    try:
+        unfinished.write_text(content, encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,184 @@
+"""Say which labels texts have, deciding as the evaluation did: by the saved model's thresholds and its labels' rules.
+
+    python examples/predict.py --model_dir runs/data --text "a text"
+    python examples/predict.py --model_dir runs/data --file texts.txt --output_file predictions.jsonl
+
+A file is .txt (one text a line), or .jsonl, .json (JSON lines), .csv, .tsv or .parquet with a column of texts. Each
+text gives one line of JSON, {"text": "...", "labels": [{"label": "threats", "score": 0.83, "threshold": 0.41}]}, with
+the labels that are decided, highest score first. Notes go to stderr.
+"""
+
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from safetensors import SafetensorError
+from tqdm.auto import tqdm
+from transformers import AutoConfig, pipeline
+
+from imbalance_trainer import ImbalanceTextClassificationPipeline
+from imbalance_trainer.cli import FlagParser, first_line, run
+from imbalance_trainer.data import MULTI_LABEL
+from imbalance_trainer.data.columns import find_text_column, read_texts
+from imbalance_trainer.data.files import Frame, read_file
+from imbalance_trainer.errors import DataError, UsageError
+
+TABLES, LINES = (".csv", ".tsv", ".parquet"), (".jsonl", ".json")
+LOOKED_AT = 1000  # rows of a file of JSON lines that say which column is the text
+
+
+@dataclass
+class PredictArguments:
+    """The model, the texts, and where the decisions go."""
+
+    model_dir: str = field(metadata={"help": "Folder of the saved model, such as runs/data."})
+    text: str | None = field(default=None, metadata={"help": "One text."})
+    file: str | None = field(default=None, metadata={"help": "File of texts: .txt, .jsonl, .csv, .tsv or .parquet."})
+    text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
+    output_file: str | None = field(default=None, metadata={"help": "JSON lines to write; stdout if not given."})
+    all_labels: bool = field(default=False, metadata={"help": "Every label, with a key that says if it is decided."})
+    batch_size: int = field(default=32, metadata={"help": "Texts that the model reads at a time."})
+    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
+
+
+def main(flags: Sequence[str]) -> None:
+    (args,) = FlagParser(PredictArguments, description=__doc__.splitlines()[0]).parse(flags)
+    _check(args)
+    classify = _load(args.model_dir)
+    texts, total = ([args.text], 1) if args.file is None else _texts(args, set(classify.rule.schema.names))
+    waiting: deque[str] = deque()  # texts that the model has not answered yet: no more than a batch
+
+    def passing() -> Iterator[str]:
+        for text in texts:
+            waiting.append(text)
+            yield text
+
+    on_screen = args.output_file is None and sys.stdout.isatty()  # which a progress bar would tear
+    no_bar = args.file is None or on_screen or not sys.stderr.isatty()
+    decided = classify(passing(), batch_size=args.batch_size, all_labels=args.all_labels)
+    with _output(args.output_file) as output:
+        for labels in tqdm(decided, total=total, unit=" texts", disable=no_bar):
+            output.write(json.dumps({"text": waiting.popleft(), "labels": labels}, ensure_ascii=False) + "\n")
+
+
+def _check(args: PredictArguments) -> None:
+    if (args.text is None) == (args.file is None):
+        raise UsageError(f"Give --text or --file, {'one of them' if args.text is None else 'not both'}.")
+    if args.file is None and not _is_text(args.text):
+        raise UsageError(f"--text is {args.text!r}; give a text.")
+    kind, kinds = Path(args.file or "").suffix.lower(), (".txt", *LINES, *TABLES)
+    if args.file is not None and not Path(args.file).is_file():
+        raise UsageError(f"--file {args.file}: there is no such file.")
+    if args.file is not None and kind not in kinds:
+        raise UsageError(f"--file {args.file}: expected one of the endings {', '.join(kinds)}.")
+    if args.text_column is not None and kind not in (*LINES, *TABLES):
+        raise UsageError("--text_column has no use here; it is for a --file with columns.")
+    if args.output_file is not None and Path(args.output_file).is_dir():
+        raise UsageError(f"--output_file {args.output_file}: is a folder; give a file.")
+    if args.batch_size < 1:
+        raise UsageError(f"--batch_size must be at least 1; got {args.batch_size}.")
+
+
+def _load(folder: str) -> ImbalanceTextClassificationPipeline:
+    if not (Path(folder) / "config.json").is_file():
+        raise UsageError(f"--model_dir {folder}: is no folder of a saved model, as it has no config.json.")
+    try:
+        kind = AutoConfig.from_pretrained(folder).problem_type
+        if kind == MULTI_LABEL:
+            return pipeline("text-classification", folder, pipeline_class=ImbalanceTextClassificationPipeline)
+    except UsageError:
+        raise
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UsageError(f"--model_dir {folder}: cannot be loaded ({first_line(error)}).") from None
+    raise UsageError(f"--model_dir {folder}: expected a multi-label model, but its problem_type is {kind!r}.")
+
+
+def _texts(args: PredictArguments, labels: set[str]) -> tuple[Iterator[str], int | None]:
+    """The texts of a file, and how many they are where that is known before all are read."""
+    path = Path(args.file)
+    if path.suffix.lower() in TABLES:
+        frame = read_file(path)
+        column = read_texts(frame, find_text_column(frame, args.text_column, labels))
+        return _checked(path, "row", enumerate((text.as_py() for text in column), 1)), len(column)
+    if path.suffix.lower() == ".txt":
+        return _checked(path, "line", _lines(path)), None
+    rows = ((number, _json_row(path, number, line)) for number, line in _lines(path) if line.strip())
+    first = list(islice(rows, LOOKED_AT))
+    table: dict[str, pa.Array] = {}
+    for name in dict.fromkeys(name for _, row in first for name in row):
+        values = [row.get(name) for _, row in first]
+        if all(isinstance(value, str | None) for value in values):
+            table[name] = pa.array(
+                [value and value.encode("utf-8", "replace").decode() for value in values], pa.string()
+            )
+        else:
+            table[name] = pa.nulls(len(values))
+    name = find_text_column(Frame(path, pa.table(table)), args.text_column, labels) if first else None
+    return _checked(path, "line", ((number, row.get(name)) for number, row in chain(first, rows))), None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file, one in memory at a time, with their numbers from 1."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: line {number} is not UTF-8 ({error.reason}); save the file as UTF-8.") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: line {number} is no valid JSON ({error}); expected one object a line.") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{path}: line {number} is a {type(row).__name__}; expected one JSON object a line.")
+    return row
+
+
+def _checked(path: Path, unit: str, numbered: Iterable[tuple[int, Any]]) -> Iterator[str]:
+    number = 0
+    for number, text in numbered:
+        if not _is_text(text):
+            raise DataError(f"{path}: {unit} {number} has no text (found {text!r}); give one or leave it out.")
+        yield text
+    if number == 0:
+        raise DataError(f"{path}: is empty; expected texts.")
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a text, not blank, and without half a surrogate pair, which is no character."""
+    return isinstance(value, str) and bool(value.strip()) and value.encode("utf-8", "ignore").decode() == value
+
+
+@contextmanager
+def _output(path: str | None) -> Iterator[Any]:
+    """What lines are written to: stdout, or a file that appears at the end, whole or not at all."""
+    if path is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    unfinished = Path(f"{path}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            yield file
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise UsageError(f"--output_file {path}: cannot be written ({error.strerror or error}).") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,322 @@
+"""examples/predict.py: what it writes is what the model's decision rule says of each text alone."""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from imbalance_trainer.decisions import DecisionRule
+from imbalance_trainer.demo import demo_model
+from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.labels import MULTI_LABEL, LabelSchema
+from tests.test_examples import EXAMPLES, load
+
+predict = load("predict")
+
+NAMES = ["hateful", "insults", "threats", "quoted"]
+TEXTS = [
+    "what a clown", "we know where you live", "nobody should ever say such a loser", "garden", "bus train match",
+    "they run the banks and they only want money", "the bomber was a hero", "close the parliament for good today",
+    "smile for me babe", "good bread", "a plague in our street", "cake recipe book film song concert team coach goal",
+]  # fmt: skip
+
+
+def save_model(folder, rule, problem_type=MULTI_LABEL, texts=TEXTS):
+    """A model with random weights, mean logits of 0 over texts, and a rule in its config."""
+    model, tokenizer = demo_model(rule.schema, seed=3)
+    with torch.no_grad():
+        model.classifier.out_proj.weight.mul_(4)
+        model.classifier.out_proj.bias.sub_(logits_one_by_one(model.eval(), tokenizer, texts).mean(0))
+    model.config.problem_type = problem_type
+    rule.schema.to_config(model.config, constraint="mcm" if rule.max_constraint else "none")
+    rule.to_config(model.config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return model, tokenizer
+
+
+def logits_one_by_one(model, tokenizer, texts):
+    with torch.no_grad():
+        return torch.cat([model(**tokenizer(text, truncation=True, return_tensors="pt")).logits for text in texts])
+
+
+def expected(rule, logits, texts, all_labels=False):
+    """What is to be written, by the rule alone."""
+    decided, scores = rule.decide(logits), rule.scores(logits).sigmoid()
+    lines = []
+    for row, text in enumerate(texts):
+        labels = [
+            {"label": name, "score": scores[row, i].item(), "threshold": rule.by_label()[name],
+             **({"decided": decided[row, i].item()} if all_labels else {})}
+            for i, name in enumerate(rule.schema.names) if all_labels or decided[row, i]
+        ]  # fmt: skip
+        lines.append({"text": text, "labels": sorted(labels, key=lambda label: -label["score"])})
+    return lines
+
+
+def assert_same(lines, wanted):
+    assert [line["text"] for line in lines] == [line["text"] for line in wanted]
+    for line, other in zip(lines, wanted, strict=True):
+        assert list(line) == ["text", "labels"]
+        for label, wanted_label in zip(line["labels"], other["labels"], strict=True):
+            assert label["score"] == pytest.approx(wanted_label["score"], abs=1e-5)
+            assert {**label, "score": None} == {**wanted_label, "score": None}
+
+
+def lines_of(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A model with tuned thresholds: its folder, and what is to be said of TEXTS."""
+    folder = tmp_path_factory.mktemp("model")
+    rule = DecisionRule(LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3])
+    return str(folder), expected(rule, logits_one_by_one(*save_model(folder, rule), TEXTS), TEXTS)
+
+
+@pytest.fixture
+def texts_file(tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(TEXTS) + "\n")
+    return path
+
+
+CHILDREN = (("insults", "hateful"), ("threats", "hateful"))
+PAIR = {"pair": ("insults", "threats")}
+RULES = {
+    "thresholds": lambda: DecisionRule(LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3]),
+    "calibration": lambda: DecisionRule(
+        LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3], calibration=np.array([[0.5, 1, 2, 3], [-0.2, 0.5, 0.3, -0.4]])
+    ),
+    "drop_child": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.6, 0.5, 0.4, 0.5]),
+    "raise_parent": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.6, 0.5, 0.4, 0.5], "raise_parent"),
+    "larger_margin": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.6, 0.5, 0.4, 0.5], "larger_margin"),
+    "at_most_one": lambda: DecisionRule(LabelSchema(NAMES, PAIR, (), {"pair": "at_most_one"}), [0.5, 0.3, 0.3, 0.5]),
+    "exactly_one": lambda: DecisionRule(LabelSchema(NAMES, PAIR, (), {"pair": "exactly_one"}), [0.5, 0.7, 0.7, 0.5]),
+    "mcm": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.5, 0.5, 0.5, 0.5], max_constraint=True),
+}
+
+
+@pytest.mark.parametrize("case", RULES)
+def test_decides_as_the_rule_does_row_by_row(case, tmp_path, texts_file, capsys):
+    rule = RULES[case]()
+    logits = logits_one_by_one(*save_model(tmp_path / "model", rule), TEXTS)
+    decided, raw = rule.decide(logits), rule.margins(logits) > 0
+    assert decided.any()
+    assert not decided.all()
+    closes = case not in ("thresholds", "calibration", "mcm")
+    assert (decided != raw).any() == closes  # else a rule that is never applied would pass
+    for flags in (["--batch_size", "1"], ["--batch_size", "5"], ["--all_labels"]):
+        capsys.readouterr()
+        predict.main(["--model_dir", str(tmp_path / "model"), "--file", str(texts_file), *flags])
+        assert_same(lines_of(capsys.readouterr().out), expected(rule, logits, TEXTS, "--all_labels" in flags))
+
+
+def test_one_text(saved, capsys):
+    folder, wanted = saved
+    predict.main(["--model_dir", folder, "--text", TEXTS[1]])
+    assert_same(lines_of(capsys.readouterr().out), wanted[1:2])
+
+
+def write_lines(path):
+    path.write_bytes("\r\n".join(TEXTS).encode("utf-8-sig"))
+
+
+def write_jsonl(path):
+    rows = [{"id": i, "note": "x" if i else None, "text": text, "labels": [i]} for i, text in enumerate(TEXTS)]
+    rows[2]["more"] = 1
+    path.write_text("\n\n".join(map(json.dumps, rows)))
+
+
+def write_csv(path):
+    path.write_text("insults,id,title\n" + "".join(f'0,{i},"{text}"\n' for i, text in enumerate(TEXTS)))
+
+
+def write_parquet(path):
+    pq.write_table(pa.table({"labels": [[1]] * len(TEXTS), "Sentence": TEXTS, "text_id": ["a"] * len(TEXTS)}), path)
+
+
+def write_with_two(path):
+    path.write_text("".join(json.dumps({"text": "other", "answer": text}) + "\n" for text in TEXTS))
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "flags"),
+    [
+        ("a.txt", write_lines, []),
+        ("a.jsonl", write_jsonl, []),
+        ("a.JSON", write_with_two, ["--text_column", "answer"]),
+        ("a.csv", write_csv, []),
+        ("a.csv", write_csv, ["--text_column", "title"]),
+        ("a.parquet", write_parquet, []),
+    ],
+)
+def test_files(name, write, flags, saved, tmp_path):
+    folder, wanted = saved
+    write(tmp_path / name)
+    output = tmp_path / "predictions.jsonl"
+    predict.main(["--model_dir", folder, "--file", str(tmp_path / name), "--output_file", str(output), *flags])
+    assert_same(lines_of(output.read_text()), wanted)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "predictions.jsonl"])
+
+
+def test_letters_stay_letters(saved, tmp_path):
+    (tmp_path / "a.txt").write_text("café 日本語 \N{GRINNING FACE}", encoding="utf-8")
+    output = tmp_path / "out.jsonl"
+    predict.main(["--model_dir", saved[0], "--file", str(tmp_path / "a.txt"), "--output_file", str(output)])
+    assert "café 日本語 \N{GRINNING FACE}" in output.read_text(encoding="utf-8")
+
+
+class Watched:
+    """A stdout that notes, at each line, how many texts had been read."""
+
+    def __init__(self):
+        self.read, self.read_at_line = 0, []
+
+    def write(self, line):
+        self.read_at_line.append(self.read)
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return False
+
+
+@pytest.mark.parametrize("kind", [".txt", ".jsonl"])
+def test_texts_stream(kind, saved, tmp_path, monkeypatch):
+    watched = Watched()
+
+    def lines(path):
+        for number in range(1, 201):
+            watched.read += 1
+            yield number, json.dumps({"text": "good bread"}) if kind == ".jsonl" else "good bread"
+
+    monkeypatch.setattr(predict, "_lines", lines)
+    monkeypatch.setattr(predict, "LOOKED_AT", 10)
+    monkeypatch.setattr(sys, "stdout", watched)
+    (tmp_path / f"a{kind}").write_text("")
+    predict.main(["--model_dir", saved[0], "--file", str(tmp_path / f"a{kind}"), "--batch_size", "4"])
+    ahead = [read - number for number, read in enumerate(watched.read_at_line)]
+    assert len(ahead) == 200
+    assert max(ahead) <= 10 + 4
+    assert 3 <= max(ahead[20:]) <= 2 * 4  # batches, one or two of them
+
+
+def test_without_thresholds_a_note_says_that_a_half_decides(tmp_path, capsys, caplog):
+    rule = DecisionRule(LabelSchema(NAMES))
+    save_model(tmp_path / "model", rule)
+    with caplog.at_level(logging.WARNING):
+        predict.main(["--model_dir", str(tmp_path / "model"), "--text", "good bread", "--all_labels"])
+    assert "no tuned thresholds, so 0.5 decides" in caplog.text
+    (line,) = lines_of(capsys.readouterr().out)
+    assert {label["threshold"] for label in line["labels"]} == {0.5}
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_bar_is_shown_on_a_terminal_alone_and_never_among_the_lines(
+    terminal, saved, texts_file, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    predict.main(["--model_dir", saved[0], "--file", str(texts_file)])
+    shown = capsys.readouterr()
+    assert (f"{len(TEXTS)} texts" in shown.err) == terminal
+    assert len(lines_of(shown.out)) == len(TEXTS)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    predict.main(["--model_dir", saved[0], "--file", str(texts_file)])
+    assert " texts" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", "", r"a\.txt: is empty; expected texts"),
+        ("a.txt", "one\n \nthree\n", r"a\.txt: line 2 has no text \(found ' '\)"),
+        ("a.txt", b"one\n\xff\n", r"a\.txt: line 2 is not UTF-8"),
+        ("a.jsonl", "\n", r"a\.jsonl: is empty"),
+        ("a.jsonl", '{"text": "a"}\n\n{"text": null}\n', r"a\.jsonl: line 3 has no text \(found None\)"),
+        ("a.jsonl", '{"text": "a"}\n{"other": "b"}\n', r"line 2 has no text \(found None\)"),
+        ("a.jsonl", '{"text": "a"}\n{"text": "\\ud83d"}\n', r"line 2 has no text \(found '\\ud83d'\)"),
+        ("a.jsonl", '{"text": "a"}\n{"text": \n', r"a\.jsonl: line 2 is no valid JSON"),
+        ("a.jsonl", '{"text": "a"}\n["b"]\n', r"a\.jsonl: line 2 is a list; expected one JSON object"),
+        ("a.jsonl", '{"id": 1}\n', r"a\.jsonl: which column is the text\?.*name it with --text_column"),
+        ("a.csv", "", r"a\.csv: is empty"),
+        ("a.csv", "text,id\n", r"a\.csv: has no rows"),
+        ("a.csv", "insults,threats\n1,2\n", r"a\.csv: which column is the text\?"),
+        ("a.csv", 'text,id\na,1\n"",2\n', r"a\.csv: row 2 has no text"),
+    ],
+)
+def test_wrong_files(name, content, message, saved, tmp_path):
+    path, output = tmp_path / name, tmp_path / "out.jsonl"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    output.write_text("old")
+    with pytest.raises((UsageError, DataError), match=message):
+        predict.main(["--model_dir", saved[0], "--file", str(path), "--output_file", str(output), "--batch_size", "1"])
+    assert output.read_text() == "old"
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([name, "out.jsonl"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "Give --text or --file, one of them"),
+        (["--text", "a", "--file", "texts.txt"], "Give --text or --file, not both"),
+        (["--text", " "], "--text is ' '; give a text"),
+        (["--file", "absent.txt"], r"--file absent\.txt: there is no such file"),
+        (["--file", "texts.docx"], r"--file texts\.docx: expected one of the endings \.txt, \.jsonl"),
+        (["--file", "texts.csv", "--text_column", "txt"], r"has no text column 'txt': did you mean 'text'"),
+        (["--file", "texts.txt", "--text_column", "text"], "--text_column has no use here"),
+        (["--text", "a", "--batch_size", "0"], "--batch_size must be at least 1; got 0"),
+        (["--text", "a", "--batch_size", "x"], "--help lists all flags"),
+        (["--text", "a", "--output_file", "."], r"--output_file \.: is a folder"),
+        (["--text", "a", "--output_file", "absent/out.jsonl"], r"absent/out\.jsonl: cannot be written"),
+        (["--txt", "a"], "--txt"),
+    ],
+)
+def test_wrong_flags(flags, message, saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("texts.txt").write_text("a\n")
+    Path("texts.docx").write_text("a\n")
+    Path("texts.csv").write_text("text\na\n")
+    with pytest.raises(UsageError, match=message):
+        predict.main(["--model_dir", saved[0], *flags])
+
+
+def test_folders_that_are_no_model(tmp_path):
+    rule = DecisionRule(LabelSchema(NAMES))
+    save_model(tmp_path / "single", rule, "single_label_classification")
+    save_model(tmp_path / "torn", rule)
+    weights = tmp_path / "torn" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    save_model(tmp_path / "bare", rule)
+    (tmp_path / "bare" / "model.safetensors").unlink()
+    (tmp_path / "empty").mkdir()
+    for folder, message in {
+        "absent": "is no folder of a saved model, as it has no config.json",
+        "empty": "is no folder of a saved model",
+        "single": "expected a multi-label model, but its problem_type is 'single_label_classification'",
+        "torn": "torn: cannot be loaded",
+        "bare": "bare: cannot be loaded",
+    }.items():
+        with pytest.raises(UsageError, match=message) as caught:
+            predict.main(["--model_dir", str(tmp_path / folder), "--text", "a"])
+        assert "\n" not in str(caught.value)
+
+
+def test_a_reader_that_stops_early_is_no_error(saved, tmp_path):
+    (tmp_path / "a.txt").write_text("good bread\n" * 3000)
+    command = (
+        f"{sys.executable} {EXAMPLES / 'predict.py'} --model_dir {saved[0]} --file {tmp_path / 'a.txt'} | head -1"
+    )
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["text"] == "good bread"
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
