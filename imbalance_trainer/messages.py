@@ -80,11 +80,11 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
     cells = []
     for i in shown:
         low, high = thresholds.low[i], thresholds.high[i]
-        interval = "-" if np.isnan(low) else f"{low:.2f} to {high:.2f}"
+        interval = "-" if np.isnan(low) else f"{low:.2f}-{high:.2f}"
         floor = "" if thresholds.reached[i] else "!"
         f1 = [f"{table.f1[i]:.2f}" for table in (tuning.at_half_table, tuning.held_out_table)]
         cells.append([names[i], f"{thresholds.support[i]:,}", f"{thresholds.thresholds[i]:.3f}{floor}", interval, *f1])
-    header = ["label (rarest first)", "positives", "threshold", "95% interval", "F1 at 0.5", "F1 tuned"]
+    header = ["label (rarest first)", "support", "threshold", "95% range", "F1 at 0.5", "tuned"]
     heading = f"Thresholds tuned on {tuning.n_rows:,} rows; where positives are few they are drawn towards "
     lines = ["", *_wrapped([f"{heading}{thresholds.shared:.3f}, the one threshold for all:"])]
     lines += text_table(header, cells)
@@ -97,7 +97,8 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
     values = [f"{name} {before[name]:.3f} -> {after[name]:.3f}" for name in overall]
     silent = [int(metrics["n_labels_without_recall"]) for metrics in (before, after)]
     lines += _wrapped([f"0.5 -> tuned: {values[0]}", *values[1:], f"labels at recall 0 {silent[0]} -> {silent[1]}"])
-    lines += _wrapped(["Tuned means: each fifth of the rows is decided by thresholds of the other four fifths."])
+    what = "Tuned: each fifth of the rows is decided by thresholds of the other four"
+    lines += _wrapped([f"{what}. Range: of the threshold, when rows are drawn anew."])
     if tuning.calibration is not None:
         errors = [getattr(tuning.calibration, f"error_{when}").mean() for when in ("before", "after")]
         lines += _wrapped([f"Calibration: mean expected calibration error {errors[0]:.3f} -> {errors[1]:.3f}"])

@@ -7,9 +7,12 @@ import shlex
 import numpy as np
 import pytest
 
+from imbalance_trainer.decisions import DecisionRule
 from imbalance_trainer.diagnosis import Finding, find_zero_recall
-from imbalance_trainer.messages import Settings, evaluation_lines, warning_lines
+from imbalance_trainer.labels import LabelSchema
+from imbalance_trainer.messages import Settings, evaluation_lines, tuning_lines, warning_lines
 from imbalance_trainer.tables import display_width
+from imbalance_trainer.tuning import TuningOptions, tune_decisions
 from imbalance_trainer.weights import ClassWeights
 
 NAMES = ("praising extremist acts", "insults", "hateful")
@@ -183,3 +186,41 @@ def test_no_line_is_wider_than_80_columns(name, changes):
                 n_labels_without_recall=2, n_labels_without_support=1)  # fmt: skip
     lines = evaluation_lines(now, entry(row(name, 1_234_567, 2, 1), secondary_f1_macro=0.1) if changes else None)
     assert max(map(display_width, lines)) <= 80
+
+
+# ---- thresholds ----
+
+
+def tuning_of(n_labels=3, floor=None, calibration="none"):
+    schema = LabelSchema([f"label number {i}" for i in range(n_labels)])
+    rng = np.random.default_rng(0)
+    labels = (rng.random((120, n_labels)) < 0.3).astype(int)
+    logits = (rng.normal(size=labels.shape) + labels - 1).astype(np.float32)
+    objective = "f1" if floor is None else "recall_at_precision"
+    options = TuningOptions(objective, threshold_floor=floor, calibration=calibration)
+    return tune_decisions(logits, labels, DecisionRule(schema), options, n_bootstrap=10)
+
+
+def test_the_table_of_thresholds_has_each_label_with_both_results():
+    tuning = tuning_of()
+    lines = tuning_lines(tuning, {"label number 0": 5, "label number 1": 1, "label number 2": 9})
+    rows = [line for line in lines if line.startswith("label number")]
+    assert [row.split()[2] for row in rows] == ["1", "0", "2"]  # rarest in training first
+    first = rows[0].split()
+    assert first[3:5] == [f"{tuning.thresholds.support[1]}", f"{tuning.thresholds.thresholds[1]:.3f}"]
+    assert first[6:] == [f"{tuning.at_half_table.f1[1]:.2f}", f"{tuning.held_out_table.f1[1]:.2f}"]
+    f1 = [metrics["secondary_f1_macro"] for metrics in (tuning.at_half, tuning.held_out)]
+    assert f"secondary_f1_macro {f1[0]:.3f} -> {f1[1]:.3f}" in " ".join(lines)
+
+
+@pytest.mark.parametrize("n_labels", [1, 11, 80])
+def test_the_table_of_thresholds_fits_80_columns_and_says_what_it_leaves_out(n_labels):
+    lines = tuning_lines(tuning_of(n_labels))
+    assert max(map(len, lines)) <= 80
+    assert ("... and 60 more labels, in the model's config" in lines) == (n_labels == 80)
+
+
+def test_a_floor_that_is_not_reached_and_calibration_are_said():
+    lines = " ".join(tuning_lines(tuning_of(floor=0.99, calibration="platt")))
+    assert "! the floor is not reached" in lines
+    assert "mean expected calibration error" in lines
