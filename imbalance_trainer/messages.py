@@ -85,8 +85,7 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
         f1 = [f"{table.f1[i]:.2f}" for table in (tuning.at_half_table, tuning.held_out_table)]
         cells.append([names[i], f"{thresholds.support[i]:,}", f"{thresholds.thresholds[i]:.3f}{floor}", interval, *f1])
     header = ["label (rarest first)", "support", "threshold", "95% range", "F1 at 0.5", "tuned"]
-    heading = f"Thresholds tuned on {tuning.n_rows:,} rows; where positives are few they are drawn towards "
-    lines = ["", *_wrapped([f"{heading}{thresholds.shared:.3f}, the one threshold for all:"])]
+    lines = ["", f"Thresholds tuned on {tuning.n_rows:,} rows; one for all labels would be {thresholds.shared:.3f}:"]
     lines += text_table(header, cells)
     if len(shown) < len(order):
         lines.append(f"... and {len(order) - len(shown)} more labels, in the model's config")

@@ -196,6 +196,7 @@ def tuning_of(n_labels=3, floor=None, calibration="none"):
     rng = np.random.default_rng(0)
     labels = (rng.random((120, n_labels)) < 0.3).astype(int)
     logits = (rng.normal(size=labels.shape) + labels - 1).astype(np.float32)
+    labels[0], logits[0] = 0, 9  # so that no threshold has a precision of 1
     objective = "f1" if floor is None else "recall_at_precision"
     options = TuningOptions(objective, threshold_floor=floor, calibration=calibration)
     return tune_decisions(logits, labels, DecisionRule(schema), options, n_bootstrap=10)
