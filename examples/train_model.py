@@ -33,7 +33,7 @@ from imbalance_trainer.cli import (
 )
 from imbalance_trainer.data import LabelledData
 from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
-from imbalance_trainer.errors import UsageError
+from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.history import FILE_NAME as HISTORY_FILE
 from imbalance_trainer.labels import MULTI_LABEL
 from imbalance_trainer.tuning import TuningOptions
@@ -87,13 +87,13 @@ def main(flags: Sequence[str]) -> None:
     defaults = {**(DEMO_TRAINING if is_demo else {}), **strategy_defaults(flags)}
     parser = FlagParser((DataArguments, TrainArguments, TuningOptions), description=__doc__.splitlines()[0])
     data_args, args, tuning = parser.parse(flags, defaults)
-    tuning.checked()
     _check(data_args, args, flags)
     set_seed(args.seed)
 
     data = _load_data(data_args, args)
     if args.process_index == 0:
         print_notes(data.notes)
+    tuning.checked(data.schema)
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
     model, tokenizer = _load_model(data_args, args, data)
     splits = _tokenized(data, tokenizer, data_args, args)
@@ -101,7 +101,7 @@ def main(flags: Sequence[str]) -> None:
     trainer = WeightedFocalTrainer(
         model=model,
         args=args,
-        train_dataset=splits["train"],
+        train_dataset=splits["train"] if args.do_train else None,
         eval_dataset=splits["validation"],
         processing_class=tokenizer,
         label_schema=data.schema,
@@ -117,7 +117,11 @@ def main(flags: Sequence[str]) -> None:
         trainer.save_metrics("train", result.metrics)
     is_asked = args.do_train or value_of("tune_thresholds", flags) is not None
     if data_args.tune_thresholds and is_asked and data.problem_type == MULTI_LABEL:
-        trainer.tune_thresholds(options=tuning)
+        trainer.save_model()  # should tuning fail, nothing is lost
+        try:
+            trainer.tune_thresholds(options=tuning)
+        except DataError as error:
+            print(f"\nThe thresholds stay at 0.5: {error}", flush=True)
     _finish(trainer, splits["test"], args)
 
 

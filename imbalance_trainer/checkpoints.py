@@ -60,10 +60,12 @@ def find_fault(folder: Path) -> str | None:
 
 
 def read_decision_rule(folder: str | Path) -> DecisionRule | None:
-    """The rule in a checkpoint's config.json; None where there is no such file (as in an adapter's) or no labels."""
+    """The rule in a checkpoint's config.json; None where there is no such file, as in an adapter's."""
     file = Path(folder) / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return DecisionRule.from_config(SimpleNamespace(**config)) if config.get("id2label") else None
+    if not file.is_file():
+        return None
+    default = {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}  # which transformers leaves out
+    return DecisionRule.from_config(SimpleNamespace(**{**default, **json.loads(file.read_text(encoding="utf-8"))}))
 
 
 def write_decision_rule(folder: str | Path, rule: DecisionRule) -> None:

@@ -104,6 +104,17 @@ class DecisionRule:
         return torch.as_tensor(_logit(self.thresholds), dtype=torch.float32).to(device)
 
 
+def forget_foreign_thresholds(config: Any, schema: LabelSchema) -> bool:
+    """Drop thresholds and calibration of other labels than the schema's from a config, as it is trained anew; whether
+    there were any."""
+    ours = dict(getattr(config, CONFIG_KEY, None) or {})
+    foreign = [k for k in ("thresholds", "calibration") if k in ours and set(ours[k]) != set(schema.names)]
+    for key in foreign:
+        del ours[key]
+    setattr(config, CONFIG_KEY, ours)
+    return bool(foreign)
+
+
 def is_baked(config: Any) -> bool:
     """Whether a model's head has its thresholds baked in (`imbalance-trainer export`): no further training for it."""
     return "baked_thresholds" in (getattr(config, CONFIG_KEY, None) or {})
@@ -243,7 +254,8 @@ def _checked_calibration(by_label: Any, schema: LabelSchema) -> np.ndarray:
     """{label: [scale, offset]} of a config as an array (2, labels)."""
     for name in schema.names:
         pair = by_label.get(name) if isinstance(by_label, Mapping) else None
-        if not isinstance(pair, Sequence) or len(pair) != 2 or not all(np.isfinite(pair)) or pair[0] <= 0:
+        is_pair = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(x, (int, float)) for x in pair)
+        if not is_pair or not all(np.isfinite(pair)) or pair[0] <= 0:
             raise UsageError(
                 f"The calibration of {name!r} in the config is {pair!r}; expected a scale above 0 and an offset."
             )

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from .cli import FlagParser, first_line
+from .cli import FlagParser, first_line, make_output_dir
 from .decisions import DecisionRule, is_baked
 from .errors import UsageError
 from .labels import CONFIG_KEY, MULTI_LABEL
@@ -44,6 +45,7 @@ def main(flags: Sequence[str]) -> None:
     _check_folders(source, target)
     model, tokenizer = load_model(source)
     rule = bake_thresholds(model)
+    make_output_dir(target)
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     print(f"Saved in {target}: at 0.5 it decides as {source} does at its {len(rule.schema)} thresholds. Use it with")
@@ -62,7 +64,8 @@ def bake_thresholds(model: Any) -> DecisionRule:
     Its config says so from then on: the thresholds go to "baked_thresholds", and 0.5 decides in our own pipeline too.
 
     Args:
-        model: a sequence-classification model whose config has thresholds, in evaluation mode.
+        model: a sequence-classification model whose config has thresholds, in evaluation mode. Made fp32: half
+            precision is too coarse for a shifted head.
 
     Returns:
         The rule that was baked in.
@@ -82,6 +85,7 @@ def bake_thresholds(model: Any) -> DecisionRule:
             "The model decides by the largest score among a label and its descendants (constraint 'mcm'), which no "
             "shift of the head can give; use ImbalanceTextClassificationPipeline."
         )
+    model.float()
     head = _head(model, len(rule.schema))
     scale, shift = _scale_and_shift(rule)
     probe = {"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
@@ -104,8 +108,8 @@ def load_model(folder: Path) -> tuple[Any, Any]:
         raise UsageError(f"--model_dir {folder}: is no folder with a saved model (it has no config.json).")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        return AutoModelForSequenceClassification.from_pretrained(folder).eval(), tokenizer
-    except (OSError, ValueError, RuntimeError) as error:
+        return AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval(), tokenizer
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UsageError(f"--model_dir {folder}: cannot be loaded ({first_line(error)}).") from None
 
 

@@ -63,7 +63,7 @@ class LabelSchema:
         _ = self.parents_first  # a cycle is an error now, not at the first batch
         if not isinstance(self.exclusive, Mapping):
             raise UsageError(f'Exclusive groups are given as {{"group": "at_most_one"}}; got {self.exclusive!r}.')
-        set_("exclusive", dict(self.exclusive))
+        set_("exclusive", dict(sorted(self.exclusive.items())))  # as a config.json sorts them: their order decides
         self._check_exclusive()
 
     # ---- made from ----
@@ -201,7 +201,7 @@ class LabelSchema:
 
     @cached_property
     def exclusive_indices(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """The exclusive groups as (kind, indices of the labels), in the order given."""
+        """The exclusive groups as (kind, indices of the labels), by the name of the group."""
         return tuple(
             (kind, tuple(self._index[name] for name in self.groups[group])) for group, kind in self.exclusive.items()
         )

@@ -12,13 +12,15 @@ from .labels import MULTI_LABEL
 
 logger = logging.getLogger(__name__)
 
+_NO_LENGTH = 1 << 20  # a tokenizer that knows no length says 1e30
+
 
 class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
     """A `pipeline_class` for transformers' `pipeline`: all labels that are decided, with score and threshold.
 
     Thresholds, calibration, implications and exclusive groups come from the model's config, where
     WeightedFocalTrainer stored them; no remote code. Without thresholds there, 0.5 decides, and a warning says so.
-    Texts are truncated to the tokenizer's `model_max_length`.
+    Texts are truncated to the tokenizer's `model_max_length`: set it before training to the length you train with.
 
     A call takes a text, or a list (or generator) of texts, and gives for each text a list of
     `{"label", "score", "threshold"}`, highest score first, empty where nothing is decided. With `all_labels=True`
@@ -29,11 +31,10 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
         UsageError: a model that is not multi-label, or a config whose thresholds do not fit its labels.
         DataError: a text that is blank or none; in a list with its row.
 
-    Example:
-        >>> from transformers import pipeline  # doctest: +SKIP
-        >>> classify = pipeline("text-classification", "runs/data", pipeline_class=ImbalanceTextClassificationPipeline)
-        >>> classify("a text")  # doctest: +SKIP
-        [{'label': 'hateful', 'score': 0.83, 'threshold': 0.41}]
+    Example::
+
+        classify = pipeline("text-classification", "runs/data", pipeline_class=ImbalanceTextClassificationPipeline)
+        classify("a text")  # [{'label': 'hateful', 'score': 0.83, 'threshold': 0.41}]
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -45,6 +46,8 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
                 f"{config.problem_type!r}; drop pipeline_class=."
             )
         self.rule = DecisionRule.from_config(config)
+        if self.tokenizer.model_max_length > _NO_LENGTH and getattr(config, "max_position_embeddings", None):
+            self.tokenizer.model_max_length = config.max_position_embeddings - 2  # two are taken in RoBERTa's like
         if not self.rule.is_tuned and not is_baked(config):
             logger.warning(
                 "The model's config has no tuned thresholds, so 0.5 decides for every label; "
@@ -61,13 +64,19 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
         return Pipeline.__call__(self, inputs, **kwargs)
 
     def _sanitize_parameters(self, all_labels: bool | None = None, **tokenizer_kwargs: Any) -> tuple:
+        for name in ("top_k", "function_to_apply"):
+            if name in tokenizer_kwargs:
+                raise UsageError(
+                    f"ImbalanceTextClassificationPipeline has no {name}: it gives all that is decided; drop "
+                    "it, or say all_labels=True."
+                )
         postprocess = {} if all_labels is None else {"all_labels": all_labels}
-        return {"truncation": True, **tokenizer_kwargs}, {}, postprocess
+        return tokenizer_kwargs, {}, postprocess
 
     def preprocess(self, inputs: Any, **tokenizer_kwargs: Any) -> Any:
         """Tokens of a text."""
         _check(inputs, "a row")
-        return super().preprocess(inputs, **tokenizer_kwargs)
+        return super().preprocess(inputs, **{"truncation": True, **tokenizer_kwargs})
 
     def postprocess(self, model_outputs: Any, all_labels: bool = False) -> list[dict[str, Any]]:
         """The decided labels of one text."""
@@ -88,7 +97,9 @@ def _check(text: Any, where: str) -> None:
     """Raise a DataError for what is no text; a dict is a text pair as transformers takes it."""
     text = text.get("text") if isinstance(text, Mapping) else text
     if not isinstance(text, str) or not text.strip():
-        raise DataError(f"Expected a text in {where}, found {text!r}; leave rows without text out.")
+        raise DataError(
+            f"Expected a text in {where}, found {text!r}; give a list of texts, without rows that have none."
+        )
 
 
 def _without(row: dict[str, Any], key: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Thresholds in the trainer: tuned on evaluation data, kept in the model's config, gone with the weights they fit."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import logging
 from typing import Any
 
 from accelerate.utils import broadcast_object_list
@@ -12,7 +12,10 @@ from .checkpoints import read_decision_rule, write_decision_rule
 from .decisions import DecisionRule
 from .errors import DataError, UsageError, quoted
 from .labels import MULTI_LABEL
+from .metrics import ImbalanceMetrics
 from .tuning import N_BOOTSTRAP, Tuning, TuningOptions, tune_decisions
+
+logger = logging.getLogger(__name__)
 
 
 class TunesThresholds(Trainer):
@@ -20,19 +23,23 @@ class TunesThresholds(Trainer):
 
     @property
     def decision_rule(self) -> DecisionRule:
-        """How logits become decisions in every evaluation: `trainer.decision_rule.decide(output.predictions)`."""
+        """How logits become decisions in every evaluation: `trainer.decision_rule.decide(output.predictions)`.
+
+        Raises:
+            UsageError: a problem that is not multi-label.
+        """
+        self._check_multi_label()
         return self.label_metrics.rule
 
     @property
     def metrics_at_half(self) -> dict[str, float] | None:
         """The metrics of the last evaluation at 0.5; None as long as no thresholds are tuned."""
-        return self.label_metrics.at_half
+        return None if self.problem is None else self.label_metrics.at_half
 
     def tune_thresholds(
         self,
         eval_dataset: Any = None,
         options: TuningOptions | None = None,
-        groups: Sequence[str] | None = None,
         n_bootstrap: int = N_BOOTSTRAP,
     ) -> Tuning:
         """Tune a threshold for each label on evaluation data, and decide by them from now on.
@@ -45,7 +52,6 @@ class TunesThresholds(Trainer):
             eval_dataset: what to tune on, with labels; None for the trainer's evaluation data. Never the test data,
                 whose results would flatter.
             options: what is aimed at; None for F1 of each label.
-            groups: which groups share a threshold, with `thresholds_per="group"`; None for all.
             n_bootstrap: resamples for the intervals; 0 for none.
 
         Raises:
@@ -53,20 +59,29 @@ class TunesThresholds(Trainer):
                 do not fit.
             DataError: no label has a positive in it.
         """
-        if self.problem is None or self.problem.type != MULTI_LABEL:
-            raise UsageError("Thresholds are for multi-label problems; in this one the largest score decides.")
-        options = (options or TuningOptions()).checked()
+        self._check_multi_label()
+        options = (options or TuningOptions()).checked(self.label_schema)
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        if dataset is None or (isinstance(dataset, Mapping) and not hasattr(dataset, "column_names")):
+        if dataset is None or (isinstance(dataset, dict)):
             which = "there is none" if dataset is None else f"there are {quoted(list(dataset))}"
             raise UsageError(f"Thresholds are tuned on one set of evaluation data, but {which}; give eval_dataset=.")
         logits, labels = self._scores_of(dataset)
-        tuning = [None]
+        tuning: list[Any] = [None]
         if self.is_world_process_zero():
             support = None if self.label_distribution is None else self.label_distribution.support
-            tuning = [tune_decisions(logits, labels, self.decision_rule, options, groups, n_bootstrap, support)]
+            try:
+                tuning = [tune_decisions(logits, labels, self.decision_rule, options, n_bootstrap, support)]
+            except (UsageError, DataError) as error:  # every rank has to hear of it, as all wait
+                tuning = [error]
         if self.args.world_size > 1:
             tuning = broadcast_object_list(tuning)
+        if isinstance(tuning[0], Exception):
+            raise tuning[0]
+        if hasattr(self.model, "peft_config") and self.is_world_process_zero():
+            logger.warning(
+                "An adapter is saved without the model's config, and so without its thresholds: save what "
+                "model.merge_and_unload() gives, which has them."
+            )
         self._decide_by(tuning[0].rule)
         if self._best_checkpoint is not None and self.is_world_process_zero():
             write_decision_rule(self._best_checkpoint, tuning[0].rule)
@@ -74,6 +89,10 @@ class TunesThresholds(Trainer):
             if isinstance(callback, RareLabelCallback) and self.is_world_process_zero():
                 callback.on_tuned(tuning[0])
         return tuning[0]
+
+    def _check_multi_label(self) -> None:
+        if self.problem is None or self.problem.type != MULTI_LABEL:
+            raise UsageError("Thresholds are for multi-label problems; in this one the largest score decides.")
 
     def _scores_of(self, dataset: Any) -> tuple[Any, Any]:
         """Logits and labels of a dataset, on every rank those of all."""
@@ -87,19 +106,19 @@ class TunesThresholds(Trainer):
         scores, self._kept_scores = self._kept_scores, None
         return scores
 
-    def _decide_by(self, rule: DecisionRule) -> None:
-        self.label_metrics.rule = rule
-        if getattr(self.model, "config", None) is not None:
-            rule.to_config(self.model.config)
+    def _decide_by(self, rule: DecisionRule, model: Any = None) -> None:
+        """Make a rule that of every evaluation from here on, and of the model's config."""
+        self.label_metrics.rule, self.label_metrics.at_half = rule, None
+        if isinstance(self.compute_metrics, ImbalanceMetrics):  # a user's own must not say otherwise
+            self.compute_metrics.rule = rule
+        config = getattr(self.model if model is None else model, "config", None)
+        if config is not None:
+            rule.to_config(config)
 
     def _load_best_model(self) -> None:
         super()._load_best_model()
         self._best_checkpoint = self.state.best_model_checkpoint
         self._take_rule_of(self._best_checkpoint)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        self._take_rule_of(resume_from_checkpoint)
 
     def _take_rule_of(self, checkpoint: str | None) -> None:
         """Thresholds belong to the weights that they were tuned for: those of a checkpoint come with it."""

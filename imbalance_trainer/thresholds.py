@@ -124,7 +124,7 @@ def tune_thresholds(
     shrinkage = _checked_strength("shrinkage", shrinkage, SHRINKAGE if aim.floor is None else 0.0)
     if not 0 <= n_bootstrap < float("inf") or n_bootstrap != int(n_bootstrap):
         raise UsageError(f"n_bootstrap is a whole number >= 0; got {n_bootstrap!r}.")
-    units = _units(schema, per, groups)
+    units = units_of(schema, per, groups)
     resample = Resample(int(n_bootstrap), np.random.default_rng(seed))
     search = Search(aim, _clipped if from_logits else _logit, smoothing, resample)
     everyone, found, support = find_best(scores, labels, units, search)
@@ -157,7 +157,7 @@ def _checked_strength(name: str, value: float | None, default: float) -> float:
     return float(value)
 
 
-def _units(schema: LabelSchema, per: str, groups: Sequence[str] | None) -> list[np.ndarray]:
+def units_of(schema: LabelSchema, per: str, groups: Sequence[str] | None) -> list[np.ndarray]:
     """Which labels share a threshold, as arrays of indices; each label is in one."""
     if per not in PER:
         raise UsageError(f"Unknown per {per!r}: {did_you_mean(per, PER)}")
@@ -184,7 +184,9 @@ def _units(schema: LabelSchema, per: str, groups: Sequence[str] | None) -> list[
 def _checked_data(
     scores: Any, labels: Any, schema: Any, from_logits: bool
 ) -> tuple[np.ndarray, np.ndarray, LabelSchema]:
-    scores, labels = np.asarray(scores), np.asarray(labels)
+    scores, labels = (
+        x.detach().float().cpu().numpy() if hasattr(x, "detach") else np.asarray(x) for x in (scores, labels)
+    )
     scores = scores if scores.dtype in (np.float32, np.float64) else scores.astype(np.float32)
     if scores.ndim != 2 or labels.shape != scores.shape:
         raise UsageError(

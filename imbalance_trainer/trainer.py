@@ -17,7 +17,7 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_comp
 from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
 from .callbacks import TERSE, RareLabelCallback
 from .checkpoints import last_complete_checkpoint
-from .decisions import DecisionRule, is_baked
+from .decisions import DecisionRule, forget_foreign_thresholds, is_baked
 from .distribution import UNKNOWN
 from .errors import DataError, UsageError
 from .evaluation import RunningEvaluation
@@ -122,9 +122,9 @@ class WeightedFocalTrainer(TunesThresholds):
         }
         self._keywords = {name: value for name, value in keywords.items() if value is not UNSET}
         self.options = ImbalanceOptions.resolve(self.args, **self._keywords)
-        if self.train_dataset is None:  # evaluation alone: as the model was trained, where nothing else is said
-            stored = {k: v for k, v in stored_options(self.model).items() if self.options.is_default(k)}
-            self.options = dataclasses.replace(self.options, **stored).checked()
+        stored = stored_options(self.model)  # as the model was trained, where nothing else is said
+        unsaid = {k: v for k, v in stored.items() if k not in self._keywords and self.options.is_default(k)}
+        self.options = dataclasses.replace(self.options, **unsaid).checked()
         self.problem, why_not = find_problem(self.model, self._example_dataset(), tuple(self.args.label_names or ()))
         if self.problem is None:
             if self._keywords and self.train_dataset is not None:
@@ -212,7 +212,7 @@ class WeightedFocalTrainer(TunesThresholds):
             if is_multi_label:
                 takes_max = self.options.constraint == "mcm"
                 rule = DecisionRule(self.label_schema, closing=self.options.closing, max_constraint=takes_max)
-                self.label_metrics.rule = rule
+                self._decide_by(rule, model)
             return
         if not self.problem.tokens:
             config.problem_type = self.problem.type  # else pipeline() would take softmax for multi-label
@@ -220,7 +220,9 @@ class WeightedFocalTrainer(TunesThresholds):
         more = {"constraint": self.options.constraint, "closing": self.options.closing}
         self.label_schema.to_config(config, class_weights=weights, **(more if is_multi_label else {}))
         if is_multi_label:
-            self.label_metrics.rule = DecisionRule.from_config(config)
+            if self.train_dataset is not None and forget_foreign_thresholds(config, self.label_schema):
+                logger.warning("The thresholds in the model's config are of other labels, and are dropped.")
+            self._decide_by(DecisionRule.from_config(config), model)
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
@@ -252,6 +254,7 @@ class WeightedFocalTrainer(TunesThresholds):
         model = super().call_model_init(trial)
         if self.problem is not None:
             self._configure(model)
+            self._decide_by(self.label_metrics.rule.untuned(), model)
         return model
 
     # ---- hyper-parameter search ----
@@ -291,11 +294,11 @@ class WeightedFocalTrainer(TunesThresholds):
                 raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
             resume_from_checkpoint = str(checkpoint)
         self._best_checkpoint = None
-        if self.problem is not None and self.decision_rule.is_tuned:
+        if self.problem is not None and self.label_metrics.rule.is_tuned:
             logger.warning(
                 "Training changes scores: the thresholds of the model's config are dropped; tune them again."
             )
-            self._decide_by(self.decision_rule.untuned())
+            self._decide_by(self.label_metrics.rule.untuned())
         if isinstance(resume_from_checkpoint, str) and self.args.max_steps > 0:
             state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
             if state.global_step >= self.args.max_steps:
@@ -311,6 +314,7 @@ class WeightedFocalTrainer(TunesThresholds):
         )
         self.state = state
         self._load_from_checkpoint(checkpoint)
+        self._take_rule_of(checkpoint)
         self.control = self.callback_handler.on_train_begin(self.args, state, self.control)
         if self.args.load_best_model_at_end and state.best_model_checkpoint is not None:
             self._load_best_model()
@@ -409,6 +413,7 @@ class WeightedFocalTrainer(TunesThresholds):
         outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
         metrics = self.label_metrics if outer is None else self.label_metrics.fresh()
         ours = self.training_objective if self.compute_loss_func is None else None
+        metrics.at_half = None
         running = self._evaluation = RunningEvaluation(metrics, ours, self._keeps_scores)
         try:
             output = super().evaluation_loop(*arguments)

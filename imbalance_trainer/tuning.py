@@ -1,6 +1,5 @@
 """Thresholds, and calibration, of a trained model: tuned on evaluation data, and judged on rows they did not see."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,9 +8,10 @@ import numpy as np
 from .calibration import CALIBRATIONS, Calibration, calibrate
 from .decisions import DecisionRule
 from .errors import DataError, UsageError, did_you_mean
+from .labels import LabelSchema
 from .metrics import ImbalanceMetrics, LabelTable
 from .threshold_search import OBJECTIVES, Aim
-from .thresholds import PER, SHRINKAGE, SMOOTHING, TunedThresholds, tune_thresholds
+from .thresholds import PER, SHRINKAGE, SMOOTHING, TunedThresholds, tune_thresholds, units_of
 
 N_BOOTSTRAP = 200
 _FOLDS = 5
@@ -31,6 +31,10 @@ class TuningOptions:
     thresholds_per: str = field(
         default="label", metadata={"help": f"What has a threshold of its own: {', '.join(PER)}."}
     )
+    threshold_groups: list[str] | None = field(
+        default=None,
+        metadata={"help": "Which groups share a threshold, with --thresholds_per group; all if not given."},
+    )
     threshold_smoothing: float | None = field(
         default=None,
         metadata={
@@ -49,8 +53,8 @@ class TuningOptions:
         default="none", metadata={"help": f"Calibration of each label's score: {', '.join(CALIBRATIONS)}."}
     )
 
-    def checked(self) -> "TuningOptions":
-        """These options, or a UsageError where one of them cannot be right."""
+    def checked(self, schema: LabelSchema | None = None) -> "TuningOptions":
+        """These options, or a UsageError where one of them cannot be right; with a schema also its groups."""
         Aim.checked(self.threshold_objective, self.threshold_beta, self.threshold_floor)
         if self.thresholds_per not in PER:
             raise UsageError(
@@ -64,6 +68,8 @@ class TuningOptions:
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
                 raise UsageError(f"{name} is a finite number of positives >= 0; got {value!r}.")
+        if schema is not None:
+            units_of(schema, self.thresholds_per, self.threshold_groups)
         return self
 
 
@@ -96,7 +102,6 @@ def tune_decisions(
     labels: np.ndarray,
     rule: DecisionRule,
     options: TuningOptions,
-    groups: Sequence[str] | None = None,
     n_bootstrap: int = N_BOOTSTRAP,
     train_support: np.ndarray | None = None,
     seed: int = 0,
@@ -108,7 +113,6 @@ def tune_decisions(
         labels: (rows, labels).
         rule: whose closing and max constraint hold; its thresholds and calibration are replaced.
         options: what is aimed at.
-        groups: which groups share a threshold, see `tune_thresholds`.
         n_bootstrap: resamples for the intervals.
         train_support: see ImbalanceMetrics.
         seed: of the bootstrap and of the parts.
@@ -116,9 +120,9 @@ def tune_decisions(
     Raises:
         UsageError, DataError: as `tune_thresholds` and `calibrate`.
     """
-    options = options.checked()
+    options = options.checked(rule.schema)
     plain = rule.untuned()
-    tuned_rule, thresholds, calibration = _tuned(logits, labels, plain, options, groups, n_bootstrap, seed)
+    tuned_rule, thresholds, calibration = _tuned(logits, labels, plain, options, n_bootstrap, seed)
     at_half = _metrics(plain, train_support)
     at_half.update(logits, labels)
     held_out = _metrics(plain, train_support)
@@ -126,7 +130,7 @@ def tune_decisions(
     for part in range(min(_FOLDS, len(logits))):
         rest, here = parts != part, parts == part
         try:
-            held_out.rule = _tuned(logits[rest], labels[rest], plain, options, groups, 0, seed)[0]
+            held_out.rule = _tuned(logits[rest], labels[rest], plain, options, 0, seed)[0]
         except DataError:  # all positives lie in this part
             held_out.rule = plain
         held_out.update(logits[here], labels[here])
@@ -140,7 +144,6 @@ def _tuned(
     labels: np.ndarray,
     plain: DecisionRule,
     options: TuningOptions,
-    groups: Sequence[str] | None,
     n_bootstrap: int,
     seed: int,
 ) -> tuple[DecisionRule, TunedThresholds, Calibration | None]:
@@ -156,7 +159,7 @@ def _tuned(
         beta=options.threshold_beta,
         floor=options.threshold_floor,
         per=options.thresholds_per,
-        groups=groups,
+        groups=options.threshold_groups,
         smoothing=options.threshold_smoothing,
         shrinkage=options.threshold_shrinkage,
         from_logits=True,

@@ -149,14 +149,21 @@ def test_the_calibration_error_is_that_of_a_loop_over_bins(rows, n_bins, seed):
     assert expected_calibration_error(probabilities, labels, n_bins) == pytest.approx(expected, abs=1e-12)
 
 
+def at_random(rows):
+    """Labels that logits say nothing about, so that the rest of a part may be ranked the wrong way round."""
+    rng = np.random.default_rng(0)
+    return rng.normal(-1, 2, (rows, 3)), rng.integers(0, 2, (rows, 3))
+
+
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("rows", [8, 30, 200])
-def test_the_error_after_is_of_rows_that_were_calibrated_by_others(method, rows):
-    logits, labels = make(rows, 3, 0.5, -1)
+@pytest.mark.parametrize("case", [make(8, 3), make(30, 3, 0.5, -1), make(200, 3, 0.5, -1), at_random(40)])
+def test_the_error_after_is_of_rows_that_were_calibrated_by_others(method, case):
+    logits, labels = case
     calibration = calibrate(logits, labels, ABC, method)
-    for i in range(3):
+    assert calibration.fitted.any()
+    for i in np.flatnonzero(calibration.fitted):
         z, y = logits[:, i], labels[:, i]
-        held_out = np.empty(rows)
+        held_out = np.empty(len(z))
         folds = StratifiedKFold(min(5, y.sum(), (1 - y).sum()), shuffle=True, random_state=0)
         for rest, fold in folds.split(z, y):
             a, b = fit_by_scipy(z[rest], y[rest], method)

@@ -19,7 +19,9 @@ from imbalance_trainer.data import MULTI_LABEL, SINGLE_LABEL, load_labelled_data
 from imbalance_trainer.errors import DataError, UsageError
 
 NAMES = ("anger", "fear", "joy")
-INFO = {"names": list(NAMES), "groups": {"primary": ["anger"]}, "implications": [["fear", "anger"]]}
+INFO = {
+    "names": list(NAMES), "groups": {"primary": ["anger"]}, "implications": [["fear", "anger"]], "exclusive": {},
+}  # fmt: skip
 ROWS = {
     "train": [
         ("None", [1, 1, 0]),

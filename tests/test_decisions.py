@@ -518,3 +518,14 @@ def test_under_the_max_constraint_equal_thresholds_leave_nothing_to_close():
         rule = DecisionRule(FAMILY, threshold, max_constraint=True)
         assert not violations(rule.margins(logits) > 0, FAMILY).any()
         assert torch.equal(rule.decide(logits), rule.margins(logits) > 0)
+
+
+def test_overlapping_groups_decide_the_same_after_a_config_has_sorted_them():
+    names = ["A", "B", "C"]
+    groups = {"z": ["A", "B"], "a": ["B", "C"]}
+    margins = torch.tensor([[1.0, 2.0, 3.0]])
+    decided = [
+        close_decisions(margins > 0, LabelSchema(names, groups, exclusive=exclusive), margins=margins).tolist()
+        for exclusive in ({"z": "at_most_one", "a": "at_most_one"}, {"a": "at_most_one", "z": "at_most_one"})
+    ]
+    assert decided[0] == decided[1]

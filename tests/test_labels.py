@@ -311,10 +311,10 @@ def test_rules_are_in_words_implications_first():
     assert schema.rules == (
         "'b' without 'c'",
         "'a' without 'c'",
-        "not exactly one of the group 'tone'",
         "more than one of the group 'mood'",
+        "not exactly one of the group 'tone'",
     )
-    assert schema.exclusive_indices == (("exactly_one", (2, 3)), ("at_most_one", (0, 1)))
+    assert schema.exclusive_indices == (("at_most_one", (0, 1)), ("exactly_one", (2, 3)))
     assert LabelSchema(list("abcd"), groups).rules == ()
 
 

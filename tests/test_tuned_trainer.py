@@ -184,6 +184,68 @@ def test_loading_the_best_model_takes_its_thresholds_along(make_trainer, make_ar
     assert stored(trainer.model) == config[CONFIG_KEY]["thresholds"]
 
 
+def test_a_fresh_model_of_model_init_brings_no_thresholds_into_training(make_trainer, make_args, make_model, tmp_path):
+    model = make_model()
+    CHAIN.to_config(model.config, thresholds=dict.fromkeys(NAMES, 0.3))
+    model.save_pretrained(tmp_path / "tuned")
+    load = lambda: RobertaForSequenceClassification.from_pretrained(tmp_path / "tuned")  # noqa: E731
+    trainer = WeightedFocalTrainer(
+        None, make_args(), train_dataset=make_trainer().train_dataset, model_init=load, label_schema=CHAIN
+    )
+    assert trainer.decision_rule.is_tuned
+    trainer.train()
+    assert not trainer.decision_rule.is_tuned
+    assert stored(trainer.model) is None
+
+
+def test_a_resumed_training_leaves_the_thresholds_of_its_checkpoint_behind(make_trainer, make_args):
+    first = make_trainer(args=best_model_args(make_args), label_schema=CHAIN)
+    first.train()
+    first.tune_thresholds(**QUICK)
+    best = first.state.best_model_checkpoint
+    longer = best_model_args(make_args)
+    longer.max_steps, longer.load_best_model_at_end = 8, False
+    second = make_trainer(args=longer, label_schema=CHAIN)
+    second.train(resume_from_checkpoint=best)
+    assert not second.decision_rule.is_tuned
+    assert stored(second.model) is None
+
+
+def test_a_users_own_imbalance_metrics_decide_by_the_thresholds_too(make_trainer, make_args):
+    own = ImbalanceMetrics(CHAIN)
+    trainer = make_trainer(args=make_args(max_steps=5), label_schema=CHAIN, compute_metrics=own)
+    trainer.train()
+    trainer.tune_thresholds(**QUICK)
+    metrics = trainer.evaluate()
+    assert own.rule is trainer.decision_rule
+    assert metrics["eval_f1_macro"] == pytest.approx(float(trainer.label_metrics.table.f1.mean()))
+
+
+def test_metrics_at_half_are_those_of_the_last_evaluation(tuned, make_rows):
+    tuned.predict(make_rows(seed=3))
+    assert tuned.metrics_at_half is not None
+    tuned.predict(make_rows(seed=3).remove_columns("labels"))
+    assert tuned.metrics_at_half is None
+
+
+def measure_failure(case, folder):
+    """For two processes: what each rank says where no label has a positive."""
+    trainer = make_exact_trainer(
+        case, folder, make_rows(16, "multi-label", False).map(lambda row: {"labels": [0.0] * 4})
+    )
+    try:
+        trainer.tune_thresholds(n_bootstrap=0)
+    except DataError as error:
+        said = torch.tensor([len(str(error))])
+    return {"said": trainer.accelerator.gather(said)}
+
+
+@pytest.mark.distributed
+def test_every_rank_hears_of_an_error():
+    (result,) = in_two_processes([Case(batch=8)], "tests.test_tuned_trainer:measure_failure")
+    assert result["said"].tolist()[0] == result["said"].tolist()[1] > 20
+
+
 def test_a_model_with_baked_thresholds_is_not_trained(make_trainer, make_model):
     model = make_model()
     setattr(model.config, CONFIG_KEY, {"baked_thresholds": {}})
@@ -209,6 +271,11 @@ def test_evaluation_alone_closes_and_constrains_as_in_training(make_trainer, mak
     assert [again[name] for name in same] == pytest.approx([metrics[name] for name in same])
     other = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1), closing="larger_margin")
     assert other.decision_rule.closing == "larger_margin"
+    default = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1), closing="drop_child")
+    assert default.decision_rule.closing == "drop_child"
+    with_training_data = make_trainer(model=model)
+    assert with_training_data.decision_rule.closing == "drop_child"  # what the last trainer wrote
+    assert with_training_data.decision_rule.max_constraint
 
 
 @pytest.mark.parametrize("closing", ["drop_child", "raise_parent", "larger_margin"])
@@ -263,11 +330,22 @@ def test_what_cannot_be_tuned_is_refused(make_trainer, make_rows):
         ({"a": 0.5, "b": 0.5, "c": 0.5, "e": 0.5}, "Unknown label 'e' in the thresholds"),
     ],
 )
-def test_stored_thresholds_that_do_not_fit_are_named(make_trainer, make_model, thresholds, words):
+def test_stored_thresholds_that_do_not_fit_are_named(make_args, make_rows, make_model, thresholds, words):
     model = make_model()
     CHAIN.to_config(model.config, thresholds=thresholds)
     with pytest.raises(UsageError, match=words):
-        make_trainer(model=model)
+        WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows())
+
+
+def test_a_tuned_model_is_trained_on_other_labels_without_its_thresholds(make_trainer, make_model, caplog):
+    model = make_model()
+    CHAIN.to_config(model.config, thresholds=dict.fromkeys(NAMES, 0.3))
+    other = LabelSchema(["w", "x", "y", "z"])
+    model.config.id2label = dict(enumerate(other.names))
+    model.config.imbalance_trainer.pop("groups"), model.config.imbalance_trainer.pop("implications")
+    trainer = make_trainer(model=model, label_schema=other)
+    assert not trainer.decision_rule.is_tuned
+    assert "are of other labels, and are dropped" in caplog.text
 
 
 def test_the_schema_of_the_two_process_case_has_implications():

@@ -74,9 +74,10 @@ def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, 
 def test_groups_are_those_that_are_named():
     logits, labels = make()
     schema = LabelSchema(["a", "b", "c"], {"g": ["b", "c"], "h": ["a", "c"]})
-    result = tune_decisions(
-        logits, labels, DecisionRule(schema), TuningOptions(thresholds_per="group"), groups=["h"], n_bootstrap=0
-    )
+    options = TuningOptions(thresholds_per="group", threshold_groups=["h"])
+    result = tune_decisions(logits, labels, DecisionRule(schema), options, n_bootstrap=0)
+    with pytest.raises(UsageError, match="is in the groups 'g' and 'h'"):
+        tune_decisions(logits, labels, DecisionRule(schema), TuningOptions(thresholds_per="group"), n_bootstrap=0)
     assert result.rule.thresholds[0] == result.rule.thresholds[2] != result.rule.thresholds[1]
 
 
@@ -95,17 +96,22 @@ def test_thresholds_are_tuned_on_calibrated_scores(method):
     assert np.array_equal(result.rule.decide(logits).numpy(), by_hand)
 
 
-def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_go():
+@pytest.mark.parametrize("method", ["none", "platt"])
+def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_go(method):
     logits, labels = make()
     calibration = np.array([[3.0] * 3, [1.0] * 3])
     before = DecisionRule(SCHEMA, [0.9] * 3, "raise_parent", calibration, max_constraint=True)
-    result = tune_decisions(logits, labels, before, TuningOptions(), n_bootstrap=0)
+    result = tune_decisions(logits, labels, before, TuningOptions(calibration=method), n_bootstrap=0)
     assert (result.rule.closing, result.rule.max_constraint) == ("raise_parent", True)
-    assert result.rule.calibration is None
     constrained = logits.copy()
     constrained[:, 0] = np.maximum(logits[:, 0], logits[:, 1])
-    direct = tune_thresholds(constrained, labels, SCHEMA, from_logits=True)
-    assert np.array_equal(result.rule.thresholds, direct.thresholds)
+    if method == "none":
+        assert result.rule.calibration is None
+        direct = tune_thresholds(constrained, labels, SCHEMA, from_logits=True)
+        assert np.array_equal(result.rule.thresholds, direct.thresholds)
+    else:
+        expected = calibrate(constrained, labels, SCHEMA, method)
+        assert np.array_equal(result.rule.calibration, expected.parameters)
     at_half = ImbalanceMetrics(SCHEMA, closing="raise_parent")
     at_half.update(constrained, labels)
     assert result.at_half == at_half.compute()
@@ -233,6 +239,8 @@ def test_unknown_entries_count_nowhere(unknown):
         ({"threshold_floor": 0.5}, "'f1' has no floor"),
         ({"threshold_beta": 2.0}, "'f1' has no beta"),
         ({"thresholds_per": "groups"}, "Unknown thresholds_per 'groups': did you mean 'group'"),
+        ({"thresholds_per": "group", "threshold_groups": ["gg"]}, "Unknown group 'gg': did you mean 'g'"),
+        ({"threshold_groups": ["g"]}, "groups= goes with per='group'"),
         ({"calibration": "plat"}, "Unknown calibration 'plat': did you mean 'platt'"),
         ({"threshold_smoothing": -1.0}, "threshold_smoothing is a finite number of positives >= 0; got -1.0"),
         ({"threshold_shrinkage": float("nan")}, "threshold_shrinkage is a finite number .* got nan"),
@@ -241,7 +249,7 @@ def test_unknown_entries_count_nowhere(unknown):
 )
 def test_options_that_do_not_fit_are_one_sentence(options, message):
     with pytest.raises(UsageError, match=message) as caught:
-        TuningOptions(**options).checked()
+        TuningOptions(**options).checked(SCHEMA)
     assert_one_sentence(caught.value)
     with pytest.raises(UsageError, match=message):
         tune_decisions(*make(), PLAIN, TuningOptions(**options))
@@ -250,6 +258,7 @@ def test_options_that_do_not_fit_are_one_sentence(options, message):
 def test_options_that_fit_are_themselves():
     options = TuningOptions("precision_at_recall", threshold_floor=0.5, thresholds_per="group", calibration="platt")
     assert options.checked() is options
+    assert options.checked(SCHEMA) is options
 
 
 @pytest.mark.parametrize("method", ["none", "platt"])
