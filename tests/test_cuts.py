@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbalance_trainer import cuts
-from imbalance_trainer.cuts import RANKS, counts_over, distinct, known, label_curves, positive_scores
+from imbalance_trainer.cuts import (
+    RANKS,
+    column_sums,
+    counts_over,
+    distinct,
+    known,
+    label_curves,
+    positive_scores,
+)
 from imbalance_trainer.thresholds import tune_thresholds
 
 QUICK = settings(deadline=None, max_examples=60)
@@ -189,6 +197,15 @@ def test_distinct_numbers_are_those_of_a_set(numbers):
 
 def test_zero_and_minus_zero_are_one_number():
     assert len(distinct(np.array([-0.0, 0.0]))) == 1
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+@pytest.mark.parametrize("rows", [0, 1, 254, 255, 256, 510, 511, 70_000])
+def test_column_sums_are_numpy_s(rows, share, order):
+    mask = np.array(np.random.default_rng(0).random((rows, 3)) < share, order=order)
+    assert np.array_equal(column_sums(mask), mask.sum(0))
+    assert column_sums(mask).dtype == np.int64
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float16, np.float32, np.float64])

@@ -49,7 +49,7 @@ def test_exclusive_groups_are_read_also_where_groups_are_nested(tmp_path):
     path.write_text(json.dumps(info))
     schema = LabelSchema.from_label_info(path)
     assert schema.exclusive == {"ekman/joy": "exactly_one", "ekman/anger": "at_most_one"}
-    assert schema.exclusive_indices == (("exactly_one", (0, 1)), ("at_most_one", (2, 3)))
+    assert schema.exclusive_indices == (("at_most_one", (2, 3)), ("exactly_one", (0, 1)))
 
 
 @pytest.mark.parametrize("nothing", [{}, {"exclusive": None}, {"exclusive": {}}])
