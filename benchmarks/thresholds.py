@@ -48,8 +48,7 @@ def measure(scores: Scored, settings: dict[str, Any] | None) -> dict[str, float]
 
 
 def decided(schema: LabelSchema, thresholds: np.ndarray | None, logits: np.ndarray, labels: np.ndarray) -> dict:
-    metrics = ImbalanceMetrics(schema)
-    metrics.rule = DecisionRule(schema, thresholds)
+    metrics = ImbalanceMetrics.of_rule(DecisionRule(schema, thresholds))
     metrics.update(logits, labels.astype(np.int64))
     return metrics.compute()
 

@@ -9,7 +9,6 @@ measured in logits; rows are counted from 0, and what closing alone made wrong c
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -18,12 +17,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from imbalance_trainer import ImbalanceTrainingArguments, LabelSchema, WeightedFocalTrainer, load_labelled_dataset
 from imbalance_trainer.calibration import expected_calibration_error
-from imbalance_trainer.cli import FlagParser, first_line, make_output_dir, print_notes, run
+from imbalance_trainer.cli import FlagParser, load_multi_label_model, make_output_dir, print_notes, run
 from imbalance_trainer.cuts import known
 from imbalance_trainer.data import MULTI_LABEL, LabelledData
 from imbalance_trainer.data.files import SPLITS
@@ -31,8 +28,9 @@ from imbalance_trainer.decisions import DecisionRule
 from imbalance_trainer.demo import demo_data
 from imbalance_trainer.errors import DataError, UsageError, did_you_mean, quoted
 from imbalance_trainer.evaluation_plots import plot_calibration, plot_precision_recall
-from imbalance_trainer.metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, first
+from imbalance_trainer.metrics import first, rarest_shown
 from imbalance_trainer.tables import text_table
+from imbalance_trainer.whole_file import whole_file
 
 COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
 
@@ -59,7 +57,7 @@ class EvaluateArguments:
 def main(flags: Sequence[str]) -> None:
     (args,) = FlagParser(EvaluateArguments, description=__doc__.splitlines()[0]).parse(flags)
     _check(args)
-    model, tokenizer = _load_model(args.model_dir)
+    model, tokenizer = load_multi_label_model(args.model_dir)
     data = _load_data(args)
     order = _places_of_labels(data, model.config, args)
     print_notes(data.notes)
@@ -144,7 +142,7 @@ def label_report(logits: np.ndarray, labels: np.ndarray, rule: DecisionRule) -> 
 def confusion_lines(report: Sequence[dict[str, Any]]) -> list[str]:
     """The counts as a table of 80 columns, rarest label first."""
     ranked = sorted(report, key=lambda row: row["true_positives"] + row["false_negatives"])
-    shown = ranked[: RAREST_SHOWN if len(ranked) > MAX_LABELS_SHOWN else None]
+    shown = rarest_shown(ranked)
     cells = [[row["label"], *(f"{row[count]:,}" for count in COUNTS)] for row in shown]
     header = ["label (rarest first)", "true pos", "false pos", "false neg", "true neg"]
     more = [f"... and {len(ranked) - len(shown)} more labels, in metrics.json"] if len(shown) < len(ranked) else []
@@ -174,18 +172,6 @@ def _check(args: EvaluateArguments) -> None:
             raise UsageError(f"--{name} must be at least {least}; got {getattr(args, name)}.")
 
 
-def _load_model(folder: str) -> tuple[Any, Any]:
-    if not (Path(folder) / "config.json").is_file():
-        raise UsageError(f"--model_dir {folder}: is no folder of a saved model, as it has no config.json.")
-    try:
-        kind = AutoConfig.from_pretrained(folder).problem_type
-        if kind == MULTI_LABEL:
-            return AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UsageError(f"--model_dir {folder}: cannot be loaded ({first_line(error)}).") from None
-    raise UsageError(f"--model_dir {folder}: expected a multi-label model, but its problem_type is {kind!r}.")
-
-
 def _load_data(args: EvaluateArguments) -> LabelledData:
     if args.data_dir is None:
         return demo_data()
@@ -212,10 +198,9 @@ def _places_of_labels(data: LabelledData, config: Any, args: EvaluateArguments) 
 
 def _write(path: Path, content: str) -> None:
     """Write a file as a whole: it holds the old content or the new."""
-    unfinished = path.with_name(path.name + ".tmp")
     try:
-        unfinished.write_text(content, encoding="utf-8")
-        os.replace(unfinished, path)
+        with whole_file(path) as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
 

@@ -9,7 +9,6 @@ the labels that are decided, highest score first. Notes go to stderr.
 """
 
 import json
-import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,16 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from safetensors import SafetensorError
 from tqdm.auto import tqdm
-from transformers import AutoConfig, pipeline
+from transformers import pipeline
 
 from imbalance_trainer import ImbalanceTextClassificationPipeline
-from imbalance_trainer.cli import FlagParser, first_line, run
-from imbalance_trainer.data import MULTI_LABEL
+from imbalance_trainer.cli import FlagParser, load_multi_label_model, run
 from imbalance_trainer.data.columns import find_text_column, read_texts
-from imbalance_trainer.data.files import Frame, read_file
+from imbalance_trainer.data.files import Frame, json_row, read_file
 from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.whole_file import whole_file
 
 TABLES, LINES = (".csv", ".tsv", ".parquet"), (".jsonl", ".json")
 LOOKED_AT = 1000  # rows of a file of JSON lines that say which column is the text
@@ -88,17 +86,10 @@ def _check(args: PredictArguments) -> None:
 
 
 def _load(folder: str) -> ImbalanceTextClassificationPipeline:
-    if not (Path(folder) / "config.json").is_file():
-        raise UsageError(f"--model_dir {folder}: is no folder of a saved model, as it has no config.json.")
-    try:
-        kind = AutoConfig.from_pretrained(folder).problem_type
-        if kind == MULTI_LABEL:
-            return pipeline("text-classification", folder, pipeline_class=ImbalanceTextClassificationPipeline)
-    except UsageError:
-        raise
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UsageError(f"--model_dir {folder}: cannot be loaded ({first_line(error)}).") from None
-    raise UsageError(f"--model_dir {folder}: expected a multi-label model, but its problem_type is {kind!r}.")
+    model, tokenizer = load_multi_label_model(folder)
+    return pipeline(
+        "text-classification", model, tokenizer=tokenizer, pipeline_class=ImbalanceTextClassificationPipeline
+    )
 
 
 def _texts(args: PredictArguments, labels: set[str]) -> tuple[Iterator[str], int | None]:
@@ -110,7 +101,7 @@ def _texts(args: PredictArguments, labels: set[str]) -> tuple[Iterator[str], int
         return _checked(path, "row", enumerate((text.as_py() for text in column), 1)), len(column)
     if path.suffix.lower() == ".txt":
         return _checked(path, "line", _lines(path)), None
-    rows = ((number, _json_row(path, number, line)) for number, line in _lines(path) if line.strip())
+    rows = ((number, json_row(path, number, line)) for number, line in _lines(path) if line.strip())
     first = list(islice(rows, LOOKED_AT))
     table: dict[str, pa.Array] = {}
     for name in dict.fromkeys(name for _, row in first for name in row):
@@ -137,16 +128,6 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
-def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: line {number} is no valid JSON ({error}); expected one object a line.") from None
-    if not isinstance(row, dict):
-        raise DataError(f"{path}: line {number} is a {type(row).__name__}; expected one JSON object a line.")
-    return row
-
-
 def _checked(path: Path, unit: str, numbered: Iterable[tuple[int, Any]]) -> Iterator[str]:
     number = 0
     for number, text in numbered:
@@ -169,15 +150,11 @@ def _output(path: str | None) -> Iterator[Any]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    unfinished = Path(f"{path}.{os.getpid()}.tmp")
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
+        with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
             yield file
-        os.replace(unfinished, path)
     except OSError as error:
         raise UsageError(f"--output_file {path}: cannot be written ({error.strerror or error}).") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

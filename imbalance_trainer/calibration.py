@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
@@ -99,7 +100,7 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, n_
 def _calibrated_label(logits: np.ndarray, labels: np.ndarray, offset: bool) -> tuple:
     in_use = known(labels)
     z, y = logits[in_use], labels[in_use] > 0.5
-    before = expected_calibration_error(_sigmoid(z), y)
+    before = expected_calibration_error(expit(z), y)
     rarer = min(y.sum(), (~y).sum())
     fit = _fit(z, y, offset) if rarer >= 2 and np.ptp(z) > 0 else None
     if fit is None:
@@ -107,7 +108,7 @@ def _calibrated_label(logits: np.ndarray, labels: np.ndarray, offset: bool) -> t
     held_out = np.empty(len(z))
     for rest, fold in StratifiedKFold(min(_FOLDS, rarer), shuffle=True, random_state=0).split(z, y):
         a, b = _fit(z[rest], y[rest], offset) or (1.0, 0.0)
-        held_out[fold] = _sigmoid(a * z[fold] + b)
+        held_out[fold] = expit(a * z[fold] + b)
     return *fit, before, expected_calibration_error(held_out, y), True
 
 
@@ -119,7 +120,3 @@ def _fit(z: np.ndarray, y: np.ndarray, offset: bool) -> tuple[float, float] | No
     model.fit(twice, np.repeat([1, 0], len(z)), sample_weight=np.concatenate([target, 1 - target]))
     scale = float(model.coef_[0, 0])
     return (scale, float(model.intercept_[0]) if offset else 0.0) if scale > 0 else None
-
-
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(z, -700, 700)))

@@ -1,12 +1,12 @@
 """Checkpoints: which are whole after a kill, and the decision rule that goes with their weights."""
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 from .decisions import DecisionRule
+from .whole_file import whole_file
 
 _WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "pytorch_model.bin")
 _INDEX = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -75,9 +75,8 @@ def write_decision_rule(folder: str | Path, rule: DecisionRule) -> None:
         return
     config = SimpleNamespace(**json.loads(file.read_text(encoding="utf-8")))
     rule.to_config(config)
-    unfinished = file.with_name(file.name + ".tmp")
-    unfinished.write_text(json.dumps(vars(config), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(unfinished, file)
+    with whole_file(file) as unfinished:
+        unfinished.write_text(json.dumps(vars(config), indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _weight_files(folder: Path) -> list[Path] | str:

@@ -13,11 +13,13 @@ from typing import Any
 
 import torch
 import yaml
+from safetensors import SafetensorError
 from tqdm.auto import tqdm
-from transformers import HfArgumentParser
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, HfArgumentParser
 
 from .checkpoints import find_fault, last_complete_checkpoint
 from .errors import DataError, NonFiniteLossError, UsageError, did_you_mean
+from .labels import MULTI_LABEL
 from .tables import WIDTH
 
 
@@ -139,6 +141,23 @@ def checkpoint_to_resume(args: Any) -> str | None:
 def first_line(error: Exception) -> str:
     """The first line of what an error of another library says, without its full stop."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def load_multi_label_model(folder: str | Path) -> tuple[Any, Any]:
+    """The model that `--model_dir` names, in evaluation mode, and its tokenizer.
+
+    Raises:
+        UsageError: a folder without a model, one that cannot be loaded, or a model that is not multi-label.
+    """
+    if not (Path(folder) / "config.json").is_file():
+        raise UsageError(f"--model_dir {folder}: is no folder of a saved model, as it has no config.json.")
+    try:
+        kind = AutoConfig.from_pretrained(folder).problem_type
+        if kind == MULTI_LABEL:
+            return AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UsageError(f"--model_dir {folder}: cannot be loaded ({first_line(error)}).") from None
+    raise UsageError(f"--model_dir {folder}: expected a multi-label model, but its problem_type is {kind!r}.")
 
 
 def make_output_dir(path: str | Path) -> None:

@@ -1,7 +1,7 @@
 r"""What teaches a model the rules of its labels: penalties, and the max constraint.
 
 A rule is an implication (child, parent) or an exclusive group. Each penalty has an entry for each row and rule;
-`ConstraintPenalty` adds them up, and `known_rules` counts those that say something. With p the probability of a label,
+`ConstraintPenalty` adds them up and counts those that say something. With p the probability of a label,
 as if labels were independent, the probability that a rule is broken is
 
     implication        p_c (1 - p_a)

@@ -17,14 +17,15 @@ _CHUNK = 1 << 19  # scores that are copied and sorted at a time, by each of the 
 _THREADS = 2
 
 RANKS = 256
+"""Ranks at which a label is looked at besides its positives, where its counts are smoothed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A label's counts at cuts, highest cut first. Only positives' scores are cuts: no other can be the best.
+    """A label's counts at cuts, highest cut first. Of raw counts only a positive's score can be the best cut.
 
     Args:
-        cut: (cuts,), distinct scores of positives.
+        cut: (cuts,), distinct scores.
         below: (cuts,), the next lower score of any row; -inf where there is none.
         true_positives, predicted: (cuts,), positives and rows whose score is at least the cut.
         support: positives.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import logit
 from torch import Tensor
 
 from .constraints import max_over_descendants
@@ -101,7 +102,7 @@ class DecisionRule:
         return dict(zip(self.schema.names, values.tolist(), strict=True))
 
     def _cuts(self, device: torch.device) -> Tensor:
-        return torch.as_tensor(_logit(self.thresholds), dtype=torch.float32).to(device)
+        return torch.as_tensor(logit(self.thresholds), dtype=torch.float32).to(device)
 
 
 def forget_foreign_thresholds(config: Any, schema: LabelSchema) -> bool:
@@ -153,8 +154,7 @@ def apply_thresholds(
         raise UsageError(f"Got scores of shape {array.shape}; expected (rows, {len(schema)}).")
     if from_logits:
         return DecisionRule(schema, values, closing).decide(array).numpy()
-    with np.errstate(divide="ignore"):  # 0 and 1 are infinitely far
-        margins = _logit(np.clip(array.astype(np.float64), 0, 1)) - _logit(values)
+    margins = logit(np.clip(array.astype(np.float64), 0, 1)) - logit(values)  # 0 and 1 are infinitely far
     return close_decisions(array > values.astype(array.dtype), schema, closing, margins)
 
 
@@ -244,10 +244,6 @@ def checked_thresholds(thresholds: Any, schema: LabelSchema) -> np.ndarray:
         whose = f" for {schema.names[wrong[0]]!r}" if values.ndim else ""
         raise UsageError(f"A threshold lies in (0, 1); got {float(values.ravel()[wrong[0]])}{whose}.")
     return np.broadcast_to(values, (len(schema),))
-
-
-def _logit(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(probabilities) - np.log1p(-probabilities)
 
 
 def _checked_calibration(by_label: Any, schema: LabelSchema) -> np.ndarray:

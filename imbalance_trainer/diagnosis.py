@@ -5,11 +5,11 @@ A history is a list of evaluations, oldest first, each a dict as `label_history.
 pure functions of it. Advice follows the troubleshooting table of the note that this project grew from.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .arrays import wilson_interval
 from .weights import MAX_WEIGHT
 
 RAISE_BY, LOWER_BY = 1.5, 0.7
@@ -179,17 +179,3 @@ def _evaluations_in_a_row(
             break
         since.update(dict.fromkeys(still, back + 1))
     return since
-
-
-def wilson_interval(successes: float, trials: float, z: float = 1.96) -> tuple[float, float]:
-    """The 95% interval of a share seen in few trials (Wilson, 1927); (0, 1) without a trial.
-
-    >>> tuple(round(x, 2) for x in wilson_interval(0, 3))
-    (0.0, 0.56)
-    """
-    if trials <= 0:
-        return 0.0, 1.0
-    share, spread = successes / trials, z * z / trials
-    centre = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)

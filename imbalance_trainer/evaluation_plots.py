@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from .analysis import compact_number, distinct_names, percent
+from .analysis import compact_number, percent
+from .arrays import wilson_interval
 from .calibration import N_BINS, expected_calibration_error
 from .cuts import known
 from .decisions import DecisionRule
 from .errors import DataError, UsageError
 from .labels import LabelSchema
-from .page import GRID, INK, MUTED, STYLE, WIDTH, Page, fonts, printable, save_figure
+from .page import GRID, INK, MUTED, WIDTH, Page, draw
+from .plots import names_that_fit
 
 MAX_PANELS = 12
 """Up to so many labels each have a panel; of more the rarest have one."""
@@ -24,7 +26,6 @@ _HEIGHT, _TALLER = 1.7, 2.6  # of a panel; the taller are for one or two labels,
 _STRIP = 0.5  # the histogram below a panel
 _LINE, _BARS = "#0b3c5d", "#c3d9ea"
 _FILLED, _HOLLOW = "●", "○"
-_Z = 1.96  # of a 95% interval
 
 
 def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: str | Path) -> Path:
@@ -77,7 +78,7 @@ def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: st
         panels.name_axes("recall", "precision")
         return panels.page.figure
 
-    return _save(figure, Path(path))
+    return draw(figure, path)
 
 
 def plot_calibration(probabilities: Any, labels: Any, schema: LabelSchema, path: str | Path) -> Path:
@@ -118,13 +119,13 @@ def plot_calibration(probabilities: Any, labels: Any, schema: LabelSchema, path:
             _strip(panels.strip(axes), rows)
             filled = rows > 0
             if positive.any():
-                low, high = _wilson(share[filled], rows[filled])
+                low, high = wilson_interval(share[filled] * rows[filled], rows[filled])
                 axes.vlines(mean[filled], low, high, color=_LINE, linewidth=1)
                 axes.plot(mean[filled], share[filled], "o", color=_LINE, markersize=4, clip_on=False)
         panels.name_axes("mean score", "share of positives")
         return panels.page.figure
 
-    return _save(figure, Path(path))
+    return draw(figure, path)
 
 
 # ---- what is drawn, in numbers ----
@@ -170,12 +171,6 @@ def reliability(
     sums = [np.bincount(place, values, n_bins) for values in (probabilities, positive)]
     mean, share = (np.divide(total, rows, out=np.full(n_bins, np.nan), where=rows > 0) for total in sums)
     return mean, share, rows
-
-
-def _wilson(share: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    middle = (share + _Z**2 / (2 * rows)) / (1 + _Z**2 / rows)
-    half = _Z / (1 + _Z**2 / rows) * np.sqrt(share * (1 - share) / rows + _Z**2 / (4 * rows**2))
-    return np.maximum(middle - half, 0), np.minimum(middle + half, 1)
 
 
 def _thinned(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -274,15 +269,13 @@ class _Panels:
         return f"{n_rows:,} {_plural(n_rows, 'row')}  ·  {few}{none}"
 
     def _names(self) -> list[str]:
-        """Names as wide as a panel, distinct, in letters that the font has."""
-        schema = self.schema
-        shown = [printable(schema.names[i], lambda i=i: schema.slugs[i]) for i in self.shown]
-        for columns in range(44 if self._columns > 2 else 80, 7, -2):
-            names = distinct_names(shown, columns)
-            names = [f"{n} (primary)" if i in schema.primary else n for n, i in zip(names, self.shown, strict=True)]
-            if max(self.page.width_of(name, 10) for name in names) * 1.15 <= self._width + 0.25:  # bold is wider
-                break
-        return names
+        """Names as wide as a panel."""
+        width = self._width + 0.25
+
+        def fits(name: str) -> bool:
+            return self.page.width_of(name, 10) * 1.15 <= width  # bold is wider
+
+        return names_that_fit(self.schema, self.shown, fits, 44 if self._columns > 2 else 80)
 
 
 def _rarest(support: np.ndarray) -> Sequence[int]:
@@ -330,22 +323,6 @@ def _checked(scores: np.ndarray, labels: np.ndarray, schema: LabelSchema) -> np.
     if not len(scores):
         raise DataError("There are no rows to draw.")
     return scores
-
-
-def _save(figure: Callable[[], Any], path: Path) -> Path:
-    """Draw in our style, whatever the user's is, and write the file."""
-    try:
-        import matplotlib.style
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-    except ImportError:
-        raise UsageError("A picture needs matplotlib: pip install matplotlib") from None
-    format_ = path.suffix[1:].lower() or "png"
-    formats = FigureCanvasAgg.get_supported_filetypes()
-    if format_ not in formats:
-        raise UsageError(f"{path}: no picture format {format_!r}; expected one of {', '.join(sorted(formats))}.")
-    with matplotlib.style.context(["default", {**STYLE, "font.family": fonts()}]):
-        save_figure(figure(), path, format_)
-    return path
 
 
 def _plural(n: int, word: str) -> str:

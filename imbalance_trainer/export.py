@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from .cli import FlagParser, first_line, make_output_dir
+from .cli import FlagParser, load_multi_label_model, make_output_dir
 from .decisions import DecisionRule, is_baked
 from .errors import UsageError
 from .labels import CONFIG_KEY, MULTI_LABEL
@@ -43,7 +41,7 @@ def main(flags: Sequence[str]) -> None:
         raise UsageError("Nothing to do: --bake-thresholds is what export does; a model without it is a plain copy.")
     source, target = Path(args.model_dir), Path(args.output_dir)
     _check_folders(source, target)
-    model, tokenizer = load_model(source)
+    model, tokenizer = load_multi_label_model(source)
     rule = bake_thresholds(model)
     make_output_dir(target)
     model.save_pretrained(target)
@@ -100,17 +98,6 @@ def bake_thresholds(model: Any) -> DecisionRule:
     rule.untuned().to_config(config)
     setattr(config, CONFIG_KEY, {**getattr(config, CONFIG_KEY), "baked_thresholds": ours["thresholds"]})
     return rule
-
-
-def load_model(folder: Path) -> tuple[Any, Any]:
-    """A saved model, in evaluation mode, and its tokenizer; a UsageError where the folder has none."""
-    if not (folder / "config.json").is_file():
-        raise UsageError(f"--model_dir {folder}: is no folder with a saved model (it has no config.json).")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        return AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval(), tokenizer
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UsageError(f"--model_dir {folder}: cannot be loaded ({first_line(error)}).") from None
 
 
 def _check_folders(source: Path, target: Path) -> None:

@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .labels import LabelSchema
 from .metrics import LABEL_METRICS, LabelTable
+from .whole_file import whole_file
 
 FILE_NAME = "label_history.jsonl"
 VERSION = 1
@@ -78,9 +78,8 @@ def write_history(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> Non
     """Replace the file as a whole: after a kill it holds the old entries or the new ones, nothing between."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_text("".join(map(_line, entries)), encoding="utf-8")
-    os.replace(unfinished, path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text("".join(map(_line, entries)), encoding="utf-8")
 
 
 def append_history(path: str | Path, entry: Mapping[str, Any]) -> None:

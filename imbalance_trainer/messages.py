@@ -13,7 +13,7 @@ import numpy as np
 
 from .diagnosis import FASTER, LONGER, LOUDER_GAMMA, SOFTER_GAMMA, Finding
 from .history import FILE_NAME
-from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN
+from .metrics import rarest_shown
 from .tables import WIDTH, text_table
 from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
@@ -76,7 +76,7 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
     thresholds, names = tuning.thresholds, tuning.rule.schema.names
     rarity = [thresholds.support[i] if train_support is None else train_support[name] for i, name in enumerate(names)]
     order = np.argsort(rarity, kind="stable")
-    shown = order[: RAREST_SHOWN if len(order) > MAX_LABELS_SHOWN else None]
+    shown = rarest_shown(order)
     cells = []
     for i in shown:
         low, high = thresholds.low[i], thresholds.high[i]
@@ -193,7 +193,7 @@ def _label_lines(
 ) -> list[str]:
     old = {row["label"]: row for row in (before or {}).get("labels", ())}
     rows = sorted(entry["labels"], key=lambda row: train_support.get(row["label"], row["support"]))
-    shown = rows[: RAREST_SHOWN if len(rows) > MAX_LABELS_SHOWN else None]
+    shown = rarest_shown(rows)
     changed = bool(old)
     cells = []
     for row in shown:

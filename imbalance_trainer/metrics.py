@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .arrays import ratio
 from .average_precision import StreamingAveragePrecision
 from .decisions import DecisionRule, checked_thresholds, close_decisions, violations
 from .distribution import UNKNOWN, tiers_by_support
@@ -43,22 +44,22 @@ class LabelTable:
     @property
     def prevalence(self) -> np.ndarray:
         """Support / known entries; 0 where nothing is known."""
-        return _ratio(self.support, self.known)
+        return ratio(self.support, self.known)
 
     @property
     def recall(self) -> np.ndarray:
         """True positives / support; 0 where there is no support."""
-        return _ratio(self.true_positives, self.support)
+        return ratio(self.true_positives, self.support)
 
     @property
     def precision(self) -> np.ndarray:
         """True positives / predicted; 0 where nothing was predicted."""
-        return _ratio(self.true_positives, self.predicted)
+        return ratio(self.true_positives, self.predicted)
 
     @property
     def f1(self) -> np.ndarray:
         """2 true positives / (support + predicted); 0 where both are 0."""
-        return _ratio(2 * self.true_positives, self.support + self.predicted)
+        return ratio(2 * self.true_positives, self.support + self.predicted)
 
 
 class ImbalanceMetrics:
@@ -117,6 +118,15 @@ class ImbalanceMetrics:
         """What WeightedFocalTrainer's last evaluation was at 0.5, where thresholds are tuned."""
         self.reset()
 
+    @classmethod
+    def of_rule(
+        cls, rule: DecisionRule, train_support: Sequence[float] | np.ndarray | None = None
+    ) -> "ImbalanceMetrics":
+        """Metrics of decisions by a rule."""
+        metrics = cls(rule.schema, train_support)
+        metrics.rule = rule
+        return metrics
+
     @property
     def rule(self) -> DecisionRule:
         """How logits become decisions. Another holds for the batches that come after it was set."""
@@ -157,9 +167,7 @@ class ImbalanceMetrics:
 
     def fresh(self) -> "ImbalanceMetrics":
         """Another one with the same settings, and nothing counted."""
-        other = ImbalanceMetrics(self.schema, self._order_by)
-        other.rule = self.rule
-        return other
+        return ImbalanceMetrics.of_rule(self.rule, self._order_by)
 
     def reset(self) -> None:
         """Forget every batch; the last result stays in `table`."""
@@ -221,7 +229,7 @@ class ImbalanceMetrics:
     def shown(self) -> list[int]:
         """Indices of the labels that have metrics of their own, rarest first."""
         order = np.arange(len(self.schema)) if self._order_by is None else np.argsort(self._order_by, kind="stable")
-        return order[: RAREST_SHOWN if len(order) > MAX_LABELS_SHOWN else None].tolist()
+        return rarest_shown(order).tolist()
 
     @property
     def average_precision_is_exact(self) -> bool:
@@ -284,21 +292,21 @@ class ImbalanceMetrics:
         tp, predicted, support = (x.sum() for x in (table.true_positives, table.predicted, table.support))
         entries, mistakes = known.sum(), predicted + support - 2 * tp
         rows, faultless, violating, still_violating = self._rows
-        subset_accuracy = _ratio(faultless, rows)
-        accuracy = subset_accuracy if self._single_label else _ratio(entries - mistakes, entries)
+        subset_accuracy = ratio(faultless, rows)
+        accuracy = subset_accuracy if self._single_label else ratio(entries - mistakes, entries)
         with_support = table.support > 0
         return _floats(
             accuracy=accuracy,
             subset_accuracy=subset_accuracy,
             hamming_loss=(1 - accuracy) * bool(rows),
-            f1_micro=_ratio(2 * tp, predicted + support),
+            f1_micro=ratio(2 * tp, predicted + support),
             f1_macro=table.f1.mean(),
-            f1_weighted=_ratio((table.f1 * table.support).sum(), support),
-            precision_micro=_ratio(tp, predicted),
-            recall_micro=_ratio(tp, support),
+            f1_weighted=ratio((table.f1 * table.support).sum(), support),
+            precision_micro=ratio(tp, predicted),
+            recall_micro=ratio(tp, support),
             mean_average_precision=table.average_precision.mean(),
-            violation_rate=_ratio(violating, rows),
-            violation_rate_closed=_ratio(still_violating, rows),
+            violation_rate=ratio(violating, rows),
+            violation_rate_closed=ratio(still_violating, rows),
             n_labels_without_recall=(with_support & (table.true_positives == 0)).sum(),
             n_labels_without_support=(~with_support).sum(),
             n_labels_never_predicted=(table.predicted == 0).sum(),
@@ -311,20 +319,20 @@ class ImbalanceMetrics:
         tp, predicted, support = (x[i].sum() for x in (table.true_positives, table.predicted, table.support))
         entries = known[i].sum()
         return _floats(
-            primary_accuracy=_ratio(entries - (predicted + support - 2 * tp), entries),
-            primary_f1=_ratio(2 * tp, predicted + support),
-            primary_precision=_ratio(tp, predicted),
-            primary_recall=_ratio(tp, support),
+            primary_accuracy=ratio(entries - (predicted + support - 2 * tp), entries),
+            primary_f1=ratio(2 * tp, predicted + support),
+            primary_precision=ratio(tp, predicted),
+            primary_recall=ratio(tp, support),
         )
 
     def _secondary_metrics(self) -> dict[str, float]:
         tp, predicted, support = self._secondary
-        f1 = _ratio(2 * tp, predicted + support)
+        f1 = ratio(2 * tp, predicted + support)
         return _floats(
             secondary_f1_macro=f1.mean() if f1.size else 0.0,
-            secondary_f1_micro=_ratio(2 * tp.sum(), predicted.sum() + support.sum()),
-            secondary_recall=_ratio(tp.sum(), support.sum()),
-            secondary_precision=_ratio(tp.sum(), predicted.sum()),
+            secondary_f1_micro=ratio(2 * tp.sum(), predicted.sum() + support.sum()),
+            secondary_recall=ratio(tp.sum(), support.sum()),
+            secondary_precision=ratio(tp.sum(), predicted.sum()),
         )
 
     def _tails(self, table: LabelTable) -> dict[str, float]:
@@ -336,6 +344,11 @@ class ImbalanceMetrics:
         return _floats(**{f"{m}_{self.schema.slugs[i]}": values[m][i] for i in self.shown for m in LABEL_METRICS})
 
 
+def rarest_shown(rarest_first: Any) -> Any:
+    """Those labels of a sequence, rarest first, that are named one by one: all, or of more than 50 the 20 rarest."""
+    return rarest_first[: RAREST_SHOWN if len(rarest_first) > MAX_LABELS_SHOWN else None]
+
+
 def first(value: Any) -> Any:
     """The logits among several model outputs; anything else as it is."""
     return value[0] if isinstance(value, (tuple, list)) else value
@@ -343,12 +356,6 @@ def first(value: Any) -> Any:
 
 def _sums(*masks: Tensor) -> np.ndarray:
     return np.stack([mask.sum(0, dtype=torch.int64).cpu().numpy() for mask in masks])
-
-
-def _ratio(numerator: Any, denominator: Any) -> Any:
-    """Element by element, 0/0 = 0."""
-    numerator, denominator = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
-    return np.divide(numerator, denominator, out=np.zeros_like(denominator), where=denominator > 0)
 
 
 def _floats(**values: Any) -> dict[str, float]:

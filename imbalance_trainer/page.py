@@ -1,12 +1,11 @@
 """What any picture of ours needs: a page measured in inches, fonts that have the letters, a file that is whole."""
 
-import os
-import uuid
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .whole_file import whole_file
 
 WIDTH, DPI = 12.0, 144
 """Inches, and dots in each."""
@@ -39,17 +38,41 @@ _MORE_FONTS = (
 )
 
 
+def draw(figure: Callable[[], Any], path: str | Path) -> Path:
+    """Draw in our style, whatever the user's is, and write the file, which appears whole or not at all.
+
+    Args:
+        figure: makes the figure.
+        path: its suffix says the format, png where it has none.
+
+    Returns:
+        The path.
+
+    Raises:
+        UsageError: matplotlib is missing, a format that it does not write, or a file that cannot be written.
+    """
+    path = Path(path)
+    try:
+        import matplotlib.style
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+    except ImportError:
+        raise UsageError("A picture needs matplotlib: pip install matplotlib") from None
+    format_ = path.suffix[1:].lower() or "png"
+    known = FigureCanvasAgg.get_supported_filetypes()
+    if format_ not in known:
+        raise UsageError(f"{path}: no picture format {format_!r}; expected one of {', '.join(sorted(known))}.")
+    with matplotlib.style.context(["default", {**STYLE, "font.family": fonts()}]):
+        save_figure(figure(), path, format_)
+    return path
+
+
 def save_figure(figure: Any, path: Path, format_: str) -> None:
     """Write a figure beside its path and move it there: it appears whole or not at all."""
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
-        figure.savefig(temporary, format=format_)
-        os.replace(temporary, path)
+        with whole_file(path) as unfinished:
+            figure.savefig(unfinished, format=format_)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 class Page:

@@ -1,7 +1,7 @@
 """A picture of a training set: counts, imbalance ratios and class weights by label, and what the focal term does."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from .analysis import RankedLabels, check_same_labels, compact_number, distinct_names, percent, short_count
 from .distribution import LabelDistribution
 from .errors import UsageError
-from .page import GRID, INK, MUTED, STYLE, WIDTH, Page, fonts, printable, save_figure
+from .labels import LabelSchema
+from .page import GRID, INK, MUTED, WIDTH, Page, draw, printable
 from .weights import TIERS, ClassWeights
 
 MAX_BARS = 60
@@ -54,22 +55,10 @@ def plot_distribution(
         UsageError: matplotlib is missing, weights of other labels than those counted, a gamma below 0, a format that
             matplotlib does not write, or a file that cannot be written.
     """
-    path = Path(path)
     check_same_labels(distribution, weights)
     if not (math.isfinite(gamma) and gamma >= 0):
         raise UsageError(f"gamma must be 0 or more; got {gamma!r}.")
-    try:
-        import matplotlib.style
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-    except ImportError:
-        raise UsageError("A picture needs matplotlib: pip install matplotlib") from None
-    format_ = path.suffix[1:].lower() or "png"
-    known = FigureCanvasAgg.get_supported_filetypes()
-    if format_ not in known:
-        raise UsageError(f"{path}: no picture format {format_!r}; expected one of {', '.join(sorted(known))}.")
-    with matplotlib.style.context(["default", {**STYLE, "font.family": fonts()}]):
-        save_figure(_figure(distribution, weights, float(gamma), max_weight), path, format_)
-    return path
+    return draw(lambda: _figure(distribution, weights, float(gamma), max_weight), path)
 
 
 def _figure(counts: LabelDistribution, weights: ClassWeights, gamma: float, max_weight: float | None) -> Any:
@@ -344,14 +333,26 @@ def _tier_words() -> str:
 
 
 def _names(page: Page, labels: RankedLabels, places: Sequence[int], width: float) -> list[str]:
-    """Names that fit into `width` inches, distinct, in letters that the font has."""
+    """Names of the labels at some places of the order that fit into `width` inches."""
     indices = labels.order[list(places)]
-    schema = labels.counts.schema
+    return names_that_fit(labels.counts.schema, indices, lambda name: page.width_of(name) <= width)
+
+
+def names_that_fit(
+    schema: LabelSchema, indices: Sequence[int], fits: Callable[[str], bool], longest: int = 44
+) -> list[str]:
+    """Names of labels that fit, distinct, in letters that the font has.
+
+    Args:
+        schema: the labels.
+        indices: which of them.
+        fits: whether a name is narrow enough.
+        longest: columns that a name may have at most.
+    """
     shown = [printable(schema.names[i], lambda i=i: schema.slugs[i]) for i in indices]
-    primary = {place for place, i in enumerate(indices) if i in schema.primary}
-    for columns in range(44, 7, -2):
+    for columns in range(longest, 7, -2):
         names = distinct_names(shown, columns)
-        names = [f"{name} (primary)" if i in primary else name for i, name in enumerate(names)]
-        if max(page.width_of(name) for name in names) <= width:
+        names = [f"{name} (primary)" if i in schema.primary else name for name, i in zip(names, indices, strict=True)]
+        if all(map(fits, names)):
             break
     return names

@@ -11,6 +11,7 @@ rule (Ye et al., ICML 2012). Smoothing F against thresholds of rare labels that 
 """
 
 import numpy as np
+from scipy.special import expit
 
 _PLACES = 512  # different logits that a model is fitted to
 _STEPS, _FIRST_STEP, _TOLERANCE = 40, 1.0, 1e-7
@@ -33,7 +34,7 @@ def smoothed_counts(
     rows = np.diff(predicted, axis=1, prepend=0)
     positives = np.diff(true_positives, axis=1, prepend=0)
     scale, offset = fit_logistic(*_merged(logits, positives, rows - positives))
-    expected = (rows * _sigmoid(scale * logits + offset)).cumsum(1)
+    expected = (rows * expit(scale * logits + offset)).cumsum(1)
     support = true_positives[:, -1:]
     share = support / (support + k)
     smooth = share * true_positives + (1 - share) * expected
@@ -72,7 +73,7 @@ def fit_logistic(logits: np.ndarray, positives: np.ndarray, negatives: np.ndarra
     scale, offset = np.zeros_like(base), np.log(base) - np.log1p(-base)
     largest, last = np.full_like(base, _FIRST_STEP), np.zeros_like(base)
     for _ in range(_STEPS):
-        probability = _sigmoid(scale * x + offset)
+        probability = expit(scale * x + offset)
         residual = successes - total * probability
         curvature = total * probability * (1 - probability)
         g1, g0 = (residual @ x)[:, None], residual.sum(1, keepdims=True)
@@ -88,7 +89,3 @@ def fit_logistic(logits: np.ndarray, positives: np.ndarray, negatives: np.ndarra
         if size.max() < _TOLERANCE:
             break
     return scale / spread, offset - scale * centre / spread
-
-
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(z, -500, 500)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import ratio
 from .cuts import Curve, distinct, label_curves, positive_scores
 from .errors import DataError, UsageError, did_you_mean
 from .smoothing import smoothed_counts
@@ -48,19 +49,18 @@ class Aim:
 
     def value(self, true_positives: Any, predicted: Any, support: Any) -> np.ndarray:
         """Of one label's counts, or of pooled ones; larger is better, and below a floor smaller than above it."""
-        precision, recall = _ratio(true_positives, predicted), _ratio(true_positives, support)
-        if self.name == "recall_at_precision":
-            return np.where(precision >= self.floor, 1 + recall, precision)
-        if self.name == "precision_at_recall":
-            return np.where(recall >= self.floor, 1 + precision, recall)
-        return f_score(true_positives, predicted, support, self.beta)
+        if self.floor is None:
+            return f_score(true_positives, predicted, support, self.beta)
+        precision, recall = ratio(true_positives, predicted), ratio(true_positives, support)
+        kept, sought = (precision, recall) if self.name == "recall_at_precision" else (recall, precision)
+        return np.where(kept >= self.floor, 1 + sought, kept)
 
     def is_reached(self, true_positives: np.ndarray, predicted: np.ndarray, support: np.ndarray) -> np.ndarray:
         """Whether each label keeps the floor."""
         if self.floor is None:
             return np.ones(len(support), dtype=bool)
         over = predicted if self.name == "recall_at_precision" else support
-        return _ratio(true_positives, over) >= self.floor
+        return ratio(true_positives, over) >= self.floor
 
 
 # ---- what is found ----
@@ -91,23 +91,6 @@ class Best:
         return float(logit), low, high
 
 
-@dataclass(frozen=True)
-class Search:
-    """How a search is done.
-
-    Args:
-        aim: what is aimed at.
-        to_logits: from scores to logits.
-        smoothing: positives that a label's model counts for, see `smoothing`; 0 for none.
-        resample: for the intervals.
-    """
-
-    aim: "Aim"
-    to_logits: Callable
-    smoothing: float
-    resample: "Resample"
-
-
 class Resample:
     """Draws counts of resampled rows: each row counts Poisson(1) times, so a stretch of n rows Poisson(n) times, and
     only stretches between cuts need to be drawn."""
@@ -122,6 +105,23 @@ class Resample:
         shape = (self.n, len(curve.cut))
         true_positives = self.rng.poisson(positives, shape).cumsum(1)
         return true_positives, true_positives + self.rng.poisson(negatives, shape).cumsum(1)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a search is done.
+
+    Args:
+        aim: what is aimed at.
+        to_logits: from scores to logits.
+        smoothing: positives that a label's model counts for, see `smoothing`; 0 for none.
+        resample: for the intervals.
+    """
+
+    aim: Aim
+    to_logits: Callable
+    smoothing: float
+    resample: Resample
 
 
 class _Shared:
@@ -150,7 +150,7 @@ class _Shared:
         pooled = self.aim.value(true_positives, predicted, support)
         if self.aim.floor is not None:
             return pooled
-        mean = _ratio(value, n_labels)
+        mean = ratio(value, n_labels)
         return mean + pooled if self.aim.name == "macro_micro" else mean
 
     def best(self, search: Search) -> Best:
@@ -175,10 +175,8 @@ def find_best(
     unit_of = np.empty(scores.shape[1], dtype=int)
     for i, unit in enumerate(units):
         unit_of[unit] = i
-    is_one = len(units) == 1 and scores.shape[1] > 1
-    no_resample = Resample(0, search.resample.rng)
-    everyone = _Shared(search.aim, search.resample if is_one else no_resample)
-    shared = {i: _Shared(search.aim, search.resample) for i, unit in enumerate(units) if len(unit) > 1 and not is_one}
+    everyone = _Shared(search.aim, Resample(0, search.resample.rng))
+    shared = {i: _Shared(search.aim, search.resample) for i, unit in enumerate(units) if len(unit) > 1}
     found: dict[int, Any] = {}
     support = np.zeros(len(unit_of), dtype=np.int64)
     for label, (own, at_grid) in enumerate(label_curves(scores, labels, grid, with_ranks=search.smoothing > 0)):
@@ -186,13 +184,12 @@ def find_best(
         everyone.add(at_grid)
         if unit in shared:
             shared[unit].add(at_grid)
-        elif not is_one:
+        else:
             found[unit] = own if search.aim.name == "macro_micro" else _alone(own, search.aim.value, search)
     if search.aim.name == "macro_micro":
         found = _jointly(found, search)
     found |= {i: those.best(search) for i, those in shared.items()}
-    best = everyone.best(search)
-    return best, [best] if is_one else [found[i] for i in range(len(units))], support
+    return everyone.best(search), [found[i] for i in range(len(units))], support
 
 
 def _alone(curve: Curve, value: Callable, search: Search) -> Best:
@@ -285,10 +282,4 @@ def _shared_cuts(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def f_score(true_positives: Any, predicted: Any, support: Any, beta: float = 1.0) -> np.ndarray:
     """(1 + beta^2) true positives / (beta^2 support + predicted); 0/0 is 0."""
     square = beta * beta
-    return _ratio((1 + square) * np.asarray(true_positives), square * np.asarray(support) + np.asarray(predicted))
-
-
-def _ratio(numerator: Any, denominator: Any) -> np.ndarray:
-    """Element by element, 0/0 = 0."""
-    numerator, denominator = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
-    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
+    return ratio((1 + square) * np.asarray(true_positives), square * np.asarray(support) + np.asarray(predicted))

@@ -62,7 +62,7 @@ class TunesThresholds(Trainer):
         self._check_multi_label()
         options = (options or TuningOptions()).checked(self.label_schema)
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        if dataset is None or (isinstance(dataset, dict)):
+        if dataset is None or isinstance(dataset, dict):
             which = "there is none" if dataset is None else f"there are {quoted(list(dataset))}"
             raise UsageError(f"Thresholds are tuned on one set of evaluation data, but {which}; give eval_dataset=.")
         logits, labels = self._scores_of(dataset)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit
 
 from .cuts import counts_over
 from .errors import DataError, UsageError, did_you_mean
@@ -132,20 +133,20 @@ def tune_thresholds(
     for unit, best in zip(units, found, strict=True):
         strength = 0.0 if per == "all" else shrinkage
         logits[unit], low[unit], high[unit] = best.drawn_towards(everyone.logit, strength)
-    over = _rounded_down(logits if from_logits else _sigmoid(logits), scores.dtype)
+    over = _rounded_down(logits if from_logits else expit(logits), scores.dtype)
     half = np.full_like(over, 0.0 if from_logits else 0.5)
     true_positives, predicted = counts_over(scores, labels, np.stack([half, over]))
     f1_at_half, f1 = f_score(true_positives, predicted, support)
     return TunedThresholds(
         schema,
-        thresholds=_sigmoid(over.astype(np.float64)) if from_logits else over.astype(np.float64),
-        low=_sigmoid(low),
-        high=_sigmoid(high),
+        thresholds=expit(over.astype(np.float64)) if from_logits else over.astype(np.float64),
+        low=expit(low),
+        high=expit(high),
         support=support,
         f1_at_half=f1_at_half,
         f1=f1,
         reached=aim.is_reached(true_positives[1], predicted[1], support),
-        shared=float(_sigmoid(np.float64(everyone.logit))),
+        shared=float(expit(np.float64(everyone.logit))),
     )
 
 
@@ -219,14 +220,8 @@ def _rounded_down(thresholds: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.where(near > thresholds, np.nextafter(near, dtype.type(-np.inf)), near)
 
 
-def _sigmoid(logit: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(logit, -_FARTHEST, _FARTHEST)))
-
-
 def _logit(probability: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.asarray(probability, dtype=np.float64)
-        return _clipped(np.where(p > 0, np.log(p) - np.log1p(-p), -np.inf))
+    return _clipped(logit(np.maximum(np.asarray(probability, dtype=np.float64), 0)))  # "no lower score" is -inf
 
 
 def _clipped(logit: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Thresholds, and calibration, of a trained model: tuned on evaluation data, and judged on rows they did not see."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -123,9 +122,9 @@ def tune_decisions(
     options = options.checked(rule.schema)
     plain = rule.untuned()
     tuned_rule, thresholds, calibration = _tuned(logits, labels, plain, options, n_bootstrap, seed)
-    at_half = _metrics(plain, train_support)
+    at_half = ImbalanceMetrics.of_rule(plain, train_support)
     at_half.update(logits, labels)
-    held_out = _metrics(plain, train_support)
+    held_out = ImbalanceMetrics.of_rule(plain, train_support)
     parts = np.random.default_rng(seed).permutation(len(logits)) % _FOLDS
     for part in range(min(_FOLDS, len(logits))):
         rest, here = parts != part, parts == part
@@ -167,9 +166,3 @@ def _tuned(
         seed=seed,
     )
     return replace(rule, thresholds=thresholds.thresholds), thresholds, calibration
-
-
-def _metrics(rule: DecisionRule, train_support: Any) -> ImbalanceMetrics:
-    metrics = ImbalanceMetrics(rule.schema, train_support)
-    metrics.rule = rule
-    return metrics

@@ -5,7 +5,6 @@ from imbalance_trainer.diagnosis import (
     find_low_precision,
     find_undertrained,
     find_zero_recall,
-    wilson_interval,
 )
 
 
@@ -129,16 +128,3 @@ def test_a_label_that_ranks_by_chance_is_not_given_a_weight(average_precision, m
 
 def test_an_empty_history_has_no_findings():
     assert find_zero_recall([]) == find_low_precision([]) == find_undertrained([]) == diagnose([]) == []
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    [(0, 3, 0.0, 0.5615), (3, 3, 0.4385, 1.0), (5, 10, 0.2366, 0.7634), (81, 263, 0.2553, 0.3662)],
-)
-def test_wilson_interval_has_published_values(successes, trials, low, high):
-    # 81 of 263 is the worked example of Newcombe, 1998, "Two-sided confidence intervals for the single proportion"
-    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=1e-4)
-
-
-def test_wilson_interval_without_a_trial_says_nothing():
-    assert wilson_interval(0, 0) == (0.0, 1.0)

@@ -3,10 +3,10 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from imbalance_trainer import evaluation_plots as plots
+from imbalance_trainer import page
 from imbalance_trainer.calibration import expected_calibration_error
 from imbalance_trainer.decisions import DecisionRule
 from imbalance_trainer.demo import demo_schema
@@ -42,7 +42,7 @@ def tuned(schema, seed=0, **settings):
 def drawn(monkeypatch, tmp_path):
     """Draw one of the two pictures, and give the figure as it is when it is saved."""
     kept = []
-    monkeypatch.setattr(plots, "save_figure", lambda figure, *rest: (figure.canvas.draw(), kept.append(figure)))
+    monkeypatch.setattr(page, "save_figure", lambda figure, *rest: (figure.canvas.draw(), kept.append(figure)))
 
     def draw(kind, logits, labels, rule):
         with warnings.catch_warnings():
@@ -120,14 +120,6 @@ def test_bins_are_those_of_the_calibration_error():
         assert mean[i] == pytest.approx(p[inside].mean())
         assert share[i] == pytest.approx(positive[inside].mean())
     assert (rows * np.abs(mean - share)).sum() / 202 == pytest.approx(expected_calibration_error(p, positive))
-
-
-def test_intervals_are_wilsons():
-    hits, rows = np.array([0, 1, 3, 10, 400]), np.array([1, 1, 7, 10, 1000])
-    low, high = plots._wilson(hits / rows, rows)
-    for i in range(len(rows)):
-        interval = binomtest(int(hits[i]), int(rows[i])).proportion_ci(method="wilson")
-        assert (low[i], high[i]) == pytest.approx((interval.low, interval.high), abs=1e-4)
 
 
 # ---- precision over recall ----

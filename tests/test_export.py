@@ -177,7 +177,7 @@ def test_what_is_wrong_with_the_flags_is_said(saved, tmp_path):
         main([*model, "--output_dir", str(tmp_path / "x")])
     with pytest.raises(UsageError, match="is there already and not empty"):
         main(["--bake-thresholds", *model, "--output_dir", str(tmp_path)])
-    with pytest.raises(UsageError, match="no folder with a saved model"):
+    with pytest.raises(UsageError, match="no folder of a saved model"):
         main(["--bake-thresholds", "--model_dir", str(tmp_path), "--output_dir", str(tmp_path / "x")])
     with pytest.raises(UsageError, match="output_dir"):
         main(["--bake-thresholds", *model])

@@ -12,7 +12,7 @@ import imbalance_trainer
 PACKAGE = Path(imbalance_trainer.__file__).parent
 
 LEVELS = [
-    {"errors"},
+    {"errors", "arrays", "whole_file"},
     {"label_info"},
     {"labels"},
     {"label_columns"},

@@ -1,3 +1,4 @@
+import os
 import struct
 import sys
 import warnings
@@ -48,7 +49,7 @@ def seed_counts():
 def drawn(monkeypatch, tmp_path):
     """Draw, and give the figure as it is when it is saved."""
     kept = []
-    monkeypatch.setattr(plots, "save_figure", lambda figure, *rest: (figure.canvas.draw(), kept.append(figure)))
+    monkeypatch.setattr(page, "save_figure", lambda figure, *rest: (figure.canvas.draw(), kept.append(figure)))
 
     def draw(counts, weights=None, gamma=2.0, **settings):
         with warnings.catch_warnings():
@@ -263,7 +264,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(monkeypatch, tmp_path, w
     if where == "writing":
         monkeypatch.setattr(Figure, "savefig", fail)
     else:
-        monkeypatch.setattr(page.os, "replace", fail)
+        monkeypatch.setattr(os, "replace", fail)
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
     counts = seed_counts()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -138,15 +139,20 @@ def _read_json_lines(path: Path) -> tuple[pa.Table, _ClassNames]:
     for number, line in enumerate(_utf8(path).split("\n"), 1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}: line {number} is no valid JSON ({error}); expected one object a line.") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}: line {number} is a {type(row).__name__}; expected one JSON object a line.")
-        rows.append(row)
+        rows.append(json_row(path, number, line))
     names = dict.fromkeys(name for row in rows for name in row)
     return pa.table({name: _array([row.get(name) for row in rows], path, name) for name in names}), {}
+
+
+def json_row(path: Path, number: int, line: str) -> dict[str, Any]:
+    """The object in a line of JSON; a DataError that names the line where it is none."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: line {number} is no valid JSON ({error}); expected one object a line.") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{path}: line {number} is a {type(row).__name__}; expected one JSON object a line.")
+    return row
 
 
 def _array(values: list, path: Path, name: str) -> pa.Array:

@@ -1,0 +1,30 @@
+"""Arithmetic on arrays that several rooms need."""
+
+from typing import Any
+
+import numpy as np
+
+
+def ratio(numerator: Any, denominator: Any) -> np.ndarray:
+    """Element by element, in float64; 0 where the denominator is 0.
+
+    >>> ratio([1, 0], [2, 0])
+    array([0.5, 0. ])
+    """
+    numerator, denominator = np.asarray(numerator, dtype=float), np.asarray(denominator, dtype=float)
+    out = np.zeros(np.broadcast_shapes(numerator.shape, denominator.shape))
+    return np.divide(numerator, denominator, out=out, where=denominator > 0)
+
+
+def wilson_interval(successes: Any, trials: Any, z: float = 1.96) -> tuple[Any, Any]:
+    """The 95% interval of a share seen in few trials (Wilson, 1927), element by element; (0, 1) without a trial.
+
+    >>> tuple(round(float(x), 2) for x in wilson_interval(0, 3))
+    (0.0, 0.56)
+    """
+    trials = np.asarray(trials, dtype=float)
+    share, spread = ratio(successes, trials), ratio(z * z, trials)
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * np.sqrt(ratio(share * (1 - share), trials) + ratio(spread, 4 * trials)) / (1 + spread)
+    none = trials <= 0
+    return np.where(none, 0.0, np.maximum(centre - half, 0)), np.where(none, 1.0, np.minimum(centre + half, 1))
