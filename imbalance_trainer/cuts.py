@@ -15,6 +15,7 @@ from .distribution import UNKNOWN
 
 _CHUNK = 1 << 19  # scores that are copied and sorted at a time, by each of the threads
 _THREADS = 2
+_BLOCK = 2048  # rows that are transposed at a time
 
 RANKS = 256
 """Ranks at which a label is looked at besides its positives, where its counts are smoothed."""
@@ -77,7 +78,7 @@ def counts_over(scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray) 
     """
 
     def count(rows: slice) -> np.ndarray:
-        is_known, is_positive = known(labels[rows]), labels[rows] > 0.5
+        is_known, is_positive = known(labels[rows]), positive(labels[rows])
         counts = np.empty((2, *thresholds.shape), dtype=np.int64)
         for i, threshold in enumerate(thresholds):
             decided = scores[rows] > threshold
@@ -95,7 +96,7 @@ def counts_over(scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray) 
 def positive_scores(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The scores of all labels' positives, in rising order."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        positives = np.concatenate(list(pool.map(lambda rows: scores[rows][labels[rows] > 0.5], _blocks(scores))))
+        positives = np.concatenate(list(pool.map(lambda rows: scores[rows][positive(labels[rows])], _blocks(scores))))
     positives.sort()
     return positives
 
@@ -120,6 +121,11 @@ def known(labels: np.ndarray) -> np.ndarray:
     return is_known & ~np.isnan(labels) if labels.dtype.kind == "f" else is_known
 
 
+def positive(labels: np.ndarray) -> np.ndarray:
+    """Where a label is over 0.5; of whole numbers, without a copy of them as floats."""
+    return labels > (0.5 if labels.dtype.kind == "f" else 0)
+
+
 def _blocks(scores: np.ndarray) -> Iterator[slice]:
     """The rows in blocks of about _CHUNK scores."""
     height = max(1, _CHUNK // max(1, scores.shape[1]))
@@ -129,20 +135,29 @@ def _blocks(scores: np.ndarray) -> Iterator[slice]:
 def _curves_of_chunk(
     scores: np.ndarray, labels: np.ndarray, grid: np.ndarray, with_ranks: bool
 ) -> list[tuple[Curve, Curve]]:
+    # The chunk is copied, compared and sorted as a whole: a call per label costs the threads more than it does.
+    columns, labels = _columns(scores), _columns(labels)
+    is_positive, is_known = positive(labels), known(labels)
+    positives = np.split(columns[is_positive], is_positive.sum(1).cumsum()[:-1])
+    columns[~is_known] = np.inf  # sorted to the end, where they are cut off
+    columns.sort(axis=1)
     curves = []
-    # Columns are copied as a whole before anything is compared: loops over few labels in a row are slow.
-    for ordered, column in zip(np.array(scores.T, order="C"), np.ascontiguousarray(labels.T), strict=True):
-        is_known = known(column)
-        positives = np.sort(ordered[column > 0.5])
-        if not is_known.all():
-            ordered = ordered[is_known]
-        ordered.sort()
-        own = positives
+    for ordered, own, n_known in zip(columns, positives, is_known.sum(1), strict=True):
+        ordered, own = ordered[:n_known], np.sort(own)
+        cut = own
         if with_ranks and len(ordered):
-            own = np.concatenate([positives, ordered[-_ranks(len(ordered))]])
-            own.sort()
-        curves.append((_curve(ordered, positives, distinct(own)), _curve(ordered, positives, grid[::-1])))
+            cut = np.concatenate([own, ordered[-_ranks(len(ordered))]])
+            cut.sort()
+        curves.append((_curve(ordered, own, distinct(cut)), _curve(ordered, own, grid[::-1])))
     return curves
+
+
+def _columns(matrix: np.ndarray) -> np.ndarray:
+    """A transposed copy, made in blocks of rows that stay in the cache: up to three times as fast as in one go."""
+    columns = np.empty(matrix.shape[::-1], dtype=matrix.dtype)
+    for start in range(0, len(matrix), _BLOCK):
+        columns[:, start : start + _BLOCK] = matrix[start : start + _BLOCK].T
+    return columns
 
 
 def _ranks(n: int) -> np.ndarray:
@@ -153,7 +168,6 @@ def _ranks(n: int) -> np.ndarray:
 def _curve(ordered: np.ndarray, positives: np.ndarray, cut: np.ndarray) -> Curve:
     """Counts at cuts in rising order, which is kind to the cache of a search; turned over at the end."""
     lower = np.searchsorted(ordered, cut)
-    below = np.full(len(cut), -np.inf)
-    below[lower > 0] = ordered[lower[lower > 0] - 1]
+    below = np.where(lower > 0, ordered[lower - 1], -np.inf) if len(ordered) else np.full(len(cut), -np.inf)
     true_positives = len(positives) - np.searchsorted(positives, cut)
     return Curve(cut[::-1], below[::-1], true_positives[::-1], (len(ordered) - lower)[::-1], len(positives))

@@ -82,14 +82,6 @@ class Best:
     drawn: np.ndarray
     drawn_support: np.ndarray
 
-    def drawn_towards(self, shared: float, shrinkage: float) -> tuple[float, float, float]:
-        """The threshold's logit, drawn towards the shared one as if that were the word of `shrinkage` positives; and
-        where 95% of the resamples have it, NaN without resamples."""
-        logit = _drawn_towards(np.array(self.logit), np.array(self.support), shared, shrinkage)
-        drawn = _drawn_towards(self.drawn, self.drawn_support, shared, shrinkage)
-        low, high = np.quantile(drawn, (0.025, 0.975)) if len(drawn) else (np.nan, np.nan)
-        return float(logit), low, high
-
 
 class Resample:
     """Draws counts of resampled rows: each row counts Poisson(1) times, so a stretch of n rows Poisson(n) times, and
@@ -256,6 +248,19 @@ def _jointly(curves: dict[int, Curve], search: Search) -> dict[int, Best]:
 
 
 # ---- small parts ----
+
+
+def drawn_towards(found: list[Best], shared: float, shrinkage: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits of the thresholds, (units,), drawn towards the shared one as if that were the word of `shrinkage`
+    positives; and where 95% of the resamples have them, NaN without resamples."""
+    logits = _drawn_towards(
+        np.array([b.logit for b in found]), np.array([b.support for b in found]), shared, shrinkage
+    )
+    if not len(found[0].drawn):
+        return logits, np.full(len(found), np.nan), np.full(len(found), np.nan)
+    drawn = (_drawn_towards(b.drawn, b.drawn_support, shared, shrinkage) for b in found)
+    low, high = np.transpose([np.quantile(of_unit, (0.025, 0.975)) for of_unit in drawn])
+    return logits, low, high
 
 
 def _drawn_towards(logit: np.ndarray, support: np.ndarray, shared: float, shrinkage: float) -> np.ndarray:

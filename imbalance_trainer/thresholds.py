@@ -23,7 +23,7 @@ from scipy.special import expit, logit
 from .cuts import counts_over
 from .errors import DataError, UsageError, did_you_mean
 from .labels import LabelSchema
-from .threshold_search import Aim, Resample, Search, f_score, find_best
+from .threshold_search import Aim, Resample, Search, drawn_towards, f_score, find_best
 
 PER = ("label", "group", "all")
 """What has a threshold of its own."""
@@ -130,9 +130,9 @@ def tune_thresholds(
     search = Search(aim, _clipped if from_logits else _logit, smoothing, resample)
     everyone, found, support = find_best(scores, labels, units, search)
     logits, low, high = np.empty((3, len(schema)))
-    for unit, best in zip(units, found, strict=True):
-        strength = 0.0 if per == "all" else shrinkage
-        logits[unit], low[unit], high[unit] = best.drawn_towards(everyone.logit, strength)
+    drawn = drawn_towards(found, everyone.logit, 0.0 if per == "all" else shrinkage)
+    for unit, *of_unit in zip(units, *drawn, strict=True):
+        logits[unit], low[unit], high[unit] = of_unit
     over = _rounded_down(logits if from_logits else expit(logits), scores.dtype)
     half = np.full_like(over, 0.0 if from_logits else 0.5)
     true_positives, predicted = counts_over(scores, labels, np.stack([half, over]))
