@@ -1,7 +1,7 @@
 """What a person sees during training: the table after each evaluation, and warnings that say what to change."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,14 @@ from tqdm.auto import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from .analysis import analysis_table
-from .diagnosis import Finding, diagnose
+from .diagnosis import Finding, Settings, diagnose
+from .diagnosis.findings import ERROR, WARNING
 from .distribution import LabelDistribution
 from .history import FILE_NAME, append_history, make_entry, metric_prefix, read_history, write_history
 from .labels import LabelSchema
-from .messages import Settings, evaluation_lines, tuning_lines, warning_lines
+from .messages import evaluation_lines, tuning_lines, warning_lines
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
+from .run_info import CURVES_FILE, RUN_FILE, make_curves, make_run_info, write_json
 from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
 
@@ -42,6 +44,7 @@ class RareLabelCallback(TrainerCallback):
         distribution: the training counts, to show support and ratio beside the weights.
         focal_gamma: gamma in use, None where there is none.
         max_weight: the cap in use.
+        options: what else is in use, by name, for `run.json` and for advice.
     """
 
     def __init__(
@@ -53,10 +56,11 @@ class RareLabelCallback(TrainerCallback):
         distribution: LabelDistribution | None = None,
         focal_gamma: float | None = None,
         max_weight: float = MAX_WEIGHT,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.patience, self.min_precision = patience, min_precision
         self.metrics, self.class_weights, self.distribution = metrics, class_weights, distribution
-        self.focal_gamma, self.max_weight = focal_gamma, max_weight
+        self.focal_gamma, self.max_weight, self.options = focal_gamma, max_weight, dict(options or {})
         self.history: list[dict[str, Any]] = []
         self._said: dict[str, _Findings] = {}  # all that holds, by split
         self._said_last: dict[str, _Findings] = {}  # what of it was said at the last evaluation
@@ -71,7 +75,7 @@ class RareLabelCallback(TrainerCallback):
             return
         if self.class_weights is not None and self.distribution is not None and not self._introduced:
             self._introduced = True
-            _say("\n".join(self._weight_lines()))
+            say("\n".join(self._weight_lines()))
         path = Path(args.output_dir) / FILE_NAME
         if state.global_step:
             checkpoint = path.parent / f"checkpoint-{state.global_step}" / FILE_NAME
@@ -83,27 +87,35 @@ class RareLabelCallback(TrainerCallback):
                 path.replace(path.with_suffix(".previous.jsonl"))  # to compare with, before and after a change
         self._in_training, self._model_step = True, None
         write_history(path, self.history)
+        schema = self._schema(kwargs.get("model"))
+        if schema is not None:
+            known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
+            info = make_run_info(schema, args, known, self.class_weights, self.distribution)
+            write_json(path.parent / RUN_FILE, info)
         self._said = {}
         for split, entries in _by_split(self.history).items():  # what was said before the stop is not said again
-            self._said[split] = self._findings(entries)
+            self._said[split] = self._findings(entries, args)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table, warn, and write the history."""
         prefix = metric_prefix(metrics)
         if prefix is None or not state.is_world_process_zero:
             return
-        entry = self._entry(metrics, prefix, state, kwargs.get("model"))
         before = _by_split(self.history).get(prefix, [])
+        entry = self._entry(metrics, prefix, state, kwargs.get("model"), before[-1]["step"] if before else 0)
         lines = self._evaluation_lines(entry, before[-1] if before else None)
         self.history.append(entry)
-        found = self._findings([*before, entry])
+        found = self._findings([*before, entry], args)
         new = {key: finding for key, finding in found.items() if key not in self._said.get(prefix, {})}
         self._said[prefix], self._said_last[prefix] = found, new
-        _say("\n".join([*lines, *self._warning_lines(new.values(), args)]))
+        say("\n".join([*lines, *self._warning_lines(new.values(), args)]))
         path = Path(args.output_dir) / FILE_NAME
         if self._in_training or not path.exists():  # another process's history of a training run stays as it is
             self._in_training = True
             append_history(path, entry)
+            table = None if self.metrics is None else self.metrics.table
+            if table is not None:
+                write_json(path.parent / CURVES_FILE, make_curves(table, prefix, entry["step"]))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Put the history into the checkpoint, so that it goes where the checkpoint goes."""
@@ -117,50 +129,62 @@ class RareLabelCallback(TrainerCallback):
             return
         for split, found in self._said.items():
             still = [finding for key, finding in found.items() if key not in self._said_last.get(split, {})]
+            still = [finding for finding in still if finding.severity in (ERROR, WARNING)]
             if still:
-                _say("\n".join(["", f"Still so at the last evaluation ({split}):", *self._warning_lines(still, args)]))
+                say("\n".join(["", f"Still so at the last evaluation ({split}):", *self._warning_lines(still, args)]))
         if args.load_best_model_at_end and state.best_global_step is not None and state.best_metric is not None:
             self._model_step = state.best_global_step
             best = f"{args.metric_for_best_model} {state.best_metric:.4g}, of step {state.best_global_step:,}"
-            _say(f"\nThe best model is loaded ({best}).")
+            say(f"\nThe best model is loaded ({best}).")
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table of a labelled test set."""
         prefix = metric_prefix(metrics)
         if prefix is not None and state.is_world_process_zero:
             entry = self._entry(metrics, prefix, state, kwargs.get("model"))
-            _say("\n".join(self._evaluation_lines(entry)))
+            say("\n".join(self._evaluation_lines(entry)))
 
     def on_tuned(self, tuning: Tuning) -> None:
         """Print the thresholds, and what they are worth; called by WeightedFocalTrainer.tune_thresholds on rank 0."""
-        _say("\n".join(tuning_lines(tuning, self._train_support())))
+        say("\n".join(tuning_lines(tuning, self._train_support())))
 
     # ---- history ----
 
-    def _entry(self, metrics: dict[str, float], prefix: str, state: Any, model: Any) -> dict[str, Any]:
+    def _entry(
+        self, metrics: dict[str, float], prefix: str, state: Any, model: Any, since: int | None = None
+    ) -> dict[str, Any]:
+        """An evaluation as the history has it; `since` is the step of the one before it, None where it is a test."""
         table = None if self.metrics is None else self.metrics.table
         step, epoch = state.global_step, state.epoch
         if self._model_step is not None and self._model_step != step:
             epoch = next((e["epoch"] for e in self.history if e["step"] == self._model_step), None)
             step = self._model_step
-        return make_entry(metrics, prefix, step, epoch, table=table, **self._of_labels(model))
+        losses = [] if since is None else _train_losses(state, since, step)
+        known = {**self._of_labels(model), "train_losses": losses, "focal_gamma": self.focal_gamma}
+        return make_entry(metrics, prefix, step, epoch, table=table, **known)
 
     def _from_log(self, state: Any, model: Any) -> list[dict[str, Any]]:
         """The history as far as trainer_state.json has it, where our own file is gone."""
         logs = ((log, metric_prefix(log)) for log in state.log_history)
-        return [
-            make_entry(log, prefix, log["step"], log.get("epoch"), **self._of_labels(model))
-            for log, prefix in logs
-            if prefix is not None and log["step"] <= state.global_step
-        ]
+        entries, last = [], {}
+        for log, prefix in logs:
+            if prefix is not None and log["step"] <= state.global_step:
+                losses = _train_losses(state, last.get(prefix, 0), log["step"])
+                known = {**self._of_labels(model), "train_losses": losses, "focal_gamma": self.focal_gamma}
+                entries.append(make_entry(log, prefix, log["step"], log.get("epoch"), **known))
+                last[prefix] = log["step"]
+        return entries
 
     def _of_labels(self, model: Any) -> dict[str, Any]:
         """What is known of the labels besides an evaluation, as `make_entry` takes it."""
         return {
-            "schema": _schema_of(model) if self.metrics is None else self.metrics.schema,
+            "schema": self._schema(model),
             "weights": None if self.class_weights is None else self.class_weights.as_dict(),
             "train_support": self._train_support(),
         }
+
+    def _schema(self, model: Any) -> LabelSchema | None:
+        return _schema_of(model) if self.metrics is None else self.metrics.schema
 
     def _train_support(self) -> dict[str, float] | None:
         counts = self.distribution
@@ -174,14 +198,14 @@ class RareLabelCallback(TrainerCallback):
                 entries.setdefault((entry["split"], entry["step"]), entry)
         return sorted(entries.values(), key=lambda entry: entry["step"])
 
-    def _findings(self, entries: list[dict[str, Any]]) -> _Findings:
+    def _findings(self, entries: list[dict[str, Any]], args: Any) -> _Findings:
         """What holds at the last evaluation of a split; of several at the same step the last counts.
 
         What was seen once is said again when it is seen a second time in a row: only then is it worth a change.
         """
         entries = list({entry["step"]: entry for entry in entries}.values())
         patience = self.patience or DEFAULT_PATIENCE
-        found = diagnose(entries, patience, self.max_weight, self.min_precision)
+        found = diagnose(entries, self._settings(args), patience, self.min_precision)
         return {(finding.kind, finding.label, min(finding.evaluations, 2)): finding for finding in found}
 
     # ---- words ----
@@ -205,15 +229,24 @@ class RareLabelCallback(TrainerCallback):
         return evaluation_lines(entry, before, self._train_support(), at_half)
 
     def _warning_lines(self, findings: Iterable[Finding], args: Any) -> list[str]:
-        settings = Settings(
+        return warning_lines(list(findings), self._settings(args))
+
+    def _settings(self, args: Any) -> Settings:
+        parents: dict[str, tuple[str, ...]] = {}
+        schema = None if self.metrics is None else self.metrics.schema
+        for child, parent in () if schema is None else schema.implications:
+            parents[child] = (*parents.get(child, ()), parent)
+        return Settings(
             self.class_weights,
             self.max_weight,
             self.focal_gamma,
-            self.min_precision,
             args.learning_rate,
             None if args.max_steps > 0 else args.num_train_epochs,
+            self.options.get("sampler"),
+            self.options.get("closing", "drop_child"),
+            parents,
+            None if schema is None else tuple(schema.names[i] for i in schema.secondary),
         )
-        return warning_lines(list(findings), settings)
 
 
 class _TerseLogs:
@@ -262,6 +295,11 @@ def _schema_of(model: Any) -> LabelSchema | None:
     return LabelSchema.from_config(config) if getattr(config, "id2label", None) else None
 
 
-def _say(text: str) -> None:
+def _train_losses(state: Any, since: int, until: int) -> list[tuple[int, float]]:
+    """Step and loss of what was logged of the training after a step, up to another."""
+    return [(log["step"], log["loss"]) for log in state.log_history if "loss" in log and since < log["step"] <= until]
+
+
+def say(text: str) -> None:
     """Print without tearing a progress bar."""
     tqdm.write(text, file=sys.stdout)

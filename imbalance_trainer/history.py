@@ -11,14 +11,18 @@ from .metrics import LABEL_METRICS, LabelTable
 from .whole_file import whole_file
 
 FILE_NAME = "label_history.jsonl"
-VERSION = 1
-"""Version of the lines' content; it rises when a key changes its meaning."""
+VERSION = 2
+"""Version of the lines' content; it rises when keys change. 2 has thresholds, what would be best, and train_losses."""
 
 MARKER = "secondary_f1_macro"
 """A metric that every evaluation of ours has: by its key the prefix of an evaluation is found."""
 
 
-_SHARES = ("recall", "precision", "f1", "average_precision", "prevalence")
+_COUNTS = ("support", "known", "predicted", "true_positives", "found_before_closing")
+_SHARES = (
+    *("recall", "precision", "f1", "average_precision", "prevalence"),
+    *("threshold", "highest_score", "best_threshold", "best_recall", "best_precision"),
+)
 
 
 def metric_prefix(metrics: Mapping[str, Any]) -> str | None:
@@ -36,6 +40,8 @@ def make_entry(
     table: LabelTable | None = None,
     weights: Mapping[str, float] | None = None,
     train_support: Mapping[str, float] | None = None,
+    train_losses: Sequence[Sequence[float]] = (),
+    focal_gamma: float | None = None,
 ) -> dict[str, Any]:
     """One evaluation as a JSON-able dict; its labels come from `table`, else from the metrics that name labels.
 
@@ -48,6 +54,8 @@ def make_entry(
         table: all labels, where they are known.
         weights: class weights by label.
         train_support: positives in training by label.
+        train_losses: (step, loss) of what was logged since the evaluation before.
+        focal_gamma: in use.
     """
     own = {key[len(prefix) + 1 :]: value for key, value in metrics.items() if key.startswith(f"{prefix}_")}
     rows = _rows_of_table(table) if table is not None else _rows_of_metrics(own, schema)
@@ -56,7 +64,17 @@ def make_entry(
         row["train_support"] = None if train_support is None else train_support.get(row["label"])
     labelled = tuple(f"{metric}_{slug}" for metric in LABEL_METRICS for slug in _slugs(own))
     overall = {key: value for key, value in own.items() if key not in labelled and isinstance(value, (int, float))}
-    return {"version": VERSION, "split": prefix, "step": step, "epoch": epoch, "metrics": overall, "labels": rows}
+    entry = {
+        "version": VERSION,
+        "split": prefix,
+        "step": step,
+        "epoch": epoch,
+        "metrics": overall,
+        "train_losses": [list(pair) for pair in train_losses],
+        "focal_gamma": focal_gamma,
+        "labels": rows,
+    }
+    return without_nan(entry)  # what is in memory is what a file would give back
 
 
 def read_history(path: str | Path) -> list[dict[str, Any]]:
@@ -91,22 +109,22 @@ def append_history(path: str | Path, entry: Mapping[str, Any]) -> None:
 
 
 def _line(entry: Mapping[str, Any]) -> str:
-    return json.dumps(_without_nan(entry), allow_nan=False) + "\n"
+    return json.dumps(entry, allow_nan=False) + "\n"
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """NaN and infinite values as null, as JSON has none."""
     if isinstance(value, Mapping):
-        return {key: _without_nan(inner) for key, inner in value.items()}
+        return {key: without_nan(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_without_nan(inner) for inner in value]
+        return [without_nan(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rows_of_table(table: LabelTable) -> list[dict[str, Any]]:
     columns = {
         "label": table.schema.names,
-        **{name: getattr(table, name).tolist() for name in ("support", "predicted", "true_positives", *_SHARES)},
+        **{name: getattr(table, name).tolist() for name in (*_COUNTS, *_SHARES)},
     }
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
@@ -118,15 +136,9 @@ def _rows_of_metrics(own: Mapping[str, float], schema: LabelSchema | None) -> li
         recall, precision, f1, support = (own[f"{m}_{slug}"] for m in LABEL_METRICS)
         right = round(recall * support)
         predicted = round(right / precision) if precision else 0
-        row = {
-            "label": names.get(slug, slug),
-            "support": int(support),
-            "predicted": predicted,
-            "true_positives": right,
-        }
-        rows.append(
-            {**row, "recall": recall, "precision": precision, "f1": f1, "average_precision": None, "prevalence": None}
-        )
+        known = {"support": int(support), "predicted": predicted, "true_positives": right}
+        known |= {"recall": recall, "precision": precision, "f1": f1}
+        rows.append({"label": names.get(slug, slug), **dict.fromkeys((*_COUNTS, *_SHARES)), **known})
     return rows
 
 

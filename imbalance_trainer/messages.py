@@ -3,30 +3,27 @@
 An evaluation is a dict as `label_history.jsonl` has them (see `history`).
 """
 
-import json
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .diagnosis import FASTER, LONGER, LOUDER_GAMMA, SOFTER_GAMMA, Finding
+from .diagnosis import Finding, Settings
+from .diagnosis.findings import GOOD, custom_weights_flag
 from .history import FILE_NAME
 from .metrics import rarest_shown
 from .tables import WIDTH, text_table
 from .tuning import Tuning
-from .weights import MAX_WEIGHT, ClassWeights
 
-_SHOWN_FINDINGS, _CUSTOM_SHOWN = 8, 30
+_SHOWN_FINDINGS, _NAMED, _CUSTOM_SHOWN = 8, 12, 30
+
+_WEIGHED = ("not_learned", "over_predicted")
+"""Kinds of which the weights to try are told in one line."""
+
+_NAMES_SAY_ALL = ("no_positives_here", "unknown_here")
 
 _OVERALL = ("loss", "secondary_f1_macro", "f1_macro", "f1_micro", "mean_average_precision", "primary_f1")
-
-_TITLES = {
-    "undertrained": "the model has not learned enough yet for weights to matter.",
-    "zero_recall": "{labels} not found: recall stays at 0.",
-    "low_precision": "{labels} predicted too often: precision is under {floor:g}.",
-}
 
 
 def evaluation_lines(
@@ -48,7 +45,8 @@ def evaluation_lines(
     for name in _OVERALL:
         if name in metrics:
             change = f" ({metrics[name] - last[name]:+.3f})" if name == "secondary_f1_macro" and name in last else ""
-            parts.append(f"{name} {metrics[name]:.4f}" if name == "loss" else f"{name} {metrics[name]:.3f}{change}")
+            value = "is not a number" if metrics[name] is None else f"{metrics[name]:.{4 if name == 'loss' else 3}f}"
+            parts.append(f"{name} {value}{change}")
     lines = ["", *_wrapped(parts), *_label_lines(entry, before, train_support or {})]
     silent, unsupported = (int(metrics.get(k, 0)) for k in ("n_labels_without_recall", "n_labels_without_support"))
     notes = [f"{silent} of {len(entry['labels'])} labels have recall 0"] if silent else []
@@ -104,88 +102,79 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
     return lines
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is in use, so that advice can say from what to what.
-
-    Args:
-        class_weights: the weights; None with the stock Trainer.
-        max_weight: their cap.
-        focal_gamma: gamma, None where there is none.
-        min_precision: the floor under which precision is warned of.
-        learning_rate: the largest one.
-        num_epochs: passes over the training data; None where the number of steps is set.
-    """
-
-    class_weights: ClassWeights | None = None
-    max_weight: float = MAX_WEIGHT
-    focal_gamma: float | None = None
-    min_precision: float = 0.5
-    learning_rate: float | None = None
-    num_epochs: float | None = None
-
-
 def warning_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
-    """Findings with their evidence, and below them, once for all, what to change. No lines without findings."""
-    lines, shown = [], []
-    for kind, title in _TITLES.items():
-        mine = [f for f in findings if f.kind == kind]
-        if not mine:
+    """Findings with their evidence and what to change, most severe first. No lines without findings.
+
+    Weights and gamma are told once, below all of them, so that the line can be pasted as it is.
+    """
+    lines, good = [], []
+    for kind, mine in _by_kind(findings).items():
+        first, advice = mine[0], {finding.advice for finding in mine}
+        if first.severity == GOOD:
+            good += ["", *_wrapped([f"Good: {first.title} ({first.evidence})."])]
             continue
-        labels = "1 label" if len(mine) == 1 else f"{len(mine)} labels"
-        lines += ["", f"WARNING: {title.format(labels=labels, floor=settings.min_precision)}"]
-        for finding in mine[:_SHOWN_FINDINGS]:
-            label = f"{finding.label}: " if finding.label else ""
-            weight = "" if finding.weight is None else f"; weight {finding.weight:.3g}"
-            lines += _wrapped([f"{label}{finding.evidence}{weight}"], "  - ")
-        if len(mine) > _SHOWN_FINDINGS:
-            lines.append(f"  - ... and {len(mine) - _SHOWN_FINDINGS} more")
-        shown += mine[:_SHOWN_FINDINGS]
-    return lines + _advice_lines(shown, settings) if shown else []
+        how_many = "" if not first.label else "1 label " if len(mine) == 1 else f"{len(mine):,} labels "
+        lines += ["", *_wrapped([f"{first.severity.upper()}: {how_many}{first.title}."])]
+        if kind in _NAMES_SAY_ALL:
+            names = [finding.label for finding in mine]
+            more = [f"and {len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
+            lines += _wrapped([*names[:_NAMED], *more], "  - ")
+        else:
+            for finding in mine[:_SHOWN_FINDINGS]:
+                own = _sentence(finding) if len(advice) > 1 and not _in_common(finding) else ""
+                lines += _wrapped([_line(finding) + own], "  - ")
+            if len(mine) > _SHOWN_FINDINGS:
+                lines.append(f"  - ... and {len(mine) - _SHOWN_FINDINGS:,} more")
+        if len(advice) == 1 and first.advice and not _in_common(first):
+            lines += _wrapped([f"What to change: {first.advice}"], "    ")
+    return lines + _weight_lines(findings, settings) + good
 
 
-def _advice_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
-    weights, kinds = settings.class_weights, {f.kind for f in findings}
-    if weights is None:
-        return ["  What to change: use WeightedFocalTrainer in place of Trainer; it weighs rare labels."]
-    if "undertrained" in kinds:
-        return _wrapped([_longer_or_faster(settings)], "  What to change, before any weight: ")
-    if not weights.asked_for and "zero_recall" in kinds:
-        return ["  What to change: --class_weights auto (now none), which weighs rare labels."]
-    if all(f.evaluations == 1 for f in findings):
-        start = "  This often passes in the next epochs. What to change if it does not:"
-    else:
-        start = f"  What to change (a weight never goes past {settings.max_weight:g}):"
-    lines = []
+def _by_kind(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    kinds: dict[str, list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault(finding.kind, []).append(finding)
+    return kinds
+
+
+def _line(finding: Finding) -> str:
+    label = f"{finding.label}: " if finding.label else ""
+    weight = "" if finding.weight is None or finding.kind == "at_the_cap" else f"; weight {finding.weight:.3g}"
+    return f"{label}{finding.evidence}{weight}"
+
+
+def _sentence(finding: Finding) -> str:
+    return f". What to change: {finding.advice}" if finding.advice else ""
+
+
+def _in_common(finding: Finding) -> bool:
+    """Whether its advice is told for all labels of its kind together."""
+    return finding.new_weight is not None or (finding.kind in _WEIGHED and finding.new_gamma is not None)
+
+
+def _weight_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
+    """The weights and the gamma to try, for all labels that were named, at once."""
+    kinds = _by_kind(finding for finding in findings if finding.kind in _WEIGHED)
+    findings = [finding for mine in kinds.values() for finding in mine[:_SHOWN_FINDINGS]]
     new = {f.label: round(f.new_weight, 2) for f in findings if f.new_weight is not None}
+    gamma = next((f.new_gamma for f in findings if f.new_gamma is not None), None)
+    gamma = (
+        gamma if len(kinds) == 1 and settings.focal_gamma is not None else None
+    )  # one kind wants it larger, the other smaller
+    if not new and gamma is None:
+        return []
+    lines = [f"    What to change (a weight never goes past {settings.max_weight:g}):"]
     if new:  # with the custom weights in force, so that the line can be pasted as it is
+        weights = settings.class_weights
         kept = weights.custom if len(weights.custom) <= _CUSTOM_SHOWN else ()
         in_force = weights.as_dict()
         pasted = {**{name: round(in_force[name], 4) for name in kept}, **new}
         where = "class_weights= this dict" if kept == weights.custom else "change these in your class_weights"
-        quoted = json.dumps(pasted, ensure_ascii=False).replace("'", "'\"'\"'")  # as a shell takes it
-        lines += [f"    --custom_weights '{quoted}'", f"    (in Python: {where})"]
-    at_the_cap = [f.label for f in findings if f.kind == "zero_recall" and (f.weight or 0) >= settings.max_weight]
-    if at_the_cap:
-        start_cap = f"    at the cap of {settings.max_weight:g} already, where more is unstable: "
-        lines += _wrapped(at_the_cap, start_cap)
-    gamma, target = settings.focal_gamma, {"zero_recall": LOUDER_GAMMA, "low_precision": SOFTER_GAMMA}
-    wanted = target[next(iter(kinds))] if len(kinds) == 1 else None  # one kind wants it larger, the other smaller
-    if None not in (gamma, wanted) and (gamma < wanted if "zero_recall" in kinds else gamma > wanted):
+        lines += [f"    {custom_weights_flag(pasted)}", f"    (in Python: {where})"]
+    if gamma is not None:
         also = "if that is not enough: " if new else ""
-        lines.append(f"    {also}--focal_gamma {wanted:g} (now {gamma:g}; in Python focal_gamma=)")
-    return [start, *lines] if lines else []
-
-
-def _longer_or_faster(settings: Settings) -> str:
-    ways = []
-    if settings.num_epochs:
-        ways.append(f"--num_epochs {settings.num_epochs * LONGER:g} (now {settings.num_epochs:g})")
-    else:
-        ways.append(f"{LONGER} times the steps")
-    if settings.learning_rate:
-        ways.append(f"--learning_rate {settings.learning_rate * FASTER:.0e} (now {settings.learning_rate:.0e})")
-    return " or ".join(ways)
+        lines.append(f"    {also}--focal_gamma {gamma:g} (now {settings.focal_gamma:g}; in Python focal_gamma=)")
+    return lines
 
 
 def _label_lines(

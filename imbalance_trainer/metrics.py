@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor
 
 from .arrays import ratio
-from .average_precision import StreamingAveragePrecision
+from .average_precision import BestCuts, StreamingAveragePrecision
 from .decisions import DecisionRule, checked_thresholds, close_decisions, violations
 from .distribution import UNKNOWN, tiers_by_support
 from .errors import DataError, UsageError
@@ -32,7 +33,18 @@ _COALESCE = 1 << 16  # entries: smaller batches wait for each other, as each cou
 
 @dataclass(frozen=True)
 class LabelTable:
-    """One evaluation, label by label. Arrays have shape (labels,), in the schema's order."""
+    """One evaluation, label by label. Arrays have shape (labels,), in the schema's order.
+
+    Args:
+        schema: the labels.
+        support, predicted, true_positives: counts of the decisions.
+        average_precision: of the scores.
+        known: rows in which the label is known.
+        found_before_closing: positives over the threshold, whatever closing then made of them.
+        threshold: that a probability must exceed; NaN in single-label problems.
+        best: the cut that would have the best F1 on this very data.
+        curves: recall and precision by label index, of the labels that have metrics of their own.
+    """
 
     schema: LabelSchema
     support: np.ndarray
@@ -40,6 +52,10 @@ class LabelTable:
     true_positives: np.ndarray
     average_precision: np.ndarray
     known: np.ndarray
+    found_before_closing: np.ndarray
+    threshold: np.ndarray
+    best: BestCuts
+    curves: Mapping[int, tuple[np.ndarray, np.ndarray]]
 
     @property
     def prevalence(self) -> np.ndarray:
@@ -55,6 +71,26 @@ class LabelTable:
     def precision(self) -> np.ndarray:
         """True positives / predicted; 0 where nothing was predicted."""
         return ratio(self.true_positives, self.predicted)
+
+    @property
+    def highest_score(self) -> np.ndarray:
+        """The highest probability of any row; NaN where nothing is known."""
+        return expit(self.best.highest)
+
+    @property
+    def best_threshold(self) -> np.ndarray:
+        """The threshold with the best F1 on this very data, where it flatters; NaN without positives."""
+        return expit(self.best.logit)
+
+    @property
+    def best_recall(self) -> np.ndarray:
+        """Recall at `best_threshold`, before closing."""
+        return ratio(self.best.true_positives, self.support)
+
+    @property
+    def best_precision(self) -> np.ndarray:
+        """Precision at `best_threshold`, before closing."""
+        return ratio(self.best.true_positives, self.best.predicted)
 
     @property
     def f1(self) -> np.ndarray:
@@ -173,7 +209,7 @@ class ImbalanceMetrics:
         """Forget every batch; the last result stays in `table`."""
         n = len(self.schema)
         self._pending: list[tuple[Tensor, Tensor]] = []
-        self._counts = np.zeros((4, n), dtype=np.int64)  # true positives, predicted, support, known entries
+        self._counts = np.zeros((5, n), dtype=np.int64)  # true positives, predicted, support, known, before closing
         self._secondary = np.zeros((3, len(self.schema.secondary)), dtype=np.int64)
         self._rows = np.zeros(4, dtype=np.int64)  # rows, without a mistake, with a violation before and after closing
         self._single_label = False
@@ -207,10 +243,16 @@ class ImbalanceMetrics:
     def compute(self) -> dict[str, float]:
         """The metrics of all batches since the last reset."""
         self._count_pending()
-        true_positives, predicted, support, known = self._counts
-        table = LabelTable(self.schema, support, predicted, true_positives, self._average_precision.compute(), known)
+        true_positives, predicted, support, known, found_before_closing = self._counts
         if self._order_by is None:
             self._order_by = support.astype(float)
+        ranking = self._average_precision.compute_ranking(self.shown)
+        threshold, best = np.array(list(self.rule.by_label().values())), ranking.best
+        if self._single_label:  # the largest decides, whatever its score
+            none = np.full(len(self.schema), np.nan)
+            threshold, best = none, BestCuts(none, 0 * support, 0 * support, none)
+        counted = (support, predicted, true_positives, ranking.average_precision, known, found_before_closing)
+        table = LabelTable(self.schema, *counted, threshold, best, ranking.curves)
         self.table = table
         return {
             **self._overall(table, known),
@@ -262,17 +304,19 @@ class ImbalanceMetrics:
             decided = torch.nn.functional.one_hot(logits.argmax(-1), len(self.schema)).bool()
             gold = torch.nn.functional.one_hot(labels.long(), len(self.schema)).bool()
             known = torch.ones_like(gold)
+            over = decided
             violating = still_violating = torch.zeros(len(gold), dtype=torch.bool, device=gold.device)
         else:
             scores, margins = self.rule.scores(logits), self.rule.margins(logits)
-            violating = violations(margins > 0, self.schema)
-            decided = close_decisions(margins > 0, self.schema, self.rule.closing, margins)
+            over = margins > 0
+            violating = violations(over, self.schema)
+            decided = close_decisions(over, self.schema, self.rule.closing, margins)
             still_violating = violations(decided, self.schema)
             known, gold = labels != UNKNOWN, labels > 0.5
             labels = torch.where(known, gold.to(torch.int8), UNKNOWN)
         decided, gold = decided & known, gold & known
         hit = decided & gold
-        self._counts += _sums(hit, decided, gold, known)
+        self._counts += _sums(hit, decided, gold, known, over & gold)
         self._count_secondary(hit, decided, gold)
         in_row = known.any(1)
         counted = (in_row, (decided == gold).all(1) & in_row, violating & in_row, still_violating & in_row)

@@ -14,6 +14,7 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_compute_objective
 
+from .adaptive_callback import AdaptiveWeightsCallback
 from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
 from .callbacks import TERSE, RareLabelCallback
 from .checkpoints import last_complete_checkpoint
@@ -75,6 +76,8 @@ class WeightedFocalTrainer(TunesThresholds):
         closing: see `close_decisions`.
         on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
+        adaptive_weights, adaptive_gamma: whether class weights, and gamma, move by what each evaluation shows (see
+            `AdaptiveWeights`).
 
     Raises:
         UsageError, DataError: settings or labels that do not fit; one sentence that says what to change.
@@ -96,6 +99,8 @@ class WeightedFocalTrainer(TunesThresholds):
         closing: str = UNSET,
         on_nan: str = UNSET,
         rare_label_patience: int = UNSET,
+        adaptive_weights: bool = UNSET,
+        adaptive_gamma: bool = UNSET,
         **trainer_kwargs: Any,
     ) -> None:
         self.problem: Problem | None = None  # Trainer.__init__ calls methods that ask for it
@@ -119,6 +124,8 @@ class WeightedFocalTrainer(TunesThresholds):
             "closing": closing,
             "on_nan": on_nan,
             "rare_label_patience": rare_label_patience,
+            "adaptive_weights": adaptive_weights,
+            "adaptive_gamma": adaptive_gamma,
         }
         self._keywords = {name: value for name, value in keywords.items() if value is not UNSET}
         self.options = ImbalanceOptions.resolve(self.args, **self._keywords)
@@ -172,8 +179,12 @@ class WeightedFocalTrainer(TunesThresholds):
 
     def _prepare_loss(self) -> None:
         """Weights and what is minimised, from the options."""
+        self.class_weights = self.asked_weights = self._weigh()
+        self.asked_gamma = self.options.focal_gamma
+        self._prepare_objective()
+
+    def _prepare_objective(self) -> None:
         options, kind = self.options, self.problem.type
-        self.class_weights = self._weigh()
         weights = self.class_weights.values if self.class_weights.asked_for else None
         loss = make_loss(options.loss, kind, weights, options.focal_gamma, self.args.label_smoothing_factor)
         self.training_objective = Objective.of(
@@ -184,6 +195,22 @@ class WeightedFocalTrainer(TunesThresholds):
             options.constraint_weight,
             options.constraint_direction,
         )
+
+    def weigh_by(self, weights: Mapping[str, float], gamma: float | None, step: int) -> None:
+        """Go on with other class weights, and another gamma where there is one, which the model's config has too.
+
+        Args:
+            weights: {label: weight} of every label.
+            gamma: focal_gamma; None to leave it.
+            step: updates so far, for the reasons.
+        """
+        asked = self.asked_weights
+        self.class_weights = asked.moved(weights, f"adapted by step {step:,}")
+        self.options = dataclasses.replace(self.options, focal_gamma=self.asked_gamma if gamma is None else gamma)
+        self._prepare_objective()
+        if getattr(self.model, "config", None) is not None and self.class_weights.asked_for:
+            self.label_schema.to_config(self.model.config, class_weights=self.class_weights.as_dict())
+        self._equip_callbacks()
 
     def _weigh(self) -> ClassWeights:
         options, counts, asked = self.options, self.label_distribution, self.options.class_weights
@@ -232,6 +259,8 @@ class WeightedFocalTrainer(TunesThresholds):
                 self.callback_handler.add_callback(terse(self.label_metrics.keys(), callbacks))
         if not any(isinstance(callback, RareLabelCallback) for callback in callbacks):
             self.callback_handler.add_callback(RareLabelCallback())
+        if self.options.adaptive_weights:
+            self.callback_handler.add_callback(AdaptiveWeightsCallback(self, self.options.adaptive_gamma))
         self._equip_callbacks()
 
     def add_callback(self, callback: Any) -> None:
@@ -246,8 +275,15 @@ class WeightedFocalTrainer(TunesThresholds):
                 callback.metrics, callback.distribution = self.label_metrics, self.label_distribution
                 callback.class_weights, callback.max_weight = self.class_weights, self.options.max_weight
                 callback.focal_gamma = self.options.focal_gamma if self.options.loss == "focal" else None
+                callback.options = self._plain_options()
                 if callback.patience is None:
                     callback.patience = self.options.rare_label_patience
+
+    def _plain_options(self) -> dict[str, Any]:
+        """The options that are a word or a number, as run.json keeps them."""
+        options = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(self.options)}
+        del options["class_weights"], options["label_schema"]
+        return {**options, "focal_gamma": self.options.focal_gamma if self.options.loss == "focal" else None}
 
     def call_model_init(self, trial: Any = None) -> Any:
         """A fresh model, configured like the first one."""
@@ -293,7 +329,7 @@ class WeightedFocalTrainer(TunesThresholds):
             if checkpoint is None:
                 raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
             resume_from_checkpoint = str(checkpoint)
-        self._best_checkpoint = None
+        self._best_checkpoint, self.resumed_from = None, resume_from_checkpoint or None
         if self.problem is not None and self.label_metrics.rule.is_tuned:
             logger.warning(
                 "Training changes scores: the thresholds of the model's config are dropped; tune them again."

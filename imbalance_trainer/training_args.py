@@ -72,6 +72,12 @@ class ImbalanceOptions:
             "(leave the update out)."
         },
     )
+    adaptive_weights: bool = field(
+        default=False, metadata={"help": "Move class weights, up to --max_weight, by what each evaluation shows."}
+    )
+    adaptive_gamma: bool = field(
+        default=False, metadata={"help": "Move focal_gamma too, between 1.5 and 3; with --adaptive_weights."}
+    )
     rare_label_patience: int = field(
         default=2, metadata={"help": "Warn of a label whose recall is 0 at this many evaluations in a row."}
     )
@@ -89,6 +95,10 @@ class ImbalanceOptions:
         checked_gamma(self.focal_gamma)
         check_constraint(self.constraint, self.constraint_direction)
         checked_closing(self.closing)
+        if self.adaptive_gamma and not self.adaptive_weights:
+            raise UsageError("adaptive_gamma goes with adaptive_weights; set that too, or leave it out.")
+        if self.adaptive_gamma and self.loss != "focal":
+            raise UsageError(f"adaptive_gamma moves the gamma of the focal loss; the loss is {self.loss!r}.")
         if not 0 < self.max_weight < float("inf"):
             raise UsageError(f"max_weight must be a positive finite number; got {self.max_weight!r}.")
         if not 0 <= self.constraint_weight < float("inf"):

@@ -52,6 +52,15 @@ class ClassWeights:
         """False where class_weights is None, so that every label weighs 1."""
         return set(self.reasons) != {_NOT_ASKED_FOR}
 
+    def moved(self, weights: Mapping[str, float], why: str) -> "ClassWeights":
+        """The same with other weights of some labels, which have a reason of their own."""
+        values = np.array([weights.get(name, value) for name, value in zip(self.names, self.values, strict=True)])
+        reasons = tuple(
+            reason if new == old else f"{why}, from {old:.3g}"
+            for reason, new, old in zip(self.reasons, values, self.values, strict=True)
+        )
+        return replace(self, values=values, reasons=reasons)
+
     def as_dict(self) -> dict[str, float]:
         """{label: weight}, Python floats."""
         return {name: float(w) for name, w in zip(self.names, self.values, strict=True)}

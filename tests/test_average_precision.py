@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from imbalance_trainer.average_precision import StreamingAveragePrecision
 
@@ -125,3 +125,61 @@ def test_memory_stays_bounded():
 def test_it_is_exact_up_to_the_limit_and_says_so(rows, exact):
     scores, labels = random_case(rows, 4, 100, 0)
     assert streamed(scores, labels, 1, max_scores=100).exact is exact
+
+
+def brute_force_best(scores, labels):
+    """The highest F1 of any threshold at a score of its own, over the known rows."""
+    known = labels != -100
+    scores, gold = scores[known], labels[known] > 0.5
+    if not gold.any():
+        return 0.0
+    return max(2 * (gold & (scores >= t)).sum() / (gold.sum() + (scores >= t).sum()) for t in np.unique(scores))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 40), st.sampled_from([1, 4, 1 << 20]), st.sampled_from([0.0, 0.3]), st.integers(0, 9999))
+def test_the_best_cut_has_the_best_f1_of_all_thresholds(rows, levels, unknown, seed):
+    scores, labels = random_case(rows, 3, levels, seed, unknown=unknown)
+    best = streamed(scores, labels, 7).compute_ranking().best
+    for i in range(3):
+        known = labels[:, i] != -100
+        gold, decided = labels[:, i] == 1, known & (scores[:, i].astype(np.float64) > best.logit[i])
+        if not gold.any():
+            assert np.isnan(best.logit[i])
+            assert best.true_positives[i] == best.predicted[i] == 0
+            continue
+        assert decided.sum() == best.predicted[i]
+        assert (decided & gold).sum() == best.true_positives[i]
+        f1 = 2 * best.true_positives[i] / (gold.sum() + best.predicted[i])
+        np.testing.assert_allclose(f1, brute_force_best(scores[:, i], labels[:, i]))
+        assert best.highest[i] == scores[known, i].max()
+
+
+def test_the_best_cut_from_bins_is_near_the_exact_one():
+    scores, labels = random_case(4000, 2, 1 << 20, 3)
+    exact = streamed(scores, labels).compute_ranking().best
+    binned = streamed(scores, labels, max_scores=4000)
+    assert not binned.exact
+    binned = binned.compute_ranking().best
+    f1 = [2 * best.true_positives / ((labels == 1).sum(0) + best.predicted) for best in (exact, binned)]
+    np.testing.assert_allclose(f1[0], f1[1], atol=0.005)
+    np.testing.assert_allclose(exact.highest, binned.highest, atol=0.2)
+
+
+def test_a_curve_goes_through_scikit_learn_s_points():
+    scores, labels = random_case(500, 2, 16, 0)
+    curves = streamed(scores, labels).compute_ranking([1]).curves
+    assert list(curves) == [1]
+    recall, precision = curves[1]
+    theirs = precision_recall_curve(labels[:, 1] == 1, scores[:, 1])
+    points = {(round(r, 9), round(p, 9)) for p, r in zip(*theirs[:2], strict=True)}
+    assert {(round(r, 9), round(p, 9)) for r, p in zip(recall[1:], precision[1:], strict=True)} <= points
+    assert (recall[0], recall[-1], len(recall) <= 64) == (0, 1, True)
+    assert (np.diff(recall) >= 0).all()
+
+
+def test_without_anything_there_is_no_best_cut():
+    ranking = StreamingAveragePrecision(2).compute_ranking([0])
+    assert np.isnan(ranking.best.logit).all()
+    assert np.isnan(ranking.best.highest).all()
+    assert len(ranking.curves[0][0]) == 0

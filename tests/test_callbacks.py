@@ -42,8 +42,8 @@ def spoken(counts, tmp_path, capsys):
             return capsys.readouterr().out
 
         def evaluate(self, decided, step, prefix="eval"):
-            """Gold is 6 rows of insults and 3 of praise; `decided` are logits as signs."""
-            gold = np.array([[1, 1, 0]] * 6 + [[1, 0, 1]] * 3 + [[0, 0, 0]] * 6)
+            """Gold is 30 rows of insults and 9 of praise; `decided` are logits as signs."""
+            gold = np.array([[1, 1, 0]] * 30 + [[1, 0, 1]] * 9 + [[0, 0, 0]] * 6)
             self.metrics.update(np.where(decided, 3.0, -3.0), gold)
             values = {f"{prefix}_{k}": v for k, v in self.metrics.compute().items()}
             self.metrics.reset()
@@ -57,9 +57,9 @@ def spoken(counts, tmp_path, capsys):
     return Run()
 
 
-SILENT = np.array([[1, 1, 0]] * 9 + [[0, 0, 0]] * 6)
-PERFECT = np.array([[1, 1, 0]] * 6 + [[1, 0, 1]] * 3 + [[0, 0, 0]] * 6)
-TOO_OFTEN = np.array([[1, 1, 1]] * 9 + [[0, 0, 0]] * 6)
+SILENT = np.array([[1, 1, 0]] * 39 + [[0, 0, 0]] * 6)
+PERFECT = np.array([[1, 1, 0]] * 30 + [[1, 0, 1]] * 9 + [[0, 0, 0]] * 6)
+TOO_OFTEN = np.array([[1, 1, 1]] * 39 + [[0, 0, 0]] * 6)
 
 
 def test_weights_are_said_at_the_start_once(spoken):
@@ -78,7 +78,7 @@ def test_the_table_is_rarest_first_with_changes(spoken):
     assert "1 of 3 labels have recall 0" in first
     second = spoken.evaluate(PERFECT, 20)
     (line,) = (line for line in second.splitlines() if line.startswith("praising"))
-    assert line.split() == ["praising", "extremist", "acts", "3", "10", "1.00", "+1.00", "1.00", "+1.00"]
+    assert line.split() == ["praising", "extremist", "acts", "9", "10", "1.00", "+1.00", "1.00", "+1.00"]
     assert "every label is found" in second
     assert all(display_width(line) <= 80 for line in (first + second).splitlines())
 
@@ -87,9 +87,9 @@ def test_zero_recall_is_warned_of_once_with_what_to_change(spoken):
     spoken.begin()
     assert "WARNING" not in spoken.evaluate(SILENT, 10)
     out = spoken.evaluate(SILENT, 20)
-    assert "WARNING: 1 label not found: recall stays at 0." in out
-    assert "0 of 3 found in the last 2 evaluations" in out
-    assert "--custom_weights '{\"praising extremist acts\": 15.0}'" in out
+    assert "WARNING: 1 label never found: not learned yet." in out
+    assert "0 of 9 found in the last 2 evaluations" in out
+    assert "--custom_weights '{\"praising extremist acts\": 15}'" in out
     assert "--focal_gamma 3 (now 2; " in out
     assert "WARNING" not in spoken.evaluate(SILENT, 30)
     spoken.evaluate(PERFECT, 40)
@@ -99,10 +99,11 @@ def test_zero_recall_is_warned_of_once_with_what_to_change(spoken):
 
 def test_low_precision_is_warned_of(spoken):
     spoken.begin()
-    out = spoken.evaluate(TOO_OFTEN, 10)
-    assert "WARNING: 1 label predicted too often: precision is under 0.5." in out
-    assert "3 of 9 predictions are right (precision 0.33); weight 10" in " ".join(out.split())
-    assert "--custom_weights '{\"praising extremist acts\": 7.0}'" in out
+    assert "WARNING" not in spoken.evaluate(TOO_OFTEN, 10)  # which often passes
+    out = spoken.evaluate(TOO_OFTEN, 20)
+    assert "WARNING: 1 label predicted too often." in out
+    assert "9 of 39 predictions are right (precision 0.23), recall 1.00; weight 10" in " ".join(out.split())
+    assert "--custom_weights '{\"praising extremist acts\": 7}'" in out
     assert "--focal_gamma 1.5 (now 2; " in out
 
 

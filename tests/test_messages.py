@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.diagnosis import Finding, find_zero_recall
+from imbalance_trainer.diagnosis import TITLES, Finding, Settings
 from imbalance_trainer.labels import LabelSchema
-from imbalance_trainer.messages import Settings, evaluation_lines, tuning_lines, warning_lines
+from imbalance_trainer.messages import evaluation_lines, tuning_lines, warning_lines
 from imbalance_trainer.tables import display_width
 from imbalance_trainer.tuning import TuningOptions, tune_decisions
 from imbalance_trainer.weights import ClassWeights
@@ -19,12 +19,14 @@ NAMES = ("praising extremist acts", "insults", "hateful")
 WEIGHTS = ClassWeights(NAMES, np.array([10.0, 3.0, 2.0]), ("tier",) * 3)
 
 
-def silent(label="praising extremist acts", weight=10.0, new_weight=15.0):
-    return Finding("zero_recall", label, "0 of 3 found in the last 2 evaluations", weight, new_weight, 2)
+def silent(label="praising extremist acts", weight=10.0, new_weight=15.0, new_gamma=3.0, advice="the flags"):
+    words = ("0 of 12 found in the last 2 evaluations", advice)
+    return Finding("not_learned", label, "warning", *words, weight, new_weight, new_gamma, 2)
 
 
-def over(label="insults", weight=3.0, new_weight=2.1, evaluations=2):
-    return Finding("low_precision", label, "3 of 9 predictions are right", weight, new_weight, evaluations)
+def over(label="insults", weight=3.0, new_weight=2.1, new_gamma=1.5):
+    words = ("30 of 90 predictions are right", "the flags")
+    return Finding("over_predicted", label, "warning", *words, weight, new_weight, new_gamma, 2)
 
 
 def pasted(lines):
@@ -44,19 +46,12 @@ def test_both_kinds_share_one_line_to_paste_and_gamma_stays():
     assert "focal_gamma" not in "\n".join(lines)  # one kind wants it larger, the other smaller
 
 
-@pytest.mark.parametrize(
-    ("finding", "gamma", "advice"),
-    [
-        (silent(), 2.0, "--focal_gamma 3 (now 2; "),
-        (silent(), 3.0, None),
-        (silent(), None, None),
-        (over(), 2.0, "--focal_gamma 1.5 (now 2; "),
-        (over(), 1.0, None),
-    ],
-)
-def test_gamma_moves_toward_what_helps(finding, gamma, advice):
-    text = "\n".join(warning_lines([finding], Settings(WEIGHTS, focal_gamma=gamma)))
-    assert (advice in text) if advice else "focal_gamma" not in text
+def test_gamma_is_told_after_the_weights():
+    text = "\n".join(warning_lines([silent()], Settings(WEIGHTS, focal_gamma=2.0)))
+    assert text.index("--custom_weights") < text.index("if that is not enough: --focal_gamma 3 (now 2; ")
+    text = "\n".join(warning_lines([over(new_weight=None)], Settings(WEIGHTS, focal_gamma=2.0)))
+    assert "    --focal_gamma 1.5 (now 2; " in text
+    assert "focal_gamma" not in "".join(warning_lines([silent(new_gamma=None)], Settings(WEIGHTS)))
 
 
 def test_the_line_to_paste_keeps_the_custom_weights_in_force():
@@ -84,14 +79,6 @@ def test_the_line_to_paste_survives_a_shell():
     assert json.loads(shlex.split(line)[1]) == {'it\'s "so"': 15.0}
 
 
-def test_a_label_without_training_rows_is_given_no_weight():
-    found = find_zero_recall([{"labels": [{**row("a", 4, 0, 0, 1.0), "train_support": 0}]}] * 2)
-    lines = " ".join(" ".join(warning_lines(found, Settings(WEIGHTS))).split())
-    assert "the training data has no positive of it" in lines
-    assert "--custom_weights" not in lines
-    assert "at the cap" not in lines
-
-
 @pytest.mark.parametrize(
     ("silent_labels", "unsupported", "said"),
     [
@@ -107,47 +94,45 @@ def test_the_last_line_does_not_say_more_than_is_known(silent_labels, unsupporte
     assert said in " ".join(evaluation_lines(now))
 
 
-def test_what_was_seen_once_may_pass():
-    once, twice = (" ".join(warning_lines([over(evaluations=n)], Settings(WEIGHTS))) for n in (1, 2))
-    assert "often passes" in once
-    assert "often passes" not in twice
-    assert "--custom_weights" in once
+def test_advice_that_all_have_in_common_is_told_once():
+    found = [silent(name, new_weight=None, new_gamma=None, advice="use ours.") for name in NAMES]
+    lines = warning_lines(found, Settings())
+    assert lines[-1] == "    What to change: use ours."
+    assert "".join(lines).count("use ours") == 1
 
 
-def test_at_the_cap_no_larger_weight_is_named():
-    lines = warning_lines([silent(weight=20.0, new_weight=None)], Settings(WEIGHTS, max_weight=20.0, focal_gamma=2.0))
-    assert not any("--custom_weights" in line for line in lines)
-    assert "at the cap of 20 already" in "\n".join(lines)
-    assert "--focal_gamma 3 (now 2; " in lines[-1]
+def test_advice_of_its_own_stands_beside_each_label():
+    found = [silent(n, new_weight=None, new_gamma=None, advice=f"{n} it is.") for n in NAMES[:2]]
+    text = " ".join(" ".join(warning_lines(found, Settings())).split())
+    assert "What to change: praising extremist acts it is. - insults:" in text
 
 
-def test_with_the_stock_trainer_ours_is_the_advice():
-    assert "use WeightedFocalTrainer in place of Trainer" in warning_lines([silent(weight=None)], Settings())[-1]
+def test_what_is_good_is_one_line_at_the_end():
+    good = Finding("improving", "", "good", "secondary_f1_macro 0.1 -> 0.2")
+    lines = warning_lines([silent(), good], Settings(WEIGHTS, focal_gamma=2.0))
+    assert " ".join(lines[-2:]).startswith("Good: the rare labels get better at every evaluation (secondary_f1_macro")
+
+
+def test_labels_that_need_no_word_of_their_own_are_named_in_a_row():
+    found = [Finding("no_positives_here", f"l{i}", "note", "no positive here", "move rows of it.") for i in range(400)]
+    lines = warning_lines(found, Settings())
+    assert lines[1] == "NOTE: 400 labels without a positive in the evaluation data."
+    assert "l11, and 388 more" in " ".join(lines)
+    assert len(lines) < 7
+
+
+@pytest.mark.parametrize("kind", TITLES)
+def test_every_kind_is_told_in_80_columns(kind):
+    found = [Finding(kind, label, "warning", "word " * 60, "do " * 60) for label in ("", "a" * 50)]
+    for finding in found:
+        assert max(map(display_width, warning_lines([finding], Settings()))) <= 80
 
 
 def test_many_findings_are_counted_not_listed():
     lines = warning_lines([silent(f"label {i}") for i in range(30)], Settings(WEIGHTS))
-    assert "30 labels not found" in lines[1]
+    assert "30 labels never found" in lines[1]
     assert "  - ... and 22 more" in lines
     assert len(pasted(lines)) == 8
-
-
-def test_an_undertrained_model_is_told_to_train_before_any_weight():
-    found = [Finding("undertrained", "", "24 of 28 labels have recall 0", evaluations=2)]
-    settings = Settings(WEIGHTS, focal_gamma=2.0, learning_rate=2e-5, num_epochs=2)
-    lines = warning_lines(found, settings)
-    assert lines[1].startswith("WARNING: the model has not learned enough yet")
-    assert "--num_epochs 6 (now 2) or --learning_rate 1e-04 (now 2e-05)" in " ".join(" ".join(lines).split())
-    assert "custom_weights" not in "".join(lines)
-    by_steps = " ".join(warning_lines(found, Settings(WEIGHTS, learning_rate=2e-5)))
-    assert "3 times the steps" in by_steps
-
-
-def test_without_weights_the_advice_is_to_have_them():
-    weights = ClassWeights(NAMES, np.ones(3), ("no weights asked for",) * 3)
-    lines = warning_lines([silent(weight=1.0, new_weight=1.5)], Settings(weights, focal_gamma=2.0))
-    assert "--class_weights auto (now none)" in lines[-1]
-    assert not any("--custom_weights" in line for line in lines)
 
 
 def row(label, support, predicted, true_positives, weight=10.0):

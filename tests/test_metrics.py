@@ -488,3 +488,28 @@ def test_shapes_that_do_not_fit_are_an_error(logits, labels, message):
 def test_training_supports_of_another_number_are_an_error():
     with pytest.raises(UsageError, match="3 training supports for 5 labels"):
         ImbalanceMetrics(PLAIN, [1, 2, 3])
+
+
+def test_the_table_says_what_closing_dropped_and_which_threshold_would_be_best():
+    schema = LabelSchema(["parent", "child"], {}, [("child", "parent")])
+    metrics = ImbalanceMetrics(schema, threshold=[0.5, 0.4])
+    logits = torch.tensor([[-1.0, 2.0], [-1.0, -1.0], [2.0, 1.0], [-3.0, -3.0]])
+    metrics.update(logits, torch.tensor([[1, 1], [1, 0], [1, 1], [0, 0]]))
+    metrics.compute()
+    table = metrics.table
+    assert table.found_before_closing.tolist() == [1, 2]
+    assert table.true_positives.tolist() == [1, 1]  # the child of the first row is dropped with its parent
+    assert table.known.tolist() == [4, 4]
+    np.testing.assert_allclose(table.threshold, [0.5, 0.4])
+    np.testing.assert_allclose(table.highest_score, 1 / (1 + np.exp([-2.0, -2.0])))
+    assert table.best_recall.tolist() == table.best_precision.tolist() == [1.0, 1.0]
+    assert -3 < np.log(table.best_threshold[0] / (1 - table.best_threshold[0])) < -1
+    assert set(table.curves) == {0, 1}
+
+
+def test_in_a_single_label_problem_no_threshold_is_best():
+    metrics = ImbalanceMetrics(["a", "b"])
+    metrics.update(torch.tensor([[2.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 1]))
+    metrics.compute()
+    assert np.isnan([metrics.table.threshold, metrics.table.best_threshold, metrics.table.highest_score]).all()
+    assert metrics.table.best_recall.tolist() == [0, 0]

@@ -1,0 +1,65 @@
+"""run.json and precision_recall.json: what they say, and that they are JSON whatever the numbers are."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema
+from imbalance_trainer.diagnosis import Settings
+from imbalance_trainer.run_info import make_curves, make_run_info, write_json
+from imbalance_trainer.weights import compute_class_weights
+
+SCHEMA = LabelSchema(["hateful", "insults", "threats"], {"primary": ["hateful"]}, [("insults", "hateful")])
+COUNTS = LabelDistribution.from_labels(np.array([[1, 1, 0]] * 60 + [[1, 0, 1]] * 2 + [[0, 0, 0]] * 60), SCHEMA)
+ARGS = SimpleNamespace(learning_rate=2e-5, num_train_epochs=3, max_steps=-1, seed=42)
+
+
+def test_a_run_says_its_weights_labels_and_settings():
+    weights = compute_class_weights(COUNTS, {"threats": 57.0})
+    info = make_run_info(SCHEMA, ARGS, {"focal_gamma": 2.0, "constraint": "gold"}, weights, COUNTS)
+    threats = info["labels"][2]
+    assert {k: threats[k] for k in ("label", "weight", "custom", "clamped_from", "train_support", "ratio")} == {
+        "label": "threats", "weight": 20.0, "custom": True, "clamped_from": 57.0, "train_support": 2, "ratio": 30.0,
+    }  # fmt: skip
+    assert info["groups"]["primary"] == ["hateful"]
+    assert info["implications"] == [["insults", "hateful"]]
+    assert info["n_train_rows"] == 122
+    assert info["settings"]["num_epochs"] == 3
+    assert info["settings"]["focal_gamma"] == 2.0
+    assert info["versions"]["torch"] == torch.__version__.split("+")[0] or info["versions"]["torch"]
+    assert json.loads(json.dumps(info, allow_nan=False)) == info
+    read = Settings.from_run(info)
+    assert read.class_weights.as_dict() == weights.as_dict()
+    assert (read.learning_rate, read.num_epochs, read.focal_gamma) == (2e-5, 3, 2.0)
+    assert read.parents == {"insults": ("hateful",)}
+
+
+def test_without_weights_counts_or_epochs_there_is_null():
+    by_steps = SimpleNamespace(learning_rate=2e-5, num_train_epochs=3, max_steps=10)
+    info = make_run_info(SCHEMA, by_steps, {})
+    assert info["labels"][0]["weight"] is None
+    assert info["labels"][0]["train_support"] is None
+    assert info["settings"]["num_epochs"] is None
+    assert Settings.from_run(info).class_weights is None
+
+
+def test_curves_are_rarest_first_and_json(tmp_path):
+    metrics = ImbalanceMetrics(SCHEMA)
+    logits = np.random.default_rng(0).normal(size=(50, 3))
+    metrics.update(logits, np.array([[1, 1, 0]] * 30 + [[1, 0, 0]] * 20))
+    metrics.compute()
+    write_json(tmp_path / "deep" / "curves.json", make_curves(metrics.table, "eval", 10))
+    curves = json.loads((tmp_path / "deep" / "curves.json").read_text())
+    assert [curve["label"] for curve in curves["curves"]] == ["threats", "insults", "hateful"]
+    assert curves["curves"][0]["recall"] == []
+    assert curves["curves"][1]["recall"][-1] == 1.0
+    assert (curves["split"], curves["step"], curves["version"]) == ("eval", 10, 1)
+
+
+def test_a_file_is_whole_or_not_there(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert list(tmp_path.iterdir()) == []
