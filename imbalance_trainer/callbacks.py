@@ -87,11 +87,7 @@ class RareLabelCallback(TrainerCallback):
                 path.replace(path.with_suffix(".previous.jsonl"))  # to compare with, before and after a change
         self._in_training, self._model_step = True, None
         write_history(path, self.history)
-        schema = self._schema(kwargs.get("model"))
-        if schema is not None:
-            known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
-            info = make_run_info(schema, args, known, self.class_weights, self.distribution)
-            write_json(path.parent / RUN_FILE, info)
+        self._write_run_info(args, kwargs.get("model"))
         self._said = {}
         for split, entries in _by_split(self.history).items():  # what was said before the stop is not said again
             self._said[split] = self._findings(entries, args)
@@ -127,6 +123,7 @@ class RareLabelCallback(TrainerCallback):
         """Say once more what still holds, as warnings of early epochs have scrolled away or passed."""
         if not state.is_world_process_zero:
             return
+        self._write_run_info(args, kwargs.get("model"))  # weights may have moved
         for split, found in self._said.items():
             still = [finding for key, finding in found.items() if key not in self._said_last.get(split, {})]
             still = [finding for finding in still if finding.severity in (ERROR, WARNING)]
@@ -162,6 +159,13 @@ class RareLabelCallback(TrainerCallback):
         losses = [] if since is None else _train_losses(state, since, step)
         known = {**self._of_labels(model), "train_losses": losses, "focal_gamma": self.focal_gamma}
         return make_entry(metrics, prefix, step, epoch, table=table, **known)
+
+    def _write_run_info(self, args: Any, model: Any) -> None:
+        schema = self._schema(model)
+        if schema is not None:
+            known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
+            info = make_run_info(schema, args, known, self.class_weights, self.distribution)
+            write_json(Path(args.output_dir) / RUN_FILE, info)
 
     def _from_log(self, state: Any, model: Any) -> list[dict[str, Any]]:
         """The history as far as trainer_state.json has it, where our own file is gone."""
