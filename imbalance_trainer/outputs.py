@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import yaml
 from huggingface_hub import ModelCard
 from transformers.modelcard import TrainingSummary
 
@@ -22,6 +23,8 @@ from .threshold_tuning import TunesThresholds, rows_of
 from .whole_file import whole_file
 
 CARD_FILE = "README.md"
+
+_TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
 
 
 class WritesOutputs(TunesThresholds):
@@ -115,7 +118,7 @@ class WritesOutputs(TunesThresholds):
         histories = [c.history for c in self.callback_handler.callbacks if isinstance(c, RareLabelCallback)]
         entries = (e for h in histories for e in h if (e["split"], e["step"]) == (split, self._model_step))
         half = dict.fromkeys(self.label_schema.names, 0.5) if self.problem.type == MULTI_LABEL else None
-        return [Results(split, e["step"], e["metrics"], e["labels"], thresholds=half) for e in entries]
+        return [Results(split, e["step"], _untimed(e["metrics"]), e["labels"], thresholds=half) for e in entries]
 
     # ---- the card ----
 
@@ -197,11 +200,16 @@ class WritesOutputs(TunesThresholds):
         return {**ours, **hyperparameters}
 
 
+def _untimed(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics without the times that Trainer adds once an evaluation is over."""
+    return {name: value for name, value in metrics.items() if name not in _TIMES}
+
+
 def _tags_of(path: Path) -> list[str]:
     """The tags of a card that is there already, as Trainer's card keeps them."""
     try:
         return _listed(ModelCard.load(path).data.get("tags")) if path.is_file() else []
-    except (ValueError, OSError):  # a README that is no card
+    except (ValueError, OSError, yaml.YAMLError):  # a README that is no card
         return []
 
 
