@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from huggingface_hub import ModelCard
 from transformers import RobertaForTokenClassification, Trainer
@@ -347,3 +348,32 @@ def test_results_can_be_json(finished):
     assert json.loads(json.dumps(result, allow_nan=False))["data"] == {"name": "x", "rows": 48}
     assert result["metrics_at_0.5"].keys() <= result["metrics"].keys()
     assert "recall_c" not in result["metrics"]
+
+
+def test_a_model_without_a_config_has_a_card(make_model, make_trainer):
+    class Bare(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, input_ids, attention_mask=None, labels=None):
+            return {"logits": self.inner(input_ids, attention_mask).logits}
+
+    trainer = make_trainer(model=Bare(make_model()), label_schema=NAMES)
+    trainer.evaluate()
+    card = card_of(trainer)
+    assert card.data.eval_results
+    assert "has no config.json: load its weights into an object of its class" in card.text
+
+
+def test_a_base_model_is_named_by_its_name_on_the_hub_and_never_by_a_folder(make_model, make_trainer, tmp_path):
+    for path, said in (("owner/base", "fine-tuned from [owner/base](https://huggingface.co/owner/base)"),
+                       (str(tmp_path), "fine-tuned from a local model"),
+                       (str(tmp_path / "gone"), "fine-tuned from a local model"),
+                       ("", "trained from scratch")):  # fmt: skip
+        model = make_model()
+        model.config._name_or_path = path
+        card = card_of(make_trainer(model=model))
+        assert said in card.text
+        assert card.data.get("base_model") == ("owner/base" if path == "owner/base" else None)
+        assert str(tmp_path) not in card.content
