@@ -377,3 +377,25 @@ def test_a_base_model_is_named_by_its_name_on_the_hub_and_never_by_a_folder(make
         assert said in card.text
         assert card.data.get("base_model") == ("owner/base" if path == "owner/base" else None)
         assert str(tmp_path) not in card.content
+
+
+def test_of_a_split_the_last_and_the_best_evaluation_are_kept(make_trainer):
+    trainer = make_trainer()
+    trainer.remove_callback(RareLabelCallback)
+    for step in (1, 2, 3):
+        trainer.state.global_step = step
+        trainer.evaluate()
+        trainer.state.best_global_step = 1
+    assert [results.step for results in trainer._all_results] == [1, 3]
+    assert trainer.results_of("eval").step == 3
+    trainer._best_checkpoint = "checkpoint-1"  # as where it is loaded at the end
+    assert trainer.results_of("eval").step == 1
+
+
+def test_thresholds_that_came_with_a_checkpoint_are_not_called_tuned_here(finished):
+    finished._decide_by(finished.decision_rule)
+    finished.evaluate()
+    assert finished.results_of("eval").tuned_on_this_data is None
+    text = card_of(finished).text
+    assert "The thresholds came with the model; on which data they were tuned is not known here." in text
+    assert "came with the model or were tuned on data that cannot be told from these rows" in text
