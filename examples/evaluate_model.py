@@ -10,6 +10,7 @@ measured in logits; rows are counted from 0, and what closing alone made wrong c
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,8 +30,11 @@ from imbalance_trainer.demo import demo_data
 from imbalance_trainer.errors import DataError, UsageError, did_you_mean, quoted
 from imbalance_trainer.evaluation_plots import plot_calibration, plot_precision_recall
 from imbalance_trainer.metrics import first, rarest_shown
+from imbalance_trainer.quality_gate import HELP as FAIL_UNDER_HELP
+from imbalance_trainer.quality_gate import check_results, checked_floors, read_floors
+from imbalance_trainer.results import Results
 from imbalance_trainer.tables import text_table
-from imbalance_trainer.whole_file import whole_file
+from imbalance_trainer.whole_file import whole_file, write_json
 
 COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
 
@@ -50,6 +54,7 @@ class EvaluateArguments:
     separator: str | None = field(default=None, metadata={"help": "Between names in one cell, such as '|'; or none."})
     label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json with the names."})
     n_worst: int = field(default=100, metadata={"help": "Errors in worst_errors.jsonl."})
+    fail_under: list[str] | None = field(default=None, metadata={"help": FAIL_UNDER_HELP.format("--split")})
     batch_size: int = field(default=64, metadata={"help": "Rows per device."})
     config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
 
@@ -57,7 +62,10 @@ class EvaluateArguments:
 def main(flags: Sequence[str]) -> None:
     (args,) = FlagParser(EvaluateArguments, description=__doc__.splitlines()[0]).parse(flags)
     _check(args)
+    floors = read_floors(args.fail_under)
     model, tokenizer = load_multi_label_model(args.model_dir)
+    schema = LabelSchema.from_config(model.config)
+    floors = checked_floors(floors, schema, args.split)
     data = _load_data(args)
     order = _places_of_labels(data, model.config, args)
     print_notes(data.notes)
@@ -65,16 +73,11 @@ def main(flags: Sequence[str]) -> None:
     output_dir = Path(args.output_dir or Path(args.model_dir) / f"evaluation_{args.split}")
     make_output_dir(output_dir)
 
-    metrics, logits, labels, rule = _evaluated(model, tokenizer, rows, order, args, output_dir)
+    results, logits, labels, rule = _evaluated(model, tokenizer, rows, order, args, output_dir)
     report = label_report(logits, labels, rule)
-    calibration_error = float(np.mean([row["expected_calibration_error"] for row in report]))
+    calibration_error = _mean_calibration_error(report)
     print("\n".join(["", *confusion_lines(report), f"Mean expected calibration error: {calibration_error:.4f}"]))
-    result = {
-        **{"model_dir": args.model_dir, "data_dir": args.data_dir, "split": args.split, "rows": len(rows)},
-        **{"thresholds_are_tuned": rule.is_tuned, **metrics},
-        **{"mean_expected_calibration_error": calibration_error, "labels": report},
-    }
-    _write(output_dir / "metrics.json", json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    _write_metrics(output_dir / "metrics.json", results, report, args)
     errors = worst_errors(logits, labels, rule, rows["text"], args.n_worst)
     _write(output_dir / "worst_errors.jsonl", "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in errors))
     written = ["metrics.json", "worst_errors.jsonl"]
@@ -85,11 +88,12 @@ def main(flags: Sequence[str]) -> None:
         plot_calibration(rule.scores(logits).sigmoid(), labels, rule.schema, output_dir / "calibration.png")
         written += ["precision_recall.png", "calibration.png"]
     print(f"\nSaved in {output_dir}: {', '.join(written)}")
+    check_results(results, floors, schema)
 
 
 def _evaluated(
     model: Any, tokenizer: Any, rows: Any, order: Sequence[int], args: EvaluateArguments, output_dir: Path
-) -> tuple[dict[str, Any], np.ndarray, np.ndarray, DecisionRule]:
+) -> tuple[Results, np.ndarray, np.ndarray, DecisionRule]:
     """Metrics at the thresholds and at 0.5, logits and labels (rows, labels), and how the model decides."""
     rows = rows.map(
         lambda batch: {
@@ -112,10 +116,17 @@ def _evaluated(
     if not np.isfinite(logits).all():
         row = int(np.flatnonzero(~np.isfinite(logits).all(1))[0])
         raise DataError(f"--model_dir {args.model_dir}: gives a score that is NaN or infinite, first for row {row}.")
-    values = {name.removeprefix(f"{args.split}_"): value for name, value in output.metrics.items()}
-    at_thresholds = {name: values[name] for name in ("loss", *trainer.label_metrics.keys()) if name in values}
-    metrics = {"at_thresholds": at_thresholds, "at_half": trainer.metrics_at_half or at_thresholds}
-    return metrics, logits, output.label_ids, trainer.decision_rule
+    return trainer.results_of(args.split), logits, output.label_ids, trainer.decision_rule
+
+
+def _write_metrics(path: Path, results: Results, report: Sequence[dict[str, Any]], args: EvaluateArguments) -> None:
+    """What train_model.py writes, and for each label, and their mean, what is known from all scores."""
+    where = Path(args.data_dir).resolve().name if args.data_dir else "demo"
+    content = results.as_dict({"name": where, "folder": args.data_dir})
+    content["metrics"]["mean_expected_calibration_error"] = _mean_calibration_error(report)
+    content["labels"] = [{**row, **more} for row, more in zip(content["labels"], report, strict=True)]
+    with _writable(path):
+        write_json(path, {**content, "model": args.model_dir})
 
 
 def confusion(decided: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -134,9 +145,13 @@ def label_report(logits: np.ndarray, labels: np.ndarray, rule: DecisionRule) -> 
         at_thresholds, at_half = (dict(zip(COUNTS, part[:, i].tolist(), strict=True)) for part in counts)
         rows = is_known[:, i]
         error = expected_calibration_error(probabilities[rows, i], labels[rows, i] > 0.5)
-        report.append({"label": name, "threshold": threshold, **at_thresholds, "at_half": at_half,
+        report.append({"label": name, "threshold": threshold, **at_thresholds, "at_0.5": at_half,
                        "expected_calibration_error": error})  # fmt: skip
     return report
+
+
+def _mean_calibration_error(report: Sequence[dict[str, Any]]) -> float:
+    return float(np.mean([row["expected_calibration_error"] for row in report]))
 
 
 def confusion_lines(report: Sequence[dict[str, Any]]) -> list[str]:
@@ -196,13 +211,18 @@ def _places_of_labels(data: LabelledData, config: Any, args: EvaluateArguments) 
     return [names.index(name) for name in wanted]
 
 
-def _write(path: Path, content: str) -> None:
-    """Write a file as a whole: it holds the old content or the new."""
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
     try:
-        with whole_file(path) as unfinished:
-            unfinished.write_text(content, encoding="utf-8")
+        yield
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+
+
+def _write(path: Path, content: str) -> None:
+    """Write a file as a whole: it holds the old content or the new."""
+    with _writable(path), whole_file(path) as unfinished:
+        unfinished.write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -36,8 +36,13 @@ from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
 from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.history import FILE_NAME as HISTORY_FILE
 from imbalance_trainer.labels import MULTI_LABEL
+from imbalance_trainer.outputs import CARD_FILE
+from imbalance_trainer.quality_gate import HELP as FAIL_UNDER_HELP
+from imbalance_trainer.quality_gate import check_results, checked_floors, read_floors
+from imbalance_trainer.results import FILE_NAME as RESULTS_FILE
 from imbalance_trainer.tuning import TuningOptions
 from imbalance_trainer.weights import merge_custom_weights
+from imbalance_trainer.whole_file import write_json
 
 
 @dataclass
@@ -61,6 +66,7 @@ class DataArguments:
     tune_thresholds: bool = field(
         default=True, metadata={"help": "Tune a threshold for each label on the validation data after training."}
     )
+    fail_under: list[str] | None = field(default=None, metadata={"help": FAIL_UNDER_HELP.format("test split")})
     dry_run: bool = field(default=False, metadata={"help": "Load and check everything, train on one batch, stop."})
     config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
 
@@ -87,6 +93,7 @@ def main(flags: Sequence[str]) -> None:
     defaults = {**(DEMO_TRAINING if is_demo else {}), **strategy_defaults(flags)}
     parser = FlagParser((DataArguments, TrainArguments, TuningOptions), description=__doc__.splitlines()[0])
     data_args, args, tuning = parser.parse(flags, defaults)
+    floors = read_floors(data_args.fail_under)
     _check(data_args, args, flags)
     set_seed(args.seed)
 
@@ -94,6 +101,7 @@ def main(flags: Sequence[str]) -> None:
     if args.process_index == 0:
         print_notes(data.notes)
     tuning.checked(data.schema)
+    floors = checked_floors(floors, data.schema, "test")
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
     model, tokenizer = _load_model(data_args, args, data)
     splits = _tokenized(data, tokenizer, data_args, args)
@@ -122,7 +130,8 @@ def main(flags: Sequence[str]) -> None:
             trainer.tune_thresholds(options=tuning)
         except DataError as error:
             print(f"\nThe thresholds stay at 0.5: {error}", flush=True)
-    _finish(trainer, splits["test"], args)
+    _finish(trainer, splits["test"], data_args, args)
+    check_results(trainer.results_of("test"), floors, data.schema)
 
 
 def _check(data_args: DataArguments, args: TrainArguments, flags: Sequence[str]) -> None:
@@ -139,8 +148,7 @@ def _check(data_args: DataArguments, args: TrainArguments, flags: Sequence[str])
     if value_of("dataloader_pin_memory", flags) is None:
         args.dataloader_pin_memory = torch.accelerator.is_available()  # without one it only warns
     if value_of("output_dir", flags) is None:
-        name = "demo" if data_args.data_dir is None else Path(data_args.data_dir).resolve().name
-        args.output_dir = str(Path("runs") / name)
+        args.output_dir = str(Path("runs") / _data_name(data_args))
     if data_args.dry_run:
         args.output_dir = tempfile.mkdtemp()
         args.max_steps, args.load_best_model_at_end = 1, False
@@ -192,17 +200,27 @@ def _tokenized(data: LabelledData, tokenizer, data_args: DataArguments, args: Tr
         )
 
 
-def _finish(trainer: WeightedFocalTrainer, test, args: TrainArguments) -> None:
-    """Test metrics, at 0.5 too where thresholds are tuned; then all that is kept: model, tokenizer, metrics, state."""
+def _finish(trainer: WeightedFocalTrainer, test, data_args: DataArguments, args: TrainArguments) -> None:
+    """Test metrics, at 0.5 too where thresholds are tuned; then all that is kept: model, tokenizer, card, metrics."""
     metrics = trainer.predict(test).metrics
     at_half = trainer.metrics_at_half or {}
     trainer.save_metrics("test", {**metrics, **{f"test_at_0.5_{name}": value for name, value in at_half.items()}})
     trainer.save_model()
     trainer.save_state()
+    name = _data_name(data_args)
+    trainer.create_model_card(dataset=name)
     if trainer.is_world_process_zero():
-        print(f"\nSaved in {args.output_dir}: model, tokenizer, metrics, {HISTORY_FILE}. Use it with")
+        results = trainer.results_of("test").as_dict({"name": name, "folder": data_args.data_dir})
+        write_json(Path(args.output_dir) / RESULTS_FILE, results)
+        print(f"\nSaved in {args.output_dir}: model, tokenizer, {CARD_FILE}, {RESULTS_FILE}, {HISTORY_FILE}.")
+        print("Use it with")
         print(f"  python examples/predict.py --model_dir {args.output_dir} --text 'a text'")
+    trainer.accelerator.wait_for_everyone()  # a process that ends before takes the one that writes along
     trainer.end()
+
+
+def _data_name(data_args: DataArguments) -> str:
+    return "demo" if data_args.data_dir is None else Path(data_args.data_dir).resolve().name
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from .adaptive import FILE_NAME, AdaptiveWeights
 from .callbacks import say
 from .diagnosis import Settings
 from .history import make_entry, metric_prefix
-from .run_info import write_json
+from .whole_file import write_json
 
 
 class AdaptiveWeightsCallback(TrainerCallback):

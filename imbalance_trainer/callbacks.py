@@ -16,9 +16,10 @@ from .history import FILE_NAME, append_history, make_entry, metric_prefix, read_
 from .labels import LabelSchema
 from .messages import evaluation_lines, tuning_lines, warning_lines
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
-from .run_info import CURVES_FILE, RUN_FILE, make_curves, make_run_info, write_json
+from .run_info import CURVES_FILE, RUN_FILE, make_curves, make_run_info
 from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
+from .whole_file import write_json
 
 DEFAULT_PATIENCE = 2
 

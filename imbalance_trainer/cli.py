@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, HfArgumentParser
 
 from .checkpoints import find_fault, last_complete_checkpoint
-from .errors import DataError, NonFiniteLossError, UsageError, did_you_mean
+from .errors import DataError, NonFiniteLossError, QualityGateError, UsageError, did_you_mean
 from .labels import MULTI_LABEL
 from .tables import WIDTH
 
@@ -173,13 +173,15 @@ def make_output_dir(path: str | Path) -> None:
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Run a script's main; what is the user's to mend is said in one sentence, without a traceback.
 
-    Exit codes: 0 ok, 1 disk full or the like, 2 usage, 3 data, 4 a loss that is NaN or infinite, 130 interrupted.
+    Exit codes: 0 ok, 1 disk full or the like, 2 usage, 3 data, 4 a loss that is NaN or infinite, 5 a metric under its
+    floor (`--fail_under`), 130 interrupted. Of several processes each ends with it.
     """
     try:
         main(sys.argv[1:])
-    except (UsageError, DataError, NonFiniteLossError) as error:
+    except (UsageError, DataError, NonFiniteLossError, QualityGateError) as error:
         if os.environ.get("RANK", "0") == "0":
-            tqdm.write(f"error: {error}", file=sys.stderr)  # on a line of its own, below a progress bar
+            said = str(error).replace("\n", "\nerror: ") if isinstance(error, QualityGateError) else error
+            tqdm.write(f"error: {said}", file=sys.stderr)  # on a line of its own, below a progress bar
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

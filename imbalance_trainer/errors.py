@@ -22,6 +22,12 @@ class NonFiniteLossError(ArithmeticError):
     exit_code = 4
 
 
+class QualityGateError(ValueError):
+    """A metric under the floor that was set for it; scripts end with exit code 5, after everything is saved."""
+
+    exit_code = 5
+
+
 def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
     """The end of a sentence that offers the nearest known names, or a few of them where none is near.
 

@@ -1,14 +1,13 @@
 """label_history.jsonl: every evaluation, label by label, one JSON line each."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .labels import LabelSchema
 from .metrics import LABEL_METRICS, LabelTable
-from .whole_file import whole_file
+from .whole_file import finite, whole_file
 
 FILE_NAME = "label_history.jsonl"
 VERSION = 2
@@ -74,7 +73,7 @@ def make_entry(
         "focal_gamma": focal_gamma,
         "labels": rows,
     }
-    return without_nan(entry)  # what is in memory is what a file would give back
+    return finite(entry)  # what is in memory is what a file would give back
 
 
 def read_history(path: str | Path) -> list[dict[str, Any]]:
@@ -110,15 +109,6 @@ def append_history(path: str | Path, entry: Mapping[str, Any]) -> None:
 
 def _line(entry: Mapping[str, Any]) -> str:
     return json.dumps(entry, allow_nan=False) + "\n"
-
-
-def without_nan(value: Any) -> Any:
-    """NaN and infinite values as null, as JSON has none."""
-    if isinstance(value, Mapping):
-        return {key: without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rows_of_table(table: LabelTable) -> list[dict[str, Any]]:

@@ -3,19 +3,16 @@
 With `label_history.jsonl` they are all that a report needs (docs/outputs.md has the keys).
 """
 
-import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from .distribution import LabelDistribution
-from .history import without_nan
 from .labels import LabelSchema
 from .metrics import LabelTable
 from .weights import ClassWeights
-from .whole_file import whole_file
+from .whole_file import finite
 
 RUN_FILE, CURVES_FILE = "run.json", "precision_recall.json"
 RUN_VERSION = CURVES_VERSION = 1
@@ -57,7 +54,7 @@ def make_run_info(
     of_args = {name: getattr(args, name, None) for name in _ARGUMENTS}
     by_steps = (of_args["max_steps"] or 0) > 0
     settings = {**of_args, "num_epochs": None if by_steps else of_args["num_train_epochs"], **options}
-    return without_nan(
+    return finite(
         {
             "version": RUN_VERSION,
             "labels": labels,
@@ -79,15 +76,7 @@ def make_curves(table: LabelTable, split: str, step: int) -> dict[str, Any]:
     ]
     support = dict(zip(table.schema.names, table.support.tolist(), strict=True))
     curves.sort(key=lambda curve: support[curve["label"]])
-    return without_nan({"version": CURVES_VERSION, "split": split, "step": step, "curves": curves})
-
-
-def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write a file as a whole: after a kill it is the old one or the new."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return finite({"version": CURVES_VERSION, "split": split, "step": step, "curves": curves})
 
 
 def _flat(value: Any) -> Any:

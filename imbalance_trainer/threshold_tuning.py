@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 class TunesThresholds(Trainer):
     """The part of WeightedFocalTrainer that is about thresholds."""
 
+    _tuned: Tuning | None = None  # what the thresholds in use were tuned with, where that was here
+    _tuned_on: Any = None  # and the rows, as `rows_of` names them
+
     @property
     def decision_rule(self) -> DecisionRule:
         """How logits become decisions in every evaluation: `trainer.decision_rule.decide(output.predictions)`.
@@ -83,6 +86,7 @@ class TunesThresholds(Trainer):
                 "model.merge_and_unload() gives, which has them."
             )
         self._decide_by(tuning[0].rule)
+        self._tuned, self._tuned_on = tuning[0], self._scored_data
         if self._best_checkpoint is not None and self.is_world_process_zero():
             write_decision_rule(self._best_checkpoint, tuning[0].rule)
         for callback in self.callback_handler.callbacks:
@@ -97,8 +101,10 @@ class TunesThresholds(Trainer):
     def _scores_of(self, dataset: Any) -> tuple[Any, Any]:
         """Logits and labels of a dataset, on every rank those of all."""
         self._keeps_scores, self._kept_scores = True, None
+        dataloader = self.get_eval_dataloader(dataset)
+        self._scored_data = rows_of(dataloader)
         try:
-            self.evaluation_loop(self.get_eval_dataloader(dataset), "Thresholds", True, metric_key_prefix="tune")
+            self.evaluation_loop(dataloader, "Thresholds", True, metric_key_prefix="tune")
         finally:
             self._keeps_scores = False
         if self._kept_scores is None:
@@ -109,6 +115,7 @@ class TunesThresholds(Trainer):
     def _decide_by(self, rule: DecisionRule, model: Any = None) -> None:
         """Make a rule that of every evaluation from here on, and of the model's config."""
         self.label_metrics.rule, self.label_metrics.at_half = rule, None
+        self._tuned = self._tuned_on = None
         if isinstance(self.compute_metrics, ImbalanceMetrics):  # a user's own must not say otherwise
             self.compute_metrics.rule = rule
         config = getattr(self.model if model is None else model, "config", None)
@@ -127,3 +134,9 @@ class TunesThresholds(Trainer):
             if stored is not None:
                 both = {"thresholds": stored.thresholds, "calibration": stored.calibration}
                 self._decide_by(dataclasses.replace(self.decision_rule, **both))
+
+
+def rows_of(dataloader: Any) -> Any:
+    """What tells the rows of a dataloader from others: the fingerprint of their dataset, else the dataset itself."""
+    dataset = getattr(dataloader, "dataset", None)
+    return getattr(dataset, "_fingerprint", dataset)

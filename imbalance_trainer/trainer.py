@@ -28,6 +28,7 @@ from .losses import make_loss
 from .metrics import ImbalanceMetrics, first
 from .nan_guard import NanGuard
 from .objective import Objective
+from .outputs import WritesOutputs
 from .problem import (
     Problem,
     count_labels,
@@ -38,7 +39,7 @@ from .problem import (
     stored_options,
     stored_weights,
 )
-from .threshold_tuning import TunesThresholds
+from .results import Results
 from .training_args import UNSET, ImbalanceOptions, check_best_metric
 from .weights import ClassWeights, compute_class_weights, log_weights
 
@@ -50,7 +51,7 @@ _COUNTED_ONE_BY_ONE = 20_000
 _CHECKED_ONE_BY_ONE = 256
 
 
-class WeightedFocalTrainer(TunesThresholds):
+class WeightedFocalTrainer(WritesOutputs):
     """A drop-in replacement for transformers.Trainer that makes rare labels learn.
 
     Takes Trainer's arguments, unchanged, and the options below, each of which is also a field of
@@ -106,6 +107,7 @@ class WeightedFocalTrainer(TunesThresholds):
         self.problem: Problem | None = None  # Trainer.__init__ calls methods that ask for it
         self._evaluation: RunningEvaluation | None = None
         self._keeps_scores = False
+        self._all_results: list[Results] = []
         self._best_checkpoint: str | None = None  # that which the weights are of, if they are of one
         with warnings.catch_warnings():  # ours smooths multi-label targets too
             warnings.filterwarnings("ignore", message=r"(?s).*Disabling label smoothing")
@@ -329,7 +331,8 @@ class WeightedFocalTrainer(TunesThresholds):
             if checkpoint is None:
                 raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
             resume_from_checkpoint = str(checkpoint)
-        self._best_checkpoint, self.resumed_from = None, resume_from_checkpoint or None
+        self._best_checkpoint, self._all_results = None, []
+        self.resumed_from = resume_from_checkpoint or None
         if self.problem is not None and self.label_metrics.rule.is_tuned:
             logger.warning(
                 "Training changes scores: the thresholds of the model's config are dropped; tune them again."
@@ -463,6 +466,8 @@ class WeightedFocalTrainer(TunesThresholds):
         self._kept_scores = running.scores if self._keeps_scores else None
         for name, value in running.metrics.compute().items():
             output.metrics.setdefault(f"{metric_key_prefix}_{name}", value)  # the user's own metric wins
+        if outer is None and not self._keeps_scores:
+            self._keep_results(dataloader, metric_key_prefix, output, metrics)
         return output
 
     def prediction_step(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from imbalance_trainer.cli import FlagParser, check_training_numbers, make_output_dir, run, strategy_defaults, value_of
-from imbalance_trainer.errors import DataError, NonFiniteLossError, UsageError
+from imbalance_trainer.errors import DataError, NonFiniteLossError, QualityGateError, UsageError
 
 
 @dataclass
@@ -152,6 +152,21 @@ def test_run_ends_with_the_errors_exit_code(error, code, capsys):
         run(main)
     assert exit_.value.code == code
     assert capsys.readouterr().err == ("" if code == 130 else f"error: {error}\n")
+
+
+def test_each_metric_under_its_floor_is_a_line_of_its_own(monkeypatch, capsys):
+    def main(flags):
+        raise QualityGateError("f1_macro is 0.1\nf1_tail is 0.0")
+
+    with pytest.raises(SystemExit) as stop:
+        run(main)
+    assert stop.value.code == 5
+    assert capsys.readouterr().err == "error: f1_macro is 0.1\nerror: f1_tail is 0.0\n"
+    monkeypatch.setenv("RANK", "1")  # whose process ends with the same code, and says nothing
+    with pytest.raises(SystemExit) as stop:
+        run(main)
+    assert stop.value.code == 5
+    assert capsys.readouterr().err == ""
 
 
 def test_one_rank_speaks_for_all(monkeypatch, capsys):

@@ -12,7 +12,7 @@ from sklearn.metrics import multilabel_confusion_matrix
 from imbalance_trainer.calibration import expected_calibration_error
 from imbalance_trainer.decisions import DecisionRule
 from imbalance_trainer.demo import demo_data
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.errors import DataError, QualityGateError, UsageError
 from imbalance_trainer.labels import LabelSchema
 from imbalance_trainer.metrics import ImbalanceMetrics
 from tests.test_examples import load
@@ -76,17 +76,23 @@ def test_metrics_at_the_thresholds_and_at_a_half(evaluated):
     root, _, rule, logits, _, labels = evaluated
     found = results(root)
     assert found["thresholds_are_tuned"] is True
-    assert (found["split"], found["rows"]) == ("test", 50)
-    for key, decides in (("at_thresholds", rule), ("at_half", rule.untuned())):
+    assert (found["version"], found["split"], found["step"]) == (1, "test", None)
+    assert found["data"] == {"name": "data", "folder": str(root / "data"), "rows": 50}
+    assert found["model"] == str(root / "model")
+    assert found["thresholds"] == pytest.approx(dict(zip(NAMES, THRESHOLDS, strict=True)))
+    per_label = {f"{m}_{name}" for m in ("recall", "precision", "f1", "support") for name in NAMES}
+    for key, decides in (("metrics", rule), ("metrics_at_0.5", rule.untuned())):
         metrics = ImbalanceMetrics(SCHEMA)
         metrics.rule = decides
         metrics.update(logits, labels)
-        wanted = metrics.compute()
+        wanted = {name: value for name, value in metrics.compute().items() if name not in per_label}
         ranks = wanted.pop("mean_average_precision")  # texts that are cut alike are ties but for the last bit
         assert found[key]["mean_average_precision"] == pytest.approx(ranks, abs=0.02)
         assert {name: found[key][name] for name in wanted} == pytest.approx(wanted, abs=1e-6)
-    assert found["at_thresholds"] != found["at_half"]
-    assert found["at_thresholds"]["loss"] > 0
+        if key == "metrics":
+            for row, recall, f1 in zip(found["labels"], metrics.table.recall, metrics.table.f1, strict=True):
+                assert (row["recall"], row["f1"]) == pytest.approx((recall, f1))
+    assert found["metrics"]["loss"] > 0
 
 
 def test_counts_are_those_of_scikit_learn_and_calibration_errors_those_of_the_package(evaluated):
@@ -100,13 +106,13 @@ def test_counts_are_those_of_scikit_learn_and_calibration_errors_those_of_the_pa
     assert (at_thresholds != multilabel_confusion_matrix(labels, rule.margins(logits).numpy() > 0)).any()  # is closed
     for i, row in enumerate(found["labels"]):
         assert (row["label"], row["threshold"]) == (NAMES[i], pytest.approx(THRESHOLDS[i]))
-        for theirs, ours in ((at_thresholds[i], row), (at_half[i], row["at_half"])):
+        for theirs, ours in ((at_thresholds[i], row), (at_half[i], row["at_0.5"])):
             names = ("true_negatives", "false_positives", "false_negatives", "true_positives")
             assert [ours[name] for name in names] == theirs.ravel().tolist()
         error = expected_calibration_error(probabilities[:, i], labels[:, i])
         assert row["expected_calibration_error"] == pytest.approx(error, abs=1e-5)
     mean = np.mean([row["expected_calibration_error"] for row in found["labels"]])
-    assert found["mean_expected_calibration_error"] == pytest.approx(mean)
+    assert found["metrics"]["mean_expected_calibration_error"] == pytest.approx(mean)
 
 
 def errors_by_a_loop(logits, labels, rule, texts):
@@ -184,7 +190,7 @@ def test_prints_tables_and_says_what_it_wrote(evaluated, tmp_path, capsys):
     start = next(i for i, line in enumerate(lines) if "true pos  false pos  false neg  true neg" in line)
     table = {line.split()[0]: line.split()[1:] for line in lines[start + 1 : start + 4]}
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert (found["split"], found["rows"]) == ("validation", 20)
+    assert (found["split"], found["data"]["rows"]) == ("validation", 20)
     assert table == {row["label"]: [str(row[count]) for count in evaluate.COUNTS] for row in found["labels"]}
     support = [int(cells[0]) + int(cells[2]) for cells in table.values()]
     assert support == sorted(support)
@@ -216,9 +222,23 @@ def test_without_matplotlib_and_thresholds_on_the_demos_data(tmp_path, monkeypat
     assert "No pictures: pip install matplotlib to have them." in capsys.readouterr().out
     found = results(tmp_path)
     assert found["thresholds_are_tuned"] is False
-    assert found["at_half"] == found["at_thresholds"]
+    assert found["metrics_at_0.5"] is None
+    assert set(found["thresholds"].values()) == {0.5}
+    assert found["data"]["name"] == "demo"
     names = ["metrics.json", "worst_errors.jsonl"]
     assert sorted(path.name for path in (tmp_path / "model" / "evaluation_test").iterdir()) == names
+
+
+def test_a_metric_under_its_floor_ends_with_an_error_after_all_is_written(evaluated, tmp_path, capsys):
+    flags = [*evaluated[1], "--split", "validation", "--output_dir", str(tmp_path / "out")]
+    evaluate.main([*flags, "--fail_under", "f1_macro=0", "validation_recall_threats=0"])
+    value = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]["f1_macro"]
+    (tmp_path / "out" / "metrics.json").unlink()
+    with pytest.raises(QualityGateError) as caught:
+        evaluate.main([*flags, "--fail_under", "validation_f1_macro=1"])
+    assert str(caught.value) == f"f1_macro is {value:.3f}, under the floor of 1 (validation)"
+    assert (tmp_path / "out" / "metrics.json").is_file()
+    assert "Saved in" in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -226,6 +246,8 @@ def test_without_matplotlib_and_thresholds_on_the_demos_data(tmp_path, monkeypat
     [
         (["--split", "tset"], "Unknown --split 'tset': did you mean 'test'"),
         (["--batch_size", "0"], "--batch_size must be at least 1; got 0"),
+        (["--fail_under", "f1_makro=0.3"], "--fail_under: unknown metric 'f1_makro': did you mean 'f1_macro'"),
+        (["--fail_under", "test_f1_macro"], "--fail_under test_f1_macro: expected name=value"),
         (["--n_worst", "-1"], "--n_worst must be at least 0; got -1"),
         (["--model_dir", "absent"], "--model_dir absent: is no folder of a saved model, as it has no config.json"),
         (["--data_dir", "absent"], "absent: there is no such folder"),

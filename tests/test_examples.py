@@ -3,13 +3,17 @@
 import functools
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
+from transformers import Trainer
 
-from imbalance_trainer.errors import DataError, NonFiniteLossError, UsageError
+from imbalance_trainer import load_labelled_dataset
+from imbalance_trainer.errors import DataError, NonFiniteLossError, QualityGateError, UsageError
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -68,7 +72,7 @@ def test_train_from_a_csv_to_a_saved_model(run_train, tmp_path, capsys):
     out = capsys.readouterr().out
     saved = tmp_path / "run"
     for name in ("config.json", "model.safetensors", "tokenizer.json", "train_results.json", "test_results.json",
-                 "label_history.jsonl", "trainer_state.json"):  # fmt: skip
+                 "label_history.jsonl", "trainer_state.json", "README.md", "metrics.json"):  # fmt: skip
         assert (saved / name).is_file(), name
     assert "7  custom" in out
     assert "The best model is loaded (secondary_f1_macro" in out
@@ -130,10 +134,14 @@ LABEL_INFO = {"names": NAMES, "groups": {"primary": ["hateful"]}, "implications"
         (["--num_epochs", "-1"], "--num_epochs must be a finite number above 0; got -1.0"),
         (["--batch_size", "0"], "batch_size must be a finite number >= 1; got 0"),
         (["--max_length", "0"], "--max_length must be at least 3"),
+        (["--fail_under", "f1_makro=0.4"], "--fail_under: unknown metric 'f1_makro': did you mean 'f1_macro'"),
+        (["--fail_under", "f1_macro=0.4", "nothing"], "--fail_under nothing: expected name=value"),
+        (["--fail_under", "violation_rate=0.1"], "violation_rate: is best when it is low"),
         (["--config_overrides", "nothing=3"], "--config_overrides nothing=3: .*nothing"),
     ],
 )
-def test_wrong_flags(flags, message, run_train):
+def test_wrong_flags(flags, message, run_train, monkeypatch):
+    monkeypatch.setattr(Trainer, "train", lambda *_, **__: pytest.fail("was trained"))
     with pytest.raises((UsageError, DataError), match=message):
         run_train(*flags)
 
@@ -252,3 +260,57 @@ def test_resume_true_takes_the_last_complete_checkpoint_or_starts(torn, run_trai
 def test_a_checkpoint_that_is_none_is_named(run_train, tmp_path):
     with pytest.raises(UsageError, match="--resume_from_checkpoint nowhere: there is no such folder"):
         run_train("--resume_from_checkpoint", "nowhere")
+
+
+def test_metrics_and_card_of_a_run(run_train, tmp_path, data_dir):
+    run_train()
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    written = json.loads((tmp_path / "run" / "test_results.json").read_text())
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["imbalance_trainer"]
+    assert (found["version"], found["split"]) == (1, "test")
+    assert found["data"] == {"name": "data", "folder": str(data_dir), "rows": found["data"]["rows"]}
+    assert found["data"]["rows"] == len(load_labelled_dataset(data_dir).splits["test"])
+    assert found["metrics"] == {name: written[f"test_{name}"] for name in found["metrics"]}
+    assert found["metrics_at_0.5"] == {name: written[f"test_at_0.5_{name}"] for name in found["metrics_at_0.5"]}
+    assert "f1_macro" in found["metrics_at_0.5"]
+    assert (found["thresholds"], found["thresholds_are_tuned"]) == (config["thresholds"], True)
+    assert found["thresholds_tuned_on_this_data"] is False
+    assert [row["label"] for row in found["labels"]] == NAMES
+    assert {f"test_recall_{row['label']}": row["recall"] for row in found["labels"]}.items() <= written.items()
+    state = json.loads((tmp_path / "run" / "trainer_state.json").read_text())
+    assert found["step"] == state["best_global_step"]
+    card = ModelCard.load(tmp_path / "run" / "README.md")
+    assert {result.dataset_name for result in card.data.eval_results} == {"data"}
+    assert {result.dataset_split for result in card.data.eval_results} == {"eval", "test"}
+    assert str(tmp_path) not in card.content
+
+
+def test_a_metric_under_its_floor_ends_a_training_once_all_is_saved(run_train, tmp_path, capsys):
+    flags = ["--num_epochs", "1", "--tune_thresholds", "false"]
+    with pytest.raises(QualityGateError) as caught:
+        run_train(*flags, "--fail_under", "secondary_f1_macro=1", "test_f1_micro=0", "precision_threats=1")
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("secondary_f1_macro is 0.")
+    assert lines[0].endswith(", under the floor of 1 (test)")
+    assert "f1_micro" not in str(caught.value)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("  python examples/predict.py --model_dir")
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["metrics_at_0.5"] is None
+    assert (tmp_path / "run" / "README.md").is_file()
+
+
+def test_a_dry_run_checks_floors_but_holds_no_model_to_them(run_train):
+    run_train("--dry_run", "--fail_under", "secondary_f1_macro=1")
+
+
+@pytest.mark.distributed
+def test_two_processes_save_all_and_both_end_with_the_code_of_the_floor(data_dir, encoder, tmp_path):
+    flags = ["--data_dir", str(data_dir), "--model_name_or_path", encoder, "--output_dir", str(tmp_path / "run"),
+             "--num_epochs", "1", "--use_cpu", "--fail_under", "secondary_f1_macro=1"]  # fmt: skip
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run([*launch, EXAMPLES / "train_model.py", *flags], capture_output=True, text=True, check=False)
+    codes = re.findall(r"exitcode\s*: (-?\d+)", done.stderr)  # of the first to fail, then of each
+    assert codes == ["5", "5", "5"]
+    assert done.stderr.count("under the floor of 1 (test)") == 1
+    results = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert ModelCard.load(tmp_path / "run" / "README.md").data.eval_results
+    assert results["data"]["rows"] == len(load_labelled_dataset(data_dir).splits["test"])

@@ -9,8 +9,9 @@ import torch
 
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema
 from imbalance_trainer.diagnosis import Settings
-from imbalance_trainer.run_info import make_curves, make_run_info, write_json
+from imbalance_trainer.run_info import make_curves, make_run_info
 from imbalance_trainer.weights import compute_class_weights
+from imbalance_trainer.whole_file import write_json
 
 SCHEMA = LabelSchema(["hateful", "insults", "threats"], {"primary": ["hateful"]}, [("insults", "hateful")])
 COUNTS = LabelDistribution.from_labels(np.array([[1, 1, 0]] * 60 + [[1, 0, 1]] * 2 + [[0, 0, 0]] * 60), SCHEMA)
@@ -60,6 +61,8 @@ def test_curves_are_rarest_first_and_json(tmp_path):
 
 
 def test_a_file_is_whole_or_not_there(tmp_path):
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(tmp_path / "a.json", {"a": float("nan")})
+    with pytest.raises(TypeError, match="JSON"):
+        write_json(tmp_path / "a.json", {"a": object()})
     assert list(tmp_path.iterdir()) == []
+    write_json(tmp_path / "a.json", {"a": [float("nan"), 1]})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": [None, 1]}

@@ -1,0 +1,129 @@
+"""metrics.json and the floors of --fail_under."""
+
+import json
+import math
+
+import pytest
+
+from imbalance_trainer import ImbalanceMetrics, LabelSchema
+from imbalance_trainer.errors import QualityGateError, UsageError
+from imbalance_trainer.metrics import LOWER_IS_BETTER
+from imbalance_trainer.quality_gate import check_results, checked_floors, read_floors
+from imbalance_trainer.results import Results
+from imbalance_trainer.whole_file import write_json
+
+SCHEMA = LabelSchema(["hateful", "rare / label"], {"primary": ["hateful"]})
+ROWS = [
+    {"label": "hateful", "recall": 0.5, "precision": 0.25, "f1": 1 / 3, "average_precision": 0.75},
+    {"label": "rare / label", "recall": 0.125, "precision": None, "f1": 0.0, "average_precision": math.nan},
+]
+RESULTS = Results("test", 5, {"f1_macro": 0.312, "secondary_f1_macro": math.nan, "loss": math.inf}, ROWS, 20)
+
+
+def test_the_file_has_the_documented_keys_and_no_nan(tmp_path):
+    path = tmp_path / "metrics.json"
+    write_json(path, RESULTS.as_dict({"name": "demo"}))
+    written = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert list(written) == ["version", "split", "step", "metrics", "metrics_at_0.5", "labels", "thresholds",
+                             "thresholds_are_tuned", "thresholds_tuned_on_this_data", "data"]  # fmt: skip
+    assert (written["version"], written["split"], written["step"]) == (1, "test", 5)
+    assert written["metrics"] == {"f1_macro": 0.312, "secondary_f1_macro": None, "loss": None}
+    assert written["labels"][0] == ROWS[0]
+    assert written["labels"][1]["average_precision"] is None
+    assert written["metrics_at_0.5"] is written["thresholds"] is None
+    assert written["data"] == {"name": "demo", "rows": 20}
+
+
+def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
+    path = tmp_path / "metrics.json"
+    path.write_text("old")
+    with pytest.raises(TypeError):
+        write_json(path, {"metrics": object()})
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def floors(*texts, split="test", schema=SCHEMA):
+    return checked_floors(read_floors(texts), schema, split)
+
+
+def test_floors_are_read_with_the_prefix_or_without():
+    assert floors("secondary_f1_macro=0.4", "test_f1_macro = .3") == {"secondary_f1_macro": 0.4, "f1_macro": 0.3}
+    assert floors("validation_recall_rare_label=1", split="validation") == {"recall_rare_label": 1.0}
+    assert read_floors(None) == {}
+
+
+def test_a_label_that_is_called_like_the_split_is_meant_by_its_metric():
+    schema = LabelSchema(["a", "b"])
+    assert floors("f1_a=0.5", schema=schema) == {"f1_a": 0.5}
+    many = LabelSchema([f"label {i}" for i in range(60)])
+    assert floors("average_precision_label_55=0.5", schema=many) == {"average_precision_label_55": 0.5}
+
+
+@pytest.mark.parametrize("text", ["f1_macro", "f1_macro=", "=0.4", "f1_macro=high", "f1_macro:0.4", ""])
+def test_what_is_no_floor(text):
+    with pytest.raises(UsageError, match=r"--fail_under .*: expected name=value, such as secondary_f1_macro=0\.4\."):
+        read_floors([text])
+
+
+@pytest.mark.parametrize("value", ["40", "-0.1", "nan", "inf"])
+def test_a_floor_that_no_metric_can_be_at_is_refused(value):
+    with pytest.raises(UsageError, match=rf"f1_macro={value}: a floor lies in \[0, 1\]"):
+        read_floors([f"f1_macro={value}"])
+
+
+@pytest.mark.parametrize("texts", [["f1_macro=0.1", "f1_macro=0.2"], ["f1_macro=0.1", "test_f1_macro=0.2"]])
+def test_a_floor_that_stands_twice(texts):
+    with pytest.raises(UsageError, match="'f1_macro' stands twice; give it once"):
+        floors(*texts)
+
+
+def test_an_unknown_metric_is_offered_the_nearest():
+    with pytest.raises(UsageError, match="unknown metric 'secondary_f1_makro': did you mean 'secondary_f1_macro'"):
+        floors("secondary_f1_makro=0.4")
+    with pytest.raises(UsageError, match="unknown metric 'eval_f1_macro': did you mean 'f1_macro'"):
+        floors("eval_f1_macro=0.4")
+    with pytest.raises(UsageError, match="unknown metric 'support_hateful'"):
+        floors("support_hateful=0.4")
+
+
+@pytest.mark.parametrize("name", [*LOWER_IS_BETTER, "loss"])
+def test_what_is_best_when_low_has_no_floor(name):
+    for given in (name, f"test_{name}"):
+        with pytest.raises(UsageError, match=f"--fail_under {given}: is best when it is low.*--fail_over") as caught:
+            floors(f"{given}=0.4")
+        assert "\n" not in str(caught.value)
+
+
+def test_every_other_metric_can_have_one():
+    names = [name for name in ImbalanceMetrics(SCHEMA).compute() if not name.startswith("support_")]
+    high = [name for name in names if name not in LOWER_IS_BETTER]
+    assert list(floors(*(f"{name}=0" for name in high))) == high
+
+
+def test_at_the_floor_is_enough():
+    check_results(RESULTS, {"f1_macro": 0.312, "recall_rare_label": 0.125, "average_precision_hateful": 0.7}, SCHEMA)
+    check_results(RESULTS, {}, SCHEMA)
+
+
+def test_each_metric_under_its_floor_is_a_line():
+    wanted = {"f1_macro": 0.4, "recall_hateful": 0.5, "recall_rare_label": 0.2}
+    with pytest.raises(QualityGateError) as caught:
+        check_results(RESULTS, wanted, SCHEMA)
+    assert str(caught.value).splitlines() == [
+        "f1_macro is 0.312, under the floor of 0.4 (test)",
+        "recall_rare_label is 0.125, under the floor of 0.2 (test)",
+    ]
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("name", ["secondary_f1_macro", "average_precision_rare_label", "precision_rare_label", "x"])
+def test_no_number_is_under_every_floor(name):
+    with pytest.raises(QualityGateError, match=rf"{name} is nan, under the floor of 0 \(test\)"):
+        check_results(RESULTS, {name: 0.0}, SCHEMA)
+
+
+def test_a_metric_just_under_its_floor_is_not_shown_at_it():
+    just = Results("test", 5, {"f1_macro": 0.39996}, ROWS)
+    with pytest.raises(QualityGateError, match=r"f1_macro is 0\.39996, under the floor of 0\.4 "):
+        check_results(just, {"f1_macro": 0.4}, SCHEMA)
