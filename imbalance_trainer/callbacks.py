@@ -210,7 +210,7 @@ class RareLabelCallback(TrainerCallback):
         """
         entries = list({entry["step"]: entry for entry in entries}.values())
         patience = self.patience or DEFAULT_PATIENCE
-        found = diagnose(entries, self._settings(args), patience, self.min_precision)
+        found = diagnose(entries, self.settings(args), patience, self.min_precision)
         return {(finding.kind, finding.label, min(finding.evaluations, 2)): finding for finding in found}
 
     # ---- words ----
@@ -234,9 +234,10 @@ class RareLabelCallback(TrainerCallback):
         return evaluation_lines(entry, before, self._train_support(), at_half)
 
     def _warning_lines(self, findings: Iterable[Finding], args: Any) -> list[str]:
-        return warning_lines(list(findings), self._settings(args))
+        return warning_lines(list(findings), self.settings(args))
 
-    def _settings(self, args: Any) -> Settings:
+    def settings(self, args: Any) -> Settings:
+        """What is in use, as advice needs it."""
         parents: dict[str, tuple[str, ...]] = {}
         schema = None if self.metrics is None else self.metrics.schema
         for child, parent in () if schema is None else schema.implications:
