@@ -288,5 +288,3 @@ def _names(frame: _Frame, dots: Sequence[Dot], n: int) -> list[Html]:
 
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-

@@ -19,18 +19,20 @@ LEVELS = [
     {"distribution", "average_precision"},
     {"constraints", "cuts", "smoothing"},
     {"decisions", "threshold_search", "calibration"},
-    {"weights", "metrics", "thresholds", "tables", "data", "batches", "page"},
+    {"weights", "metrics", "thresholds", "tables", "data", "batches", "page", "page_style", "markup", "svg"},
     {"evaluate_metric", "plots", "analysis", "evaluation_plots", "tuning"},
     {"losses"},
     {"objective"},
     {"nan_guard", "checkpoints", "evaluation"},
     {"demo", "problem", "training_args", "diagnosis", "history", "pipeline"},
-    {"messages"},
+    {"messages", "run_record"},
+    {"report_tables", "report_charts"},
+    {"report"},
     {"callbacks"},
     {"threshold_tuning"},
     {"trainer"},
     {"cli"},
-    {"export", "__main__"},
+    {"export", "report_command", "__main__"},
 ]
 LEVEL = {module: i for i, level in enumerate(LEVELS) for module in level}
 NEEDS_NO_TRANSFORMERS = [module for level in LEVELS[: LEVEL["losses"] + 1] for module in sorted(level)]
