@@ -95,11 +95,16 @@ th[scope=row],thead th:first-child,.t{{text-align:left}}
 th[scope=row]{{font-weight:400;overflow-wrap:anywhere;min-width:8rem;max-width:20rem}}
 .heat th[scope=row],.heat thead th:first-child,.wide th[scope=row],.wide thead th:first-child{{position:sticky;left:0;
 background:var(--back);z-index:1}}
-.heat td{{text-align:center;border:1px solid var(--back);min-width:3.2rem}}
-.heat thead th{{text-align:center}}
-.heat thead th:first-child{{text-align:left}}
+.heat td{{min-width:3.2rem;vertical-align:middle}}
+.heat td,.wide td{{width:1%}}
+.heat th[scope=row]{{min-width:13rem;vertical-align:middle}}
+.heat span,.flag{{white-space:nowrap}}
+.heat [class]:not(.n){{text-align:center;border:1px solid var(--back)}}
+.heat thead th.e{{text-align:center}}
+.wide{{font-size:.84rem}}
+.wide th,.wide td{{padding:.2rem .3rem}}
 {_HEAT}
-.zero{{background:#fdeeea;color:#8a2a1c;font-weight:700;box-shadow:inset 0 0 0 2px #8a2a1c}}
+.zero{{background:#fdeeea;color:#8a2a1c;font-weight:700;box-shadow:inset 0 0 0 1.5px #8a2a1c}}
 .none{{color:var(--muted)}}
 details{{margin:.6rem 0}}
 summary{{cursor:pointer;padding:.4rem 0;color:var(--link)}}
@@ -107,11 +112,12 @@ figure{{margin:.6rem 0;min-width:0}}
 .pair{{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:.5rem 2rem}}
 .panels{{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,14.5rem),1fr));gap:.8rem 1.5rem}}
 .panels h3{{font-size:.95rem}}
-.panels figure{{align-self:end}}
+.panels figure{{display:grid;grid-row:span 3;grid-template-rows:subgrid;margin:0;row-gap:.2rem}}
+.panels h3{{align-self:end}}
 .pair svg,.lone svg{{max-width:34rem}}
 .panels svg{{max-width:20rem}}
 svg{{display:block;width:100%;height:auto}}
-svg text{{fill:var(--ink);font-family:inherit;font-size:13px}}
+svg text{{fill:var(--ink);font-family:inherit;font-size:13px;paint-order:stroke;stroke:var(--back);stroke-width:3px}}
 svg .soft{{fill:var(--muted)}}
 svg .grid{{stroke:var(--grid)}}
 svg .axis{{stroke:var(--muted)}}
@@ -126,7 +132,8 @@ dd{{margin:0}}
 @media (max-width:30rem){{
 body{{padding:.75rem}}
 th,td{{padding:.25rem .35rem}}
-th[scope=row]{{min-width:6.5rem;max-width:9rem}}
+th[scope=row],.heat th[scope=row]{{min-width:7.5rem;max-width:9rem}}
+.heat .n{{display:none}}
 .heat td{{min-width:2.8rem}}
 }}
 @media print{{
@@ -141,9 +148,10 @@ thead{{display:table-header-group}}
 table{{font-size:7.5pt}}
 th,td{{padding:.1rem .25rem}}
 .heat td{{min-width:0}}
-th[scope=row]{{min-width:5rem;max-width:11rem}}
+th[scope=row],.heat th[scope=row]{{min-width:5rem;max-width:11rem}}
 .pair{{grid-template-columns:1fr 1fr}}
 .panels{{grid-template-columns:1fr 1fr 1fr}}
+.finding{{border:1px solid #999;border-left:6px solid}}
 }}
 """
 """All of it."""

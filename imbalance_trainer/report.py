@@ -26,7 +26,7 @@ SEVERITIES = {"error": ("×", "Error"), "warning": ("!", "Warning"), "note": ("i
 MAX_LABELS = 5
 """Of one kind of finding so many labels are seen at once."""
 
-_FLAG = re.compile(r"--[a-z][a-z_0-9-]*(?:[ =](?:'[^']*'|-?\d[\d.]*(?:e-?\d+)?(?!\w)|true\b|false\b))?")
+_FLAG = re.compile(r"(--[a-z][a-z_0-9-]*)((?:[ =](?:'[^']*'|-?\d[\d.]*(?:e-?\d+)?(?!\w)|true\b|false\b))?)")
 
 
 def write_report(run_dir: str | Path, output: str | Path | None = None, findings: Sequence[Any] | None = None) -> Path:
@@ -109,7 +109,7 @@ def _finding(group: Sequence[Any]) -> Html:
     labels = f" ({plural(len(group), 'label')})" if len(group) > 1 else ""
     shared = first.advice if len({f.advice for f in group}) == 1 else ""
     items = [_item(f, with_advice=not shared) for f in group]
-    parts = [tag("h3", badge, f"{first.title}{labels}")]
+    parts = [tag("h3", badge, f"{first.title[:1].upper()}{first.title[1:]}{labels}")]
     parts.append(tag("ul", *items[:MAX_LABELS]))
     if len(items) > MAX_LABELS:
         parts.append(folded(f"{plural(len(items) - MAX_LABELS, 'more label')}", tag("ul", *items[MAX_LABELS:])))
@@ -121,7 +121,7 @@ def _finding(group: Sequence[Any]) -> Html:
 def _item(finding: Any, with_advice: bool) -> Html:
     parts = [tag("strong", named(finding.label)), ": "] if finding.label else []
     parts.append(finding.evidence.rstrip("."))
-    if finding.evaluations > 1:
+    if finding.evaluations > 1 and "evaluation" not in finding.evidence:
         parts.append(f"; so at {finding.evaluations} evaluations in a row")
     if finding.weight is not None and finding.new_weight is not None:
         parts.append(f"; weight {finding.weight:.3g}, to try: {finding.new_weight:.3g}")
@@ -135,11 +135,11 @@ def with_flags(text: str) -> Html:
     """Text whose flags look like what is typed.
 
     >>> with_flags("Try --focal_gamma 3.0 or <more> data.")
-    'Try <code>--focal_gamma 3.0</code> or &lt;more&gt; data.'
+    'Try <code><span class="flag">--focal_gamma</span> 3.0</code> or &lt;more&gt; data.'
     """
     parts, end = [], 0
     for found in _FLAG.finditer(text):
-        parts += [escaped(text[end : found.start()]), tag("code", found[0])]
+        parts += [escaped(text[end : found.start()]), tag("code", tag("span", found[1], class_="flag"), found[2])]
         end = found.end()
     return join([*parts, text[end:]])
 

@@ -1,7 +1,7 @@
 """The parts of the report that are charts, each with a sentence of what is to be seen, and the numbers beside it."""
 
 from collections.abc import Mapping, Sequence
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 from .arrays import wilson_interval
@@ -185,9 +185,9 @@ def support_in_words(support: Mapping[str, float], recalls: Mapping[str, float],
         low, high = support[side[0]], support[side[-1]]
         zeros = sum(recalls[name] == 0 for name in side)
         spread = f"{low:,.0f} to {high:,.0f} positives in {where}"
-        middle = number(median(recalls[name] for name in side))
+        middle = number(fmean(recalls[name] for name in side))
         sides.append(
-            f"The {which} {len(side):,} labels ({spread}) have a median recall of {middle}, {zeros:,} of them 0."
+            f"The {which} {len(side):,} labels ({spread}) have a mean recall of {middle}, {zeros:,} of them 0."
         )
     return " ".join(sides)
 

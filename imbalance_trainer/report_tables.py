@@ -1,7 +1,7 @@
 """The parts of the report that are tables: recall by label and evaluation, all labels, weights, configuration."""
 
 from collections.abc import Mapping, Sequence
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 from .markup import UNKNOWN, Cell, Html, count, folded, is_number, join, named, number, plural, section, table, tag
@@ -54,8 +54,8 @@ def recall_in_words(record: RunRecord, timeline: Sequence[Entry]) -> Html:
     if not defined:
         return join(["No label has positives in this data."])
     text = join([f"At {place(timeline[-1])}, {len(silent)} of {plural(len(defined), 'label')} with positives "
-                 f"{'has' if len(defined) == 1 else 'have'} recall 0", _some(silent), "; the median recall is ",
-                 number(median(defined)), "."])  # fmt: skip
+                 f"{'has' if len(defined) == 1 else 'have'} recall 0", _some(silent), "; the mean recall is ",
+                 number(fmean(defined)), "."])  # fmt: skip
     changes = _changes(timeline)
     if not changes:
         return text
@@ -99,33 +99,32 @@ def _heat_map(record: RunRecord, timeline: Sequence[Entry]) -> Html:
     columns, names = thinned(timeline, record.best), shown_labels(record, timeline)
     recalls = [{name: recall_of(row) for name, row in rows_by_label(entry).items()} for entry in columns]
     support = rows_by_label(timeline[-1])
-    rows = [
-        [named(name), count(record.train_support.get(name)), count(support.get(name, {}).get("support")),
-         *(_heat_cell(recall.get(name)) for recall in recalls)]
-        for name in names
-    ]  # fmt: skip
+    rows = []
+    for name in names:
+        counts = (record.train_support.get(name), support.get(name, {}).get("support"))
+        cells = [_heat_cell(recall.get(name)) for recall in recalls]
+        rows.append([named(name), *(Cell(count(n), "n") for n in counts), *cells])
+    values = [[value for value in recall.values() if value is not None] for recall in recalls]
+    blank = [Cell("", "n")] * 2
+    means = [_heat_cell(fmean(v) if v else None, framed=False) for v in values]
+    zeros = [Cell(f"{sum(value == 0 for value in v):,}", "z") for v in values]
+    rows.append([tag("strong", "mean of all labels with positives"), *blank, *means])
+    rows.append([tag("strong", "labels at recall 0, of all"), *blank, *zeros])
+    counted = (Cell("positives in training", "n"), Cell("positives here", "n"))
+    header = ["label", *counted, *(Cell(_column_head(record, entry), "e") for entry in columns)]
     n_all, n_seen = len(record.rarest_first), len(timeline)
-    what = f"{len(names)} of {plural(n_all, 'label')}" if len(names) < n_all else plural(n_all, "label")
-    what += f": the {RAREST} rarest and those whose recall changed most" if len(names) < n_all else ""
+    what = plural(n_all, "label")
+    if len(names) < n_all:
+        what = f"{len(names)} of {what}: the {RAREST} rarest and those whose recall changed most"
     when = f", {len(columns)} of {n_seen} evaluations" if len(columns) < n_seen else ""
-    if len(names) < n_all or n_all > 1:
-        values = [[value for value in recall.values() if value is not None] for recall in recalls]
-        whole = f"median of all {plural(n_all, 'label')}"
-        rows.append(
-            [tag("strong", whole), "", "", *(_heat_cell(median(v) if v else None, framed=False) for v in values)]
-        )
-        zeros = [sum(value == 0 for value in v) for v in values]
-        rows.append([tag("strong", "labels at recall 0"), "", "", *(Cell(f"{zero:,}") for zero in zeros)])
-    header = ["label", "positives in training", "positives here", *(_column_head(record, entry) for entry in columns)]
     return table(f"Recall by evaluation ({what}{when})", header, rows, "heat")
 
 
 def _column_head(record: RunRecord, entry: Entry) -> Html:
-    step = f"step {entry['step']:,}"
-    lines = [f"epoch {entry['epoch']:.3g}", tag("br_"), step] if is_number(entry.get("epoch")) else [step]
     is_best = record.best is not None and entry["step"] == record.best["step"] and entry["split"] == record.splits[0]
-    lines += [tag("br_"), "best"] if is_best else []
-    return Html(join(lines).replace("<br_></br_>", "<br>"))
+    lines = [f"epoch {entry['epoch']:.3g}"] if is_number(entry.get("epoch")) else []
+    lines += [f"step {entry['step']:,}", *["best"] * is_best]
+    return join((tag("span", line) for line in lines), Html("<br>"))
 
 
 def _heat_cell(recall: float | None, framed: bool = True) -> Cell:

@@ -141,7 +141,7 @@ def precision_recall_panel(
         dots: x is recall, y precision; a hollow one is a square.
         prevalence: precision of chance.
     """
-    frame = _Frame(40, 8, _PANEL - 10, _PANEL - 40, (0.0, 0.0), (1.0, 1.0))
+    frame = _Frame(48, 8, _PANEL - 10, _PANEL - 40, (0.0, 0.0), (1.0, 1.0))
     parts = _grid(frame, ("recall", "precision"), [0, 0.5, 1], [0, 0.5, 1])
     if prevalence is not None:
         y = frame.y(prevalence)
@@ -261,9 +261,9 @@ def _ring(frame: _Frame, x: float, y: float, words: str) -> list[Html]:
     at, height = frame.x(x), frame.y(y)
     half = _LETTER * display_width(words) / 2
     middle = min(max(at, frame.left + half), frame.right - half)
-    above = height - 13 if height - 30 > frame.top else height + 24
+    beside = height + 24 if height + 30 < frame.bottom else height - 13  # below: other scores are mostly higher
     ring = tag("circle", cx=f"{at:.1f}", cy=f"{height:.1f}", r="8", class_="line s1")
-    return [ring, _text(middle, above, words, "middle")]
+    return [ring, _text(middle, beside, words, "middle")]
 
 
 def _names(frame: _Frame, dots: Sequence[Dot], n: int) -> list[Html]:
@@ -274,7 +274,9 @@ def _names(frame: _Frame, dots: Sequence[Dot], n: int) -> list[Html]:
     for dot, (x, y) in list(zip(dots, points, strict=True))[:n]:
         name = shorten(dot.name, 24)
         width = _LETTER * display_width(name)
-        for left, middle in ((x + 8, y), (x - 8 - width, y), (x - width / 2, y - 13), (x - width / 2, y + 14)):
+        beside = [(x + 8, y), (x - 8 - width, y), (x - width / 2, y - 13), (x - width / 2, y + 14)]
+        higher = [(x + 5, y - rise) for rise in (14, 29, 44)]  # along the interval of its own dot
+        for left, middle in beside + higher * (dot.interval is not None):
             box = (left, middle - 7, left + width, middle + 7)
             inside = box[0] >= frame.left and box[2] <= _WIDTH and box[1] >= 0 and box[3] <= frame.bottom - 1
             free = not any(_overlap(box, other) for other in taken)
