@@ -68,7 +68,7 @@ STYLE = f"""
 @media screen and (prefers-color-scheme:dark){{:root{{{_variables(DARK)}}}}}
 *{{box-sizing:border-box}}
 html{{-webkit-text-size-adjust:100%}}
-body{{margin:0 auto;padding:1rem;max-width:68rem;background:var(--back);color:var(--ink);
+body{{margin:0 auto;padding:1rem;max-width:76rem;background:var(--back);color:var(--ink);
 font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;overflow-wrap:anywhere}}
 h1{{font-size:1.6rem;line-height:1.2;margin:.5rem 0}}
 h2{{font-size:1.25rem;margin:2.2rem 0 .6rem;padding-top:.6rem;border-top:2px solid var(--grid)}}
@@ -88,14 +88,15 @@ font-size:.9rem;background:var(--back)}}
 .scroll{{overflow-x:auto;max-width:100%;margin:.6rem 0;position:relative}}
 .scroll:focus-visible,a:focus-visible,summary:focus-visible{{outline:3px solid var(--link);outline-offset:2px}}
 table{{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;overflow-wrap:normal}}
-caption{{text-align:left;padding:.3rem 0;position:sticky;left:0;max-width:calc(min(100vw,68rem) - 2rem)}}
+caption{{text-align:left;padding:.3rem 0;position:sticky;left:0;max-width:calc(min(100vw,76rem) - 2rem)}}
 th,td{{padding:.25rem .5rem;border-bottom:1px solid var(--grid);text-align:right;vertical-align:top}}
 thead th{{vertical-align:bottom;font-weight:600}}
 th[scope=row],thead th:first-child,.t{{text-align:left}}
 th[scope=row]{{font-weight:400;overflow-wrap:anywhere;min-width:8rem;max-width:20rem}}
 .heat th[scope=row],.heat thead th:first-child,.wide th[scope=row],.wide thead th:first-child{{position:sticky;left:0;
 background:var(--back);z-index:1}}
-.heat td{{min-width:3.2rem;vertical-align:middle}}
+.heat th,.heat td{{padding:.25rem}}
+.heat td{{min-width:3rem;vertical-align:middle}}
 .heat td,.wide td{{width:1%}}
 .heat th[scope=row]{{min-width:13rem;vertical-align:middle}}
 .heat span,.flag{{white-space:nowrap}}
@@ -123,6 +124,7 @@ svg .grid{{stroke:var(--grid)}}
 svg .axis{{stroke:var(--muted)}}
 svg .line{{fill:none;stroke-width:2;stroke-linejoin:round}}
 svg .thin{{fill:none;stroke-width:1}}
+svg .faint{{fill-opacity:.5}}
 svg .hollow{{fill:var(--back);stroke-width:2}}
 {_SERIES}
 .l1{{stroke-dasharray:7 4}}.l2{{stroke-dasharray:2 3}}.l3{{stroke-dasharray:9 3 2 3}}

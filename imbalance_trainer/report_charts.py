@@ -6,7 +6,7 @@ from typing import Any
 
 from .arrays import wilson_interval
 from .markup import Html, figure, folded, is_number, join, named, number, plural, section, table, tag
-from .report_tables import MAX_ROWS
+from .report_tables import MAX_ROWS, some
 from .run_record import Entry, RunRecord, place, recall_of, rows_by_label
 from .svg import Dot, Series, line_chart, precision_recall_panel, scatter
 
@@ -212,7 +212,9 @@ def thresholds_section(record: RunRecord) -> Html:
     split, step = record.curves.get("split"), record.curves.get("step")
     entry = next((e for e in reversed(record.entries) if e["split"] == split and e["step"] == step), None)
     rows = {} if entry is None else rows_by_label(entry)
-    panels = [_panel(i, curve, rows.get(curve["label"], {})) for i, curve in enumerate(curves)]
+    empty = [c["label"] for c in curves if rows.get(c["label"], {}).get("support") == 0 or len(c["recall"]) < 2]
+    drawn = [curve for curve in curves if curve["label"] not in empty]
+    panels = [_panel(i, curve, rows.get(curve["label"], {})) for i, curve in enumerate(drawn)]
     where = "" if entry is None else f" on {split}, {place(entry)}"
     legend = (
         f"{plural(len(panels), 'label')}{where}, rarest first. Filled dot: what the threshold in use decides, after "
@@ -223,6 +225,9 @@ def thresholds_section(record: RunRecord) -> Html:
     if len(panels) > MAX_PANELS:
         others = tag("div", *panels[MAX_PANELS:], class_="panels")
         parts.append(folded(f"{plural(len(panels) - MAX_PANELS, 'more curve')}", others))
+    if empty:
+        parts.append(tag("p", f"{plural(len(empty), 'label')} without positives here, and so without a curve",
+                         some(empty), "."))  # fmt: skip
     return section("thresholds", title, *parts)
 
 
@@ -241,7 +246,7 @@ def _panel(i: int, curve: Mapping[str, Any], row: Mapping[str, Any]) -> Html:
     if all(map(is_number, best)) and support:
         dots.append(Dot(best[1], best[2], hollow=True))
         words.append(f"□ best F1 at {best[0]:.2g}: recall {number(best[1])}, precision {number(best[2])}.")
-    text = " ".join(words) or "No positives in this data, or no matching evaluation."
+    text = " ".join(words) or "The history has no evaluation of that step."
     chance = row.get("prevalence") if is_number(row.get("prevalence")) else None
     title = f"Precision over recall of {curve['label']}"
     chart = precision_recall_panel(f"curve-{i}", title, text, curve["recall"], curve["precision"], dots, chance)

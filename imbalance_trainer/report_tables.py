@@ -54,7 +54,7 @@ def recall_in_words(record: RunRecord, timeline: Sequence[Entry]) -> Html:
     if not defined:
         return join(["No label has positives in this data."])
     text = join([f"At {place(timeline[-1])}, {len(silent)} of {plural(len(defined), 'label')} with positives "
-                 f"{'has' if len(defined) == 1 else 'have'} recall 0", _some(silent), "; the mean recall is ",
+                 f"{'has' if len(defined) == 1 else 'have'} recall 0", some(silent), "; the mean recall is ",
                  number(fmean(defined)), "."])  # fmt: skip
     changes = _changes(timeline)
     if not changes:
@@ -143,7 +143,7 @@ def _changes(timeline: Sequence[Entry]) -> dict[str, float]:
     return {name: b - a for name, (a, b) in known.items()} if len(timeline) > 1 else {}
 
 
-def _some(names: Sequence[str], limit: int = 5) -> Html:
+def some(names: Sequence[str], limit: int = 5) -> Html:
     """The first names in brackets, and how many more there are; nothing without names."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return join([" (", join(map(named, names[:limit]), ", "), more, ")"]) if names else Html("")
@@ -243,7 +243,7 @@ def weights_section(record: RunRecord) -> Html:
     cap = record.run.get("settings", {}).get("max_weight")
     at_cap = [name for name in weights if is_number(cap) and weights[name] >= cap]
     if at_cap:
-        words = join([words, f" {plural(len(at_cap), 'label')} at the cap of {cap:g}", _some(at_cap), "."])
+        words = join([words, f" {plural(len(at_cap), 'label')} at the cap of {cap:g}", some(at_cap), "."])
     body = [
         [named(name), count(row.get("train_support")), _ratio(row.get("ratio")), number(row.get("weight")),
          Cell(row.get("reason") or "not recorded", "t")]
@@ -273,7 +273,7 @@ def configuration_section(record: RunRecord) -> Html:
     parts = []
     settings = _mapping(run.get("settings"))
     if is_number(run.get("n_train_rows")):
-        settings = {"training rows": run["n_train_rows"], **settings}
+        settings = {"n_train_rows": count(run["n_train_rows"]), **settings}
     if settings:
         rows = [[tag("code", key), Cell(_setting(value), "t")] for key, value in settings.items()]
         parts.append(table("Settings", ["setting", Cell("value", "t")], rows))
@@ -290,12 +290,12 @@ def _rules(run: Mapping[str, Any]) -> Html:
     parts = []
     for group, members in _mapping(run.get("groups")).items():
         members = members if isinstance(members, list) else [members]
-        parts.append(tag("p", "Group ", named(group), f": {plural(len(members), 'label')}", _some(members, 8), "."))
+        parts.append(tag("p", "Group ", named(group), f": {plural(len(members), 'label')}", some(members, 8), "."))
     pairs = [pair for pair in run.get("implications") or () if isinstance(pair, list) and len(pair) == 2]
     if pairs:
         rules = [join([named(child), " implies ", named(parent)]) for child, parent in pairs]
-        some = join(rules[:8], "; ") + (f"; and {len(rules) - 8} more" if len(rules) > 8 else "")
-        parts.append(tag("p", f"{plural(len(rules), 'implication')}: ", Html(some), "."))
+        shown = join(rules[:8], "; ") + (f"; and {len(rules) - 8} more" if len(rules) > 8 else "")
+        parts.append(tag("p", f"{plural(len(rules), 'implication')}: ", Html(shown), "."))
     for group, kind in _mapping(run.get("exclusive")).items():
         parts.append(tag("p", "Of group ", named(group), f" {str(kind).replace('_', ' ')} label holds."))
     return join(parts)

@@ -12,6 +12,7 @@ from .tables import display_width, shorten
 
 _WIDTH, _HEIGHT, _LETTER = 440.0, 270.0, 7.0  # of a chart, and of a letter of 13 px
 _PANEL = 230.0
+_CROWD = 100  # so many dots cover each other, and are small and let each other shine through
 _MARKS = ("circle", "square", "triangle", "diamond")
 
 
@@ -116,8 +117,12 @@ def scatter(name: str, title: str, words: str, dots: Sequence[Dot], axes: tuple[
         if dot.interval is not None:
             x, y1, y2 = frame.x(dot.x), frame.y(dot.interval[0]), frame.y(dot.interval[1])
             parts.append(_segment(x, y1, x, y2, "thin s3"))
+    crowded = len(dots) > _CROWD
+    marks = []
     for dot in reversed(dots):
-        parts.append(_mark("diamond" if dot.hollow else "circle", frame.x(dot.x), frame.y(dot.y), int(dot.hollow)))
+        shape, size = "diamond" if dot.hollow else "circle", 3 if crowded else 4
+        marks.append(_mark(shape, frame.x(dot.x), frame.y(dot.y), int(dot.hollow), size=size))
+    parts.append(tag("g", *marks, class_="faint" if crowded else None))
     return _picture(name, title, words, [*parts, *_names(frame, dots, n_named)], (_WIDTH, _HEIGHT))
 
 
