@@ -136,6 +136,7 @@ body{{padding:.75rem}}
 th,td{{padding:.25rem .35rem}}
 th[scope=row],.heat th[scope=row]{{min-width:7.5rem;max-width:9rem}}
 .heat .n{{display:none}}
+.panels svg{{max-width:15rem}}
 .heat td{{min-width:2.8rem}}
 }}
 @media print{{
@@ -148,7 +149,11 @@ thead{{display:table-header-group}}
 .scroll{{overflow:visible}}
 .heat td,.badge,.finding{{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 table{{font-size:7.5pt}}
+.wide{{font-size:6.5pt}}
+.muted,figcaption,caption{{font-size:8.5pt}}
 th,td{{padding:.1rem .25rem}}
+.wide th,.wide td{{padding:.1rem .15rem}}
+.wide thead th{{hyphens:auto}}
 .heat td{{min-width:0}}
 th[scope=row],.heat th[scope=row]{{min-width:5rem;max-width:11rem}}
 .pair{{grid-template-columns:1fr 1fr}}

@@ -14,7 +14,7 @@ from typing import Any
 from .errors import UsageError
 from .markup import Html, document, escaped, folded, join, named, number, plural, section, tag
 from .report_charts import curves_section, score_in_words, support_section, thresholds_section
-from .report_tables import configuration_section, labels_section, recall_section, test_section, weights_section
+from .report_tables import configuration_section, labels_section, recall_section, held_out_section, weights_section
 from .run_record import RunRecord, place, read_run
 from .whole_file import whole_file
 
@@ -74,7 +74,7 @@ def build_report(record: RunRecord, findings: Sequence[Any]) -> str:
         "Support": support_section(record),
         "Thresholds": thresholds_section(record),
         "Every label": labels_section(record),
-        "Test data": test_section(record),
+        "Test data": held_out_section(record),
         "Weights": weights_section(record),
         "Configuration": configuration_section(record),
     }

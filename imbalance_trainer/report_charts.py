@@ -221,7 +221,7 @@ def thresholds_section(record: RunRecord) -> Html:
         "decisions were closed under the rules of the labels, so that it may lie off its curve. Hollow square: the "
         "threshold of the best F1 on these very rows. Dotted line: precision of chance."
     )
-    parts = [tag("p", legend, class_="muted"), tag("div", *panels[:MAX_PANELS], class_="panels")]
+    parts = [tag("p", legend, class_="muted"), tag("div", *panels[:MAX_PANELS], class_="panels")] if panels else []
     if len(panels) > MAX_PANELS:
         others = tag("div", *panels[MAX_PANELS:], class_="panels")
         parts.append(folded(f"{plural(len(panels) - MAX_PANELS, 'more curve')}", others))

@@ -189,7 +189,7 @@ def labels_section(record: RunRecord) -> Html:
     return section("labels", "Every label in numbers", *parts)
 
 
-def test_section(record: RunRecord) -> Html:
+def held_out_section(record: RunRecord) -> Html:
     """The test split: overall metrics, and each label."""
     entry = record.test
     if entry is None:
@@ -206,6 +206,8 @@ def label_table(record: RunRecord, entry: Entry, caption: str, stored: Mapping[s
     """An evaluation label by label; columns of which nothing is known are left out."""
     rows = rows_by_label(entry)
     columns = {head: of for head, of in _COLUMNS.items() if any(is_number(row.get(of[0])) for row in rows.values())}
+    if all(row.get("found_before_closing") == row.get("true_positives") for row in rows.values()):
+        columns.pop("found before closing", None)  # closing took nothing away
     names = [name for name in record.rarest_first if name in rows]
     names += [name for name in rows if name not in set(names)]
     in_training = ["positives in training"] * bool(record.train_support)

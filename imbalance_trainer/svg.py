@@ -214,7 +214,8 @@ def _grid(frame: _Frame, axes: tuple[str, str], xs: Sequence[float], ys: Sequenc
     for value in xs:
         words = f"{value:,.0f}" if value >= 1000 else f"{value:g}"
         parts.append(_segment(frame.x(value), frame.bottom, frame.x(value), frame.bottom + 4, "thin axis"))
-        parts.append(_text(frame.x(value), frame.bottom + 18, words, "middle", "soft"))
+        middle = min(frame.x(value), frame.right + 12 - _LETTER * len(words) / 2)
+        parts.append(_text(middle, frame.bottom + 18, words, "middle", "soft"))
     parts.append(_segment(frame.left, frame.bottom, frame.right, frame.bottom, "thin axis"))
     parts.append(_text((frame.left + frame.right) / 2, frame.bottom + 35, axes[0], "middle", "soft"))
     x, y = 12.0, (frame.top + frame.bottom) / 2

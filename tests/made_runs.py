@@ -45,8 +45,9 @@ def history(names, train_support, n_evaluations, seed=0, share=0.2, best=None):
         rows = [_row(*values, rng) for values in zip(names, train, support, found, predicted, weight, strict=True)]
         f1 = float(np.mean([row["f1"] for row in rows]))
         step = 120 * (e + 1)
-        losses = [[step - 120 + i, round(float(0.6 * np.exp(-(step - 120 + i) / 250) + 0.05 + rng.normal(0, 0.012)), 4)]
-                  for i in range(10, 121, 10)]  # fmt: skip
+        logged = np.arange(step - 110, step + 1, 10)
+        values = 0.6 * np.exp(-logged / 250) + 0.05 + rng.normal(0, 0.012, len(logged))
+        losses = [list(pair) for pair in zip(logged.tolist(), values.round(4).tolist(), strict=True)]
         metrics = {"loss": round(0.3 - 0.18 * learned + drop, 4), "secondary_f1_macro": round(f1, 4),
                    "f1_macro": round(f1 * 1.08, 4), "f1_micro": round(f1 * 1.3, 4),
                    "mean_average_precision": round(f1 * 1.15, 4), "primary_f1": 0.7 + 0.1 * learned}  # fmt: skip
@@ -92,7 +93,7 @@ def run_json(names, entries):
 
 def curves_json(entry, limit=50, n_points=40, seed=0):
     rng = np.random.default_rng(seed)
-    rows = sorted(entry["labels"], key=lambda row: row["support"])
+    rows = sorted((row for row in entry["labels"] if row["support"]), key=lambda row: row["support"])
     curves = []
     for row in rows[: limit if len(rows) <= limit else 20]:
         n = min(n_points, row["support"]) if row["support"] else 0
