@@ -82,7 +82,7 @@ code{{font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-
 background:var(--soft);padding:.1em .3em;border-radius:3px}}
 .finding{{border-left:6px solid var(--grid);background:var(--soft);padding:.6rem .9rem;margin:.7rem 0}}
 .finding ul{{margin:.3rem 0;padding-left:1.2rem}}
-.badge{{display:inline-block;border:2px solid;border-radius:4px;padding:0 .45em;margin-right:.5em;font-weight:700;
+.badge{{display:inline-block;border:2px solid;border-radius:4px;padding:0 .45em;margin-right:.25em;font-weight:700;
 font-size:.9rem;background:var(--back)}}
 {_SEVERITY}
 .scroll{{overflow-x:auto;max-width:100%;margin:.6rem 0;position:relative}}

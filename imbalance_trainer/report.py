@@ -109,7 +109,7 @@ def _finding(group: Sequence[Any]) -> Html:
     labels = f" ({plural(len(group), 'label')})" if len(group) > 1 else ""
     shared = first.advice if len({f.advice for f in group}) == 1 else ""
     items = [_item(f, with_advice=not shared) for f in group]
-    parts = [tag("h3", badge, f"{first.title[:1].upper()}{first.title[1:]}{labels}")]
+    parts = [tag("h3", badge, " ", f"{first.title[:1].upper()}{first.title[1:]}{labels}")]
     parts.append(tag("ul", *items[:MAX_LABELS]))
     if len(items) > MAX_LABELS:
         parts.append(folded(f"{plural(len(items) - MAX_LABELS, 'more label')}", tag("ul", *items[MAX_LABELS:])))
