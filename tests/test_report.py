@@ -323,6 +323,8 @@ def test_thinning_keeps_both_ends_whatever_is_best(n):
         assert len(kept) == min(n, MAX_COLUMNS)
         assert {0, best, n - 1} <= set(kept)
         assert kept == sorted(set(kept))
+        gaps = [b - a for a, b in zip(kept, kept[1:], strict=False)]
+        assert max(gaps, default=0) < 2 * max(1, (n - 1) / (MAX_COLUMNS - 1))  # evenly, but for the best
 
 
 def test_version_1_and_a_single_evaluation(tmp_path):
