@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .page_style import STYLE
+from .tables import shorten
 
 UNKNOWN = "-"
 """What stands for a value that is not known or not defined."""
@@ -61,9 +62,9 @@ def tag(name: str, *content: Any, **attributes: Any) -> Html:
     return Html(f"<{name}{''.join(given)}>{join(content)}</{name}>")
 
 
-def named(label: Any) -> Html:
-    """A label's name, kept apart from the direction of the text around it."""
-    return tag("bdi", " ".join(str(label).split()) or "(no name)")
+def named(label: Any, room: int = 80) -> Html:
+    """A label's name, kept apart from the direction of the text around it, cut in the middle where it is very long."""
+    return tag("bdi", shorten(str(label), room) or "(no name)")
 
 
 def number(value: Any, digits: int = 2) -> str:

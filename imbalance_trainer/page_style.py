@@ -98,7 +98,8 @@ background:var(--back);z-index:1}}
 .heat th,.heat td{{padding:.25rem}}
 .heat td{{min-width:3rem;vertical-align:middle}}
 .heat td,.wide td{{width:1%}}
-.heat th[scope=row]{{min-width:13rem;vertical-align:middle}}
+.heat thead th{{font-size:.8rem}}
+.heat th[scope=row]{{min-width:10rem;vertical-align:middle}}
 .heat span,.flag{{white-space:nowrap}}
 .heat [class]:not(.n){{text-align:center;border:1px solid var(--back)}}
 .heat thead th.e{{text-align:center}}
@@ -155,6 +156,7 @@ th,td{{padding:.1rem .25rem}}
 .wide th,.wide td{{padding:.1rem .15rem}}
 .wide thead th{{hyphens:auto}}
 .heat td{{min-width:0}}
+.heat thead th{{font-size:6.5pt}}
 th[scope=row],.heat th[scope=row]{{min-width:5rem;max-width:11rem}}
 .pair{{grid-template-columns:1fr 1fr}}
 .panels{{grid-template-columns:1fr 1fr 1fr}}

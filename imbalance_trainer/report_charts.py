@@ -251,7 +251,7 @@ def _panel(i: int, curve: Mapping[str, Any], row: Mapping[str, Any]) -> Html:
     title = f"Precision over recall of {curve['label']}"
     chart = precision_recall_panel(f"curve-{i}", title, text, curve["recall"], curve["precision"], dots, chance)
     lines = join((tag("span", word) for word in words or [text]), Html("<br>"))
-    return tag("figure", tag("h3", named(curve["label"])), chart, tag("figcaption", lines))
+    return tag("figure", tag("h3", named(curve["label"], 60)), chart, tag("figcaption", lines))
 
 
 def _is_curve(curve: Any) -> bool:

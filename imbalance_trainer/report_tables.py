@@ -217,7 +217,7 @@ def label_table(record: RunRecord, entry: Entry, caption: str, stored: Mapping[s
         row = _defined(rows[name])
         cells = [show(row.get(key)) for key, show in columns.values()]
         trained = [count(record.train_support.get(name))] * bool(in_training)
-        body.append([named(name), *trained, *cells, *([number(stored.get(name), 3)] if stored else [])])
+        body.append([named(name, 1000), *trained, *cells, *([number(stored.get(name), 3)] if stored else [])])
     return table(caption, header, body, "wide")
 
 

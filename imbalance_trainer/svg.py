@@ -12,6 +12,7 @@ from .tables import display_width, shorten
 
 _WIDTH, _HEIGHT, _LETTER = 440.0, 270.0, 7.0  # of a chart, and of a letter of 13 px
 _PANEL = 230.0
+_MAX_MARKS = 25  # of a line; more cover it
 _CROWD = 100  # so many dots cover each other, and are small and let each other shine through
 _MARKS = ("circle", "square", "triangle", "diamond")
 
@@ -245,7 +246,7 @@ def _line(frame: _Frame, line: Series, i: int) -> list[Html]:
             pieces.append(f"{'L' if pen_down else 'M'}{frame.x(x):.1f} {frame.y(y):.1f}")
         pen_down = y is not None
     parts = [tag("path", d="".join(pieces), class_=f"line s{i} l{i}")] if pieces else []
-    if line.marked:
+    if line.marked and len(line.points) <= _MAX_MARKS:
         parts += [_mark(_MARKS[i], frame.x(x), frame.y(y), i) for x, y in line.points if y is not None]
     return parts
 
