@@ -99,6 +99,8 @@ background:var(--back);z-index:1}}
 .heat td{{min-width:3rem;vertical-align:middle}}
 .heat td,.wide td{{width:1%}}
 .heat thead th{{font-size:.8rem}}
+.many thead th,.many td{{padding:.25rem .1rem}}
+.many thead th{{font-size:.74rem}}
 .heat th[scope=row]{{min-width:10rem;vertical-align:middle}}
 .heat span,.flag{{white-space:nowrap}}
 .heat [class]:not(.n){{text-align:center;border:1px solid var(--back)}}
@@ -157,6 +159,8 @@ th,td{{padding:.1rem .25rem}}
 .wide thead th{{hyphens:auto}}
 .heat td{{min-width:0}}
 .heat thead th{{font-size:6.5pt}}
+.many .n{{display:none}}
+.many span{{white-space:normal}}
 th[scope=row],.heat th[scope=row]{{min-width:5rem;max-width:11rem}}
 .pair{{grid-template-columns:1fr 1fr}}
 .panels{{grid-template-columns:1fr 1fr 1fr}}

@@ -41,7 +41,7 @@ def recall_section(record: RunRecord) -> Html:
         parts += [tag("p", recall_in_words(record, timeline)), _heat_map(record, timeline)]
     legend = (
         "The darker, the higher. Red in a frame with 0.00: nothing was found of a label that has positives. "
-        f"{UNKNOWN}: no positives in this data, so recall is not defined."
+        f"A hyphen ({UNKNOWN}): no positives in this data, so recall is not defined."
     )
     return section("recall", "Recall of each label, rarest first", *parts, tag("p", legend, class_="muted"))
 
@@ -117,7 +117,7 @@ def _heat_map(record: RunRecord, timeline: Sequence[Entry]) -> Html:
     if len(names) < n_all:
         what = f"{len(names)} of {what}: the {RAREST} rarest and those whose recall changed most"
     when = f", {len(columns)} of {n_seen} evaluations" if len(columns) < n_seen else ""
-    return table(f"Recall by evaluation ({what}{when})", header, rows, "heat")
+    return table(f"Recall by evaluation ({what}{when})", header, rows, "heat many" if len(columns) > 8 else "heat")
 
 
 def _column_head(record: RunRecord, entry: Entry) -> Html:
@@ -181,7 +181,7 @@ def labels_section(record: RunRecord) -> Html:
         how = f" Decisions are closed by {closing}." if closing else ""
         parts.insert(0, tag("p", f"The model's config.json holds tuned thresholds, the column “in config.json”.{how}"))
     note = (
-        f"{UNKNOWN}: not known, or not defined (recall without positives, precision without predictions); such values "
+        f"A hyphen ({UNKNOWN}): not known, or not defined (recall without positives, precision without predictions); such values "
         "count as 0 in macro means. “Threshold of best F1” is chosen on these very rows: it flatters, the more so the "
         "fewer positives there are."
     )
