@@ -181,8 +181,8 @@ def labels_section(record: RunRecord) -> Html:
         how = f" Decisions are closed by {closing}." if closing else ""
         parts.insert(0, tag("p", f"The model's config.json holds tuned thresholds, the column “in config.json”.{how}"))
     note = (
-        f"A hyphen ({UNKNOWN}): not known, or not defined (recall without positives, precision without predictions); such values "
-        "count as 0 in macro means. “Threshold of best F1” is chosen on these very rows: it flatters, the more so the "
+        f"A hyphen ({UNKNOWN}): not known, or not defined (recall without positives, precision without predictions); such "
+        "values count as 0 in macro means. “Threshold of best F1” is chosen on these very rows: it flatters, the more so the "
         "fewer positives there are."
     )
     parts.append(tag("p", note, class_="muted"))
