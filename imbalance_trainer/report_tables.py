@@ -181,9 +181,9 @@ def labels_section(record: RunRecord) -> Html:
         how = f" Decisions are closed by {closing}." if closing else ""
         parts.insert(0, tag("p", f"The model's config.json holds tuned thresholds, the column “in config.json”.{how}"))
     note = (
-        f"A hyphen ({UNKNOWN}): not known, or not defined (recall without positives, precision without predictions); such "
-        "values count as 0 in macro means. “Threshold of best F1” is chosen on these very rows: it flatters, the more so the "
-        "fewer positives there are."
+        f"A hyphen ({UNKNOWN}): not known, or not defined (recall without positives, precision without predictions); "
+        "such values count as 0 in macro means. “Threshold of best F1” is chosen on these very rows: it flatters, the "
+        "more so the fewer positives there are."
     )
     parts.append(tag("p", note, class_="muted"))
     return section("labels", "Every label in numbers", *parts)
@@ -234,7 +234,8 @@ def _defined(row: Mapping[str, Any]) -> dict[str, Any]:
 def weights_section(record: RunRecord) -> Html:
     """The class weights and where they come from."""
     now = rows_by_label(record.current)
-    rows = {name: {**now.get(name, {}), **record.of_labels.get(name, {})} for name in record.rarest_first}
+    known = {name: {k: v for k, v in row.items() if v is not None} for name, row in record.of_labels.items()}
+    rows = {name: {**now.get(name, {}), **known.get(name, {})} for name in record.rarest_first}
     weights = {name: row["weight"] for name, row in rows.items() if is_number(row.get("weight"))}
     if not weights:
         text = "No class weights are known: none were in use, or the trainer was not WeightedFocalTrainer."
@@ -242,7 +243,7 @@ def weights_section(record: RunRecord) -> Html:
     low, high = min(weights, key=weights.get), max(weights, key=weights.get)
     words = join([f"Weights go from {number(weights[low])} (", named(low), f") to {number(weights[high])} (",
                   named(high), ")."])  # fmt: skip
-    cap = record.run.get("settings", {}).get("max_weight")
+    cap = _mapping(record.run.get("settings")).get("max_weight")
     at_cap = [name for name in weights if is_number(cap) and weights[name] >= cap]
     if at_cap:
         words = join([words, f" {plural(len(at_cap), 'label')} at the cap of {cap:g}", some(at_cap), "."])

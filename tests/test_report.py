@@ -372,6 +372,14 @@ def test_nulls_anywhere_are_hyphens(tmp_path):
     assert "None" not in page.words
 
 
+def test_weights_of_the_history_stand_where_run_json_has_none(tmp_path):
+    entries = history(ELEVEN, range(400, 1500, 100), 1)
+    run = {"labels": [{"label": "insults", "weight": None, "reason": None}], "settings": None}
+    _, *rows = report(write_run(tmp_path, entries, run)).table("Class weights")
+    weight = entries[0]["labels"][1]["weight"]
+    assert ["insults", "500", "-", f"{weight:.2f}", "not recorded"] in rows
+
+
 def test_a_loss_that_was_nan_is_said(tmp_path):
     entries = history(ELEVEN, range(400, 1500, 100), 2)
     entries[1]["train_losses"][3][1] = None
