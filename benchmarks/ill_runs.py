@@ -2,8 +2,9 @@
 
     python -m benchmarks.ill_runs [--cases CASE ...]
 
-Prints Markdown: for each case how it was made, the evaluation at which the ailment was first told and in what words, and
-which other kinds of findings there were. docs/troubleshooting.md holds its output. Takes about ten minutes on two cores.
+Prints Markdown: for each case how it was made, the evaluation at which the ailment was first told and in what words,
+and which other kinds of findings there were. docs/troubleshooting.md holds its output. Takes about ten minutes on two
+cores.
 """
 
 import argparse
@@ -85,34 +86,34 @@ CASES = {
     ),
     "undertrained": Case(
         "A pretrained encoder's learning rate for one that starts from nothing.", {"learning_rate": 2e-5}
-    ),  # fmt: skip
+    ),
     "overfitting": Case(
         "400 training rows, 40 epochs, no weights.",
         {"num_train_epochs": 40, "class_weights": None, "eval_steps": 65},
         keep=400,
-    ),  # fmt: skip
+    ),
     "plateau": Case("20 epochs, where 5 are enough.", {"num_train_epochs": 20, "eval_steps": 626}),
     "threshold_too_high": Case(
         "No weights and no focal term, for 3 epochs.",
         {"class_weights": None, "focal_gamma": 0.0, "num_train_epochs": 3},
-    ),  # fmt: skip
+    ),
     "held_down_by_parent": Case(
         "A weight of 0.01 on the parent of all others, 'hateful'.", {"class_weights": {"hateful": 0.01}}
-    ),  # fmt: skip
+    ),
     "not_learned": Case(
         f"Gold labels of {RARE!r} that have nothing to do with the texts.",
         {"class_weights": {RARE: 1}},
         {"train": shuffled(RARE)},
-    ),  # fmt: skip
+    ),
     "at_the_cap": Case(
         f"The same, at weight 20, for {RAREST!r}.", {"class_weights": {RAREST: 20}}, {"train": shuffled(RAREST)}
-    ),  # fmt: skip
+    ),
     "no_positives_in_training": Case(f"No row of {RAREST!r} in the training data.", {}, {"train": without(RAREST)}),
     "no_positives_here": Case(f"No row of {RAREST!r} in the validation data.", {}, {"validation": without(RAREST)}),
     "unknown_here": Case(f"{RAREST!r} masked in the validation data.", {}, {"validation": unknown(RAREST)}),
     "too_few_to_tell": Case(
         "The first 1,000 rows of the validation data, weights of 1.", {"class_weights": None, "eval_rows": 1000}
-    ),  # fmt: skip
+    ),
     "stacked": Case("The default weights, and gamma 3.", {"focal_gamma": 3.0}),
     "capped": Case("Inverse frequency, which asks for 499.", {"weight_strategy": "inverse_frequency"}),
     "healthy": Case("Nothing: the demo as it is."),

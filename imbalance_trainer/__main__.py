@@ -5,8 +5,11 @@ import sys
 
 from .errors import did_you_mean
 
-COMMANDS = {"export": "a copy of a model whose head has its thresholds baked in, for servers that decide at 0.5"}
-"""Each is a module of that name with a `main(flags)`, which is imported only when it is asked for."""
+COMMANDS = {
+    "export": ("export", "a copy of a model whose head has its thresholds baked in, for servers that decide at 0.5"),
+    "report": ("report_command", "one HTML file about a run: what is wrong with which label, and what to change"),
+}
+"""Each has a module with a `main(flags)`, which is imported only when it is asked for, and a line of help."""
 
 
 def main() -> None:
@@ -14,14 +17,14 @@ def main() -> None:
     name, flags = (sys.argv[1:2] or ["--help"])[0], sys.argv[2:]
     if name in ("--help", "-h"):
         print("usage: imbalance-trainer COMMAND [--help] [--flags]\n")
-        print("\n".join(f"  {command:10}{what}" for command, what in COMMANDS.items()))
+        print("\n".join(f"  {command:10}{what}" for command, (_, what) in COMMANDS.items()))
         return
     if name not in COMMANDS:
         print(f"error: Unknown command {name!r}: {did_you_mean(name, COMMANDS)}", file=sys.stderr)
         sys.exit(2)
     from .cli import run
 
-    command = importlib.import_module(f".{name}", __package__)
+    command = importlib.import_module(f".{COMMANDS[name][0]}", __package__)
     run(lambda _: command.main(flags))
 
 

@@ -12,10 +12,12 @@ from .analysis import analysis_table
 from .diagnosis import Finding, Settings, diagnose
 from .diagnosis.findings import ERROR, WARNING
 from .distribution import LabelDistribution
+from .errors import DataError, UsageError
 from .history import FILE_NAME, append_history, make_entry, metric_prefix, read_history, write_history
 from .labels import LabelSchema
 from .messages import evaluation_lines, tuning_lines, warning_lines
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
+from .report import write_report
 from .run_info import CURVES_FILE, RUN_FILE, make_curves, make_run_info
 from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
@@ -134,6 +136,11 @@ class RareLabelCallback(TrainerCallback):
             self._model_step = state.best_global_step
             best = f"{args.metric_for_best_model} {state.best_metric:.4g}, of step {state.best_global_step:,}"
             say(f"\nThe best model is loaded ({best}).")
+        if self.history:
+            try:
+                write_report(args.output_dir)
+            except (DataError, UsageError, OSError) as error:  # a report is not worth a trained model
+                say(f"No report was written: {error}")
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table of a labelled test set."""
@@ -141,6 +148,9 @@ class RareLabelCallback(TrainerCallback):
         if prefix is not None and state.is_world_process_zero:
             entry = self._entry(metrics, prefix, state, kwargs.get("model"))
             say("\n".join(self._evaluation_lines(entry)))
+            if self._in_training:
+                self.history.append(entry)
+                append_history(Path(args.output_dir) / FILE_NAME, entry)
 
     def on_tuned(self, tuning: Tuning) -> None:
         """Print the thresholds, and what they are worth; called by WeightedFocalTrainer.tune_thresholds on rank 0."""

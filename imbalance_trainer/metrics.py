@@ -43,7 +43,7 @@ class LabelTable:
         found_before_closing: positives over the threshold, whatever closing then made of them.
         threshold: that a probability must exceed; NaN in single-label problems.
         best: the cut that would have the best F1 on this very data.
-        curves: recall and precision by label index, of the labels that have metrics of their own.
+        curves: recall and precision by label index, of the rarest labels that have positives.
     """
 
     schema: LabelSchema
@@ -246,7 +246,8 @@ class ImbalanceMetrics:
         true_positives, predicted, support, known, found_before_closing = self._counts
         if self._order_by is None:
             self._order_by = support.astype(float)
-        ranking = self._average_precision.compute_ranking(self.shown)
+        rarest = np.argsort(self._order_by, kind="stable")
+        ranking = self._average_precision.compute_ranking(rarest_shown(rarest[support[rarest] > 0]).tolist())
         threshold, best = np.array(list(self.rule.by_label().values())), ranking.best
         if self._single_label:  # the largest decides, whatever its score
             none = np.full(len(self.schema), np.nan)

@@ -69,7 +69,7 @@ def make_run_info(
 
 
 def make_curves(table: LabelTable, split: str, step: int) -> dict[str, Any]:
-    """Precision over recall of the labels that have metrics of their own, rarest first, as a JSON-able dict."""
+    """Precision over recall of the rarest labels that have positives, rarest first, as a JSON-able dict."""
     curves = [
         {"label": table.schema.names[i], "recall": recall.tolist(), "precision": precision.tolist()}
         for i, (recall, precision) in table.curves.items()

@@ -10,6 +10,7 @@ import pytest
 import imbalance_trainer
 from imbalance_trainer.cli import FlagParser
 from imbalance_trainer.export import ExportArguments
+from imbalance_trainer.report_command import ReportArguments
 from imbalance_trainer.training_args import ImbalanceOptions
 from imbalance_trainer.tuning import TuningOptions
 from tests.test_examples import load
@@ -29,6 +30,7 @@ def known_flags():
         FlagParser((predict.PredictArguments,)),
         FlagParser((evaluate.EvaluateArguments,)),
         FlagParser((ExportArguments,)),
+        FlagParser((ReportArguments,)),
     )
     return OTHER_FLAGS.union(*(parser._option_string_actions for parser in parsers))
 

@@ -195,7 +195,7 @@ def test_the_command_line_lists_commands_and_ends_with_the_code_of_an_error(tmp_
     assert "export" in done.stdout
     done = command("exprt")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "did you mean 'export'?" in done.stderr
+    assert "did you mean 'export'" in done.stderr
     done = command("export", "--bake-thresholds", "--model_dir", str(tmp_path), "--output_dir", str(tmp_path / "x"))
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("error: --model_dir")

@@ -54,9 +54,8 @@ def test_curves_are_rarest_first_and_json(tmp_path):
     metrics.compute()
     write_json(tmp_path / "deep" / "curves.json", make_curves(metrics.table, "eval", 10))
     curves = json.loads((tmp_path / "deep" / "curves.json").read_text())
-    assert [curve["label"] for curve in curves["curves"]] == ["threats", "insults", "hateful"]
-    assert curves["curves"][0]["recall"] == []
-    assert curves["curves"][1]["recall"][-1] == 1.0
+    assert [curve["label"] for curve in curves["curves"]] == ["insults", "hateful"]  # no positive, no curve
+    assert curves["curves"][0]["recall"][-1] == 1.0
     assert (curves["split"], curves["step"], curves["version"]) == ("eval", 10, 1)
 
 
