@@ -39,6 +39,7 @@ from imbalance_trainer.labels import MULTI_LABEL
 from imbalance_trainer.outputs import CARD_FILE
 from imbalance_trainer.quality_gate import HELP as FAIL_UNDER_HELP
 from imbalance_trainer.quality_gate import check_results, checked_floors, read_floors
+from imbalance_trainer.report import write_report
 from imbalance_trainer.results import FILE_NAME as RESULTS_FILE
 from imbalance_trainer.tuning import TuningOptions
 from imbalance_trainer.weights import merge_custom_weights
@@ -212,7 +213,9 @@ def _finish(trainer: WeightedFocalTrainer, test, data_args: DataArguments, args:
     if trainer.is_world_process_zero():
         results = trainer.results_of("test").as_dict({"name": name, "folder": data_args.data_dir})
         write_json(Path(args.output_dir) / RESULTS_FILE, results)
-        print(f"\nSaved in {args.output_dir}: model, tokenizer, {CARD_FILE}, {RESULTS_FILE}, {HISTORY_FILE}.")
+        if (Path(args.output_dir) / HISTORY_FILE).is_file():
+            print(f"\nWhat happened to each label: {write_report(args.output_dir)}")
+        print(f"Saved in {args.output_dir}: model, tokenizer, {CARD_FILE}, {RESULTS_FILE}, {HISTORY_FILE}.")
         print("Use it with")
         print(f"  python examples/predict.py --model_dir {args.output_dir} --text 'a text'")
     trainer.accelerator.wait_for_everyone()  # a process that ends before takes the one that writes along

@@ -7,9 +7,9 @@ from typing import Any
 from transformers import TrainerCallback
 
 from .adaptive import FILE_NAME, AdaptiveWeights
-from .callbacks import say
 from .diagnosis import Settings
 from .history import make_entry, metric_prefix
+from .screen import say
 from .whole_file import write_json
 
 

@@ -1,24 +1,24 @@
 """What a person sees during training: the table after each evaluation, and warnings that say what to change."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+from transformers.utils import is_in_notebook
 
 from .analysis import analysis_table
 from .diagnosis import Finding, Settings, diagnose
 from .diagnosis.findings import ERROR, WARNING
 from .distribution import LabelDistribution
 from .errors import DataError, UsageError
-from .history import FILE_NAME, append_history, make_entry, metric_prefix, read_history, write_history
+from .history import FILE_NAME, MARKER, append_history, make_entry, metric_prefix, read_history, write_history
 from .labels import LabelSchema
-from .messages import evaluation_lines, tuning_lines, warning_lines
+from .messages import evaluation_lines, label_cells, overall, summary_lines, tuning_lines, warning_lines
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
 from .report import write_report
 from .run_info import CURVES_FILE, RUN_FILE, make_curves, make_run_info
+from .screen import NotebookTable, say
 from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
 from .whole_file import write_json
@@ -68,6 +68,7 @@ class RareLabelCallback(TrainerCallback):
         self._said: dict[str, _Findings] = {}  # all that holds, by split
         self._said_last: dict[str, _Findings] = {}  # what of it was said at the last evaluation
         self._introduced = self._in_training = False
+        self._tables: dict[str, NotebookTable] = {}  # in a notebook, by split
         self._model_step: int | None = None  # that of the model in use, where it is not the last step
 
     # ---- events ----
@@ -88,7 +89,7 @@ class RareLabelCallback(TrainerCallback):
             self.history = [entry for entry in self.history if entry["step"] == 0]
             if any(entry["step"] > 0 for entry in read_history(path)):
                 path.replace(path.with_suffix(".previous.jsonl"))  # to compare with, before and after a change
-        self._in_training, self._model_step = True, None
+        self._in_training, self._model_step, self._tables = True, None, {}
         write_history(path, self.history)
         self._write_run_info(args, kwargs.get("model"))
         self._said = {}
@@ -102,12 +103,14 @@ class RareLabelCallback(TrainerCallback):
             return
         before = _by_split(self.history).get(prefix, [])
         entry = self._entry(metrics, prefix, state, kwargs.get("model"), before[-1]["step"] if before else 0)
-        lines = self._evaluation_lines(entry, before[-1] if before else None)
+        lines = self._shown(entry, before[-1] if before else None, prefix)
         self.history.append(entry)
         found = self._findings([*before, entry], args)
         new = {key: finding for key, finding in found.items() if key not in self._said.get(prefix, {})}
         self._said[prefix], self._said_last[prefix] = found, new
-        say("\n".join([*lines, *self._warning_lines(new.values(), args)]))
+        lines += self._warning_lines(new.values(), args)
+        if lines:
+            say("\n".join(lines))
         path = Path(args.output_dir) / FILE_NAME
         if self._in_training or not path.exists():  # another process's history of a training run stays as it is
             self._in_training = True
@@ -243,6 +246,16 @@ class RareLabelCallback(TrainerCallback):
         at_half = None if self.metrics is None else self.metrics.at_half
         return evaluation_lines(entry, before, self._train_support(), at_half)
 
+    def _shown(self, entry: dict[str, Any], before: dict[str, Any] | None, prefix: str) -> list[str]:
+        """An evaluation as lines; none in a notebook, where a table of the split takes their place."""
+        at_half = None if self.metrics is None else self.metrics.at_half
+        if not is_in_notebook():
+            return self._evaluation_lines(entry, before)
+        header, cells, note = label_cells(entry, before, self._train_support() or {})
+        table = self._tables.setdefault(prefix, NotebookTable())
+        table.show(overall(entry, before), header, cells, [note, *summary_lines(entry, at_half)])
+        return []
+
     def _warning_lines(self, findings: Iterable[Finding], args: Any) -> list[str]:
         return warning_lines(list(findings), self.settings(args))
 
@@ -266,7 +279,7 @@ class RareLabelCallback(TrainerCallback):
 
 
 class _TerseLogs:
-    """Keeps the dozens of metrics that the table shows out of the line that the progress bar prints.
+    """Keeps the dozens of metrics that the table shows out of what a progress bar, or a notebook's, prints.
 
     Args:
         metric_names: names of the metrics that are left out.
@@ -278,14 +291,28 @@ class _TerseLogs:
         self._metric_names, self._callbacks = frozenset(metric_names), callbacks
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        prefix = metric_prefix(logs or {})
-        if prefix is not None and any(isinstance(callback, RareLabelCallback) for callback in self._callbacks):
+        few, prefix = self._without_ours(logs)
+        if prefix is not None:
             timing = {f"{prefix}_{k}" for k in ("runtime", "samples_per_second", "steps_per_second", "loss")}
-            ours = {f"{prefix}_{key}" for key in self._metric_names}
-            logs = {key: value for key, value in logs.items() if key not in ours}
-            if not set(logs) - timing - {"epoch", f"{prefix}_model_preparation_time"}:
+            if not set(few) - timing - {"epoch", f"{prefix}_model_preparation_time"}:
                 return
-        super().on_log(args, state, control, logs=logs, **kwargs)
+        super().on_log(args, state, control, logs=few, **kwargs)
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        few, prefix = self._without_ours(metrics)
+        if prefix is not None:
+            few[f"{prefix}_{MARKER}"] = metrics[f"{prefix}_{MARKER}"]
+        super().on_evaluate(args, state, control, metrics=few, **kwargs)
+
+    def _without_ours(self, metrics: dict[str, Any] | None) -> tuple[dict[str, Any] | None, str | None]:
+        """Metrics without those of the table, and their prefix; as they are, and None, where there is no table."""
+        prefix = metric_prefix(metrics or {})
+        if prefix is None or not any(isinstance(callback, RareLabelCallback) for callback in self._callbacks):
+            return metrics, None
+        ours = {f"{prefix}_{key}" for key in self._metric_names}
+        return {key: value for key, value in metrics.items() if key not in ours}, prefix
 
 
 class TerseProgressCallback(_TerseLogs, ProgressCallback):
@@ -296,7 +323,12 @@ class TersePrinterCallback(_TerseLogs, PrinterCallback):
     """The same for runs without progress bars."""
 
 
-TERSE = {ProgressCallback: TerseProgressCallback, PrinterCallback: TersePrinterCallback}
+def terse(callback: TrainerCallback) -> type | None:
+    """The class of ours that takes the place of a progress callback of transformers; None for any other callback."""
+    stock = {ProgressCallback: TerseProgressCallback, PrinterCallback: TersePrinterCallback}
+    if type(callback).__name__ == "NotebookProgressCallback":  # importing it needs IPython
+        return type("TerseNotebookProgressCallback", (_TerseLogs, type(callback)), {})
+    return stock.get(type(callback))
 
 
 def _by_split(history: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -314,8 +346,3 @@ def _schema_of(model: Any) -> LabelSchema | None:
 def _train_losses(state: Any, since: int, until: int) -> list[tuple[int, float]]:
     """Step and loss of what was logged of the training after a step, up to another."""
     return [(log["step"], log["loss"]) for log in state.log_history if "loss" in log and since < log["step"] <= until]
-
-
-def say(text: str) -> None:
-    """Print without tearing a progress bar."""
-    tqdm.write(text, file=sys.stdout)

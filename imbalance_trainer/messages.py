@@ -18,6 +18,9 @@ from .tuning import Tuning
 
 _SHOWN_FINDINGS, _NAMED, _CUSTOM_SHOWN = 8, 12, 30
 
+_MOVED_SHOWN, _MOVED = 10, 0.05
+"""Of many labels so many are shown beside the rarest: those whose recall changed most, by this at least."""
+
 _WEIGHED = ("not_learned", "over_predicted")
 """Kinds of which the weights to try are told in one line."""
 
@@ -40,6 +43,12 @@ def evaluation_lines(
         train_support: positives in training by label, which say what is rare; else those of the evaluation do.
         at_half: the metrics at 0.5, where thresholds are tuned.
     """
+    lines = ["", *_wrapped(overall(entry, before)), *_label_lines(entry, before, train_support or {})]
+    return lines + summary_lines(entry, at_half)
+
+
+def overall(entry: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> list[str]:
+    """Where in the run an evaluation stands, and its overall metrics."""
     metrics, last = entry["metrics"], (before or {}).get("metrics", {})
     parts = [_place(entry)]
     for name in _OVERALL:
@@ -47,7 +56,12 @@ def evaluation_lines(
             change = f" ({metrics[name] - last[name]:+.3f})" if name == "secondary_f1_macro" and name in last else ""
             value = "is not a number" if metrics[name] is None else f"{metrics[name]:.{4 if name == 'loss' else 3}f}"
             parts.append(f"{name} {value}{change}")
-    lines = ["", *_wrapped(parts), *_label_lines(entry, before, train_support or {})]
+    return parts
+
+
+def summary_lines(entry: Mapping[str, Any], at_half: Mapping[str, float] | None = None) -> list[str]:
+    """What stands out below the table."""
+    metrics = entry["metrics"]
     silent, unsupported = (int(metrics.get(k, 0)) for k in ("n_labels_without_recall", "n_labels_without_support"))
     notes = [f"{silent} of {len(entry['labels'])} labels have recall 0"] if silent else []
     if not silent and unsupported < len(entry["labels"]):
@@ -56,7 +70,7 @@ def evaluation_lines(
         notes.append(f"{unsupported} without a positive in this data (0 in every macro value)")
     if metrics.get("violation_rate"):
         notes.append(f"implications broken in {metrics['violation_rate']:.1%} of rows before closing")
-    lines += _wrapped(notes)
+    lines = _wrapped(notes)
     if at_half is not None:
         silent = int(at_half["n_labels_without_recall"])
         values = [f"{name} {at_half[name]:.3f}" for name in ("secondary_f1_macro", "f1_macro", "f1_micro")]
@@ -177,22 +191,48 @@ def _weight_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
     return lines
 
 
-def _label_lines(
+def label_cells(
     entry: Mapping[str, Any], before: Mapping[str, Any] | None, train_support: Mapping[str, float]
-) -> list[str]:
+) -> tuple[list[str], list[list[str]], str]:
+    """Header and cells of the table of labels, rarest first, and a line on the labels that it leaves out.
+
+    Of more than 50 labels the 20 rarest are in it, and below them those whose recall changed most.
+    """
     old = {row["label"]: row for row in (before or {}).get("labels", ())}
     rows = sorted(entry["labels"], key=lambda row: train_support.get(row["label"], row["support"]))
-    shown = rarest_shown(rows)
-    changed = bool(old)
+    shown, changed = rarest_shown(rows), bool(old)
+    others = rows[len(shown) :]
+    moved = sorted(others, key=lambda row: -abs(_change(row, old)))[:_MOVED_SHOWN]
+    moved = [row for row in others if row in moved and abs(_change(row, old)) >= _MOVED]
     cells = []
-    for row in shown:
+    for row in [*shown, *moved]:
         weight = "-" if row["weight"] is None else f"{row['weight']:.3g}"
         measured = [_with_change(row, old.get(row["label"]), metric, changed) for metric in ("recall", "precision")]
         cells.append([row["label"], f"{row['support']:,}", weight, *measured])
     blank = " " * 6 if changed else ""
-    header = ["label (rarest first)", "support", "weight", f"recall{blank}", f"precision{blank}"]
-    more = [f"... and {len(rows) - len(shown)} more labels, in {FILE_NAME}"] if len(shown) < len(rows) else []
-    return text_table(header, cells) + more
+    and_changed = ", then changed" if moved else ""
+    header = [f"label (rarest first{and_changed})", "support", "weight", f"recall{blank}", f"precision{blank}"]
+    rest = [row for row in others if row not in moved]
+    if not rest:
+        return header, cells, ""
+    with_support = [row for row in rest if row["support"]]
+    recall = sum(row["recall"] for row in with_support) / max(len(with_support), 1)
+    silent = sum(not row["true_positives"] for row in with_support)
+    note = f"... and {len(rest):,} more labels: mean recall {recall:.2f}, {silent:,} at recall 0; all in {FILE_NAME}"
+    return header, cells, note
+
+
+def _label_lines(
+    entry: Mapping[str, Any], before: Mapping[str, Any] | None, train_support: Mapping[str, float]
+) -> list[str]:
+    header, cells, note = label_cells(entry, before, train_support)
+    return text_table(header, cells) + ([note] if note else [])
+
+
+def _change(row: Mapping[str, Any], old: Mapping[str, Any]) -> float:
+    """How much a label's recall changed since the evaluation before."""
+    last = old.get(row["label"])
+    return row["recall"] - last["recall"] if last is not None and row["support"] else 0.0
 
 
 def _with_change(row: Mapping[str, Any], last: Mapping[str, Any] | None, metric: str, room: bool) -> str:

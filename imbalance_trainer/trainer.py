@@ -16,7 +16,7 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_comp
 
 from .adaptive_callback import AdaptiveWeightsCallback
 from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
-from .callbacks import TERSE, RareLabelCallback
+from .callbacks import RareLabelCallback, terse
 from .checkpoints import last_complete_checkpoint
 from .decisions import DecisionRule, forget_foreign_thresholds, is_baked
 from .distribution import UNKNOWN
@@ -255,10 +255,10 @@ class WeightedFocalTrainer(WritesOutputs):
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
-        for stock, terse in TERSE.items():
-            if any(type(callback) is stock for callback in callbacks):
-                self.remove_callback(stock)
-                self.callback_handler.add_callback(terse(self.label_metrics.keys(), callbacks))
+        for callback in list(callbacks):
+            if (replacement := terse(callback)) is not None:
+                self.remove_callback(callback)
+                self.callback_handler.add_callback(replacement(self.label_metrics.keys(), callbacks))
         if not any(isinstance(callback, RareLabelCallback) for callback in callbacks):
             self.callback_handler.add_callback(RareLabelCallback())
         if self.options.adaptive_weights:

@@ -26,7 +26,7 @@ LEVELS = [
     {"nan_guard", "checkpoints", "evaluation"},
     {"demo", "problem", "training_args", "diagnosis", "history", "pipeline"},
     {"run_info", "adaptive"},
-    {"messages", "model_card", "run_record"},
+    {"messages", "model_card", "run_record", "screen"},
     {"report_tables", "report_charts"},
     {"report"},
     {"callbacks"},

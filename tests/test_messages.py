@@ -210,3 +210,16 @@ def test_a_floor_that_is_not_reached_and_calibration_are_said():
     lines = " ".join(tuning_lines(tuning_of(floor=0.99, calibration="platt")))
     assert "! the floor is not reached" in lines
     assert "mean expected calibration error" in lines
+
+
+def test_of_many_labels_those_that_changed_most_are_shown_below_the_rarest():
+    before = [row(f"l{i}", 9 + i, 9, 5) for i in range(100)]
+    now = [*before[:70], *(row(f"l{i}", 9 + i, 20, 20) for i in range(70, 73)), *before[73:]]
+    lines = evaluation_lines(entry(*now), entry(*before))
+    named = [line.split()[0] for line in lines if re.match(r"l\d", line)]
+    assert named == [f"l{i}" for i in (*range(20), 70, 71, 72)]
+    assert any(line.startswith("label (rarest first, then changed)") for line in lines)
+    rest = now[20:70] + now[73:]
+    mean = sum(r["recall"] for r in rest) / len(rest)
+    assert f"... and 77 more labels: mean recall {mean:.2f}, 0 at recall 0; all in label_history.jsonl" in lines
+    assert max(map(display_width, lines)) <= 80
