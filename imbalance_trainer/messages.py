@@ -210,15 +210,20 @@ def label_cells(
         measured = [_with_change(row, old.get(row["label"]), metric, changed) for metric in ("recall", "precision")]
         cells.append([row["label"], f"{row['support']:,}", weight, *measured])
     blank = " " * 6 if changed else ""
-    and_changed = ", then changed" if moved else ""
-    header = [f"label (rarest first{and_changed})", "support", "weight", f"recall{blank}", f"precision{blank}"]
+    header = [
+        "rarest, then changed" if moved else "label (rarest first)",
+        "support",
+        "weight",
+        f"recall{blank}",
+        f"precision{blank}",
+    ]
     rest = [row for row in others if row not in moved]
     if not rest:
         return header, cells, ""
     with_support = [row for row in rest if row["support"]]
     recall = sum(row["recall"] for row in with_support) / max(len(with_support), 1)
     silent = sum(not row["true_positives"] for row in with_support)
-    note = f"... and {len(rest):,} more labels: mean recall {recall:.2f}, {silent:,} at recall 0; all in {FILE_NAME}"
+    note = f"... {len(rest):,} more labels: mean recall {recall:.2f}, {silent:,} at recall 0; all in {FILE_NAME}"
     return header, cells, note
 
 
@@ -226,7 +231,7 @@ def _label_lines(
     entry: Mapping[str, Any], before: Mapping[str, Any] | None, train_support: Mapping[str, float]
 ) -> list[str]:
     header, cells, note = label_cells(entry, before, train_support)
-    return text_table(header, cells) + ([note] if note else [])
+    return text_table(header, cells) + _wrapped([note])
 
 
 def _change(row: Mapping[str, Any], old: Mapping[str, Any]) -> float:

@@ -33,7 +33,7 @@ def find_nan(history: Rows, settings: Settings) -> list[Finding]:
         where.append(f"the training loss at step {broken[0]:,}")
     if not where:
         return []
-    rate = _rate(settings, 1 / SLOWER)
+    rate = _slower(settings)
     advice = (
         f"stop, go back to an earlier checkpoint, and take {rate}, --max_grad_norm 1, or --bf16 in place of --fp16."
     )
@@ -61,18 +61,21 @@ def find_learning_rate_too_high(
     losses = _train_losses(history)
     if len(losses) > 1:
         evidence += f"; training loss {losses[0]:.3g} -> {losses[-1]:.3g}"
-    advice = f"{_rate(settings, 1 / SLOWER)}, with --warmup_steps 0.1."
+    advice = f"{_slower(settings)}, with --warmup_steps 0.1."
     return [Finding("learning_rate_too_high", "", WARNING, evidence, advice, evaluations=patience)]
 
 
 def find_undertrained(history: Rows, settings: Settings, patience: int = 2) -> list[Finding]:
     """One finding where most labels, and half of the commoner half of them, had recall 0 in `patience` evaluations.
 
-    Rarity is no reason then: the model predicts a few labels everywhere, as it does early in training.
+    Rarity is no reason then: the model predicts a few labels everywhere, as it does early in training. Labels that
+    only closing drops are not among them.
     """
     rows = sorted(history[-1]["labels"] if history else (), key=lambda row: -row["support"])
     rows = [row for row in rows if row["support"]]
-    silent = {label: since for label, since in evaluations_in_a_row(history, is_silent).items() if since >= patience}
+    held = {row["label"] for row in rows if row.get("found_before_closing")}
+    since = evaluations_in_a_row(history, is_silent)
+    silent = {label: count for label, count in since.items() if count >= patience and label not in held}
     commoner = rows[: (len(rows) + 1) // 2]
     if not silent or 2 * len(silent) <= len(rows) or 2 * sum(r["label"] in silent for r in commoner) < len(commoner):
         return []
@@ -281,6 +284,12 @@ def _times_chance(entry: dict[str, Any], min_support: int = 5) -> float | None:
     rows = [r for r in entry["labels"] if r["support"] >= min_support and r.get("average_precision") is not None]
     rows = [row for row in rows if row.get("prevalence") and row["prevalence"] < 0.5]
     return float(np.median([row["average_precision"] / row["prevalence"] for row in rows])) if rows else None
+
+
+def _slower(settings: Settings) -> str:
+    """A tenth of the learning rate, and at most 1e-3, past which hardly an encoder learns."""
+    rate = settings.learning_rate or 0.0
+    return _rate(settings, min(1 / SLOWER, 1e-3 / rate) if rate else 1 / SLOWER)
 
 
 def _rate(settings: Settings, times: float) -> str:
