@@ -79,7 +79,8 @@ def test_train_from_a_csv_to_a_saved_model(run_train, tmp_path, capsys):
     state = json.loads((saved / "trainer_state.json").read_text())
     assert f"test: epoch {state['best_global_step'] // 4}, step {state['best_global_step']}," in out
     assert "examples/predict.py --model_dir" in out.splitlines()[-1]
-    assert len((saved / "label_history.jsonl").read_text().splitlines()) == 2
+    splits = [json.loads(line)["split"] for line in (saved / "label_history.jsonl").read_text().splitlines()]
+    assert splits == ["eval", "eval", "test"]
     assert json.loads((saved / "config.json").read_text())["id2label"]["2"] == "threats"
 
 

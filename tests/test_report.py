@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import pytest
 
-from imbalance_trainer import diagnosis
 from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.report import FILE_NAME, write_report
 from imbalance_trainer.report_charts import _envelope, train_losses
@@ -486,8 +485,8 @@ def diagnosed(monkeypatch):
         asked.append((history, settings))
         return FINDINGS[:1]
 
-    monkeypatch.setattr(diagnosis, "Settings", Settings, raising=False)
-    monkeypatch.setattr(diagnosis, "diagnose", diagnose)
+    monkeypatch.setattr("imbalance_trainer.report.Settings", Settings)
+    monkeypatch.setattr("imbalance_trainer.report.diagnose", diagnose)
     return asked
 
 

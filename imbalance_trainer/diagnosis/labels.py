@@ -125,15 +125,17 @@ def find_over_predicted(
     patience: int = 2,
     rising: float = 0.05,
     is_improving: bool = False,
+    times: float = 1.5,
     min_predicted: int = 5,
 ) -> list[Finding]:
     """Labels of whose predictions fewer than `floor` are right, worst first. The note: "overpredicts rare labels ->
     decrease weights (10 -> 7)", gamma to 1.5.
 
-    Only where the predictions carry it: the one-sided 95% interval of precision (Wilson, 1927) lies under the floor at
-    `patience` evaluations in a row. Left out are labels whose precision rose by `rising` since the last evaluation,
-    as it does early in training, and those of which nothing is found, which are left to `find_silent`: to lower their
-    weight would be the wrong advice. A note where the run improves at every evaluation.
+    Too often is `times` as often as there are positives, or more: a label that is predicted less is confused with
+    others, and a lower weight would only take recall from it. And the predictions must carry it: the one-sided 95%
+    interval of precision (Wilson, 1927) lies under the floor at `patience` evaluations in a row. Left out are labels
+    whose precision rose by `rising` since the last evaluation, as it does early in training, and those of which
+    nothing is found, which are left to `find_silent`. A note where the run improves at every evaluation.
     """
     last = {row["label"]: row for row in (history[-2]["labels"] if len(history) > 1 else ())}
 
@@ -143,7 +145,7 @@ def find_over_predicted(
 
     def is_low(row: dict[str, Any]) -> bool:
         predicted, right = row["predicted"], row["true_positives"]
-        if predicted < min_predicted or not (right > 0 or not row["support"]):
+        if predicted < max(min_predicted, times * row["support"]) or not (right > 0 or not row["support"]):
             return False
         return bool(wilson_interval(right, predicted, _ONE_SIDED)[1] < floor)
 

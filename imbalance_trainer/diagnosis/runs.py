@@ -128,7 +128,7 @@ def _undertrained(history: Rows, settings: Settings, evidence: str, count: int) 
 
 
 def find_oscillating_loss(
-    history: Rows, settings: Settings, min_values: int = 6, size: float = 0.15, reversals: float = 0.5
+    history: Rows, settings: Settings, min_values: int = 6, size: float = 0.3, reversals: float = 0.5
 ) -> list[Finding]:
     """A training loss that goes up and down instead of down. The note: "reduce learning rate (2e-5 -> 1e-5)".
 
