@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import EarlyStoppingCallback
 
 from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
 from imbalance_trainer.adaptive import FILE_NAME, AdaptiveWeights
@@ -186,3 +187,24 @@ def test_a_second_training_starts_from_the_weights_that_were_asked_for(trained, 
 def test_without_the_option_nothing_is_added(make_model, make_rows, make_args):
     trainer = WeightedFocalTrainer(make_model(), make_args(), train_dataset=make_rows(32))
     assert not any(isinstance(c, AdaptiveWeightsCallback) for c in trainer.callback_handler.callbacks)
+
+
+def test_it_stops_early_and_ends_with_the_best_model(make_model, make_rows, make_args, tmp_path):
+    args = make_args(
+        output_dir=str(tmp_path), max_steps=40, eval_strategy="steps", eval_steps=2, save_strategy="steps",
+        save_steps=2, learning_rate=1e-9, load_best_model_at_end=True, metric_for_best_model="secondary_f1_macro",
+        greater_is_better=True, adaptive_weights=True, adaptive_gamma=True,
+    )  # fmt: skip
+    trainer = WeightedFocalTrainer(
+        make_model(),
+        args,
+        train_dataset=make_rows(32),
+        eval_dataset=make_rows(16),
+        callbacks=[EarlyStoppingCallback(2)],
+    )
+    trainer.train()
+    assert trainer.state.global_step < 40  # nothing gets better at that rate
+    assert trainer.state.best_global_step == 2
+    steps = [json.loads(line)["step"] for line in (tmp_path / "label_history.jsonl").read_text().splitlines()]
+    assert steps == list(range(2, trainer.state.global_step + 1, 2))
+    assert (tmp_path / "report.html").is_file()
