@@ -1,6 +1,10 @@
 """Adaptive weights: what moves, how far, how often, and that a resumed run goes on as if it had never stopped."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -208,3 +212,49 @@ def test_it_stops_early_and_ends_with_the_best_model(make_model, make_rows, make
     steps = [json.loads(line)["step"] for line in (tmp_path / "label_history.jsonl").read_text().splitlines()]
     assert steps == list(range(2, trainer.state.global_step + 1, 2))
     assert (tmp_path / "report.html").is_file()
+
+
+TWO_PROCESSES = """
+import json, sys
+import numpy as np
+from datasets import Dataset
+from tests.conftest import make_args, make_model, make_rows
+from imbalance_trainer import WeightedFocalTrainer
+import imbalance_trainer.adaptive as adaptive
+from imbalance_trainer.diagnosis import Finding
+
+def silent(history, settings=None, patience=2, **more):  # as the table says, which must be that of both ranks
+    row = max(history[-1]["labels"], key=lambda r: r["support"] + r["predicted"] / 100)
+    return [Finding("not_learned", row["label"], "warning", "made up", "", row["weight"], None, None, 2)]
+
+adaptive.diagnose = silent
+unwrapped = lambda fixture: getattr(fixture, "__wrapped__", None) or fixture.__pytest_wrapped__.obj
+rows, model = unwrapped(make_rows)(), unwrapped(make_model)()
+import pathlib
+args = unwrapped(make_args)(pathlib.Path(sys.argv[1]))(
+    eval_strategy="steps", eval_steps=2, max_steps=8, save_strategy="steps", save_steps=4, adaptive_weights=True,
+)
+trainer = WeightedFocalTrainer(model(), args, train_dataset=rows(32), eval_dataset=rows(17))
+trainer.train()
+pathlib.Path(sys.argv[1], f"rank{args.process_index}.json").write_text(
+    json.dumps([trainer.class_weights.as_dict(), trainer.asked_weights.as_dict()])
+)
+"""
+
+
+@pytest.mark.distributed
+def test_two_processes_come_to_the_same_weights(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(TWO_PROCESSES)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [*launch, script, tmp_path], capture_output=True, text=True, check=False, cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    assert first[0] != first[1]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("Adapted: ")]
+    assert 0 < len(lines) == len(set(lines))  # the first rank alone speaks
