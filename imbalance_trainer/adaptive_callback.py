@@ -51,7 +51,7 @@ class AdaptiveWeightsCallback(TrainerCallback):
         if prefix != self._prefix:
             return
         adaptive, counts = self._adaptive, self._trainer.label_distribution
-        support = None if counts is None else dict(zip(counts.schema.names, counts.support.tolist(), strict=True))
+        support = None if counts is None else counts.support_by_label
         entry = make_entry(
             metrics,
             prefix,

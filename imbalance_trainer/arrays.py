@@ -1,8 +1,18 @@
-"""Arithmetic on arrays that several rooms need."""
+"""Arithmetic on numbers and arrays that several rooms need."""
 
+import math
 from typing import Any
 
 import numpy as np
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number, as one read from a file may not be.
+
+    >>> is_number(0.5), is_number(None), is_number(float("nan")), is_number(True)
+    (True, False, False, False)
+    """
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def ratio(numerator: Any, denominator: Any) -> np.ndarray:

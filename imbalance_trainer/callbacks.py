@@ -206,7 +206,7 @@ class RareLabelCallback(TrainerCallback):
 
     def _train_support(self) -> dict[str, float] | None:
         counts = self.distribution
-        return None if counts is None else dict(zip(counts.schema.names, counts.support.tolist(), strict=True))
+        return None if counts is None else counts.support_by_label
 
     def _resumed(self, from_file: list[dict[str, Any]], state: Any, model: Any) -> list[dict[str, Any]]:
         """The history up to a checkpoint: from the file, and from the log what the file has not."""
@@ -248,9 +248,9 @@ class RareLabelCallback(TrainerCallback):
 
     def _shown(self, entry: dict[str, Any], before: dict[str, Any] | None, prefix: str) -> list[str]:
         """An evaluation as lines; none in a notebook, where a table of the split takes their place."""
-        at_half = None if self.metrics is None else self.metrics.at_half
         if not is_in_notebook():
             return self._evaluation_lines(entry, before)
+        at_half = None if self.metrics is None else self.metrics.at_half
         header, cells, note = label_cells(entry, before, self._train_support() or {})
         table = self._tables.setdefault(prefix, NotebookTable())
         table.show(overall(entry, before), header, cells, [note, *summary_lines(entry, at_half)])

@@ -41,6 +41,11 @@ class LabelDistribution:
     row_total: int
     violation_rows: tuple[tuple[int, ...], ...] = ()
 
+    @property
+    def support_by_label(self) -> dict[str, float]:
+        """{label: positives}, Python numbers."""
+        return dict(zip(self.schema.names, self.support.tolist(), strict=True))
+
     @classmethod
     def empty(cls, schema: LabelSchema) -> "LabelDistribution":
         """Counts of nothing."""

@@ -1,12 +1,12 @@
 """HTML as text that is escaped unless it was made here, tables that scroll, and the look of a page."""
 
 import html
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .arrays import is_number
 from .page_style import STYLE
 from .tables import shorten
 
@@ -85,11 +85,6 @@ def count(value: Any) -> str:
     if not is_number(value):
         return UNKNOWN
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value of a JSON file is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def plural(n: int, word: str) -> str:

@@ -1,6 +1,5 @@
 """The text of a model card: what was measured and on what, label by label, how it decides and how to load it."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ import numpy as np
 from huggingface_hub import EvalResult, ModelCardData
 from transformers.modelcard import TASK_TAG_TO_NAME_MAPPING
 
-from .arrays import wilson_interval
+from .arrays import is_number, wilson_interval
 from .decisions import DecisionRule
 from .errors import first_five
 from .history import FILE_NAME as HISTORY_FILE
@@ -154,7 +153,7 @@ def _eval_results(content: CardContent, task: str) -> list[EvalResult]:
         )
         for results in content.results
         for metric, value in results.metrics.items()
-        if _is_finite(value) and not metric.startswith(_COUNTS)
+        if is_number(value) and not metric.startswith(_COUNTS)
     ]
 
 
@@ -342,20 +341,16 @@ def _training(content: CardContent) -> list[str]:
 # ---- numbers ----
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
 def _metric(name: str, metrics: Mapping[str, float]) -> str:
     value = metrics.get(name)
-    if not _is_finite(value):
+    if not is_number(value):
         return "–"
     return f"{value:,.0f}" if name.startswith(_COUNTS) else f"{value:.4f}"
 
 
 def _share(value: Any) -> str:
-    return f"{value:.2f}" if _is_finite(value) else "–"
+    return f"{value:.2f}" if is_number(value) else "–"
 
 
 def _threshold(value: Any) -> str:
-    return f"{value:.3g}" if _is_finite(value) else "–"
+    return f"{value:.3g}" if is_number(value) else "–"

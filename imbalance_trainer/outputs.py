@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,14 @@ from .loading import Loading
 from .metrics import ImbalanceMetrics
 from .model_card import CardContent, model_card
 from .results import Results
+from .run_info import package_versions
 from .threshold_tuning import TunesThresholds, rows_of
 from .whole_file import whole_file
 
 CARD_FILE = "README.md"
+
+_CARD_NAMES = {"transformers": "Transformers", "torch": "PyTorch", "datasets": "Datasets", "tokenizers": "Tokenizers"}
+"""What Trainer's card calls the packages."""
 
 _TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
 
@@ -78,7 +81,7 @@ class WritesOutputs(TunesThresholds):
     def _keep_results(self, dataloader: Any, split: str, output: Any, metrics: ImbalanceMetrics) -> None:
         """Keep an evaluation; of each split only the last one and that of the best step so far stay."""
         counts, step = self.label_distribution, self._model_step
-        support = None if counts is None else dict(zip(counts.schema.names, counts.support.tolist(), strict=True))
+        support = None if counts is None else counts.support_by_label
         weights = self.class_weights.as_dict()
         entry = make_entry(
             output.metrics, split, step or 0, self.state.epoch, self.label_schema, metrics.table, weights, support
@@ -233,11 +236,8 @@ def _listed(value: Any) -> list[str]:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"imbalance-trainer": import_module(__package__).__version__}
-    for package, name in (("transformers", "Transformers"), ("torch", "PyTorch"), ("datasets", "Datasets"),
-                          ("tokenizers", "Tokenizers")):  # fmt: skip
-        try:
-            versions[name] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
+    found = package_versions(list(_CARD_NAMES))
+    return {
+        "imbalance-trainer": import_module(__package__).__version__,
+        **{_CARD_NAMES[p]: v for p, v in found.items()},
+    }

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from .arrays import wilson_interval
-from .markup import Html, figure, folded, is_number, join, named, number, plural, section, table, tag
+from .arrays import is_number, wilson_interval
+from .markup import Html, figure, folded, join, named, number, plural, section, table, tag
 from .report_tables import MAX_ROWS, some
 from .run_record import Entry, RunRecord, place, recall_of, rows_by_label
 from .svg import Dot, Series, line_chart, precision_recall_panel, scatter

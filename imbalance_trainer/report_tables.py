@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from .markup import UNKNOWN, Cell, Html, count, folded, is_number, join, named, number, plural, section, table, tag
+from .arrays import is_number
+from .markup import UNKNOWN, Cell, Html, count, folded, join, named, number, plural, section, table, tag
 from .run_record import Entry, RunRecord, place, recall_of, rows_by_label
 
 MAX_ROWS = 60

@@ -4,7 +4,8 @@ With `label_history.jsonl` they are all that a report needs (docs/outputs.md has
 """
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -63,7 +64,7 @@ def make_run_info(
             "exclusive": dict(schema.exclusive),
             "n_train_rows": None if counts is None else int(counts.n_rows),
             "settings": {name: _flat(value) for name, value in settings.items()},
-            "versions": {**{name: _version(name) for name in _PACKAGES}, "python": platform.python_version()},
+            "versions": {**package_versions(_PACKAGES), "python": platform.python_version()},
         }
     )
 
@@ -85,8 +86,10 @@ def _flat(value: Any) -> Any:
     return str(value)
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def package_versions(packages: Sequence[str]) -> dict[str, str]:
+    """The installed version of each of the packages that are installed."""
+    versions = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions

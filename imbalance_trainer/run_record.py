@@ -7,13 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .arrays import is_number
 from .errors import DataError, UsageError
 from .history import FILE_NAME
 from .label_info import read_json_object
 from .labels import CONFIG_KEY
-from .markup import is_number
+from .run_info import CURVES_FILE, RUN_FILE
 
-RUN_FILE, CURVES_FILE, CONFIG_FILE = "run.json", "precision_recall.json", "config.json"
+CONFIG_FILE = "config.json"
 
 BEST_BY = ("secondary_f1_macro", "f1_macro", "f1_micro")
 """The first of these that the evaluations have says which of them is the best."""

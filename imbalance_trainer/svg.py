@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .markup import Html, is_number, tag
+from .arrays import is_number
+from .markup import Html, tag
 from .tables import display_width, shorten
 
 _WIDTH, _HEIGHT, _LETTER = 440.0, 270.0, 7.0  # of a chart, and of a letter of 13 px

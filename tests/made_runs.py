@@ -1,28 +1,14 @@
 """Runs that never were: folders as a training leaves them, with numbers that look like those of real ones."""
 
 import json
-from dataclasses import dataclass
 
 import numpy as np
+
+from imbalance_trainer.diagnosis import Finding
 
 ELEVEN = ["hateful", "insults", "dehumanising language", "calls for exclusion", "stereotypes", "slurs",
           "threats of violence", "denial of atrocities", "praising extremist acts", "incitement to violence",
           "recruiting for extremist groups"]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Finding:
-    """As `diagnosis.Finding` is."""
-
-    kind: str
-    label: str
-    severity: str
-    evidence: str
-    advice: str = ""
-    weight: float | None = None
-    new_weight: float | None = None
-    evaluations: int = 1
-    title: str = "something stands out"
 
 
 def history(names, train_support, n_evaluations, seed=0, share=0.2, best=None):
@@ -135,23 +121,19 @@ FINDINGS = [
     Finding("not_learned", "recruiting for extremist groups", "error",
             "0 of 2 found at the last 3 evaluations (95% interval of recall: 0 to 0.66), average precision 0.05",
             "Raise its weight: --custom_weights '{\"recruiting for extremist groups\": 20}', or collect more examples",
-            13.3, 20.0, 3, "not learned: its scores do not rank its positives first"),
+            13.3, 20.0, evaluations=3),
     Finding("threshold_too_high", "praising extremist acts", "error",
             "0 of 6 found; highest score 0.41, threshold 0.50; at 0.22 recall would be 0.67, precision 0.50",
-            "Tune thresholds: --tune_thresholds true", None, None, 2,
-            "never found: its scores stay under the threshold"),
+            "Tune thresholds: --tune_thresholds true", evaluations=2),
     Finding("threshold_too_high", "incitement to violence", "error",
             "0 of 3 found; highest score 0.31, threshold 0.50; at 0.18 recall would be 0.67, precision 0.40",
-            "Tune thresholds: --tune_thresholds true", None, None, 2,
-            "never found: its scores stay under the threshold"),
+            "Tune thresholds: --tune_thresholds true", evaluations=2),
     Finding("over_predicted", "stereotypes", "warning", "21 of 74 predictions are right (precision 0.28)",
-            "Lower its weight: --custom_weights '{\"stereotypes\": 2.6}'", 3.7, 2.6, 1, "predicted too often"),
+            "Lower its weight: --custom_weights '{\"stereotypes\": 2.6}'", 3.7, 2.6),
     Finding("overfitting", "", "warning", "eval loss lowest at step 480 (0.139), 0.195 at step 600, while training "
-            "loss fell from 0.16 to 0.10", "Stop earlier: --num_epochs 4", None, None, 1,
-            "the model begins to learn the training rows by heart"),
+            "loss fell from 0.16 to 0.10", "Stop earlier: --num_epochs 4"),
     Finding("too_few_to_tell", "incitement to violence", "note", "3 positives here: recall may be anything from 0 to "
-            "0.56", "", None, None, 1, "too few positives to tell"),
-    Finding("improving", "", "good", "secondary_f1_macro rose at 3 of 4 evaluations", "", None, None, 1,
-            "the model is still improving"),
+            "0.56"),
+    Finding("improving", "", "good", "secondary_f1_macro rose at 3 of 4 evaluations"),
 ]  # fmt: skip
 """As they might be of the eleven."""

@@ -136,7 +136,7 @@ def test_findings_come_first_most_severe_first_with_severity_in_words(run_of_ele
 
 
 def test_a_kind_that_labels_share_is_said_once(run_of_eleven):
-    found = [Finding("k", f"label {i}", "error", f"evidence {i}", "do this") for i in range(300)]
+    found = [Finding("not_learned", f"label {i}", "error", f"evidence {i}", "do this") for i in range(300)]
     page = report(run_of_eleven, found)
     assert page.words.count("do this") == 1
     assert "(300 labels)" in page.words
@@ -145,13 +145,13 @@ def test_a_kind_that_labels_share_is_said_once(run_of_eleven):
 
 
 def test_advice_that_differs_stands_with_its_label(run_of_eleven):
-    found = [Finding("k", name, "warning", "e", f"--custom_weights '{{\"{name}\": 3}}'") for name in "ab"]
+    found = [Finding("not_learned", name, "warning", "e", f"--custom_weights '{{\"{name}\": 3}}'") for name in "ab"]
     page = report(run_of_eleven, found)
     assert page.words.count("What to do:") == 2
 
 
 def test_the_weight_to_try_and_how_long_it_is_so(run_of_eleven):
-    found = [Finding("k", "a", "error", "0 of 3 found", "", 10.0, 15.0, 4)]
+    found = [Finding("not_learned", "a", "error", "0 of 3 found", "", 10.0, 15.0, evaluations=4)]
     assert (
         "a: 0 of 3 found; so at 4 evaluations in a row; weight 10, to try: 15." in report(run_of_eleven, found).words
     )
@@ -388,7 +388,7 @@ def test_a_loss_that_was_nan_is_said(tmp_path):
 
 def test_hostile_names_are_text_everywhere(tmp_path):
     entries = history(HOSTILE, [400, 300, 200, 100, 50, 30, 20, 10], 3)
-    found = [Finding("k", name, "error", f"{name} is 0", f"--custom_weights '{name}'") for name in HOSTILE]
+    found = [Finding("not_learned", name, "error", f"{name} is 0", f"--custom_weights '{name}'") for name in HOSTILE]
     run = run_json(HOSTILE, entries)
     run["settings"]["<img src=x onerror=alert(1)>"] = "</table><script>"
     page = report(write_run(tmp_path, entries, run, curves_json(entries[-1])), found)

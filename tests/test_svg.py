@@ -55,6 +55,9 @@ def test_a_line_goes_up_where_values_do_and_breaks_where_one_is_missing():
 def test_lines_of_any_kind_are_drawn(points):
     root, _ = parsed(line_chart("a", "t", "w", [Series("x", points)], ("x", "y"), ring=(1, 1.0, "best")))
     inside(root)
+    assert "best" in texts(root)
+    known = sum(y is not None for _, y in points)
+    assert len(list(root.iter("circle"))) == known + 2  # one in the legend, and the ring
 
 
 def test_lines_differ_in_more_than_colour():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import is_number
 from .findings import ERROR, GOOD, LOUDER_GAMMA, NOTE, WARNING, Finding, Settings
 from .labels import CHANCE, Rows, evaluations_in_a_row, is_silent
 
@@ -26,9 +27,9 @@ def find_nan(history: Rows, settings: Settings) -> list[Finding]:
         return []
     last = history[-1]
     where = []
-    if "loss" in last.get("metrics", {}) and not _is_number(last["metrics"]["loss"]):
+    if "loss" in last.get("metrics", {}) and not is_number(last["metrics"]["loss"]):
         where.append(f"the evaluation loss at step {last['step']:,}")
-    broken = [step for step, loss in last.get("train_losses", ()) if not _is_number(loss)]
+    broken = [step for step, loss in last.get("train_losses", ()) if not is_number(loss)]
     if broken:
         where.append(f"the training loss at step {broken[0]:,}")
     if not where:
@@ -57,7 +58,7 @@ def find_learning_rate_too_high(
         return []
     average = history[-1]["metrics"].get("mean_average_precision")
     evidence = f"average precision is {times_chance[-1]:.2f} times chance in the median label"
-    evidence += f" (mean {average:.3f})" if _is_number(average) else ""
+    evidence += f" (mean {average:.3f})" if is_number(average) else ""
     losses = _train_losses(history)
     if len(losses) > 1:
         evidence += f"; training loss {losses[0]:.3g} -> {losses[-1]:.3g}"
@@ -136,7 +137,7 @@ def find_oscillating_loss(
     the median loss or more, steps change their direction in `reversals` of all places or more, and the loss did not
     fall meanwhile.
     """
-    losses = [loss for loss in _train_losses(history) if _is_number(loss)]
+    losses = [loss for loss in _train_losses(history) if is_number(loss)]
     losses = np.array(losses[len(losses) // 2 :] if len(losses) >= 2 * min_values else losses)
     if len(losses) < min_values:
         return []
@@ -159,7 +160,7 @@ def find_overfitting(history: Rows, settings: Settings, patience: int = 2, rise:
     """The evaluation loss rose at `patience` evaluations in a row, by `rise` of its lowest in all, while the training
     loss fell (Prechelt, 1998, "Early Stopping - But When?"). A note where the rare labels still gain by it."""
     losses = [entry.get("metrics", {}).get("loss") for entry in history]
-    if len(losses) <= patience or not all(map(_is_number, losses)) or not _is_one_loss(history):
+    if len(losses) <= patience or not all(map(is_number, losses)) or not _is_one_loss(history):
         return []
     rising = all(b > a for a, b in pairwise(losses[-patience - 1 :]))
     lowest = int(np.argmin(losses))
@@ -198,7 +199,7 @@ def find_improving(history: Rows, settings: Settings, min_evaluations: int = 3, 
 def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: float = 0.005) -> list[Finding]:
     """Neither secondary_f1_macro nor mean average precision gained `gain` over its best in `patience` evaluations."""
     values = {name: [e.get("metrics", {}).get(name) for e in history] for name in (_F1, "mean_average_precision")}
-    values = {name: series for name, series in values.items() if all(map(_is_number, series))}
+    values = {name: series for name, series in values.items() if all(map(is_number, series))}
     if len(history) <= patience or _F1 not in values:
         return []
     for series in values.values():
@@ -237,7 +238,7 @@ def find_precision_under_target(
     """secondary_precision under `target` at `patience` evaluations: the note's "should stay > 0.6". Only where at
     least `min_predicted` decisions stand behind it."""
     series = [entry.get("metrics", {}).get("secondary_precision") for entry in history[-patience:]]
-    if len(series) < patience or not all(map(_is_number, series)) or max(series) >= target:
+    if len(series) < patience or not all(map(is_number, series)) or max(series) >= target:
         return []
     rows = [r for r in history[-1]["labels"] if settings.secondary is None or r["label"] in settings.secondary]
     predicted = sum(row["predicted"] for row in rows)
@@ -255,12 +256,8 @@ def find_precision_under_target(
 # ---- small parts ----
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
 def _train_losses(history: Rows) -> list[float]:
-    return [loss for entry in history for _, loss in entry.get("train_losses", ()) if _is_number(loss)]
+    return [loss for entry in history for _, loss in entry.get("train_losses", ()) if is_number(loss)]
 
 
 def _is_one_loss(history: Rows) -> bool:
@@ -276,7 +273,7 @@ def _is_one_loss(history: Rows) -> bool:
 
 def _f1(history: Rows) -> list[float]:
     series = [entry.get("metrics", {}).get(_F1) for entry in history]
-    return series if all(map(_is_number, series)) else []
+    return series if all(map(is_number, series)) else []
 
 
 def _times_chance(entry: dict[str, Any], min_support: int = 5) -> float | None:
