@@ -33,6 +33,7 @@ LEVELS = [
     {"adaptive_callback"},
     {"threshold_tuning"},
     {"outputs"},
+    {"weighted_loss"},
     {"trainer"},
     {"cli"},
     {"export", "report_command", "__main__"},

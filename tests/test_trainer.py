@@ -370,7 +370,7 @@ def test_a_label_without_positives_is_named(make_trainer, make_rows, caplog):
 
 
 def test_each_labels_weight_is_logged_with_its_reason(make_trainer, caplog):
-    with caplog.at_level("INFO", logger="imbalance_trainer.trainer"):
+    with caplog.at_level("INFO", logger="imbalance_trainer.weighted_loss"):
         make_trainer(label_schema=SCHEMA, class_weights={"threats": 30})
     lines = [record.getMessage() for record in caplog.records if "support" in record.getMessage()]
     assert len(lines) == 4

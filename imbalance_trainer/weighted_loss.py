@@ -1,0 +1,147 @@
+"""What WeightedFocalTrainer minimises: the class weights, the objective, and the loss of a batch."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
+from .errors import DataError
+from .label_columns import LABEL_COLUMNS
+from .losses import make_loss
+from .objective import Objective
+from .outputs import WritesOutputs
+from .problem import stored_weights
+from .weights import ClassWeights, compute_class_weights, log_weights
+
+logger = logging.getLogger(__name__)
+
+
+class ComputesWeightedLoss(WritesOutputs):
+    """The part of WeightedFocalTrainer that is about the loss."""
+
+    # ---- weights and objective ----
+
+    def _prepare_loss(self) -> None:
+        """Weights and what is minimised, from the options."""
+        self.class_weights = self.asked_weights = self._weigh()
+        self.asked_gamma = self.options.focal_gamma
+        self._prepare_objective()
+
+    def _prepare_objective(self) -> None:
+        options, kind = self.options, self.problem.type
+        weights = self.class_weights.values if self.class_weights.asked_for else None
+        loss = make_loss(options.loss, kind, weights, options.focal_gamma, self.args.label_smoothing_factor)
+        self.training_objective = Objective.of(
+            loss,
+            self.label_schema,
+            kind,
+            options.constraint,
+            options.constraint_weight,
+            options.constraint_direction,
+        )
+
+    def weigh_by(self, weights: Mapping[str, float], gamma: float | None, step: int) -> None:
+        """Go on with other class weights, and another gamma where there is one, which the model's config has too.
+
+        Args:
+            weights: {label: weight} of every label.
+            gamma: focal_gamma; None to leave it.
+            step: updates so far, for the reasons.
+        """
+        asked = self.asked_weights
+        self.class_weights = asked.moved(weights, f"adapted by step {step:,}")
+        self.options = dataclasses.replace(self.options, focal_gamma=self.asked_gamma if gamma is None else gamma)
+        self._prepare_objective()
+        if getattr(self.model, "config", None) is not None and self.class_weights.asked_for:
+            self.label_schema.to_config(self.model.config, class_weights=self.class_weights.as_dict())
+        self._equip_callbacks()
+
+    def _weigh(self) -> ClassWeights:
+        options, counts, asked = self.options, self.label_distribution, self.options.class_weights
+        is_auto, trains = isinstance(asked, str), self.train_dataset is not None
+        if counts is None and is_auto and not trains:  # evaluation alone: the loss that the model was trained with
+            asked = stored_weights(self.model, self.label_schema) or asked
+        known = self.label_schema if counts is None else counts
+        strategy = (options.weight_strategy, options.max_weight, options.effective_number_beta)
+        weights = compute_class_weights(known, asked, *strategy)
+        if not self.is_world_process_zero():
+            return weights
+        if counts is None and is_auto and trains:
+            logger.warning(
+                "The columns of the training data hold no labels to count, so every class weight is 1. Give "
+                "class_weights={label: weight}, or data with a column 'labels'."
+            )
+        if counts is not None:
+            log_weights(logger, counts, weights)
+        return weights
+
+    # ---- a batch ----
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Any:
+        """The weighted loss plus the constraint penalty, each divided by its count over the whole update.
+
+        The counts come from `_get_num_items_in_batch`: over all micro-batches and all ranks, so that the update is the
+        same however its batch is cut up. A `compute_loss_func` of the user's takes the place of all of it.
+
+        Raises:
+            DataError: a batch without labels, or outputs without logits.
+        """
+        if self.problem is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if self.compute_loss_func is not None:
+            result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            if return_outputs and self._evaluation is not None:
+                self._evaluation.logits = self._logits(result[1])
+            return result
+        labels = self._labels(inputs)
+        if labels is None:
+            raise DataError(
+                f"The batch has no labels: its keys are {sorted(inputs)}, expected {self.label_names[0]!r}; "
+                "have the data collator give them, or name their key in label_names."
+            )
+        withheld = (SAMPLE_WEIGHT, LABEL_MASK)
+        if not self._forward_needs_labels:
+            withheld += (*self.label_names, *LABEL_COLUMNS)
+        outputs = model(**{name: value for name, value in inputs.items() if name not in withheld})
+        logits = self._logits(outputs)
+        row_weights = sample_weights_of(inputs)
+        if self._evaluation is not None:
+            self._evaluation.logits, self._evaluation.row_weights = logits.detach(), row_weights
+        else:
+            self._guard.look_at(logits, labels)
+        counts, scale = num_items_in_batch, 1
+        if counts is None:
+            counts = self.training_objective.counts(labels)
+        elif self.args.average_tokens_across_devices and self.args.n_gpu <= 1:
+            scale = self.accelerator.num_processes // self.get_tp_size()  # DDP averages gradients over the ranks
+        loss = self.training_objective.value(self.training_objective.sums(logits, labels, row_weights), counts) * scale
+        if not return_outputs:
+            return loss
+        return loss, outputs if isinstance(outputs, Mapping) else (loss, *without_loss(outputs))
+
+    def _labels(self, inputs: Mapping[str, Any]) -> Tensor | None:
+        return labels_of(inputs, self.label_names[0] if self.label_names else "labels")
+
+    def _logits(self, outputs: Any) -> Tensor:
+        return logits_of(outputs, self.problem.n_labels, type(self.model).__name__)
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Any:
+        if self.problem is None or self.compute_loss_func is not None:
+            return super()._get_num_items_in_batch(batch_samples, device)
+        labels = [part for part in map(self._labels, batch_samples) if part is not None]
+        if not labels:
+            return None
+        counts = sum(self.training_objective.counts(part).to(device) for part in labels)
+        if self.args.average_tokens_across_devices and self.args.world_size > 1:
+            counts = self.accelerator.gather(counts).reshape(-1, 2).sum(0) / self.get_tp_size()
+        return counts
