@@ -174,7 +174,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     """Run a script's main; what is the user's to mend is said in one sentence, without a traceback.
 
     Exit codes: 0 ok, 1 disk full or the like, 2 usage, 3 data, 4 a loss that is NaN or infinite, 5 a metric under its
-    floor (`--fail_under`), 130 interrupted. Of several processes each ends with it.
+    floor (`--fail_under`), 130 interrupted. Of several processes each ends with it, or by a signal of torchrun, which
+    stops those that are still ending when it sees the first that has.
     """
     try:
         main(sys.argv[1:])
@@ -182,6 +183,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         if os.environ.get("RANK", "0") == "0":
             said = str(error).replace("\n", "\nerror: ") if isinstance(error, QualityGateError) else error
             tqdm.write(f"error: {said}", file=sys.stderr)  # on a line of its own, below a progress bar
+        if isinstance(error, QualityGateError) and _has_process_group():  # it is that of every process
+            torch.distributed.barrier()  # none ends, and has torchrun stop the others, before the first has spoken
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -195,8 +198,12 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         tqdm.write(f"{said}--resume_from_checkpoint true.", file=sys.stderr)
         sys.exit(1)
     finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
+        if _has_process_group():
             torch.distributed.destroy_process_group()  # else gloo's threads may abort, and the exit code is lost
+
+
+def _has_process_group() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def is_disk_full(error: Exception) -> bool:

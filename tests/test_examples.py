@@ -304,13 +304,14 @@ def test_a_dry_run_checks_floors_but_holds_no_model_to_them(run_train):
 
 
 @pytest.mark.distributed
-def test_two_processes_save_all_and_both_end_with_the_code_of_the_floor(data_dir, encoder, tmp_path):
+def test_two_processes_save_all_and_end_with_the_code_of_the_floor(data_dir, encoder, tmp_path):
     flags = ["--data_dir", str(data_dir), "--model_name_or_path", encoder, "--output_dir", str(tmp_path / "run"),
              "--num_epochs", "1", "--use_cpu", "--fail_under", "secondary_f1_macro=1"]  # fmt: skip
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run([*launch, EXAMPLES / "train_model.py", *flags], capture_output=True, text=True, check=False)
-    codes = re.findall(r"exitcode\s*: (-?\d+)", done.stderr)  # of the first to fail, then of each
-    assert codes == ["5", "5", "5"]
+    first = re.search(r"Root Cause.*?exitcode\s*: (-?\d+)", done.stderr, re.DOTALL)
+    assert first[1] == "5"
+    assert set(re.findall(r"exitcode\s*: (-?\d+)", done.stderr)) <= {"5", "-15"}  # torchrun stops who is still ending
     assert done.stderr.count("under the floor of 1 (test)") == 1
     results = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert ModelCard.load(tmp_path / "run" / "README.md").data.eval_results
