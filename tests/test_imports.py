@@ -35,6 +35,8 @@ LEVELS = [
     {"outputs"},
     {"weighted_loss"},
     {"trainer"},
+    {"encoders"},
+    {"comparison"},
     {"cli"},
     {"export", "report_command", "__main__"},
 ]
