@@ -13,6 +13,7 @@ from imbalance_trainer.comparison import Record, Setting, compare, read_methods
 from imbalance_trainer.comparison.frozen import FeatureHead
 from imbalance_trainer.comparison.picture import plot_comparison
 from imbalance_trainer.comparison.training import train
+from imbalance_trainer.demo import demo_data, demo_model
 from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
 
 NAMES = ("common", "rare", "rarest")
@@ -37,6 +38,22 @@ def made_setting(steps=12, problem_type=MULTI_LABEL):
     splits = {name: made_split(i, n, is_multi_label) for i, (name, n) in enumerate(sizes.items())}
     schema = LabelSchema(NAMES, implications=(("rarest", "common"),) if is_multi_label else ())
     return Setting(splits, schema, problem_type, lambda: FeatureHead(6, 3, problem_type, 8), steps)
+
+
+def test_logits_stand_in_the_order_of_the_rows_however_training_orders_them():
+    data = demo_data()
+    model, tokenizer = demo_model(data.schema)
+    splits = {
+        name: rows.select(range(100)).map(lambda row: tokenizer(row["text"]), remove_columns=["text"])
+        for name, rows in data.splits.items()
+    }
+    by_length = {"train_sampling_strategy": "group_by_length"}
+    setting = Setting(splits, data.schema, MULTI_LABEL, lambda: model, 2, 8, 16, tokenizer, by_length)
+    trained = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
+    inputs = tokenizer.pad(splits["test"].remove_columns("labels")[:], return_tensors="pt")
+    with torch.no_grad():
+        expected = model.eval()(**inputs).logits
+    torch.testing.assert_close(torch.from_numpy(trained.test.logits), expected, atol=1e-4, rtol=0)
 
 
 def run(folder, setting, say=lambda words: None, rates=(1e-2,), seeds=(1, 2)):
