@@ -31,11 +31,13 @@ class FeatureHead(nn.Module):
     def __init__(self, width: int, n_labels: int, problem_type: str, hidden: int = 256) -> None:
         super().__init__()
         self.config = PreTrainedConfig(num_labels=n_labels, problem_type=problem_type)
-        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.2), nn.Linear(hidden, n_labels))
+        self.hidden = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.2))
+        self.classifier = nn.Linear(hidden, n_labels)
+        nn.init.zeros_(self.classifier.bias)  # as transformers starts its heads
 
     def forward(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """Logits; with labels also the loss that a stock model of transformers has."""
-        logits = self.layers(features)
+        logits = self.classifier(self.hidden(features))
         if labels is None:
             return {"logits": logits}
         if labels.ndim == logits.ndim:
