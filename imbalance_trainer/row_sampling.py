@@ -43,6 +43,11 @@ class SamplesRows(Trainer):
                 f"sampler={name!r} and train_sampling_strategy={strategy!r} both say which rows come next; "
                 "keep one of them."
             )
+        if self.args.accelerator_config.dispatch_batches:
+            raise UsageError(
+                f"sampler={name!r} has every process read its own rows, dispatch_batches=True has the first one read "
+                "all; keep one of them."
+            )
         if self.problem.tokens:
             raise UsageError(f"sampler={name!r} draws rows by their labels, but here each token has one; drop it.")
         column = find_label_column(dataset, tuple(self.args.label_names or ()))

@@ -228,6 +228,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
                 callback.class_weights, callback.max_weight = self.class_weights, self.options.max_weight
                 callback.focal_gamma = self.options.focal_gamma if self.options.loss == "focal" else None
                 callback.options = self._plain_options()
+                callback.repeats = sampler.repeats_by_label if (sampler := self._row_sampler()) else None
                 if callback.patience is None:
                     callback.patience = self.options.rare_label_patience
 
@@ -235,7 +236,8 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         """The options that are a word or a number, as run.json keeps them."""
         options = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(self.options)}
         del options["class_weights"], options["label_schema"]
-        return {**options, "focal_gamma": self.options.focal_gamma if self.options.loss == "focal" else None}
+        options["focal_gamma"] = self.options.focal_gamma if self.options.loss == "focal" else None
+        return options if (sampler := self._row_sampler()) is None else {**options, "rows_per_epoch": len(sampler)}
 
     def call_model_init(self, trial: Any = None) -> Any:
         """A fresh model, configured like the first one."""
