@@ -241,8 +241,8 @@ class RareLabelCallback(TrainerCallback):
         lines = ["", heading, *analysis_table(counts, self.class_weights, shown).splitlines()]
         if self.repeats:
             most, rows = max(self.repeats, key=self.repeats.get), self.options["rows_per_epoch"]
-            lines.append(f"Sampler {self.options['sampler']}: {rows:,} rows an epoch;")
-            lines.append(f"a row of {most!r} is drawn {self.repeats[most]:.3g} times in it.")
+            drawn = f"a row of {most!r} is drawn {self.repeats[most]:.3g} times"
+            lines.append(f"Sampler {self.options['sampler']}: {rows:,} rows an epoch, {drawn}.")
         primary = [counts.schema.names[i] for i in counts.schema.primary]
         if primary:
             of = f"{primary[0]!r} is" if len(primary) == 1 else "a primary label is"
