@@ -14,7 +14,7 @@ class SamplesRows(Trainer):
     """The part of WeightedFocalTrainer that is about which rows are drawn (`sampler`)."""
 
     _sampler: EpochSampler | None = None
-    _sampler_is_of: tuple[Any, ...] = ()
+    _sampled_from: tuple[Any, tuple[Any, ...]] = (None, ())
 
     def _row_sampler(self) -> EpochSampler | None:
         """The sampler of the options and the training data, made once, as it looks at every row; None without one.
@@ -28,11 +28,10 @@ class SamplesRows(Trainer):
             return None
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         arguments = (options.sampler, options.oversample_threshold, options.max_repeats, seed)
-        is_of = (id(dataset), *arguments)
-        if self._sampler is None or self._sampler_is_of != is_of:
+        if self._sampled_from[0] is not dataset or self._sampled_from[1] != arguments:
             name, *how = arguments
             self._sampler = make_sampler(name, dataset, *how, self.label_schema, self._sampled_column(dataset))
-            self._sampler_is_of = is_of
+            self._sampled_from = dataset, arguments
         return self._sampler
 
     def _sampled_column(self, dataset: Any) -> str:
