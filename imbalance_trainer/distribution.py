@@ -126,7 +126,8 @@ class LabelDistribution:
         n_rows = 0
         for start, block in blocks:
             if block.ndim == 1:
-                counts = np.bincount(_checked_classes(block, schema, start, where), minlength=width)
+                classes = checked_classes(block, schema, start, where)
+                counts = np.bincount(classes[classes != UNKNOWN], minlength=width)
                 support += counts
                 known += counts.sum()
                 n_rows += int(counts.sum())
@@ -196,8 +197,8 @@ def checked_multi_hot(block: np.ndarray, schema: LabelSchema, start: int, where:
     return block
 
 
-def _checked_classes(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> np.ndarray:
-    """The known class indices of a block of rows, as integers."""
+def checked_classes(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> np.ndarray:
+    """The class indices of a block of rows as integers, unknown ones (NaN) made -100; errors name the row."""
     wrong = np.ones(block.shape, dtype=bool)
     if block.dtype.kind in "biuf":
         block = np.where(np.isnan(block), UNKNOWN, block) if block.dtype.kind == "f" else block
@@ -213,7 +214,7 @@ def _checked_classes(block: np.ndarray, schema: LabelSchema, start: int, where: 
             f"{where}: row {start + row} has class {classes[row]}; expected 0 to {len(schema) - 1} "
             f"({_some(schema.names)}), or -100 for unknown."
         )
-    return classes[classes != UNKNOWN]
+    return classes
 
 
 def _bad_values(block: np.ndarray, bad: np.ndarray, schema: LabelSchema, start: int, where: str) -> str:

@@ -195,6 +195,8 @@ class WritesOutputs(TunesThresholds):
         names = ["loss", "focal_gamma", "weight_strategy", "max_weight"]
         if self.label_schema.rules:
             names += ["constraint", "constraint_weight", "constraint_direction", "closing"]
+        if self.options.sampler is not None:
+            names += ["sampler", "max_repeats"]
         ours = {name: getattr(self.options, name) for name in names}
         if self.options.loss != "focal":
             del ours["focal_gamma"]

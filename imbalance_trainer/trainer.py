@@ -35,6 +35,7 @@ from .problem import (
     stored_options,
 )
 from .results import Results
+from .row_sampling import SamplesRows
 from .training_args import UNSET, ImbalanceOptions, check_best_metric
 from .weighted_loss import ComputesWeightedLoss
 
@@ -46,7 +47,7 @@ _COUNTED_ONE_BY_ONE = 20_000
 _CHECKED_ONE_BY_ONE = 256
 
 
-class WeightedFocalTrainer(ComputesWeightedLoss):
+class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
     """A drop-in replacement for transformers.Trainer that makes rare labels learn.
 
     Takes Trainer's arguments, unchanged, and the options below, each of which is also a field of
@@ -70,6 +71,8 @@ class WeightedFocalTrainer(ComputesWeightedLoss):
             groups (a penalty in PENALTIES, or "mcm", the max constraint), what a penalty is multiplied by, and which
             side of an implication it moves; without rules in the schema there is none.
         closing: see `close_decisions`.
+        sampler, oversample_threshold, max_repeats: "repeat_factor" or "class_aware", which draw rows of rare labels
+            more often (see `RepeatFactorSampler`, `ClassAwareSampler`); None draws each row once.
         on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
         adaptive_weights, adaptive_gamma: whether class weights, and gamma, move by what each evaluation shows (see
@@ -93,6 +96,9 @@ class WeightedFocalTrainer(ComputesWeightedLoss):
         constraint_weight: float = UNSET,
         constraint_direction: str = UNSET,
         closing: str = UNSET,
+        sampler: str | None = UNSET,
+        oversample_threshold: float | None = UNSET,
+        max_repeats: float = UNSET,
         on_nan: str = UNSET,
         rare_label_patience: int = UNSET,
         adaptive_weights: bool = UNSET,
@@ -119,6 +125,9 @@ class WeightedFocalTrainer(ComputesWeightedLoss):
             "constraint_weight": constraint_weight,
             "constraint_direction": constraint_direction,
             "closing": closing,
+            "sampler": sampler,
+            "oversample_threshold": oversample_threshold,
+            "max_repeats": max_repeats,
             "on_nan": on_nan,
             "rare_label_patience": rare_label_patience,
             "adaptive_weights": adaptive_weights,
@@ -219,6 +228,7 @@ class WeightedFocalTrainer(ComputesWeightedLoss):
                 callback.class_weights, callback.max_weight = self.class_weights, self.options.max_weight
                 callback.focal_gamma = self.options.focal_gamma if self.options.loss == "focal" else None
                 callback.options = self._plain_options()
+                callback.repeats = sampler.repeats_by_label if (sampler := self._row_sampler()) else None
                 if callback.patience is None:
                     callback.patience = self.options.rare_label_patience
 
@@ -226,7 +236,8 @@ class WeightedFocalTrainer(ComputesWeightedLoss):
         """The options that are a word or a number, as run.json keeps them."""
         options = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(self.options)}
         del options["class_weights"], options["label_schema"]
-        return {**options, "focal_gamma": self.options.focal_gamma if self.options.loss == "focal" else None}
+        options["focal_gamma"] = self.options.focal_gamma if self.options.loss == "focal" else None
+        return options if (sampler := self._row_sampler()) is None else {**options, "rows_per_epoch": len(sampler)}
 
     def call_model_init(self, trial: Any = None) -> Any:
         """A fresh model, configured like the first one."""

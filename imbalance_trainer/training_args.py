@@ -13,6 +13,7 @@ from .errors import UsageError, did_you_mean
 from .losses import LOSSES, checked_gamma
 from .metrics import LOWER_IS_BETTER
 from .nan_guard import ON_NAN
+from .sampling import MAX_GROWTH, MAX_REPEATS, SAMPLERS, check_sampling
 from .weights import MAX_WEIGHT, STRATEGIES, read_class_weights
 
 
@@ -65,6 +66,20 @@ class ImbalanceOptions:
         default="drop_child",
         metadata={"help": f"A child decided where its parent is not: {', '.join(CLOSINGS)}."},
     )
+    sampler: str | None = field(
+        default=None,
+        metadata={"help": f"Draw rows of rare labels more often: {', '.join(SAMPLERS)} or none."},
+    )
+    oversample_threshold: float | None = field(
+        default=None,
+        metadata={
+            "help": "Share of the rows under which --sampler repeat_factor repeats a label, in (0, 1]; without it the "
+            f"largest at which an epoch has at most {MAX_GROWTH:g} times the rows."
+        },
+    )
+    max_repeats: float = field(
+        default=MAX_REPEATS, metadata={"help": "A sampler draws a row of a label at most so often in an epoch."}
+    )
     on_nan: str = field(
         default="raise",
         metadata={
@@ -92,6 +107,8 @@ class ImbalanceOptions:
             raise UsageError(f"Unknown loss {self.loss!r}: {did_you_mean(self.loss, LOSSES)}")
         if self.on_nan not in ON_NAN:
             raise UsageError(f"Unknown on_nan {self.on_nan!r}: {did_you_mean(self.on_nan, ON_NAN)}")
+        sampler = None if self.sampler in ("none", "None") else self.sampler
+        check_sampling(sampler, self.oversample_threshold, self.max_repeats)
         checked_gamma(self.focal_gamma)
         check_constraint(self.constraint, self.constraint_direction)
         checked_closing(self.closing)
@@ -107,7 +124,7 @@ class ImbalanceOptions:
             raise UsageError(f"effective_number_beta must lie in [0, 1); got {self.effective_number_beta!r}.")
         if int(self.rare_label_patience) != self.rare_label_patience or self.rare_label_patience < 1:
             raise UsageError(f"rare_label_patience must be a whole number >= 1; got {self.rare_label_patience!r}.")
-        return dataclasses.replace(self, class_weights=read_class_weights(self.class_weights))
+        return dataclasses.replace(self, class_weights=read_class_weights(self.class_weights), sampler=sampler)
 
     def is_default(self, name: str) -> bool:
         """Whether an option has its default."""
@@ -157,7 +174,7 @@ class ImbalanceTrainingArguments(ImbalanceOptions, TrainingArguments):
 
     def __post_init__(self) -> None:
         options = self.checked()
-        self.class_weights = options.class_weights
+        self.class_weights, self.sampler = options.class_weights, options.sampler
         super().__post_init__()
 
     def checked(self) -> ImbalanceOptions:

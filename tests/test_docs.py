@@ -18,7 +18,16 @@ from tests.test_examples import load
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # of launchers, benchmarks and ruff
-OTHER_FLAGS = {"--config_file", "--cpu", "--num_processes", "--nproc_per_node", "--seeds", "--check", "--rules"}
+OTHER_FLAGS = {
+    "--config_file",
+    "--cpu",
+    "--num_processes",
+    "--nproc_per_node",
+    "--seeds",
+    "--check",
+    "--rules",
+    "--speed",
+}
 
 
 def known_flags():
