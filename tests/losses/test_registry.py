@@ -6,12 +6,7 @@ import torch
 from imbalance_trainer.errors import UsageError
 from imbalance_trainer.losses import LOSSES, MULTI_LABEL, SINGLE_LABEL, WeightedFocalLoss, make_loss
 
-FOR = [
-    (name, problem_type)
-    for name in LOSSES
-    for problem_type in (MULTI_LABEL, SINGLE_LABEL)
-    if (name, problem_type) not in {("bce", SINGLE_LABEL), ("ce", MULTI_LABEL)}
-]
+FOR = [(name, problem_type) for name in LOSSES for problem_type in LOSSES[name].problem_types]
 
 
 def batch(problem_type, rows=6, n=3, seed=0):
@@ -65,7 +60,8 @@ def test_gamma_and_smoothing_arrive():
     loss = make_loss("focal", MULTI_LABEL, gamma=3.5, label_smoothing=0.25)
     assert isinstance(loss, WeightedFocalLoss)
     assert (loss.gamma, loss.label_smoothing, loss.reduction) == (3.5, 0.25, "sum")
-    assert make_loss("bce", MULTI_LABEL, gamma=3.5).gamma == 0
+    with pytest.raises(UsageError, match="focal_gamma is not for loss='bce', which has no gamma"):
+        make_loss("bce", MULTI_LABEL, gamma=3.5)
 
 
 def test_an_unknown_loss_offers_the_nearest():
