@@ -53,10 +53,16 @@ class Loss(nn.Module):
         super().__init__()
         weights = None if class_weights is None else as_tensor(class_weights, torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
+        self._n_counted: int | None = None
         self.reduction = reduction
         self.label_smoothing = checked_smoothing(label_smoothing)
         if label_smoothing and not self.takes_soft_labels:
             raise UsageError(f"{type(self).__name__} compares positives with negatives; it takes no label smoothing.")
+
+    def keep_by_label(self, name: str, values: Tensor) -> None:
+        """Keep a tensor (labels,) that was made from the labels' supports, out of any state dict."""
+        self.register_buffer(name, values, persistent=False)
+        self._n_counted = len(values)
 
     @classmethod
     def own_arguments(cls) -> dict[str, Any]:
@@ -90,6 +96,10 @@ class Loss(nn.Module):
         if kind not in self.problem_types:
             wanted = "class indices, (rows,)" if kind == MULTI_LABEL else "labels of the logits' shape, (rows, labels)"
             raise UsageError(f"{type(self).__name__} takes {wanted}; got labels of shape {tuple(labels.shape)}.")
+        if self._n_counted not in (None, logits.shape[-1]):
+            raise UsageError(
+                f"Got the support of {self._n_counted} labels for {logits.shape[-1]} logits; give one each."
+            )
         each = self.each(at_least_fp32(logits), labels)
         return reduce_loss(each, labels, self.reduction if reduction is None else reduction, num_items_in_batch)
 

@@ -11,16 +11,36 @@ from torch import nn
 from ..distribution import LabelDistribution
 from ..errors import UsageError, did_you_mean
 from .asymmetric import AsymmetricLoss
+from .balanced_softmax import BalancedSoftmaxLoss
 from .base import Loss
+from .cb_ntr import CBNTRLoss
+from .class_balanced import ClassBalancedLoss
 from .custom import UserLoss
+from .distribution_balanced import DistributionBalancedLoss
 from .focal import WeightedFocalLoss
+from .hill import HillLoss
+from .ldam import LDAMLoss
+from .logit_adjusted import LogitAdjustedLoss
+from .negative_tolerant import NegativeTolerantLoss
 from .plain import WeightedBCELoss, WeightedCELoss
+from .two_way import TwoWayLoss
+from .zlpr import ZLPRLoss
 
 LOSSES: dict[str, type[Loss]] = {
     "focal": WeightedFocalLoss,
     "bce": WeightedBCELoss,
     "ce": WeightedCELoss,
     "asymmetric": AsymmetricLoss,
+    "class_balanced": ClassBalancedLoss,
+    "distribution_balanced": DistributionBalancedLoss,
+    "negative_tolerant": NegativeTolerantLoss,
+    "cb_ntr": CBNTRLoss,
+    "zlpr": ZLPRLoss,
+    "hill": HillLoss,
+    "two_way": TwoWayLoss,
+    "logit_adjusted": LogitAdjustedLoss,
+    "ldam": LDAMLoss,
+    "balanced_softmax": BalancedSoftmaxLoss,
 }
 """Losses by the name that `loss=` takes. A class says what it is for and what it needs (see `Loss`)."""
 

@@ -24,6 +24,17 @@ def focal_term(x: Tensor, gamma: float) -> Tensor:
     return softplus(x) if gamma == 0 else _FocalTerm.apply(x, gamma)
 
 
+def log_sum_exp(x: Tensor, shares: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """log of the sum of shares e^x along a dimension, for shares >= 0 of which one at least is not 0 (else -inf).
+
+    >>> log_sum_exp(torch.zeros(3), torch.tensor([1.0, 0.5, 0.0]), 0).exp()
+    tensor(1.5000)
+    """
+    counted = shares > 0
+    logs = torch.where(counted, shares, 1).log()
+    return torch.where(counted, x + logs, -torch.inf).logsumexp(dim, keepdim)
+
+
 class _FocalTerm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, gamma: float) -> Tensor:
