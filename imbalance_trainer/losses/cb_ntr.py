@@ -45,7 +45,7 @@ def cb_ntr_loss(
 
     >>> import torch
     >>> cb_ntr_loss(torch.zeros(1, 2), torch.tensor([[1, 0]]), [1, 3], 4, beta=0.5, kappa=0.0, reduction="none")
-    tensor([[0.2206, 0.0630]])
+    tensor([[0.2205, 0.0630]])
     """
     loss = CBNTRLoss(support, n_rows, beta, gamma, negative_scale, kappa, reduction, label_smoothing)
     return loss(logits, labels, num_items_in_batch)

@@ -1,4 +1,4 @@
-"""What losses make of the labels' supports in the training data; zero supports and labels that are in every row too."""
+"""What losses make of the labels' supports in the training data, also where one is 0 or that of every row."""
 
 from typing import Any
 

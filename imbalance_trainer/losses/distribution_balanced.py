@@ -41,7 +41,7 @@ def distribution_balanced_loss(
         logits, labels, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`, multi-label.
         support, n_rows, gamma, negative_scale, kappa: see `negative_tolerant_loss`.
         alpha: the least weight, >= 0.
-        beta: how steeply it rises, >= 0.
+        beta: how steeply it rises, > 0.
         mu: the ratio at which it has risen by a half. The authors tuned it to each data set.
 
     Returns:
@@ -81,7 +81,7 @@ class DistributionBalancedLoss(NegativeTolerantLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(support, n_rows, None, gamma, negative_scale, kappa, reduction, label_smoothing)
-        self.alpha, self.beta = number("alpha", alpha, 0), number("beta", beta, 0)
+        self.alpha, self.beta = number("alpha", alpha, 0), number("beta", beta, 0, above=True)
         self.mu = number("mu", mu, 0)
         inverse = 1 / at_least_one(checked_support(support))
         self.keep_by_label("inverse_support", torch.tensor(inverse, dtype=torch.float32))
@@ -90,5 +90,4 @@ class DistributionBalancedLoss(NegativeTolerantLoss):
         """r^ of each entry; where a row has no positive, r is infinite and its sigmoid 1."""
         inverse = self.inverse_support.to(targets.dtype)
         ratio = inverse / (targets @ inverse)[:, None]
-        weight = torch.sigmoid(self.beta * (ratio - self.mu)) if self.beta else torch.full_like(ratio, 0.5)
-        return self.alpha + weight
+        return self.alpha + torch.sigmoid(self.beta * (ratio - self.mu))

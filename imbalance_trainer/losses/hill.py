@@ -27,16 +27,17 @@ def hill_loss(
 
     .. math:: y\, w_l\, (1-p_m)^\gamma (-\log p_m) + (1-y)\, (\lambda - p)\, p^2
 
-    For data in which a 0 often means that nobody looked: the gradient of a negative falls again past p = 0.5 or so,
-    where the other losses push hardest. On data with all labels set it learns from its hardest negatives too little.
-    It needs no counts. With margin 0 its positives are those of the focal loss.
+    For data in which a 0 often means that nobody looked: with lambda 1.5 the gradient of a negative,
+    :math:`3 p^2 (1-p)^2`, falls again past p = 0.5, where the other losses push hardest. On data with all labels set it
+    learns too little from its hardest negatives. It needs no counts. With margin 0 its positives are those of the
+    focal loss.
 
     Args:
         logits, labels, class_weights, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`,
             multi-label. Linear in y, so soft labels are defined.
         gamma: focusing parameter of positives, >= 0.
         margin: m, >= 0.
-        limit: lambda, >= 1, so that no loss is negative.
+        limit: lambda, >= 1, so that no loss is negative; below 1.5 negatives past p = 2/3 lambda are pushed up.
 
     Returns:
         A scalar, or for "none" a tensor of the labels' shape.
