@@ -28,8 +28,8 @@ def hill_loss(
     .. math:: y\, w_l\, (1-p_m)^\gamma (-\log p_m) + (1-y)\, (\lambda - p)\, p^2
 
     For data in which a 0 often means that nobody looked: with lambda 1.5 the gradient of a negative,
-    :math:`3 p^2 (1-p)^2`, falls again past p = 0.5, where the other losses push hardest. On data with all labels set it
-    learns too little from its hardest negatives. It needs no counts. With margin 0 its positives are those of the
+    :math:`3 p^2 (1-p)^2`, falls again past p = 0.5, where the other losses push hardest. On data with all labels set
+    it learns too little from its hardest negatives. It needs no counts. With margin 0 its positives are those of the
     focal loss.
 
     Args:
