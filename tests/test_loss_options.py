@@ -1,4 +1,4 @@
-"""`loss`, `loss_args`, `focal_gamma`, `class_weights` and `reweight_from` as the trainer and its arguments take them."""
+"""`loss`, `loss_args`, `focal_gamma`, `class_weights` and `reweight_from`, as the trainer takes them."""
 
 import json
 import logging
@@ -100,10 +100,10 @@ def test_weights_by_hand_are_refused_by_a_loss_that_weighs_by_itself(make_traine
             make_trainer(loss=loss, class_weights={"LABEL_3": 5})
 
 
-def test_a_stream_without_counts_is_refused_by_a_loss_that_needs_them(make_trainer, make_rows):
-    rows = make_rows().rename_column("labels", "hidden")
+def test_data_without_labels_to_count_is_refused_by_a_loss_that_needs_them(make_trainer, make_model, make_rows):
+    model, rows = make_model(problem_type=MULTI_LABEL), make_rows().rename_column("labels", "hidden")
     with pytest.raises(UsageError, match="loss='cb_ntr' needs the labels' counts"):
-        make_trainer(train_dataset=rows, eval_dataset=make_rows(), loss="cb_ntr")
+        make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="cb_ntr")
 
 
 def test_smoothing_is_refused_where_it_has_no_meaning(make_trainer, make_args):
@@ -176,9 +176,8 @@ def test_the_step_from_which_on_weights_count():
 
 
 def test_the_trainer_s_counts_are_of_the_training_data(make_trainer, make_rows):
-    trainer = make_trainer(
-        loss="ldam", train_dataset=make_rows(kind="classes"), eval_dataset=make_rows(kind="classes")
-    )
+    rows = make_rows(kind="classes")
+    trainer = make_trainer(loss="ldam", train_dataset=rows, eval_dataset=rows)
     counts = trainer.label_distribution
     assert isinstance(counts, LabelDistribution)
     expected = make_loss("ldam", SINGLE_LABEL, counts=counts).margin
