@@ -132,10 +132,10 @@ class ImbalanceOptions:
             checked_loss_args(self.loss, loss_args)
         if not self.is_default("focal_gamma"):
             check_gamma_fits(self.loss, loss_args)
-        if not 0 <= self.reweight_from < float("inf"):
+        at = self.reweight_from
+        if not (0 <= at < 1 or (at < float("inf") and at == int(at) >= 1)):
             raise UsageError(
-                f"reweight_from is a share of training below 1, or a step; expected a number >= 0, got "
-                f"{self.reweight_from!r}."
+                f"reweight_from is a share of training from 0 and below 1, or a step (1, 2, ...); got {at}."
             )
         if self.reweight_from or self.adaptive_weights:
             check_weights_fit(self.loss)

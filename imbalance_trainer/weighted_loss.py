@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
-from .errors import DataError
+from .errors import DataError, UsageError
 from .label_columns import LABEL_COLUMNS
 from .losses import make_loss
 from .losses.registry import check_weights_fit, name_of, takes_class_weights
@@ -58,9 +57,14 @@ class ComputesWeightedLoss(WritesOutputs):
     def _current_objective(self) -> Objective:
         """What is minimised at this step: without class weights before reweight_from. The same on every rank, and in a
         run that was resumed, as it follows from the step alone. Evaluations always take the weights."""
-        if self._unweighted_objective is None or self._evaluation is not None:
+        if self._unweighted_objective is None or self._evaluation is not None or not self.is_in_train:
             return self.training_objective
         step, start = self.state.global_step, reweighting_step(self.options.reweight_from, self.state.max_steps)
+        if start >= self.state.max_steps:
+            raise UsageError(
+                f"reweight_from is step {start}, but training has {self.state.max_steps} steps, so that no update "
+                "would take the class weights; give a smaller step, or a share of training below 1."
+            )
         if step < start:
             return self._unweighted_objective
         if step == start and self._said_reweighting_of != start and self.is_world_process_zero():
@@ -183,4 +187,4 @@ def reweighting_step(reweight_from: float, max_steps: int) -> int:
     >>> reweighting_step(0.8, 1000), reweighting_step(300, 1000)
     (800, 300)
     """
-    return math.ceil(reweight_from * max_steps if reweight_from < 1 else reweight_from)
+    return int(reweight_from * max_steps if reweight_from < 1 else reweight_from)

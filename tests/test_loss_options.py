@@ -82,7 +82,10 @@ def test_auto_weights_are_none_for_a_loss_that_weighs_by_itself_and_that_is_said
         ({"loss": "bce", "focal_gamma": 3.0}, "focal_gamma is not for loss='bce', which has no gamma"),
         ({"loss": nn.MSELoss(), "focal_gamma": 3.0}, "focal_gamma is not for loss='MSELoss'"),
         ({"focal_gamma": 3.0, "loss_args": {"gamma": 2}}, "gamma is set twice"),
-        ({"reweight_from": -1.0}, "reweight_from is a share of training below 1, or a step; .* got -1"),
+        ({"reweight_from": -1.0}, "reweight_from is a share of training from 0 and below 1, or a step.* got -1"),
+        ({"reweight_from": 1.5}, "reweight_from is a share .* got 1.5"),
+        ({"reweight_from": float("nan")}, "reweight_from is a share .* got nan"),
+        ({"reweight_from": float("inf")}, "reweight_from is a share .* got inf"),
         ({"reweight_from": 0.5, "loss": "zlpr"}, "loss='zlpr' takes no class weights"),
         ({"reweight_from": 0.5, "class_weights": None}, "and class_weights is None"),
         ({"reweight_from": 0.5, "adaptive_weights": True}, "adaptive_weights moves weights from the first"),
@@ -172,7 +175,12 @@ def test_evaluations_always_take_the_weights(make_trainer):
 
 
 def test_the_step_from_which_on_weights_count():
-    assert [reweighting_step(at, 10) for at in (0.0, 0.05, 0.5, 0.99, 1, 7, 7.5)] == [0, 1, 5, 10, 1, 7, 8]
+    assert [reweighting_step(at, 10) for at in (0.0, 0.05, 0.5, 0.99, 1, 7.0)] == [0, 0, 5, 9, 1, 7]
+
+
+def test_a_step_that_training_does_not_have_is_an_error(make_trainer):
+    with pytest.raises(UsageError, match="reweight_from is step 2, but training has 2 steps"):
+        make_trainer(reweight_from=2).train()
 
 
 def test_the_trainer_s_counts_are_of_the_training_data(make_trainer, make_rows):

@@ -140,9 +140,10 @@ class EntryLoss(MultiLabelLoss):
     """A loss by entries, y w positive(z) + (1 - y) negative(z), times a factor where there is one; linear in y."""
 
     def entries(self, z: Tensor, y: Tensor, targets: Tensor, known: Tensor) -> Tensor:
-        """Put positives and negatives together; the class weight multiplies the positives' last."""
+        """Put positives and negatives together; a class weight multiplies the loss of positives."""
         weights = as_weights(self.class_weights, z)
-        each = y * self.positive(z) * (1 if weights is None else weights) + (1 - y) * self.negative(z)
+        positive = y if weights is None else y * weights
+        each = positive * self.positive(z) + (1 - y) * self.negative(z)
         factor = self.factor(targets)
         return each if factor is None else each * factor
 

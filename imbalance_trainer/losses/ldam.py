@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .base import SoftmaxLoss, number
@@ -79,4 +78,5 @@ class LDAMLoss(SoftmaxLoss):
 
     def changed(self, z: Tensor, classes: Tensor) -> Tensor:
         """s (z - margin of the row's class, at that class)."""
-        return self.scale * (z - self.margin * F.one_hot(classes, z.shape[-1]))
+        margins = self.margin.to(z.dtype)[classes][:, None]
+        return self.scale * z.scatter_add(1, classes[:, None], -margins)
