@@ -196,6 +196,7 @@ ARGUMENTS = {
     "asymmetric": [
         {},
         {"shift": 0.0},
+        {"shift": 1e-6},
         {"gamma_negative": 0.0, "gamma_positive": 0.0},
         {"gamma_negative": 0.5, "gamma_positive": 0.5, "shift": 0.3},
     ],
