@@ -64,7 +64,9 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
     Args:
         class_weights: "auto", None, {label: weight} or one weight per label. See `compute_class_weights`.
         weight_strategy, max_weight, effective_number_beta: see `compute_class_weights`.
-        loss: a name in LOSSES. focal_gamma: see `weighted_focal_loss`.
+        loss, loss_args: a name in LOSSES and arguments of its own; or a module or function of yours (see `UserLoss`).
+        focal_gamma: gamma of a loss that has one. reweight_from: from where on class weights count, a share of
+            training below 1 or a step; evaluations always take them (Cao et al., 2019).
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
             it the schema in the model's config holds, or the names in the training data's features, or id2label.
         constraint, constraint_weight, constraint_direction: what teaches the schema's implications and exclusive
@@ -89,7 +91,9 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         weight_strategy: str = UNSET,
         max_weight: float = UNSET,
         effective_number_beta: float = UNSET,
-        loss: str = UNSET,
+        loss: "str | Callable[[Tensor, Tensor], Tensor]" = UNSET,
+        loss_args: "Mapping[str, Any] | str | None" = UNSET,
+        reweight_from: float = UNSET,
         focal_gamma: float = UNSET,
         label_schema: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | None" = UNSET,
         constraint: str = UNSET,
@@ -119,6 +123,8 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
             "max_weight": max_weight,
             "effective_number_beta": effective_number_beta,
             "loss": loss,
+            "loss_args": loss_args,
+            "reweight_from": reweight_from,
             "focal_gamma": focal_gamma,
             "label_schema": label_schema,
             "constraint": constraint,
@@ -226,18 +232,15 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
             if isinstance(callback, RareLabelCallback):
                 callback.metrics, callback.distribution = self.label_metrics, self.label_distribution
                 callback.class_weights, callback.max_weight = self.class_weights, self.options.max_weight
-                callback.focal_gamma = self.options.focal_gamma if self.options.loss == "focal" else None
-                callback.options = self._plain_options()
+                callback.focal_gamma, callback.options = self.options.gamma, self._plain_options()
                 callback.repeats = sampler.repeats_by_label if (sampler := self._row_sampler()) else None
                 if callback.patience is None:
                     callback.patience = self.options.rare_label_patience
 
     def _plain_options(self) -> dict[str, Any]:
-        """The options that are a word or a number, as run.json keeps them."""
-        options = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(self.options)}
-        del options["class_weights"], options["label_schema"]
-        options["focal_gamma"] = self.options.focal_gamma if self.options.loss == "focal" else None
-        return options if (sampler := self._row_sampler()) is None else {**options, "rows_per_epoch": len(sampler)}
+        """The options as run.json keeps them."""
+        sampler = self._row_sampler()
+        return {**self.options.plain(), **({} if sampler is None else {"rows_per_epoch": len(sampler)})}
 
     def call_model_init(self, trial: Any = None) -> Any:
         """A fresh model, configured like the first one."""

@@ -19,7 +19,7 @@ LEVELS = [
     {"distribution", "average_precision"},
     {"constraints", "cuts", "smoothing", "sampling"},
     {"decisions", "threshold_search", "calibration"},
-    {"weights", "metrics", "thresholds", "tables", "data", "batches", "page", "page_style", "markup", "svg"},
+    {"weights", "metrics", "thresholds", "tables", "data", "batches", "page", "page_style", "markup", "svg", "head"},
     {"evaluate_metric", "plots", "analysis", "evaluation_plots", "tuning", "quality_gate"},
     {"losses"},
     {"objective"},
