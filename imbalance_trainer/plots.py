@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .analysis import RankedLabels, check_same_labels, compact_number, distinct_names, percent, short_count
 from .distribution import LabelDistribution
 from .errors import UsageError
+from .label_table import RankedLabels, check_same_labels, compact_number, distinct_names, percent, short_count
 from .labels import LabelSchema
 from .page import GRID, INK, MUTED, WIDTH, Page, draw, printable
 from .weights import TIERS, ClassWeights

@@ -53,9 +53,24 @@ class Facts:
         return order[self.train.support[order] > 0]
 
     @property
+    def rarest(self) -> int:
+        """The rarest secondary label that has positives; of all labels where no secondary one has."""
+        secondary = set(self.train.schema.secondary)
+        return int(next((i for i in self.present if i in secondary), self.present[0]))
+
+    @property
     def hardest(self) -> float:
-        """The most negatives for a positive of any label that has positives."""
-        return float(self.train.negative_positive[self.present].max(initial=0.0))
+        """The most negatives for a positive of any label that has positives; in single-label problems, where each
+        class is the others' negative, rows of the commonest class for one of the rarest."""
+        odds = self.train.negative_positive if self.is_multi_label else self.train.imbalance_ratio
+        return float(odds[self.present].max(initial=0.0))
+
+    @property
+    def hardest_in_words(self) -> str:
+        """What a positive of the rarest label stands against."""
+        if self.is_multi_label:
+            return f"A positive of the rarest label stands against {self.hardest:,.3g} negatives"
+        return f"A row of the rarest class stands against {self.hardest:,.3g} of the commonest"
 
     @property
     def is_multi_label(self) -> bool:

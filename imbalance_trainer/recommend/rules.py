@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..weights import compute_class_weights
+from ..weights import MAX_WEIGHT, compute_class_weights
 from .facts import Choice, Facts
 
 
@@ -18,16 +18,21 @@ def choose_weights(facts: Facts, balanced: float = 3.0) -> list[Choice]:
     """Tiered weights (10, 5, at most 3) from the note that this project grew from; none where no label has more than
     `balanced` negatives for a positive, the most that the tiers give a common label anyway."""
     if facts.hardest <= balanced:
-        reason = f"no label has more than {facts.hardest:.2g} negatives for a positive, so none needs a weight."
+        reason = f"{facts.hardest_in_words}, so no label needs a weight."
         return [Choice("class_weights", "none", reason, "limit of the tiers for common labels")]
-    rarest = facts.present[0]
-    name, ratio = facts.train.schema.names[rarest], facts.train.imbalance_ratio[rarest]
-    weight = compute_class_weights(facts.train).values[rarest]
-    reason = f"the rarest label, {name!r}, is {_times(ratio)} rarer than the commonest and gets weight {weight:.3g}"
-    if facts.hardest > 20:
-        reason += f"; negatives : positives would ask for up to {facts.hardest:,.0f}, and past 20 training is unstable"
-    source = "tiers of the seed note, cap 20"
-    auto = Choice("class_weights", "auto", "each label's weight follows from its counts in training.", source)
+    i, source = facts.rarest, "the tiers, docs/quick-reference.md"
+    weight = compute_class_weights(facts.train).values[i]
+    top = "commonest secondary label" if facts.train.schema.primary else "commonest"
+    reason = (
+        f"{facts.train.schema.names[i]!r} is {_times(facts.train.imbalance_ratio[i])} rarer than the {top} and gets "
+        f"weight {weight:.3g}"
+    )
+    if facts.hardest > MAX_WEIGHT:
+        reason += (
+            f"; negatives : positives would ask for up to {facts.hardest:,.0f}, and past {MAX_WEIGHT:g} training is "
+            "unstable"
+        )
+    auto = Choice("class_weights", "auto", "Each label's weight follows from its counts in training.", source)
     return [auto, Choice("weight_strategy", "tiered", f"{reason}.", source)]
 
 
@@ -36,38 +41,37 @@ def choose_loss(facts: Facts, balanced: float = 3.0, gamma: float = 2.0) -> list
     weights. On Reuters focal beats BCE by 27 points of F1 on labels with at most 8 positives (Huang et al., 2021)."""
     if facts.hardest <= balanced:
         plain = "bce" if facts.is_multi_label else "ce"
-        return [Choice("loss", plain, "no label is rare here, so the plain loss does.", "no rarity, no remedy")]
-    reason = (
-        f"a positive of the rarest label stands against {facts.hardest:,.0f} negatives, nearly all of them easy; the "
-        "focal term takes those out of the loss."
-    )
+        return [Choice("loss", plain, "No label is rare here, so the plain loss does.", "no rarity, no remedy")]
+    reason = f"{facts.hardest_in_words}, nearly all of them easy; the focal term takes those out of the loss."
     source = "Lin et al., 2017; Huang et al., 2021"
     softer = "1.5 if rare labels are predicted too often, 3 if they stay silent: the monitor says which."
     return [Choice("loss", "focal", reason, source), Choice("focal_gamma", gamma, softer, "Lin et al., 2017")]
 
 
-def choose_sampler(facts: Facts) -> list[Choice]:
+def choose_sampler(facts: Facts, balanced: float = 3.0) -> list[Choice]:
     """Rows as they come: weights and focal term raise rare labels already, and stacking remedies wrecks training
-    (FARM#443, nnUNet#1118)."""
-    reason = "the loss raises rare labels already; drawing their rows more often as well would count them twice."
-    return [Choice("train_sampling_strategy", "random", reason, "FARM#443, nnUNet#1118")] if facts.hardest > 3 else []
+    (FARM#443, nnUNet#1118). Nothing is said where no label is rare."""
+    if facts.hardest <= balanced:
+        return []
+    reason = "The loss raises rare labels already; drawing their rows more often as well would count them twice."
+    return [Choice("train_sampling_strategy", "random", reason, "FARM#443, nnUNet#1118")]
 
 
 def choose_metric(facts: Facts, few: int = 10) -> list[Choice]:
     """Macro F1 of the secondary labels; mean average precision where most labels have fewer than `few` positives in
     validation, so that one row moves an F1 at the fixed 0.5 by a tenth (Saito & Rehmsmeier, 2015, on ranks)."""
-    secondary = np.array(facts.train.schema.secondary)
+    secondary = np.array(facts.train.schema.secondary, dtype=int)
     support = facts.validation.support[secondary]
     support = support[support > 0]
     if len(support) and np.median(support) < few:
         reason = (
-            f"half of the labels have at most {np.median(support):.3g} positives in validation, where F1 at 0.5 jumps "
+            f"Half of the labels have at most {np.median(support):.3g} positives in validation, where F1 at 0.5 jumps "
             "with single rows; average precision looks at the ranks of all of them."
         )
         return [Choice("metric_for_best_model", "mean_average_precision", reason, "Saito & Rehmsmeier, 2015")]
     over = "the rows whose primary label is 1" if facts.train.schema.primary else "all rows"
-    reason = f"each secondary label counts the same, however rare, over {over}."
-    return [Choice("metric_for_best_model", "secondary_f1_macro", reason, "the seed note's headline")]
+    reason = f"Each secondary label counts the same, however rare, over {over}."
+    return [Choice("metric_for_best_model", "secondary_f1_macro", reason, "docs/quick-reference.md")]
 
 
 def choose_thresholds(facts: Facts, few: int = 10, least: int = 50) -> list[Choice]:
@@ -80,16 +84,16 @@ def choose_thresholds(facts: Facts, few: int = 10, least: int = 50) -> list[Choi
     total, median = float(support.sum()), float(np.median(support))
     source = "measured, docs/thresholds.md; Lin & Lin, 2023"
     if total < least:
-        reason = f"validation has {total:,.0f} positives of all labels together, too few to tune any threshold on."
+        reason = f"Validation has {total:,.0f} positives of all labels together, too few to tune any threshold on."
         return [Choice("tune_thresholds", False, reason, source)]
     tune = Choice(
         "tune_thresholds", True, "F1 is seldom best at 0.5, above all where labels weigh differently.", source
     )
     if median < few and len(support) > 1:
-        reason = f"half of the labels have at most {median:.3g} positives in validation: one threshold for all."
+        reason = f"Half of the labels have at most {median:.3g} positives in validation: one threshold for all."
         return [tune, Choice("thresholds_per", "all", reason, source)]
     reason = (
-        f"half of the labels have {median:,.0f} positives in validation or more; the fewer a label has, the more its "
+        f"Half of the labels have {median:,.0f} positives in validation or more; the fewer a label has, the more its "
         "threshold is drawn towards that of all."
     )
     return [tune, Choice("thresholds_per", "label", reason, source)]

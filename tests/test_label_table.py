@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from imbalance_trainer.analysis import RankedLabels, analysis_table, compact_number, distinct_names
 from imbalance_trainer.distribution import LabelDistribution
 from imbalance_trainer.errors import UsageError
+from imbalance_trainer.label_table import RankedLabels, analysis_table, compact_number, distinct_names
 from imbalance_trainer.labels import LabelSchema
 from imbalance_trainer.tables import display_width
 from imbalance_trainer.weights import STRATEGIES, compute_class_weights
