@@ -154,7 +154,9 @@ def _write_files(
         said.append("No picture: pip install matplotlib to have one.")
     elif picture is not None and picture.lower() != "none":
         counts = analysis.counts.labels
-        said.append(f"Picture: {plot_distribution(counts, analysis.weights, analysis.gamma, picture)}")
+        where = "training" if analysis.split == "train" else analysis.split
+        drawn = plot_distribution(counts, analysis.weights, analysis.gamma, picture, split=where)
+        said.append(f"Picture: {drawn}")
     if args.html is not None:
         said.append(f"Page: {write_page(analysis, args.html)}")
     if args.config_out is not None:

@@ -179,7 +179,7 @@ def _axis_of_rows(frame: _Frame, axis: str, values: Sequence[float]) -> list[Htm
         x, words = frame.x(value), f"{value:,.0f}" if value >= 1000 else f"{value:g}"
         half = _LETTER * len(words) / 2
         parts.append(_segment(x, frame.top, x, frame.bottom, "thin grid"))
-        if x - half > end + 4:  # else it would touch the one before
+        if x - half > end + 10:  # else it would touch the one before
             parts += [_text(x, y, words, "middle", "soft") for y in (frame.top - 6, frame.bottom + 17)]
             end = x + half
     return parts

@@ -31,7 +31,8 @@ def support_chart(analysis: Analysis) -> Html:
     )
     title = f"Positives of each label in {analysis.split}"
     if len(order) > MAX_ROWS:
-        return figure(_histogram(counts.support, f"How many labels of {analysis.split} have so many positives"), words)
+        title = f"How many labels have so many positives in {analysis.split}"
+        return figure(_histogram(counts.support, title), words, "lone")
     notes = [f"{short_count(counts.support[i])} ({percent(counts.prevalence[i])}%)" for i in order]
     shown = zip(distinct_names([names[i] for i in order], _NAME), order, notes, strict=True)
     rows = [LabelRow(name, [float(counts.support[i])], note) for name, i, note in shown]
@@ -39,13 +40,17 @@ def support_chart(analysis: Analysis) -> Html:
 
 
 def _histogram(support: np.ndarray, title: str) -> Html:
+    most = support.max(initial=0)
     rows, said = [], []
     for low, high in _BINS:
+        if low > most:
+            break
         inside = int(((support >= low) & (support < (np.inf if high is None else high + 1))).sum())
         name = f"{low:,}" if low == high else f"{low:,} and more" if high is None else f"{low:,} to {high:,}"
-        rows.append(LabelRow(f"{name} positives", [float(inside)], f"{inside:,}"))
-        said.append(f"{inside:,} labels with {name} positives")
-    return label_rows("support", title, "; ".join(said), rows, "labels", log=False)
+        rows.append(LabelRow(name, [float(inside)], f"{inside:,}"))
+        said.append(f"{inside:,} with {name}")
+    words = f"Labels by their positives: {'; '.join(said)}."
+    return label_rows("support", title, words, rows, "labels with so many positives", log=False)
 
 
 def prevalence_chart(analysis: Analysis) -> Html:
@@ -68,7 +73,8 @@ def prevalence_chart(analysis: Analysis) -> Html:
 def company_table(analysis: Analysis) -> list[Html]:
     """For each of the rarest labels the share of its rows that have another label too; nothing without pairs."""
     counts, schema = analysis.counts, analysis.counts.labels.schema
-    rarest = [int(i) for i in analysis.rarest_first if counts.labels.support[i] > 0][:SHOWN]
+    head = set(counts.labels.tiers()["head"])
+    rarest = [int(i) for i in analysis.rarest_first if counts.labels.support[i] > 0 and i not in head][:SHOWN]
     if counts.pairs is None or analysis.recommendation.threshold[0] == "highest" or not rarest:
         return []
     met = {i: dict(partners(counts, i, schema.ancestors[i])) for i in rarest}
@@ -81,11 +87,9 @@ def company_table(analysis: Analysis) -> list[Html]:
     for i in rarest:
         support = counts.labels.support[i]
         cells = [_cell(i, j, met[i].get(j, 0), support, schema.ancestors[i]) for j in columns]
-        rows.append(
-            [named(schema.names[i]), Cell(compact_number(support), "n"), *cells, Cell(_most(analysis, i), "t")]
-        )
+        rows.append([named(schema.names[i]), Cell(compact_number(support), "n"), *cells])
     short = distinct_names([schema.names[j] for j in columns], 16)
-    header = ["label", Cell("positives", "n"), *(Cell(name, "e") for name in short), Cell("meets most often", "t")]
+    header = ["label", Cell("positives", "n"), *(Cell(name, "e") for name in short)]
     caption = f"Of the rows with the {len(rarest)} rarest labels, the share that have another label too"
     note = "A rule of the schema that makes a label certain is left out (implied). The darker, the more."
     kind = "heat many" if len(columns) > 6 else "heat"
@@ -96,10 +100,6 @@ def _cell(i: int, j: int, both: int, support: float, implied: tuple[int, ...]) -
     if i == j or j in implied:
         return Cell("-" if i == j else "implied", "none")
     share = min(both / support, 1.0)
+    if share == 0:
+        return Cell("0", "none")
     return Cell(f"{100 * share:.0f}%", f"h{round(10 * share)}")
-
-
-def _most(analysis: Analysis, i: int) -> str:
-    counts, schema = analysis.counts, analysis.counts.labels.schema
-    met = partners(counts, i, schema.ancestors[i])[:1]
-    return "; ".join(f"{schema.names[j]}, {n:,} of {short_count(counts.labels.support[i])}" for j, n in met) or "none"

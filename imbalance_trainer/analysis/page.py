@@ -10,7 +10,16 @@ from ..recommend.gaps import about
 from ..whole_file import whole_file
 from . import Analysis
 from .charts import company_table, prevalence_chart, support_chart
-from .parts import Part, gaps_part, recommendation_part, sample_part, splits_part, summary_part, validation_part
+from .parts import (
+    Part,
+    company_part,
+    gaps_part,
+    recommendation_part,
+    sample_part,
+    splits_part,
+    summary_part,
+    validation_part,
+)
 
 MAX_ROWS = 60
 """Up to so many labels each have a row that is seen at once."""
@@ -66,18 +75,17 @@ def _lead(analysis: Analysis) -> list[Html]:
 
 
 def _settings_section(part: Part) -> Html:
-    rows = []
+    items = []
     for head, text in part.items:
         reason, _, source = text.rstrip("]").rpartition(" [")
         flag, _, value = head.partition(" ")
-        setting = tag("code", tag("span", flag, class_="flag"), " ", value)
-        rows.append([setting, Cell(reason, "t"), Cell(source, "t")])
-    header = ["setting", Cell("why", "t"), Cell("source", "t")]
+        setting = tag("p", tag("code", tag("span", flag, class_="flag"), " ", value))
+        items.append(tag("li", setting, tag("p", f"{reason} ", tag("span", f"({source})", class_="muted"))))
     note = (
-        "Weights and settings follow the training split alone. The option --config_out writes them as a file for "
-        "examples/train_model.py --config."
+        "Weights and settings follow the training split alone, thresholds and metric the validation split. The option "
+        "--config_out writes them as a file for examples/train_model.py --config."
     )
-    return section(part.key, part.title, table(part.title, header, rows), tag("p", note, class_="muted"))
+    return section(part.key, part.title, tag("ul", *items), tag("p", note, class_="muted"))
 
 
 def _sentences_section(part: Part) -> Html:
@@ -129,8 +137,12 @@ def _labels_section(analysis: Analysis) -> Html:
 
 
 def _company_section(analysis: Analysis) -> Html:
-    content = company_table(analysis)
-    return section("company", "What the rarest labels meet", *content) if content else Html("")
+    part = company_part(analysis)
+    if part is None:
+        return Html("")
+    items = (tag("li", tag("strong", named(name)), f": {text}") for name, text in part.items)
+    sentences = (tag("p", sentence) for sentence in part.sentences)
+    return section(part.key, part.title, *sentences, tag("ul", *items), *company_table(analysis))
 
 
 def _splits_section(analysis: Analysis) -> Html:

@@ -69,8 +69,8 @@ class Facts:
     def hardest_in_words(self) -> str:
         """What a positive of the rarest label stands against."""
         if self.is_multi_label:
-            return f"A positive of the rarest label stands against {self.hardest:,.3g} negatives"
-        return f"A row of the rarest class stands against {self.hardest:,.3g} of the commonest"
+            return f"A positive of the rarest label stands against {_odds(self.hardest)} negatives"
+        return f"A row of the rarest class stands against {_odds(self.hardest)} of the commonest"
 
     @property
     def is_multi_label(self) -> bool:
@@ -101,3 +101,7 @@ def rows_for(positives: Any, counts: LabelDistribution) -> np.ndarray:
     """Rows in which so many positives are expected; inf for a label that never occurs."""
     rows = np.divide(positives, counts.prevalence, out=np.full(len(counts.schema), np.inf), where=counts.support > 0)
     return np.ceil(np.round(rows, 6))
+
+
+def _odds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
