@@ -12,7 +12,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,38 @@ FORMATS = ("table", "json", "markdown")
 
 
 @dataclass
-class AnalyzeArguments:
-    """What to look at, and where pictures, pages and files go."""
+class DataFlags:
+    """Which data, and how it is read where that is not found out."""
 
     data_dir: str | None = field(default=None, metadata={"help": "Folder of the data; without it, the demo's."})
     text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
     label_columns: list[str] | None = field(default=None, metadata={"help": "Columns of the labels, if not found."})
     separator: str | None = field(default=None, metadata={"help": "Between names in one cell, such as '|'; or none."})
+
+    @property
+    def is_given(self) -> bool:
+        """Whether any data is named."""
+        return self.data_dir is not None
+
+    @property
+    def name(self) -> str:
+        """What the data is called."""
+        return "demo" if self.data_dir is None else Path(self.data_dir).resolve().name
+
+    def check(self) -> None:
+        """Raise a UsageError for flags that do not go together."""
+        if self.data_dir is not None and not self.data_dir.strip():
+            raise UsageError("--data_dir is empty; name the data, or leave the flag out for the demo.")
+
+    def load(self, label_info: str | None = None) -> LabelledData:
+        """Load the data that is named."""
+        return load_labelled_dataset(self.data_dir, self.text_column, self.label_columns, self.separator, label_info)
+
+
+@dataclass
+class AnalyzeArguments(DataFlags):
+    """What to look at, and where pictures, pages and files go."""
+
     custom_weights: str | None = field(default=None, metadata={"help": "JSON (or a JSON file) of weights by label."})
     split: str = field(default="train", metadata={"help": "Whose labels are listed and drawn."})
     format: str = field(default="table", metadata={"help": f"What is printed: {', '.join(FORMATS)}."})
@@ -78,7 +103,7 @@ def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-t
     args, options, others = parser.parse(flags)
     options = options.checked()
     _check(args, others.data)
-    data, name = _load(args, options)
+    data = args.load(options.label_schema) if args.is_given else demo_data()
     is_table = args.format == "table"
     if is_table:
         print_notes(data.notes)
@@ -91,7 +116,7 @@ def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-t
         splits["train"].labels, custom, used.weight_strategy, used.max_weight, used.effective_number_beta
     )
     gamma = used.focal_gamma if used.loss == "focal" else 0.0
-    analysis = analyze(data, name, splits, recommendation, weights, gamma, args.split)
+    analysis = analyze(data, args.name, splits, recommendation, weights, gamma, args.split)
     print(_formatted(analysis, args.format, args.max_rows), flush=True)
 
     if args.custom_weights is not None:
@@ -109,17 +134,7 @@ def _check(args: AnalyzeArguments, data: str | None) -> None:
     if data is not None and args.data_dir is not None:
         raise UsageError(f"The data is given twice, as {data!r} and by --data_dir {args.data_dir!r}; keep one.")
     args.data_dir = data if args.data_dir is None else args.data_dir
-    if args.data_dir is not None and not args.data_dir.strip():
-        raise UsageError("DATA is empty; give a folder, or leave it out for the demo.")
-
-
-def _load(args: AnalyzeArguments, options: ImbalanceOptions) -> tuple[LabelledData, str]:
-    if args.data_dir is None:
-        return demo_data(), "demo"
-    data = load_labelled_dataset(
-        args.data_dir, args.text_column, args.label_columns, args.separator, options.label_schema
-    )
-    return data, Path(args.data_dir).resolve().name
+    args.check()
 
 
 def _asked_for(options: ImbalanceOptions, flags: Sequence[str]) -> dict[str, Any]:
@@ -168,10 +183,8 @@ def _write_files(
 
 
 def _config(analysis: Analysis, args: AnalyzeArguments, asked_for: dict[str, Any], flags: Sequence[str]) -> str:
-    given: dict[str, Any] = {}
-    if args.data_dir is not None:
-        given = {"data_dir": args.data_dir, "model_name_or_path": args.model_name_or_path}
-    given |= {name: getattr(args, name) for name in ("text_column", "label_columns", "separator")}
+    given: dict[str, Any] = {flag.name: getattr(args, flag.name) for flag in fields(DataFlags)}
+    given["model_name_or_path"] = args.model_name_or_path if args.is_given else None
     given["label_schema"] = value_of("label_schema", flags)
     command = f"imbalance-trainer analyze {shlex.join(flags)}"
     return config_text(analysis.recommendation, given, asked_for, command)

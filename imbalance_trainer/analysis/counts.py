@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ class SplitCounts:
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """The 95% interval (Wilson, 1927) of each label's positives in all rows, where a sample of them was drawn."""
         counts = self.labels
+        if hasattr(counts, "interval"):
+            return counts.interval()
         low, high = wilson_interval(counts.support, counts.known)
         times = counts.known * (counts.row_total / max(counts.n_rows, 1))
         return low * times, high * times
@@ -79,8 +82,13 @@ def count_split(dataset: Any, schema: LabelSchema, limit: int | None = None, see
     if limit is not None and limit < total:
         rows = np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
         dataset = dataset.select(rows)
-    counts = LabelDistribution.from_dataset(dataset, schema, limit=None)
-    per_row, pairs = _count_together(dataset, schema)
+    if "cooccurrence" in signature(LabelDistribution.from_dataset).parameters:
+        together = {"labels_per_row": True, "cooccurrence": True}
+        counts = LabelDistribution.from_dataset(dataset, schema, limit=None, **together)
+        per_row, pairs = counts.labels_per_row, counts.cooccurrence
+    else:
+        counts = LabelDistribution.from_dataset(dataset, schema, limit=None)
+        per_row, pairs = _count_together(dataset, schema)
     if rows is not None:
         named = tuple(tuple(rows[list(broken)].tolist()) for broken in counts.violation_rows)
         counts = replace(counts, row_total=total, violation_rows=named)
@@ -91,7 +99,8 @@ def partners(split: SplitCounts, label: int, without: Sequence[int] = ()) -> lis
     """(label, rows) of the labels that are met most often in the rows of one, the most frequent first."""
     if split.pairs is None:
         return []
-    together = np.array(split.pairs[label], dtype=float)
+    row = split.pairs[[label]]
+    together = np.asarray(row.toarray() if hasattr(row, "toarray") else row, dtype=float).ravel()
     together[[label, *without]] = 0
     order = np.argsort(-together, kind="stable")
     return [(int(i), int(together[i])) for i in order[: np.count_nonzero(together)]]

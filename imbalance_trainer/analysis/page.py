@@ -81,11 +81,14 @@ def _settings_section(part: Part) -> Html:
         flag, _, value = head.partition(" ")
         setting = tag("p", tag("code", tag("span", flag, class_="flag"), " ", value))
         items.append(tag("li", setting, tag("p", f"{reason} ", tag("span", f"({source})", class_="muted"))))
-    note = (
-        "Weights and settings follow the training split alone, thresholds and metric the validation split. The option "
-        "--config_out writes them as a file for examples/train_model.py --config."
+    option, file = (tag("code", tag("span", flag, class_="flag")) for flag in ("--config_out", "--config"))
+    note = tag(
+        "p",
+        "Weights and settings follow the training split alone, metric and thresholds the validation split. ",
+        join([option, " writes them as a file for examples/train_model.py ", file, "."]),
+        class_="muted",
     )
-    return section(part.key, part.title, tag("ul", *items), tag("p", note, class_="muted"))
+    return section(part.key, part.title, tag("ul", *items), note)
 
 
 def _sentences_section(part: Part) -> Html:

@@ -129,9 +129,11 @@ def splits_part(analysis: Analysis) -> Part:
             sentences.append(f"Listed are the {_DIFFER} surest in {other}.")
     if rows:
         sentences.append("Two-proportion test, false discovery rate 5% (Benjamini & Hochberg); q is the adjusted p.")
-    for split, labels in analysis.missing.items():
-        sentences.append(f"{split} has no positive of {_n(len(labels), 'label')}: {_some(names[i] for i in labels)}.")
-    sentences += analysis.data_warnings
+    absent = (
+        f"{split} has no positive of {_n(len(labels), 'label')}: {_some(names[i] for i in labels)}."
+        for split, labels in analysis.missing.items()
+    )
+    sentences += analysis.data_warnings or absent  # the warnings of the data name the absent labels too
     header = ("label", "split", "in train", "there", "", "q")
     return Part("splits", "Between the splits", tuple(sentences), Table(header, tuple(rows), (0, 1)) if rows else None)
 
@@ -143,7 +145,7 @@ def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
         (
             names[i],
             compact_number(found.validation_support[i]),
-            f"{found.recall_low[i]:.2f} to {found.recall_high[i]:.2f}",
+            f"{found.recall_low[i]:.2f}-{found.recall_high[i]:.2f}",
             about(found.validation_rows[i]),
             found.threshold[i],
         )

@@ -1,0 +1,252 @@
+"""The whole analysis, in each of its forms."""
+
+import dataclasses
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from datasets import Dataset, DatasetDict
+
+from imbalance_trainer.analysis import analyze, count_split, count_splits, partners, recommend_for
+from imbalance_trainer.analysis.as_json import analysis_json
+from imbalance_trainer.analysis.markdown import analysis_markdown
+from imbalance_trainer.analysis.page import build_page
+from imbalance_trainer.analysis.text import analysis_text
+from imbalance_trainer.data import LabelledData
+from imbalance_trainer.errors import UsageError
+from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
+from imbalance_trainer.tables import display_width
+
+LONG = "a label whose name says much more than any column can hold, number {}, and so on to its end"
+
+
+def made(n_labels=11, rows=(400, 120, 120), name="l{}", seed=0, unknown=False, tilt=1.0, **schema):
+    """Labels of falling frequency; in the test split the first is `tilt` times as frequent."""
+    rng = np.random.default_rng(seed)
+    share = 0.5 / np.arange(1, n_labels + 1) ** 1.3
+    splits = {}
+    for split, n in zip(("train", "validation", "test"), rows, strict=True):
+        p = np.where(np.arange(n_labels) == 0, share * (tilt if split == "test" else 1), share)
+        labels = (rng.random((n, n_labels)) < p).astype(np.int8)
+        if unknown:
+            labels[:7, 1] = -100
+        splits[split] = Dataset.from_dict({"text": [f"text {i}" for i in range(n)], "labels": labels.tolist()})
+    names = LabelSchema([name.format(i) for i in range(n_labels)], **schema)
+    return LabelledData(DatasetDict(splits), names, MULTI_LABEL, ("a note",))
+
+
+def analysis_of(data, limit=None, split="train"):
+    splits = count_splits(data, limit)
+    return analyze(data, "made", splits, recommend_for(data, splits), split=split)
+
+
+def labels_of(data, split="train"):
+    return np.array(data.splits[split]["labels"])
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 11, 28, 62, 735])
+@pytest.mark.parametrize("name", ["l{}", LONG])
+def test_text_fits_into_80_columns_with_any_number_of_labels(n_labels, name):
+    pairs = [(name.format(i), name.format(0)) for i in range(1, min(n_labels, 5))]
+    analysis = analysis_of(made(n_labels, name=name, unknown=n_labels > 1, tilt=0.2, implications=pairs))
+    lines = analysis_text(analysis).splitlines()
+    assert max(map(display_width, lines)) <= 80
+    assert len(lines) < 200
+    assert lines[2].startswith("label")
+    supports = [re.search(r" ([\d,]+) +[\d.<]+ +[\d.,]+ ", line) for line in lines[3 : 3 + min(n_labels, 20)]]
+    counts = [int(found[1].replace(",", "")) for found in supports if found]
+    assert counts == sorted(counts)
+    assert any(line.startswith("  --loss ") for line in lines)
+    assert max(map(display_width, analysis_text(analysis, max_rows=3).splitlines())) <= 80
+
+
+def test_parts_say_what_a_loop_counts():
+    data = made(6, unknown=True)
+    labels = labels_of(data) == 1
+    text = analysis_text(analysis_of(data))
+    support = labels.sum(0)
+    rarest = min(range(6), key=lambda i: (support[i], i))
+    partner, together = max(
+        ((j, int((labels[:, rarest] & labels[:, j]).sum())) for j in range(6) if j != rarest), key=lambda p: p[1]
+    )
+    assert f"  l{rarest}: {together} of {support[rarest]} also l{partner}" in text
+    assert "7 unknown entries (-100) in 1 label, most in 'l1' 7." in text
+    per_row = np.bincount(labels.sum(1))
+    assert f"rows with 0: {per_row[0]}, 1: {per_row[1]}" in " ".join(text.split())
+    ratios = support.max() / support
+    assert f"has the mean {ratios.mean():.3g} (MeanIR)" in text
+
+
+def test_what_a_rule_makes_certain_is_no_company():
+    schema = LabelSchema(["hateful", "insult", "threat"], {"primary": ["hateful"]}, [("threat", "hateful")])
+    rows = [[1, 1, 1]] * 12 + [[1, 0, 1]] * 2 + [[1, 1, 0]] * 90 + [[0, 0, 0]] * 300
+    split = count_split(Dataset.from_dict({"labels": rows}), schema)
+    assert partners(split, 2, schema.ancestors[2]) == [(1, 12)]
+    assert partners(split, 2) == [(0, 14), (1, 12)]
+
+
+def test_shift_and_missing_labels_are_named():
+    data = made(5, rows=(2000, 500, 500), tilt=0.3)
+    silent = labels_of(data, "validation")
+    silent[:, 4] = 0
+    splits = {**data.splits, "validation": Dataset.from_dict({"text": [""] * 500, "labels": silent.tolist()})}
+    text = analysis_text(analysis_of(dataclasses.replace(data, splits=DatasetDict(splits))))
+    assert re.search(r"^l0 +test +\d\d\.\d% +1\d\.\d% +rarer x0\.3", text, re.MULTILINE)
+    assert "test against train: 1 of 5 labels is rarer or commoner than chance explains." in text
+    assert "validation has no positive of 1 label: 'l4'." in text
+
+
+def test_warnings_of_the_data_are_told():
+    @dataclasses.dataclass(frozen=True)
+    class Warned(LabelledData):
+        warnings: tuple[str, ...] = ("49 of 5,426 rows of validation have a text that stands in train too.",)
+
+    data = made(3)
+    analysis = analysis_of(Warned(data.splits, data.schema, data.problem_type))
+    sentence = "49 of 5,426 rows of validation"
+    for form in (analysis_text, analysis_markdown, build_page):
+        assert sentence in form(analysis)
+    assert analysis_json(analysis)["warnings"][0].startswith(sentence)
+
+
+def test_the_weights_of_another_split_are_those_of_training():
+    data = made(5)
+    train, test = analysis_of(data), analysis_of(data, split="test")
+    assert test.weights.as_dict() == train.weights.as_dict()
+    assert test.counts.labels.n_rows == 120
+    assert analysis_text(test).startswith("Labels in test, 120 rows")
+    with pytest.raises(UsageError, match="Unknown split 'tests': did you mean 'test'"):
+        analysis_of(data, split="tests")
+
+
+def test_a_sample_has_intervals_that_hold_the_truth_nearly_always():
+    data = made(11, rows=(4000, 100, 100))
+    truth = labels_of(data).sum(0)
+    inside, total = 0, 0
+    for seed in range(40):
+        split = count_split(data.splits["train"], data.schema, limit=500, seed=seed)
+        low, high = split.interval()
+        inside += int(((low <= truth) & (truth <= high)).sum())
+        total += len(truth)
+    assert inside / total > 0.93
+    assert (split.labels.n_rows, split.labels.row_total) == (500, 4000)
+    text = analysis_text(analysis_of(data, limit=500))
+    assert "Counted were 500 of 4,000 rows, drawn at random." in text
+    found = analysis_json(analysis_of(data, limit=500))
+    row = found["labels"][0]
+    assert row["support_interval"][0] <= row["support"] * 8 <= row["support_interval"][1]
+    assert analysis_json(analysis_of(data))["labels"][0]["support_interval"] is None
+
+
+def test_rows_of_a_sample_that_break_a_rule_are_named_by_their_numbers_in_the_data():
+    schema = LabelSchema(["child", "parent"], {}, [("child", "parent")])
+    labels = [[0, 0]] * 1000
+    for row in (3, 500, 900):
+        labels[row] = [1, 0]
+    split = count_split(Dataset.from_dict({"labels": labels}), schema, limit=800)
+    assert set(split.labels.violation_rows[0]) <= {3, 500, 900}
+    assert len(split.labels.violation_rows[0]) > 0
+
+
+JSON_KEYS = {"version", "name", "problem_type", "split", "splits", "mean_ir", "labels", "recommendation", "warnings",
+             "notes"}  # fmt: skip
+LABEL_KEYS = {"label", "is_primary", "tier", "support", "support_interval", "unknown", "prevalence",
+              "negative_positive", "imbalance_ratio", "irlbl", "weight", "weight_reason", "weight_before_cap",
+              "support_by_split", "shifts", "meets", "recall_interval", "validation_rows_needed", "rows_to_label",
+              "threshold"}  # fmt: skip
+
+
+def test_json_has_every_label_and_is_json():
+    data = made(62, implications=[("l3", "l0")])
+    found = json.loads(json.dumps(analysis_json(analysis_of(data)), allow_nan=False))
+    assert set(found) == JSON_KEYS
+    assert found["version"] == 1
+    assert [row["label"] for row in found["labels"]] == list(data.schema.names)
+    assert all(set(row) == LABEL_KEYS for row in found["labels"])
+    labels = labels_of(data)
+    for i, row in enumerate(found["labels"]):
+        assert row["support"] == labels[:, i].sum()
+        assert row["irlbl"] == (labels.sum(0).max() / labels[:, i].sum() if labels[:, i].sum() else None)
+        for other in row["meets"]:
+            j = data.schema.names.index(other["label"])
+            assert other["rows"] == (labels[:, i] & labels[:, j]).sum()
+    assert sum(found["splits"]["train"]["labels_per_row"]) == found["splits"]["train"]["rows"] == 400
+    broken = ((labels[:, 3] == 1) & (labels[:, 0] == 0)).sum()
+    assert found["splits"]["train"]["rules"][0]["rows_broken"] == broken
+    assert {c["flag"] for c in found["recommendation"]["settings"]} >= {"loss", "class_weights"}
+
+
+def test_every_key_of_the_json_is_in_the_docs():
+    from tests.test_docs import ROOT
+
+    page = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in page for key in JSON_KEYS | LABEL_KEYS)
+
+
+def test_markdown_says_names_as_they_are():
+    data = made(3, name="a|b <i> {}")
+    page = analysis_markdown(analysis_of(data))
+    rows = [line for line in page.splitlines() if line.startswith("| a\\|b")]
+    assert len(rows) >= 3
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:3]} == {8}
+    assert "<i>" not in page
+    many = analysis_markdown(analysis_of(made(62)))
+    assert "42 more labels are in `--format json`." in many
+
+
+class Balanced(HTMLParser):
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.open, self.ids, self.links = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.ids += [found["id"]] if "id" in found else []
+        self.links += [found["href"]] if "href" in found else []
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("n_labels", [1, 11, 62, 735])
+def test_the_page_is_whole_and_its_links_lead_somewhere(n_labels):
+    page = build_page(analysis_of(made(n_labels, name="</td> & {}", tilt=0.2)))
+    parser = Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    assert len(set(parser.ids)) == len(parser.ids)
+    assert {link[1:] for link in parser.links} <= set(parser.ids)
+    assert "http" not in page.replace("http-equiv", "")
+    assert "nan" not in re.findall(r'(?:[dxy]|width|height)="[^"]*nan', page)
+    assert not re.search(r'="[^"]*\b(?:nan|inf)\b', page)
+
+
+def test_single_label_data_has_no_thresholds_and_no_company():
+    labels = {"train": [0] * 90 + [1] * 8 + [2] * 2, "validation": [0] * 18 + [1, 2], "test": [0] * 19 + [1]}
+    splits = DatasetDict({s: Dataset.from_dict({"text": ["t"] * len(v), "labels": v}) for s, v in labels.items()})
+    analysis = analysis_of(LabelledData(splits, LabelSchema(["a", "b", "c"]), SINGLE_LABEL))
+    text = analysis_text(analysis)
+    assert "What the rarest labels meet" not in text
+    assert "Labels in a row" not in text
+    assert "--tune_thresholds" not in text
+    assert "no setting will make the model learn it reliably" in " ".join(text.split())
+    assert build_page(analysis)
+
+
+def test_numbers_that_are_not_defined_are_null():
+    data = made(3)
+    for split in data.splits:
+        data.splits[split] = data.splits[split].map(lambda row: {"labels": [*row["labels"][:2], 0]})
+    row = analysis_json(analysis_of(data))["labels"][2]
+    assert (row["support"], row["irlbl"], row["negative_positive"], row["rows_to_label"]) == (0, None, None, None)
+    assert math.isfinite(row["weight"])
+
+
+def test_a_limit_of_no_rows_is_a_usage_error():
+    with pytest.raises(UsageError, match="--limit must be at least 1 row; got 0"):
+        count_splits(made(2), 0)
