@@ -54,7 +54,7 @@ def test_text_fits_into_80_columns_with_any_number_of_labels(n_labels, name):
     analysis = analysis_of(made(n_labels, name=name, unknown=n_labels > 1, tilt=0.2, implications=pairs))
     lines = analysis_text(analysis).splitlines()
     assert max(map(display_width, lines)) <= 80
-    assert len(lines) < 200
+    assert len(lines) < 220
     assert lines[2].startswith("label")
     supports = [re.search(r" ([\d,]+) +[\d.<]+ +[\d.,]+ ", line) for line in lines[3 : 3 + min(n_labels, 20)]]
     counts = [int(found[1].replace(",", "")) for found in supports if found]
@@ -94,7 +94,7 @@ def test_shift_and_missing_labels_are_named():
     silent[:, 4] = 0
     splits = {**data.splits, "validation": Dataset.from_dict({"text": [""] * 500, "labels": silent.tolist()})}
     text = analysis_text(analysis_of(dataclasses.replace(data, splits=DatasetDict(splits))))
-    assert re.search(r"^l0 +test +\d\d\.\d% +1\d\.\d% +rarer x0\.3", text, re.MULTILINE)
+    assert re.search(r"^l0 +test +\d\d\.\d% +1\d\.\d% +rarer x0\.2", text, re.MULTILINE)
     assert "test against train: 1 of 5 labels is rarer or commoner than chance explains." in text
     assert "validation has no positive of 1 label: 'l4'." in text
 

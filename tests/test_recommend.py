@@ -71,7 +71,8 @@ def test_the_metric_follows_the_positives_in_validation():
 
 def test_the_threshold_plan_follows_the_positives_in_validation():
     plan = found(RARE, [800, 400, 40, 4])
-    assert plan.threshold == ("own", "own", "own", "shared")
+    assert plan.threshold == ("own", "own", "own", "unsure")
+    assert found(RARE, [800, 400, 40, 0]).threshold == ("own", "own", "own", "shared")
     plan = found(RARE, [800, 9, 4, 4])
     assert (plan.value("thresholds_per"), set(plan.threshold)) == ("all", {"shared"})
     plan = found(RARE, [30, 10, 5, 4])

@@ -9,10 +9,11 @@ from ..label_table import compact_number, percent, short_count
 from ..metrics import rarest_shown
 from ..recommend import ENOUGH, FEW, HALF_WIDTH, positives_for
 from ..recommend.gaps import about
+from ..tables import shorten
 from . import Analysis, partners
 
-_PARTNERS, _MET = 10, 2
-"""So many of the rarest labels are told with so many labels that they meet."""
+_PARTNERS, _MET, _NAME = 10, 2, 40
+"""So many of the rarest labels are told, each with so many labels that it meets, in names of so many letters."""
 
 _DIFFER = 20
 """So many labels that differ between splits are listed."""
@@ -104,7 +105,7 @@ def company_part(analysis: Analysis, max_rows: int | None = None) -> Part | None
     for i in tail[: _PARTNERS if max_rows is None else min(max_rows, _PARTNERS)]:
         met = partners(counts, i, counts.labels.schema.ancestors[i])
         of = short_count(counts.labels.support[i])
-        also = ", ".join(f"{n:,} of {of} also {names[j]}" for j, n in met[:_MET])
+        also = ", ".join(f"{n:,} of {of} also {shorten(names[j], _NAME)}" for j, n in met[:_MET])
         items.append((names[i], also or f"0 of {of} with another label"))
     if not items or counts.pairs is None or analysis.recommendation.threshold[0] == "highest":
         return None
@@ -158,8 +159,9 @@ def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
         f"{positives_for(HALF_WIDTH)} positives: {enough:,} of {_n(len(names), 'label')} have them in the {n_rows:,} "
         "rows; the others need about the rows below."
     )
+    unsure = " Unsure: a threshold of its own, but of few positives." if "unsure" in found.threshold else ""
     header = ("label", "positives", "recall 0.5 is", "rows needed", "threshold")
-    return Part("validation", "What validation can tell", (sentence,), Table(header, rows, (0, 4)))
+    return Part("validation", "What validation can tell", (sentence + unsure,), Table(header, rows, (0, 4)))
 
 
 def recommendation_part(analysis: Analysis) -> Part:

@@ -2,10 +2,10 @@
 
 import textwrap
 
-from ..label_table import analysis_table
-from ..tables import WIDTH, text_table
+from ..label_table import analysis_table, distinct_names
+from ..tables import WIDTH, display_width, shorten, text_table
 from . import Analysis
-from .parts import Part, parts_after_the_table, shown_labels
+from .parts import Part, Table, parts_after_the_table, shown_labels
 
 
 def analysis_text(analysis: Analysis, max_rows: int | None = None) -> str:
@@ -32,11 +32,19 @@ def part_lines(part: Part) -> list[str]:
     for sentence in part.sentences:
         lines += _wrapped(sentence, "", "  ")
     if part.table is not None:
-        lines += text_table(part.table.header, part.table.rows, part.table.left)
+        lines += text_table(part.table.header, _fitting(part.table), part.table.left)
     for head, text in part.items:
-        lines += _wrapped(f"{head}: {text}" if part.key == "company" else head, "  ", "    ")
+        lines += _wrapped(f"{shorten(head, 40)}: {text}" if part.key == "company" else head, "  ", "    ")
         lines += _wrapped(text, "    ", "    ") if part.key != "company" else []
     return lines
+
+
+def _fitting(table: Table) -> list[list[str]]:
+    """The rows, with names that still differ where they are shortened."""
+    widths = [max(map(display_width, column)) for column in zip(table.header, *table.rows, strict=True)][1:]
+    names = list(dict.fromkeys(row[0] for row in table.rows))
+    short = dict(zip(names, distinct_names(names, WIDTH - sum(widths) - 2 * len(widths)), strict=True))
+    return [[short[row[0]], *row[1:]] for row in table.rows]
 
 
 def _wrapped(text: str, first: str, others: str) -> list[str]:

@@ -30,7 +30,7 @@ class Recommendation:
         recall_low, recall_high: the 95% interval (Wilson, 1927) of a recall of 0.5 on the validation split as it is.
         validation_rows: rows that would make it +-HALF_WIDTH, at the label's prevalence in training; inf where it has
             no positive there.
-        threshold: per label "own", "shared" or "0.5"; "highest" where the largest score decides (single-label).
+        threshold: per label what it is decided at, see `threshold_plan`.
         rows_to_label: more training rows for `ENOUGH` positives at the same prevalence; 0 where there are FEW or more,
             inf where there is none.
     """

@@ -61,7 +61,7 @@ def warn_of_small_validation(facts: Facts, half_width: float = HALF_WIDTH) -> st
         f"{_labels(facts, unsure)} {_has(unsure)} fewer than {needed} positives in validation, so {_its(unsure)} "
         f"recall cannot be told to +-{half_width:g}: one of 0.5 of {facts.train.schema.names[worst]!r} would mean "
         f"{low:.2f} to {high:.2f} (95% interval). About {about(rows)} validation rows would do for that label; "
-        f"{facts.validation.n_rows:,} are there."
+        f"the split has {facts.validation.n_rows:,}."
     )
 
 

@@ -65,7 +65,7 @@ def choose_metric(facts: Facts, few: int = 10) -> list[Choice]:
     support = support[support > 0]
     if len(support) and np.median(support) < few:
         reason = (
-            f"Half of the labels have at most {np.median(support):.3g} positives in validation, where F1 at 0.5 jumps "
+            f"Half of the labels have at most {_positives(np.median(support))} in validation, where F1 at 0.5 jumps "
             "with single rows; average precision looks at the ranks of all of them."
         )
         return [Choice("metric_for_best_model", "mean_average_precision", reason, "Saito & Rehmsmeier, 2015")]
@@ -84,16 +84,16 @@ def choose_thresholds(facts: Facts, few: int = 10, least: int = 50) -> list[Choi
     total, median = float(support.sum()), float(np.median(support))
     source = "measured, docs/thresholds.md; Lin & Lin, 2023"
     if total < least:
-        reason = f"Validation has {total:,.0f} positives of all labels together, too few to tune any threshold on."
+        reason = f"Validation has {_positives(total)} of all labels together, too few to tune any threshold on."
         return [Choice("tune_thresholds", False, reason, source)]
     tune = Choice(
         "tune_thresholds", True, "F1 is seldom best at 0.5, above all where labels weigh differently.", source
     )
     if median < few and len(support) > 1:
-        reason = f"Half of the labels have at most {median:.3g} positives in validation: one threshold for all."
+        reason = f"Half of the labels have at most {_positives(median)} in validation: one threshold for all."
         return [tune, Choice("thresholds_per", "all", reason, source)]
     reason = (
-        f"Half of the labels have {median:,.0f} positives in validation or more; the fewer a label has, the more its "
+        f"Half of the labels have {_positives(median)} in validation or more; the fewer a label has, the more its "
         "threshold is drawn towards that of all."
     )
     return [tune, Choice("thresholds_per", "label", reason, source)]
@@ -125,16 +125,20 @@ RULES: tuple[Callable[[Facts], list[Choice]], ...] = (
 
 
 def threshold_plan(facts: Facts, chosen: Mapping[str, Any], few: int = 10) -> tuple[str, ...]:
-    """Whether each label gets a threshold of its own, the one of all labels, or 0.5, by its positives in validation.
-
-    A label's own cut is drawn towards the shared one by its positives (see `thresholds`); under `few` it is all but
-    that. Where thresholds are per label, one without a positive has the shared one.
-    """
+    """What each label is decided at, by its positives in validation: a threshold of its "own"; one that is "unsure",
+    of its own too but of fewer than `few` positives; the "shared" one of all labels, which a label without positives
+    has in any case; "0.5"; or in single-label problems the "highest" score of all."""
     if not facts.is_multi_label or chosen.get("tune_thresholds") is False:
         return ("0.5" if facts.is_multi_label else "highest",) * len(facts.train.schema)
-    shared = chosen.get("thresholds_per") == "all"
-    return tuple("shared" if shared or support < few else "own" for support in facts.validation.support)
+    support = facts.validation.support
+    if chosen.get("thresholds_per") == "all":
+        return ("shared",) * len(support)
+    return tuple("own" if n >= few else "unsure" if n > 0 else "shared" for n in support)
 
 
 def _times(ratio: float) -> str:
     return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"
+
+
+def _positives(n: float) -> str:
+    return f"{n:,.3g} positive{'' if n == 1 else 's'}" if n < 1000 else f"{n:,.0f} positives"
