@@ -105,6 +105,7 @@ background:var(--back);z-index:1}}
 .heat span,.flag{{white-space:nowrap}}
 .heat [class]:not(.n){{text-align:center;border:1px solid var(--back)}}
 .heat thead th.e{{text-align:center}}
+.plain td{{white-space:nowrap}}
 .wide{{font-size:.84rem}}
 .wide td.t{{width:auto;min-width:12rem}}
 .wide th,.wide td{{padding:.2rem .3rem}}

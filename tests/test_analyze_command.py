@@ -14,6 +14,7 @@ from imbalance_trainer.cli import FlagParser
 from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.recommend import Choice, Recommendation
 from imbalance_trainer.tuning import TuningOptions
+from tests.test_docs import ROOT
 from tests.test_examples import encoder, load, write_csv  # noqa: F401 - a fixture
 
 train = load("train_model")
@@ -47,6 +48,10 @@ def test_the_demo_needs_no_argument(capsys, tmp_path, monkeypatch):
     assert "anti-democratic rhetoric" in out
     assert max(map(len, out.splitlines())) <= 80
     assert list(tmp_path.iterdir()) == []
+    page = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
+    assert (
+        f"```\n{out[out.index('Labels in train') :].rstrip()}\n```\n" in page
+    )  # what the docs show is what is printed
 
 
 def test_json_is_all_that_stands_on_stdout(data_dir, tmp_path, capsys):

@@ -178,6 +178,8 @@ def test_of_a_sample_the_whole_is_judged():
     plan = recommend(sample, dataclasses.replace(counts([100, 3], 1000), row_total=20_000))
     assert plan.warnings == ()
     assert plan.value("num_train_epochs") is None
+    plan = recommend(dataclasses.replace(counts([100, 0], 1000), row_total=20_000), counts([100, 50], 1000))
+    assert "no positive in the rows of training that were counted: no weight" in plan.warnings[0]
 
 
 def test_splits_of_other_labels_are_a_usage_error():

@@ -103,7 +103,7 @@ def _table_section(part: Part, analysis: Analysis) -> Html:
         [named(name), *(Cell(c, "t" if i in part.table.left else "") for i, c in enumerate(cells, start=1))]
         for name, *cells in part.table.rows
     ]
-    body = table(f"{part.title}, rarest label first", header, rows)
+    body = table(f"{part.title}, rarest label first", header, rows, "plain")
     shown = body if len(rows) <= MAX_ROWS else folded(f"All {len(rows):,} labels", body)
     return section(part.key, part.title, *(tag("p", s) for s in part.sentences), shown)
 

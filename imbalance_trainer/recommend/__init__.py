@@ -77,7 +77,8 @@ def recommend(
     """
     if train.schema.names != validation.schema.names:
         raise UsageError("The splits were counted with different labels; count both with one schema.")
-    facts = Facts(whole(train), whole(validation), problem_type)
+    is_sample = any(counts.row_total > counts.n_rows for counts in (train, validation))
+    facts = Facts(whole(train), whole(validation), problem_type, is_sample)
     choices = tuple(choice for rule in rules or RULES for choice in rule(facts))
     chosen = {choice.flag: choice.value for choice in choices}
     strategy = chosen.get("weight_strategy", "tiered")

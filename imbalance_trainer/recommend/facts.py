@@ -45,6 +45,11 @@ class Facts:
     train: LabelDistribution
     validation: LabelDistribution
     problem_type: str
+    is_sample: bool = False
+
+    def rows_of(self, split: str) -> str:
+        """What to call the rows of a split: of a sample it must not be said that a label is nowhere in them."""
+        return f"the rows of {split} that were counted" if self.is_sample else split
 
     @property
     def present(self) -> np.ndarray:

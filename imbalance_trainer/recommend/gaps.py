@@ -15,8 +15,8 @@ def warn_of_none(facts: Facts) -> str:
     if not len(absent):
         return ""
     return (
-        f"{_labels(facts, absent)} {_has(absent)} no positive in training: no weight, loss or threshold can teach "
-        f"{_them(absent)}. Search for rows that have {_them(absent)}, or drop {_them(absent)}."
+        f"{_labels(facts, absent)} {_has(absent)} no positive in {facts.rows_of('training')}: no weight, loss or "
+        f"threshold can teach {_them(absent)}. Search for rows that have {_them(absent)}, or drop {_them(absent)}."
     )
 
 
@@ -43,8 +43,8 @@ def warn_of_unseen(facts: Facts) -> str:
         return ""
     they = "it is" if len(unseen) == 1 else "they are"
     return (
-        f"{_labels(facts, unseen)} {_has(unseen)} no positive in validation: whether {they} learned cannot be seen "
-        f"there, and {_its(unseen)} F1 counts as 0 in every macro value."
+        f"{_labels(facts, unseen)} {_has(unseen)} no positive in {facts.rows_of('validation')}: whether {they} learned "
+        f"cannot be seen there, and {_its(unseen)} F1 counts as 0 in every macro value."
     )
 
 
