@@ -41,10 +41,10 @@ def warn_of_unseen(facts: Facts) -> str:
     unseen = facts.present[facts.validation.support[facts.present] <= 0]
     if not len(unseen):
         return ""
-    they = "it is" if len(unseen) == 1 else "they are"
+    they, where = "it is" if len(unseen) == 1 else "they are", facts.rows_of("validation")
     return (
-        f"{_labels(facts, unseen)} {_has(unseen)} no positive in {facts.rows_of('validation')}: whether {they} learned "
-        f"cannot be seen there, and {_its(unseen)} F1 counts as 0 in every macro value."
+        f"{_labels(facts, unseen)} {_has(unseen)} no positive in {where}: whether {they} learned cannot be seen there, "
+        f"and {_its(unseen)} F1 counts as 0 in every macro value."
     )
 
 
