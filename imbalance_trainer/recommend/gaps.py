@@ -43,8 +43,8 @@ def warn_of_unseen(facts: Facts) -> str:
         return ""
     they, where = "it is" if len(unseen) == 1 else "they are", facts.rows_of("validation")
     return (
-        f"{_labels(facts, unseen)} {_has(unseen)} no positive in {where}: whether {they} learned cannot be seen there, "
-        f"and {_its(unseen)} F1 counts as 0 in every macro value."
+        f"{_labels(facts, unseen)} {_has(unseen)} no positive in {where}: whether {they} learned cannot be seen "
+        f"there, and {_its(unseen)} F1 counts as 0 in every macro value."
     )
 
 
