@@ -7,12 +7,12 @@ from typing import Any
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 from transformers.utils import is_in_notebook
 
-from .analysis import analysis_table
 from .diagnosis import Finding, Settings, diagnose
 from .diagnosis.findings import ERROR, WARNING
 from .distribution import LabelDistribution
 from .errors import DataError, UsageError
 from .history import FILE_NAME, MARKER, append_history, make_entry, metric_prefix, read_history, write_history
+from .label_table import analysis_table
 from .labels import LabelSchema
 from .messages import evaluation_lines, label_cells, overall, summary_lines, tuning_lines, warning_lines
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics

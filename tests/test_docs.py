@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import imbalance_trainer
+from imbalance_trainer.analyze_command import AnalyzeArguments
 from imbalance_trainer.cli import FlagParser
 from imbalance_trainer.export import ExportArguments
 from imbalance_trainer.report_command import ReportArguments
@@ -31,11 +32,11 @@ OTHER_FLAGS = {
 
 
 def known_flags():
-    train, analyze = load("train_model"), load("analyze_class_distribution")
+    train = load("train_model")
     predict, evaluate = load("predict"), load("evaluate_model")
     parsers = (
         FlagParser((train.DataArguments, train.TrainArguments, TuningOptions)),
-        FlagParser((analyze.AnalyzeArguments, ImbalanceOptions)),
+        FlagParser((AnalyzeArguments, ImbalanceOptions)),
         FlagParser((predict.PredictArguments,)),
         FlagParser((evaluate.EvaluateArguments,)),
         FlagParser((ExportArguments,)),

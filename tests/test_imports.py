@@ -20,7 +20,8 @@ LEVELS = [
     {"constraints", "cuts", "smoothing", "sampling"},
     {"decisions", "threshold_search", "calibration"},
     {"weights", "metrics", "thresholds", "tables", "data", "batches", "page", "page_style", "markup", "svg", "head"},
-    {"evaluate_metric", "plots", "analysis", "evaluation_plots", "tuning", "quality_gate"},
+    {"evaluate_metric", "label_table", "recommend", "shift", "tuning", "quality_gate"},
+    {"analysis", "plots", "evaluation_plots"},
     {"losses"},
     {"objective"},
     {"nan_guard", "checkpoints", "evaluation"},
@@ -38,7 +39,7 @@ LEVELS = [
     {"encoders"},
     {"comparison"},
     {"cli"},
-    {"export", "report_command", "__main__"},
+    {"analyze_command", "export", "report_command", "__main__"},
 ]
 LEVEL = {module: i for i, level in enumerate(LEVELS) for module in level}
 NEEDS_NO_TRANSFORMERS = [module for level in LEVELS[: LEVEL["losses"] + 1] for module in sorted(level)]
