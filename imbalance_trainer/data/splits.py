@@ -15,8 +15,9 @@ Parts = dict[str, tuple[pa.Array, np.ndarray]]  # per split the texts and the en
 _MADE_SHARE = 0.1  # of the training file, for each split that is made of it
 
 
-def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path) -> list[str]:
-    """Take the splits `made` out of the training rows, in place; every split keeps the order of the file."""
+def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path | str) -> list[str]:
+    """Take the splits `made` out of the training rows, in place, and say what could not be done; every split keeps the
+    order of the file."""
     texts, labels = parts["train"]
     home, remarks = _assign(texts, labels, schema, made, seed, path)
     for i, split in enumerate(["train", *made]):
@@ -26,7 +27,7 @@ def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: in
 
 
 def _assign(
-    texts: pa.Array, labels: np.ndarray, schema: LabelSchema, made: Sequence[str], seed: int, path: Path
+    texts: pa.Array, labels: np.ndarray, schema: LabelSchema, made: Sequence[str], seed: int, path: Path | str
 ) -> tuple[np.ndarray, list[str]]:
     """For each row the split that it goes to (0 train, 1 the first of `made`, ...), and what there is to say of it.
 
@@ -53,12 +54,12 @@ def _assign(
     remarks = []
     if classes is not None and (alone := np.flatnonzero(positive.sum(0) == 1)).size:
         names = quoted([schema.names[i] for i in alone])
-        remarks.append(f"classes with a single text, which no split can share: {names}")
+        remarks.append(f"Classes with a single text, which no split can share: {names}.")
     enough = np.bincount(columns if columns is not None else labels[rows], minlength=len(schema)) >= 3
     shared = np.all([positive[home == i].any(0) for i in range(1 + len(made))], axis=0)
     absent = [schema.names[i] for i in np.flatnonzero(enough & ~shared)]
     if absent:
-        remarks.append(f"labels that could not be spread over all splits: {quoted(absent)}")
+        remarks.append(f"Labels that could not be spread over all splits: {quoted(absent)}.")
     return home[item], remarks
 
 
