@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
-from imbalance_trainer import LabelDistribution, compute_class_weights, load_labelled_dataset
+from imbalance_trainer import LabelDistribution, compute_class_weights
 from imbalance_trainer.analysis import analysis_table
 from imbalance_trainer.cli import FlagParser, print_notes, run, value_of
+from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.demo import demo_data
 from imbalance_trainer.plots import plot_distribution
 from imbalance_trainer.training_args import ImbalanceOptions
@@ -21,13 +22,9 @@ from imbalance_trainer.weights import merge_custom_weights
 
 
 @dataclass
-class AnalyzeArguments:
-    """What to look at, and where the picture goes."""
+class AnalyzeArguments(DataOptions):
+    """What to look at (without data, the demo's), and where the picture goes."""
 
-    data_dir: str | None = field(default=None, metadata={"help": "Folder of the data; without it, the demo's."})
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
-    label_columns: list[str] | None = field(default=None, metadata={"help": "Columns of the labels, if not found."})
-    separator: str | None = field(default=None, metadata={"help": "Between names in one cell, such as '|'; or none."})
     custom_weights: str | None = field(default=None, metadata={"help": "JSON (or a JSON file) of weights by label."})
     plot: str = field(
         default="class_distribution.png", metadata={"help": "The picture to write; none for no picture."}
@@ -40,13 +37,9 @@ def main(flags: Sequence[str]) -> None:
     parser = FlagParser((AnalyzeArguments, ImbalanceOptions), description=__doc__.splitlines()[0])
     args, options = parser.parse(flags)
     options = options.checked()
-    if args.data_dir is None:
-        data = demo_data()
-    else:
-        data = load_labelled_dataset(
-            args.data_dir, args.text_column, args.label_columns, args.separator, options.label_schema
-        )
-    print_notes(data.notes)
+    args.check()
+    data = args.load(options.label_schema) if args.is_given else demo_data()
+    print_notes(data.remarks)
 
     distribution = LabelDistribution.from_dataset(data.splits["train"], data.schema)
     weights = compute_class_weights(

@@ -70,18 +70,25 @@ def _row_names(sizes: Mapping[str, int]):
 
 
 def absent_labels(parts: Parts, schema: LabelSchema) -> list[str]:
-    """Labels without a positive in a split."""
+    """Labels without a positive in a split, and labels without a negative in the training data."""
     said = []
     for split, (_, labels) in parts.items():
         if labels.ndim == 1:
             is_there = np.isin(np.arange(len(schema)), labels)
         else:
-            is_there = (labels > 0.5).any(0) if len(labels) else np.zeros(len(schema), bool)
-        absent = [schema.names[i] for i in np.flatnonzero(~is_there)]
-        if absent:
-            what = "1 label has" if len(absent) == 1 else f"{len(absent)} labels have"
-            said.append(f"{what} no positive in {split}: {quoted(absent)}.")
+            is_there = (labels > 0.5).any(0)
+        said += _named(~is_there, schema, f"no positive in {split}")
+    labels = parts["train"][1]
+    if labels.ndim == 2:
+        is_absent = ((labels >= 0) & (labels <= 0.5)).any(0)
+        said += _named(~is_absent & (labels > 0.5).any(0), schema, "no negative in train")
     return said
+
+
+def _named(chosen: np.ndarray, schema: LabelSchema, what: str) -> list[str]:
+    names = [schema.names[i] for i in np.flatnonzero(chosen)]
+    has = "1 label has" if len(names) == 1 else f"{len(names):,} labels have"
+    return [f"{has} {what}: {quoted(names)}."] if names else []
 
 
 def broken_rules(parts: Parts, schema: LabelSchema) -> list[str]:

@@ -166,6 +166,11 @@ def _label_columns(
             f"{frame.path}: found no labels in {quoted(others)}; expected a column 'labels' or a column of 0 and 1 "
             "for each label; name them with --label_columns."
         )
+    if frame.format.startswith(("CSV", "TSV")) and set(found) <= {"0", "1", "0.0", "1.0"}:
+        raise UsageError(
+            f"{frame.path}: the first row ({quoted(frame.table.column_names)}) looks like data; expected a header. If "
+            "it is one, name the labels with --label_columns."
+        )
     return found
 
 
@@ -224,6 +229,8 @@ def _cell_plan(
     if label_format == INDICES and not _are_indices(values):
         raise DataError(f"{where}: holds other values than class indices, which --label_format indices asks for.")
     names = known or _names_in(values, width, label_format != NAMES, where)
+    if form == "classes" and len(names) == 1:
+        raise DataError(f"{where}: has only one class, {names[0]!r}; expected two or more.")
     how = _how(form, is_text and not _are_indices(values), separator)
     if form == "multi-hot" and not (known or label_format):
         how += " (they could be class indices: --label_format indices)"

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from ..distribution import UNKNOWN
 from ..errors import DataError, UsageError, did_you_mean, first_five
-from ..labels import LabelSchema
 from .cells import check_width, read_cells
 from .columns import Plan
 from .frame import Frame
@@ -81,21 +80,19 @@ def _classes(values: pa.Array, plan: Plan, frame: Frame, rows: np.ndarray) -> np
         wanted = "names or class indices" if plan.numbered else "names, as in the training data"
         raise DataError(f"{where}: holds {values.type}; expected {wanted}.")
     if wrong.any():
-        raise DataError(_unknown_labels(values, np.flatnonzero(wrong), schema, frame, where, rows))
+        raise DataError(_unknown_labels(values, np.flatnonzero(wrong), plan, frame, rows))
     return codes
 
 
-def _unknown_labels(
-    values: pa.Array, wrong: np.ndarray, schema: LabelSchema, frame: Frame, where: str, rows: np.ndarray
-) -> str:
+def _unknown_labels(values: pa.Array, wrong: np.ndarray, plan: Plan, frame: Frame, rows: np.ndarray) -> str:
     """The first five values that are no label, and what was expected in place of the first."""
     value = values[int(wrong[0])].as_py()
-    said = f"{where}, {frame.row(rows[wrong[0]])}: unknown label {value!r}"
+    said = f"{frame.path}: column {plan.columns[0]!r}, {frame.row(rows[wrong[0]])}: unknown label {value!r}"
     more = [f"{frame.row(rows[at])}: {values[int(at)].as_py()!r}" for at in wrong[1:5]]
     also = f" (also {first_five(more)}{f' and {len(wrong) - 5} more' if len(wrong) > 5 else ''})" if more else ""
-    if isinstance(value, str):
-        return f"{said}{also}: {did_you_mean(value, schema.names)}"
-    return f"{said}{also}: expected an index from 0 to {len(schema) - 1}."
+    if isinstance(value, str) and not (plan.numbered and is_index(value)):
+        return f"{said}{also}: {did_you_mean(value, plan.schema.names)}"
+    return f"{said}{also}: expected an index from 0 to {len(plan.schema) - 1}."
 
 
 _NO_CLASS = -2

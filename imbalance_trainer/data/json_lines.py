@@ -54,6 +54,8 @@ def _line_rows(path: Path, text: str) -> list[Mapping[str, Any]]:
             if said:
                 wrong.append(f"line {number} {said}")
     if wrong:
+        if text.lstrip().startswith("{") and _loaded(text)[1] is None:
+            raise DataError(f"{path}: is one JSON object; expected one object a line, or one array of objects.")
         raise DataError(f"{path}: {first_five(wrong)}; expected one JSON object a line, or one array of objects.")
     return rows
 

@@ -116,7 +116,7 @@ def _saved(folder: Path) -> Any:
     try:
         return datasets.load_from_disk(str(folder))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        said = (str(error).splitlines() or [type(error).__name__])[0].replace(str(folder.resolve()), str(folder))[:300]
         raise DataError(f"{folder}: is a saved dataset that cannot be loaded ({said}).") from None
 
 

@@ -38,7 +38,7 @@ def _assign(
     first = np.unique(item, return_index=True)[1]
     if len(first) < 1 + len(made):
         raise DataError(
-            f"{path}: has {len(first)} different texts; expected at least {1 + len(made)} to make "
+            f"{path}: has {len(first)} different text{'' if len(first) == 1 else 's'}; expected at least {1 + len(made)} to make "
             f"{' and '.join(made)} of them; add rows, or files for these splits."
         )
     positive = np.zeros((len(first), len(schema)), bool)
