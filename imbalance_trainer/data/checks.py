@@ -73,10 +73,8 @@ def absent_labels(parts: Parts, schema: LabelSchema) -> list[str]:
     """Labels without a positive in a split, and labels without a negative in the training data."""
     said = []
     for split, (_, labels) in parts.items():
-        if labels.ndim == 1:
-            is_there = np.isin(np.arange(len(schema)), labels)
-        else:
-            is_there = (labels > 0.5).any(0)
+        is_class = labels.ndim == 1
+        is_there = np.isin(np.arange(len(schema)), labels) if is_class else (labels > 0.5).any(0)
         said += _named(~is_there, schema, f"no positive in {split}")
     labels = parts["train"][1]
     if labels.ndim == 2:

@@ -41,7 +41,7 @@ def read_utf8(path: Path, encoding: str | None = None) -> tuple[bytes, str]:
             line = raw[: error.start].decode(name, "ignore").count("\n") + 1
             byte = f"byte 0x{raw[error.start]:02x}" if error.start < len(raw) else "end of the file"
             raise DataError(
-                f"{path}: line {line} is not {name.upper()} ({byte}); mend the file, or name its encoding with --encoding."
+                f"{path}: line {line} is not {name.upper()} ({byte}); mend it, or name the encoding with --encoding."
             ) from None
     else:
         _check_utf8(raw, path)

@@ -37,8 +37,9 @@ def _assign(
     item = texts.dictionary_encode().indices.to_numpy()
     first = np.unique(item, return_index=True)[1]
     if len(first) < 1 + len(made):
+        found = "1 different text" if len(first) == 1 else f"{len(first)} different texts"
         raise DataError(
-            f"{path}: has {len(first)} different text{'' if len(first) == 1 else 's'}; expected at least {1 + len(made)} to make "
+            f"{path}: has {found}; expected at least {1 + len(made)} to make "
             f"{' and '.join(made)} of them; add rows, or files for these splits."
         )
     positive = np.zeros((len(first), len(schema)), bool)

@@ -1,4 +1,4 @@
-"""The same data in every format gives the same Dataset and the same counts; unknown and soft labels; texts as they are."""
+"""The same data in every format gives the same Dataset and the same counts; unknown and soft labels."""
 
 import ast
 import csv
