@@ -176,7 +176,8 @@ def _label_columns(
 
 def _holds_all_labels(frame: Frame, column: str, given: LabelSchema | None) -> bool:
     """Whether a single label column has the labels of a row in its cells, rather than being one label itself."""
-    if given is not None and column in given.names:
+    is_list = pa.types.is_list(frame.table.schema.field(column).type)
+    if given is not None and column in given.names and not is_list:
         return False
     return column.casefold() in LABEL_COLUMNS or not _is_label_like(frame, column)
 

@@ -120,8 +120,8 @@ def as_array(values: list, path: Path | str, name: str) -> tuple[pa.Array, str |
     except TypeError:
         row = next(i for i, value in enumerate(values, 1) if not _is_json(value))
         raise DataError(
-            f"{path}: column {name!r}, row {row}: holds a {type(values[row - 1]).__name__}; expected strings, numbers "
-            "or lists of them."
+            f"{path}: column {name!r}, row {row}: holds a value of type {type(values[row - 1]).__name__!r}; expected "
+            "strings, numbers or lists of them."
         ) from None
     odd = next(
         (f"row {i} holds {value!r}" for i, value in enumerate(values, 1) if not isinstance(value, str | None)), ""

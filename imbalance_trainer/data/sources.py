@@ -76,11 +76,11 @@ def read_source(source: Source, settings: ReadSettings) -> dict[str, Frame]:
     _check_use(source, settings)
     frames = {}
     for split in SPLITS:
-        part = source.parts.get(split)
-        if isinstance(part, (Path, tuple)):
-            frames[split] = read_files(part, settings)
-        elif part is not None:
-            frames[split] = tidy(object_frame(part, split))
+        if split not in source.parts:
+            continue
+        part = source.parts[split]
+        is_file = isinstance(part[0] if isinstance(part, tuple) and part else part, Path)
+        frames[split] = read_files(part, settings) if is_file else tidy(object_frame(part, split))
     return frames
 
 

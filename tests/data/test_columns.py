@@ -6,6 +6,7 @@ import pytest
 
 from imbalance_trainer.data import MULTI_LABEL, SINGLE_LABEL, load_labelled_dataset
 from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.labels import LabelSchema
 from tests.data.made import ROWS, csv_text, jsonl, written
 
 
@@ -128,9 +129,9 @@ def test_a_column_that_is_nearly_one_of_labels_is_remarked(tmp_path):
     (tmp_path / "train.csv").write_text("text,fear,joy,score\n" + rows)
     data = load_labelled_dataset(tmp_path)
     assert data.schema.names == ("fear", "score")
-    notes = "\n".join(data.notes)
-    assert "column 'joy' is not taken as a label: 50% of its values are neither 0 nor 1 ('2' in row 2)" in notes
-    assert "column 'score' has values between 0 and 1: they are taken as soft labels" in notes
+    said = "\n".join(data.warnings)
+    assert "Column 'joy' is not taken as a label: 50% of its values are neither 0 nor 1 ('2' in row 2)" in said
+    assert "Column 'score' has values between 0 and 1: they are taken as soft labels" in said
     with pytest.raises(DataError, match="row 2, column 'joy': '2'"):
         load_labelled_dataset(tmp_path, label_columns=["fear", "joy"])
 
@@ -149,3 +150,92 @@ def test_another_label_info_than_the_folders(tmp_path):
     assert load_labelled_dataset(folder, label_info=info).schema.implications == (("a", "b"),)
     with pytest.raises(DataError, match=r"nofile.json: cannot be read"):
         load_labelled_dataset(folder, label_info=tmp_path / "nofile.json")
+
+
+def test_another_schema_than_a_file(tmp_path):
+    (tmp_path / "train.csv").write_text("text,b,a\n" + "".join(f"t{i},{i % 2},{i % 3 // 2}\n" for i in range(30)))
+    schema = LabelSchema(["a", "b"], {"primary": ["b"]})
+    assert load_labelled_dataset(tmp_path, label_info=schema).schema is schema
+
+
+FORMATS = {
+    "columns": ({"text": "x", "label": 1}, {"text": "y", "label": 0}, {"text": "z", "label": 1}),
+    "multi_hot": ({"text": "x", "labels": [1, 0]}, {"text": "y", "labels": [0, 1]}, {"text": "z", "labels": [1, 1]}),
+    "indices": ({"text": "x", "labels": [1, 0]}, {"text": "y", "labels": [0, 1]}, {"text": "z", "labels": [1]}),
+    "names": ({"text": "x", "labels": "1"}, {"text": "y", "labels": "2"}, {"text": "z", "labels": "1"}),
+    "classes": ({"text": "x", "labels": "a|b"}, {"text": "y", "labels": "c"}, {"text": "z", "labels": "a|b"}),
+}
+WANTED = {
+    "columns": (("label",), [[1], [0], [1]]),
+    "multi_hot": (("label_0", "label_1"), [[1, 0], [0, 1], [1, 1]]),
+    "indices": (("label_0", "label_1"), [[1, 1], [1, 1], [0, 1]]),
+    "names": (("1", "2"), [[1, 0], [0, 1], [1, 0]]),
+    "classes": (("a|b", "c"), [0, 1, 0]),
+}
+
+
+@pytest.mark.parametrize("label_format", FORMATS)
+def test_the_format_of_labels_may_be_said(label_format):
+    rows = FORMATS[label_format]
+    data = load_labelled_dataset(dict.fromkeys(ROWS, rows), label_format=label_format)
+    assert (data.schema.names, data.splits["train"]["labels"][:]) == WANTED[label_format]
+
+
+def test_what_is_said_is_another_thing_than_what_is_found():
+    found = {name: load_labelled_dataset(dict.fromkeys(ROWS, rows)) for name, rows in FORMATS.items()}
+    assert found["columns"].problem_type == SINGLE_LABEL
+    assert found["names"].schema.names == ("label_0", "label_1", "label_2")
+    assert found["classes"].schema.names == ("a", "b", "c")
+    even = [{"text": t, "labels": [i % 2, 1 - i % 2]} for i, t in enumerate("xyz")]
+    assert "class indices: --label_format indices" in load_labelled_dataset(dict.fromkeys(ROWS, even)).notes[1]
+    data = load_labelled_dataset(dict.fromkeys(ROWS, even), label_format="indices")
+    assert data.splits["train"]["labels"][:] == [[1, 1]] * 3
+
+
+def test_one_name_in_each_fasttext_line_is_a_class_unless_it_is_said_otherwise(tmp_path):
+    (tmp_path / "train.txt").write_text("".join(f"__label__{'ab'[i % 2]} text {i}\n" for i in range(20)))
+    data = load_labelled_dataset(tmp_path)
+    assert (data.problem_type, data.schema.names) == (SINGLE_LABEL, ("a", "b"))
+    data = load_labelled_dataset(tmp_path, label_format="names")
+    assert (data.problem_type, data.schema.names) == (MULTI_LABEL, ("a", "b"))
+
+
+@pytest.mark.parametrize("names", [("text", "joy"), ("label", "labels")])
+def test_a_label_may_be_called_as_a_column_is_where_lists_hold_the_labels(names):
+    rows = [{"text": t, "labels": [name]} for t, name in zip("xyzu", names * 2, strict=True)]
+    assert set(load_labelled_dataset(dict.fromkeys(ROWS, rows), label_info=list(names)).schema.names) == set(names)
+
+
+def test_numbers_do_not_stand_for_names_that_were_learned_from_the_training_data():
+    train = [{"text": t, "label": name} for t, name in zip("xyz", ["ham", "spam", "ham"], strict=True)]
+    test = [{"text": "x", "label": 1}]
+    with pytest.raises(DataError, match="holds int64; expected names, as in the training data"):
+        load_labelled_dataset({"train": train, "test": test})
+    data = load_labelled_dataset({"train": train, "test": test}, label_info=["spam", "ham"])
+    assert data.splits["test"]["labels"][:] == [1]
+
+
+def test_a_delimiter_may_be_said_and_is_found_where_only_one_fits(tmp_path):
+    content = "text;a,b\n" + "".join(f"t{i};{i % 2},{i % 3 // 2}\n" for i in range(9))
+    (tmp_path / "train.csv").write_text(content)
+    with pytest.raises(UsageError, match="--delimiter"):
+        load_labelled_dataset(tmp_path)
+    data = load_labelled_dataset(tmp_path, delimiter=",", text_column="text;a", label_columns="b")
+    assert data.splits["train"]["text"][0].startswith("t")
+    (tmp_path / "train.csv").write_text(content.replace("t1;", "t1, and more;"))
+    with pytest.raises(UsageError, match="--label_columns"):  # only ';' gives each row two cells
+        load_labelled_dataset(tmp_path)
+    (tmp_path / "train.csv").write_text("text\ta\n" + "".join(f"t{i}\t{i % 2}\n" for i in range(9)))
+    assert load_labelled_dataset(tmp_path, delimiter="tab").schema.names == ("a",)
+    assert "'\\t' between columns" in load_labelled_dataset(tmp_path).notes[0]
+
+
+def test_an_encoding_that_is_said(tmp_path):
+    rows = "text,a\n" + "".join(f"caf\u00e9 {i},{i % 2}\n" for i in range(9))
+    (tmp_path / "train.csv").write_bytes(rows.encode("cp1252"))
+    with pytest.raises(DataError, match="--encoding cp1252"):
+        load_labelled_dataset(tmp_path)
+    data = load_labelled_dataset(tmp_path, encoding="cp1252")
+    assert data.splits["train"]["text"][0].startswith("caf\u00e9 ")
+    (tmp_path / "train.csv").write_bytes(rows.encode("utf-16-be"))
+    assert load_labelled_dataset(tmp_path, encoding="utf-16-be").splits["train"]["text"][0].startswith("caf\u00e9 ")

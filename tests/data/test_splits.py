@@ -94,14 +94,13 @@ def test_single_label_splits_keep_the_shares(tmp_path):
         assert len(data.splits[split]) == 50
         assert data.splits[split]["labels"][:].count(1) == 5
     assert data.splits["train"]["labels"][:].count(2) == 1
-    assert "classes with a single text" in data.notes[-1]
-    assert "'c'" in data.notes[-1]
+    assert "Classes with a single text, which no split can share: 'c'." in data.warnings
 
 
 def test_labels_that_cannot_be_spread_are_named(tmp_path):
     rows = [{"text": "same", "labels": ["a"]}] * 3 + [{"text": f"t{i}", "labels": ["b"]} for i in range(12)]
     data = load_labelled_dataset(written(tmp_path, {"train.jsonl": jsonl(rows)}))
-    assert "could not be spread over all splits: 'a'" in data.notes[-1]
+    assert "Labels that could not be spread over all splits: 'a'." in data.warnings
 
 
 @pytest.mark.parametrize("labels", [[[1]] * 5, [[0], [1], [0], [1], [1]], [[1, 0], [0, 1], [1, 1], [0, 0], [0, 0]]])
