@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..distribution import UNKNOWN
-from ..errors import quoted
+from ..errors import DataError, quoted
 from ..labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
 from .checks import absent_labels, broken_rules, conflicting_duplicates, leaked_texts, unused_label_columns
 from .columns import Plan, find_text_column, make_plan, read_texts
@@ -107,6 +107,8 @@ def load_labelled_dataset(
     text = find_text_column(frames["train"], text_column, {*asked, *as_columns})
     plan = make_plan(frames["train"], given, asked, text, separator, label_format)
     parts = {split: (read_texts(frame, text), encode_labels(frame, plan)) for split, frame in frames.items()}
+    if (parts["train"][1] == UNKNOWN).all():
+        raise DataError(f"{frames['train'].path}: no row has a known label; expected some to train on.")
     warnings = [
         *plan.remarks,
         *unused_label_columns(_more_label_columns(frames, text, plan)),

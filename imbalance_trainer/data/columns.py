@@ -36,6 +36,7 @@ class Plan:
         separator: between names in one cell.
         remarks: columns that may be meant otherwise.
         numbered: whether numbers in the cells are class indices.
+        spelled: whether the cells are strings that spell lists.
     """
 
     columns: tuple[str, ...]
@@ -45,6 +46,7 @@ class Plan:
     separator: str | None = None
     remarks: tuple[str, ...] = ()
     numbered: bool = True
+    spelled: bool = False
 
 
 def find_text_column(frame: Frame, wanted: str | None, labels: set[str]) -> str:
@@ -238,7 +240,9 @@ def _cell_plan(
     source = "label_info.json" if given else "ClassLabel" if known else "the training data" if is_text else "indices"
     kind = "single-label" if form == "classes" else "multi-label"
     note = f"Labels: {len(names)}, {kind}, {how} in {column!r}, names of {source}"
-    return Plan((column,), form, given or LabelSchema.from_names(names), note, separator, numbered=numbered)
+    spelled = is_list and separator is None and pa.types.is_string(frame.table.schema.field(column).type)
+    schema = given or LabelSchema.from_names(names)
+    return Plan((column,), form, schema, note, separator, numbered=numbered, spelled=spelled)
 
 
 def _check_format(label_format: str | None, is_list: bool, is_text: bool, where: str) -> None:

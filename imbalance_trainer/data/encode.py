@@ -22,8 +22,8 @@ def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
     column = plan.columns[0]
     where = f"{frame.path}: column {column!r}"
     cells, _ = read_cells(frame, column, plan.schema.names, plan.separator)
-    if plan.form == "sets" and pa.types.is_string(cells.type):  # a file in which no row has two names
-        cells = pa.array([None if v is None else [v] if v.strip() else [] for v in cells.to_pylist()])
+    if plan.form != "classes" and pa.types.is_string(cells.type):
+        cells = _single_names(cells, plan)
     if pa.types.is_null(cells.type):
         cells = cells.cast(pa.int64() if plan.form == "classes" else pa.list_(pa.null()))
     if pa.types.is_list(cells.type) == (plan.form == "classes"):
@@ -47,6 +47,15 @@ def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
     matrix[lengths < 0] = np.nan
     place = np.cumsum(lengths >= 0) - 1
     return _checked(matrix, frame, plan, lambda row, i: values[int(place[row]) * n + i].as_py())
+
+
+def _single_names(cells: pa.Array, plan: Plan) -> pa.Array:
+    """The lists of a file in whose strings none stands: a blank cell means what it means in the training data."""
+    blank = None if plan.spelled else []
+    lists = [None if v is None else blank if is_blank(v) else [v] for v in cells.to_pylist()]
+    if plan.form == "sets":
+        return pa.array(lists, pa.list_(pa.string()))
+    return cells if any(lists) else pa.nulls(len(lists))  # a name where a multi-hot list is expected is refused
 
 
 def _checked(matrix: np.ndarray, frame: Frame, plan: Plan, value_at: Callable[[int, int], Any]) -> np.ndarray:
