@@ -24,7 +24,7 @@ from .analysis.markdown import analysis_markdown
 from .analysis.page import write_page
 from .analysis.text import analysis_text
 from .cli import FlagParser, print_notes, value_of
-from .data import LabelledData, load_labelled_dataset
+from .data.options import DataOptions
 from .demo import demo_data
 from .errors import UsageError, did_you_mean
 from .plots import plot_distribution
@@ -38,36 +38,7 @@ FORMATS = ("table", "json", "markdown")
 
 
 @dataclass
-class DataFlags:
-    """Which data, and how it is read where that is not found out."""
-
-    data_dir: str | None = field(default=None, metadata={"help": "Folder of the data; without it, the demo's."})
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
-    label_columns: list[str] | None = field(default=None, metadata={"help": "Columns of the labels, if not found."})
-    separator: str | None = field(default=None, metadata={"help": "Between names in one cell, such as '|'; or none."})
-
-    @property
-    def is_given(self) -> bool:
-        """Whether any data is named."""
-        return self.data_dir is not None
-
-    @property
-    def name(self) -> str:
-        """What the data is called."""
-        return "demo" if self.data_dir is None else Path(self.data_dir).resolve().name
-
-    def check(self) -> None:
-        """Raise a UsageError for flags that do not go together."""
-        if self.data_dir is not None and not self.data_dir.strip():
-            raise UsageError("--data_dir is empty; name the data, or leave the flag out for the demo.")
-
-    def load(self, label_info: str | None = None) -> LabelledData:
-        """Load the data that is named."""
-        return load_labelled_dataset(self.data_dir, self.text_column, self.label_columns, self.separator, label_info)
-
-
-@dataclass
-class AnalyzeArguments(DataFlags):
+class AnalyzeArguments(DataOptions):
     """What to look at, and where pictures, pages and files go."""
 
     custom_weights: str | None = field(default=None, metadata={"help": "JSON (or a JSON file) of weights by label."})
@@ -131,9 +102,7 @@ def _check(args: AnalyzeArguments, data: str | None) -> None:
         raise UsageError(f"Unknown --format {args.format!r}: {did_you_mean(args.format, FORMATS)}")
     if args.max_rows is not None and args.max_rows < 0:
         raise UsageError(f"--max_rows is a number of labels, 0 or more; got {args.max_rows}.")
-    if data is not None and args.data_dir is not None:
-        raise UsageError(f"The data is given twice, as {data!r} and by --data_dir {args.data_dir!r}; keep one.")
-    args.data_dir = data if args.data_dir is None else args.data_dir
+    args.take(data)
     args.check()
 
 
@@ -183,7 +152,7 @@ def _write_files(
 
 
 def _config(analysis: Analysis, args: AnalyzeArguments, asked_for: dict[str, Any], flags: Sequence[str]) -> str:
-    given: dict[str, Any] = {flag.name: getattr(args, flag.name) for flag in fields(DataFlags)}
+    given: dict[str, Any] = {flag.name: getattr(args, flag.name) for flag in fields(DataOptions)}
     given["model_name_or_path"] = args.model_name_or_path if args.is_given else None
     given["label_schema"] = value_of("label_schema", flags)
     command = f"imbalance-trainer analyze {shlex.join(flags)}"
