@@ -21,6 +21,7 @@ from .decisions import DecisionRule, forget_foreign_thresholds, is_baked
 from .distribution import UNKNOWN
 from .errors import UsageError
 from .evaluation import RunningEvaluation
+from .head import frozen_head
 from .label_columns import LABEL_COLUMNS
 from .labels import MULTI_LABEL, LabelSchema
 from .metrics import ImbalanceMetrics, first
@@ -30,7 +31,6 @@ from .problem import (
     count_labels,
     find_problem,
     find_schema,
-    frozen_head,
     needs_labels,
     stored_options,
 )
@@ -75,6 +75,8 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         closing: see `close_decisions`.
         sampler, oversample_threshold, max_repeats: "repeat_factor" or "class_aware", which draw rows of rare labels
             more often (see `RepeatFactorSampler`, `ClassAwareSampler`); None draws each row once.
+        init_head_bias: whether the bias of a fresh head starts where the loss is least without a look at the input
+            (see `best_constant_logits`).
         on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
         adaptive_weights, adaptive_gamma: whether class weights, and gamma, move by what each evaluation shows (see
@@ -103,6 +105,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         sampler: str | None = UNSET,
         oversample_threshold: float | None = UNSET,
         max_repeats: float = UNSET,
+        init_head_bias: bool = UNSET,
         on_nan: str = UNSET,
         rare_label_patience: int = UNSET,
         adaptive_weights: bool = UNSET,
@@ -134,6 +137,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
             "sampler": sampler,
             "oversample_threshold": oversample_threshold,
             "max_repeats": max_repeats,
+            "init_head_bias": init_head_bias,
             "on_nan": on_nan,
             "rare_label_patience": rare_label_patience,
             "adaptive_weights": adaptive_weights,
@@ -183,6 +187,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
             self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
         self._prepare_loss()
         self._configure(self.model)
+        self._start_head(self.model)
         if self.train_dataset is not None and (head := frozen_head(self.model)):
             logger.warning(
                 "The classification head (%s) is frozen, so that it stays as it is. With LoRA, put "
@@ -247,6 +252,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         model = super().call_model_init(trial)
         if self.problem is not None:
             self._configure(model)
+            self._start_head(model)
             self._decide_by(self.label_metrics.rule.untuned(), model)
         return model
 

@@ -97,6 +97,13 @@ class ImbalanceOptions:
     max_repeats: float = field(
         default=MAX_REPEATS, metadata={"help": "A sampler draws a row of a label at most so often in an epoch."}
     )
+    init_head_bias: bool = field(
+        default=True,
+        metadata={
+            "help": "Start the bias of a fresh head where the loss is least without a look at the text, so that the "
+            "first updates are about the text."
+        },
+    )
     on_nan: str = field(
         default="raise",
         metadata={

@@ -150,7 +150,7 @@ def test_the_demo_is_trained_with_its_own_model(tmp_path, monkeypatch, capsys):
         (["--split", "tests"], "Unknown split 'tests': did you mean 'test'"),
         (["--limit", "0"], "--limit must be at least 1 row; got 0"),
         (["--max_rows", "-1"], "--max_rows is a number of labels, 0 or more; got -1"),
-        (["--data_dir", "other"], "The data is given twice, as .*my data.* and by --data_dir 'other'; keep one"),
+        (["--data_dir", "other"], "The data is given twice, as .*my data.* and as 'other'; keep one"),
         (["--loss", "fokal"], "Unknown loss 'fokal': did you mean 'focal'"),
         (["--plot", "labels.xyz"], "labels.xyz: no picture format 'xyz'"),
         (["--custom_weights", '{"treats": 3}'], "Unknown label 'treats'"),

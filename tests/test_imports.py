@@ -39,7 +39,7 @@ LEVELS = [
     {"encoders"},
     {"comparison"},
     {"cli"},
-    {"analyze_command", "export", "report_command", "__main__"},
+    {"analyze_command", "compare_command", "export", "report_command", "__main__"},
 ]
 LEVEL = {module: i for i, level in enumerate(LEVELS) for module in level}
 NEEDS_NO_TRANSFORMERS = [module for level in LEVELS[: LEVEL["losses"] + 1] for module in sorted(level)]

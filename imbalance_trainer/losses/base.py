@@ -46,6 +46,8 @@ class Loss(nn.Module):
     """Whether it takes the labels' supports in the training data."""
     is_exact: ClassVar[bool] = True
     """False where the loss of an entry depends on other rows, so that it changes with the cut into micro-batches."""
+    is_by_entry: ClassVar[bool] = True
+    """False where the loss of an entry depends on the row's other labels."""
     takes_soft_labels: ClassVar[bool] = True
     """False where labels between 0 and 1, and so label smoothing, have no meaning."""
 

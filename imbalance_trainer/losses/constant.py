@@ -9,9 +9,7 @@ from ..labels import MULTI_LABEL
 _FARTHEST, _STEPS, _ROUNDS = 16.0, 65, 3
 
 
-def best_constant_logits(
-    loss: nn.Module, support: np.ndarray, known: np.ndarray, problem_type: str, by_entry: bool = True
-) -> np.ndarray:
+def best_constant_logits(loss: nn.Module, support: np.ndarray, known: np.ndarray, problem_type: str) -> np.ndarray:
     r"""For each label the logit at which a loss is least over the training data, if it were the same in every row.
 
     Multi-label, label by label: :math:`\arg\min_z n_+ L(z, 1) + n_- L(z, 0)`. For binary cross-entropy that is the
@@ -19,11 +17,11 @@ def best_constant_logits(
     of the classes' shares, each times its weight, which is the minimum of the weighted cross-entropy.
 
     Args:
-        loss: gives the loss of each entry with reduction="none".
+        loss: gives the loss of each entry with reduction="none". Where that depends on the row's other labels
+            (`is_by_entry`), binary cross-entropy stands in.
         support, known: positives and known entries of each label in training, (labels,); in a single-label problem
             the rows of each class and of all.
         problem_type: multi-label or single-label.
-        by_entry: whether the loss of an entry depends on its own label alone; if not, cross-entropy stands in.
 
     Returns:
         (labels,), float64, within ±16. A label without positives, or without negatives, counts as having half a one.
@@ -34,7 +32,7 @@ def best_constant_logits(
         weights = getattr(loss, "class_weights", None)
         shares = positives / known * (1 if weights is None else weights.double().cpu().numpy())
         return np.clip(np.log(shares), -_FARTHEST, _FARTHEST)
-    if not by_entry:
+    if not getattr(loss, "is_by_entry", True):
         return np.clip(np.log(positives / (known - positives).clip(0.5)), -_FARTHEST, _FARTHEST)
     return _least(loss, torch.from_numpy(positives), torch.from_numpy(known - positives)).numpy()
 

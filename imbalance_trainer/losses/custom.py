@@ -35,6 +35,7 @@ class UserLoss(Loss):
 
     problem_types = (MULTI_LABEL, SINGLE_LABEL)
     takes_class_weights = False
+    is_by_entry = False  # nobody knows
 
     def __init__(self, function: "Callable[[Tensor, Tensor], Tensor]", reduction: str = "sum") -> None:
         super().__init__(None, reduction)

@@ -66,6 +66,7 @@ class DistributionBalancedLoss(NegativeTolerantLoss):
     """`distribution_balanced_loss` as a module."""
 
     takes_class_weights = False
+    is_by_entry = False
 
     def __init__(
         self,

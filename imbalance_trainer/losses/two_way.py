@@ -55,6 +55,7 @@ class TwoWayLoss(MultiLabelLoss):
     """`two_way_loss` as a module."""
 
     takes_class_weights = False
+    is_by_entry = False
     takes_soft_labels = False
     is_exact = False
 

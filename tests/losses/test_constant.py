@@ -4,7 +4,7 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
-from imbalance_trainer.losses import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss
+from imbalance_trainer.losses import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss, ZLPRLoss
 from imbalance_trainer.losses.constant import best_constant_logits
 
 SUPPORT, KNOWN = np.array([500, 40, 1, 0, 1000]), np.array([1000, 900, 1000, 1000, 1000])
@@ -57,5 +57,5 @@ def test_of_single_label_problems_and_of_losses_that_are_not_by_entry():
     classes = torch.tensor(np.repeat(np.arange(3), rows))
     WeightedCELoss(weights, reduction="sum")(logits.expand(100, 3), classes).backward()
     assert logits.grad.abs().max() < 1e-4
-    log_odds = best_constant_logits(WeightedFocalLoss([9.0]), np.array([20]), np.array([100]), MULTI_LABEL, False)
+    log_odds = best_constant_logits(ZLPRLoss(), np.array([20]), np.array([100]), MULTI_LABEL)
     assert log_odds[0] == pytest.approx(np.log(0.25))
