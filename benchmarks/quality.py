@@ -47,10 +47,18 @@ class NaiveFocalTrainer(Trainer):
 OWN: dict[str, Method] = {
     "naive_focal": Method("naive_focal", None, NaiveFocalTrainer),
     "seed_note": Method(
-        "seed_note", {"loss": "focal", "focal_gamma": 2.0, "class_weights": "auto", "weight_strategy": "tiered"}
+        "seed_note",
+        {
+            "loss": "focal",
+            "focal_gamma": 2.0,
+            "weight_strategy": "tiered",
+            "constraint": "none",
+            "init_head_bias": False,
+        },
     ),
+    "bce": Method("bce", {"loss": "bce", "class_weights": None, "constraint": "none"}),
 }
-"""Methods beside those of the registry; the seed note's is its loss in its own settings, whatever the default is."""
+"""Methods beside those of the registry: the seed note's loss as people write it, and stock's with the head's start."""
 
 
 def setting_of(data_dir: Path, model: str, size: str) -> Setting:
