@@ -10,6 +10,7 @@ import torch
 from datasets import Dataset
 from torch import nn
 from transformers import PreTrainedConfig
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from ..whole_file import whole_file
 
@@ -35,16 +36,16 @@ class FeatureHead(nn.Module):
         self.classifier = nn.Linear(hidden, n_labels)
         nn.init.zeros_(self.classifier.bias)  # as transformers starts its heads
 
-    def forward(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    def forward(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> SequenceClassifierOutput:
         """Logits; with labels also the loss that a stock model of transformers has."""
         logits = self.classifier(self.hidden(features))
         if labels is None:
-            return {"logits": logits}
+            return SequenceClassifierOutput(logits=logits)
         if labels.ndim == logits.ndim:
             loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
         else:
             loss = nn.functional.cross_entropy(logits, labels)
-        return {"loss": loss, "logits": logits}
+        return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
 def encoded(

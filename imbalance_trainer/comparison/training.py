@@ -61,7 +61,6 @@ def train(setting: Setting, method: Method, learning_rate: float, seed: int) -> 
     """Train by a method, and score validation and test. Nothing is printed and nothing is kept."""
     start = time.perf_counter()
     set_seed(seed)
-    model = setting.load_model()
     with tempfile.TemporaryDirectory() as folder, _silence():
         arguments = {
             "per_device_train_batch_size": setting.batch_size,
@@ -76,7 +75,7 @@ def train(setting: Setting, method: Method, learning_rate: float, seed: int) -> 
             output_dir=folder, max_steps=setting.steps, learning_rate=learning_rate, seed=seed,
             eval_strategy="no", save_strategy="no", report_to="none", **arguments,
         )  # fmt: skip
-        train_split = setting.splits["train"]
+        model, train_split = setting.load_model(), setting.splits["train"]
         common = {"model": model, "args": args, "processing_class": setting.tokenizer}
         if method.is_stock:
             is_multi_label = setting.problem_type == MULTI_LABEL
