@@ -97,7 +97,10 @@ def _plain(values: pa.Array, path: Path | str, name: str) -> pa.Array:
         if pa.types.is_string(values.type) and name:  # datasets' Json: each value is one JSON document
             documents = [None if v is None else json.loads(v) for v in values.to_pylist()]
             return as_array(documents, path, name)[0]
-    return values.cast(_plain_type(values.type))
+    kind = _plain_type(values.type)
+    if kind == pa.list_(pa.null()):  # whose cast loses values in pyarrow 26
+        return pa.array(values.to_pylist(), kind)
+    return values if values.type == kind else values.cast(kind)
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

@@ -179,7 +179,7 @@ def _label_columns(
 def _holds_all_labels(frame: Frame, column: str, given: LabelSchema | None) -> bool:
     """Whether a single label column has the labels of a row in its cells, rather than being one label itself."""
     is_list = pa.types.is_list(frame.table.schema.field(column).type)
-    if given is not None and column in given.names and not is_list:
+    if given is not None and not is_list and set(given.names) <= {*frame.table.column_names}:
         return False
     return column.casefold() in LABEL_COLUMNS or not _is_label_like(frame, column)
 
@@ -218,6 +218,8 @@ def _cell_plan(
     if label_format == CLASSES and separator is None:
         separator = NO_SEPARATOR
     cells, separator = read_cells(frame, column, known, separator)
+    if cells.null_count == len(cells) or (pa.types.is_string(cells.type) and all(map(_is_no_cell, cells.to_pylist()))):
+        raise DataError(f"{where}: no row has a known label; expected some to train on.")
     is_list = pa.types.is_list(cells.type)
     values, lengths = flatten_lists(cells) if is_list else (cells, None)
     is_text = pa.types.is_string(values.type)
@@ -243,6 +245,10 @@ def _cell_plan(
     spelled = is_list and separator is None and pa.types.is_string(frame.table.schema.field(column).type)
     schema = given or LabelSchema.from_names(names)
     return Plan((column,), form, schema, note, separator, numbered=numbered, spelled=spelled)
+
+
+def _is_no_cell(value: str | None) -> bool:
+    return value is None or is_blank(value)
 
 
 def _check_format(label_format: str | None, is_list: bool, is_text: bool, where: str) -> None:

@@ -166,12 +166,9 @@ UNFIT = {
         {"train.csv": "text,label\nx,123456789\ny,5\n"},
         "data/train.csv: column 'label': holds the class index 123456789; expected indices from 0, or names.",
     ),
-    "no known label": Case(
-        {"train.csv": "text,labels\nx,\ny,\n", "label_info.json": ABC},
-        "data/train.csv: no row has a known label; expected some to train on.",
-    ),
     "no label at all": Case(
-        {"train.csv": "text,label\nx,\ny,\n"}, "data/train.csv: column 'label': holds no label at all."
+        {"train.csv": "text,labels\nx,\ny,\n", "label_info.json": ABC},
+        "data/train.csv: column 'labels': no row has a known label; expected some to train on.",
     ),
     "only empty lists": Case(
         {"train.jsonl": jsonl([{"text": "x", "labels": []}])},
