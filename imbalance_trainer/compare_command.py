@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers.hf_argparser import HfArg
 
 from .cli import FlagParser, make_output_dir, print_notes
 from .comparison import Setting, compare, read_methods
@@ -35,7 +36,7 @@ _FROZEN_RATE, _RATE = 1e-3, 2e-5
 class CompareArguments:
     """What is compared, and for how long."""
 
-    model_name_or_path: str | None = field(default=None, metadata={"help": "Encoder: a hub name or a folder."})
+    model_name_or_path: str | None = HfArg(default=None, aliases=["--model"], help="Encoder: a hub name or a folder.")
     config_overrides: str | None = field(
         default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
     )
