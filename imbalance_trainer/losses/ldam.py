@@ -79,4 +79,4 @@ class LDAMLoss(SoftmaxLoss):
     def changed(self, z: Tensor, classes: Tensor) -> Tensor:
         """s (z - margin of the row's class, at that class)."""
         margins = self.margin.to(z.dtype)[classes][:, None]
-        return self.scale * z.scatter_add(1, classes[:, None], -margins)
+        return self.scale * (z - torch.zeros_like(z).scatter(1, classes[:, None], margins))
