@@ -14,7 +14,7 @@ from .counting import MAX_ROWS_NAMED as MAX_ROWS_NAMED
 from .counting import UNKNOWN as UNKNOWN
 from .counting import LabelCounts, id_lists, labels_array, with_progress
 from .errors import DataError, UsageError
-from .label_columns import label_blocks, lists_of
+from .label_columns import has_transform, is_arrow, label_blocks, lists_of
 from .labels import LabelSchema
 
 
@@ -152,7 +152,7 @@ class LabelDistribution:
         """
         lists = lists_of(dataset, column, len(schema), tokens, indices)
         blocks, total = label_blocks(dataset, column, limit, lists)
-        kept = CountCache.of_dataset(dataset) if cache and total is None else None
+        kept = CountCache.of_dataset(dataset) if cache and is_arrow(dataset) and not has_transform(dataset) else None
         n_rows = len(dataset) if total is None else limit if total < 0 else min(total, limit)
 
         def count() -> "LabelDistribution":
