@@ -137,7 +137,8 @@ def in_memory_table(labels: np.ndarray, repeats: int) -> None:
         loops = {name: seconds * scale for name, seconds in medians(slow, 3).items()}
         print(
             f"| {kind} | {fast['ours'] * 1e3:.0f} ms | {n / fast['ours']:.1e} | {fast['floor'] * 1e3:.0f} ms | "
-            f"{fast['ours'] / fast['floor']:.1f} | {loops['loop']:,.0f} | {loops['lists']:,.0f} | {loops['map']:,.0f} |",
+            f"{fast['ours'] / fast['floor']:.1f} | "
+            f"{loops['loop']:,.0f} | {loops['lists']:,.0f} | {loops['map']:,.0f} |",
             flush=True,
         )
 
@@ -215,7 +216,7 @@ def files_table(labels: np.ndarray, repeats: int) -> None:
             "pyarrow reads the column | ratio |\n|---|---|---|---|\n"
             f"| time | {times['ours']:.2f} s | {times['read']:.2f} s | {times['ours'] / times['read']:.2f} |\n"
             f"| memory more than for 1,000 rows | {memory['stream']:.0f} MiB | {memory['read']:.0f} MiB | "
-            f"{memory['stream'] / memory['read']:.2f} |"
+            f"{memory['stream'] / max(memory['read'], 1):.2f} |"
         )
 
 

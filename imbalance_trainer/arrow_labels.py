@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import DataError
 
-BLOCK = 65_280  # rows at a time: 256 times 255, see column_sums
+BLOCK = 261_120  # rows at a time: 1,024 times 255, see column_sums
 
 MULTI_HOT, INDICES, TOKENS = "multi-hot", "indices", "tokens"
 """What a row's list of numbers is: an entry for each label, the classes that it has, or a class for each token."""

@@ -21,8 +21,8 @@ MAX_ROWS_NAMED = 100
 DENSE_LABELS = 1_000
 """Up to so many labels co-occurrence is a plain array, beyond them a sparse one."""
 
-_BYTES = 1 << 21  # of a block that is worked on at a time: it stays in the processor's cache
-_ID_ROWS = 8_192
+_BYTES = 1 << 23  # of a block that is worked on at a time
+_ID_ROWS = 16_384
 _WAITING = 1 << 22  # entries
 
 
@@ -125,7 +125,7 @@ class LabelCounts:
 
     def _add_lists(self, start: int, block: IdLists) -> None:
         width, values = len(self.schema), block.values
-        is_plain = values.dtype.kind in "iu" and (not len(values) or (values.min() >= 0 and values.max() < width))
+        is_plain = values.dtype.kind in "iu" and values.view(f"u{values.itemsize}").max(initial=0) < width
         if self.schema.rules or not is_plain:
             step = max(1, _BYTES // width)
             for at in range(0, len(block), step):

@@ -22,7 +22,7 @@ N = 700
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
-    monkeypatch.setattr(stream_module, "BLOCK", 64)
+    monkeypatch.setattr(stream_module, "_BATCH", 64)
     monkeypatch.setattr(stream_module, "_ENTRIES", 0)
     monkeypatch.setattr(stream_module, "_HEADS", (40, 300))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ..arrow_labels import BLOCK, INDICES, MULTI_HOT, Block, IdLists, array_block
+from ..arrow_labels import INDICES, MULTI_HOT, Block, IdLists, array_block
 from ..errors import DataError, UsageError
 from ..labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
 from .batches import BatchFile, open_batches
@@ -21,6 +21,7 @@ from .encode import encode_labels
 from .files import Frame
 
 _ENTRIES = 1 << 22  # of a batch's matrix, at most about: fewer rows at a time where there are many labels
+_BATCH = 65_536
 _MAX_CELLS = 1_000_000
 _HEADS = (8_192, 65_536, 262_144)
 """Rows on which it is decided what columns mean: more where the first ones do not tell."""
@@ -67,7 +68,7 @@ class LabelStream:
                 from 1 through the whole file), column and value.
         """
         first = 0
-        rows = max(1_024, min(BLOCK, _ENTRIES // len(self.schema)))
+        rows = max(1_024, min(_BATCH, _ENTRIES // len(self.schema)))
         for file in self.files:
             start = 0
             own_names = file.class_names.get(self.plan.columns[0])
@@ -135,7 +136,7 @@ def _with_all_cells(head: Frame, files: Sequence[BatchFile], plan: Plan) -> Fram
     is_list = pa.types.is_list(cells.type)
     seen = _distinct(cells, is_list)
     for file in files:
-        for frame in file.frames((column,), BLOCK):
+        for frame in file.frames((column,), _BATCH):
             more = _distinct(frame.column(column), is_list)
             try:
                 seen = pa.concat_arrays([seen, more.cast(seen.type)]).unique()
@@ -191,7 +192,7 @@ def _plain(frame: Frame, plan: Plan) -> Block | None:
     values = block.values
     if values.dtype.kind not in "iu":
         return None
-    return block if not len(values) or (values.min() >= 0 and values.max() < len(plan.schema)) else None
+    return block if values.view(f"u{values.itemsize}").max(initial=0) < len(plan.schema) else None
 
 
 _ROW = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\b(row|line) (\d+)\b""")
