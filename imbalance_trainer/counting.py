@@ -21,7 +21,7 @@ MAX_ROWS_NAMED = 100
 DENSE_LABELS = 1_000
 """Up to so many labels co-occurrence is a plain array, beyond them a sparse one."""
 
-_BYTES = 1 << 23  # of a block that is worked on at a time
+_BYTES = 1 << 25  # of a block that is worked on at a time
 _ID_ROWS = 16_384
 _WAITING = 1 << 22  # entries
 
@@ -249,7 +249,8 @@ def labels_array(labels: Any, where: str) -> np.ndarray:
     try:
         return numeric(np.asarray(labels))
     except ValueError:
-        return as_matrix(np.empty(0), np.array([np.size(row) for row in labels]), 0, where)
+        lengths = np.array([np.size(row) for row in labels])
+        return as_matrix(np.empty(0), IdLists.of(np.empty(0), lengths).offsets, 0, where)
 
 
 def id_lists(labels: Iterable[Any]) -> IdLists:

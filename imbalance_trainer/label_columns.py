@@ -14,6 +14,9 @@ LABEL_COLUMNS = ("labels", "label", "label_ids")
 """Where labels lie in a row, in the order in which they are looked for (the collators of transformers know these)."""
 
 
+_STREAMED = 16_384  # rows of a stream at a time: they come with their texts
+
+
 def find_label_column(dataset: Any, label_names: Iterable[str] = ()) -> str | None:
     """The name of the column that holds a dataset's labels, or None.
 
@@ -146,7 +149,9 @@ def _arrow_arrays(dataset: Any, column: str) -> Iterator[Any]:
 
 def _streamed_arrays(dataset: Any, column: str, limit: int | None) -> Iterator[Any]:
     left = sys.maxsize if limit is None else limit
-    size = min(BLOCK, left)
+    size = min(_STREAMED, left)
+    if column in (dataset.column_names or ()):
+        dataset = dataset.select_columns([column])
     for table in dataset.with_format("arrow").iter(batch_size=size) if size else ():
         if column not in table.column_names:
             raise DataError(f"Row 0 has no {column!r}; its keys are {sorted(table.column_names)}.")
@@ -203,5 +208,5 @@ def _list_block(labels: list[np.ndarray], lists: str, start: int, name: str) -> 
     flat = numeric(np.concatenate(filled or labels))
     if lists == TOKENS:
         return flat
-    lengths = np.array([len(row) for row in labels])
-    return IdLists.of(flat, lengths) if lists == INDICES else as_matrix(flat, lengths, start, name)
+    block = IdLists.of(flat, np.array([len(row) for row in labels]))
+    return block if lists == INDICES else as_matrix(flat, block.offsets, start, name)
