@@ -5,8 +5,8 @@ file against pyarrow's own read; and the memory of a stream.
     python -m benchmarks.counting --rows 1000000
 
 In one process, by turns, medians of the CPU time of that process, which other programs on the machine disturb less
-than the time that passes. The loop and Dataset.map are measured on a part of the rows and scaled. Files lie in a temporary
-folder, which is removed: at 1e7 rows about 30 MB.
+than the time that passes. The loop and Dataset.map are measured on a part of the rows and scaled. Files lie in a
+temporary folder, which is removed: at 1e7 rows about 30 MB.
 """
 
 import argparse
