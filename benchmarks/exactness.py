@@ -47,7 +47,7 @@ class Case:
         masked: whether a third of the labels is unknown.
         smoothing: label_smoothing_factor.
         trainer: "ours", "stock" or "mean" (a subclass whose compute_loss returns the batch's mean).
-        constraint: ours only.
+        constraint, loss: ours only.
     """
 
     rows: int = 16
@@ -58,6 +58,7 @@ class Case:
     smoothing: float = 0.0
     trainer: str = "ours"
     constraint: str = "gold"
+    loss: str = "focal"
 
 
 class MeanTrainer(Trainer):
@@ -115,7 +116,7 @@ def make_trainer(case: Case, folder: str, eval_dataset: Any = None, **arguments:
     args = ImbalanceTrainingArguments(
         output_dir=folder, max_steps=1, per_device_train_batch_size=case.batch, use_cpu=True, disable_tqdm=True,
         gradient_accumulation_steps=case.steps, optim="sgd", learning_rate=1e-3, max_grad_norm=0.0, logging_steps=1,
-        label_smoothing_factor=case.smoothing, constraint=case.constraint,
+        label_smoothing_factor=case.smoothing, constraint=case.constraint, loss=case.loss,
         save_strategy="no", report_to="none", dataloader_pin_memory=False,
         **arguments,
     )  # fmt: skip

@@ -1,66 +1,23 @@
-"""Before training: how often each label occurs, what weight it will get and why, and which rows break an implication.
+"""Before training: how often each label occurs, what weight it will get and why, and what to set.
 
     python examples/analyze_class_distribution.py --data_dir my_data
     python examples/analyze_class_distribution.py --data_dir my_data --custom_weights '{"rare label": 15}'
     python examples/analyze_class_distribution.py                     # the demo's data
 
-Prints a table, rarest label first, and saves a picture. Counts are those of the training split, as in training.
+The same as `imbalance-trainer analyze`, with a picture saved as class_distribution.png; --plot none for no picture.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from importlib.util import find_spec
 
-from imbalance_trainer import LabelDistribution, compute_class_weights, load_labelled_dataset
-from imbalance_trainer.analysis import analysis_table
-from imbalance_trainer.cli import FlagParser, print_notes, run, value_of
-from imbalance_trainer.demo import demo_data
-from imbalance_trainer.plots import plot_distribution
-from imbalance_trainer.training_args import ImbalanceOptions
-from imbalance_trainer.weights import merge_custom_weights
+from imbalance_trainer.analyze_command import AnalyzeArguments
+from imbalance_trainer.analyze_command import main as analyze
+from imbalance_trainer.cli import run
 
-
-@dataclass
-class AnalyzeArguments:
-    """What to look at, and where the picture goes."""
-
-    data_dir: str | None = field(default=None, metadata={"help": "Folder of the data; without it, the demo's."})
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
-    label_columns: list[str] | None = field(default=None, metadata={"help": "Columns of the labels, if not found."})
-    separator: str | None = field(default=None, metadata={"help": "Between names in one cell, such as '|'; or none."})
-    custom_weights: str | None = field(default=None, metadata={"help": "JSON (or a JSON file) of weights by label."})
-    plot: str = field(
-        default="class_distribution.png", metadata={"help": "The picture to write; none for no picture."}
-    )
-    max_rows: int | None = field(default=None, metadata={"help": "Labels in the table; all of them if not given."})
-    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
+__all__ = ["AnalyzeArguments", "main"]
 
 
 def main(flags: Sequence[str]) -> None:
-    parser = FlagParser((AnalyzeArguments, ImbalanceOptions), description=__doc__.splitlines()[0])
-    args, options = parser.parse(flags)
-    options = options.checked()
-    if args.data_dir is None:
-        data = demo_data()
-    else:
-        data = load_labelled_dataset(
-            args.data_dir, args.text_column, args.label_columns, args.separator, options.label_schema
-        )
-    print_notes(data.notes)
-
-    distribution = LabelDistribution.from_dataset(data.splits["train"], data.schema)
-    weights = compute_class_weights(
-        distribution,
-        merge_custom_weights(options.class_weights, args.custom_weights, data.schema),
-        options.weight_strategy,
-        options.max_weight,
-        options.effective_number_beta,
-    )
-    print(analysis_table(distribution, weights, args.max_rows))
-    if value_of("plot", flags) is None and find_spec("matplotlib") is None:
-        print("\nNo picture: pip install matplotlib to have one.")
-    elif args.plot.lower() != "none":
-        print(f"\nPicture: {plot_distribution(distribution, weights, options.focal_gamma, args.plot)}")
+    analyze(flags, plot="class_distribution.png", prog="analyze_class_distribution.py")
 
 
 if __name__ == "__main__":

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbalance_trainer import ImbalanceTrainingArguments, LabelSchema, WeightedFocalTrainer, load_labelled_dataset
+from imbalance_trainer import ImbalanceTrainingArguments, LabelSchema, WeightedFocalTrainer
 from imbalance_trainer.calibration import expected_calibration_error
 from imbalance_trainer.cli import FlagParser, load_multi_label_model, make_output_dir, print_notes, run
 from imbalance_trainer.cuts import known
 from imbalance_trainer.data import MULTI_LABEL, LabelledData
 from imbalance_trainer.data.files import SPLITS
+from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.decisions import DecisionRule
 from imbalance_trainer.demo import demo_data
 from imbalance_trainer.errors import DataError, UsageError, did_you_mean, quoted
@@ -40,18 +41,14 @@ COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negative
 
 
 @dataclass
-class EvaluateArguments:
-    """The model, the data, and where the results go."""
+class EvaluateArguments(DataOptions):
+    """The data (without it, the demo's), the model, and where the results go."""
 
-    model_dir: str = field(metadata={"help": "Folder of the saved model, such as runs/data."})
-    data_dir: str | None = field(default=None, metadata={"help": "Folder of the data; without it, the demo's."})
+    model_dir: str = field(kw_only=True, metadata={"help": "Folder of the saved model, such as runs/data."})
     split: str = field(default="test", metadata={"help": "What to evaluate on: train, validation or test."})
     output_dir: str | None = field(
         default=None, metadata={"help": "Folder to write; if not given, evaluation_<split> in --model_dir."}
     )
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
-    label_columns: list[str] | None = field(default=None, metadata={"help": "Columns of the labels, if not found."})
-    separator: str | None = field(default=None, metadata={"help": "Between names in one cell, such as '|'; or none."})
     label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json with the names."})
     n_worst: int = field(default=100, metadata={"help": "Errors in worst_errors.jsonl."})
     fail_under: list[str] | None = field(default=None, metadata={"help": FAIL_UNDER_HELP.format("--split")})
@@ -66,9 +63,9 @@ def main(flags: Sequence[str]) -> None:
     model, tokenizer = load_multi_label_model(args.model_dir)
     schema = LabelSchema.from_config(model.config)
     floors = checked_floors(floors, schema, args.split)
-    data = _load_data(args)
+    data = args.load(args.label_schema) if args.is_given else demo_data()
     order = _places_of_labels(data, model.config, args)
-    print_notes(data.notes)
+    print_notes(data.remarks)
     rows = data.splits[args.split]
     output_dir = Path(args.output_dir or Path(args.model_dir) / f"evaluation_{args.split}")
     make_output_dir(output_dir)
@@ -121,8 +118,7 @@ def _evaluated(
 
 def _write_metrics(path: Path, results: Results, report: Sequence[dict[str, Any]], args: EvaluateArguments) -> None:
     """What train_model.py writes, and for each label, and their mean, what is known from all scores."""
-    where = Path(args.data_dir).resolve().name if args.data_dir else "demo"
-    content = results.as_dict({"name": where, "folder": args.data_dir})
+    content = results.as_dict({"name": args.name, "folder": args.source})
     content["metrics"]["mean_expected_calibration_error"] = _mean_calibration_error(report)
     content["labels"] = [{**row, **more} for row, more in zip(content["labels"], report, strict=True)]
     with _writable(path):
@@ -180,6 +176,7 @@ def worst_errors(
 
 
 def _check(args: EvaluateArguments) -> None:
+    args.check()
     if args.split not in SPLITS:
         raise UsageError(f"Unknown --split {args.split!r}: {did_you_mean(args.split, SPLITS)}")
     for name, least in (("batch_size", 1), ("n_worst", 0)):
@@ -187,17 +184,9 @@ def _check(args: EvaluateArguments) -> None:
             raise UsageError(f"--{name} must be at least {least}; got {getattr(args, name)}.")
 
 
-def _load_data(args: EvaluateArguments) -> LabelledData:
-    if args.data_dir is None:
-        return demo_data()
-    return load_labelled_dataset(
-        args.data_dir, args.text_column, args.label_columns, args.separator, args.label_schema
-    )
-
-
 def _places_of_labels(data: LabelledData, config: Any, args: EvaluateArguments) -> list[int]:
     """Where the data has each of the model's labels; an error where it has not just these."""
-    where = args.data_dir or "The demo's data"
+    where = args.source or "The demo's data"
     if data.problem_type != MULTI_LABEL:
         raise DataError(f"{where}: has one class a row, but the model in {args.model_dir} is multi-label.")
     names, wanted = data.schema.names, LabelSchema.from_config(config).names

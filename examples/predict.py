@@ -3,9 +3,9 @@
     python examples/predict.py --model_dir runs/data --text "a text"
     python examples/predict.py --model_dir runs/data --file texts.txt --output_file predictions.jsonl
 
-A file is .txt (one text a line), or .jsonl, .json (JSON lines), .csv, .tsv or .parquet with a column of texts. Each
-text gives one line of JSON, {"text": "...", "labels": [{"label": "threats", "score": 0.83, "threshold": 0.41}]}, with
-the labels that are decided, highest score first. Notes go to stderr.
+A file is .txt (one text a line), or .jsonl, .json (JSON lines), .csv, .tsv, .parquet, .arrow with a column of texts.
+Each text gives one line of JSON, {"text": "...", "labels": [{"label": "threats", "score": 0.83, "threshold": 0.41}]},
+with the labels that are decided, highest score first. Notes go to stderr.
 """
 
 import json
@@ -25,11 +25,14 @@ from transformers import pipeline
 from imbalance_trainer import ImbalanceTextClassificationPipeline
 from imbalance_trainer.cli import FlagParser, load_multi_label_model, run
 from imbalance_trainer.data.columns import find_text_column, read_texts
-from imbalance_trainer.data.files import Frame, json_row, read_file
+from imbalance_trainer.data.decoding import read_utf8
+from imbalance_trainer.data.files import DELIMITED, TEXT, read_file
+from imbalance_trainer.data.frame import Frame, ReadSettings
+from imbalance_trainer.data.json_lines import json_row
 from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.whole_file import whole_file
 
-TABLES, LINES = (".csv", ".tsv", ".parquet"), (".jsonl", ".json")
+TABLES, LINES = (*DELIMITED, ".parquet", ".arrow", ".feather", ".ipc"), (".jsonl", ".json")
 LOOKED_AT = 1000  # rows of a file of JSON lines that say which column is the text
 
 
@@ -41,6 +44,8 @@ class PredictArguments:
     text: str | None = field(default=None, metadata={"help": "One text."})
     file: str | None = field(default=None, metadata={"help": "File of texts: .txt, .jsonl, .csv, .tsv or .parquet."})
     text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
+    delimiter: str | None = field(default=None, metadata={"help": "Between columns of a CSV file; or tab."})
+    encoding: str | None = field(default=None, metadata={"help": "Of a file of text, such as cp1252, if not UTF-8."})
     output_file: str | None = field(default=None, metadata={"help": "JSON lines to write; stdout if not given."})
     all_labels: bool = field(default=False, metadata={"help": "Every label, with a key that says if it is decided."})
     batch_size: int = field(default=32, metadata={"help": "Texts that the model reads at a time."})
@@ -79,6 +84,10 @@ def _check(args: PredictArguments) -> None:
         raise UsageError(f"--file {args.file}: expected one of the endings {', '.join(kinds)}.")
     if args.text_column is not None and kind not in (*LINES, *TABLES):
         raise UsageError("--text_column has no use here; it is for a --file with columns.")
+    if args.delimiter is not None and kind not in DELIMITED:
+        raise UsageError(f"--delimiter has no use here; it is for a --file {' or '.join(DELIMITED)}.")
+    if args.encoding is not None and kind not in TEXT:
+        raise UsageError(f"--encoding has no use here; it is for a --file {', '.join(TEXT)}.")
     if args.output_file is not None and Path(args.output_file).is_dir():
         raise UsageError(f"--output_file {args.output_file}: is a folder; give a file.")
     if args.batch_size < 1:
@@ -96,12 +105,12 @@ def _texts(args: PredictArguments, labels: set[str]) -> tuple[Iterator[str], int
     """The texts of a file, and how many they are where that is known before all are read."""
     path = Path(args.file)
     if path.suffix.lower() in TABLES:
-        frame = read_file(path)
+        frame = read_file(path, ReadSettings(args.delimiter, args.encoding))
         column = read_texts(frame, find_text_column(frame, args.text_column, labels))
         return _checked(path, "row", enumerate((text.as_py() for text in column), 1)), len(column)
     if path.suffix.lower() == ".txt":
-        return _checked(path, "line", _lines(path)), None
-    rows = ((number, json_row(path, number, line)) for number, line in _lines(path) if line.strip())
+        return _checked(path, "line", _lines(path, args.encoding)), None
+    rows = ((number, json_row(path, number, line)) for number, line in _lines(path, args.encoding) if line.strip())
     first = list(islice(rows, LOOKED_AT))
     table: dict[str, pa.Array] = {}
     for name in dict.fromkeys(name for _, row in first for name in row):
@@ -116,14 +125,21 @@ def _texts(args: PredictArguments, labels: set[str]) -> tuple[Iterator[str], int
     return _checked(path, "line", ((number, row.get(name)) for number, row in chain(first, rows))), None
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a file, one in memory at a time, with their numbers from 1."""
+def _lines(path: Path, encoding: str | None) -> Iterator[tuple[int, str]]:
+    """The lines of a file with their numbers from 1; those of UTF-8 one in memory at a time."""
     try:
+        if encoding is not None:
+            content, _ = read_utf8(path, encoding)
+            yield from enumerate((line.rstrip("\r") for line in content.decode().removesuffix("\n").split("\n")), 1)
+            return
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: line {number} is not UTF-8 ({error.reason}); save the file as UTF-8.") from None
+        raise DataError(
+            f"{path}: line {number} is not UTF-8 ({error.reason}); save the file as UTF-8, or name its "
+            "encoding, such as --encoding cp1252."
+        ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
 

@@ -4,9 +4,9 @@
     python examples/train_model.py --data_dir my_data --model_name_or_path roberta-base --bf16
     accelerate launch examples/train_model.py --data_dir my_data --custom_weights '{"rare label": 15}'
 
-A data folder holds train, and if you have them validation and test, as .parquet, .csv (a column per label) or .jsonl,
-and optionally a label_info.json with names, groups and implications. Every field of TrainingArguments is a flag too,
-and --config file.yaml sets defaults for any of them.
+A data folder holds train, and if you have them validation and test, as CSV, JSON lines, parquet and others
+(docs/data-formats.md), and optionally a label_info.json with names, groups and implications. Every field of
+TrainingArguments is a flag too, and --config file.yaml sets defaults for any of them.
 """
 
 import shutil
@@ -19,7 +19,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, set_seed
 from transformers.hf_argparser import HfArg
 
-from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer, load_labelled_dataset
+from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
 from imbalance_trainer.cli import (
     FlagParser,
     check_training_numbers,
@@ -32,6 +32,7 @@ from imbalance_trainer.cli import (
     value_of,
 )
 from imbalance_trainer.data import LabelledData
+from imbalance_trainer.data.options import SOURCE_FLAGS, DataOptions
 from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
 from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.history import FILE_NAME as HISTORY_FILE
@@ -47,17 +48,13 @@ from imbalance_trainer.whole_file import write_json
 
 
 @dataclass
-class DataArguments:
-    """What to train on, and what to start from."""
+class DataArguments(DataOptions):
+    """What to train on (without data, the demo runs), and what to start from."""
 
-    data_dir: str | None = field(default=None, metadata={"help": "Folder of the data; without it, the demo runs."})
     model_name_or_path: str | None = field(default=None, metadata={"help": "Encoder: a hub name or a folder."})
     config_overrides: str | None = field(
         default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
     )
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
-    label_columns: list[str] | None = field(default=None, metadata={"help": "Columns of the labels, if not found."})
-    separator: str | None = field(default=None, metadata={"help": "Between names in one cell, such as '|'; or none."})
     max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
     max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows, drawn by seed."})
     custom_weights: str | None = field(
@@ -90,7 +87,7 @@ class TrainArguments(ImbalanceTrainingArguments):
 
 
 def main(flags: Sequence[str]) -> None:
-    is_demo = value_of("data_dir", flags) is None
+    is_demo = all(value_of(flag, flags) is None for flag in SOURCE_FLAGS)
     defaults = {**(DEMO_TRAINING if is_demo else {}), **strategy_defaults(flags)}
     parser = FlagParser((DataArguments, TrainArguments, TuningOptions), description=__doc__.splitlines()[0])
     data_args, args, tuning = parser.parse(flags, defaults)
@@ -100,7 +97,7 @@ def main(flags: Sequence[str]) -> None:
 
     data = _load_data(data_args, args)
     if args.process_index == 0:
-        print_notes(data.notes)
+        print_notes(data.remarks)
     tuning.checked(data.schema)
     floors = checked_floors(floors, data.schema, "test")
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
@@ -137,10 +134,10 @@ def main(flags: Sequence[str]) -> None:
 
 def _check(data_args: DataArguments, args: TrainArguments, flags: Sequence[str]) -> None:
     """What cannot go well is said before anything is loaded; and arguments that follow from others are set."""
-    if data_args.data_dir is not None and not data_args.data_dir.strip():
-        raise UsageError("--data_dir is empty; give a folder, or leave the flag out for the demo.")
-    if data_args.data_dir is not None and not data_args.model_name_or_path:
-        raise UsageError("--data_dir needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
+    data_args.check()
+    if data_args.is_given and not data_args.model_name_or_path:
+        flag = next(flag for flag in SOURCE_FLAGS if getattr(data_args, flag) is not None)
+        raise UsageError(f"--{flag} needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
     if data_args.max_train_samples is not None and data_args.max_train_samples < 1:
         raise UsageError(f"--max_train_samples must be at least 1; got {data_args.max_train_samples}.")
     if data_args.max_length < 3:
@@ -149,7 +146,7 @@ def _check(data_args: DataArguments, args: TrainArguments, flags: Sequence[str])
     if value_of("dataloader_pin_memory", flags) is None:
         args.dataloader_pin_memory = torch.accelerator.is_available()  # without one it only warns
     if value_of("output_dir", flags) is None:
-        args.output_dir = str(Path("runs") / _data_name(data_args))
+        args.output_dir = str(Path("runs") / data_args.name)
     if data_args.dry_run:
         args.output_dir = tempfile.mkdtemp()
         args.max_steps, args.load_best_model_at_end = 1, False
@@ -158,11 +155,7 @@ def _check(data_args: DataArguments, args: TrainArguments, flags: Sequence[str])
 
 
 def _load_data(data_args: DataArguments, args: TrainArguments) -> LabelledData:
-    if data_args.data_dir is None:
-        return demo_data()
-    return load_labelled_dataset(
-        data_args.data_dir, data_args.text_column, data_args.label_columns, data_args.separator, args.label_schema
-    )
+    return data_args.load(args.label_schema) if data_args.is_given else demo_data()
 
 
 def _load_model(data_args: DataArguments, args: TrainArguments, data: LabelledData) -> tuple:
@@ -208,10 +201,9 @@ def _finish(trainer: WeightedFocalTrainer, test, data_args: DataArguments, args:
     trainer.save_metrics("test", {**metrics, **{f"test_at_0.5_{name}": value for name, value in at_half.items()}})
     trainer.save_model()
     trainer.save_state()
-    name = _data_name(data_args)
-    trainer.create_model_card(dataset=name)
+    trainer.create_model_card(dataset=data_args.name)
     if trainer.is_world_process_zero():
-        results = trainer.results_of("test").as_dict({"name": name, "folder": data_args.data_dir})
+        results = trainer.results_of("test").as_dict({"name": data_args.name, "folder": data_args.source})
         write_json(Path(args.output_dir) / RESULTS_FILE, results)
         if (Path(args.output_dir) / HISTORY_FILE).is_file():
             print(f"\nWhat happened to each label: {write_report(args.output_dir)}")
@@ -220,10 +212,6 @@ def _finish(trainer: WeightedFocalTrainer, test, data_args: DataArguments, args:
         print(f"  python examples/predict.py --model_dir {args.output_dir} --text 'a text'")
     trainer.accelerator.wait_for_everyone()  # a process that ends before takes the one that writes along
     trainer.end()
-
-
-def _data_name(data_args: DataArguments) -> str:
-    return "demo" if data_args.data_dir is None else Path(data_args.data_dir).resolve().name
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ _HOME = {
     "apply_thresholds": "decisions",
     "tune_thresholds": "thresholds",
     "ImbalanceMetrics": "metrics",
+    "RepeatFactorSampler": "sampling",
+    "ClassAwareSampler": "sampling",
     "ImbalanceTrainingArguments": "training_args",
     "WeightedFocalTrainer": "trainer",
     "RareLabelCallback": "callbacks",
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from .losses import weighted_focal_loss as weighted_focal_loss
     from .metrics import ImbalanceMetrics as ImbalanceMetrics
     from .pipeline import ImbalanceTextClassificationPipeline as ImbalanceTextClassificationPipeline
+    from .sampling import ClassAwareSampler as ClassAwareSampler
+    from .sampling import RepeatFactorSampler as RepeatFactorSampler
     from .thresholds import tune_thresholds as tune_thresholds
     from .trainer import WeightedFocalTrainer as WeightedFocalTrainer
     from .training_args import ImbalanceTrainingArguments as ImbalanceTrainingArguments

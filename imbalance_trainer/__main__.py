@@ -6,6 +6,11 @@ import sys
 from .errors import did_you_mean
 
 COMMANDS = {
+    "analyze": (
+        "analyze_command",
+        "before training: how rare each label is, what it will weigh, and what to set, with the reasons",
+    ),
+    "compare": ("compare_command", "which loss, weights and sampler suit your data, and whether any beats stock"),
     "export": ("export", "a copy of a model whose head has its thresholds baked in, for servers that decide at 0.5"),
     "report": ("report_command", "one HTML file about a run: what is wrong with which label, and what to change"),
 }

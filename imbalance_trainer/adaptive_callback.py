@@ -62,7 +62,7 @@ class AdaptiveWeightsCallback(TrainerCallback):
             train_support=support,
         )
         self._recent = [*self._recent, entry][-adaptive.patience - 1 :]
-        settings = Settings(self._trainer.class_weights, adaptive.max_weight, self._trainer.options.focal_gamma)
+        settings = Settings(self._trainer.class_weights, adaptive.max_weight, self._trainer.options.gamma)
         lines = adaptive.step(self._recent, settings)
         if lines:
             self._trainer.weigh_by(adaptive.weights, adaptive.gamma, state.global_step)

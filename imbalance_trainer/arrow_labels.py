@@ -10,6 +10,7 @@ import numpy as np
 from .errors import DataError
 
 BLOCK = 1_044_480  # rows at a time: 4,096 times 255, see column_sums; with fewer, sums of 28 labels are slower
+_BYTES = 1 << 26  # at a time, where rows are long
 _OFFSETS = 16_384  # at a time: what is computed from them stays in the processor's cache
 
 MULTI_HOT, INDICES, TOKENS = "multi-hot", "indices", "tokens"
@@ -56,24 +57,25 @@ def column_blocks(arrays: Iterable[Any], lists: str, where: str, start: int = 0)
         start: the number of the first row.
     """
     for array in _joined(arrays):
-        for at in range(0, len(array), BLOCK):
-            piece = array.slice(at, BLOCK)
+        rows = int(min(BLOCK, max(1, _BYTES * len(array) // max(1, array.nbytes))))
+        for at in range(0, len(array), rows):
+            piece = array.slice(at, rows)
             yield start, array_block(piece, lists, where, start)
             start += len(piece)
 
 
 def _joined(arrays: Iterable[Any]) -> Iterator[Any]:
-    """Small arrays joined to such of about BLOCK rows: datasets writes a thousand rows at a time."""
+    """Small arrays joined to larger ones: datasets writes a thousand rows at a time."""
     import pyarrow as pa
 
     waiting: list = []
-    rows = 0
+    rows = size = 0
     for array in arrays:
-        if waiting and rows + len(array) > BLOCK:
+        if waiting and (rows + len(array) > BLOCK or size + array.nbytes > _BYTES):
             yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
-            waiting, rows = [], 0
+            waiting, rows, size = [], 0, 0
         waiting.append(array)
-        rows += len(array)
+        rows, size = rows + len(array), size + array.nbytes
     if waiting:
         yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
 

@@ -7,12 +7,12 @@ from typing import Any
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 from transformers.utils import is_in_notebook
 
-from .analysis import analysis_table
 from .diagnosis import Finding, Settings, diagnose
 from .diagnosis.findings import ERROR, WARNING
 from .distribution import LabelDistribution
 from .errors import DataError, UsageError
 from .history import FILE_NAME, MARKER, append_history, make_entry, metric_prefix, read_history, write_history
+from .label_table import analysis_table
 from .labels import LabelSchema
 from .messages import evaluation_lines, label_cells, overall, summary_lines, tuning_lines, warning_lines
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
@@ -48,6 +48,7 @@ class RareLabelCallback(TrainerCallback):
         focal_gamma: gamma in use, None where there is none.
         max_weight: the cap in use.
         options: what else is in use, by name, for `run.json` and for advice.
+        repeats: {label: how often a row of it is drawn in an epoch}; None without a sampler that repeats rows.
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class RareLabelCallback(TrainerCallback):
         focal_gamma: float | None = None,
         max_weight: float = MAX_WEIGHT,
         options: Mapping[str, Any] | None = None,
+        repeats: Mapping[str, float] | None = None,
     ) -> None:
         self.patience, self.min_precision = patience, min_precision
         self.metrics, self.class_weights, self.distribution = metrics, class_weights, distribution
         self.focal_gamma, self.max_weight, self.options = focal_gamma, max_weight, dict(options or {})
+        self.repeats = repeats
         self.history: list[dict[str, Any]] = []
         self._said: dict[str, _Findings] = {}  # all that holds, by split
         self._said_last: dict[str, _Findings] = {}  # what of it was said at the last evaluation
@@ -178,7 +181,7 @@ class RareLabelCallback(TrainerCallback):
         schema = self._schema(model)
         if schema is not None:
             known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
-            info = make_run_info(schema, args, known, self.class_weights, self.distribution)
+            info = make_run_info(schema, args, known, self.class_weights, self.distribution, self.repeats)
             write_json(Path(args.output_dir) / RUN_FILE, info)
 
     def _from_log(self, state: Any, model: Any) -> list[dict[str, Any]]:
@@ -236,6 +239,10 @@ class RareLabelCallback(TrainerCallback):
         rows = "1 training row" if counts.n_rows == 1 else f"{counts.n_rows:,} training rows"
         heading = f"Class weights from {rows}{sample}, rarest label first:"
         lines = ["", heading, *analysis_table(counts, self.class_weights, shown).splitlines()]
+        if self.repeats:
+            most, rows = max(self.repeats, key=self.repeats.get), self.options["rows_per_epoch"]
+            drawn = f"a row of {most!r} is drawn {self.repeats[most]:.3g} times"
+            lines.append(f"Sampler {self.options['sampler']}: {rows:,} rows an epoch, {drawn}.")
         primary = [counts.schema.names[i] for i in counts.schema.primary]
         if primary:
             of = f"{primary[0]!r} is" if len(primary) == 1 else "a primary label is"
@@ -275,6 +282,7 @@ class RareLabelCallback(TrainerCallback):
             self.options.get("closing", "drop_child"),
             parents,
             None if schema is None else tuple(schema.names[i] for i in schema.secondary),
+            self.repeats,
         )
 
 

@@ -21,7 +21,7 @@ MAX_ROWS_NAMED = 100
 DENSE_LABELS = 1_000
 """Up to so many labels co-occurrence is a plain array, beyond them a sparse one."""
 
-_BYTES = 1 << 25  # of a block that is worked on at a time
+_BYTES = 1 << 25  # of a block that is worked on at a time, about
 _ID_ROWS = 16_384
 _WAITING = 1 << 22  # entries
 
@@ -67,7 +67,10 @@ class LabelCounts:
                 self._add_multi_hot(start + at, block[at : at + step])
 
     def _add_classes(self, start: int, block: np.ndarray) -> None:
-        counts = np.bincount(checked_classes(block, self.schema, start, self.where), minlength=len(self.schema))
+        classes = checked_classes(block, self.schema, start, self.where)
+        if len(classes) and classes.min() < 0:
+            classes = classes[classes != UNKNOWN]
+        counts = np.bincount(classes, minlength=len(self.schema))
         n = int(counts.sum())
         self.support += counts
         self.known += n
@@ -171,7 +174,7 @@ class LabelCounts:
     def _as_multi_hot(self, start: int, block: IdLists) -> np.ndarray:
         """(rows, labels), int8. A class of -100 (or NaN) says that what else the row has is not known."""
         row = np.repeat(np.arange(len(block)), np.diff(block.offsets))
-        classes = checked_classes(block.values, self.schema, start, self.where, row, keep_unknown=True)
+        classes = checked_classes(block.values, self.schema, start, self.where, row)
         matrix = np.zeros((len(block), len(self.schema)), np.int8)
         matrix[row[classes == UNKNOWN]] = UNKNOWN
         is_known = classes != UNKNOWN
@@ -191,6 +194,7 @@ def check_width(block: np.ndarray, schema: LabelSchema, start: int, where: str) 
 
 def checked_multi_hot(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> np.ndarray:
     """A multi-hot block (rows, labels) with unknown entries (NaN) made -100; errors name the row and the label."""
+    check_width(block, schema, start, where)
     if block.dtype.kind not in "biuf":
         raise DataError(f"{where}: expected numbers (0, 1, or -100 for unknown), found {block.flat[0]!r}.")
     if block.dtype.kind == "f":
@@ -202,14 +206,9 @@ def checked_multi_hot(block: np.ndarray, schema: LabelSchema, start: int, where:
 
 
 def checked_classes(
-    block: np.ndarray,
-    schema: LabelSchema,
-    start: int,
-    where: str,
-    rows: np.ndarray | None = None,
-    keep_unknown: bool = False,
+    block: np.ndarray, schema: LabelSchema, start: int, where: str, rows: np.ndarray | None = None
 ) -> np.ndarray:
-    """Class indices as integers, without the unknown ones unless these are kept as -100.
+    """Class indices as integers, unknown ones (NaN) made -100; errors name the row.
 
     Args:
         block: (values,).
@@ -217,7 +216,6 @@ def checked_classes(
         start: the number of the first row, for messages.
         where: the column, for messages.
         rows: (values,), the row of each value; without it they are in a row each.
-        keep_unknown: whether unknown ones stay.
     """
 
     def row_of(wrong: np.ndarray) -> tuple[int, int]:
@@ -241,7 +239,7 @@ def checked_classes(
             f"{where}: row {row} has class {classes[at]}; expected 0 to {len(schema) - 1} "
             f"({_some(schema.names)}), or -100 for unknown."
         )
-    return classes if keep_unknown else classes[classes != UNKNOWN]
+    return classes
 
 
 def labels_array(labels: Any, where: str) -> np.ndarray:

@@ -5,7 +5,7 @@ as fast as sorting rows by score; labels go by in chunks, so that memory does no
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -46,24 +46,27 @@ class Curve:
 
 
 def label_curves(
-    scores: np.ndarray, labels: np.ndarray, grid: np.ndarray, with_ranks: bool = False
+    scores: np.ndarray,
+    labels: np.ndarray,
+    positives: Sequence[np.ndarray],
+    grid: np.ndarray,
+    with_ranks: bool = False,
 ) -> Iterator[tuple[Curve, Curve]]:
     """For each label, in order, its Curve at its own cuts, and that at the cuts of `grid`.
 
     Args:
         scores: (rows, labels), finite.
         labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
+        positives: for each label its positives' scores in rising order (`positive_scores`).
         grid: (cuts,), highest first.
         with_ranks: whether scores at about RANKS ranks, closer together at the top, down to the lowest score, are own
             cuts as well.
     """
-    width = max(1, _CHUNK // max(1, len(scores)))
-    starts = range(0, scores.shape[1], width)
     with ThreadPoolExecutor(_THREADS) as pool:
         running: deque = deque()
-        for start in starts:
-            part = slice(start, start + width)
-            running.append(pool.submit(_curves_of_chunk, scores[:, part], labels[:, part], grid, with_ranks))
+        for part in _label_chunks(scores):
+            chunk = scores[:, part], labels[:, part], positives[part]
+            running.append(pool.submit(_curves_of_chunk, *chunk, grid, with_ranks))
             if len(running) > _THREADS:
                 yield from running.popleft().result()
         while running:
@@ -94,12 +97,15 @@ def counts_over(scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray) 
     return true_positives, predicted
 
 
-def positive_scores(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The scores of all labels' positives, in rising order."""
+def positive_scores(scores: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    """For each label the scores of its positives, in rising order."""
+
+    def of_chunk(part: slice) -> list[np.ndarray]:
+        columns, is_positive = _columns(scores[:, part]), positive(_columns(labels[:, part]))
+        return [np.sort(c.take(np.flatnonzero(rows))) for c, rows in zip(columns, is_positive, strict=True)]
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        positives = np.concatenate(list(pool.map(lambda rows: scores[rows][positive(labels[rows])], _blocks(scores))))
-    positives.sort()
-    return positives
+        return [positives for chunk in pool.map(of_chunk, _label_chunks(scores)) for positives in chunk]
 
 
 def distinct(ordered: np.ndarray) -> np.ndarray:
@@ -126,18 +132,26 @@ def _blocks(scores: np.ndarray) -> Iterator[slice]:
     return (slice(start, start + height) for start in range(0, len(scores), height))
 
 
+def _label_chunks(scores: np.ndarray) -> Iterator[slice]:
+    """The labels in chunks of about _CHUNK scores."""
+    width = max(1, _CHUNK // max(1, len(scores)))
+    return (slice(start, start + width) for start in range(0, scores.shape[1], width))
+
+
 def _curves_of_chunk(
-    scores: np.ndarray, labels: np.ndarray, grid: np.ndarray, with_ranks: bool
+    scores: np.ndarray, labels: np.ndarray, positives: Sequence[np.ndarray], grid: np.ndarray, with_ranks: bool
 ) -> list[tuple[Curve, Curve]]:
-    # The chunk is copied, compared and sorted as a whole: a call per label costs the threads more than it does.
-    columns, labels = _columns(scores), _columns(labels)
-    is_positive, is_known = positive(labels), known(labels)
-    positives = np.split(columns[is_positive], is_positive.sum(1).cumsum()[:-1])
-    columns[~is_known] = np.inf  # sorted to the end, where they are cut off
+    # The chunk is copied and sorted as a whole: a call per label costs the threads more than it does.
+    columns, n_known = _columns(scores), np.full(scores.shape[1], len(scores))
+    is_known = known(labels)
+    if not is_known.all():
+        is_known = _columns(is_known)
+        columns[~is_known] = np.inf  # sorted to the end, where they are cut off
+        n_known = is_known.sum(1)
     columns.sort(axis=1)
     curves = []
-    for ordered, own, n_known in zip(columns, positives, is_known.sum(1), strict=True):
-        ordered, own = ordered[:n_known], np.sort(own)
+    for ordered, own, n in zip(columns, positives, n_known, strict=True):
+        ordered = ordered[:n]
         cut = own
         if with_ranks and len(ordered):
             cut = np.concatenate([own, ordered[-_ranks(len(ordered))]])

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .analysis import compact_number, percent
 from .arrays import wilson_interval
 from .calibration import N_BINS, expected_calibration_error
 from .cuts import known
 from .decisions import DecisionRule
 from .errors import DataError, UsageError
+from .label_table import compact_number, percent
 from .labels import LabelSchema
 from .page import GRID, INK, MUTED, WIDTH, Page, draw
 from .plots import names_that_fit

@@ -18,8 +18,8 @@ from torch import nn
 from .cli import FlagParser, load_multi_label_model, make_output_dir
 from .decisions import DecisionRule, is_baked
 from .errors import UsageError
+from .head import linear_heads
 from .labels import CONFIG_KEY, MULTI_LABEL
-from .problem import HEAD_MODULES
 
 
 @dataclass
@@ -108,13 +108,7 @@ def _check_folders(source: Path, target: Path) -> None:
 
 
 def _head(model: Any, n_labels: int) -> nn.Linear:
-    heads = [
-        module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear)
-        and module.out_features == n_labels
-        and set(name.split(".")) & set(HEAD_MODULES)
-    ]
+    heads = linear_heads(model, n_labels)
     if len(heads) != 1:
         raise UsageError(
             f"{type(model).__name__} has {len(heads)} linear layers of {n_labels} outputs that could be its head; "

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrow_labels import BLOCK, INDICES, MULTI_HOT, TOKENS, Block, IdLists, as_matrix, column_blocks, numeric
+from .arrow_labels import INDICES, MULTI_HOT, TOKENS, Block, IdLists, as_matrix, column_blocks, numeric
 from .errors import DataError
 
 LABEL_COLUMNS = ("labels", "label", "label_ids")
@@ -15,6 +15,7 @@ LABEL_COLUMNS = ("labels", "label", "label_ids")
 
 
 _STREAMED = 16_384  # rows of a stream at a time: they come with their texts
+_PICKED = 65_536
 
 
 def find_label_column(dataset: Any, label_names: Iterable[str] = ()) -> str | None:
@@ -143,8 +144,8 @@ def _arrow_arrays(dataset: Any, column: str) -> Iterator[Any]:
     if picked is None:
         yield from labels.chunks
         return
-    for at in range(0, len(dataset), BLOCK):  # `iter` of such a dataset gives an array for each row
-        yield from labels.take(picked.column(0).slice(at, BLOCK)).chunks
+    for at in range(0, len(dataset), _PICKED):  # `iter` of such a dataset gives an array for each row
+        yield from labels.take(picked.column(0).slice(at, _PICKED)).chunks
 
 
 def _streamed_arrays(dataset: Any, column: str, limit: int | None) -> Iterator[Any]:

@@ -192,12 +192,14 @@ class WritesOutputs(TunesThresholds):
         """What was minimised, and Trainer's hyperparameters; nothing where the model was not trained here."""
         if self.train_dataset is None:
             return {}
-        names = ["loss", "focal_gamma", "weight_strategy", "max_weight"]
+        names = ["loss", "loss_args", "focal_gamma", "weight_strategy", "max_weight", "reweight_from"]
         if self.label_schema.rules:
             names += ["constraint", "constraint_weight", "constraint_direction", "closing"]
-        ours = {name: getattr(self.options, name) for name in names}
-        if self.options.loss != "focal":
-            del ours["focal_gamma"]
+        if self.options.sampler is not None:
+            names += ["sampler", "max_repeats"]
+        plain = self.options.plain()
+        unset = {"loss_args": None, "focal_gamma": None, "reweight_from": 0.0}  # not worth a line each
+        ours = {name: plain[name] for name in names if name not in unset or plain[name] != unset[name]}
         if self.compute_loss_func is not None:
             ours = {"loss": "the user's own compute_loss_func"}
         return {**ours, **hyperparameters}

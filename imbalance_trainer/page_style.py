@@ -105,7 +105,9 @@ background:var(--back);z-index:1}}
 .heat span,.flag{{white-space:nowrap}}
 .heat [class]:not(.n){{text-align:center;border:1px solid var(--back)}}
 .heat thead th.e{{text-align:center}}
+.plain td{{white-space:nowrap}}
 .wide{{font-size:.84rem}}
+.wide td.t{{width:auto;min-width:12rem}}
 .wide th,.wide td{{padding:.2rem .3rem}}
 {_HEAT}
 .zero{{background:#fdeeea;color:#8a2a1c;font-weight:700;box-shadow:inset 0 0 0 1.5px #8a2a1c}}

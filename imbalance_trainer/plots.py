@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .analysis import RankedLabels, check_same_labels, compact_number, distinct_names, percent, short_count
 from .distribution import LabelDistribution
 from .errors import UsageError
+from .label_table import RankedLabels, check_same_labels, compact_number, distinct_names, percent, short_count
 from .labels import LabelSchema
 from .page import GRID, INK, MUTED, WIDTH, Page, draw, printable
 from .weights import TIERS, ClassWeights
@@ -35,6 +35,7 @@ def plot_distribution(
     gamma: float,
     path: str | Path,
     max_weight: float | None = None,
+    split: str = "training",
 ) -> Path:
     """Draw counts, imbalance ratio and class weight of each label, rarest first, and the effect of the focal term.
 
@@ -42,11 +43,12 @@ def plot_distribution(
     The file appears whole or not at all: it is written beside `path` and then moved there.
 
     Args:
-        distribution: counts of the **training** data.
-        weights: its class weights.
+        distribution: counts, of the **training** data if they are to explain the weights.
+        weights: class weights of the training.
         gamma: exponent of the focal term, 0 for none.
         path: file to write; its suffix says the format (png, pdf, svg, ...), png where it has none.
         max_weight: cap of the weights, drawn as a line. None: the cap is drawn where a weight was cut at it.
+        split: what was counted, for the heading.
 
     Returns:
         The path.
@@ -58,10 +60,12 @@ def plot_distribution(
     check_same_labels(distribution, weights)
     if not (math.isfinite(gamma) and gamma >= 0):
         raise UsageError(f"gamma must be 0 or more; got {gamma!r}.")
-    return draw(lambda: _figure(distribution, weights, float(gamma), max_weight), path)
+    return draw(lambda: _figure(distribution, weights, float(gamma), max_weight, split), path)
 
 
-def _figure(counts: LabelDistribution, weights: ClassWeights, gamma: float, max_weight: float | None) -> Any:
+def _figure(
+    counts: LabelDistribution, weights: ClassWeights, gamma: float, max_weight: float | None, split: str
+) -> Any:
     labels = RankedLabels(counts, weights, max_weight)
     n = len(labels.order)
     height = _BARS_TOP + n * _ROW if n <= MAX_BARS else _CURVES_TOP + 3 * _CURVE_HEIGHT + 1.2
@@ -69,7 +73,7 @@ def _figure(counts: LabelDistribution, weights: ClassWeights, gamma: float, max_
     page = Page(height + _FOCAL_HEIGHT + _FOCAL_BELOW)
     page.text(0.25, 0.36, "Label distribution and class weights", size=14, weight="bold")
     page.text(0.25, 0.64, labels.summary, size=10)
-    (_draw_bars if n <= MAX_BARS else _draw_curves)(page, labels)
+    (_draw_bars if n <= MAX_BARS else _draw_curves)(page, labels, split)
     _draw_focal(page, gamma, height)
     return page.figure
 
@@ -77,7 +81,7 @@ def _figure(counts: LabelDistribution, weights: ClassWeights, gamma: float, max_
 # ---- bars: one for each label ----
 
 
-def _draw_bars(page: Page, labels: RankedLabels) -> None:
+def _draw_bars(page: Page, labels: RankedLabels, split: str) -> None:
     n = len(labels.order)
     names = _names(page, labels, range(n), 3.0)
     left = 0.25 + max(max(page.width_of(name) for name in names), 1.0) + 0.1
@@ -98,7 +102,7 @@ def _draw_bars(page: Page, labels: RankedLabels) -> None:
         _lines(ratio, "x", [at for at, _ in TIERS])
     if labels.cap:
         _lines(weight, "x", [labels.cap])
-    _bar_heads(page, labels, (counts, ratio, weight))
+    _bar_heads(page, labels, (counts, ratio, weight), split)
     _name_tiers(weight, labels, (counts, ratio, weight))
 
 
@@ -142,9 +146,9 @@ def _bars(page: Page, axes: Any, labels: RankedLabels, values: np.ndarray, texts
         note.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.8})
 
 
-def _bar_heads(page: Page, labels: RankedLabels, panels: Sequence[Any]) -> None:
+def _bar_heads(page: Page, labels: RankedLabels, panels: Sequence[Any], split: str) -> None:
     lines = [
-        ("Positives in training", "log scale; in brackets: share of the rows"),
+        (f"Positives in {split}", "log scale; in brackets: share of the rows"),
         ("Imbalance ratio", "log scale; commonest secondary : this"),
         ("Class weight", "of a positive entry"),
     ]
@@ -169,7 +173,7 @@ def _name_tiers(last: Any, labels: RankedLabels, panels: Iterable[Any]) -> None:
 # ---- curves: more labels than bars can show ----
 
 
-def _draw_curves(page: Page, labels: RankedLabels) -> None:
+def _draw_curves(page: Page, labels: RankedLabels, split: str) -> None:
     left, width, n = 0.85, 6.3, len(labels.order)
     panels: list[Any] = []
     for i in range(3):
@@ -189,7 +193,7 @@ def _draw_curves(page: Page, labels: RankedLabels) -> None:
         weight.plot(places + 1, labels.weight[places], "D", **marks)
     weight.set_xlabel("labels, from the rarest (1) to the commonest")
     weight.set_xlim(0.5, n + 0.5)
-    _curve_heads(page, labels, panels)
+    _curve_heads(page, labels, panels, split)
     _draw_lists(page, labels, left + width + 0.45)
 
 
@@ -217,7 +221,7 @@ def _curve(axes: Any, labels: RankedLabels, values: np.ndarray, log: bool) -> No
     axes.plot(np.arange(1, n + 1), shown, color=_LINE, linewidth=2, drawstyle="steps-mid", solid_joinstyle="miter")
 
 
-def _curve_heads(page: Page, labels: RankedLabels, panels: Sequence[Any]) -> None:
+def _curve_heads(page: Page, labels: RankedLabels, panels: Sequence[Any], split: str) -> None:
     absent = f"; crossed: {labels.absent:,} without positives" if labels.absent else ""
     tiers = f"; {_tier_words()}" if labels.is_tiered else ""
     n_custom, n_capped = int(labels.is_custom.sum()), int(labels.is_capped.sum())
@@ -227,7 +231,7 @@ def _curve_heads(page: Page, labels: RankedLabels, panels: Sequence[Any]) -> Non
     elif n_custom:
         marks = f"; diamonds: {n_custom:,} custom{marks}"
     words = [
-        ("Positives in training", f"log scale{absent}"),
+        (f"Positives in {split}", f"log scale{absent}"),
         ("Imbalance ratio", f"log scale; commonest secondary : this{tiers}"),
         ("Class weight", f"of a positive entry{marks}"),
     ]

@@ -16,8 +16,6 @@ from .losses import MULTI_LABEL, SINGLE_LABEL
 
 _OURS = ("SequenceClassification", "TokenClassification", "ImageClassification", "VideoClassification")
 _TOKENS = "TokenClassification"
-HEAD_MODULES = ("classifier", "score", "classification_head", "logits_proj")
-"""What models of transformers call their classification head."""
 
 
 @dataclass(frozen=True)
@@ -133,15 +131,6 @@ def stored_options(model: Any) -> dict[str, str]:
     """The constraint and the closing that a model was trained with, from its config."""
     ours = getattr(getattr(model, "config", None), CONFIG_KEY, None) or {}
     return {name: ours[name] for name in ("constraint", "closing") if name in ours}
-
-
-def frozen_head(model: Any) -> str | None:
-    """The name of the classification head if none of its parameters is trained (as with LoRA alone); else None."""
-    for head in HEAD_MODULES:
-        parameters = [p for name, p in model.named_parameters() if head in name.split(".")]
-        if parameters:
-            return None if any(p.requires_grad for p in parameters) else head
-    return None
 
 
 def find_schema(model: Any, dataset: Any, given: Any, problem: Problem) -> LabelSchema:

@@ -13,6 +13,7 @@ from .tables import display_width, shorten
 
 _WIDTH, _HEIGHT, _LETTER = 440.0, 270.0, 7.0  # of a chart, and of a letter of 13 px
 _PANEL = 230.0
+_ROW, _MAX_NAME = 20.0, 22  # of a chart by label: height of a row, letters of a name
 _MAX_MARKS = 25  # of a line; more cover it
 _CROWD = 100  # so many dots cover each other, and are small and let each other shine through
 _MARKS = ("circle", "square", "triangle", "diamond")
@@ -42,6 +43,15 @@ class Dot:
     name: str = ""
     hollow: bool = False
     interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """A row of a chart by label: its name, a value for each series, and a few words behind them."""
+
+    name: str
+    values: Sequence[float]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,67 @@ def scatter(name: str, title: str, words: str, dots: Sequence[Dot], axes: tuple[
     return _picture(name, title, words, [*parts, *_names(frame, dots, n_named)], (_WIDTH, _HEIGHT))
 
 
+def label_rows(
+    name: str,
+    title: str,
+    words: str,
+    rows: Sequence[LabelRow],
+    axis: str,
+    series: Sequence[str] = (),
+    log: bool = True,
+) -> Html:
+    """A row for each label: a bar, or a mark for each series, over an axis that stands above and below.
+
+    A value of 0 on a log axis is a hollow mark at its left end, or no bar.
+
+    Args:
+        name: start of the ids in it, unlike any other in the page.
+        title: its title, for those who do not see it.
+        words: what is to be seen, for the same.
+        rows: from top to bottom.
+        axis: what x is.
+        series: what the values of a row are, up to four, as marks; empty for bars of a single value.
+        log: whether x is logarithmic.
+    """
+    positive = [v for row in rows for v in row.values if v > 0] or [1.0]
+    low, high = (min(positive) / 1.5, max(positive) * 1.25) if log else (0.0, max(positive) * 1.02)
+    note = max((display_width(row.note) for row in rows), default=0) * _LETTER
+    left = 16 + min(max((display_width(row.name) for row in rows), default=0), _MAX_NAME) * _LETTER
+    legend, top = _legend(series) if series else ([], 0.0)
+    bottom = top + 40 + _ROW * len(rows)
+    frame = _Frame(left, top + 40, _WIDTH - 14 - note, bottom, (low, 0.0), (high, 1.0), log_x=log)
+    parts = [*legend, *_axis_of_rows(frame, axis, _log_ticks(low, high) if log else ticks(low, high, 4))]
+    for i, row in enumerate(rows):
+        parts += _label_row(frame, row, frame.top + _ROW * (i + 0.5), bars=not series)
+    return _picture(name, title, words, parts, (_WIDTH, bottom + 26))
+
+
+def _axis_of_rows(frame: _Frame, axis: str, values: Sequence[float]) -> list[Html]:
+    parts, end = [_text((frame.left + frame.right) / 2, frame.top - 24, axis, "middle", "soft")], -math.inf
+    for value in values:
+        x, words = frame.x(value), f"{value:,.0f}" if value >= 1000 else f"{value:g}"
+        half = _LETTER * len(words) / 2
+        parts.append(_segment(x, frame.top, x, frame.bottom, "thin grid"))
+        if x - half > end + 10:  # else it would touch the one before
+            parts += [_text(x, y, words, "middle", "soft") for y in (frame.top - 6, frame.bottom + 17)]
+            end = x + half
+    return parts
+
+
+def _label_row(frame: _Frame, row: LabelRow, y: float, bars: bool) -> list[Html]:
+    parts = [_text(frame.left - 8, y + 4.5, shorten(row.name, _MAX_NAME), "end")]
+    places = [frame.x(v) if v > 0 or not frame.log_x else frame.left for v in row.values]
+    if bars:
+        width, height = places[0] - frame.left, _ROW * 0.62
+        size = {"width": f"{width:.1f}", "height": f"{height:.1f}"}
+        parts.append(tag("rect", x=f"{frame.left:.1f}", y=f"{y - height / 2:.1f}", class_="f0", **size))
+        return [*parts, _text(places[0] + 6, y + 4.5, row.note)]
+    parts.append(_segment(min(places), y, max(places), y, "thin axis"))
+    for i, (value, x) in reversed(list(enumerate(zip(row.values, places, strict=True)))):
+        parts.append(_mark(_MARKS[i], x, y, i, hollow=value <= 0))
+    return [*parts, _text(_WIDTH - 4, y + 4.5, row.note, "end")] if row.note else parts
+
+
 def precision_recall_panel(
     name: str,
     title: str,
@@ -180,7 +251,8 @@ def ticks(low: float, high: float, n: int, whole: bool = False) -> list[float]:
 
 def _log_ticks(low: float, high: float) -> list[float]:
     steps = (1,) if high / low > 3000 else (1, 3) if high / low > 300 else (1, 2, 5)
-    values = [s * 10.0**e for e in range(0, math.ceil(math.log10(high)) + 1) for s in steps]
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    values = [s * 10.0**e for e in powers for s in steps]
     return [v for v in values if low <= v <= high] or [low]
 
 

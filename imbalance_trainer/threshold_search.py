@@ -161,7 +161,8 @@ def find_best(
     Raises:
         DataError: there is no positive at all.
     """
-    grid = _shared_cuts(scores, labels)
+    positives = positive_scores(scores, labels)
+    grid = _shared_cuts(positives)
     if not len(grid):
         raise DataError("No label has a positive to tune thresholds on; give evaluation data that has some.")
     unit_of = np.empty(scores.shape[1], dtype=int)
@@ -171,7 +172,7 @@ def find_best(
     shared = {i: _Shared(search.aim, search.resample) for i, unit in enumerate(units) if len(unit) > 1}
     found: dict[int, Any] = {}
     support = np.zeros(len(unit_of), dtype=np.int64)
-    for label, (own, at_grid) in enumerate(label_curves(scores, labels, grid, with_ranks=search.smoothing > 0)):
+    for label, (own, at_grid) in enumerate(label_curves(scores, labels, positives, grid, search.smoothing > 0)):
         support[label], unit = own.support, unit_of[label]
         everyone.add(at_grid)
         if unit in shared:
@@ -275,9 +276,10 @@ def _halfway(cut: np.ndarray, below: np.ndarray, to_logits: Callable) -> np.ndar
     return np.maximum((cut + below) / 2, cut - _GAP)
 
 
-def _shared_cuts(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _shared_cuts(of_labels: list[np.ndarray]) -> np.ndarray:
     """Distinct scores of positives, highest first; of more than _GRID, quantiles of all positives'."""
-    positives = positive_scores(scores, labels)
+    positives = np.concatenate(of_labels)
+    positives.sort()
     cuts = distinct(positives)
     if len(cuts) > _GRID:
         cuts = distinct(positives[np.linspace(0, len(positives) - 1, _GRID).astype(int)])

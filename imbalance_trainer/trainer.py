@@ -22,6 +22,7 @@ from .decisions import DecisionRule, forget_foreign_thresholds, is_baked
 from .distribution import UNKNOWN
 from .errors import UsageError
 from .evaluation import RunningEvaluation
+from .head import frozen_head
 from .label_columns import LABEL_COLUMNS
 from .labels import MULTI_LABEL, LabelSchema
 from .metrics import ImbalanceMetrics, first
@@ -31,11 +32,11 @@ from .problem import (
     count_labels,
     find_problem,
     find_schema,
-    frozen_head,
     needs_labels,
     stored_options,
 )
 from .results import Results
+from .row_sampling import SamplesRows
 from .training_args import UNSET, ImbalanceOptions, check_best_metric
 from .weighted_loss import ComputesWeightedLoss
 
@@ -47,7 +48,7 @@ _COUNTED_ONE_BY_ONE = 20_000
 _CHECKED_ONE_BY_ONE = 256
 
 
-class WeightedFocalTrainer(ComputesWeightedLoss):
+class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
     """A drop-in replacement for transformers.Trainer that makes rare labels learn.
 
     Takes Trainer's arguments, unchanged, and the options below, each of which is also a field of
@@ -64,13 +65,19 @@ class WeightedFocalTrainer(ComputesWeightedLoss):
     Args:
         class_weights: "auto", None, {label: weight} or one weight per label. See `compute_class_weights`.
         weight_strategy, max_weight, effective_number_beta: see `compute_class_weights`.
-        loss: a name in LOSSES. focal_gamma: see `weighted_focal_loss`.
+        loss, loss_args: a name in LOSSES and arguments of its own; or a module or function of yours (see `UserLoss`).
+        focal_gamma: gamma of a loss that has one. reweight_from: from where on class weights count, a share of
+            training below 1 or a step; evaluations always take them (Cao et al., 2019).
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
             it the schema in the model's config holds, or the names in the training data's features, or id2label.
         constraint, constraint_weight, constraint_direction: what teaches the schema's implications and exclusive
             groups (a penalty in PENALTIES, or "mcm", the max constraint), what a penalty is multiplied by, and which
             side of an implication it moves; without rules in the schema there is none.
         closing: see `close_decisions`.
+        sampler, oversample_threshold, max_repeats: "repeat_factor" or "class_aware", which draw rows of rare labels
+            more often (see `RepeatFactorSampler`, `ClassAwareSampler`); None draws each row once.
+        init_head_bias: whether the bias of a fresh head starts where the loss is least without a look at the input
+            (see `best_constant_logits`).
         on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
         adaptive_weights, adaptive_gamma: whether class weights, and gamma, move by what each evaluation shows (see
@@ -87,13 +94,19 @@ class WeightedFocalTrainer(ComputesWeightedLoss):
         weight_strategy: str = UNSET,
         max_weight: float = UNSET,
         effective_number_beta: float = UNSET,
-        loss: str = UNSET,
+        loss: "str | Callable[[Tensor, Tensor], Tensor]" = UNSET,
+        loss_args: "Mapping[str, Any] | str | None" = UNSET,
+        reweight_from: float = UNSET,
         focal_gamma: float = UNSET,
         label_schema: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | None" = UNSET,
         constraint: str = UNSET,
         constraint_weight: float = UNSET,
         constraint_direction: str = UNSET,
         closing: str = UNSET,
+        sampler: str | None = UNSET,
+        oversample_threshold: float | None = UNSET,
+        max_repeats: float = UNSET,
+        init_head_bias: bool = UNSET,
         on_nan: str = UNSET,
         rare_label_patience: int = UNSET,
         adaptive_weights: bool = UNSET,
@@ -114,12 +127,18 @@ class WeightedFocalTrainer(ComputesWeightedLoss):
             "max_weight": max_weight,
             "effective_number_beta": effective_number_beta,
             "loss": loss,
+            "loss_args": loss_args,
+            "reweight_from": reweight_from,
             "focal_gamma": focal_gamma,
             "label_schema": label_schema,
             "constraint": constraint,
             "constraint_weight": constraint_weight,
             "constraint_direction": constraint_direction,
             "closing": closing,
+            "sampler": sampler,
+            "oversample_threshold": oversample_threshold,
+            "max_repeats": max_repeats,
+            "init_head_bias": init_head_bias,
             "on_nan": on_nan,
             "rare_label_patience": rare_label_patience,
             "adaptive_weights": adaptive_weights,
@@ -173,6 +192,7 @@ class WeightedFocalTrainer(ComputesWeightedLoss):
             self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
         self._prepare_loss()
         self._configure(self.model)
+        self._start_head(self.model)
         if self.train_dataset is not None and (head := frozen_head(self.model)):
             logger.warning(
                 "The classification head (%s) is frozen, so that it stays as it is. With LoRA, put "
@@ -222,22 +242,22 @@ class WeightedFocalTrainer(ComputesWeightedLoss):
             if isinstance(callback, RareLabelCallback):
                 callback.metrics, callback.distribution = self.label_metrics, self.label_distribution
                 callback.class_weights, callback.max_weight = self.class_weights, self.options.max_weight
-                callback.focal_gamma = self.options.focal_gamma if self.options.loss == "focal" else None
-                callback.options = self._plain_options()
+                callback.focal_gamma, callback.options = self.options.gamma, self._plain_options()
+                callback.repeats = sampler.repeats_by_label if (sampler := self._row_sampler()) else None
                 if callback.patience is None:
                     callback.patience = self.options.rare_label_patience
 
     def _plain_options(self) -> dict[str, Any]:
-        """The options that are a word or a number, as run.json keeps them."""
-        options = {f.name: getattr(self.options, f.name) for f in dataclasses.fields(self.options)}
-        del options["class_weights"], options["label_schema"]
-        return {**options, "focal_gamma": self.options.focal_gamma if self.options.loss == "focal" else None}
+        """The options as run.json keeps them."""
+        sampler = self._row_sampler()
+        return {**self.options.plain(), **({} if sampler is None else {"rows_per_epoch": len(sampler)})}
 
     def call_model_init(self, trial: Any = None) -> Any:
         """A fresh model, configured like the first one."""
         model = super().call_model_init(trial)
         if self.problem is not None:
             self._configure(model)
+            self._start_head(model)
             self._decide_by(self.label_metrics.rule.untuned(), model)
         return model
 

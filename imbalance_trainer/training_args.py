@@ -11,8 +11,18 @@ from .constraints import CONSTRAINTS, DIRECTIONS, check_constraint
 from .decisions import CLOSINGS, checked_closing
 from .errors import UsageError, did_you_mean
 from .losses import LOSSES, checked_gamma
+from .losses.registry import (
+    check_gamma_fits,
+    check_weights_fit,
+    checked_loss_args,
+    has_gamma,
+    loss_class,
+    name_of,
+    read_loss_args,
+)
 from .metrics import LOWER_IS_BETTER
 from .nan_guard import ON_NAN
+from .sampling import MAX_GROWTH, MAX_REPEATS, SAMPLERS, check_sampling
 from .weights import MAX_WEIGHT, STRATEGIES, read_class_weights
 
 
@@ -44,10 +54,18 @@ class ImbalanceOptions:
     effective_number_beta: float = field(
         default=0.9999, metadata={"help": "Beta of --weight_strategy effective_number, in [0, 1)."}
     )
-    loss: str = field(default="focal", metadata={"help": f"One of {', '.join(LOSSES)}."})
+    loss: str = field(default="focal", metadata={"help": f"One of {', '.join(LOSSES)} (docs/losses.md)."})
+    loss_args: dict | str | None = field(
+        default=None,
+        metadata={"help": "Arguments of the loss's own: JSON such as '{\"gamma_negative\": 4}', or a JSON file."},
+    )
+    reweight_from: float = field(
+        default=0.0,
+        metadata={"help": "Class weights count from here on, 1 before: a share of training such as 0.8, or a step."},
+    )
     focal_gamma: float = field(
         default=2.0,
-        metadata={"help": "Focusing parameter of the focal loss, >= 0; larger looks more at what is still wrong."},
+        metadata={"help": "Gamma of a loss that has one, >= 0; larger looks more at what is still wrong."},
     )
     label_schema: str | None = field(
         default=None, metadata={"help": "Path of a label_info.json with names, groups and implications."}
@@ -64,6 +82,27 @@ class ImbalanceOptions:
     closing: str = field(
         default="drop_child",
         metadata={"help": f"A child decided where its parent is not: {', '.join(CLOSINGS)}."},
+    )
+    sampler: str | None = field(
+        default=None,
+        metadata={"help": f"Draw rows of rare labels more often: {', '.join(SAMPLERS)} or none."},
+    )
+    oversample_threshold: float | None = field(
+        default=None,
+        metadata={
+            "help": "Share of the rows under which --sampler repeat_factor repeats a label, in (0, 1]; without it the "
+            f"largest at which an epoch has at most {MAX_GROWTH:g} times the rows."
+        },
+    )
+    max_repeats: float = field(
+        default=MAX_REPEATS, metadata={"help": "A sampler draws a row of a label at most so often in an epoch."}
+    )
+    init_head_bias: bool = field(
+        default=True,
+        metadata={
+            "help": "Start the bias of a fresh head where the loss is least without a look at the text, so that the "
+            "first updates are about the text."
+        },
     )
     on_nan: str = field(
         default="raise",
@@ -83,22 +122,23 @@ class ImbalanceOptions:
     )
 
     def checked(self) -> "ImbalanceOptions":
-        """These options with class_weights read; an error where one of them cannot be right."""
+        """These options with class_weights and loss_args read; an error where one of them cannot be right."""
         if self.weight_strategy not in STRATEGIES:
             raise UsageError(
                 f"Unknown weight_strategy {self.weight_strategy!r}: {did_you_mean(self.weight_strategy, STRATEGIES)}"
             )
-        if self.loss not in LOSSES:
-            raise UsageError(f"Unknown loss {self.loss!r}: {did_you_mean(self.loss, LOSSES)}")
+        loss_args = read_loss_args(self.loss_args)
+        self._check_loss(loss_args)
         if self.on_nan not in ON_NAN:
             raise UsageError(f"Unknown on_nan {self.on_nan!r}: {did_you_mean(self.on_nan, ON_NAN)}")
-        checked_gamma(self.focal_gamma)
+        sampler = None if self.sampler in ("none", "None") else self.sampler
+        check_sampling(sampler, self.oversample_threshold, self.max_repeats)
         check_constraint(self.constraint, self.constraint_direction)
         checked_closing(self.closing)
         if self.adaptive_gamma and not self.adaptive_weights:
             raise UsageError("adaptive_gamma goes with adaptive_weights; set that too, or leave it out.")
         if self.adaptive_gamma and self.loss != "focal":
-            raise UsageError(f"adaptive_gamma moves the gamma of the focal loss; the loss is {self.loss!r}.")
+            raise UsageError(f"adaptive_gamma moves the gamma of the focal loss; the loss is {name_of(self.loss)!r}.")
         if not 0 < self.max_weight < float("inf"):
             raise UsageError(f"max_weight must be a positive finite number; got {self.max_weight!r}.")
         if not 0 <= self.constraint_weight < float("inf"):
@@ -107,7 +147,38 @@ class ImbalanceOptions:
             raise UsageError(f"effective_number_beta must lie in [0, 1); got {self.effective_number_beta!r}.")
         if int(self.rare_label_patience) != self.rare_label_patience or self.rare_label_patience < 1:
             raise UsageError(f"rare_label_patience must be a whole number >= 1; got {self.rare_label_patience!r}.")
-        return dataclasses.replace(self, class_weights=read_class_weights(self.class_weights))
+        class_weights = read_class_weights(self.class_weights)
+        return dataclasses.replace(self, class_weights=class_weights, loss_args=loss_args, sampler=sampler)
+
+    def _check_loss(self, loss_args: dict[str, Any] | None) -> None:
+        checked_gamma(self.focal_gamma)
+        if isinstance(self.loss, str):
+            loss_class(self.loss)
+            checked_loss_args(self.loss, loss_args)
+        if not self.is_default("focal_gamma"):
+            check_gamma_fits(self.loss, loss_args)
+        at = self.reweight_from
+        if not (0 <= at < 1 or (at < float("inf") and at == int(at) >= 1)):
+            raise UsageError(
+                f"reweight_from is a share of training from 0 and below 1, or a step (1, 2, ...); got {at}."
+            )
+        if self.reweight_from or self.adaptive_weights:
+            check_weights_fit(self.loss)
+        if self.reweight_from and self.class_weights is None:
+            raise UsageError("reweight_from says from when on class weights count, and class_weights is None.")
+        if self.reweight_from and self.adaptive_weights:
+            raise UsageError("adaptive_weights moves weights from the first evaluation on; leave reweight_from out.")
+
+    @property
+    def gamma(self) -> float | None:
+        """focal_gamma where the loss has a gamma that loss_args does not set; else None."""
+        return self.focal_gamma if has_gamma(self.loss) and "gamma" not in (self.loss_args or {}) else None
+
+    def plain(self) -> dict[str, Any]:
+        """The options that are a word, a number or a dict of them, as run.json keeps them."""
+        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(ImbalanceOptions)}
+        del options["class_weights"], options["label_schema"]
+        return {**options, "loss": name_of(self.loss), "focal_gamma": self.gamma}
 
     def is_default(self, name: str) -> bool:
         """Whether an option has its default."""
@@ -157,7 +228,8 @@ class ImbalanceTrainingArguments(ImbalanceOptions, TrainingArguments):
 
     def __post_init__(self) -> None:
         options = self.checked()
-        self.class_weights = options.class_weights
+        self.class_weights, self.sampler = options.class_weights, options.sampler
+        self.loss_args = options.loss_args
         super().__post_init__()
 
     def checked(self) -> ImbalanceOptions:

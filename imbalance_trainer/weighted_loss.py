@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 
 from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
-from .errors import DataError
+from .errors import DataError, UsageError
+from .head import start_head
 from .label_columns import LABEL_COLUMNS
 from .losses import make_loss
+from .losses.constant import best_constant_logits
+from .losses.registry import check_weights_fit, name_of, takes_class_weights
 from .objective import Objective
 from .outputs import WritesOutputs
 from .problem import stored_weights
+from .screen import say
 from .weights import ClassWeights, compute_class_weights, log_weights
 
 logger = logging.getLogger(__name__)
@@ -29,20 +33,55 @@ class ComputesWeightedLoss(WritesOutputs):
         """Weights and what is minimised, from the options."""
         self.class_weights = self.asked_weights = self._weigh()
         self.asked_gamma = self.options.focal_gamma
+        self._said_reweighting_of: int | None = None
         self._prepare_objective()
 
     def _prepare_objective(self) -> None:
-        options, kind = self.options, self.problem.type
         weights = self.class_weights.values if self.class_weights.asked_for else None
-        loss = make_loss(options.loss, kind, weights, options.focal_gamma, self.args.label_smoothing_factor)
-        self.training_objective = Objective.of(
-            loss,
-            self.label_schema,
+        self.training_objective = self._objective(weights)
+        self._unweighted_objective = self._objective(None) if self.options.reweight_from else None
+
+    def _objective(self, weights: Any) -> Objective:
+        options, kind = self.options, self.problem.type
+        loss = make_loss(
+            options.loss,
             kind,
-            options.constraint,
-            options.constraint_weight,
-            options.constraint_direction,
+            weights,
+            self.label_distribution,
+            options.loss_args,
+            options.gamma,
+            self.args.label_smoothing_factor,
         )
+        constraint = (options.constraint, options.constraint_weight, options.constraint_direction)
+        return Objective.of(loss, self.label_schema, kind, *constraint)
+
+    def _start_head(self, model: Any) -> None:
+        """Start a fresh head where the loss is least if the input is not looked at."""
+        counts = self.label_distribution
+        if not self.options.init_head_bias or self.train_dataset is None or counts is None or self.compute_loss_func:
+            return
+        loss = (self._unweighted_objective or self.training_objective).loss  # that of the first update
+        if start_head(model, best_constant_logits(loss, counts.support, counts.known, self.problem.type)):
+            logger.info("The head's bias starts where the loss is least without a look at the input.")
+
+    @property
+    def _current_objective(self) -> Objective:
+        """What is minimised at this step: without class weights before reweight_from. The same on every rank, and in a
+        run that was resumed, as it follows from the step alone. Evaluations always take the weights."""
+        if self._unweighted_objective is None or self._evaluation is not None or not self.is_in_train:
+            return self.training_objective
+        step, start = self.state.global_step, reweighting_step(self.options.reweight_from, self.state.max_steps)
+        if start >= self.state.max_steps:
+            raise UsageError(
+                f"reweight_from is step {start}, but training has {self.state.max_steps} steps, so that no update "
+                "would take the class weights; give a smaller step, or a share of training below 1."
+            )
+        if step < start:
+            return self._unweighted_objective
+        if step == start and self._said_reweighting_of != start and self.is_world_process_zero():
+            self._said_reweighting_of = start
+            say(f"Step {step:,}: class weights count from here on (reweight_from {self.options.reweight_from:g}).")
+        return self.training_objective
 
     def weigh_by(self, weights: Mapping[str, float], gamma: float | None, step: int) -> None:
         """Go on with other class weights, and another gamma where there is one, which the model's config has too.
@@ -63,6 +102,12 @@ class ComputesWeightedLoss(WritesOutputs):
     def _weigh(self) -> ClassWeights:
         options, counts, asked = self.options, self.label_distribution, self.options.class_weights
         is_auto, trains = isinstance(asked, str), self.train_dataset is not None
+        if not takes_class_weights(options.loss):
+            if asked is not None and not is_auto:
+                check_weights_fit(options.loss)
+            if is_auto and self.is_world_process_zero():
+                logger.info("loss=%r weighs by itself: class_weights='auto' means none.", name_of(options.loss))
+            return compute_class_weights(self.label_schema if counts is None else counts, None)
         if counts is None and is_auto and not trains:  # evaluation alone: the loss that the model was trained with
             asked = stored_weights(self.model, self.label_schema) or asked
         known = self.label_schema if counts is None else counts
@@ -119,12 +164,12 @@ class ComputesWeightedLoss(WritesOutputs):
             self._evaluation.logits, self._evaluation.row_weights = logits.detach(), row_weights
         else:
             self._guard.look_at(logits, labels)
-        counts, scale = num_items_in_batch, 1
+        objective, counts, scale = self._current_objective, num_items_in_batch, 1
         if counts is None:
-            counts = self.training_objective.counts(labels)
+            counts = objective.counts(labels)
         elif self.args.average_tokens_across_devices and self.args.n_gpu <= 1:
             scale = self.accelerator.num_processes // self.get_tp_size()  # DDP averages gradients over the ranks
-        loss = self.training_objective.value(self.training_objective.sums(logits, labels, row_weights), counts) * scale
+        loss = objective.value(objective.sums(logits, labels, row_weights), counts) * scale
         if not return_outputs:
             return loss
         return loss, outputs if isinstance(outputs, Mapping) else (loss, *without_loss(outputs))
@@ -145,3 +190,12 @@ class ComputesWeightedLoss(WritesOutputs):
         if self.args.average_tokens_across_devices and self.args.world_size > 1:
             counts = self.accelerator.gather(counts).reshape(-1, 2).sum(0) / self.get_tp_size()
         return counts
+
+
+def reweighting_step(reweight_from: float, max_steps: int) -> int:
+    """The step from which on class weights count: a share of all steps where it is below 1, else that step itself.
+
+    >>> reweighting_step(0.8, 1000), reweighting_step(300, 1000)
+    (800, 300)
+    """
+    return int(reweight_from * max_steps if reweight_from < 1 else reweight_from)

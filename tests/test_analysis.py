@@ -1,204 +1,252 @@
+"""The whole analysis, in each of its forms."""
+
 import dataclasses
+import json
+import math
 import re
-import subprocess
-import sys
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from datasets import Dataset, DatasetDict
 
-from imbalance_trainer.analysis import RankedLabels, analysis_table, compact_number, distinct_names
-from imbalance_trainer.distribution import LabelDistribution
+from imbalance_trainer.analysis import analyze, count_split, count_splits, partners, recommend_for
+from imbalance_trainer.analysis.as_json import analysis_json
+from imbalance_trainer.analysis.markdown import analysis_markdown
+from imbalance_trainer.analysis.page import build_page
+from imbalance_trainer.analysis.text import analysis_text
+from imbalance_trainer.data import LabelledData
 from imbalance_trainer.errors import UsageError
-from imbalance_trainer.labels import LabelSchema
+from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
 from imbalance_trainer.tables import display_width
-from imbalance_trainer.weights import STRATEGIES, compute_class_weights
 
-NAMES = ["hateful", "insults", "threats", "praising extremist acts", "ideologically motivated threats"]
-
-
-def counts_of(
-    support, names=None, n_rows=15_000, implications=(), violations=(), groups=None, exclusive=(), violation_rows=()
-):
-    names = names or [f"label {i}" for i in range(len(support))]
-    schema = LabelSchema(names, groups or {}, implications, dict(exclusive))
-    known = np.full(len(names), float(n_rows))
-    violations = np.array(violations or [0] * len(schema.rules), dtype=np.int64)
-    return LabelDistribution(
-        schema, n_rows, np.array(support, dtype=float), known, violations, n_rows, tuple(violation_rows)
-    )
+LONG = "a label whose name says much more than any column can hold, number {}, and so on to its end"
 
 
-def table_of(counts, custom="auto", strategy="tiered", max_rows=None):
-    return analysis_table(counts, compute_class_weights(counts, custom, strategy), max_rows).splitlines()
+def made(n_labels=11, rows=(400, 120, 120), name="l{}", seed=0, unknown=False, tilt=1.0, **schema):
+    """Labels of falling frequency; in the test split the first is `tilt` times as frequent."""
+    rng = np.random.default_rng(seed)
+    share = 0.5 / np.arange(1, n_labels + 1) ** 1.3
+    splits = {}
+    for split, n in zip(("train", "validation", "test"), rows, strict=True):
+        p = np.where(np.arange(n_labels) == 0, share * (tilt if split == "test" else 1), share)
+        labels = (rng.random((n, n_labels)) < p).astype(np.int8)
+        if unknown:
+            labels[:7, 1] = -100
+        splits[split] = Dataset.from_dict({"text": [f"text {i}" for i in range(n)], "labels": labels.tolist()})
+    names = LabelSchema([name.format(i) for i in range(n_labels)], **schema)
+    return LabelledData(DatasetDict(splits), names, MULTI_LABEL, ("a note",))
 
 
-@pytest.mark.parametrize(
-    ("n", "strategy"), [*((11, strategy) for strategy in STRATEGIES), (1, "tiered"), (735, "tiered")]
-)
-@pytest.mark.parametrize(
-    "name", ["l{}", "a very long name of a label that says much, number {}, and then its end" * 2]
-)
-def test_is_at_most_80_columns_wide(n, name, strategy):
-    support = np.floor(9_000_000 / np.arange(1, n + 1) ** 2)
-    names = [name.format(i, i) for i in range(n)]
-    pairs = [(name, names[0]) for name in names[1:]]
-    counts = counts_of(support, names, 20_000_000, pairs, [12_345] * (n - 1))
-    lines = table_of(counts, {names[-1]: 123.456}, strategy)
-    assert len(lines) == 1 + n + (n > 1) + len(pairs)
+def analysis_of(data, limit=None, split="train"):
+    splits = count_splits(data, limit)
+    return analyze(data, "made", splits, recommend_for(data, splits), split=split)
+
+
+def labels_of(data, split="train"):
+    return np.array(data.splits[split]["labels"])
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 11, 28, 62, 735])
+@pytest.mark.parametrize("name", ["l{}", LONG])
+def test_text_fits_into_80_columns_with_any_number_of_labels(n_labels, name):
+    pairs = [(name.format(i), name.format(0)) for i in range(1, min(n_labels, 5))]
+    analysis = analysis_of(made(n_labels, name=name, unknown=n_labels > 1, tilt=0.2, implications=pairs))
+    lines = analysis_text(analysis).splitlines()
     assert max(map(display_width, lines)) <= 80
+    assert len(lines) < 220
+    assert lines[2].startswith("label")
+    supports = [re.search(r" ([\d,]+) +[\d.<]+ +[\d.,]+ ", line) for line in lines[3 : 3 + min(n_labels, 20)]]
+    counts = [int(found[1].replace(",", "")) for found in supports if found]
+    assert counts == sorted(counts)
+    assert any(line.startswith("  --loss ") for line in lines)
+    assert max(map(display_width, analysis_text(analysis, max_rows=3).splitlines())) <= 80
 
 
-@pytest.mark.parametrize("top", [9, 99_999, 99_999_999_999])
-@pytest.mark.parametrize("n", [1, 5, 8, 9, 100, 12_345_678])
-def test_rows_that_are_named_fit_into_80_columns_too(top, n):
-    named = tuple(range(top, top - min(n, 9), -1))
-    counts = counts_of([9, 8], n_rows=20_000_000, implications=[("label 1", "label 0")], violations=[n])
-    lines = table_of(dataclasses.replace(counts, violation_rows=(named,)))
-    assert display_width(lines[-1]) <= 80
-    start, _, more = lines[-1].partition(" and ")
-    assert start.split()[0] == ("row" if n == 1 else "rows")
-    shown = [int(number) for number in re.findall(r"\d+", start)]
-    assert tuple(shown) == named[: len(shown)]
-    assert more == (f"{n - len(shown):,} more" if n > len(shown) else "")
-    assert len(shown) == min(n, 8) or (len(shown) >= 3 and n + top > 99_999)
-
-
-def test_wide_letters_count_twice():
-    names = ["日本語のとても長いラベルの名前でまだ続く" * 3 + str(i) for i in range(5)] + ["é" * 99, "🎉" * 50]
-    counts = counts_of([0, 1, 2, 3, 4, 5, 6], names, implications=[(names[0], names[1])], violations=[1])
-    lines = table_of(counts, "auto", "inverse_frequency")
-    assert max(map(display_width, lines)) <= 80
-    assert len({line.split("  ")[0] for line in lines[1:8]}) == 7
-
-
-def test_says_counts_ratios_weights_and_reasons_rarest_first():
-    counts = counts_of([6000, 3000, 300, 62, 0], NAMES, groups={"primary": ["hateful"]})
-    lines = table_of(counts, {"threats": 57})
-    assert [line.split() for line in lines] == [
-        ["label", "samples", "%", "neg:pos", "ratio", "weight", "reason"],
-        ["ideologic...threats", "0", "0", "-", "-", "1", "no", "positives", "in", "training"],
-        ["praising", "...st", "acts", "62", "0.41", "241", "48.4", "10", "ratio", ">=", "30"],
-        ["threats", "300", "2.00", "49", "10", "20", "custom,", "cut", "from", "57"],
-        ["insults", "3,000", "20.0", "4", "1", "3", "min(neg:pos,", "3)"],
-        ["hateful", "6,000", "40.0", "1.5", "0.5", "1.5", "primary:", "at", "most", "2"],
-    ]
-
-
-def test_large_counts_are_abbreviated_above_99_999():
-    lines = table_of(counts_of([99_999, 123_456, 2_500_000], n_rows=5_000_000))
-    assert [line.split()[2] for line in lines[1:]] == ["99,999", "123k", "2.5M"]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(99_999.4, "99,999"), (100_000, "100k"), (999_600, "1M"), (5e12, "5e+03B")]
-)
-def test_numbers_stay_short(value, text):
-    assert compact_number(value) == text
-
-
-def test_max_rows_keeps_the_rarest_and_sums_up_the_rest():
-    counts = counts_of([1000, 500, 90, 20, 1])
-    lines = table_of(counts, max_rows=2)
-    assert [line.split()[1] for line in lines[1:3]] == ["4", "3"]
-    assert lines[3:] == ["... and 3 more labels: weights 3 to 5"]
-    assert table_of(counts, max_rows=4)[-1] == "... and 1 more label: weights 3"
-    assert len(table_of(counts, max_rows=5)) == 6
-    assert table_of(counts, max_rows=0)[1:] == ["... and 5 more labels: weights 3 to 10"]
-
-
-def test_violated_implications_stand_below_the_worst_first():
-    pairs = [("insults", "hateful"), ("threats", "hateful"), ("praising extremist acts", "hateful")]
-    counts = counts_of([9, 8, 7, 6, 5], NAMES, implications=pairs, violations=[1, 0, 1700])
-    assert table_of(counts)[-3:] == [
-        "",
-        "1,700 rows have 'praising extremist acts' without 'hateful'",
-        "1 row has 'insults' without 'hateful'",
-    ]
-    assert table_of(counts, max_rows=1)[-1] == "... and 1 more rule violated, 1 time in all"
-
-
-def test_below_a_rule_stand_the_rows_that_break_it_counted_from_0():
-    long = "a name of a group that is long enough to be cut in its middle somewhere"
-    counts = counts_of(
-        [9, 8, 7, 6, 5],
-        NAMES,
-        implications=[("insults", "hateful"), ("threats", "hateful")],
-        violations=[1, 9, 3, 0],
-        groups={"tone": NAMES[3:], long: NAMES[1:3]},
-        exclusive={long: "at_most_one", "tone": "exactly_one"},
-        violation_rows=[(14_999,), (0, 1, 2, 3, 5, 8, 13, 21, 34), (7, 8, 9), ()],
+def test_parts_say_what_a_loop_counts():
+    data = made(6, unknown=True)
+    labels = labels_of(data) == 1
+    text = analysis_text(analysis_of(data))
+    support = labels.sum(0)
+    rarest = min(range(6), key=lambda i: (support[i], i))
+    partner, together = max(
+        ((j, int((labels[:, rarest] & labels[:, j]).sum())) for j in range(6) if j != rarest), key=lambda p: p[1]
     )
-    assert table_of(counts)[-7:] == [
-        "",
-        "9 rows have 'threats' without 'hateful'",
-        "  rows 0, 1, 2, 3, 5, 8, 13, 21 and 1 more",
-        "3 rows have more than one of the group 'a name of a...t in its middle somewhere'",
-        "  rows 7, 8, 9",
-        "1 row has 'insults' without 'hateful'",
-        "  row 14999",
-    ]
-    assert table_of(counts, max_rows=1)[-3:] == [
-        "9 rows have 'threats' without 'hateful'",
-        "  rows 0, 1, 2, 3, 5, 8, 13, 21 and 1 more",
-        "... and 2 more rules violated, 4 times in all",
-    ]
+    assert f"  l{rarest}: {together} of {support[rarest]} also l{partner}" in text
+    assert "7 unknown entries (-100) in 1 label, most in 'l1' 7." in text
+    per_row = np.bincount(labels.sum(1))
+    assert f"rows with 0: {per_row[0]}, 1: {per_row[1]}" in " ".join(text.split())
+    ratios = support.max() / support
+    assert f"has the mean {ratios.mean():.3g} (MeanIR)" in text
 
 
-def test_violations_are_those_of_the_rows():
-    schema = LabelSchema(["child", "parent"], {"all": ["child", "parent"]}, [("child", "parent")])
-    counts = LabelDistribution.from_labels([[1, 1]] * 30 + [[1, 0]] * 17 + [[0, 0]] * 50, schema)
-    assert table_of(counts)[-2:] == [
-        "17 rows have 'child' without 'parent'",
-        "  rows 30, 31, 32, 33, 34, 35, 36, 37 and 9 more",
-    ]
-    schema = LabelSchema(["child", "parent"], {"all": ["child", "parent"]}, exclusive={"all": "exactly_one"})
-    counts = LabelDistribution.from_labels([[1, 1]] + [[1, 0]] * 17 + [[0, 0]], schema)
-    assert table_of(counts)[-2:] == ["2 rows have not exactly one of the group 'all'", "  rows 0, 18"]
+def test_what_a_rule_makes_certain_is_no_company():
+    schema = LabelSchema(["hateful", "insult", "threat"], {"primary": ["hateful"]}, [("threat", "hateful")])
+    rows = [[1, 1, 1]] * 12 + [[1, 0, 1]] * 2 + [[1, 1, 0]] * 90 + [[0, 0, 0]] * 300
+    split = count_split(Dataset.from_dict({"labels": rows}), schema)
+    assert partners(split, 2, schema.ancestors[2]) == [(1, 12)]
+    assert partners(split, 2) == [(0, 14), (1, 12)]
 
 
-def test_no_violation_is_one_line_and_no_implication_none():
-    counts = counts_of([9, 8, 7], implications=[("label 1", "label 0"), ("label 2", "label 0")])
-    assert table_of(counts)[-1] == "No row violates the 2 implications."
-    counts = counts_of([9, 8], implications=[("label 1", "label 0")])
-    assert table_of(counts)[-1] == "No row violates the 1 implication."
-    counts = counts_of([9, 8], groups={"g": ["label 0", "label 1"]}, exclusive={"g": "at_most_one"})
-    assert table_of(counts)[-1] == "No row violates the 1 rule."
-    assert len(table_of(counts_of([9, 8, 7]))) == 4
+def test_shift_and_missing_labels_are_named():
+    data = made(5, rows=(2000, 500, 500), tilt=0.3)
+    silent = labels_of(data, "validation")
+    silent[:, 4] = 0
+    splits = {**data.splits, "validation": Dataset.from_dict({"text": [""] * 500, "labels": silent.tolist()})}
+    text = analysis_text(analysis_of(dataclasses.replace(data, splits=DatasetDict(splits))))
+    assert re.search(r"^l0 +test +\d\d\.\d% +1\d\.\d% +rarer x0\.2", text, re.MULTILINE)
+    assert "test against train: 1 of 5 labels is rarer or commoner than chance explains." in text
+    assert "validation has no positive of 1 label: 'l4'." in text
 
 
-@pytest.mark.parametrize("max_rows", [-1, 1.5, True])
-def test_max_rows_is_checked(max_rows):
-    with pytest.raises(UsageError, match="max_rows is a number of labels"):
-        table_of(counts_of([1, 2]), max_rows=max_rows)
+def test_warnings_of_the_data_are_told():
+    @dataclasses.dataclass(frozen=True)
+    class Warned(LabelledData):
+        warnings: tuple[str, ...] = ("49 of 5,426 rows of validation have a text that stands in train too.",)
+
+    data = made(3)
+    analysis = analysis_of(Warned(data.splits, data.schema, data.problem_type))
+    sentence = "49 of 5,426 rows of validation"
+    for form in (analysis_text, analysis_markdown, build_page):
+        assert sentence in form(analysis)
+    assert analysis_json(analysis)["warnings"][0].startswith(sentence)
 
 
-def test_weights_of_other_labels_are_a_usage_error():
-    with pytest.raises(UsageError, match="weights are of 2 labels and the counts of 3"):
-        analysis_table(counts_of([1, 2, 3]), compute_class_weights(counts_of([1, 2])))
+def test_the_weights_of_another_split_are_those_of_training():
+    data = made(5)
+    train, test = analysis_of(data), analysis_of(data, split="test")
+    assert test.weights.as_dict() == train.weights.as_dict()
+    assert test.counts.labels.n_rows == 120
+    assert analysis_text(test).startswith("Labels in test, 120 rows")
+    with pytest.raises(UsageError, match="Unknown split 'tests': did you mean 'test'"):
+        analysis_of(data, split="tests")
 
 
-def test_names_that_differ_in_the_middle_alone_stay_distinct():
-    names = [f"common beginning of all names {word} common end of all names" for word in ("one", "two", "three")]
-    short = distinct_names([*names, "other"], 24)
-    assert len(set(short)) == 4
-    assert all(word in name for word, name in zip(("one", "two", "three"), short, strict=False))
-    assert max(map(len, short)) <= 24
-    assert len(set(distinct_names([f"{'x' * 50}{i:0100}{'y' * 50}" for i in range(30)], 20))) == 30
+def test_a_sample_has_intervals_that_hold_the_truth_nearly_always():
+    data = made(11, rows=(4000, 100, 100))
+    truth = labels_of(data).sum(0)
+    inside, total = 0, 0
+    for seed in range(40):
+        split = count_split(data.splits["train"], data.schema, limit=500, seed=seed)
+        low, high = split.interval()
+        inside += int(((low <= truth) & (truth <= high)).sum())
+        total += len(truth)
+    assert inside / total > 0.93
+    assert (split.labels.n_rows, split.labels.row_total) == (500, 4000)
+    text = analysis_text(analysis_of(data, limit=500))
+    assert "Counted were 500 of 4,000 rows, drawn at random." in text
+    found = analysis_json(analysis_of(data, limit=500))
+    row = found["labels"][0]
+    assert row["support_interval"][0] <= row["support"] * 8 <= row["support_interval"][1]
+    assert analysis_json(analysis_of(data))["labels"][0]["support_interval"] is None
 
 
-def test_ranked_labels_keep_tiers_marks_and_cap_in_order():
-    counts = counts_of([6000, 3000, 300, 62, 0], NAMES)
-    labels = RankedLabels(counts, compute_class_weights(counts, {"threats": 57, "insults": 4}), None)
-    assert labels.support.tolist() == [0, 62, 300, 3000, 6000]
-    assert labels.tiers == {"tail": 1, "medium": 2, "head": 2}
-    assert labels.absent == 1
-    assert labels.cap == 20
-    assert [labels.weight_text(i) for i in (2, 3)] == ["20 custom, capped from 57", "4 custom"]
-    assert [labels.short_weight(i) for i in (1, 2, 3)] == ["10", "capped 20", "custom 4"]
-    assert labels.rest_in_words[1:4] == ["  fewer than 10: 1", "  fewer than 100: 2", "  fewer than 1,000: 3"]
+def test_rows_of_a_sample_that_break_a_rule_are_named_by_their_numbers_in_the_data():
+    schema = LabelSchema(["child", "parent"], {}, [("child", "parent")])
+    labels = [[0, 0]] * 1000
+    for row in (3, 500, 900):
+        labels[row] = [1, 0]
+    split = count_split(Dataset.from_dict({"labels": labels}), schema, limit=800)
+    assert set(split.labels.violation_rows[0]) <= {3, 500, 900}
+    assert len(split.labels.violation_rows[0]) > 0
 
 
-def test_imports_neither_torch_nor_transformers():
-    code = "import sys, imbalance_trainer.plots; print({'torch', 'transformers', 'matplotlib'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+JSON_KEYS = {"version", "name", "problem_type", "split", "splits", "mean_ir", "labels", "recommendation", "warnings",
+             "notes"}  # fmt: skip
+LABEL_KEYS = {"label", "is_primary", "tier", "support", "support_interval", "unknown", "prevalence",
+              "negative_positive", "imbalance_ratio", "irlbl", "weight", "weight_reason", "weight_before_cap",
+              "support_by_split", "shifts", "meets", "recall_interval", "validation_rows_needed", "rows_to_label",
+              "threshold"}  # fmt: skip
+
+
+def test_json_has_every_label_and_is_json():
+    data = made(62, implications=[("l3", "l0")])
+    found = json.loads(json.dumps(analysis_json(analysis_of(data)), allow_nan=False))
+    assert set(found) == JSON_KEYS
+    assert found["version"] == 1
+    assert [row["label"] for row in found["labels"]] == list(data.schema.names)
+    assert all(set(row) == LABEL_KEYS for row in found["labels"])
+    labels = labels_of(data)
+    for i, row in enumerate(found["labels"]):
+        assert row["support"] == labels[:, i].sum()
+        assert row["irlbl"] == (labels.sum(0).max() / labels[:, i].sum() if labels[:, i].sum() else None)
+        for other in row["meets"]:
+            j = data.schema.names.index(other["label"])
+            assert other["rows"] == (labels[:, i] & labels[:, j]).sum()
+    assert sum(found["splits"]["train"]["labels_per_row"]) == found["splits"]["train"]["rows"] == 400
+    broken = ((labels[:, 3] == 1) & (labels[:, 0] == 0)).sum()
+    assert found["splits"]["train"]["rules"][0]["rows_broken"] == broken
+    assert {c["flag"] for c in found["recommendation"]["settings"]} >= {"loss", "class_weights"}
+
+
+def test_every_key_of_the_json_is_in_the_docs():
+    from tests.test_docs import ROOT
+
+    page = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in page for key in JSON_KEYS | LABEL_KEYS)
+
+
+def test_markdown_says_names_as_they_are():
+    data = made(3, name="a|b <i> {}")
+    page = analysis_markdown(analysis_of(data))
+    rows = [line for line in page.splitlines() if line.startswith("| a\\|b")]
+    assert len(rows) >= 3
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:3]} == {8}
+    assert "<i>" not in page
+    many = analysis_markdown(analysis_of(made(62)))
+    assert "42 more labels are in `--format json`." in many
+
+
+class Balanced(HTMLParser):
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.open, self.ids, self.links = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.ids += [found["id"]] if "id" in found else []
+        self.links += [found["href"]] if "href" in found else []
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("n_labels", [1, 11, 62, 735])
+def test_the_page_is_whole_and_its_links_lead_somewhere(n_labels):
+    page = build_page(analysis_of(made(n_labels, name="</td> & {}", tilt=0.2)))
+    parser = Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    assert len(set(parser.ids)) == len(parser.ids)
+    assert {link[1:] for link in parser.links} <= set(parser.ids)
+    assert "http" not in page.replace("http-equiv", "")
+    assert "nan" not in re.findall(r'(?:[dxy]|width|height)="[^"]*nan', page)
+    assert not re.search(r'="[^"]*\b(?:nan|inf)\b', page)
+
+
+def test_single_label_data_has_no_thresholds_and_no_company():
+    labels = {"train": [0] * 90 + [1] * 8 + [2] * 2, "validation": [0] * 18 + [1, 2], "test": [0] * 19 + [1]}
+    splits = DatasetDict({s: Dataset.from_dict({"text": ["t"] * len(v), "labels": v}) for s, v in labels.items()})
+    analysis = analysis_of(LabelledData(splits, LabelSchema(["a", "b", "c"]), SINGLE_LABEL))
+    text = analysis_text(analysis)
+    assert "What the rarest labels meet" not in text
+    assert "Labels in a row" not in text
+    assert "--tune_thresholds" not in text
+    assert "no setting will make the model learn it reliably" in " ".join(text.split())
+    assert build_page(analysis)
+
+
+def test_numbers_that_are_not_defined_are_null():
+    data = made(3)
+    for split in data.splits:
+        data.splits[split] = data.splits[split].map(lambda row: {"labels": [*row["labels"][:2], 0]})
+    row = analysis_json(analysis_of(data))["labels"][2]
+    assert (row["support"], row["irlbl"], row["negative_positive"], row["rows_to_label"]) == (0, None, None, None)
+    assert math.isfinite(row["weight"])
+
+
+def test_a_limit_of_no_rows_is_a_usage_error():
+    with pytest.raises(UsageError, match="--limit must be at least 1 row; got 0"):
+        count_splits(made(2), 0)

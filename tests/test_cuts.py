@@ -31,6 +31,10 @@ def counts_by_loop(scores, labels, is_decided):
     return sum(y > 0.5 for y in decided), len(decided)
 
 
+def curves_of(scores, labels, grid, with_ranks=False):
+    return label_curves(scores, labels, positive_scores(scores, labels), grid, with_ranks)
+
+
 def next_lower_by_loop(scores, labels, cut):
     lower = [s for s, y in zip(scores.tolist(), labels.tolist(), strict=True) if y == y and y != -100 and s < cut]
     return max(lower, default=-np.inf)
@@ -70,8 +74,8 @@ def test_counts_at_every_cut_are_those_of_a_loop_in_whatever_chunks(case, chunk,
     scores, labels = case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cuts, "_CHUNK", chunk)
-        grid = distinct(positive_scores(scores, labels))[::-1]
-        curves = list(label_curves(scores, labels, grid, with_ranks))
+        grid = distinct(np.sort(np.concatenate(positive_scores(scores, labels))))[::-1]
+        curves = list(curves_of(scores, labels, grid, with_ranks))
     assert len(curves) == scores.shape[1]
     for i, (own, at_grid) in enumerate(curves):
         assert_curve_is_the_loop_s(own, scores[:, i], labels[:, i])
@@ -83,7 +87,7 @@ def test_counts_at_every_cut_are_those_of_a_loop_in_whatever_chunks(case, chunk,
 @given(cases())
 def test_the_cuts_of_a_label_are_its_positives_distinct_scores_and_with_ranks_some_more(case):
     scores, labels = case
-    plain, ranked = (list(label_curves(scores, labels, NO_GRID, with_ranks)) for with_ranks in (False, True))
+    plain, ranked = (list(curves_of(scores, labels, NO_GRID, with_ranks)) for with_ranks in (False, True))
     for i in range(scores.shape[1]):
         positives, in_use = scores[labels[:, i] > 0.5, i], scores[known(labels[:, i]), i]
         assert plain[i][0].cut.tolist() == sorted(set(positives.tolist()), reverse=True)
@@ -97,7 +101,7 @@ def test_with_ranks_the_highest_and_the_lowest_known_score_are_cuts(rows):
     scores = np.random.default_rng(0).normal(size=(rows, 1))
     labels = np.zeros((rows, 1))
     labels[scores[:, 0].argmin(), 0] = np.nan if rows > 1 else 0
-    ((own, _),) = label_curves(scores, labels, NO_GRID, with_ranks=True)
+    ((own, _),) = curves_of(scores, labels, NO_GRID, with_ranks=True)
     in_use = scores[known(labels)]
     assert own.cut[0] == in_use.max()
     assert own.cut[-1] == in_use.min()
@@ -107,14 +111,14 @@ def test_with_ranks_the_highest_and_the_lowest_known_score_are_cuts(rows):
 
 def test_ranks_lie_closer_together_at_the_top():
     scores, labels = np.arange(10_000.0)[:, None], np.zeros((10_000, 1))
-    ((own, _),) = label_curves(scores, labels, NO_GRID, with_ranks=True)
+    ((own, _),) = curves_of(scores, labels, NO_GRID, with_ranks=True)
     assert own.predicted[:10].tolist() == list(range(1, 11))
     assert np.diff(own.predicted)[-1] > 100
 
 
 def test_a_label_without_positives_or_without_known_rows_has_no_cuts_of_its_own():
     scores, labels = np.zeros((3, 2), np.float32), np.array([[0, -100]] * 3)
-    for (own, at_grid), rows in zip(label_curves(scores, labels, np.array([0.0])), (3, 0), strict=True):
+    for (own, at_grid), rows in zip(curves_of(scores, labels, np.array([0.0])), (3, 0), strict=True):
         assert len(own.cut) == own.support == 0
         assert at_grid.predicted.tolist() == [rows]
         assert at_grid.true_positives.tolist() == [0]
@@ -125,7 +129,7 @@ def test_a_label_without_positives_or_without_known_rows_has_no_cuts_of_its_own(
 def test_half_precision_scores_are_counted_with_their_ties(case, dtype):
     scores, labels = case
     half = torch.tensor(scores).to(dtype).float().numpy()
-    for i, (own, _) in enumerate(label_curves(half, labels, NO_GRID)):
+    for i, (own, _) in enumerate(curves_of(half, labels, NO_GRID)):
         assert_curve_is_the_loop_s(own, half[:, i], labels[:, i])
 
 
@@ -136,7 +140,7 @@ def test_inputs_are_not_changed_in_whatever_order_they_lie_in_memory(order, n):
     scores = np.array(rng.random((20, n)), order=order)
     labels = np.array(rng.integers(0, 2, (20, n)), order=order)
     before = scores.copy(), labels.copy()
-    curves = list(label_curves(scores, labels, np.array([0.5]), with_ranks=True))
+    curves = list(curves_of(scores, labels, np.array([0.5]), with_ranks=True))
     counts_over(scores, labels, np.full((1, n), 0.5))
     positive_scores(scores, labels)
     assert np.array_equal(scores, before[0])
@@ -148,7 +152,7 @@ def test_inputs_are_not_changed_in_whatever_order_they_lie_in_memory(order, n):
 @pytest.mark.parametrize("n", [1, 2, 5, 20, 100])
 def test_a_thinned_curve_keeps_its_ends_and_its_counts(n):
     scores = np.random.default_rng(1).permutation(20.0 * np.arange(20))[:, None]
-    ((own, _),) = label_curves(scores, np.ones((20, 1)), NO_GRID)
+    ((own, _),) = curves_of(scores, np.ones((20, 1)), NO_GRID)
     fewer = own.thinned(n)
     assert len(fewer.cut) == min(n, 20)
     assert fewer.cut[-1] == own.cut[-1] or n == 1
@@ -183,11 +187,12 @@ def test_no_rows_count_nothing():
 
 @QUICK
 @given(cases(), st.sampled_from([1, 7, 1 << 19]))
-def test_positive_scores_are_all_labels_in_rising_order(case, chunk):
+def test_positive_scores_of_each_label_are_in_rising_order(case, chunk):
     scores, labels = case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cuts, "_CHUNK", chunk)
-        assert positive_scores(scores, labels).tolist() == sorted(scores[labels > 0.5].tolist())
+        found = [of_label.tolist() for of_label in positive_scores(scores, labels)]
+    assert found == [sorted(c[gold > 0.5].tolist()) for c, gold in zip(scores.T, labels.T, strict=True)]
 
 
 @given(st.lists(st.integers(-3, 3)))

@@ -331,6 +331,11 @@ def test_what_is_stacked():
         "class weights up to 10, focal_gamma 3, sampler repeat_factor",
     )
     assert find_stacked([evaluation(a=FOUND)], strong, 2)[0].severity == "warning"
+    drawn = settings(sampler="repeat_factor", repeats={"a": 4.2, "b": 1.0})
+    (finding,) = find_stacked([evaluation(a=FOUND)], drawn, 0)
+    assert finding.evidence.endswith("repeat_factor: an epoch counts 'a' 42 times, weight 10 x drawn 4.2 times")
+    hardly = settings(sampler="repeat_factor", repeats={"a": 1.9, "b": 1.0})
+    assert find_stacked([evaluation(a=FOUND)], hardly, 0) == []
     assert find_stacked([evaluation(a=FOUND)], settings(), 2) == []  # the defaults
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import imbalance_trainer
+from imbalance_trainer.analyze_command import AnalyzeArguments
 from imbalance_trainer.cli import FlagParser
 from imbalance_trainer.export import ExportArguments
 from imbalance_trainer.report_command import ReportArguments
@@ -18,15 +19,24 @@ from tests.test_examples import load
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # of launchers, benchmarks and ruff
-OTHER_FLAGS = {"--config_file", "--cpu", "--num_processes", "--nproc_per_node", "--seeds", "--check", "--rules"}
+OTHER_FLAGS = {
+    "--config_file",
+    "--cpu",
+    "--num_processes",
+    "--nproc_per_node",
+    "--seeds",
+    "--check",
+    "--rules",
+    "--speed",
+}
 
 
 def known_flags():
-    train, analyze = load("train_model"), load("analyze_class_distribution")
+    train = load("train_model")
     predict, evaluate = load("predict"), load("evaluate_model")
     parsers = (
         FlagParser((train.DataArguments, train.TrainArguments, TuningOptions)),
-        FlagParser((analyze.AnalyzeArguments, ImbalanceOptions)),
+        FlagParser((AnalyzeArguments, ImbalanceOptions)),
         FlagParser((predict.PredictArguments,)),
         FlagParser((evaluate.EvaluateArguments,)),
         FlagParser((ExportArguments,)),

@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.exactness import SCHEMA, Case, deviation, in_two_processes, make_rows, make_trainer, measure
 from imbalance_trainer.constraints import CONSTRAINTS
+from imbalance_trainer.losses import LOSSES
 
 TOLERANCE = 1e-6
 
@@ -18,6 +19,12 @@ PROBLEMS = [
     for masked in (False, True)
     for smoothing in (0.0, 0.1)
 ]
+BY_LOSS = {
+    f"{name}, {kind}": Case(loss=name, kind=kind, masked=True)
+    for name, cls in LOSSES.items()
+    for kind in (t.removesuffix("_classification").replace("_", "-") for t in cls.problem_types)
+    if name != "focal"
+}
 LAYOUTS = {"micro-batches": (4, 4), "uneven micro-batches": (5, 4), "one row at a time": (1, 16)}
 TWO_PROCESSES = {"two processes": (8, 1), "two processes, accumulated": (2, 4), "two processes, unevenly": (3, 3)}
 
@@ -61,6 +68,15 @@ def test_accumulation_under_every_constraint(constraint, whole, folder):
     check(measure(replace(case, batch=5, steps=4), folder), whole(case))
 
 
+@pytest.mark.parametrize("case", BY_LOSS.values(), ids=BY_LOSS)
+def test_accumulation_with_every_loss_that_says_it_is_exact(case, whole, folder):
+    result = measure(replace(case, batch=5, steps=4), folder)
+    if LOSSES[case.loss].is_exact:
+        check(result, whole(case))
+    else:
+        assert deviation(result, whole(case))[0] > 1e-3
+
+
 @pytest.mark.parametrize("case", PROBLEMS, ids=problem_id)
 def test_the_one_batch_is_what_the_formula_says(case, whole):
     """In float64, with torch's autograd through a loop over rows: the reference of all others."""
@@ -101,6 +117,11 @@ def test_two_processes(whole):
         (problem, name): replace(case, batch=batch, steps=steps, rows=2 * batch * steps)
         for problem, case in zip(map(problem_id, PROBLEMS), PROBLEMS, strict=True)
         for name, (batch, steps) in TWO_PROCESSES.items()
+    }
+    cases |= {
+        (name, ""): replace(case, batch=2, steps=4)
+        for name, case in BY_LOSS.items()
+        if case.loss in ("zlpr", "distribution_balanced", "ldam")  # a row's loss, by counts, single-label
     }
     results = in_two_processes(list(cases.values()))
     far = {}

@@ -13,6 +13,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from imbalance_trainer import LabelDistribution, LabelSchema, load_labelled_dataset
 from imbalance_trainer.data import stream as stream_module
+from imbalance_trainer.data.batches import with_rows_from
 from imbalance_trainer.data.stream import stream_labels
 from imbalance_trainer.errors import DataError, UsageError
 
@@ -151,10 +152,9 @@ def test_a_wrong_value_is_named_by_its_row_in_the_whole_file(tmp_path, ending, c
 
 
 def test_row_numbers_in_names_and_paths_are_left_alone():
-    moved = stream_module._renumbered(
-        "/row 1/a.csv: row 2, column 'row 3': \"it's row 4\" (row 5)", "/row 1/a.csv", 10
-    )
-    assert moved == "/row 1/a.csv: row 12, column 'row 3': \"it's row 4\" (row 15)"
+    said = "/row 1/a.csv: row 2, column 'row 3': \"it's row 4\" (rows 5 and 6)"
+    moved = with_rows_from(10, said, "/row 1/a.csv")
+    assert moved == "/row 1/a.csv: row 12, column 'row 3': \"it's row 4\" (rows 15 and 16)"
 
 
 def test_the_first_rows_may_have_no_labels_at_all(tmp_path):
@@ -168,7 +168,7 @@ def test_what_is_no_such_file_is_said(tmp_path):
     for given, said in (
         ([], "at least one file"),
         (tmp_path / "no.csv", "there is no such file"),
-        (tmp_path / "a.txt", "ends with .parquet, .arrow, .csv"),
+        (tmp_path / "a.txt", "ends with .parquet, .arrow, "),
     ):
         (tmp_path / "a.txt").touch()
         with pytest.raises(UsageError, match=said):
@@ -209,6 +209,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     code = f"""
 import resource
 from imbalance_trainer import LabelDistribution, LabelSchema
+from imbalance_trainer.data.batches import renumbered
+from imbalance_trainer.data.batches import with_rows_from
 from imbalance_trainer.data.stream import stream_labels
 import pyarrow.compute
 stream = stream_labels({str(tmp_path / "a.parquet")!r}, text_column="text",

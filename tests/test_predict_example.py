@@ -195,7 +195,7 @@ class Watched:
 def test_texts_stream(kind, saved, tmp_path, monkeypatch):
     watched = Watched()
 
-    def lines(path):
+    def lines(path, encoding):
         for number in range(1, 201):
             watched.read += 1
             yield number, json.dumps({"text": "good bread"}) if kind == ".jsonl" else "good bread"

@@ -1,12 +1,14 @@
-"""load_labelled_dataset: files as people have them -> text and labels in one canonical form, and a LabelSchema.
+"""load_labelled_dataset: data as people have it -> text and labels in one canonical form, and a LabelSchema.
 
-The way of a file: a reader makes a table of it (`files`), the training table decides what its columns mean
-(`columns`), every table is encoded under that plan (`encode`), and splits that are missing are made (`splits`).
+The way of the data: it is found by split (`sources`), a reader makes a table of each split (`files`, `memory`), the
+training table decides what its columns mean (`columns`), every table is encoded under that plan (`encode`), what is
+odd is counted (`checks`), and splits that are missing are made (`splits`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -14,17 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..distribution import UNKNOWN
-from ..errors import quoted
+from ..errors import DataError, quoted
 from ..labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
+from .checks import absent_labels, broken_rules, conflicting_duplicates, leaked_texts, unused_label_columns
 from .columns import Plan, find_text_column, make_plan, read_texts
 from .encode import encode_labels
-from .files import SPLITS, Frame, find_files, read_file
+from .files import SPLITS
+from .frame import Frame, ReadSettings
+from .sources import Source, find_source, read_source
 from .splits import Parts, make_splits
+from .values import is_label_like, label_entries
 
 __all__ = ["MULTI_LABEL", "SINGLE_LABEL", "LabelledData", "load_labelled_dataset"]
-
-
-_NO_PRIMARY = "No primary label is named (groups in label_info.json), so every label counts as secondary."
 
 
 @dataclass(frozen=True)
@@ -37,65 +40,99 @@ class LabelledData:
             a class index.
         schema: the labels, in the order of the list or of the indices.
         problem_type: "multi_label_classification" or "single_label_classification".
-        notes: what was decided, in a few lines for a person.
+        notes: what was decided, in three lines for a person.
+        warnings: what is odd in the data, with counts, a sentence each.
     """
 
     splits: datasets.DatasetDict
     schema: LabelSchema
     problem_type: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Notes and warnings, as they are printed."""
+        return (*self.notes, *(f"Warning: {warning}" for warning in self.warnings))
 
 
 def load_labelled_dataset(
-    data_dir: str | Path,
+    data: Any,
     text_column: str | None = None,
     label_columns: str | Sequence[str] | None = None,
     separator: str | None = None,
-    label_info: str | Path | None = None,
+    label_info: str | Path | LabelSchema | Mapping[str, Any] | None = None,
     seed: int = 42,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    label_format: str | None = None,
+    split_names: Mapping[str, str] | None = None,
 ) -> LabelledData:
-    """Load train, validation (or dev, val, valid) and test files: .parquet, .csv, .tsv, .jsonl or .json (JSON lines).
+    """Load train, validation (or dev, val, valid) and test data from whatever holds it (docs/data-formats.md).
 
     Labels may be one column per label; or one column `labels` or `label` with a multi-hot list, a list of names or of
-    class indices, a dict, names with a separator between them, or a single class. The folder may have a
-    `label_info.json` (see `LabelSchema.from_label_info`). Splits that are not there are made from the training file,
+    class indices, a dict, names with a separator between them, or a single class. Beside files may lie a
+    `label_info.json` (see `LabelSchema.from_label_info`). Splits that are not there are made from the training data,
     10% each, stratified, with equal texts in the same split.
 
     Args:
-        data_dir: the folder.
+        data: a folder, a file, a folder that `datasets.save_to_disk` wrote, the name of a dataset on the hub
+            (`org/name`, loaded without running code of it); a datasets.Dataset, DatasetDict or IterableDataset (read
+            to its end), a pandas DataFrame, an Arrow table, a list of dictionaries; or a mapping of splits to any of
+            these. Files are .parquet, .arrow, .feather, .csv, .tsv, .jsonl, .json or .txt.
         text_column: the column of the text; without it one of the usual names (`text`, `sentence`, `comment_text`,
             ...), else the only one with strings.
         label_columns: one column per label, or the single column that holds the labels; without it they are found.
         separator: what stands between names in one cell, such as "|"; "none" where a cell is one name.
-        label_info: the label_info.json to use in place of the folder's.
+        label_info: the schema, or the label_info.json, to use in place of that beside the data.
         seed: for the splits that are made.
+        delimiter: between the columns of CSV files, such as ";"; without it it is found.
+        encoding: of text files; without it UTF-8, or what their byte-order mark says.
+        label_format: "columns", "multi_hot", "indices", "names" or "classes"; without it it is found.
+        split_names: per split what a dataset calls it, such as {"train": "full"}.
 
     Raises:
-        UsageError: a folder or column that does not exist, or a choice that the user has to make.
+        UsageError: a folder or column that does not exist, or a choice that the user has to make; the message names
+            the flag that answers it.
         DataError: a file that cannot be read, or a value in it that does not fit; the message names file, row
             (counted from 1, without the header), column and value.
     """
-    folder = Path(data_dir)
-    paths = find_files(folder)
-    info = folder / "label_info.json" if label_info is None else Path(label_info)
-    given = LabelSchema.from_label_info(info) if label_info is not None or info.exists() else None
-    frames = {split: read_file(path) for split, path in paths.items()}
+    source = find_source(data, split_names)
+    given = _given_schema(label_info, source.folder)
+    frames = read_source(source, ReadSettings(delimiter, encoding, given is not None))
     asked = (label_columns,) if isinstance(label_columns, str) else tuple(label_columns or ())
-    text = find_text_column(frames["train"], text_column, {*asked, *(given.names if given else ())})
-    plan = make_plan(frames["train"], given, asked, text, separator)
+    names = frames["train"].table.column_names
+    as_columns = given.names if given and set(given.names) <= set(names) else ()
+    text = find_text_column(frames["train"], text_column, {*asked, *as_columns})
+    plan = make_plan(frames["train"], given, asked, text, separator, label_format)
     parts = {split: (read_texts(frame, text), encode_labels(frame, plan)) for split, frame in frames.items()}
+    if (parts["train"][1] == UNKNOWN).all():
+        raise DataError(f"{frames['train'].path}: no row has a known label; expected some to train on.")
+    warnings = [
+        *plan.remarks,
+        *unused_label_columns(_more_label_columns(frames, text, plan)),
+        *conflicting_duplicates(parts),
+        *broken_rules(parts, plan.schema),
+    ]
     made = [split for split in SPLITS if split not in parts]
-    remarks = make_splits(parts, made, plan.schema, seed, paths["train"]) if made else []
+    if made:
+        warnings += make_splits(parts, made, plan.schema, seed, frames["train"].path)
+    warnings += [*leaked_texts(parts), *absent_labels(parts, plan.schema)]
     notes = (
-        _source_note(frames, text, plan),
-        plan.note,
-        _split_note(parts, made, paths["train"].name, seed),
-        *([] if plan.schema.primary or plan.form == "classes" else [_NO_PRIMARY]),
-        *(f"Note: {remark}" for remark in plan.remarks),
-        *_remarks(parts, remarks),
+        _source_note(frames, source, text, plan),
+        _label_note(plan),
+        _split_note(parts, made, frames["train"].name, seed),
     )
     problem = SINGLE_LABEL if plan.form == "classes" else MULTI_LABEL
-    return LabelledData(_datasets(parts, plan.schema), plan.schema, problem, notes)
+    return LabelledData(_datasets(parts, plan.schema), plan.schema, problem, notes, tuple(warnings))
+
+
+def _given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
+    if label_info is not None:
+        return LabelSchema.of(label_info)
+    beside = None if folder is None else folder / "label_info.json"
+    return LabelSchema.from_label_info(beside) if beside is not None and beside.exists() else None
 
 
 def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
@@ -119,24 +156,47 @@ def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
     return datasets.DatasetDict(made)
 
 
-def _source_note(frames: Mapping[str, Frame], text: str, plan: Plan) -> str:
+def _more_label_columns(frames: Mapping[str, Frame], text: str, plan: Plan) -> dict[str, list[str]]:
+    """Per file the columns that look like labels, where labels are columns and the training file has none such."""
+    known = {*frames["train"].table.column_names, text}
+    if plan.form != "columns":
+        return {}
+    return {
+        frame.name: [n for n in frame.table.column_names
+                     if n.strip() and n not in known and is_label_like(label_entries(frame.column(n)))]
+        for frame in frames.values()
+    }  # fmt: skip
+
+
+def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: Plan) -> str:
     train = frames["train"]
     ignored = [name for name in train.table.column_names if name != text and name not in plan.columns]
-    more = f"; ignored columns: {quoted(ignored)}" if ignored else ""
-    return f"Read {', '.join(f.path.name for f in frames.values())} in {train.path.parent}, text in {text!r}{more}."
+    kinds = dict.fromkeys(frame.format for frame in frames.values())
+    read = "; ".join(
+        f"{', '.join(frame.name for frame in frames.values() if frame.format == kind)} as {kind}" for kind in kinds
+    )
+    where = f" in {source.where}" if source.where else ""
+    more = f"; unused splits: {quoted(source.unused)}" if source.unused else ""
+    more += f"; ignored columns: {quoted(ignored)}" if ignored else ""
+    return f"Read {read}{where}; text in {text!r}{more}."
+
+
+def _label_note(plan: Plan) -> str:
+    if plan.form == "classes" or plan.schema.primary:
+        return f"{plan.note}."
+    return f"{plan.note}; none is named primary (groups in label_info.json), so all count as secondary."
 
 
 def _split_note(parts: Parts, made: Sequence[str], source: str, seed: int) -> str:
     sizes = ", ".join(f"{split} {len(parts[split][0]):,}" for split in SPLITS)
-    if not made:
-        return f"Rows: {sizes}, splits as in the files."
-    how = f"{' and '.join(made)} made of 10% of {source}{' each' if len(made) > 1 else ''}"
-    return f"Rows: {sizes}; {how}, stratified, seed {seed}, equal texts kept together."
-
-
-def _remarks(parts: Parts, remarks: Sequence[str]) -> list[str]:
+    if made:
+        each = " each" if len(made) > 1 else ""
+        sizes += (
+            f"; {' and '.join(made)} made of 10% of {source}{each}, stratified, seed {seed}, equal texts kept together"
+        )
+    else:
+        sizes += ", splits as they were"
     unknown = sum(int((labels == UNKNOWN).sum()) for _, labels in parts.values())
     blank = sum(pc.sum(pc.equal(pc.utf8_trim_whitespace(texts), "")).as_py() or 0 for texts, _ in parts.values())
-    said = [f"{unknown:,} unknown label entries ({UNKNOWN})"] if unknown else []
-    said += [f"{blank:,} blank texts"] if blank else []
-    return [f"Note: {'; '.join([*said, *remarks])}."] if said or remarks else []
+    sizes += f"; {unknown:,} unknown label entries ({UNKNOWN})" if unknown else "; no label entry unknown"
+    return f"Rows: {sizes}{f'; {blank:,} blank texts' if blank else ''}."

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from ..distribution import UNKNOWN
 from ..errors import DataError, UsageError, did_you_mean, first_five
-from ..labels import LabelSchema
-from .columns import Plan, read_cells
-from .files import Frame
+from .cells import check_width, read_cells
+from .columns import Plan
+from .frame import Frame
 from .values import ENTRY, as_numbers, flatten_lists, is_blank, is_index, is_numeric, label_entries
 
 
@@ -22,34 +22,40 @@ def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
     column = plan.columns[0]
     where = f"{frame.path}: column {column!r}"
     cells, _ = read_cells(frame, column, plan.schema.names, plan.separator)
-    if plan.form == "sets" and pa.types.is_string(cells.type):  # a file in which no row has two names
-        cells = pa.array([None if v is None else [v] if v.strip() else [] for v in cells.to_pylist()])
+    if plan.form != "classes" and pa.types.is_string(cells.type):
+        cells = _single_names(cells, plan)
     if pa.types.is_null(cells.type):
         cells = cells.cast(pa.int64() if plan.form == "classes" else pa.list_(pa.null()))
     if pa.types.is_list(cells.type) == (plan.form == "classes"):
         expected = "one class in each row" if plan.form == "classes" else "a list of labels in each row"
         raise DataError(f"{where}: holds {cells.type}; expected {expected}, as in the training data.")
     if plan.form == "classes":
-        return _classes(cells, plan.schema, where, np.arange(len(cells)))
+        return _classes(cells, plan, frame, np.arange(len(cells)))
     values, lengths = flatten_lists(cells)
     n = len(plan.schema)
     matrix = np.zeros((len(cells), n), np.float32)
     if plan.form == "sets":
         rows = np.repeat(np.arange(len(cells)), np.maximum(lengths, 0))
-        classes = _classes(values, plan.schema, where, rows)
+        classes = _classes(values, plan, frame, rows)
         matrix[rows[classes == UNKNOWN]] = UNKNOWN  # what else the row has is not known
         matrix[rows[classes >= 0], classes[classes >= 0]] = 1
         matrix[lengths < 0] = UNKNOWN
         return matrix
-    wrong = np.flatnonzero((lengths >= 0) & (lengths != n))
-    if len(wrong):
-        at = wrong[0]
-        raise DataError(f"{where}: row {at + 1} has {lengths[at]} values; expected {n}, one for each label.")
+    check_width(frame, column, lengths, n)
     full = np.flatnonzero(lengths >= 0)
     matrix[full] = label_entries(values).reshape(-1, n)
     matrix[lengths < 0] = np.nan
     place = np.cumsum(lengths >= 0) - 1
     return _checked(matrix, frame, plan, lambda row, i: values[int(place[row]) * n + i].as_py())
+
+
+def _single_names(cells: pa.Array, plan: Plan) -> pa.Array:
+    """The lists of a file in whose strings none stands: a blank cell means what it means in the training data."""
+    blank = None if plan.spelled else []
+    lists = [None if v is None else blank if is_blank(v) else [v] for v in cells.to_pylist()]
+    if plan.form == "sets":
+        return pa.array(lists, pa.list_(pa.string()))
+    return cells if any(lists) else pa.nulls(len(lists))  # a name where a multi-hot list is expected is refused
 
 
 def _checked(matrix: np.ndarray, frame: Frame, plan: Plan, value_at: Callable[[int, int], Any]) -> np.ndarray:
@@ -58,46 +64,54 @@ def _checked(matrix: np.ndarray, frame: Frame, plan: Plan, value_at: Callable[[i
     if len(bad):
         names = plan.schema.names
         what = "column" if plan.form == "columns" else f"column {plan.columns[0]!r}, label"
-        shown = [f"row {r + 1}, {what} {names[i]!r}: {value_at(int(r), int(i))!r}" for r, i in bad[:5]]
+        shown = [f"{frame.row(r)}, {what} {names[i]!r}: {value_at(int(r), int(i))!r}" for r, i in bad[:5]]
         raise DataError(f"{frame.path}: expected {ENTRY}; found {first_five(shown, len(bad))}.")
     return np.where(np.isnan(matrix), np.float32(UNKNOWN), matrix)
 
 
-def _classes(values: pa.Array, schema: LabelSchema, where: str, rows: np.ndarray) -> np.ndarray:
+def _classes(values: pa.Array, plan: Plan, frame: Frame, rows: np.ndarray) -> np.ndarray:
     """Class indices of names or indices; UNKNOWN for null, blank, -1 and -100. `rows` says where each value stands."""
+    schema, where = plan.schema, f"{frame.path}: column {plan.columns[0]!r}"
     if pa.types.is_null(values.type):
         return np.full(len(values), UNKNOWN)
     if pa.types.is_string(values.type):
         coded = values.dictionary_encode()
         names = coded.dictionary.to_pylist()
-        table = np.array([*_codes(names, schema), UNKNOWN], np.int64)
+        table = np.array([*_codes(names, plan), UNKNOWN], np.int64)
         codes = table[coded.indices.fill_null(len(names)).to_numpy()]
         wrong = codes == _NO_CLASS
-    elif is_numeric(values.type):
+    elif is_numeric(values.type) and plan.numbered:
         numbers = as_numbers(values, pa.float64())
         unknown = np.isnan(numbers) | (numbers == -1) | (numbers == UNKNOWN)
         wrong = ~unknown & ((numbers != np.floor(numbers)) | (numbers < 0) | (numbers >= len(schema)))
         codes = np.where(unknown | wrong, UNKNOWN, numbers).astype(np.int64)
     else:
-        raise DataError(f"{where}: holds {values.type}; expected names or class indices.")
+        wanted = "names or class indices" if plan.numbered else "names, as in the training data"
+        raise DataError(f"{where}: holds {values.type}; expected {wanted}.")
     if wrong.any():
-        at = int(np.flatnonzero(wrong)[0])
-        value = values[at].as_py()
-        last = len(schema) - 1
-        wanted = (
-            did_you_mean(value, schema.names) if isinstance(value, str) else f"expected an index from 0 to {last}."
-        )
-        raise DataError(f"{where}, row {rows[at] + 1}: unknown label {value!r}: {wanted}")
+        raise DataError(_unknown_labels(values, np.flatnonzero(wrong), plan, frame, rows))
     return codes
+
+
+def _unknown_labels(values: pa.Array, wrong: np.ndarray, plan: Plan, frame: Frame, rows: np.ndarray) -> str:
+    """The first five values that are no label, and what was expected in place of the first."""
+    value = values[int(wrong[0])].as_py()
+    said = f"{frame.path}: column {plan.columns[0]!r}, {frame.row(rows[wrong[0]])}: unknown label {value!r}"
+    more = [f"{frame.row(rows[at])}: {values[int(at)].as_py()!r}" for at in wrong[1:5]]
+    also = f" (also {first_five(more)}{f' and {len(wrong) - 5} more' if len(wrong) > 5 else ''})" if more else ""
+    if isinstance(value, str) and not (plan.numbered and is_index(value)):
+        return f"{said}{also}: {did_you_mean(value, plan.schema.names)}"
+    return f"{said}{also}: expected an index from 0 to {len(plan.schema) - 1}."
 
 
 _NO_CLASS = -2
 
 
-def _codes(names: Sequence[str], schema: LabelSchema) -> list[int]:
+def _codes(names: Sequence[str], plan: Plan) -> list[int]:
     """The class index of each name; numbers are indices where all of them are and none is a name."""
+    schema = plan.schema
     filled = [name for name in names if not is_blank(name)]
-    are_indices = bool(filled) and all(map(is_index, filled)) and not set(filled) & set(schema.names)
+    are_indices = plan.numbered and bool(filled) and all(map(is_index, filled)) and not set(filled) & set(schema.names)
     codes = []
     for name in names:
         if are_indices and is_index(name):

@@ -1,223 +1,139 @@
 """Files of a data folder: found by split, and each read into a table (`Frame`)."""
 
 import csv
-import io
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import datasets
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
-from ..errors import DataError, UsageError, did_you_mean
-from ..label_columns import LABEL_COLUMNS
-from ..labels import LabelSchema
+from ..errors import DataError, UsageError
+from .columnar import read_arrow, read_parquet
+from .delimited import read_delimited
+from .frame import Frame, ReadSettings, join_frames, tidy
+from .json_lines import read_json
+from .text_lines import read_text_lines
 
 SPLITS = {"train": ("train",), "validation": ("validation", "dev", "val", "valid"), "test": ("test",)}
 """The splits, and the file names (without their ending) under which each is looked for."""
 
+DELIMITED = (".csv", ".tsv")
+TEXT = (*DELIMITED, ".jsonl", ".json", ".txt")
+"""Endings of the files that have an encoding."""
 
-_ClassNames = Mapping[str, tuple[str, ...]]
+_READERS: dict[str, Callable[[Path, ReadSettings], Frame]] = {
+    ".parquet": read_parquet,
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".jsonl": read_json,
+    ".json": read_json,
+    ".txt": read_text_lines,
+    ".arrow": read_arrow,
+    ".feather": read_arrow,
+    ".ipc": read_arrow,
+}
+_SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})")
+
+Paths = Path | tuple[Path, ...]
+"""The file of a split, or the files that it lies in, in order."""
 
 
-@dataclass(frozen=True)
-class Frame:
-    """A file as a table: CSV cells are strings, other formats keep their types, ClassLabel indices became names."""
-
-    path: Path
-    table: pa.Table
-    class_names: _ClassNames = field(default_factory=dict)
-    fields: tuple[str, ...] = ()  # the label columns that a dict of labels was taken apart into
-
-    def column(self, name: str) -> pa.Array:
-        """A column as one array; an error that offers the nearest names where there is none."""
-        names = self.table.column_names
-        if name not in names:
-            raise DataError(f"{self.path}: has no column {name!r}: {did_you_mean(name, names)}")
-        return pa.concat_arrays(self.table.column(name).chunks)
-
-
-def find_files(folder: Path) -> dict[str, Path]:
-    """The file of each split; a training file has to be there."""
+def find_files(folder: Path) -> dict[str, Paths]:
+    """The file or shards of each split in a folder; a training file has to be there."""
     if not folder.exists():
         raise UsageError(f"{folder}: there is no such folder; give one with a file such as train.csv.")
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: is a file; give the folder that it lies in, with train.csv or the like.")
     try:
         present = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise UsageError(f"{folder}: cannot be read ({error.strerror}).") from None
     if not present:
         raise DataError(f"{folder}: is empty; expected a file such as train.csv, train.jsonl or train.parquet.")
-    found: dict[str, Path] = {}
+    found: dict[str, list[Path]] = {}
     for path in present:
-        split = next((s for s, stems in SPLITS.items() if path.stem.lower() in stems), None)
-        if split is None or path.suffix.lower() not in _READERS or not path.is_file():
+        shard = _SHARD.fullmatch(path.stem)
+        split = split_named((shard["split"] if shard else path.stem).lower())
+        if split is None or path.suffix.lower() not in _READERS:
             continue
-        if split in found:
-            raise DataError(f"{folder}: {found[split].name} and {path.name} are both the {split} split; keep one.")
-        found[split] = path
+        if not path.is_file():
+            raise DataError(f"{folder}: {path.name} is {'a folder' if path.is_dir() else 'a broken link'}, no file.")
+        found.setdefault(split, []).append(path)
     if "train" not in found:
-        more = f" and {len(present) - 10} more" if len(present) > 10 else ""
-        raise DataError(
-            f"{folder}: has no training file; expected train with one of the endings {', '.join(_READERS)}, "
-            f"found {', '.join(path.name for path in present[:10])}{more}."
-        )
-    return {split: found[split] for split in SPLITS if split in found}
+        raise DataError(_no_training_file(folder, present))
+    return {split: _one_or_shards(folder, split, found[split]) for split in SPLITS if split in found}
 
 
-def read_file(path: Path) -> Frame:
+def split_named(name: str) -> str | None:
+    """The split that a name stands for, whatever its case."""
+    return next((split for split, names in SPLITS.items() if name.lower() in names), None)
+
+
+def read_files(paths: Paths, settings: ReadSettings | None = None) -> Frame:
+    """The file or shards of a split as one table."""
+    settings = settings or ReadSettings()
+    if isinstance(paths, Path):
+        return read_file(paths, settings)
+    frames = [read_file(path, settings) for path in paths]
+    return join_frames(paths[0].parent / f"{paths[0].name} and {len(paths) - 1} more", frames)
+
+
+def read_file(path: Path, settings: ReadSettings | None = None) -> Frame:
     """A file as a table; one that cannot be read, or has no rows, is an error that names it."""
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise UsageError(f"{path}: expected one of the endings {', '.join(_READERS)}.")
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, no file.")
     try:
-        table, class_names = _READERS[path.suffix.lower()](path)
-    except (OSError, pa.ArrowException, UnicodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0][:300]}).") from None
-    if not table.num_rows:
-        raise DataError(f"{path}: has no rows.")
-    fields: tuple[str, ...] = ()
-    for name in LABEL_COLUMNS:
-        if name in table.column_names and pa.types.is_struct(table.schema.field(name).type):
-            labels = pa.concat_arrays(table.column(name).chunks)
-            fields = tuple(f.name for f in labels.type)
-            arrays = dict(zip(table.column_names, table.columns, strict=True))
-            arrays.pop(name)
-            table = pa.Table.from_arrays([*arrays.values(), *labels.flatten()], names=[*arrays, *fields])
-            break
-    table = table.rename_columns([name.strip() for name in table.column_names])
-    class_names = {name.strip(): names for name, names in class_names.items()}
-    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
-    if twice:
-        raise DataError(f"{path}: has more than one column {twice[0]!r}; rename one.")
-    return Frame(path, table, class_names, fields)
+        frame = reader(path, settings or ReadSettings())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or _first_line(error)}).") from None
+    except (pa.ArrowException, UnicodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({_first_line(error)}).") from None
+    return tidy(frame)
 
 
-def _utf8(path: Path) -> str:
-    raw = path.read_bytes()
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def _one_or_shards(folder: Path, split: str, paths: Sequence[Path]) -> Paths:
+    if len(paths) == 1 and not _SHARD.fullmatch(paths[0].stem):
+        return paths[0]
+    shards = [_SHARD.fullmatch(path.stem) for path in paths]
+    kinds = {
+        (shard and (shard["split"], shard["total"]), path.suffix) for shard, path in zip(shards, paths, strict=True)
+    }
+    if len(kinds) > 1 or shards[0] is None:
+        raise DataError(f"{folder}: {paths[0].name} and {paths[1].name} are both the {split} split; keep one.")
+    numbers, total = {int(shard["number"]) for shard in shards if shard}, int(shards[0]["total"])
+    missing = sorted(set(range(total)) - numbers)
+    if missing or len(numbers) != total:
+        name = f"{shards[0]['split']}-{missing[0] if missing else max(numbers):05d}-of-{total:05d}{paths[0].suffix}"
+        what = f"{name} is missing" if missing else f"{name} is one too many"
+        raise DataError(f"{folder}: {what} among the {total} files of the {split} split.")
+    return tuple(paths)
+
+
+def _no_training_file(folder: Path, present: Sequence[Path]) -> str:
+    more = f" and {len(present) - 10} more" if len(present) > 10 else ""
+    inside = [
+        path.name for path in present if path.is_dir() and any(_is_training_file(inner) for inner in _content(path))
+    ]
+    if inside:
+        return f"{folder}: has no training file, but the folder {inside[0]!r} in it has one; give that one."
+    return (
+        f"{folder}: has no training file; expected train with one of the endings {', '.join(_READERS)}, "
+        f"found {', '.join(path.name for path in present[:10])}{more}."
+    )
+
+
+def _content(folder: Path) -> list[Path]:
     try:
-        return raw.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line, byte = raw.count(b"\n", 0, error.start) + 1, raw[error.start]
-        raise DataError(f"{path}: line {line} is not UTF-8 (byte 0x{byte:02x}); save the file as UTF-8.") from None
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
-def _read_delimited(path: Path) -> tuple[pa.Table, _ClassNames]:
-    """CSV and TSV: every cell a string. The separator is the one that parts the header into most columns."""
-    content = _utf8(path)
-    if not content.strip():
-        raise DataError(f"{path}: is empty; expected a header and rows.")
-    separators = "\t,;|" if path.suffix.lower() == ".tsv" else ",;\t|"
-    headers = {s: next(filter(None, csv.reader(io.StringIO(content, newline=""), delimiter=s))) for s in separators}
-    separator = max(headers, key=lambda s: len(headers[s]))
-    raw = content.encode()
-    try:
-        table = pa_csv.read_csv(
-            pa.BufferReader(raw),
-            pa_csv.ReadOptions(use_threads=False, block_size=min(len(raw) + 1, 1 << 30)),  # a row must fit into one
-            pa_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            pa_csv.ConvertOptions(column_types=dict.fromkeys(headers[separator], pa.string())),
-        )
-    except pa.ArrowInvalid as error:
-        said = re.search(r"Row #(\d+): (.*)", str(error))
-        if said is None:
-            raise
-        raise DataError(f"{path}: row {int(said[1]) - 1}: {said[2][:300]} (separator {separator!r}).") from None
-    last = table.columns[-1][-1].as_py() if table.num_rows else ""
-    if raw.count(b'"') % 2 and "\n" in last:  # pyarrow lets an open quotation mark swallow the rest of the file
-        raise DataError(f"{path}: the quotation mark before {last[:40]!r} in row {len(table)} is never closed.")
-    return table, {}
-
-
-def _read_json_lines(path: Path) -> tuple[pa.Table, _ClassNames]:
-    rows = []
-    for number, line in enumerate(_utf8(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        rows.append(json_row(path, number, line))
-    names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table({name: _array([row.get(name) for row in rows], path, name) for name in names}), {}
-
-
-def json_row(path: Path, number: int, line: str) -> dict[str, Any]:
-    """The object in a line of JSON; a DataError that names the line where it is none."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: line {number} is no valid JSON ({error}); expected one object a line.") from None
-    if not isinstance(row, dict):
-        raise DataError(f"{path}: line {number} is a {type(row).__name__}; expected one JSON object a line.")
-    return row
-
-
-def _array(values: list, path: Path, name: str) -> pa.Array:
-    """JSON values as an Arrow array; kinds that Arrow does not mix (1 and true, 0 and "no") become strings."""
-    dicts = [(row, value) for row, value in enumerate(values, 1) if isinstance(value, dict)]
-    for row, value in dicts:
-        differ = value.keys() ^ dicts[0][1].keys()
-        if differ and name in LABEL_COLUMNS:
-            at = f"rows {dicts[0][0]} and {row} differ in the label {min(differ)!r}"
-            raise DataError(f"{path}: column {name!r}: {at}; give 0, 1 or null (unknown) in each.")
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return pa.array([v if v is None or isinstance(v, str) else json.dumps(v) for v in values], pa.string())
-
-
-def _read_parquet(path: Path) -> tuple[pa.Table, _ClassNames]:
-    table = pq.read_table(path, partitioning=None)
-    is_ours = b"huggingface" in (table.schema.metadata or {})  # written by datasets, which adds its features
-    try:
-        features = datasets.Features.from_arrow_schema(table.schema) if is_ours else {}
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: the features in its metadata cannot be read ({error}).") from None
-    class_names = {}
-    for i, name in enumerate(table.column_names if table.num_rows else []):
-        values = pa.concat_arrays(table.column(i).chunks)
-        values = values.cast(_plain_type(values.type))
-        schema = LabelSchema.from_features(features, name)
-        if schema is not None:
-            class_names[name] = schema.names
-            values = _named(values, schema.names, f"{path}: column {name!r}")
-        table = table.set_column(i, name, values)
-    return table, class_names
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    """The one type for strings, lists and categories that the rest of this module knows."""
-    if pa.types.is_dictionary(kind):
-        return _plain_type(kind.value_type)
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return pa.string()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return pa.list_(_plain_type(kind.value_type))
-    return kind
-
-
-def _named(values: pa.Array, names: Sequence[str], where: str) -> pa.Array:
-    """ClassLabel indices (or lists of them) as names, so that the order of these names does not matter later."""
-    is_list = pa.types.is_list(values.type)
-    flat = values.values if is_list else values
-    top = pc.max(flat).as_py()
-    if top is not None and top >= len(names):
-        at = pc.index(flat, pa.scalar(top, flat.type)).as_py()
-        row = int(np.searchsorted(values.offsets.to_numpy(), at, "right")) if is_list else at + 1
-        raise DataError(f"{where}, row {row}: holds class {top}, but its ClassLabel has {len(names)} names.")
-    flat = pa.array(names).take(pc.if_else(pc.less(flat, 0), pa.scalar(None, flat.type), flat))
-    if not is_list:
-        return flat
-    return pa.ListArray.from_arrays(values.offsets, flat, mask=values.is_null() if values.null_count else None)
-
-
-_READERS: dict[str, Callable[[Path], tuple[pa.Table, _ClassNames]]] = {
-    ".parquet": _read_parquet,
-    ".csv": _read_delimited,
-    ".tsv": _read_delimited,
-    ".jsonl": _read_json_lines,
-    ".json": _read_json_lines,
-}
+def _is_training_file(path: Path) -> bool:
+    shard = _SHARD.fullmatch(path.stem)
+    return (shard["split"] if shard else path.stem).lower() == "train" and path.suffix.lower() in _READERS

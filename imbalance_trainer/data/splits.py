@@ -15,8 +15,9 @@ Parts = dict[str, tuple[pa.Array, np.ndarray]]  # per split the texts and the en
 _MADE_SHARE = 0.1  # of the training file, for each split that is made of it
 
 
-def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path) -> list[str]:
-    """Take the splits `made` out of the training rows, in place; every split keeps the order of the file."""
+def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path | str) -> list[str]:
+    """Take the splits `made` out of the training rows, in place, and say what could not be done; every split keeps the
+    order of the file."""
     texts, labels = parts["train"]
     home, remarks = _assign(texts, labels, schema, made, seed, path)
     for i, split in enumerate(["train", *made]):
@@ -26,18 +27,20 @@ def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: in
 
 
 def _assign(
-    texts: pa.Array, labels: np.ndarray, schema: LabelSchema, made: Sequence[str], seed: int, path: Path
+    texts: pa.Array, labels: np.ndarray, schema: LabelSchema, made: Sequence[str], seed: int, path: Path | str
 ) -> tuple[np.ndarray, list[str]]:
     """For each row the split that it goes to (0 train, 1 the first of `made`, ...), and what there is to say of it.
 
-    Rows with the same text are one item. Multi-label items are stratified by iterative stratification (Sechidis et
-    al., 2011), single-label ones by class; then every label with enough positive items gets one in each split.
+    Rows with the same text are one item. Multi-label items are stratified by their label sets, and what is left by
+    iterative stratification (Sechidis et al., 2011); single-label ones by class. Then every label with enough positive
+    items gets one in each split.
     """
     item = texts.dictionary_encode().indices.to_numpy()
     first = np.unique(item, return_index=True)[1]
     if len(first) < 1 + len(made):
+        found = "1 different text" if len(first) == 1 else f"{len(first)} different texts"
         raise DataError(
-            f"{path}: has {len(first)} different texts; expected at least {1 + len(made)} to make "
+            f"{path}: has {found}; expected at least {1 + len(made)} to make "
             f"{' and '.join(made)} of them; add rows, or files for these splits."
         )
     positive = np.zeros((len(first), len(schema)), bool)
@@ -53,18 +56,17 @@ def _assign(
     remarks = []
     if classes is not None and (alone := np.flatnonzero(positive.sum(0) == 1)).size:
         names = quoted([schema.names[i] for i in alone])
-        remarks.append(f"classes with a single text, which no split can share: {names}")
+        remarks.append(f"Classes with a single text, which no split can share: {names}.")
     enough = np.bincount(columns if columns is not None else labels[rows], minlength=len(schema)) >= 3
     shared = np.all([positive[home == i].any(0) for i in range(1 + len(made))], axis=0)
     absent = [schema.names[i] for i in np.flatnonzero(enough & ~shared)]
     if absent:
-        remarks.append(f"labels that could not be spread over all splits: {quoted(absent)}")
+        remarks.append(f"Labels that could not be spread over all splits: {quoted(absent)}.")
     return home[item], remarks
 
 
 def _stratified(positive: np.ndarray, classes: np.ndarray | None, size: int, seed: int) -> np.ndarray:
     """Which items go to a split of about `size` items."""
-    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
     from sklearn.model_selection import train_test_split
 
     items = np.arange(len(positive))
@@ -74,9 +76,35 @@ def _stratified(positive: np.ndarray, classes: np.ndarray | None, size: int, see
         if (counts > 1).sum() <= min(size, len(shared) - size):
             return train_test_split(shared, test_size=size, stratify=classes[shared], random_state=seed)[1]
     target = np.column_stack([positive, ~positive.any(1)])  # items without a label are spread too
-    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
-    _, chosen = next(splitter.split(items, target))
+    chosen, left = _by_label_set(target, size, seed)
+    more = min(size - len(chosen), len(left))
+    if more > 0:
+        chosen = np.concatenate([chosen, left[_iteratively(target[left], more, seed)]])
     return chosen if 0 < len(chosen) < len(items) else np.random.default_rng(seed).permutation(items)[:size]
+
+
+def _by_label_set(target: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of items with equal labels one in `len(target) / size`, and the few of each kind for which that is no whole
+    number: iterative stratification, a Python loop over items, is left with them alone."""
+    period = len(target) / size
+    packed = np.ascontiguousarray(np.packbits(target, axis=1))
+    _, kind, counts = np.unique(packed.view(f"V{packed.shape[1]}")[:, 0], return_inverse=True, return_counts=True)
+    order = np.lexsort((np.random.default_rng(seed).random(len(target)), kind))
+    place = np.arange(len(target)) - np.repeat(np.cumsum(counts) - counts, counts)  # within its kind
+    whole = np.floor(counts / period)
+    is_chosen = place < np.repeat(whole, counts)
+    is_left = place >= np.repeat(np.round(whole * period), counts)
+    return order[is_chosen], np.sort(order[is_left])
+
+
+def _iteratively(target: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Which items go to a split of about `size`, by iterative stratification."""
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+
+    if size >= len(target):
+        return np.arange(len(target))
+    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
+    return next(splitter.split(np.arange(len(target)), target))[1]
 
 
 def _spread(home: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) -> None:

@@ -4,7 +4,6 @@ What the columns mean is decided on the first batch, as for files that are loade
 be found is the label column read once before, to collect them.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +14,10 @@ import pyarrow as pa
 from ..arrow_labels import INDICES, MULTI_HOT, Block, IdLists, array_block
 from ..errors import DataError, UsageError
 from ..labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
-from .batches import BatchFile, open_batches
+from .batches import BatchFile, open_batches, renumbered
 from .columns import Plan, find_text_column, make_plan
 from .encode import encode_labels
-from .files import Frame
+from .frame import Frame
 
 _ENTRIES = 1 << 22  # of a batch's matrix, at most about: fewer rows at a time where there are many labels
 _BATCH = 65_536
@@ -84,8 +83,12 @@ def stream_labels(
     label_columns: str | Sequence[str] | None = None,
     separator: str | None = None,
     label_info: str | Path | LabelSchema | None = None,
+    *,
+    delimiter: str | None = None,
+    label_format: str | None = None,
 ) -> LabelStream:
-    """The labels of files that are read in batches: .parquet, .arrow, .csv, .tsv, .jsonl or .json (JSON lines).
+    """The labels of files that are read in batches: .parquet, .arrow, .csv, .tsv, .jsonl or .json (JSON lines), text
+    in UTF-8.
 
     Args:
         paths: a file, or several with the same columns, such as the shards of a split.
@@ -93,6 +96,8 @@ def stream_labels(
         label_columns: the columns of the labels, or the one that holds them all, as there.
         separator: what stands between names in one cell, as there.
         label_info: a label_info.json, or a schema. With it no file is read before it is counted.
+        delimiter: between the columns of CSV files, as there.
+        label_format: what the label columns hold, as there.
 
     Raises:
         UsageError: a file or column that does not exist, or a choice that the user has to make.
@@ -101,7 +106,7 @@ def stream_labels(
     every = tuple(Path(p) for p in ([paths] if isinstance(paths, (str, Path)) else paths))
     if not every:
         raise UsageError("Expected at least one file to read labels from, got an empty list.")
-    files = tuple(map(open_batches, every))
+    files = tuple(open_batches(path, delimiter) for path in every)
     given = label_info
     if label_info is not None and not isinstance(label_info, LabelSchema):
         given = LabelSchema.from_label_info(label_info)
@@ -111,19 +116,20 @@ def stream_labels(
         if head is None:
             raise DataError(f"{every[0]}: has no rows.")
         try:
-            text = find_text_column(head, text_column, {*asked, *(given.names if given else ())})
-            plan = make_plan(head, given, asked, text, separator)
+            as_columns = given.names if given and set(given.names) <= set(head.table.column_names) else ()
+            text = find_text_column(head, text_column, {*asked, *as_columns})
+            plan = make_plan(head, given, asked, text, separator, label_format)
             break
         except (DataError, UsageError):  # such as no label in any of the first rows
             if len(head.table) < rows or rows == _HEADS[-1]:
                 raise
     known = given is not None or (len(plan.columns) == 1 and plan.columns[0] in head.class_names)
     if not known and plan.form in ("sets", "classes"):
-        plan = make_plan(_with_all_cells(head, files, plan), given, asked, text, separator)
+        plan = make_plan(_with_all_cells(head, files, plan), given, asked, text, separator, label_format)
     n_rows = -1 if any(file.n_rows < 0 for file in files) else sum(file.n_rows for file in files)
     size = f", {n_rows:,} rows" if n_rows >= 0 else ""
     names = ", ".join(path.name for path in every[:3]) + (f" and {len(every) - 3} more" if len(every) > 3 else "")
-    notes = (f"Streaming {names}{size}.", plan.note, *(f"Note: {remark}" for remark in plan.remarks))
+    notes = (f"Read in batches: {names}{size}.", f"{plan.note}.", *plan.remarks)
     problem = SINGLE_LABEL if plan.form == "classes" else MULTI_LABEL
     return LabelStream(plan.schema, problem, notes, n_rows, every, plan, text, files)
 
@@ -166,15 +172,13 @@ def _encoded(frame: Frame, plan: Plan, start: int) -> Block:
     block = _plain(frame, plan)
     if block is not None:
         return block
-    try:
+    with renumbered(frame.path, start):
         return encode_labels(frame, plan)
-    except DataError as error:
-        raise DataError(_renumbered(str(error), str(frame.path), start)) from None
 
 
 def _plain(frame: Frame, plan: Plan) -> Block | None:
     """Lists of numbers as they lie in the buffers; None where a null or a number has to be looked at."""
-    if plan.form not in ("multi-hot", "sets"):
+    if plan.form not in ("multi-hot", "sets") or not plan.numbered:
         return None
     cells = frame.column(plan.columns[0])
     if not pa.types.is_list(cells.type) or not pa.types.is_integer(cells.type.value_type) or cells.null_count:
@@ -193,18 +197,3 @@ def _plain(frame: Frame, plan: Plan) -> Block | None:
     if values.dtype.kind not in "iu":
         return None
     return block if values.view(f"u{values.itemsize}").max(initial=0) < len(plan.schema) else None
-
-
-_ROW = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\b(row|line) (\d+)\b""")
-
-
-def _renumbered(message: str, path: str, start: int) -> str:
-    """A message about a batch, whose first row is `start`, with rows counted from the beginning of the file.
-
-    Quoted names and values, and the path before them, are not looked into: there may be "row 3" in them.
-    """
-    if not start:
-        return message
-    head = path if message.startswith(path) else ""
-    rest = message[len(head) :]
-    return head + _ROW.sub(lambda m: f"{m[1]} {int(m[2]) + start}" if m[1] == "row" else m[0], rest)

@@ -89,6 +89,7 @@ class Settings:
         closing: how decisions are closed.
         parents: {label: the labels that it implies}.
         secondary: the names of the secondary labels; None for all.
+        repeats: {label: how often a row of it is drawn in an epoch}; None where that is not known.
     """
 
     class_weights: ClassWeights | None = None
@@ -100,6 +101,7 @@ class Settings:
     closing: str = "drop_child"
     parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     secondary: tuple[str, ...] | None = None
+    repeats: Mapping[str, float] | None = None
 
     @classmethod
     def from_run(cls, run: Mapping[str, Any]) -> "Settings":
@@ -126,6 +128,7 @@ class Settings:
             settings.get("closing") or "drop_child",
             parents,
             None if secondary is None else tuple(secondary),
+            {row["label"]: row["repeats"] for row in labels if row.get("repeats") is not None} or None,
         )
 
 

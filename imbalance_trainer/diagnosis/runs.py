@@ -212,21 +212,24 @@ def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: flo
     return [Finding("plateau", "", NOTE, evidence, advice, evaluations=patience)]
 
 
-def find_stacked(history: Rows, settings: Settings, over_predicted: int, strong_weight: float = 10.0) -> list[Finding]:
-    """Two or more of these at once: weights of `strong_weight` or more, gamma of 3 or more, a sampler that draws rare
-    rows more often (Gupta et al., 2019). Each is made to do it alone; together they add up. A warning where labels are
-    predicted too often."""
+def find_stacked(
+    history: Rows, settings: Settings, over_predicted: int, strong_weight: float = 10.0, strong_repeats: float = 2.0
+) -> list[Finding]:
+    """Two or more of these at once: weights of `strong_weight` or more, gamma of 3 or more, a sampler that draws the
+    rows of a label `strong_repeats` times or more (Gupta et al., 2019). Each is made to do it alone; weights and
+    repeats multiply. A warning where labels are predicted too often."""
     weights, strong = settings.class_weights, []
     largest = 1.0 if weights is None else max(weights.values.tolist(), default=1.0)
     if largest >= strong_weight:
         strong.append(f"class weights up to {largest:.3g}")
     if settings.focal_gamma is not None and settings.focal_gamma >= LOUDER_GAMMA:
         strong.append(f"focal_gamma {settings.focal_gamma:g}")
-    if settings.sampler:
+    most_drawn = max((settings.repeats or {}).values(), default=strong_repeats)
+    if settings.sampler and most_drawn >= strong_repeats:
         strong.append(f"sampler {settings.sampler}")
     if len(strong) < 2 or not history:
         return []
-    evidence = ", ".join(strong)
+    evidence = ", ".join(strong) + _counts_twice(settings)
     evidence += f"; {over_predicted} labels are predicted too often" if over_predicted else ""
     advice = "keep one of them: with a sampler --class_weights none, with large weights --focal_gamma 2."
     return [Finding("stacked", "", WARNING if over_predicted else NOTE, evidence, advice)]
@@ -254,6 +257,17 @@ def find_precision_under_target(
 
 
 # ---- small parts ----
+
+
+def _counts_twice(settings: Settings) -> str:
+    """The label whose rows count most by weight and sampler together; nothing where one of them is not in use."""
+    weights = settings.class_weights.as_dict() if settings.class_weights is not None else {}
+    both = {label: weights.get(label, 1.0) * times for label, times in (settings.repeats or {}).items()}
+    if not settings.sampler or not both or max(weights.values(), default=1.0) <= 1:
+        return ""
+    label = max(both, key=both.get)
+    weight, times = weights.get(label, 1.0), settings.repeats[label]
+    return f": an epoch counts {label!r} {both[label]:.3g} times, weight {weight:.3g} x drawn {times:.3g} times"
 
 
 def _train_losses(history: Rows) -> list[float]:

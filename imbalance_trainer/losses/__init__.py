@@ -1,54 +1,55 @@
 """Losses: each in a small file of its own, all with one reduction convention (see `reduction`)."""
 
-from collections.abc import Callable
-
-from torch import nn
-
-from ..errors import UsageError, did_you_mean
 from ..labels import MULTI_LABEL, SINGLE_LABEL
+from .asymmetric import AsymmetricLoss, asymmetric_loss
+from .balanced_softmax import BalancedSoftmaxLoss, balanced_softmax_loss
+from .base import Loss
+from .cb_ntr import CBNTRLoss, cb_ntr_loss
+from .class_balanced import ClassBalancedLoss, class_balanced_loss
+from .custom import UserLoss
+from .distribution_balanced import DistributionBalancedLoss, distribution_balanced_loss
 from .focal import WeightedFocalLoss, checked_gamma, weighted_focal_loss
+from .hill import HillLoss, hill_loss
+from .ldam import LDAMLoss, ldam_loss
+from .logit_adjusted import LogitAdjustedLoss, logit_adjusted_loss
+from .negative_tolerant import NegativeTolerantLoss, negative_tolerant_loss
 from .plain import WeightedBCELoss, WeightedCELoss
-
-LOSSES: dict[str, Callable[..., nn.Module]] = {
-    "focal": WeightedFocalLoss,
-    "bce": WeightedBCELoss,
-    "ce": WeightedCELoss,
-}
-"""Losses by the name that `loss=` takes: called with class_weights and reduction, they give a module."""
-
-_ONLY_FOR = {"bce": MULTI_LABEL, "ce": SINGLE_LABEL}
-
-
-def make_loss(
-    name: str,
-    problem_type: str,
-    class_weights: object = None,
-    gamma: float = 2.0,
-    label_smoothing: float = 0.0,
-) -> nn.Module:
-    """The loss that `loss=name` means, summed rather than averaged: the trainer divides by the whole update's counts.
-
-    Raises:
-        UsageError: an unknown name (the nearest are offered), or a loss for the other kind of problem.
-    """
-    if name not in LOSSES:
-        raise UsageError(f"Unknown loss {name!r}: {did_you_mean(name, LOSSES)}")
-    if _ONLY_FOR.get(name, problem_type) != problem_type:
-        fitting = [n for n in LOSSES if _ONLY_FOR.get(n, problem_type) == problem_type]
-        kind = problem_type.removesuffix("_classification").replace("_", "-")
-        raise UsageError(f"loss={name!r} is not for {kind} problems; take one of {', '.join(map(repr, fitting))}.")
-    own = {"gamma": gamma} if name == "focal" else {}
-    return LOSSES[name](class_weights=class_weights, reduction="sum", label_smoothing=label_smoothing, **own)
-
+from .registry import LOSSES, make_loss
+from .two_way import TwoWayLoss, two_way_loss
+from .zlpr import ZLPRLoss, zlpr_loss
 
 __all__ = [
     "LOSSES",
     "MULTI_LABEL",
     "SINGLE_LABEL",
+    "AsymmetricLoss",
+    "BalancedSoftmaxLoss",
+    "CBNTRLoss",
+    "ClassBalancedLoss",
+    "DistributionBalancedLoss",
+    "HillLoss",
+    "LDAMLoss",
+    "LogitAdjustedLoss",
+    "Loss",
+    "NegativeTolerantLoss",
+    "TwoWayLoss",
+    "UserLoss",
     "WeightedBCELoss",
     "WeightedCELoss",
     "WeightedFocalLoss",
+    "ZLPRLoss",
+    "asymmetric_loss",
+    "balanced_softmax_loss",
+    "cb_ntr_loss",
     "checked_gamma",
+    "class_balanced_loss",
+    "distribution_balanced_loss",
+    "hill_loss",
+    "ldam_loss",
+    "logit_adjusted_loss",
     "make_loss",
+    "negative_tolerant_loss",
+    "two_way_loss",
     "weighted_focal_loss",
+    "zlpr_loss",
 ]

@@ -6,10 +6,21 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UsageError
-from .reduction import UNKNOWN, as_tensor, as_weights, check_shapes, count_items, reduce_loss
+from ..labels import MULTI_LABEL, SINGLE_LABEL
+from .base import Loss
+from .reduction import (
+    UNKNOWN,
+    as_weights,
+    at_least_fp32,
+    check_shapes,
+    checked_smoothing,
+    count_items,
+    reduce_loss,
+    smoothed,
+)
 
 _BLOCK = 1 << 17  # entries worked on at a time: the buffers stay in the processor's cache
 
@@ -62,14 +73,13 @@ def weighted_focal_loss(
     tensor(True)
     """
     gamma = checked_gamma(gamma)
-    if not 0 <= label_smoothing < 1:
-        raise UsageError(f"label_smoothing must lie in [0, 1); got {label_smoothing!r}.")
+    checked_smoothing(label_smoothing)
     single_label = check_shapes(logits, labels)
     weights = as_weights(class_weights, logits)
     if single_label:
         loss = _single_label(logits, labels, weights, gamma, label_smoothing, reduction)
     else:
-        targets = _smoothed(labels, label_smoothing) if label_smoothing else labels
+        targets = smoothed(labels, label_smoothing) if label_smoothing else labels
         if gamma == 0 and reduction == "mean" and num_items_in_batch is None and labels.numel():
             return _mean_bce(logits, targets, weights)
         if gamma == 0:
@@ -79,7 +89,7 @@ def weighted_focal_loss(
     return reduce_loss(loss, labels, reduction, num_items_in_batch)
 
 
-class WeightedFocalLoss(nn.Module):
+class WeightedFocalLoss(Loss):
     """`weighted_focal_loss` as a module, which keeps class weights and gamma.
 
     The weights are no buffer of a model and never part of a state dict. See `weighted_focal_loss` for the formula,
@@ -89,6 +99,8 @@ class WeightedFocalLoss(nn.Module):
     tensor(0.9531)
     """
 
+    problem_types = (MULTI_LABEL, SINGLE_LABEL)
+
     def __init__(
         self,
         class_weights: Any = None,
@@ -96,12 +108,8 @@ class WeightedFocalLoss(nn.Module):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__()
-        weights = None if class_weights is None else as_tensor(class_weights, torch.float32)
-        self.register_buffer("class_weights", weights, persistent=False)
+        super().__init__(class_weights, reduction, label_smoothing)
         self.gamma = checked_gamma(gamma)
-        self.reduction = reduction
-        self.label_smoothing = label_smoothing
 
     def forward(
         self,
@@ -121,11 +129,6 @@ class WeightedFocalLoss(nn.Module):
             self.label_smoothing,
         )
 
-    def extra_repr(self) -> str:
-        """What print(loss) shows."""
-        weights = None if self.class_weights is None else [round(w, 4) for w in self.class_weights.tolist()]
-        return f"gamma={self.gamma}, reduction={self.reduction!r}, class_weights={weights}"
-
 
 def checked_gamma(gamma: float) -> float:
     """Gamma as a float; an error where it is negative, NaN or infinite."""
@@ -139,7 +142,7 @@ def checked_gamma(gamma: float) -> float:
 
 
 def _bce(logits: Tensor, labels: Tensor, weights: Tensor | None, reduction: str = "none") -> Tensor:
-    logits = _at_least_fp32(logits)
+    logits = at_least_fp32(logits)
     known = labels != UNKNOWN
     targets = torch.where(known, labels, 0).to(logits.dtype)
     return F.binary_cross_entropy_with_logits(
@@ -153,14 +156,10 @@ def _mean_bce(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     return loss * (loss.new_tensor(labels.numel()) / count_items(labels).clamp(min=1))
 
 
-def _smoothed(labels: Tensor, smoothing: float) -> Tensor:
-    return torch.where(labels == UNKNOWN, float(UNKNOWN), labels * (1 - smoothing) + smoothing / 2)
-
-
 def _single_label(
     logits: Tensor, labels: Tensor, weights: Tensor | None, gamma: float, smoothing: float, reduction: str
 ) -> Tensor:
-    flat, classes = _at_least_fp32(logits).reshape(-1, logits.shape[-1]), labels.reshape(-1).long()
+    flat, classes = at_least_fp32(logits).reshape(-1, logits.shape[-1]), labels.reshape(-1).long()
     known = classes != UNKNOWN
     if gamma == 0 and weights is None and not smoothing and reduction != "none":  # torch's own sum, to the last bit
         return F.cross_entropy(flat, classes, reduction="sum", ignore_index=UNKNOWN)
@@ -175,10 +174,6 @@ def _single_label(
     of_class = losses.gather(1, classes.clamp(min=0)[:, None])[:, 0]
     loss = (1 - smoothing) * of_class + smoothing * losses.mean(-1)
     return (loss * known).reshape(labels.shape)
-
-
-def _at_least_fp32(logits: Tensor) -> Tensor:
-    return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
 
 
 class _Focus(torch.autograd.Function):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..labels import MULTI_LABEL, SINGLE_LABEL
 from .focal import WeightedFocalLoss
 
 
@@ -10,6 +11,8 @@ class WeightedBCELoss(WeightedFocalLoss):
 
     Without class weights it is torch's BCEWithLogitsLoss, bit for bit. Shapes and errors: `weighted_focal_loss`.
     """
+
+    problem_types = (MULTI_LABEL,)
 
     def __init__(self, class_weights: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(class_weights, 0.0, reduction, label_smoothing)
@@ -21,6 +24,8 @@ class WeightedCELoss(WeightedFocalLoss):
     Without class weights it is torch's CrossEntropyLoss, bit for bit. With weights the mean is over rows, not over the
     sum of their weights as in torch: only so is an update the same however its batch is cut up.
     """
+
+    problem_types = (SINGLE_LABEL,)
 
     def __init__(self, class_weights: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(class_weights, 0.0, reduction, label_smoothing)

@@ -9,7 +9,17 @@ from torch import Tensor
 from ..distribution import UNKNOWN
 from ..errors import UsageError
 
-__all__ = ["UNKNOWN", "as_tensor", "as_weights", "check_shapes", "count_items", "reduce_loss"]
+__all__ = [
+    "UNKNOWN",
+    "as_tensor",
+    "as_weights",
+    "at_least_fp32",
+    "check_shapes",
+    "checked_smoothing",
+    "count_items",
+    "reduce_loss",
+    "smoothed",
+]
 
 
 def check_shapes(logits: Tensor, labels: Tensor) -> bool:
@@ -46,6 +56,23 @@ def as_weights(class_weights: Any, logits: Tensor) -> Tensor | None:
 def as_tensor(values: Any, dtype: torch.dtype) -> Tensor:
     """A tensor of numbers that come as a tensor, a list, an array, or anything that numpy reads (ClassWeights)."""
     return torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values), dtype=dtype)
+
+
+def at_least_fp32(logits: Tensor) -> Tensor:
+    """Logits in the type that losses compute in: fp32, or fp64 where they are that."""
+    return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
+
+
+def checked_smoothing(label_smoothing: float) -> float:
+    """The smoothing; an error where it is outside [0, 1)."""
+    if not 0 <= label_smoothing < 1:
+        raise UsageError(f"label_smoothing must lie in [0, 1); got {label_smoothing!r}.")
+    return label_smoothing
+
+
+def smoothed(labels: Tensor, smoothing: float) -> Tensor:
+    """Multi-label targets moved toward 1/2; unknown entries stay."""
+    return torch.where(labels == UNKNOWN, float(UNKNOWN), labels * (1 - smoothing) + smoothing / 2)
 
 
 def count_items(labels: Tensor) -> Tensor:

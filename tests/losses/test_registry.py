@@ -1,71 +1,77 @@
-"""What holds for every loss in LOSSES: a new one is tested by being registered."""
+"""LOSSES and `make_loss`: what a name, its arguments and a loss of the user's own may be."""
+
+import json
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
+from imbalance_trainer import LabelDistribution, LabelSchema
 from imbalance_trainer.errors import UsageError
-from imbalance_trainer.losses import LOSSES, MULTI_LABEL, SINGLE_LABEL, WeightedFocalLoss, make_loss
+from imbalance_trainer.losses import (
+    LOSSES,
+    MULTI_LABEL,
+    SINGLE_LABEL,
+    AsymmetricLoss,
+    ClassBalancedLoss,
+    LDAMLoss,
+    NegativeTolerantLoss,
+    TwoWayLoss,
+    UserLoss,
+    WeightedFocalLoss,
+    make_loss,
+)
+from imbalance_trainer.losses.counts import effective_number_weights
+from imbalance_trainer.losses.registry import checked_loss_args, has_gamma, name_of, read_loss_args
 
-FOR = [
-    (name, problem_type)
-    for name in LOSSES
-    for problem_type in (MULTI_LABEL, SINGLE_LABEL)
-    if (name, problem_type) not in {("bce", SINGLE_LABEL), ("ce", MULTI_LABEL)}
-]
-
-
-def batch(problem_type, rows=6, n=3, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    logits = torch.randn(rows, n, generator=g, dtype=torch.float64)
-    if problem_type == SINGLE_LABEL:
-        labels = torch.randint(0, n, (rows,), generator=g)
-    else:
-        labels = (torch.rand(rows, n, generator=g) < 0.5).long()
-    return logits, labels
-
-
-@pytest.mark.parametrize(("name", "problem_type"), FOR)
-def test_the_trainer_s_loss_is_a_sum_that_adds_up_over_micro_batches(name, problem_type):
-    loss = make_loss(name, problem_type, class_weights=[1.0, 4.0, 9.0])
-    logits, labels = batch(problem_type)
-    torch.testing.assert_close(loss(logits[:2], labels[:2]) + loss(logits[2:], labels[2:]), loss(logits, labels))
+COUNTS = LabelDistribution.from_counts([30, 3], 40, LabelSchema.from_names(["a", "b"]))
 
 
-@pytest.mark.parametrize(("name", "problem_type"), FOR)
-def test_every_reduction_agrees_with_the_loss_per_item(name, problem_type):
-    logits, labels = batch(problem_type)
-    labels[0] = -100
-    known = (labels != -100).sum()
-    each, total, mean = (LOSSES[name]([1.0, 4.0, 9.0], reduction=r)(logits, labels) for r in ("none", "sum", "mean"))
-    assert each.shape == labels.shape
-    assert not each[0].any()
-    torch.testing.assert_close(total, each.sum())
-    torch.testing.assert_close(mean, each.sum() / known)
-
-
-@pytest.mark.parametrize(("name", "problem_type"), FOR)
-def test_gradcheck_and_no_state(name, problem_type):
-    loss = make_loss(name, problem_type, class_weights=[1.0, 4.0, 9.0], label_smoothing=0.1)
-    logits, labels = batch(problem_type)
-    labels = labels if problem_type == SINGLE_LABEL else labels.double()
-    assert torch.autograd.gradcheck(lambda z: loss(z, labels), logits.requires_grad_())
-    assert not loss.state_dict()
-    assert not list(loss.parameters())
-
-
-@pytest.mark.parametrize(("name", "problem_type"), FOR)
-def test_the_loss_of_a_positive_is_in_proportion_to_its_weight(name, problem_type):
-    logits = torch.zeros(1, 2)
-    labels = torch.tensor([1]) if problem_type == SINGLE_LABEL else torch.tensor([[-100, 1]])
-    one, ten = (make_loss(name, problem_type, class_weights=[1.0, w])(logits, labels) for w in (1.0, 10.0))
-    torch.testing.assert_close(ten, 10 * one)
-
-
-def test_gamma_and_smoothing_arrive():
+def test_settings_arrive():
     loss = make_loss("focal", MULTI_LABEL, gamma=3.5, label_smoothing=0.25)
     assert isinstance(loss, WeightedFocalLoss)
     assert (loss.gamma, loss.label_smoothing, loss.reduction) == (3.5, 0.25, "sum")
-    assert make_loss("bce", MULTI_LABEL, gamma=3.5).gamma == 0
+    loss = make_loss("cb_ntr", MULTI_LABEL, counts=COUNTS, loss_args={"kappa": 0.5}, gamma=1.0)
+    assert (loss.kappa, loss.gamma, loss.beta) == (0.5, 1.0, 0.9999)
+    assert make_loss("hill", MULTI_LABEL, loss_args={"gamma": 1}).gamma == 1
+
+
+def test_which_losses_are_for_what():
+    assert {n for n, c in LOSSES.items() if SINGLE_LABEL in c.problem_types} == {
+        "focal", "ce", "class_balanced", "logit_adjusted", "ldam", "balanced_softmax",
+    }  # fmt: skip
+    assert {n for n, c in LOSSES.items() if MULTI_LABEL in c.problem_types} == {
+        "focal", "bce", "asymmetric", "class_balanced", "distribution_balanced", "negative_tolerant", "cb_ntr", "zlpr",
+        "hill", "two_way",
+    }  # fmt: skip
+    assert [n for n, c in LOSSES.items() if not c.is_exact] == ["two_way"]
+    assert {n for n in LOSSES if has_gamma(n)} == {
+        "focal", "class_balanced", "distribution_balanced", "negative_tolerant", "cb_ntr", "hill",
+    }  # fmt: skip
+
+
+def test_the_known_entries_of_each_label_are_its_rows():
+    """Where labels are unknown in places, a prevalence is that among the known ones."""
+    counts = LabelDistribution.from_labels([[1, 0], [-100, 0], [0, 1], [-100, 0]], LabelSchema.from_names(["a", "b"]))
+    loss = make_loss("negative_tolerant", MULTI_LABEL, counts=counts, loss_args={"kappa": 1.0})
+    torch.testing.assert_close(loss.margin, torch.tensor([1.0, 3.0]).log())  # 1 of 2 and 1 of 4
+
+
+def test_class_balanced_weights_have_the_mean_1_and_stay_under_the_cap():
+    weights = effective_number_weights(COUNTS.support, 0.999)
+    assert weights.mean().item() == pytest.approx(1)
+    assert weights[1] / weights[0] == pytest.approx((1 - 0.999**30) / (1 - 0.999**3), rel=1e-6)
+    many = torch.ones(100).mul(1e6)
+    many[0] = 1
+    assert effective_number_weights(many.double().numpy(), 0.99999).max() == 20
+
+
+def test_focal_gamma_is_refused_by_a_loss_without():
+    with pytest.raises(UsageError, match="focal_gamma is not for loss='bce', which has no gamma"):
+        make_loss("bce", MULTI_LABEL, gamma=3.5)
+    with pytest.raises(UsageError, match="gamma is set twice"):
+        make_loss("focal", MULTI_LABEL, gamma=3.5, loss_args={"gamma": 1.0})
 
 
 def test_an_unknown_loss_offers_the_nearest():
@@ -75,8 +81,153 @@ def test_an_unknown_loss_offers_the_nearest():
 
 @pytest.mark.parametrize(
     ("name", "problem_type", "fitting"),
-    [("ce", MULTI_LABEL, "'focal', 'bce'"), ("bce", SINGLE_LABEL, "'focal', 'ce'")],
+    [
+        ("ce", MULTI_LABEL, "'ce' is not for multi-label problems; take one of 'focal', 'bce', 'asymmetric'"),
+        ("asymmetric", SINGLE_LABEL, "is not for single-label problems; take one of 'focal', 'ce', 'class_balanced'"),
+        (AsymmetricLoss(), SINGLE_LABEL, "'AsymmetricLoss' is not for single-label problems"),
+    ],
 )
 def test_a_loss_for_the_other_kind_of_problem_is_an_error_that_names_the_fitting(name, problem_type, fitting):
     with pytest.raises(UsageError, match=fitting):
         make_loss(name, problem_type)
+
+
+# ---- arguments of a loss's own ----
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("asymmetric", {"gama_negative": 4}, "'asymmetric' has no argument 'gama_negative': did you mean 'gamma_neg"),
+        ("asymmetric", {"reduction": "mean"}, "no argument 'reduction'"),
+        ("bce", {"gamma": 2}, "loss='bce' has no arguments; drop loss_args"),
+        ("asymmetric", {"gamma_negative": -1}, "gamma_negative must be a finite number from 0; got -1"),
+        ("asymmetric", {"shift": 1}, "shift must be a finite number from 0 and below 1; got 1"),
+        ("asymmetric", {"shift": True}, "shift must be .*; got True"),
+        ("asymmetric", {"shift": "0.05"}, "shift must be .*; got '0.05'"),
+        ("two_way", {"temperature_positive": 0}, "temperature_positive must be a finite number above 0; got 0"),
+        ("hill", {"limit": float("nan")}, "limit must be a finite number from 1; got nan"),
+        ("class_balanced", {"beta": 1}, "beta must be a finite number from 0 and below 1"),
+        ("negative_tolerant", {"gamma": -1}, "gamma must be a finite number >= 0"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_an_error(name, arguments, message):
+    with pytest.raises(UsageError, match=message):
+        make_loss(name, MULTI_LABEL, counts=COUNTS, loss_args=arguments)
+
+
+def test_loss_args_are_read_from_json_or_a_file(tmp_path):
+    path = tmp_path / "arguments.json"
+    path.write_text('\ufeff{"shift": 0.1}', encoding="utf-8")
+    for given in ('{"shift": 0.1}', str(path), {"shift": 0.1}):
+        assert read_loss_args(given) == {"shift": 0.1}
+    assert read_loss_args(None) is None
+    arguments = {"shift": 0.1}
+    assert checked_loss_args("asymmetric", arguments) is not arguments
+    for wrong, message in (
+        ("shift=0.1", "is JSON or the path of a JSON file; 'shift=0.1' is no such file"),
+        ('{"shift": }', "loss_args: is no valid JSON"),
+        ([0.1], r"loss_args: expected \{\"argument\": value\}, found \[0.1\]"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            read_loss_args(wrong)
+    path.write_text(json.dumps(["shift"]))
+    with pytest.raises(UsageError, match=r"arguments.json: expected"):
+        read_loss_args(str(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ClassBalancedLoss([1, -1]), "support is the number of positives of each label"),
+        (lambda: ClassBalancedLoss(5), "support is"),
+        (lambda: LDAMLoss([1, float("nan")]), "support is"),
+        (lambda: NegativeTolerantLoss([1, 5], 4), "n_rows is .* not less than its support; got 4"),
+        (lambda: NegativeTolerantLoss([1, 5], [9, 9, 9]), "n_rows is"),
+    ],
+)
+def test_counts_that_cannot_be_are_an_error(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
+# ---- a loss of the user's own ----
+
+
+def batch(single_label=False):
+    g = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 2, generator=g)
+    labels = torch.tensor([1, 0, -100, 1, 0])
+    return logits, labels if single_label else torch.stack([labels, labels.flip(0)], 1)
+
+
+def test_a_function_of_each_entry_is_summed_and_masked():
+    logits, labels = batch()
+    loss = make_loss(lambda z, y: F.softplus(z) - y * z, MULTI_LABEL)
+    torch.testing.assert_close(loss(logits, labels), make_loss("bce", MULTI_LABEL)(logits, labels))
+    each = loss(logits, labels, reduction="none")
+    assert each.shape == labels.shape
+    assert not each[labels == -100].any()
+    parts = loss(logits[:2], labels[:2]) + loss(logits[2:], labels[2:])
+    torch.testing.assert_close(parts, loss(logits, labels))
+
+
+def test_a_module_of_torch_s_is_taken_and_one_of_ours_as_it_is():
+    logits, labels = batch()
+    loss = make_loss(nn.BCEWithLogitsLoss(reduction="none"), MULTI_LABEL)
+    torch.testing.assert_close(loss(logits.half(), labels), make_loss("bce", MULTI_LABEL)(logits.half(), labels))
+    ours = AsymmetricLoss([1.0, 5.0], shift=0.2, label_smoothing=0.1)
+    torch.testing.assert_close(make_loss(ours, MULTI_LABEL)(logits, labels), ours(logits, labels, reduction="sum"))
+    assert not make_loss(TwoWayLoss(), MULTI_LABEL).is_exact
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 5)])
+def test_rows_and_tokens_of_a_single_label_problem_come_flat_and_without_unknown_classes(shape):
+    seen = []
+
+    def loss(z, y):
+        seen.append((tuple(z.shape), tuple(y.shape), y.min().item()))
+        return -z.log_softmax(-1).gather(1, y[:, None])[:, 0]
+
+    logits, labels = batch(single_label=True)
+    got = make_loss(loss, SINGLE_LABEL)(logits.reshape(*shape, 2), labels.reshape(shape), reduction="none")
+    expected = F.cross_entropy(logits, labels, reduction="none").reshape(shape)
+    torch.testing.assert_close(got, expected)
+    assert seen == [((5, 2), (5,), 0)]
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (
+            nn.BCEWithLogitsLoss(),
+            r"gave a single number for labels of shape \(5, 2\); expected .* each entry",
+        ),
+        (lambda z, y: z.sum(1), r"gave \(5,\) for labels of shape \(5, 2\)"),
+        (lambda z, y: 1.0, "gave float for labels"),
+        (AsymmetricLoss, r"give an instance of it: AsymmetricLoss\(\.\.\.\)"),
+        (3, "loss is a name in LOSSES, a module or a function"),
+        (nn.Linear(2, 2), "parameters of its own, which no optimizer would train"),
+    ],
+)
+def test_what_is_no_loss_of_each_entry_is_refused(loss, message):
+    with pytest.raises(UsageError, match=message):
+        make_loss(loss, MULTI_LABEL)(*batch())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss_args": {"a": 1}}, "loss_args go with a loss in LOSSES"),
+        ({"class_weights": [1.0, 2.0]}, "class_weights go with"),
+        ({"label_smoothing": 0.1}, "label_smoothing_factor goes with"),
+    ],
+)
+def test_settings_of_ours_are_refused_beside_a_loss_of_the_user_s(settings, message):
+    with pytest.raises(UsageError, match=f"{message}.*the loss is your own"):
+        make_loss(nn.BCEWithLogitsLoss(reduction="none"), MULTI_LABEL, **settings)
+
+
+def test_names_of_losses():
+    assert [name_of(x) for x in ("focal", batch, nn.MSELoss())] == ["focal", "batch", "MSELoss"]
+    assert UserLoss(batch).own_arguments() == {}

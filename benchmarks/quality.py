@@ -1,0 +1,154 @@
+"""What the trainer is worth on real data: stock, the focal override that people copy, losses and the default, on test.
+
+    python -m benchmarks.quality --data_root DIR --model_name_or_path ENCODER [--sets goemotions edos nlupp cooking]
+        [--methods default asymmetric] [--seeds 1 2 3] [--size full|small|frozen] [--out benchmarks/results/quality]
+
+Each set is a comparison (`imbalance_trainer.comparison`): the same rows, steps, batches and learning rates for all
+methods; of the learning rates each method takes the one that is best for it on validation. Runs are kept line by line
+under --out, and a killed one goes on there. The encoder has 3 layers, its word embeddings stay as they are (two thirds
+of its parameters, and half of a step's time on a CPU), and it computes in bf16: the same for all. Prints tables.
+With --size frozen the texts are encoded once, and heads of two layers are trained on all rows: minutes, not hours.
+"""
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from transformers import Trainer
+
+from imbalance_trainer import load_labelled_dataset
+from imbalance_trainer.comparison import Method, Record, Setting, Summary, compare, read_methods
+from imbalance_trainer.comparison.frozen import FeatureHead, encoded
+from imbalance_trainer.encoders import load_bare_encoder, load_encoder
+from imbalance_trainer.whole_file import write_json
+
+SETS = {"goemotions": (20_000, 2), "edos": (None, 3), "nlupp": (None, 10), "cooking": (None, 3)}
+SMALL = {"goemotions": (6_000, 2), "edos": (4_000, 3), "nlupp": (None, 6), "cooking": (4_000, 3)}
+"""Rows of training (None: all of them) and epochs."""
+
+RATES = {"full": (2e-4, 5e-4, 1e-3), "small": (2e-4, 5e-4), "frozen": (3e-4, 1e-3, 3e-3)}
+FROZEN_BATCH, FROZEN_EPOCHS = 64, 12
+BATCH, MAX_LENGTH, LAYERS = 32, 64, 3
+
+
+class NaiveFocalTrainer(Trainer):
+    """The override that people copy: gamma 2, the mean over everything, no weights."""
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        """The mean of (1 - p_t)^2 times the binary cross-entropy."""
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        entropy = F.binary_cross_entropy_with_logits(outputs.logits, labels, reduction="none")
+        loss = ((1 - torch.exp(-entropy)) ** 2 * entropy).mean()
+        return (loss, outputs) if return_outputs else loss
+
+
+OWN: dict[str, Method] = {
+    "naive_focal": Method("naive_focal", None, NaiveFocalTrainer),
+    "seed_note": Method(
+        "seed_note",
+        {
+            "loss": "focal",
+            "focal_gamma": 2.0,
+            "weight_strategy": "tiered",
+            "constraint": "none",
+            "init_head_bias": False,
+        },
+    ),
+    "bce": Method("bce", {"loss": "bce", "class_weights": None, "constraint": "none"}),
+}
+"""Methods beside those of the registry: the seed note's loss as people write it, and stock's with the head's start."""
+
+
+def setting_of(data_dir: Path, model: str, size: str, cache: Path) -> Setting:
+    """Rows, steps and a fresh model of a set."""
+    if size == "frozen":
+        return frozen_setting(data_dir, model, cache)
+    name = data_dir.name
+    n_rows, epochs = (SETS if size == "full" else SMALL)[name]
+    data = load_labelled_dataset(data_dir)
+    splits = dict(data.splits)
+    if n_rows is not None:
+        splits["train"] = splits["train"].shuffle(seed=0).select(range(n_rows)).flatten_indices()
+    overrides = f"num_hidden_layers={LAYERS}"
+    _, tokenizer = load_encoder(model, data.schema, data.problem_type, overrides)
+    made = {
+        split: rows.map(
+            lambda batch: tokenizer(batch["text"], truncation=True, max_length=MAX_LENGTH),
+            batched=True,
+            remove_columns=["text"],
+        )
+        for split, rows in splits.items()
+    }
+
+    def load() -> Any:
+        fresh, _ = load_encoder(model, data.schema, data.problem_type, overrides)
+        fresh.get_input_embeddings().weight.requires_grad_(False)
+        return fresh
+
+    steps = int(-(-len(made["train"]) // BATCH) * epochs)
+    arguments = {"bf16": True, "train_sampling_strategy": "group_by_length"}
+    return Setting(made, data.schema, data.problem_type, load, steps, BATCH, 128, tokenizer, arguments)
+
+
+def frozen_setting(data_dir: Path, model: str, cache: Path) -> Setting:
+    """The same for heads on features of all layers of the encoder."""
+    data = load_labelled_dataset(data_dir)
+    encoder, tokenizer = load_bare_encoder(model)
+    made = {split: encoded(rows, encoder, tokenizer, MAX_LENGTH, cache) for split, rows in data.splits.items()}
+    width, n_labels = encoder.config.hidden_size, len(data.schema)
+    steps = -(-len(made["train"]) // FROZEN_BATCH) * FROZEN_EPOCHS
+    load = lambda: FeatureHead(width, n_labels, data.problem_type)  # noqa: E731
+    return Setting(made, data.schema, data.problem_type, load, steps, FROZEN_BATCH, 1024)
+
+
+def methods_of(names: Sequence[str], problem_type: str) -> list[Method]:
+    """The stock Trainer and the methods of these names."""
+    known = dict.fromkeys(["default", *(name for name in names if name not in OWN)])
+    return [*read_methods(list(known), None, problem_type), *(OWN[name] for name in names if name in OWN)]
+
+
+def overall(summaries: dict[str, Summary]) -> str:
+    """Means over the sets."""
+    names = [m.name for m in next(iter(summaries.values())).methods]
+    lines = ["| method | at 0.5 | naive | tuned | never found, at 0.5 | tuned |", "|---|---|---|---|---|---|"]
+    for name in names:
+        results = [next(m for m in summary.methods if m.name == name) for summary in summaries.values()]
+        f1 = [statistics.fmean(r.mean(when, "f1_macro") for r in results) for when in ("at_half", "naive", "tuned")]
+        never = [statistics.fmean(r.mean(when, "zero_recall") for r in results) for when in ("at_half", "tuned")]
+        lines.append(f"| {name} | {' | '.join(f'{v:.3f}' for v in f1)} | {' | '.join(f'{v:.1f}' for v in never)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data_root", type=Path, required=True)
+    parser.add_argument("--model_name_or_path", required=True)
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
+    parser.add_argument("--methods", nargs="+", default=["default", "asymmetric", "seed_note", "naive_focal"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--rates", type=float, nargs="+")
+    parser.add_argument("--size", choices=tuple(RATES), default="full")
+    parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="Where features lie.")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality"))
+    flags = parser.parse_args()
+    rates, summaries = flags.rates or RATES[flags.size], {}
+    for name in flags.sets:
+        setting = setting_of(flags.data_root / name, flags.model_name_or_path, flags.size, flags.cache)
+        folder = flags.out / flags.size / name
+        record = Record(
+            folder, {"set": name, "steps": setting.steps, "batch_size": setting.batch_size, "size": flags.size}
+        )
+        methods = methods_of(flags.methods, setting.problem_type)
+        summaries[name] = compare(setting, methods, rates, flags.seeds, record, lambda words: print(words, flush=True))
+        write_json(folder / "comparison.json", summaries[name].as_dict())
+        print(f"\n{name}\n\n" + "\n".join(summaries[name].lines()) + f"\n{summaries[name].verdict()}\n", flush=True)
+    print(overall(summaries))
+
+
+if __name__ == "__main__":
+    main()

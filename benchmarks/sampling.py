@@ -1,0 +1,73 @@
+"""What a sampler makes of an epoch: how long it gets, and how often rows of the rarest label are drawn.
+
+python -m benchmarks.sampling --data_dir DIR [DIR ...] [--max_repeats 10]      # seconds
+python -m benchmarks.sampling --speed                                          # 1,000,000 rows of 28 labels
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+from imbalance_trainer import ClassAwareSampler, RepeatFactorSampler, load_labelled_dataset
+from imbalance_trainer.sampling import MAX_REPEATS, EpochSampler
+
+
+def row(name: str, sampler: EpochSampler) -> str:
+    """A line of the table: threshold, length, repeats of the rarest label, labels that are drawn twice or more."""
+    positives, repeats = sampler.positives, sampler.repeats_by_label
+    support = dict(zip(positives.schema.names, positives.support.tolist(), strict=True))
+    rarest = min(repeats, key=support.get)
+    threshold = f"{sampler.threshold:g}" if isinstance(sampler, RepeatFactorSampler) else ""
+    length = f"{len(sampler):,} ({len(sampler) / positives.n_rows:.2f} x)"
+    often = f"{sum(times >= 2 for times in repeats.values())} of {len(repeats)}"
+    cells = (name, f"{positives.n_rows:,}", threshold, length, f"{repeats[rarest]:.1f} (support {support[rarest]:,})")
+    return f"| {' | '.join([*cells, f'{min(repeats.values()):.2f}', often])} |"
+
+
+def table(folders: Sequence[Path], max_repeats: float) -> list[str]:
+    """Both samplers on each folder's training rows, with their defaults."""
+    heads = ["data, sampler", "rows", "threshold", "rows of an epoch", "times the rarest label is drawn"]
+    heads += ["the least drawn", "labels drawn twice or more"]
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for folder in folders:
+        data = load_labelled_dataset(folder)
+        for cls in (RepeatFactorSampler, ClassAwareSampler):
+            sampler = cls(data.splits["train"], max_repeats=max_repeats, schema=data.schema)
+            name = {RepeatFactorSampler: "repeat_factor", ClassAwareSampler: "class_aware"}[cls]
+            lines.append(row(f"{folder.name}, `{name}`", sampler))
+    return lines
+
+
+def speed(n: int = 1_000_000, n_labels: int = 28) -> list[str]:
+    """Seconds to read and weigh rows, and to draw an epoch."""
+    hot = np.random.default_rng(0).random((n, n_labels)) < np.geomspace(0.3, 0.0005, n_labels)
+    offsets = np.arange(n + 1, dtype=np.int32) * n_labels
+    labels = pa.ListArray.from_arrays(offsets, pa.array(hot.astype(np.int8).ravel()))
+    rows, lines = datasets.Dataset(pa.table({"labels": labels})), []
+    for cls in (RepeatFactorSampler, ClassAwareSampler):
+        start = time.perf_counter()
+        sampler = cls(rows)
+        made = time.perf_counter()
+        sampler.order(0)
+        end = time.perf_counter()
+        lines.append(f"{cls.__name__}: made in {made - start:.2f} s, an epoch drawn in {end - made:.2f} s")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data_dir", nargs="+", type=Path, default=[])
+    parser.add_argument("--max_repeats", type=float, default=MAX_REPEATS)
+    parser.add_argument("--speed", action="store_true")
+    args = parser.parse_args()
+    datasets.disable_progress_bars()
+    print("\n".join([*(table(args.data_dir, args.max_repeats) if args.data_dir else ()), *(speed() * args.speed)]))
+
+
+if __name__ == "__main__":
+    main()

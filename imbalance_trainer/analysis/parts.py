@@ -1,0 +1,230 @@
+"""What the analysis says, part by part, the same in a terminal, in Markdown and on a page."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..label_table import compact_number, percent, short_count
+from ..metrics import rarest_shown
+from ..recommend import ENOUGH, FEW, HALF_WIDTH, positives_for
+from ..recommend.gaps import about
+from ..tables import shorten
+from . import Analysis, partners
+
+_PARTNERS, _MET, _NAME = 10, 2, 40
+"""So many of the rarest labels are told, each with so many labels that it meets, in names of so many letters."""
+
+_DIFFER = 20
+"""So many labels that differ between splits are listed."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first column is a label's name."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that is said.
+
+    Args:
+        key: its name, for links.
+        title: its heading.
+        sentences: before the table.
+        table: numbers by label.
+        items: (head, text), after the table.
+    """
+
+    key: str
+    title: str
+    sentences: tuple[str, ...] = ()
+    table: Table | None = None
+    items: tuple[tuple[str, str], ...] = ()
+
+
+def shown_labels(analysis: Analysis, max_rows: int | None) -> np.ndarray:
+    """The labels that tables list: the rarest `max_rows`; without it all, or of more than 50 the 20 rarest."""
+    order = analysis.rarest_first
+    return rarest_shown(order) if max_rows is None else order[:max_rows]
+
+
+def summary_part(analysis: Analysis) -> Part:
+    """Tiers, mean imbalance ratio, labels per row, unknown entries, rules."""
+    counts, labels = analysis.counts, analysis.counts.labels
+    tiers = [f"{tier} {_tier(labels.support[i])}" for tier, i in labels.tiers().items() if len(i)]
+    sentences = [f"By support: {'; '.join(tiers)}."]
+    if counts.mean_ir:
+        sentences.append(
+            f"IRLbl, the commonest label's positives : this one's, has the mean {compact_number(counts.mean_ir)} "
+            f"(MeanIR) and reaches {compact_number(_largest(counts.irlbl))}."
+        )
+    if analysis.recommendation.threshold[0] != "highest":
+        sentences.append(_labels_per_row(analysis))
+    unknown = [(float(n), labels.schema.names[i]) for i, n in enumerate(counts.unknown) if n > 0]
+    if unknown:
+        unknown.sort(reverse=True)
+        most = ", ".join(f"{name!r} {n:,.0f}" for n, name in unknown[:3])
+        total = sum(n for n, _ in unknown)
+        sentences.append(f"{total:,.0f} unknown entries (-100) in {_n(len(unknown), 'label')}, most in {most}.")
+    return Part("rows", "Labels and rows", tuple(sentences))
+
+
+def sample_part(analysis: Analysis, max_rows: int | None = None) -> Part | None:
+    """Of a sample of the rows, how many positives there may be in all of them."""
+    counts = analysis.counts
+    if not counts.is_sample:
+        return None
+    labels, (low, high) = counts.labels, counts.interval()
+    times = labels.row_total / labels.n_rows
+    rows = tuple(
+        (
+            labels.schema.names[i],
+            compact_number(labels.support[i]),
+            compact_number(labels.support[i] * times),
+            f"{compact_number(np.floor(low[i]))} to {compact_number(np.ceil(high[i]))}",
+        )
+        for i in shown_labels(analysis, max_rows)
+    )
+    sentence = (
+        f"Counted were {labels.n_rows:,} of {labels.row_total:,} rows, drawn at random. The range holds the positives "
+        "in all rows with 95% confidence."
+    )
+    return Part("sample", "In all rows", (sentence,), Table(("label", "counted", "in all", "95% range"), rows))
+
+
+def company_part(analysis: Analysis, max_rows: int | None = None) -> Part | None:
+    """Which labels the rarest ones meet in a row. What a rule of the schema makes certain is left out."""
+    counts, names = analysis.counts, analysis.counts.labels.schema.names
+    tail = [i for i in counts.labels.tiers()["tail"][::-1] if counts.labels.support[i] > 0]
+    items = []
+    for i in tail[: _PARTNERS if max_rows is None else min(max_rows, _PARTNERS)]:
+        met = partners(counts, i, counts.labels.schema.ancestors[i])
+        of = short_count(counts.labels.support[i])
+        also = ", ".join(f"{n:,} of {of} also {shorten(names[j], _NAME)}" for j, n in met[:_MET])
+        items.append((names[i], also or f"0 of {of} with another label"))
+    if not items or counts.pairs is None or analysis.recommendation.threshold[0] == "highest":
+        return None
+    sentence = "Rows in which a rare label meets another; a model may take the one for the other."
+    return Part("company", "What the rarest labels meet", (sentence,), items=tuple(items))
+
+
+def splits_part(analysis: Analysis) -> Part:
+    """Shift of prevalence, labels missing somewhere, and what reading the data warned of."""
+    names = analysis.counts.labels.schema.names
+    rows, sentences = [], []
+    for other, shift in analysis.shifts.items():
+        differ = shift.differs
+        said = f"{len(differ):,} of {_n(len(names), 'label')}" if len(differ) else "no label"
+        verb = "are" if len(differ) > 1 else "is"
+        sentences.append(f"{other} against train: {said} {verb} rarer or commoner than chance explains.")
+        for i in differ[:_DIFFER]:
+            word = "commoner" if shift.ratio[i] > 1 else "rarer"
+            shares = (f"{percent(shift.before[i])}%", f"{percent(shift.after[i])}%")
+            rows.append((names[i], other, *shares, f"{word} x{compact_number(shift.ratio[i])}", _q(shift.q[i])))
+        if len(differ) > _DIFFER:
+            sentences.append(f"Listed are the {_DIFFER} surest in {other}.")
+    if rows:
+        sentences.append("Two-proportion test, false discovery rate 5% (Benjamini & Hochberg); q is the adjusted p.")
+    absent = (
+        f"{split} has no positive of {_n(len(labels), 'label')}: {_some(names[i] for i in labels)}."
+        for split, labels in analysis.missing.items()
+    )
+    sentences += analysis.data_warnings or absent  # the warnings of the data name the absent labels too
+    header = ("label", "split", "in train", "there", "", "q")
+    return Part("splits", "Between the splits", tuple(sentences), Table(header, tuple(rows), (0, 1)) if rows else None)
+
+
+def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
+    """What the validation split allows to be known of each label, and how it is decided."""
+    found, names = analysis.recommendation, analysis.counts.labels.schema.names
+    rows = tuple(
+        (
+            names[i],
+            compact_number(found.validation_support[i]),
+            f"{found.recall_low[i]:.2f}-{found.recall_high[i]:.2f}",
+            about(found.validation_rows[i]),
+            found.threshold[i],
+        )
+        for i in shown_labels(analysis, max_rows)
+    )
+    enough = int((found.validation_support >= positives_for(HALF_WIDTH)).sum())
+    n_rows = analysis.splits["validation"].labels.row_total
+    sentence = (
+        f"A measured recall of 0.5 stands for the range below (95%, Wilson). For +-{HALF_WIDTH:g} a label needs "
+        f"{positives_for(HALF_WIDTH)} positives: {enough:,} of {_n(len(names), 'label')} have them in the {n_rows:,} "
+        "rows; the others need about the rows below."
+    )
+    unsure = " Unsure: a threshold of its own, but of few positives." if "unsure" in found.threshold else ""
+    header = ("label", "positives", "recall 0.5 is", "rows needed", "threshold")
+    return Part("validation", "What validation can tell", (sentence + unsure,), Table(header, rows, (0, 4)))
+
+
+def recommendation_part(analysis: Analysis) -> Part:
+    """The settings, each with its reason."""
+    items = tuple(
+        (f"--{c.flag} {str(c.value).lower() if isinstance(c.value, bool) else c.value}", f"{c.reason} [{c.source}]")
+        for c in analysis.recommendation.choices
+    )
+    return Part("recommendation", "Recommended settings", items=items)
+
+
+def gaps_part(analysis: Analysis) -> Part | None:
+    """What no setting can mend."""
+    found = analysis.recommendation.warnings
+    return Part("gaps", "What no setting can mend", found) if found else None
+
+
+def parts_after_the_table(analysis: Analysis, max_rows: int | None = None) -> list[Part]:
+    """All parts but the table of labels, in the order of a terminal, where the last lines are read first."""
+    makers: tuple[Callable[[], Part | None], ...] = (
+        lambda: summary_part(analysis),
+        lambda: sample_part(analysis, max_rows),
+        lambda: company_part(analysis, max_rows),
+        lambda: splits_part(analysis),
+        lambda: validation_part(analysis, max_rows),
+        lambda: gaps_part(analysis),
+        lambda: recommendation_part(analysis),
+    )
+    return [part for make in makers if (part := make()) is not None]
+
+
+def scarce_in_words(support: np.ndarray) -> str:
+    """How many labels have few positives, and the target that is named for them."""
+    return f"{int((support < FEW).sum()):,} with fewer than {FEW} positives (aim at {ENOUGH})"
+
+
+def _labels_per_row(analysis: Analysis) -> str:
+    histogram = analysis.counts.labels_per_row
+    seen = [(n, int(rows)) for n, rows in enumerate(histogram) if rows]
+    shown = [f"{n}: {rows:,}" for n, rows in seen[:5]]
+    if len(seen) > 5:
+        shown.append(f"{seen[5][0]} and more: {sum(rows for _, rows in seen[5:]):,}")
+    return f"Labels in a row: {analysis.counts.mean_labels:.3g} on the mean; rows with {', '.join(shown)}."
+
+
+def _tier(support: np.ndarray) -> str:
+    low, high = (short_count(v) for v in (support.min(), support.max()))
+    return f"{len(support):,} with {low if low == high else f'{low} to {high}'}"
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(values[np.isfinite(values)].max(initial=0.0))
+
+
+def _some(names: Iterable[str], shown: int = 3) -> str:
+    names = list(names)
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(map(repr, names[:shown])) + more
+
+
+def _q(q: float) -> str:
+    return "<0.001" if q < 0.001 else f"{q:.3f}"
+
+
+def _n(n: int, word: str) -> str:
+    return f"{n:,} {word}{'' if n == 1 else 's'}"

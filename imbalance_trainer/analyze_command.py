@@ -1,0 +1,168 @@
+"""`imbalance-trainer analyze`: before training, what each label will weigh and why, and what to set.
+
+    imbalance-trainer analyze my_data
+    imbalance-trainer analyze my_data --plot labels.png --html labels.html --config_out train.yaml
+    imbalance-trainer analyze my_data --format json
+    imbalance-trainer analyze                              # the demo's data
+
+Weights and recommendation follow the training split, as in training; validation says what can be known.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .analysis import Analysis, analyze, count_splits, recommend_for
+from .analysis.as_json import analysis_json
+from .analysis.config_file import config_text
+from .analysis.markdown import analysis_markdown
+from .analysis.page import write_page
+from .analysis.text import analysis_text
+from .cli import FlagParser, print_notes, value_of
+from .data.options import DataOptions
+from .demo import demo_data
+from .errors import UsageError, did_you_mean
+from .plots import plot_distribution
+from .recommend import Recommendation
+from .training_args import ImbalanceOptions
+from .weights import compute_class_weights, merge_custom_weights
+from .whole_file import whole_file
+
+FORMATS = ("table", "json", "markdown")
+"""What is printed."""
+
+
+@dataclass
+class AnalyzeArguments(DataOptions):
+    """What to look at, and where pictures, pages and files go."""
+
+    custom_weights: str | None = field(default=None, metadata={"help": "JSON (or a JSON file) of weights by label."})
+    split: str = field(default="train", metadata={"help": "Whose labels are listed and drawn."})
+    format: str = field(default="table", metadata={"help": f"What is printed: {', '.join(FORMATS)}."})
+    plot: str | None = field(default=None, metadata={"help": "A picture to write, such as labels.png; none for none."})
+    html: str | None = field(default=None, metadata={"help": "A page to write, one file that needs nothing else."})
+    config_out: str | None = field(
+        default=None, metadata={"help": "Write the recommendation as a file for train_model.py --config."}
+    )
+    model_name_or_path: str = field(
+        default="roberta-base", metadata={"help": "Encoder that goes into --config_out: a hub name or a folder."}
+    )
+    limit: int | None = field(
+        default=None, metadata={"help": "Count this many rows of each split, drawn at random; the rest is estimated."}
+    )
+    max_rows: int | None = field(
+        default=None, metadata={"help": "Labels in a table, the rarest; all, or of more than 50 the 20 rarest."}
+    )
+    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
+
+
+def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-trainer analyze") -> None:
+    """Run the command.
+
+    Args:
+        flags: the command line.
+        plot: the picture that is written where --plot is not given; left out where matplotlib is missing.
+        prog: what the command is called.
+    """
+    parser = FlagParser((AnalyzeArguments, ImbalanceOptions), prog=prog, description=__doc__.splitlines()[0])
+    parser.add_argument("data", nargs="?", metavar="DATA", help="Folder of the data; without it, the demo's.")
+    args, options, others = parser.parse(flags)
+    options = options.checked()
+    _check(args, others.data)
+    data = args.load(options.label_schema) if args.is_given else demo_data()
+    is_table = args.format == "table"
+    if is_table:
+        print_notes(data.notes)
+    splits = count_splits(data, args.limit)
+    recommendation = recommend_for(data, splits)
+    asked_for = _asked_for(options, flags)
+    used = _options_in_use(options, recommendation, asked_for)
+    custom = merge_custom_weights(used.class_weights, args.custom_weights, data.schema)
+    weights = compute_class_weights(
+        splits["train"].labels, custom, used.weight_strategy, used.max_weight, used.effective_number_beta
+    )
+    gamma = used.focal_gamma if used.loss == "focal" else 0.0
+    analysis = analyze(data, args.name, splits, recommendation, weights, gamma, args.split)
+    print(_formatted(analysis, args.format, args.max_rows), flush=True)
+
+    if args.custom_weights is not None:
+        asked_for["custom_weights"] = args.custom_weights
+    said = _write_files(analysis, args, asked_for, flags, plot)
+    if said:
+        print("\n" * is_table + "\n".join(said), file=sys.stdout if is_table else sys.stderr)
+
+
+def _check(args: AnalyzeArguments, data: str | None) -> None:
+    if args.format not in FORMATS:
+        raise UsageError(f"Unknown --format {args.format!r}: {did_you_mean(args.format, FORMATS)}")
+    if args.max_rows is not None and args.max_rows < 0:
+        raise UsageError(f"--max_rows is a number of labels, 0 or more; got {args.max_rows}.")
+    args.take(data)
+    args.check()
+
+
+def _asked_for(options: ImbalanceOptions, flags: Sequence[str]) -> dict[str, Any]:
+    """The options that stand on the command line or in its --config file, but for that of the data."""
+    names = (name for name in type(options).__dataclass_fields__ if value_of(name, flags) is not None)
+    asked_for = {name: getattr(options, name) for name in names if name != "label_schema"}
+    return {name: "none" if value is None else value for name, value in asked_for.items()}
+
+
+def _options_in_use(
+    options: ImbalanceOptions, recommendation: Recommendation, asked_for: dict[str, Any]
+) -> ImbalanceOptions:
+    """The recommended options, but for those that the user asked for."""
+    values = {name: getattr(options, name) for name in type(options).__dataclass_fields__}
+    chosen = {choice.flag: choice.value for choice in recommendation.choices if choice.flag in values}
+    return ImbalanceOptions(**{**values, **chosen, **asked_for}).checked()
+
+
+def _formatted(analysis: Analysis, format_: str, max_rows: int | None) -> str:
+    if format_ == "json":
+        return json.dumps(analysis_json(analysis), indent=1, ensure_ascii=False, allow_nan=False)
+    return (analysis_markdown if format_ == "markdown" else analysis_text)(analysis, max_rows)
+
+
+def _write_files(
+    analysis: Analysis, args: AnalyzeArguments, asked_for: dict[str, Any], flags: Sequence[str], plot: str | None
+) -> list[str]:
+    """Write what was asked for, and say where."""
+    said = []
+    picture = args.plot or plot
+    if args.plot is None and plot is not None and find_spec("matplotlib") is None:
+        said.append("No picture: pip install matplotlib to have one.")
+    elif picture is not None and picture.lower() != "none":
+        counts = analysis.counts.labels
+        where = "training" if analysis.split == "train" else analysis.split
+        drawn = plot_distribution(counts, analysis.weights, analysis.gamma, picture, split=where)
+        said.append(f"Picture: {drawn}")
+    if args.html is not None:
+        said.append(f"Page: {write_page(analysis, args.html)}")
+    if args.config_out is not None:
+        text = _config(analysis, args, asked_for, flags)
+        _write(Path(args.config_out), text)
+        said.append(f"Settings: {args.config_out}. Train with them:")
+        said.append(f"  accelerate launch examples/train_model.py --config {shlex.quote(args.config_out)}")
+    return said
+
+
+def _config(analysis: Analysis, args: AnalyzeArguments, asked_for: dict[str, Any], flags: Sequence[str]) -> str:
+    given: dict[str, Any] = {flag.name: getattr(args, flag.name) for flag in fields(DataOptions)}
+    given["model_name_or_path"] = args.model_name_or_path if args.is_given else None
+    given["label_schema"] = value_of("label_schema", flags)
+    command = f"imbalance-trainer analyze {shlex.join(flags)}"
+    return config_text(analysis.recommendation, given, asked_for, command)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None

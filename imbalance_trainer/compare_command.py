@@ -1,0 +1,220 @@
+"""`imbalance-trainer compare`: which loss, weights and sampler suit your data, and whether any beats stock.
+
+imbalance-trainer compare DATA --model_name_or_path roberta-base --methods default,asymmetric --seeds 1 2 3 --budget 2h
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .cli import FlagParser, make_output_dir, print_notes
+from .comparison import Setting, compare, read_methods
+from .comparison.budget import Budget, read_budget
+from .comparison.frozen import FeatureHead, encoded
+from .comparison.methods import DEFAULT
+from .comparison.picture import plot_comparison
+from .comparison.record import Record, steps_of
+from .comparison.training import time_of_steps
+from .data import LabelledData
+from .data.options import DataOptions
+from .demo import DEMO_TRAINING, demo_data, demo_model
+from .encoders import load_bare_encoder, load_encoder
+from .errors import UsageError
+from .whole_file import write_json
+
+_FROZEN_RATE, _RATE = 1e-3, 2e-5
+
+
+@dataclass
+class CompareArguments:
+    """What is compared, and for how long."""
+
+    model_name_or_path: str | None = field(default=None, metadata={"help": "Encoder: a hub name or a folder."})
+    config_overrides: str | None = field(
+        default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
+    )
+    methods: list[str] = field(
+        default_factory=lambda: [DEFAULT],
+        metadata={
+            "help": "What is compared to the stock Trainer: default (WeightedFocalTrainer with nothing set), losses "
+            "by name, names of --own_methods."
+        },
+    )
+    own_methods: str | None = field(
+        default=None,
+        metadata={"help": 'JSON, or a file of it: {"gamma 3": {"focal_gamma": 3}}, options by a name of yours.'},
+    )
+    seeds: list[int] = field(default_factory=lambda: [1, 2, 3], metadata={"help": "A training of each for each seed."})
+    budget: str = field(
+        default="3 epochs",
+        metadata={"help": 'Of each training: "500" steps, "3 epochs"; or of all of it: "30m", "2h".'},
+    )
+    frozen: bool = field(
+        default=False, metadata={"help": "Encode the texts once and train only heads: an answer in minutes."}
+    )
+    learning_rates: list[float] | None = field(
+        default=None,
+        metadata={
+            "help": f"The largest learning rate ({_RATE:g} if not given; {_FROZEN_RATE:g} with --frozen); of several "
+            "each method takes the one that is best for it on validation."
+        },
+    )
+    batch_size: int = field(default=32, metadata={"help": "Rows of an update."})
+    max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows."})
+    max_eval_samples: int | None = field(
+        default=None, metadata={"help": "Tune and test on this many rows of validation and of test."}
+    )
+    bf16: bool = field(default=False, metadata={"help": "Mixed precision."})
+    label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json."})
+    output_dir: str | None = field(
+        default=None,
+        metadata={"help": "Folder of the runs (runs/compare-DATA); one that was killed goes on there."},
+    )
+    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
+
+
+def main(flags: Sequence[str]) -> None:
+    """Run the command."""
+    parser = FlagParser(
+        (CompareArguments, DataOptions), prog="imbalance-trainer compare", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("data", nargs="?", metavar="DATA", help="Folder or file of the data; the demo's if not given.")
+    args, options, others = parser.parse(flags)
+    options.take(others.data)
+    options.check()
+    budget = read_budget(args.budget)
+    _check(args, options)
+    data = options.load(args.label_schema) if options.is_given else demo_data()
+    methods = read_methods(args.methods, args.own_methods, data.problem_type)
+    folder = Path(args.output_dir or Path("runs") / f"compare-{options.name}")
+    make_output_dir(folder)
+    print_notes(data.notes)
+    rates = tuple(args.learning_rates or ([_FROZEN_RATE] if args.frozen else [_RATE]))
+    if not options.is_given and not args.learning_rates and not args.frozen:
+        rates = (DEMO_TRAINING["learning_rate"],)
+    splits = {name: _some(split, args, name) for name, split in data.splits.items()}
+    setting = _setting(args, data, splits, folder, budget)
+    if budget.unit == "seconds":
+        setting = _fitted(setting, budget, len(methods) * (len(rates) + len(args.seeds) - 1), folder, rates[0])
+    record = Record(folder, _shared(args, setting, options.source, _digest(splits)))
+    print(
+        f"{len(methods)} methods, {len(args.seeds)} seeds, {setting.steps:,} steps of {args.batch_size} rows each.\n"
+    )
+    summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
+    print("\n" + "\n".join(summary.lines()) + f"\n\n{summary.verdict()}")
+    write_json(folder / "comparison.json", summary.as_dict())
+    made = [folder / "comparison.json"]
+    if find_spec("matplotlib") is not None:
+        made.append(plot_comparison(summary, folder / "comparison.png"))
+    print(f"\nKept in {folder}: {', '.join(path.name for path in made)}.")
+
+
+def _check(args: CompareArguments, options: DataOptions) -> None:
+    if options.is_given and not args.model_name_or_path:
+        raise UsageError("Data needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
+    if args.frozen and not args.model_name_or_path:
+        raise UsageError("--frozen needs --model_name_or_path: an encoder that was trained before.")
+    for name in ("batch_size", "max_train_samples", "max_eval_samples"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} must be at least 1; got {value}.")
+    twice = sorted({seed for seed in args.seeds if args.seeds.count(seed) > 1})
+    if twice:
+        raise UsageError(f"--seeds names {twice[0]} twice; name each once.")
+    for rate in args.learning_rates or ():
+        if not 0 < rate < float("inf"):
+            raise UsageError(f"--learning_rates are finite numbers above 0; got {rate!r}.")
+
+
+def _setting(
+    args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path, budget: Budget
+) -> Setting:
+    load_model, tokenizer, made = (_frozen if args.frozen else _fine_tuned)(args, data, splits, folder)
+    n_rows = len(made["train"])
+    steps = 0 if budget.unit == "seconds" else budget.steps(n_rows, args.batch_size)
+    arguments: dict[str, Any] = {"bf16": args.bf16}
+    if not args.frozen:
+        arguments["train_sampling_strategy"] = "group_by_length"
+    return Setting(
+        made, data.schema, data.problem_type, load_model, steps, args.batch_size,
+        1024 if args.frozen else 128, tokenizer, arguments,
+    )  # fmt: skip
+
+
+def _some(split: Any, args: CompareArguments, name: str) -> Any:
+    limit = args.max_train_samples if name == "train" else args.max_eval_samples
+    return (
+        split if limit is None or limit >= len(split) else split.shuffle(seed=0).select(range(limit)).flatten_indices()
+    )
+
+
+def _fine_tuned(args: CompareArguments, data: LabelledData, splits: dict, folder: Path) -> tuple:
+    def load() -> tuple[Any, Any]:
+        if args.model_name_or_path is None:
+            return demo_model(data.schema, torch.initial_seed() % 2**31)
+        return load_encoder(args.model_name_or_path, data.schema, data.problem_type, args.config_overrides)
+
+    _, tokenizer = load()
+    length = min(args.max_length, tokenizer.model_max_length)
+    made = {
+        name: split.map(
+            lambda rows: tokenizer(rows["text"], truncation=True, max_length=length),
+            batched=True,
+            remove_columns=["text"],
+            desc="Tokenizing",
+        )
+        for name, split in splits.items()
+    }
+    return lambda: load()[0], tokenizer, made
+
+
+def _frozen(args: CompareArguments, data: LabelledData, splits: dict, folder: Path) -> tuple:
+    encoder, tokenizer = load_bare_encoder(args.model_name_or_path, args.config_overrides)
+    length = min(args.max_length, tokenizer.model_max_length)
+    made = {
+        name: encoded(split, encoder, tokenizer, length, folder, lambda words: print(f"{words} ...", flush=True))
+        for name, split in splits.items()
+    }
+    width = encoder.config.hidden_size
+    return lambda: FeatureHead(width, len(data.schema), data.problem_type), None, made
+
+
+def _fitted(setting: Setting, budget: Budget, n_runs: int, folder: Path, rate: float) -> Setting:
+    """The setting with as many steps as the time holds; of a comparison that goes on, as many as it has already."""
+    steps = steps_of(folder)
+    if steps is None:
+        print("Timing a few steps ...", flush=True)
+        steps = budget.steps_in_time(n_runs, *time_of_steps(setting, rate))
+    return replace(setting, steps=steps)
+
+
+def _shared(args: CompareArguments, setting: Setting, source: str | None, digest: str) -> dict[str, Any]:
+    """What all runs of a folder have in common."""
+    return {
+        "data": source or "demo",
+        "data_digest": digest,
+        "model": args.model_name_or_path or "demo",
+        "config_overrides": args.config_overrides,
+        "frozen": args.frozen,
+        "steps": setting.steps,
+        "batch_size": args.batch_size,
+        "max_length": args.max_length,
+        "bf16": args.bf16,
+    }
+
+
+def _digest(splits: Mapping[str, Any]) -> str:
+    """Of the texts and labels that are trained and tested on."""
+    digest = hashlib.sha256()
+    for split in splits.values():
+        for text in split["text"]:
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(np.array(split["labels"]).tobytes())
+    return digest.hexdigest()[:16]

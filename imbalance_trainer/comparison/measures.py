@@ -1,0 +1,140 @@
+"""What a trained model is worth on test, decided at 0.5 and at thresholds that were tuned on validation only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..arrays import ratio
+from ..average_precision import StreamingAveragePrecision
+from ..decisions import DecisionRule
+from ..distribution import UNKNOWN, tiers_by_support
+from ..errors import DataError
+from ..thresholds import tune_thresholds
+from ..tuning import TuningOptions, tune_decisions
+
+
+@dataclass(frozen=True)
+class Split:
+    """Logits and labels, both (rows, labels); in a single-label problem labels are classes, (rows,)."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model's decisions on test, (rows, labels) boolean, and what they are worth.
+
+    Args:
+        at_half: decided at 0.5 (single-label: the most probable class).
+        tuned: decided at a threshold per label; as at_half where nothing can be tuned.
+        values: numbers by name; see `judge`.
+    """
+
+    at_half: np.ndarray
+    tuned: np.ndarray
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which labels the means go over.
+
+    Args:
+        counted: indices of labels with positives in training, validation and test.
+        tiers: head, medium and tail of them, by training support.
+    """
+
+    counted: np.ndarray
+    tiers: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, train_support: np.ndarray, *others: np.ndarray) -> "Labels":
+        """From the supports, (labels,), of training and the other splits.
+
+        Raises:
+            DataError: no label has positives everywhere.
+        """
+        counted = np.flatnonzero(np.all([np.asarray(s) > 0 for s in (train_support, *others)], axis=0))
+        if not len(counted):
+            raise DataError("No label has positives in training, validation and test, so there is nothing to compare.")
+        of_counted = tiers_by_support(np.asarray(train_support)[counted])
+        return cls(counted, {tier: counted[places] for tier, places in of_counted.items()})
+
+
+def judge(validation: Split, test: Split, rule: DecisionRule, labels: Labels, is_multi_label: bool) -> Judged:
+    """Tune on validation, decide on test.
+
+    Args:
+        validation, test: what the model gave, and what was right.
+        rule: how decisions are closed; it has no thresholds yet.
+        labels: which the means go over.
+        is_multi_label: else nothing is tuned.
+
+    Returns:
+        Judged, whose values are `at_half`, `naive` (thresholds with the best F1 on validation, as they are) and
+        `tuned` (as `trainer.tune_thresholds()` has them), each with f1_macro, f1_head, f1_medium, f1_tail and
+        zero_recall (labels that are never found); mean_average_precision; and validation_f1_macro, tuned by
+        cross-fitting, by which a method may be chosen. Means go over `labels.counted`.
+    """
+    gold = _one_hot(test)
+    if not is_multi_label:
+        at_half = _most_probable(test)
+        values: dict[str, Any] = {name: _values(at_half, gold, labels) for name in ("at_half", "naive", "tuned")}
+        of_label = f1(_most_probable(validation), _one_hot(validation))
+        values["validation_f1_macro"] = float(of_label[labels.counted].mean())
+        known_gold = np.where((test.labels >= 0)[:, None], gold, UNKNOWN)
+        values["mean_average_precision"] = _average_precision(test.logits, known_gold, labels)
+        return Judged(at_half, at_half, values)
+    known = test.labels != UNKNOWN
+    plain = rule.untuned()
+    tuning = tune_decisions(validation.logits, validation.labels, plain, TuningOptions(), n_bootstrap=0)
+    scores = plain.scores(validation.logits).numpy()
+    naive = tune_thresholds(
+        scores, validation.labels, plain.schema, smoothing=0, shrinkage=0, from_logits=True
+    ).thresholds
+    decisions = {
+        "at_half": plain.decide(test.logits).numpy() & known,
+        "naive": (plain.scores(test.logits).numpy() > np.log(naive / (1 - naive))) & known,
+        "tuned": tuning.rule.decide(test.logits).numpy() & known,
+    }
+    values = {name: _values(decided, gold, labels) for name, decided in decisions.items()}
+    values["validation_f1_macro"] = float(np.asarray(tuning.held_out_table.f1)[labels.counted].mean())
+    values["mean_average_precision"] = _average_precision(
+        plain.scores(test.logits).numpy(), np.where(known, gold, UNKNOWN), labels
+    )
+    return Judged(decisions["at_half"], decisions["tuned"], values)
+
+
+def f1(decided: np.ndarray, gold: np.ndarray) -> np.ndarray:
+    """F1 of each label, (labels,); 0/0 is 0."""
+    return ratio(2 * (decided & gold).sum(0), decided.sum(0) + gold.sum(0))
+
+
+def _values(decided: np.ndarray, gold: np.ndarray, labels: Labels) -> dict[str, float]:
+    of_label = f1(decided, gold)
+    found = (decided & gold).sum(0)[labels.counted]
+    means = {
+        f"f1_{tier}": float(of_label[where].mean()) if len(where) else 0.0 for tier, where in labels.tiers.items()
+    }
+    return {"f1_macro": float(of_label[labels.counted].mean()), **means, "zero_recall": int((found == 0).sum())}
+
+
+def _average_precision(scores: np.ndarray, gold: np.ndarray, labels: Labels) -> float:
+    streaming = StreamingAveragePrecision(scores.shape[1], max_scores=scores.size)
+    streaming.update(torch.from_numpy(scores), torch.from_numpy(gold))
+    return float(streaming.compute()[labels.counted].mean())
+
+
+def _most_probable(split: Split) -> np.ndarray:
+    decided = split.logits.argmax(1)[:, None] == np.arange(split.logits.shape[1])
+    return decided & (split.labels >= 0)[:, None]
+
+
+def _one_hot(split: Split) -> np.ndarray:
+    if split.labels.ndim == 2:
+        return split.labels > 0.5
+    return split.labels[:, None] == np.arange(split.logits.shape[1])

@@ -1,0 +1,174 @@
+"""What a comparison says: a table, a sentence that names the method to take or says that none is better, and JSON."""
+
+import statistics
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..tables import WIDTH, text_table
+from .bootstrap import Difference, paired_difference
+from .methods import STOCK
+from .record import Record, Run
+
+WHENS = {"at_half": "at 0.5", "naive": "naive", "tuned": "tuned"}
+"""The ways of deciding, and what a table calls them."""
+
+
+_COLUMNS = (
+    "Macro F1 on test over {} labels, mean±standard deviation over seeds, decided at 0.5 and at thresholds tuned on "
+    "validation. vs stock: 95% interval of the difference, both tuned. head, mid, tail: tuned, by training support. "
+    "never found: labels at recall 0, at 0.5/tuned. mAP: mean average precision."
+)
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """A method over its seeds.
+
+    Args:
+        name: of the method.
+        learning_rate: at which it was run, the best of those tried, by validation.
+        runs: one for each seed.
+        difference: in tuned macro F1 on test from stock; None for stock itself.
+    """
+
+    name: str
+    learning_rate: float
+    runs: tuple[Run, ...]
+    difference: Difference | None
+
+    def values(self, when: str | None, name: str) -> list[float]:
+        """A number of each seed; `when` is one of WHENS, or None for what does not depend on decisions."""
+        return [float((run.values if when is None else run.values[when])[name]) for run in self.runs]
+
+    def mean(self, when: str | None, name: str) -> float:
+        """The mean over seeds."""
+        return statistics.fmean(self.values(when, name))
+
+    def spread(self, when: str | None, name: str) -> float:
+        """The standard deviation over seeds; 0 where there is one."""
+        values = self.values(when, name)
+        return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The methods in the order in which they were asked for, stock first."""
+
+    methods: tuple[MethodResult, ...]
+    n_labels: int
+
+    @property
+    def stock(self) -> MethodResult:
+        """The stock Trainer's result."""
+        return self.methods[0]
+
+    @property
+    def best(self) -> MethodResult:
+        """The method with the highest tuned macro F1 on **validation**, so that test is left to judge it."""
+        return max(self.methods, key=lambda method: method.mean(None, "validation_f1_macro"))
+
+    def verdict(self) -> str:
+        """Which to take, in a sentence or two."""
+        best, stock = self.best, self.stock
+        n_seeds = len(best.runs)
+        seeds = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
+        if best is stock:
+            return f"None is better than stock on validation ({seeds}): keep the stock Trainer, with tuned thresholds."
+        gained = best.difference
+        numbers = (
+            f"tuned macro F1 on test {best.mean('tuned', 'f1_macro'):.3f}, stock "
+            f"{stock.mean('tuned', 'f1_macro'):.3f}: {gained.mean:+.3f}, 95% interval {gained.low:+.3f} to "
+            f"{gained.high:+.3f}, {seeds}"
+        )
+        if not gained.is_more_than_chance:
+            return f"None is better than stock by more than chance explains; the nearest is {best.name} ({numbers})."
+        more = ""
+        rivals = [m for m in self.methods if m is not best and m is not stock]
+        close = [m.name for m in rivals if abs(m.mean("tuned", "f1_macro") - best.mean("tuned", "f1_macro")) < max(
+            best.spread("tuned", "f1_macro"), m.spread("tuned", "f1_macro"))]  # fmt: skip
+        if close:
+            more = f" Within a standard deviation of it: {', '.join(close)}."
+        if n_seeds == 1:
+            more += " One seed says little: run more with --seeds."
+        return f"Take {best.name}: {numbers}.{more}"
+
+    def lines(self) -> list[str]:
+        """A table of at most 80 columns, and what its columns mean."""
+        header = ["method", "at 0.5", "tuned", "vs stock", "head", "mid", "tail", "never found", "mAP"]
+        rows = []
+        for method in self.methods:
+            gained = method.difference
+            never = [f"{method.mean(when, 'zero_recall'):.1f}".removesuffix(".0") for when in ("at_half", "tuned")]
+            rows.append(
+                [
+                    method.name,
+                    _cell(method.mean("at_half", "f1_macro"), method.spread("at_half", "f1_macro")),
+                    _cell(method.mean("tuned", "f1_macro"), method.spread("tuned", "f1_macro")),
+                    "" if gained is None else f"{_short(gained.low, True)} {_short(gained.high, True)}",
+                    *(_short(method.mean("tuned", f"f1_{tier}")) for tier in ("head", "medium", "tail")),
+                    f"{never[0]}/{never[1]}",
+                    _short(method.mean(None, "mean_average_precision")),
+                ]
+            )
+        return [*text_table(header, rows), *textwrap.wrap(_COLUMNS.format(self.n_labels), WIDTH)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, JSON-able."""
+        methods = {}
+        for method in self.methods:
+            gained = method.difference
+            methods[method.name] = {
+                "learning_rate": method.learning_rate,
+                "seeds": [run.seed for run in method.runs],
+                "runs": [dict(run.values) for run in method.runs],
+                "difference_from_stock": None
+                if gained is None
+                else {"mean": gained.mean, "low": gained.low, "high": gained.high},
+            }
+        return {"version": 1, "methods": methods, "best": self.best.name, "verdict": self.verdict()}
+
+
+def summarise(
+    record: Record,
+    methods: Sequence[str],
+    learning_rates: Mapping[str, float],
+    seeds: Sequence[int],
+    gold: np.ndarray,
+    counted: np.ndarray,
+) -> Summary:
+    """The summary of runs that are done.
+
+    Args:
+        record: where they are.
+        methods: names, stock first.
+        learning_rates: the one of each method.
+        seeds: of each method.
+        gold: labels of test, (rows, labels), boolean.
+        counted: indices of the labels that means go over.
+    """
+    runs = {name: tuple(record.runs[name, learning_rates[name], seed] for seed in seeds) for name in methods}
+    decisions = {name: [record.decisions(run)[:, counted] for run in of_method] for name, of_method in runs.items()}
+    gold = gold[:, counted]
+    results = []
+    for name in methods:
+        gained = None if name == STOCK else paired_difference(decisions[name], decisions[STOCK], gold)
+        results.append(MethodResult(name, learning_rates[name], runs[name], gained))
+    return Summary(tuple(results), len(counted))
+
+
+def _short(value: float, sign: bool = False) -> str:
+    """Two or three digits without the leading 0.
+
+    >>> _short(0.5), _short(-0.021, True)
+    ('.50', '-.02')
+    """
+    text = f"{value:+.2f}" if sign else f"{value:.2f}"
+    return text.replace("0.", ".", 1)
+
+
+def _cell(mean: float, spread: float) -> str:
+    return f"{mean:.3f}±{spread:.3f}".replace("0.", ".")

@@ -1,0 +1,143 @@
+"""Cells of a column that holds all labels of a row: the lists and the delimited names that stand in strings."""
+
+import ast
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import DataError, UsageError
+from .frame import Frame
+from .values import as_numbers, is_blank, is_index, is_numeric, label_entries
+
+NO_SEPARATOR = "none"
+"""What `separator` may be where a cell is one name, whatever is in it."""
+
+
+def read_cells(
+    frame: Frame, column: str, known: Sequence[str] | None, separator: str | None
+) -> tuple[pa.Array, str | None]:
+    """A column's cells with the lists that stand in its strings made lists, and the separator that was used."""
+    cells = frame.column(column)
+    where = f"{frame.path}: column {column!r}"
+    if pa.types.is_list(cells.type) and pa.types.is_nested(cells.type.value_type):
+        at = next(i for i, value in enumerate(cells.to_pylist()) if value)
+        raise DataError(f"{where}, {frame.row(at)}: holds {str(cells[at].as_py())[:60]}; expected one list of labels.")
+    if not pa.types.is_string(cells.type):
+        return cells, None
+    filled = [v for v in cells.drop_null().unique().to_pylist() if not is_blank(v)]
+    if any(v.lstrip().startswith("[") and v.rstrip().endswith("]") for v in filled):
+        return _lists(frame, cells, where), None
+    separator = separator or _found_separator(filled, known, where)
+    if separator in (None, NO_SEPARATOR):
+        return cells, None
+    split = [None if v is None else [p.strip() for p in v.split(separator) if p.strip()] for v in cells.to_pylist()]
+    return pa.array(split, pa.list_(pa.string())), separator
+
+
+def _lists(frame: Frame, cells: pa.Array, where: str) -> pa.Array:
+    rows = enumerate(cells.to_pylist())
+    lists = [None if v is None or is_blank(v) else _parsed_list(v, f"{where}, {frame.row(i)}") for i, v in rows]
+    nested = next(
+        (i for i, a_list in enumerate(lists) if any(isinstance(v, (list, dict)) for v in a_list or ())), None
+    )
+    if nested is not None:
+        said = str(lists[nested])[:60]
+        raise DataError(f"{where}, {frame.row(nested)}: holds {said}; expected one list of labels.")
+    try:
+        return pa.array(lists, pa.list_(pa.null()) if not any(lists) else None)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        is_name = [{isinstance(v, str) for v in a_list or () if v is not None} for a_list in lists]
+        usual = next(kinds for kinds in is_name if kinds)
+        odd = next((i for i, kinds in enumerate(is_name) if kinds and (kinds != usual or len(kinds) > 1)), 0)
+        raise DataError(f"{where}, {frame.row(odd)}: mixes names, numbers or lists; expected one kind.") from None
+
+
+def _parsed_list(cell: str, where: str) -> list:
+    """The list that a cell spells as JSON, as Python or as numpy prints it ([1 0 0])."""
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        between = r"(?<=['\"])\s+(?=['\"])" if re.search("['\"]", cell) else r"(?<=[\w.])\s+(?=[\w.-])"
+        spelled = cell if "," in cell else re.sub(between, ", ", cell)
+        spelled = spelled if re.search("['\"]", cell) else re.sub(r"\bnan\b", "None", spelled)
+        try:
+            value = ast.literal_eval(spelled.strip())
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            value = None
+    if not isinstance(value, list):
+        raise DataError(f"{where}: {cell[:60]!r} is no list; expected one such as [0, 1] or ['joy', 'fear'].")
+    return [int(v) if isinstance(v, bool) else v for v in value]
+
+
+def _found_separator(values: Sequence[str], known: Sequence[str] | None, where: str) -> str | None:
+    """The separator of delimited names: the only one that gives known names or class indices, else the only one that
+    occurs."""
+    present = [s for s in "|;" if any(s in v for v in values)]
+    parts = {s: {p.strip() for v in values for p in v.split(s)} - {""} for s in "|;," if any(s in v for v in values)}
+    if known is not None:
+        folded = {name.casefold() for name in known}
+        if all(v.strip().casefold() in folded for v in values):
+            return None
+        fitting = [s for s in parts if {part.casefold() for part in parts[s]} <= folded]
+        fitting = fitting or [s for s in parts if all(is_index(part) and int(part) < len(known) for part in parts[s])]
+        present = fitting or present
+    elif len(numbered := [s for s in parts if all(map(is_index, parts[s]))]) == 1:
+        return numbered[0]
+    if len(present) > 1:
+        raise UsageError(f"{where}: {' or '.join(map(repr, present))} may separate the names; give it: --separator.")
+    return present[0] if present else (_comma(values, where) if known is None else None)
+
+
+def _comma(values: Sequence[str], where: str) -> str | None:
+    """ "," where the parts of each cell that has one occur in other cells too; a name may have a comma of its own."""
+    split = [{part.strip() for part in value.split(",")} - {""} for value in values]
+    cells = Counter(part for parts in split for part in parts)
+    recurs = [
+        any(cells[part] > 1 for part in parts) for parts, value in zip(split, values, strict=True) if "," in value
+    ]
+    if any(recurs) and not all(recurs):
+        raise UsageError(
+            f"{where}: ',' may separate names or be part of them; say which: --separator ',' or --separator none."
+        )
+    return "," if any(recurs) else None
+
+
+def is_multi_hot(
+    frame: Frame, column: str, values: pa.Array, lengths: np.ndarray, known: Sequence[str] | None
+) -> bool:
+    """Whether lists of numbers are multi-hot (one number for each label) rather than class indices."""
+    real = lengths[lengths >= 0]
+    if not len(values):
+        return False
+    entries = label_entries(values)
+    even = real.min() == real.max() and (known is None or real[0] == len(known))
+    fits = not np.isinf(entries).any()
+    if even and fits:
+        return True
+    if not is_numeric(values.type):
+        return False
+    row, number = np.repeat(np.arange(len(real)), real), as_numbers(values, pa.float64())
+    order = np.lexsort((number, row))
+    row, number = row[order], number[order]
+    repeats = ((row[1:] == row[:-1]) & (number[1:] == number[:-1])).any()  # a set of indices has none twice
+    if even:
+        return bool(repeats)
+    if fits and (repeats or ((entries > 0) & (entries < 1)).any()):
+        check_width(frame, column, lengths, len(known) if known else int(real[0]))
+    return False
+
+
+def check_width(frame: Frame, column: str, lengths: np.ndarray, width: int) -> None:
+    """Raise a DataError where a multi-hot list has not one value for each label; -1 stands for no list."""
+    wrong = np.flatnonzero((lengths >= 0) & (lengths != width))
+    if len(wrong):
+        at = wrong[0]
+        more = f" (and {len(wrong) - 1} more rows)" if len(wrong) > 1 else ""
+        raise DataError(
+            f"{frame.path}: column {column!r}: {frame.row(at)} has {lengths[at]} values; expected {width}, one for "
+            f"each label{more}."
+        )

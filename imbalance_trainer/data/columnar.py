@@ -1,0 +1,131 @@
+"""Parquet, Arrow and feather files; and any Arrow table in the types that the rest of the package knows."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
+
+from ..errors import DataError, UsageError
+from ..labels import LabelSchema
+from .frame import Frame, ReadSettings, whole
+from .json_lines import as_array
+
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+
+def read_parquet(path: Path, settings: ReadSettings) -> Frame:
+    """A .parquet file; ClassLabel names of files that datasets wrote are kept."""
+    with path.open("rb") as file:
+        if _edges(file, 4) != (b"PAR1", b"PAR1"):
+            raise DataError(f"{path}: is no whole Parquet file (it does not begin and end with 'PAR1').")
+        return table_frame(path, pq.ParquetFile(file).read(), "Parquet")
+
+
+def read_arrow(path: Path, settings: ReadSettings) -> Frame:
+    """An .arrow, .ipc or .feather file, in the file or in the stream format."""
+    with path.open("rb") as file:
+        start, end = _edges(file, 6)
+        if start == b"ARROW1":
+            if end != b"ARROW1":
+                raise DataError(f"{path}: is no whole Arrow file (it begins with 'ARROW1' and does not end with it).")
+            return table_frame(path, pa.ipc.open_file(file).read_all(), "Arrow file")
+        if start.startswith(b"FEA1"):
+            return table_frame(path, feather.read_table(file), "feather")
+        return table_frame(path, pa.ipc.open_stream(file).read_all(), "Arrow stream")
+
+
+def _edges(file: Any, n_bytes: int) -> tuple[bytes, bytes]:
+    """The first and the last bytes of an open file, which is left at its beginning."""
+    start = file.read(n_bytes)
+    file.seek(max(0, file.seek(0, 2) - n_bytes))
+    end = file.read()
+    file.seek(0)
+    return start, end
+
+
+def table_frame(path: Path | str, table: pa.Table, format: str, features: Mapping[str, Any] | None = None) -> Frame:
+    """A frame of an Arrow table, without the index that pandas stores as a column.
+
+    Args:
+        path: what messages begin with.
+        table: the rows.
+        format: the format, in words.
+        features: those of a datasets.Dataset; None for what the table's own metadata says.
+
+    Raises:
+        DataError: features that cannot be read, a class index beyond the names of its ClassLabel, or JSON values of
+            several kinds.
+    """
+    if features is None:
+        features = _own_features(path, table.schema)
+    table = table.drop_columns([name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)])
+    columns: list[pa.Array] = []
+    class_names = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        values = _plain(whole(column), path, name)
+        try:
+            schema = LabelSchema.from_features(features, name)
+        except UsageError as error:
+            raise DataError(f"{path}: column {name!r}: its ClassLabel is not right. {error}") from None
+        if schema is not None:
+            class_names[name] = schema.names
+            values = _named(values, schema.names, f"{path}: column {name!r}")
+        columns.append(values)
+    return Frame(path, pa.Table.from_arrays(columns, names=table.column_names), class_names, format=format)
+
+
+def _own_features(path: Path | str, schema: pa.Schema) -> Mapping[str, Any]:
+    if b"huggingface" not in (schema.metadata or {}):  # which datasets writes
+        return {}
+    try:
+        return datasets.Features.from_arrow_schema(schema)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: the features in its metadata cannot be read ({error}).") from None
+
+
+def _plain(values: pa.Array, path: Path | str, name: str) -> pa.Array:
+    if isinstance(values.type, pa.BaseExtensionType):
+        values = values.storage
+        if pa.types.is_string(values.type) and name:  # datasets' Json: each value is one JSON document
+            documents = [None if v is None else json.loads(v) for v in values.to_pylist()]
+            return as_array(documents, path, name)[0]
+    kind = _plain_type(values.type)
+    if kind == pa.list_(pa.null()):  # whose cast loses values in pyarrow 26
+        return pa.array(values.to_pylist(), kind)
+    return values if values.type == kind else values.cast(kind)
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    """The one type for strings, lists and categories that the rest of this package knows."""
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    is_list = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    is_view = (pa.types.is_list_view, pa.types.is_large_list_view)
+    if any(is_kind(kind) for is_kind in (*is_list, *is_view)):
+        return pa.list_(_plain_type(kind.value_type))
+    return kind
+
+
+def _named(values: pa.Array, names: Sequence[str], where: str) -> pa.Array:
+    """ClassLabel indices (or lists of them) as names, so that the order of these names does not matter later."""
+    is_list = pa.types.is_list(values.type)
+    flat = values.values if is_list else values
+    top = pc.max(flat).as_py()
+    if top is not None and top >= len(names):
+        at = pc.index(flat, pa.scalar(top, flat.type)).as_py()
+        row = int(np.searchsorted(values.offsets.to_numpy(), at, "right")) if is_list else at + 1
+        raise DataError(f"{where}, row {row}: holds class {top}, but its ClassLabel has {len(names)} names.")
+    flat = pa.array(names).take(pc.if_else(pc.less(flat, 0), pa.scalar(None, flat.type), flat))
+    if not is_list:
+        return flat
+    return pa.ListArray.from_arrays(values.offsets, flat, mask=values.is_null() if values.null_count else None)

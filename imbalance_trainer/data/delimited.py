@@ -1,0 +1,102 @@
+"""CSV and TSV: the delimiter found out, every cell a string."""
+
+import csv
+import io
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from ..errors import DataError, UsageError, first_five
+from .decoding import read_utf8
+from .frame import Frame, ReadSettings
+
+_DELIMITERS = ",;\t|"
+_WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+LOOKED_AT = 1 << 16  # bytes of the beginning that say what the delimiter is
+_ROWS_LOOKED_AT = 100
+
+
+def read_delimited(path: Path, settings: ReadSettings) -> Frame:
+    """A .csv or .tsv file with a header.
+
+    Raises:
+        DataError: an empty file, rows of another width than the header, a quotation mark that is never closed.
+        UsageError: several delimiters that part header and rows alike.
+    """
+    content, encoding = read_utf8(path, settings.encoding)
+    if not content.strip():
+        raise DataError(f"{path}: is empty; expected a header and rows.")
+    delimiter = (
+        checked_delimiter(settings.delimiter, path, content) if settings.delimiter else find_delimiter(path, content)
+    )
+    header = first_rows(content, delimiter)[0]
+    table = _parsed(path, content, header, delimiter)
+    kind = "TSV" if path.suffix.lower() == ".tsv" else "CSV"
+    return Frame(path, table, format=f"{kind}, {delimiter!r} between columns, {encoding}")
+
+
+def _parsed(path: Path, content: bytes, header: Sequence[str], delimiter: str) -> pa.Table:
+    wrong: list[tuple[int, int, str]] = []  # row, its width, what stands there
+
+    def keep(row: pa_csv.InvalidRow) -> str:
+        wrong.append((row.number - 1, row.actual_columns, row.text))
+        return "skip"
+
+    table = pa_csv.read_csv(
+        pa.py_buffer(content),
+        pa_csv.ReadOptions(use_threads=False, block_size=min(len(content) + 1, 1 << 30)),  # a row must fit into one
+        pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep),
+        pa_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
+    )
+    n_rows = table.num_rows + len(wrong)
+    is_last_wrong = bool(wrong) and wrong[-1][0] == n_rows
+    last = wrong[-1][2] if is_last_wrong else table.columns[-1][-1].as_py() if table.num_rows else ""
+    if content.count(b'"') % 2 and "\n" in last.strip("\n"):  # an open quotation mark swallows the rest of the file
+        raise DataError(f"{path}: the quotation mark before {last[:40]!r} in row {n_rows} is never closed.")
+    if wrong:
+        found = first_five([f"row {row}: {width} ({text[:60]!r})" for row, width, text in wrong])
+        raise DataError(
+            f"{path}: expected {table.num_columns} columns in each row, as in the header; found {found}; a cell with "
+            f"{delimiter!r} in it needs quotation marks, and --delimiter names another delimiter."
+        )
+    return table
+
+
+def checked_delimiter(wanted: str, path: Path, content: bytes) -> str:
+    """The delimiter that the user names; a UsageError where it is none."""
+    delimiter = _WORDS.get(wanted.casefold(), wanted)
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise UsageError(f"--delimiter must be one character, or tab; got {wanted!r}.")
+    if len(delimiter.encode()) != 1:
+        raise UsageError(f"--delimiter must be an ASCII character; got {wanted!r}.")
+    if delimiter not in (header := "".join(content.decode().lstrip().splitlines()[:1])):
+        raise UsageError(f"{path}: the header {header[:60]!r} has no {delimiter!r}; give another --delimiter.")
+    return delimiter
+
+
+def find_delimiter(path: Path, content: bytes) -> str:
+    """The only delimiter that gives every row the width of the header; of none, the one with the widest header."""
+    rows = {delimiter: first_rows(content, delimiter) for delimiter in _DELIMITERS}
+    width = {delimiter: len(found[0]) for delimiter, found in rows.items()}
+    fitting = [d for d in rows if width[d] > 1 and all(len(row) == width[d] for row in rows[d])]
+    if len(fitting) > 1 and path.suffix.lower() == ".tsv" and "\t" in fitting:
+        return "\t"
+    if len(fitting) > 1:
+        ways = " or ".join(f"{d!r} ({width[d]} columns)" for d in fitting)
+        raise UsageError(f"{path}: {ways} may part the columns; give it: --delimiter.")
+    return fitting[0] if fitting else max(width, key=lambda d: width[d])
+
+
+def first_rows(content: bytes, delimiter: str) -> list[list[str]]:
+    """The first rows that are not blank, as Python's csv reads them; at least one."""
+    head = content[:LOOKED_AT].decode("utf-8", "ignore")
+    try:
+        reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
+        rows = list(islice(filter(None, reader), _ROWS_LOOKED_AT))
+    except csv.Error:  # a cell longer than its limit
+        rows = []
+    is_cut = len(content) > LOOKED_AT and 1 < len(rows) < _ROWS_LOOKED_AT
+    return (rows[:-1] if is_cut else rows) or [[]]

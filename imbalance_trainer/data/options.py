@@ -1,0 +1,146 @@
+"""DataOptions: the flags that say which data to load and how to read it, the same in all programs."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from . import LabelledData, load_labelled_dataset
+from .columns import LABEL_FORMATS
+from .sources import HubDataset
+
+SOURCE_FLAGS = ("data_dir", "dataset_name", "train_file")
+"""The flags that name data; without any of them the demo's is used."""
+
+
+def _help(text: str) -> dict[str, str]:
+    return {"help": text}
+
+
+@dataclass
+class DataOptions:
+    """Which data, and how it is read where that is not found out. Names follow transformers' run_classification.py."""
+
+    data_dir: str | None = field(
+        default=None, metadata=_help("Folder of the data, a single file, or a dataset that save_to_disk wrote.")
+    )
+    dataset_name: str | None = field(
+        default=None, metadata=_help("A dataset of the Hugging Face hub, such as org/name.")
+    )
+    dataset_config_name: str | None = field(default=None, metadata=_help("Its configuration, if it has several."))
+    train_file: str | None = field(default=None, metadata=_help("The training file, where the data is no folder."))
+    validation_file: str | None = field(
+        default=None, metadata=_help("The validation file; without it one is made of the training file.")
+    )
+    test_file: str | None = field(
+        default=None, metadata=_help("The test file; without it one is made of the training file.")
+    )
+    train_split_name: str | None = field(
+        default=None, metadata=_help("What a dataset calls its training split, if not train.")
+    )
+    validation_split_name: str | None = field(
+        default=None, metadata=_help("What it calls its validation split, if not validation, dev or val.")
+    )
+    test_split_name: str | None = field(default=None, metadata=_help("What it calls its test split, if not test."))
+    text_column: str | None = field(default=None, metadata=_help("Column of the text, if it is not found."))
+    label_columns: list[str] | None = field(default=None, metadata=_help("Columns of the labels, if not found."))
+    label_format: str | None = field(
+        default=None, metadata=_help(f"What the label columns hold, if not found: {', '.join(LABEL_FORMATS)}.")
+    )
+    separator: str | None = field(default=None, metadata=_help("Between names in one cell, such as '|'; or none."))
+    delimiter: str | None = field(default=None, metadata=_help("Between columns of a CSV file, such as ';'; or tab."))
+    encoding: str | None = field(
+        default=None, metadata=_help("Of text files, such as cp1252; without it UTF-8, or what their first bytes say.")
+    )
+
+    @property
+    def is_given(self) -> bool:
+        """Whether any data is named."""
+        return any(getattr(self, flag) is not None for flag in SOURCE_FLAGS)
+
+    @property
+    def name(self) -> str:
+        """What the data is called, without its folder or owner; "demo" where none is named."""
+        if self.dataset_name is not None:
+            return self.dataset_name.rstrip("/").rpartition("/")[2]
+        path = self.data_dir if self.data_dir is not None else self.train_file
+        return (
+            "demo"
+            if path is None
+            else Path(path).resolve().stem
+            if Path(path).is_file()
+            else Path(path).resolve().name
+        )
+
+    @property
+    def source(self) -> str | None:
+        """The flag's value that names the data."""
+        return next((value for flag in SOURCE_FLAGS if (value := getattr(self, flag)) is not None), None)
+
+    def take(self, data: str | None) -> None:
+        """Take what stands on a command line without a flag: a path, else the name of a dataset on the hub.
+
+        Raises:
+            UsageError: data that is named by a flag too, or by a path where there is nothing.
+        """
+        if data is None:
+            return
+        if self.is_given:
+            raise UsageError(f"The data is given twice, as {data!r} and as {self.source!r}; keep one.")
+        is_hub_name = re.fullmatch(r"[\w.-]+/[\w.-]+", data) and not Path(data).exists() and not data.startswith(".")
+        setattr(self, "dataset_name" if is_hub_name else "data_dir", data)
+
+    def check(self) -> None:
+        """Raise a UsageError for flags that do not go together."""
+        given = [flag for flag in SOURCE_FLAGS if getattr(self, flag) is not None]
+        if len(given) > 1:
+            raise UsageError(f"Give one of --{' and --'.join(given)}, not both.")
+        for flag in (*given, "validation_file", "test_file"):
+            if getattr(self, flag) is not None and not getattr(self, flag).strip():
+                raise UsageError(f"--{flag} is empty; name the data, or leave the flag out for the demo.")
+        needs = {
+            **dict.fromkeys(("validation_file", "test_file"), ("train_file",)),
+            "dataset_config_name": ("dataset_name",),
+            **dict.fromkeys((f"{split}_split_name" for split in ("train", "validation", "test")), SOURCE_FLAGS[:2]),
+            **dict.fromkeys(("text_column", "label_columns", "label_format", "separator"), SOURCE_FLAGS),
+            **dict.fromkeys(("delimiter", "encoding"), ("data_dir", "train_file")),
+        }
+        for flag, wanted in needs.items():
+            if getattr(self, flag) is not None and not set(wanted) & set(given):
+                raise UsageError(f"--{flag} needs {' or '.join(f'--{name}' for name in wanted)}.")
+
+    def load(self, label_info: Any = None, seed: int = 42) -> LabelledData:
+        """Load the data that is named.
+
+        Args:
+            label_info: a schema, or the path of a label_info.json, in place of the one beside the data.
+            seed: for the splits that are made.
+
+        Raises:
+            UsageError, DataError: as `check` and `load_labelled_dataset`; also where no data is named.
+        """
+        self.check()
+        if not self.is_given:
+            raise UsageError(f"No data is named; give one of --{', --'.join(SOURCE_FLAGS)}.")
+        names = {split: getattr(self, f"{split}_split_name") for split in ("train", "validation", "test")}
+        return load_labelled_dataset(
+            self._data(),
+            self.text_column,
+            self.label_columns,
+            self.separator,
+            label_info,
+            seed,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            label_format=self.label_format,
+            split_names={split: name for split, name in names.items() if name is not None},
+        )
+
+    def _data(self) -> Any:
+        if self.dataset_name is not None:
+            return HubDataset(self.dataset_name, self.dataset_config_name)
+        if self.data_dir is not None:
+            return Path(self.data_dir)
+        files = {"train": self.train_file, "validation": self.validation_file, "test": self.test_file}
+        return {split: Path(file) for split, file in files.items() if file is not None}

@@ -1,0 +1,104 @@
+"""The asymmetric loss: easy negatives count for less than easy positives, and the easiest for nothing."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .base import EntryLoss, number
+from .terms import focal_term
+
+
+def asymmetric_loss(
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Any = None,
+    gamma_negative: float = 4.0,
+    gamma_positive: float = 1.0,
+    shift: float = 0.05,
+    reduction: str = "mean",
+    num_items_in_batch: Tensor | int | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    r"""Focal loss with another gamma for negatives, whose probability is lowered by a shift first.
+
+    With :math:`p = \sigma(z)` and :math:`p_m = \max(p - m, 0)`, entry by entry:
+
+    .. math:: y\, w_l\, (1-p)^{\gamma_+} (-\log p) + (1-y)\, p_m^{\gamma_-} (-\log(1 - p_m))
+
+    A negative with p <= m has loss and gradient 0. With shift 0 and one gamma it is the focal loss, with gammas 0 too
+    the binary cross-entropy. It needs no counts. The authors' own code sums where we divide by counts.
+
+    Args:
+        logits, labels, class_weights, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`,
+            multi-label. Linear in y, so soft labels are defined.
+        gamma_negative: focusing parameter of negatives, >= 0.
+        gamma_positive: of positives, >= 0.
+        shift: m, in [0, 1).
+
+    Returns:
+        A scalar, or for "none" a tensor of the labels' shape.
+
+    Raises:
+        UsageError: shapes or arguments that do not fit.
+
+    Source: Ridnik et al., 2021, "Asymmetric Loss For Multi-Label Classification".
+
+    >>> z, y = torch.tensor([[0.0, 0.0, -3.0]]), torch.tensor([[1, 0, 0]])
+    >>> asymmetric_loss(z, y, reduction="none")
+    tensor([[0.3466, 0.0245, 0.0000]])
+    """
+    loss = AsymmetricLoss(class_weights, gamma_negative, gamma_positive, shift, reduction, label_smoothing)
+    return loss(logits, labels, num_items_in_batch)
+
+
+class AsymmetricLoss(EntryLoss):
+    """`asymmetric_loss` as a module."""
+
+    def __init__(
+        self,
+        class_weights: Any = None,
+        gamma_negative: float = 4.0,
+        gamma_positive: float = 1.0,
+        shift: float = 0.05,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(class_weights, reduction, label_smoothing)
+        self.gamma_negative = number("gamma_negative", gamma_negative, 0)
+        self.gamma_positive = number("gamma_positive", gamma_positive, 0)
+        self.shift = number("shift", shift, 0, 1)
+
+    def positive(self, z: Tensor) -> Tensor:
+        """(1 - p)^gamma_positive (-log p)."""
+        return focal_term(-z, self.gamma_positive)
+
+    def negative(self, z: Tensor) -> Tensor:
+        """p_m^gamma_negative (-log(1 - p_m))."""
+        if self.shift == 0:
+            return focal_term(z, self.gamma_negative)
+        return _ShiftedNegative.apply(z, self.gamma_negative, self.shift)
+
+
+class _ShiftedNegative(torch.autograd.Function):
+    """q -> q^g (-log(1 - q)) for q = max(p - m, 0), with a derivative that has no power g - 1.
+
+    With r = -log(1 - q) / q, which is 1 at q = 0, d/dq = q^g (g r + 1 / (1 - q)). As m > 0, 1 - q = (1 - p) + m is
+    never 0.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, gamma: float, shift: float) -> Tensor:
+        p, not_p = torch.sigmoid(z), torch.sigmoid(-z)
+        q = (p - shift).clamp(min=0)
+        not_q = not_p + shift  # from 1 - p itself: 1 - q would cancel where p is near 1
+        cross_entropy = torch.where(q < 0.5, -torch.log1p(-q), -not_q.log())
+        ratio = torch.where(q > 0, cross_entropy / q, 1)
+        modulator = q.pow(gamma)
+        ctx.save_for_backward(torch.where(q > 0, modulator * (gamma * ratio + 1 / not_q) * p * not_p, 0))
+        return modulator * cross_entropy
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> Any:
+        return ctx.saved_tensors[0] * grad_output, None, None

@@ -1,0 +1,80 @@
+"""The class-balanced loss: the focal loss, each label weighted by its effective number of samples."""
+
+from typing import Any
+
+from torch import Tensor
+
+from ..labels import MULTI_LABEL, SINGLE_LABEL
+from .base import Loss, number
+from .counts import checked_support, effective_number_weights
+from .focal import checked_gamma, weighted_focal_loss
+
+
+def class_balanced_loss(
+    logits: Tensor,
+    labels: Tensor,
+    support: Any,
+    beta: float = 0.9999,
+    gamma: float = 2.0,
+    reduction: str = "mean",
+    num_items_in_batch: Tensor | int | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    r"""Focal loss times a weight of the label, for its positives and its negatives alike.
+
+    .. math:: \frac{1-\beta}{1-\beta^{n_c}} \mathrm{focal}, \text{ the weights divided by their mean}
+
+    In single-label problems the weight is that of the row's class. With beta 0 all weigh 1 (the focal loss), with beta
+    near 1 a label weighs in proportion to 1 / n_c. A label without positives weighs 1, and none more than 20. As class
+    weights, `weight_strategy="effective_number"` puts the same numbers on the positives alone.
+
+    Args:
+        logits, labels, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`.
+        support: (labels,), positives of each label in training (single-label: rows of each class).
+        beta: in [0, 1).
+        gamma: focusing parameter, >= 0.
+
+    Returns:
+        A scalar, or for "none" a tensor of the labels' shape.
+
+    Raises:
+        UsageError: shapes or arguments that do not fit.
+
+    Source: Cui et al., 2019, "Class-Balanced Loss Based on Effective Number of Samples"; for multi-label text, Huang
+    et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class Distribution".
+
+    >>> import torch
+    >>> class_balanced_loss(torch.zeros(1, 2), torch.tensor([[1, 0]]), [1, 3], beta=0.5, gamma=0.0, reduction="none")
+    tensor([[0.8822, 0.5041]])
+    """
+    loss = ClassBalancedLoss(support, beta, gamma, reduction, label_smoothing)
+    return loss(logits, labels, num_items_in_batch)
+
+
+class ClassBalancedLoss(Loss):
+    """`class_balanced_loss` as a module."""
+
+    problem_types = (MULTI_LABEL, SINGLE_LABEL)
+    takes_class_weights = False
+    needs_counts = True
+
+    def __init__(
+        self,
+        support: Any,
+        beta: float = 0.9999,
+        gamma: float = 2.0,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(None, reduction, label_smoothing)
+        self.beta = number("beta", beta, 0, 1)
+        self.gamma = checked_gamma(gamma)
+        weights = effective_number_weights(checked_support(support), self.beta)
+        self.keep_by_label("weights", weights)
+
+    def each(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Multi-label: the focal loss of each entry by its label's weight; single-label: the weight is the class's."""
+        settings = (self.gamma, "none", None, self.label_smoothing)
+        if labels.ndim < logits.ndim:
+            return weighted_focal_loss(logits, labels, self.weights, *settings)
+        return weighted_focal_loss(logits, labels, None, *settings) * self.weights.to(logits.dtype)

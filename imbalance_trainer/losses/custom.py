@@ -1,0 +1,76 @@
+"""A user's own loss, held to our reduction convention."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError
+from ..labels import MULTI_LABEL, SINGLE_LABEL
+from .base import Loss
+from .reduction import UNKNOWN, check_shapes
+
+
+class UserLoss(Loss):
+    """The loss of a function (logits, labels) -> loss of each entry, so that it can be summed and divided by counts.
+
+    The function gets fp32 logits and labels: multi-label (rows, labels) and labels of that shape and type;
+    single-label (rows, classes) and class indices (rows,), tokens flattened to rows. It gives a tensor of the labels'
+    shape: the loss of each entry (single-label: row), as with reduction="none". A mean is refused: taken of each
+    micro-batch it would make an update depend on how its batch is cut up. Unknown labels (-100) reach it as 0, and
+    what it gives for them does not count.
+
+    Args:
+        function: a function, or a module without trainable parameters; one of ours is taken as it is.
+        reduction: see `Loss`.
+
+    Raises:
+        UsageError: what is no function; and when called, a result that is no tensor of the labels' shape.
+
+    >>> loss = UserLoss(nn.BCEWithLogitsLoss(reduction="none"))
+    >>> loss(torch.zeros(1, 2), torch.tensor([[1, -100]]))
+    tensor(0.6931)
+    """
+
+    problem_types = (MULTI_LABEL, SINGLE_LABEL)
+    takes_class_weights = False
+    is_by_entry = False  # nobody knows
+
+    def __init__(self, function: "Callable[[Tensor, Tensor], Tensor]", reduction: str = "sum") -> None:
+        super().__init__(None, reduction)
+        if isinstance(function, type) or not callable(function):
+            hint = f"; give an instance of it: {function.__name__}(...)" if isinstance(function, type) else ""
+            raise UsageError(
+                f"loss is a name in LOSSES, a module or a function (logits, labels) -> loss of each entry; got "
+                f"{function!r}{hint}."
+            )
+        if isinstance(function, nn.Module) and any(p.requires_grad for p in function.parameters()):
+            raise UsageError("The loss has parameters of its own, which no optimizer would train; freeze them.")
+        self.function = function
+        self.is_exact = getattr(function, "is_exact", True)
+
+    @classmethod
+    def own_arguments(cls) -> dict[str, Any]:
+        """None: they are set in the function."""
+        return {}
+
+    def each(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """What the function gives, 0 where unknown."""
+        if isinstance(self.function, Loss):
+            return self.function(logits, labels, reduction="none")
+        known = labels != UNKNOWN
+        labels = torch.where(known, labels, 0)
+        if check_shapes(logits, labels):
+            logits, labels = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1).long()
+        else:
+            labels = labels.to(logits.dtype)
+        each = self.function(logits, labels)
+        shape = tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__
+        if shape != tuple(labels.shape):
+            got = "a single number" if shape == () else f"{shape}"
+            raise UsageError(
+                f"The loss gave {got} for labels of shape {tuple(labels.shape)}; expected the loss of each entry (as "
+                'with reduction="none"), as a mean would depend on how the batch is cut up.'
+            )
+        return torch.where(known, each.reshape(known.shape), 0)

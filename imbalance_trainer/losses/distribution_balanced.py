@@ -1,0 +1,94 @@
+"""The distribution-balanced loss: the negative-tolerant focal loss, each entry weighted by what else its row has."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .base import number
+from .counts import at_least_one, checked_support
+from .negative_tolerant import NegativeTolerantLoss
+
+
+def distribution_balanced_loss(
+    logits: Tensor,
+    labels: Tensor,
+    support: Any,
+    n_rows: Any,
+    alpha: float = 0.1,
+    beta: float = 10.0,
+    mu: float = 0.9,
+    gamma: float = 2.0,
+    negative_scale: float = 2.0,
+    kappa: float = 0.05,
+    reduction: str = "mean",
+    num_items_in_batch: Tensor | int | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    r"""DB-focal: negative-tolerant focal loss times a weight of each (row, label).
+
+    A row with a common label beside a rare one is drawn for either. The ratio of how often it should be drawn for
+    label c to how often it is, and the weight that is made of it:
+
+    .. math:: r_{ic} = \frac{1/n_c}{\sum_{j: y_{ij} = 1} 1/n_j}, \qquad
+        \hat r_{ic} = \alpha + \sigma(\beta(r_{ic}-\mu))
+
+    In a row without positives the weight is its limit, alpha + 1. The sum is over the labels before smoothing; for
+    soft labels it is of y_j / n_j, so that the loss is linear in y but for these weights. A label without positives
+    counts as one with a single positive. `negative_tolerant` is this loss with all weights 1.
+
+    Args:
+        logits, labels, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`, multi-label.
+        support, n_rows, gamma, negative_scale, kappa: see `negative_tolerant_loss`.
+        alpha: the least weight, >= 0.
+        beta: how steeply it rises, > 0.
+        mu: the ratio at which it has risen by a half. The authors tuned it to each data set.
+
+    Returns:
+        A scalar, or for "none" a tensor of the labels' shape.
+
+    Raises:
+        UsageError: shapes or arguments that do not fit.
+
+    Source: Wu et al., 2020, "Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets"; with
+    the focal term, Huang et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class
+    Distribution".
+
+    >>> both = torch.tensor([[1, 1]])
+    >>> distribution_balanced_loss(torch.zeros(1, 2), both, [1, 3], 4, kappa=0.0, mu=0.5, reduction="none")
+    tensor([[0.1775, 0.0305]])
+    """
+    arguments = (alpha, beta, mu, gamma, negative_scale, kappa, reduction, label_smoothing)
+    return DistributionBalancedLoss(support, n_rows, *arguments)(logits, labels, num_items_in_batch)
+
+
+class DistributionBalancedLoss(NegativeTolerantLoss):
+    """`distribution_balanced_loss` as a module."""
+
+    takes_class_weights = False
+    is_by_entry = False
+
+    def __init__(
+        self,
+        support: Any,
+        n_rows: Any,
+        alpha: float = 0.1,
+        beta: float = 10.0,
+        mu: float = 0.9,
+        gamma: float = 2.0,
+        negative_scale: float = 2.0,
+        kappa: float = 0.05,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(support, n_rows, None, gamma, negative_scale, kappa, reduction, label_smoothing)
+        self.alpha, self.beta = number("alpha", alpha, 0), number("beta", beta, 0, above=True)
+        self.mu = number("mu", mu, 0)
+        inverse = 1 / at_least_one(checked_support(support))
+        self.keep_by_label("inverse_support", torch.tensor(inverse, dtype=torch.float32))
+
+    def factor(self, targets: Tensor) -> Tensor:
+        """r^ of each entry; where a row has no positive, r is infinite and its sigmoid 1."""
+        inverse = self.inverse_support.to(targets.dtype)
+        ratio = inverse / (targets @ inverse)[:, None]
+        return self.alpha + torch.sigmoid(self.beta * (ratio - self.mu))

@@ -1,0 +1,65 @@
+"""Logit adjustment: the softmax learns what the text adds to the classes' frequencies."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .base import SoftmaxLoss, number
+from .counts import at_least_one, checked_support
+
+
+def logit_adjusted_loss(
+    logits: Tensor,
+    labels: Tensor,
+    support: Any,
+    tau: float = 1.0,
+    reduction: str = "mean",
+    num_items_in_batch: Tensor | int | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    r"""Cross-entropy of logits to which tau times the log of the class's share is added, in training only.
+
+    .. math:: -\log \frac{e^{z_y + \tau \log \pi_y}}{\sum_c e^{z_c + \tau \log \pi_c}}, \quad \pi_c = n_c / N
+
+    The plain logits then decide as for classes that are equally frequent, which is the best decision for the mean of
+    the classes' recalls; the share of common classes among the decisions falls. With tau 0 it is the cross-entropy,
+    with tau 1 `balanced_softmax`. It takes no class weights: both would count the imbalance. A class without rows
+    counts as one with a single row.
+
+    Args:
+        logits, labels, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`, single-label.
+        support: (classes,), rows of each class in training.
+        tau: >= 0.
+
+    Returns:
+        A scalar, or for "none" a tensor of the labels' shape.
+
+    Raises:
+        UsageError: shapes or arguments that do not fit.
+
+    Source: Menon et al., 2021, "Long-tail learning via logit adjustment".
+
+    >>> logit_adjusted_loss(torch.zeros(1, 2), torch.tensor([1]), [9, 1])  # -log 0.1
+    tensor(2.3026)
+    """
+    return LogitAdjustedLoss(support, tau, reduction, label_smoothing)(logits, labels, num_items_in_batch)
+
+
+class LogitAdjustedLoss(SoftmaxLoss):
+    """`logit_adjusted_loss` as a module."""
+
+    takes_class_weights = False
+    needs_counts = True
+
+    def __init__(self, support: Any, tau: float = 1.0, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        super().__init__(None, reduction, label_smoothing)
+        self.tau = number("tau", tau, 0)
+        counts = at_least_one(checked_support(support))
+        adjustment = self.tau * np.log(counts / counts.sum())
+        self.keep_by_label("adjustment", torch.tensor(adjustment, dtype=torch.float32))
+
+    def changed(self, z: Tensor, classes: Tensor) -> Tensor:
+        """z + tau log pi."""
+        return z + self.adjustment

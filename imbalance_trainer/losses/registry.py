@@ -1,0 +1,200 @@
+"""LOSSES, and making the one that is asked for from what the trainer knows of the data."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..distribution import LabelDistribution
+from ..errors import UsageError, did_you_mean
+from .asymmetric import AsymmetricLoss
+from .balanced_softmax import BalancedSoftmaxLoss
+from .base import Loss
+from .cb_ntr import CBNTRLoss
+from .class_balanced import ClassBalancedLoss
+from .custom import UserLoss
+from .distribution_balanced import DistributionBalancedLoss
+from .focal import WeightedFocalLoss
+from .hill import HillLoss
+from .ldam import LDAMLoss
+from .logit_adjusted import LogitAdjustedLoss
+from .negative_tolerant import NegativeTolerantLoss
+from .plain import WeightedBCELoss, WeightedCELoss
+from .two_way import TwoWayLoss
+from .zlpr import ZLPRLoss
+
+LOSSES: dict[str, type[Loss]] = {
+    "focal": WeightedFocalLoss,
+    "bce": WeightedBCELoss,
+    "ce": WeightedCELoss,
+    "asymmetric": AsymmetricLoss,
+    "class_balanced": ClassBalancedLoss,
+    "distribution_balanced": DistributionBalancedLoss,
+    "negative_tolerant": NegativeTolerantLoss,
+    "cb_ntr": CBNTRLoss,
+    "zlpr": ZLPRLoss,
+    "hill": HillLoss,
+    "two_way": TwoWayLoss,
+    "logit_adjusted": LogitAdjustedLoss,
+    "ldam": LDAMLoss,
+    "balanced_softmax": BalancedSoftmaxLoss,
+}
+"""Losses by the name that `loss=` takes. A class says what it is for and what it needs (see `Loss`)."""
+
+
+def make_loss(
+    loss: "str | nn.Module | Callable",
+    problem_type: str,
+    class_weights: Any = None,
+    counts: LabelDistribution | None = None,
+    loss_args: Mapping[str, Any] | None = None,
+    gamma: float | None = None,
+    label_smoothing: float = 0.0,
+) -> Loss:
+    """The loss that `loss=` means, summed rather than averaged: the trainer divides by the whole update's counts.
+
+    Args:
+        loss: a name in LOSSES, or a module or callable of the user's (see `UserLoss`).
+        problem_type: MULTI_LABEL or SINGLE_LABEL.
+        class_weights: (labels,), or None.
+        counts: the training data's labels, for the losses that need them.
+        loss_args: arguments of the loss's own.
+        gamma: its gamma, for a loss that has one; None leaves the loss's default.
+        label_smoothing: see `Loss`.
+
+    Raises:
+        UsageError: an unknown name or argument (the nearest are offered), a value out of range, a loss for the other
+            kind of problem, class weights for a loss that takes none, or no counts for one that needs them.
+    """
+    if not isinstance(loss, str):
+        _refuse(loss_args, "loss_args go with a loss in LOSSES", "give yours with its arguments set")
+        _refuse(class_weights is not None, "class_weights go with a loss in LOSSES", "weigh in yours")
+        _refuse(label_smoothing, "label_smoothing_factor goes with a loss in LOSSES", "smooth labels in yours")
+        own = UserLoss(loss)
+        _check_kind(name_of(loss), loss if isinstance(loss, Loss) else own, problem_type)
+        return own
+    cls = loss_class(loss)
+    _check_kind(loss, cls, problem_type)
+    arguments = checked_loss_args(loss, loss_args)
+    if gamma is not None:
+        check_gamma_fits(loss, arguments)
+        arguments["gamma"] = gamma
+    if class_weights is not None:
+        check_weights_fit(loss)
+        arguments["class_weights"] = class_weights
+    if cls.needs_counts:
+        arguments |= _counts_for(loss, counts)
+    if label_smoothing and not cls.takes_soft_labels:
+        raise UsageError(f"loss={loss!r} takes no label smoothing; leave label_smoothing_factor at 0.")
+    return cls(reduction="sum", label_smoothing=label_smoothing, **arguments)
+
+
+def loss_class(name: str) -> type[Loss]:
+    """The class of a name in LOSSES; an error that offers the nearest where there is none."""
+    if name not in LOSSES:
+        raise UsageError(f"Unknown loss {name!r}: {did_you_mean(name, LOSSES)}")
+    return LOSSES[name]
+
+
+def has_gamma(loss: Any) -> bool:
+    """Whether `focal_gamma` is a setting of a loss."""
+    return isinstance(loss, str) and "gamma" in loss_class(loss).own_arguments()
+
+
+def check_gamma_fits(loss: Any, loss_args: Mapping[str, Any] | None = None) -> None:
+    """Raise a UsageError where focal_gamma cannot go with a loss, or loss_args set its gamma too."""
+    if not has_gamma(loss):
+        raise UsageError(f"focal_gamma is not for loss={name_of(loss)!r}, which has no gamma; leave it out.")
+    if "gamma" in (loss_args or {}):
+        raise UsageError("gamma is set twice, by focal_gamma and in loss_args; keep one.")
+
+
+def takes_class_weights(loss: Any) -> bool:
+    """Whether class weights multiply the positives of a loss; otherwise `class_weights="auto"` means none."""
+    return isinstance(loss, str) and loss_class(loss).takes_class_weights
+
+
+def name_of(loss: Any) -> str:
+    """What a loss is called in files and messages: its name, or that of the user's class or function."""
+    return loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+
+
+def check_weights_fit(loss: Any) -> None:
+    """Raise a UsageError where class weights cannot go with a loss."""
+    if not takes_class_weights(loss):
+        fitting = ", ".join(repr(name) for name, cls in LOSSES.items() if cls.takes_class_weights)
+        raise UsageError(
+            f"loss={name_of(loss)!r} takes no class weights, as it weighs by itself; leave class_weights out, or take "
+            f"a loss that does: {fitting}."
+        )
+
+
+def checked_loss_args(loss: Any, loss_args: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A copy of loss_args; an error where one of them is no argument of the loss, which offers the nearest."""
+    if not loss_args:
+        return {}
+    known = loss_class(loss).own_arguments()
+    for name in loss_args:
+        if not known:
+            raise UsageError(f"loss={loss!r} has no arguments; drop loss_args ({name!r}).")
+        if name not in known:
+            raise UsageError(f"loss={loss!r} has no argument {name!r}: {did_you_mean(name, known)}")
+    return dict(loss_args)
+
+
+def read_loss_args(value: Any) -> dict[str, Any] | None:
+    """What `loss_args` may be in a flag: JSON, or the path of a JSON file; all else as it is.
+
+    Raises:
+        UsageError: no JSON, no such file, or anything that is no {argument: value}.
+
+    >>> read_loss_args('{"gamma_negative": 3}')
+    {'gamma_negative': 3}
+    """
+    given, where = value, "loss_args"
+    if isinstance(value, str):
+        text = value
+        if not value.lstrip().startswith("{"):
+            where = value
+            try:
+                text = Path(value).read_text(encoding="utf-8-sig")
+            except OSError as error:
+                raise UsageError(
+                    f"loss_args is JSON or the path of a JSON file; {value!r} is no such file ({error.strerror})."
+                ) from None
+        try:
+            given = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UsageError(
+                f'{where}: is no valid JSON ({error}); expected for example {{"gamma_negative": 4}}.'
+            ) from None
+    if given is not None and not isinstance(given, Mapping):
+        raise UsageError(f'{where}: expected {{"argument": value}}, found {given!r}.')
+    return None if given is None else dict(given)
+
+
+def _check_kind(name: str, loss: "Loss | type[Loss]", problem_type: str) -> None:
+    if problem_type not in loss.problem_types:
+        fitting = [other for other, cls in LOSSES.items() if problem_type in cls.problem_types]
+        kind = problem_type.removesuffix("_classification").replace("_", "-")
+        raise UsageError(f"loss={name!r} is not for {kind} problems; take one of {', '.join(map(repr, fitting))}.")
+
+
+def _counts_for(loss: str, counts: LabelDistribution | None) -> dict[str, Any]:
+    cls = loss_class(loss)
+    if counts is None or not counts.n_rows:
+        raise UsageError(
+            f"loss={loss!r} needs the labels' counts, and there is no training data whose labels could be counted; "
+            f"give data with a column 'labels', or the loss itself: loss={cls.__name__}(support=...)."
+        )
+    if "n_rows" in inspect.signature(cls).parameters:
+        return {"support": counts.support, "n_rows": counts.known}
+    return {"support": counts.support}
+
+
+def _refuse(is_given: Any, what: str, instead: str) -> None:
+    if is_given:
+        raise UsageError(f"{what}, and the loss is your own; {instead}.")

@@ -1,0 +1,96 @@
+"""From label counts to a configuration: what to set (`rules`), why, and what no setting can mend (`gaps`)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arrays import wilson_interval
+from ..distribution import LabelDistribution
+from ..errors import UsageError
+from ..labels import MULTI_LABEL
+from ..weights import ClassWeights, compute_class_weights
+from .facts import ENOUGH, FEW, HALF_WIDTH, Choice, Facts, positives_for, rows_for, whole
+from .gaps import GAPS
+from .rules import RULES, threshold_plan
+
+__all__ = ["ENOUGH", "FEW", "HALF_WIDTH", "RULES", "Choice", "Facts", "Recommendation", "positives_for", "recommend"]
+
+
+@dataclass(frozen=True, eq=False)
+class Recommendation:
+    """What to set, and what each label's data allows to be known. Arrays have shape (labels,).
+
+    Args:
+        choices: the settings.
+        warnings: what the data lacks and no setting can mend, in sentences, the worst first.
+        weights: the class weights that the choices give.
+        support, validation_support: positives in training and validation, of all rows where a sample was counted.
+        recall_low, recall_high: the 95% interval (Wilson, 1927) of a recall of 0.5 on the validation split as it is.
+        validation_rows: rows that would make it +-HALF_WIDTH, at the label's prevalence in training; inf where it has
+            no positive there.
+        threshold: per label what it is decided at, see `threshold_plan`.
+        rows_to_label: more training rows for `ENOUGH` positives at the same prevalence; 0 where there are FEW or more,
+            inf where there is none.
+    """
+
+    choices: tuple[Choice, ...]
+    warnings: tuple[str, ...]
+    weights: ClassWeights
+    support: np.ndarray
+    validation_support: np.ndarray
+    recall_low: np.ndarray
+    recall_high: np.ndarray
+    validation_rows: np.ndarray
+    threshold: tuple[str, ...]
+    rows_to_label: np.ndarray
+
+    def value(self, flag: str) -> Any:
+        """What a flag should be; None where nothing is recommended."""
+        return next((choice.value for choice in self.choices if choice.flag == flag), None)
+
+
+def recommend(
+    train: LabelDistribution,
+    validation: LabelDistribution,
+    problem_type: str = MULTI_LABEL,
+    rules: "Sequence[Callable[[Facts], list[Choice]]] | None" = None,
+) -> Recommendation:
+    """A configuration for a data set, from nothing but its counts.
+
+    Args:
+        train: counts of the training rows.
+        validation: counts of the rows that choose the best model and the thresholds.
+        problem_type: "multi_label_classification" or "single_label_classification".
+        rules: instead of `RULES`.
+
+    Raises:
+        UsageError: splits with other labels.
+
+    >>> from imbalance_trainer import LabelSchema
+    >>> schema = LabelSchema(["insult", "threat"])
+    >>> counts = LabelDistribution.from_counts
+    >>> found = recommend(counts([4000, 40], 20_000, schema), counts([400, 4], 2000, schema))
+    >>> found.value("loss"), found.validation_rows.tolist(), found.recall_low.round(2).tolist()
+    ('focal', [195.0, 19500.0], [0.45, 0.15])
+    """
+    if train.schema.names != validation.schema.names:
+        raise UsageError("The splits were counted with different labels; count both with one schema.")
+    is_sample = any(counts.row_total > counts.n_rows for counts in (train, validation))
+    facts = Facts(whole(train), whole(validation), problem_type, is_sample)
+    choices = tuple(choice for rule in rules or RULES for choice in rule(facts))
+    chosen = {choice.flag: choice.value for choice in choices}
+    strategy = chosen.get("weight_strategy", "tiered")
+    weights = compute_class_weights(facts.train, _none(chosen.get("class_weights", "auto")), strategy)
+    support, here = facts.train.support, facts.validation.support
+    low, high = wilson_interval(here / 2, here)
+    needed = rows_for(positives_for(HALF_WIDTH), facts.train)
+    to_label = np.where(support >= FEW, 0.0, rows_for(ENOUGH - support, facts.train))
+    plan = threshold_plan(facts, chosen)
+    warnings = tuple(sentence for warn in GAPS if (sentence := warn(facts)))
+    return Recommendation(choices, warnings, weights, support, here, low, high, needed, plan, to_label)
+
+
+def _none(value: Any) -> Any:
+    return None if value == "none" else value

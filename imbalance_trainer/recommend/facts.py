@@ -1,0 +1,112 @@
+"""What the rules look at: counts, of all rows where only a sample was counted, and what follows from them alone."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..distribution import LabelDistribution
+from ..labels import MULTI_LABEL
+
+FEW = 5
+"""A label with fewer positives in training is not learned reliably, whatever is set."""
+
+ENOUGH = 20
+"""Positives to aim at for such a label: a rule of thumb, what the demo's rarest label has, of which half is found."""
+
+HALF_WIDTH = 0.15
+"""The 95% interval of a recall of 0.5 should reach no further than this to either side."""
+
+_Z = 1.96
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting.
+
+    Args:
+        flag: its flag in examples/train_model.py, the field of the training arguments.
+        value: what to set it to.
+        reason: why, in a sentence with the numbers.
+        source: where the rule comes from.
+    """
+
+    flag: str
+    value: Any
+    reason: str
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What rules look at: counts of the splits (of all their rows, estimated where a sample was counted)."""
+
+    train: LabelDistribution
+    validation: LabelDistribution
+    problem_type: str
+    is_sample: bool = False
+
+    def rows_of(self, split: str) -> str:
+        """What to call the rows of a split: of a sample it must not be said that a label is nowhere in them."""
+        return f"the rows of {split} that were counted" if self.is_sample else split
+
+    @property
+    def present(self) -> np.ndarray:
+        """Indices of the labels with positives in training, rarest first."""
+        order = self.train.rarest_first
+        return order[self.train.support[order] > 0]
+
+    @property
+    def rarest(self) -> int:
+        """The rarest secondary label that has positives; of all labels where no secondary one has."""
+        secondary = set(self.train.schema.secondary)
+        return int(next((i for i in self.present if i in secondary), self.present[0]))
+
+    @property
+    def hardest(self) -> float:
+        """The most negatives for a positive of any label that has positives; in single-label problems, where each
+        class is the others' negative, rows of the commonest class for one of the rarest."""
+        odds = self.train.negative_positive if self.is_multi_label else self.train.imbalance_ratio
+        return float(odds[self.present].max(initial=0.0))
+
+    @property
+    def hardest_in_words(self) -> str:
+        """What a positive of the rarest label stands against."""
+        if self.is_multi_label:
+            return f"A positive of the rarest label stands against {_odds(self.hardest)} negatives"
+        return f"A row of the rarest class stands against {_odds(self.hardest)} of the commonest"
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a row may have several labels."""
+        return self.problem_type == MULTI_LABEL
+
+
+def whole(counts: LabelDistribution) -> LabelDistribution:
+    """The counts of all rows, estimated where only a sample of a known number of rows was counted."""
+    if counts.row_total <= counts.n_rows or counts.n_rows == 0:
+        return counts
+    times = counts.row_total / counts.n_rows
+    rows = {"n_rows": counts.row_total, "row_total": counts.row_total}
+    violations = np.rint(counts.violations * times).astype(np.int64)
+    return replace(counts, support=counts.support * times, known=counts.known * times, violations=violations, **rows)
+
+
+def positives_for(half_width: float, z: float = _Z) -> int:
+    """Positives for which the Wilson interval of a recall of 0.5 is at most +-half_width: z^2 / (4 h^2) - z^2.
+
+    >>> [positives_for(h) for h in (0.1, 0.15, 0.3)]
+    [93, 39, 7]
+    """
+    return max(math.ceil((z / (2 * half_width)) ** 2 - z**2), 1)
+
+
+def rows_for(positives: Any, counts: LabelDistribution) -> np.ndarray:
+    """Rows in which so many positives are expected; inf for a label that never occurs."""
+    rows = np.divide(positives, counts.prevalence, out=np.full(len(counts.schema), np.inf), where=counts.support > 0)
+    return np.ceil(np.round(rows, 6))
+
+
+def _odds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

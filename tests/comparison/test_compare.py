@@ -1,0 +1,136 @@
+"""A comparison as a whole, on made-up features: it goes on where it was killed, and says what its runs say."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, List, Value
+from transformers import Trainer
+
+from imbalance_trainer import LabelSchema
+from imbalance_trainer.comparison import Record, Setting, compare, read_methods
+from imbalance_trainer.comparison.frozen import FeatureHead
+from imbalance_trainer.comparison.picture import plot_comparison
+from imbalance_trainer.comparison.training import train
+from imbalance_trainer.demo import demo_data, demo_model
+from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
+
+NAMES = ("common", "rare", "rarest")
+
+
+def made_split(seed, n_rows, is_multi_label):
+    rng = np.random.default_rng(seed)
+    if is_multi_label:
+        labels = (rng.random((n_rows, 3)) < [0.4, 0.1, 0.05]).astype(np.int8)
+        feature, hot = List(Value("int8")), labels
+    else:
+        labels = rng.choice(3, n_rows, p=[0.8, 0.15, 0.05])
+        feature, hot = ClassLabel(names=list(NAMES)), np.eye(3)[labels]
+    features = (hot @ np.random.default_rng(9).normal(size=(3, 6)) + rng.normal(size=(n_rows, 6))).astype(np.float32)
+    split = Dataset.from_dict({"features": features, "labels": labels}).cast_column("labels", feature)
+    return split.with_format("torch")
+
+
+def made_setting(steps=12, problem_type=MULTI_LABEL):
+    is_multi_label = problem_type == MULTI_LABEL
+    sizes = {"train": 200, "validation": 120, "test": 120}
+    splits = {name: made_split(i, n, is_multi_label) for i, (name, n) in enumerate(sizes.items())}
+    schema = LabelSchema(NAMES, implications=(("rarest", "common"),) if is_multi_label else ())
+    return Setting(splits, schema, problem_type, lambda: FeatureHead(6, 3, problem_type, 8), steps)
+
+
+def test_logits_stand_in_the_order_of_the_rows_however_training_orders_them():
+    data = demo_data()
+    model, tokenizer = demo_model(data.schema)
+    splits = {
+        name: rows.select(range(100)).map(lambda row: tokenizer(row["text"]), remove_columns=["text"])
+        for name, rows in data.splits.items()
+    }
+    by_length = {"train_sampling_strategy": "group_by_length"}
+    setting = Setting(splits, data.schema, MULTI_LABEL, lambda: model, 2, 8, 16, tokenizer, by_length)
+    trained = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
+    inputs = tokenizer.pad(splits["test"].remove_columns("labels")[:], return_tensors="pt")
+    with torch.no_grad():
+        expected = model.eval()(**inputs).logits
+    torch.testing.assert_close(torch.from_numpy(trained.test.logits), expected, atol=1e-4, rtol=0)
+
+
+def run(folder, setting, say=lambda words: None, rates=(1e-2,), seeds=(1, 2)):
+    methods = read_methods(["default"], {"plain": {"loss": "bce", "class_weights": None}}, setting.problem_type)
+    record = Record(folder, {"steps": setting.steps})
+    return compare(setting, methods, rates, seeds, record, say)
+
+
+def without_seconds(summary):
+    return json.dumps(summary.as_dict())
+
+
+def test_a_killed_comparison_goes_on_and_ends_the_same(tmp_path):
+    said = []
+    whole = run(tmp_path / "whole", made_setting(), said.append)
+    assert len(said) == 6
+    assert said[0].startswith("[1/6] stock, learning rate 0.01, seed 1: macro F1 ")
+    assert "left)" in said[0]
+
+    def kill_after(n):
+        seen = []
+
+        def say(words):
+            seen.append(words)
+            if len(seen) == n:
+                raise KeyboardInterrupt
+
+        return say
+
+    for n in (1, 4):
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "killed", made_setting(), kill_after(n))
+    again = []
+    resumed = run(tmp_path / "killed", made_setting(), again.append)
+    assert without_seconds(resumed) == without_seconds(whole)
+    assert [words.endswith("(done before)") for words in again] == [True] * 4 + [False] * 2
+
+
+def test_each_method_goes_on_at_its_best_learning_rate(tmp_path):
+    summary = run(tmp_path, made_setting(), rates=(1e-6, 1e-2), seeds=(1, 2))
+    runs = Record(tmp_path, {"steps": 12}).runs
+    assert len(runs) == 3 * (2 + 1)
+    for method in summary.methods:
+        scores = {rate: runs[method.name, rate, 1].values["validation_f1_macro"] for rate in (1e-6, 1e-2)}
+        assert method.learning_rate == max(scores, key=scores.get)
+        assert [r.seed for r in method.runs] == [1, 2]
+
+
+def test_the_stock_method_is_the_stock_trainer(tmp_path, monkeypatch):
+    made = []
+    original = Trainer.__init__
+    monkeypatch.setattr(
+        Trainer, "__init__", lambda self, *a, **k: (made.append(type(self)), original(self, *a, **k))[1]
+    )
+    setting = made_setting(steps=2)
+    stock, default = read_methods(["default"], None, MULTI_LABEL)
+    trained = train(setting, stock, 1e-2, 1)
+    assert made == [Trainer]
+    assert trained.rule.schema.implications == ()  # it knows of no hierarchy
+    torch.testing.assert_close(trained.test.labels, np.array(setting.splits["test"]["labels"]))
+    assert train(setting, default, 1e-2, 1).rule.schema.implications == (("rarest", "common"),)
+    assert len(made) == 2
+
+
+def test_single_label_problems_are_compared_too(tmp_path):
+    methods = read_methods(["default"], None, SINGLE_LABEL)
+    setting = made_setting(problem_type=SINGLE_LABEL)
+    summary = compare(setting, methods, (1e-2,), (1,), Record(tmp_path, {"steps": 12}), lambda words: None)
+    assert summary.stock.values("at_half", "f1_macro") == summary.stock.values("tuned", "f1_macro")
+
+
+def test_lines_fit_a_terminal_and_the_picture_is_written(tmp_path):
+    summary = run(tmp_path, made_setting())
+    lines = summary.lines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines[1:4]] == ["stock", "default", "plain"]
+    best = max(summary.methods, key=lambda m: np.mean([r.values["validation_f1_macro"] for r in m.runs]))
+    assert summary.best is best
+    assert best.name in summary.verdict()
+    assert plot_comparison(summary, tmp_path / "p.png").stat().st_size > 10_000

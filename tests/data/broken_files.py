@@ -1,0 +1,219 @@
+# ruff: noqa: E501 (a sentence is kept whole, so that it can be searched for)
+"""Files that cannot be read, each with the sentence that is said of it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from imbalance_trainer.data import decoding
+from tests.data.made import WRITERS, jsonl, written
+
+
+@dataclass(frozen=True)
+class Case:
+    """Files of the folder `data`, what is said of them, with which options; and what is changed before they are read."""
+
+    files: Mapping[str, Any]
+    said: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    before: Callable[[pytest.MonkeyPatch], None] = lambda patch: None
+
+
+OK = "text,a,b\nx,1,0\ny,0,1\nz,1,1\n"
+LISTS = jsonl({"text": f"t{i}", "labels": labels} for i, labels in enumerate([[1, 0, 0], [0, 1, 1], [1, 1, 0]]))
+SETS = jsonl({"text": f"t{i}", "labels": labels} for i, labels in enumerate([["joy"], ["fear", "joy"], []]))
+ABC = json.dumps({"names": ["a", "b", "c"]})
+TABLE = pa.table({"text": ["x", "y", "z"], "a": [1, 0, 1]})
+
+
+def _cut(table):
+    """A writer of the first half of a table's file."""
+
+    def write(path):
+        WRITERS[path.suffix](table, path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    return write
+
+
+def _unreadable(patch):
+    opened = Path.open
+
+    def open_(path, *args, **more):
+        if path.name == "train.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **more)
+
+    patch.setattr(Path, "open", open_)  # a mode of 000 does not keep out root
+
+
+UNREADABLE = {
+    "a directory named train.csv": Case({"train.csv": Path.mkdir}, "data: train.csv is a folder, no file."),
+    "a link that leads nowhere": Case(
+        {"train.csv": lambda path: path.symlink_to("nowhere")}, "data: train.csv is a broken link, no file."
+    ),
+    "unreadable": Case({"train.csv": OK}, "data/train.csv: cannot be read (Permission denied).", before=_unreadable),
+    "the files are one folder deeper": Case(
+        {"data": lambda path: written(path, {"train.csv": OK} if not path.mkdir() else {})},
+        "data: has no training file, but the folder 'data' in it has one; give that one.",
+    ),
+    "one line longer than the limit (256 MB; 1 MB in this test)": Case(
+        {"train.jsonl": '{"text": "' + "x" * (1 << 20) + '"}'},
+        "data/train.jsonl: line 1 is longer than 1 MB; expected one row a line, in .csv, .tsv, .jsonl or .txt.",
+        before=lambda patch: patch.setattr(decoding, "LINE_LIMIT", 1 << 20),
+    ),
+    "two encodings": Case(
+        {"train.csv": "text,a\ncafé,1\n".encode() + "thé,0\n".encode("cp1252")},
+        "data/train.csv: line 3 is not UTF-8 (byte 0xe9), but line 2 is: the file has two encodings; write all of it as UTF-8.",
+    ),
+    "UTF-16 without a byte-order mark": Case(
+        {"train.csv": OK.encode("utf-16-le")},
+        "data/train.csv: looks like UTF-16 without a byte-order mark (NUL bytes); if so, say --encoding utf-16-le.",
+    ),
+    "UTF-16 that ends in half a character": Case(
+        {"train.csv": OK.encode("utf-16")[:-1]},
+        "data/train.csv: line 4 is not UTF-16 (byte 0x0a); mend it, or name the encoding with --encoding.",
+    ),
+    "a NUL byte": Case(
+        {"train.csv": "text,a\nx,1\ny\0,0\n"}, "data/train.csv: line 3 has a NUL byte (0x00), which no text has."
+    ),
+    "another encoding than the one named": Case(
+        {"train.csv": b"text,a\nx,1\n\x81,0\n"},
+        "data/train.csv: line 3 is not CP1252 (byte 0x81); mend it, or name the encoding with --encoding.",
+        {"encoding": "cp1252"},
+    ),
+    "no training file": Case(
+        {"test.csv": OK, "notes.txt": ""},
+        "data: has no training file; expected train with one of the endings .parquet, .csv, .tsv, .jsonl, .json, .txt, .arrow, .feather, .ipc, found notes.txt, test.csv.",
+    ),
+    "an ending that is not read": Case(
+        {"train.xlsx": ""},
+        "data: has no training file; expected train with one of the endings .parquet, .csv, .tsv, .jsonl, .json, .txt, .arrow, .feather, .ipc, found train.xlsx.",
+    ),
+    "two files": Case(
+        {"train.csv": OK, "train.jsonl": ""}, "data: train.csv and train.jsonl are both the train split; keep one."
+    ),
+    "two names": Case(
+        {"train.csv": OK, "dev.csv": OK, "val.csv": OK},
+        "data: dev.csv and val.csv are both the validation split; keep one.",
+    ),
+    "empty folder": Case({}, "data: is empty; expected a file such as train.csv, train.jsonl or train.parquet."),
+    "empty file": Case({"train.csv": ""}, "data/train.csv: is empty; expected a header and rows."),
+    "no rows": Case({"train.csv": "text,a\n"}, "data/train.csv: has no rows."),
+    "no rows, jsonl": Case({"train.jsonl": "\n"}, "data/train.jsonl: has no rows."),
+    "no rows, parquet": Case(
+        {"train.parquet": pa.table({"text": pa.array([], pa.string())})}, "data/train.parquet: has no rows."
+    ),
+    "one row": Case(
+        {"train.csv": "text,a\nx,1\n"},
+        "data/train.csv: has 1 different text; expected at least 3 to make validation and test of them; add rows, or files for these splits.",
+    ),
+    "too few rows": Case(
+        {"train.csv": "text,a\nx,1\ny,0\n"},
+        "data/train.csv: has 2 different texts; expected at least 3 to make validation and test of them; add rows, or files for these splits.",
+    ),
+    "not UTF-8": Case(
+        {"train.csv": "text,a\nok,1\ncafé,0\n".encode("latin-1")},
+        "data/train.csv: line 3 is not UTF-8 (byte 0xe9); save the file as UTF-8, or name its encoding, such as --encoding cp1252.",
+    ),
+    "not UTF-8, jsonl": Case(
+        {"train.jsonl": b'{"text": "\xff"}\n'},
+        "data/train.jsonl: line 1 is not UTF-8 (byte 0xff); save the file as UTF-8, or name its encoding, such as --encoding cp1252.",
+    ),
+    "too many cells": Case(
+        {"train.csv": OK + "p,1,0,1\n"},
+        "data/train.csv: expected 3 columns in each row, as in the header; found row 4: 4 ('p,1,0,1'); a cell with ',' in it needs quotation marks, and --delimiter names another delimiter.",
+    ),
+    "too few cells": Case(
+        {"train.csv": OK + "p,1\n"},
+        "data/train.csv: expected 3 columns in each row, as in the header; found row 4: 2 ('p,1'); a cell with ',' in it needs quotation marks, and --delimiter names another delimiter.",
+    ),
+    "open quotation mark": Case(
+        {"train.csv": 'a,text\n1,"x\n0,y\n1,z\n'},
+        "data/train.csv: the quotation mark before 'x\\n0,y\\n1,z\\n' in row 1 is never closed.",
+    ),
+    "column twice": Case(
+        {"train.csv": "text,a,a\nx,1,0\n"}, "data/train.csv: has more than one column 'a'; rename one."
+    ),
+    "a key twice in one object": Case(
+        {"train.jsonl": '{"text": "x", "a": 1, "a": 0}\n'},
+        "data/train.jsonl: line 1 is no valid JSON (the key 'a' stands twice); expected one JSON object a line, or one array of objects.",
+    ),
+    "JSON over several lines": Case(
+        {"train.json": json.dumps({"text": ["x"], "a": [1]}, indent=1)},
+        "data/train.json: is one JSON object; expected one object a line, or one array of objects.",
+    ),
+    "no JSON": Case(
+        {"train.jsonl": '{"text": "a"}\n\n{"text": \n'},
+        "data/train.jsonl: line 3 is no valid JSON (Expecting value: line 1 column 10 (char 9)); expected one JSON object a line, or one array of objects.",
+    ),
+    "no object": Case(
+        {"train.jsonl": '{"text": "a"}\n[1]\n'},
+        "data/train.jsonl: line 2 is a list; expected one JSON object a line, or one array of objects.",
+    ),
+    "an array of other things than objects": Case(
+        {"train.json": '[{"text": "x", "a": 1}, 3, ["y"]]'},
+        "data/train.json: element 2 is a number; element 3 is a list; expected an array of JSON objects.",
+    ),
+    "an array that is cut off": Case(
+        {"train.json": '[{"text": "x", "a": 1},\n {"text": "y"'},
+        "data/train.json: is no valid JSON (Expecting ',' delimiter: line 2 column 14 (char 37)); expected an array of JSON objects, or one object a line.",
+    ),
+    "deep JSON": Case(
+        {"train.jsonl": "[" * 100000 + "\n"},
+        "data/train.jsonl: is no valid JSON (nested too deeply); expected an array of JSON objects, or one object a line.",
+    ),
+    "half a character": Case(
+        {"train.jsonl": '{"text": "\\ud800", "a": 1}\n'},
+        "data/train.jsonl: column 'text', row 1: half a surrogate pair, which is no character.",
+    ),
+    "no parquet": Case(
+        {"train.parquet": b"PAR1 and then nothing"},
+        "data/train.parquet: is no whole Parquet file (it does not begin and end with 'PAR1').",
+    ),
+    "a truncated Parquet file": Case(
+        {"train.parquet": _cut(TABLE)},
+        "data/train.parquet: is no whole Parquet file (it does not begin and end with 'PAR1').",
+    ),
+    "a truncated Arrow file": Case(
+        {"train.arrow": _cut(TABLE)},
+        "data/train.arrow: is no whole Arrow file (it begins with 'ARROW1' and does not end with it).",
+    ),
+    "a truncated Arrow stream": Case(
+        {"train.ipc": _cut(TABLE)},
+        "data/train.ipc: cannot be read (Expected to read 200 metadata bytes, but only read 36).",
+    ),
+    "a saved dataset with a part missing": Case(
+        {"dataset_dict.json": '{"splits": ["train"]}'},
+        "data: is a saved dataset that cannot be loaded (No such files: 'data/train/dataset_info.json', nor 'data/train/state.json' found. Expected to load a `Dataset` object but provided path is not a `Dataset`.).",
+    ),
+    "one of the shards missing": Case(
+        {"train-00001-of-00002.parquet": TABLE},
+        "data: train-00000-of-00002.parquet is missing among the 2 files of the train split.",
+    ),
+    "shards with other columns": Case(
+        {"train-00000-of-00002.parquet": TABLE, "train-00001-of-00002.parquet": TABLE.rename_columns(["text", "b"])},
+        "data/train-00001-of-00002.parquet: differs from train-00000-of-00002.parquet in the column 'a'; both are one split.",
+    ),
+    "shards with other values": Case(
+        {"train-00000-of-00002.jsonl": LISTS, "train-00001-of-00002.jsonl": SETS},
+        "data/train-00001-of-00002.jsonl: column 'labels' holds list<item: string>, but in train-00000-of-00002.jsonl list<item: int64>; both are one split.",
+    ),
+    "fastText with a label after the text": Case(
+        {"train.txt": "__label__a some text\nmore text __label__b\n"},
+        "data/train.txt: expected __label__name, as often as needed, and then the text; found line 2: a label after the text.",
+    ),
+    "text lines with two tabs": Case(
+        {"train.txt": "x\ta\ty\nz\tb\n", "label_info.json": ABC},
+        "data/train.txt: expected '__label__name text', or a text, one tab and its labels, in each line; found line 1: 2 tabs.",
+    ),
+    "label_info": Case(
+        {"train.csv": OK, "label_info.json": "{"},
+        "data/label_info.json: is no valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)).",
+    ),
+}

@@ -1,0 +1,110 @@
+"""Splits that are made: stratified, every label in each of them, no text in two."""
+
+import tempfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imbalance_trainer.data import load_labelled_dataset
+from tests.data.made import jsonl, written
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), n_rows=st.integers(30, 120), n_labels=st.integers(1, 12), equal=st.booleans())
+def test_every_label_with_three_positives_is_in_every_made_split(seed, n_rows, n_labels, equal):
+    rng = np.random.default_rng(seed)
+    hot = rng.random((n_rows, n_labels)) < np.minimum(3.2 / n_rows * 2.0 ** np.arange(n_labels), 0.4)
+    texts = [f"t{i}" for i in range(n_rows)]
+    if equal:
+        texts[10:14], hot[10:14] = ["same"] * 4, hot[10]
+    rows = [{"text": text, "labels": labels} for text, labels in zip(texts, hot.astype(int).tolist(), strict=True)]
+    with tempfile.TemporaryDirectory() as folder:
+        data = load_labelled_dataset(written(folder, {"train.jsonl": jsonl(rows)}), seed=seed)
+    distinct = np.unique(texts, return_index=True)[1]
+    wanted = hot[distinct].sum(0) >= 3
+    for split in data.splits.values():
+        assert (np.array(split["labels"][:])[:, wanted] == 1).any(0).all()
+    _assert_a_partition(data, texts, hot.astype(int).tolist())
+
+
+def _assert_a_partition(data, texts, labels):
+    """Every row is in one split, in the file's order, and no text is in two of them."""
+    where = {(text, str(label)): i for i, (text, label) in enumerate(zip(texts, labels, strict=True))}
+    assert sorted(text for split in data.splits.values() for text in split["text"][:]) == sorted(texts)
+    in_splits = [set(split["text"][:]) for split in data.splits.values()]
+    assert sum(map(len, in_splits)) == len(set(texts))
+    for split in data.splits.values():
+        rows = [where[text, str(label)] for text, label in zip(split["text"][:], split["labels"][:], strict=True)]
+        assert rows == sorted(rows)
+
+
+def _rare_label_file(n_rows=400):
+    hot = [[int(i % 3 == 0), int(i % 7 == 0), int(i % 100 == 0)] for i in range(n_rows)]
+    return jsonl({"text": f"t{i}", "labels": labels} for i, labels in enumerate(hot))
+
+
+def test_made_splits_are_a_tenth_each_stratified_and_seeded(tmp_path):
+    folder = written(tmp_path, {"train.jsonl": _rare_label_file()})
+    data = load_labelled_dataset(folder)
+    sizes = [len(split) for split in data.splits.values()]
+    assert sum(sizes) == 400
+    assert abs(sizes[1] - 40) <= 3
+    assert abs(sizes[2] - 40) <= 3
+    for split in data.splits.values():
+        assert np.mean(split["labels"][:], axis=0) == pytest.approx([0.335, 0.145, 0.01], abs=0.04)
+    assert "made of 10% of train.jsonl each, stratified, seed 42" in data.notes[2]
+    again, other = load_labelled_dataset(folder), load_labelled_dataset(folder, seed=7)
+    assert again.splits["test"]["text"][:] == data.splits["test"]["text"][:]
+    assert other.splits["test"]["text"][:] != data.splits["test"]["text"][:]
+
+
+@pytest.mark.parametrize("missing", ["validation", "test"])
+def test_only_the_missing_split_is_made(tmp_path, missing):
+    there = "test" if missing == "validation" else "validation"
+    given_rows = jsonl({"text": f"g{i}", "labels": [1, 0, 0]} for i in range(5))
+    data = load_labelled_dataset(written(tmp_path, {"train.jsonl": _rare_label_file(), f"{there}.jsonl": given_rows}))
+    assert data.splits[there]["text"][:] == [f"g{i}" for i in range(5)]
+    assert abs(len(data.splits[missing]) - 40) <= 3
+    assert len(data.splits["train"]) + len(data.splits[missing]) == 400
+    assert f"{missing} made of 10%" in data.notes[2]
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), n_classes=st.integers(2, 20))
+def test_made_splits_of_single_label_data(seed, n_classes):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation([c for c in range(n_classes) for _ in range(3 + 5 * int(c == 0))]).tolist()
+    texts = [f"t{i}" for i in range(len(labels))]
+    rows = [{"text": text, "label": label} for text, label in zip(texts, labels, strict=True)]
+    with tempfile.TemporaryDirectory() as folder:
+        data = load_labelled_dataset(written(folder, {"train.jsonl": jsonl(rows)}), seed=seed)
+    for split in data.splits.values():
+        assert set(split["labels"][:]) == set(range(n_classes))
+    _assert_a_partition(data, texts, labels)
+
+
+def test_single_label_splits_keep_the_shares(tmp_path):
+    rows = [{"text": f"t{i}", "label": "b" if i % 10 == 0 else "a"} for i in range(500)] + [
+        {"text": "x", "label": "c"}
+    ]
+    data = load_labelled_dataset(written(tmp_path, {"train.jsonl": jsonl(rows)}))
+    for split in ("validation", "test"):
+        assert len(data.splits[split]) == 50
+        assert data.splits[split]["labels"][:].count(1) == 5
+    assert data.splits["train"]["labels"][:].count(2) == 1
+    assert "Classes with a single text, which no split can share: 'c'." in data.warnings
+
+
+def test_labels_that_cannot_be_spread_are_named(tmp_path):
+    rows = [{"text": "same", "labels": ["a"]}] * 3 + [{"text": f"t{i}", "labels": ["b"]} for i in range(12)]
+    data = load_labelled_dataset(written(tmp_path, {"train.jsonl": jsonl(rows)}))
+    assert "Labels that could not be spread over all splits: 'a'." in data.warnings
+
+
+@pytest.mark.parametrize("labels", [[[1]] * 5, [[0], [1], [0], [1], [1]], [[1, 0], [0, 1], [1, 1], [0, 0], [0, 0]]])
+def test_tiny_files_are_split_too(tmp_path, labels):
+    rows = [{"text": f"t{i}", "labels": label} for i, label in enumerate(labels)]
+    data = load_labelled_dataset(written(tmp_path, {"train.jsonl": jsonl(rows)}))
+    assert all(len(split) for split in data.splits.values())

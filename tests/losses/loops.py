@@ -1,0 +1,212 @@
+"""Every loss of LOSSES written a second time from its formula: float64, loops over rows and labels, nothing shared.
+
+Each takes rows of logits and labels, the class weights, supports and known entries of the labels, and the loss's own
+arguments; it gives the loss of every entry (single-label: row), None where it is unknown. Only for logits of ordinary
+size: these are the formulas as the papers have them, which overflow at others.
+"""
+
+import math
+
+UNKNOWN = -100
+
+
+def sigmoid(z):
+    return 1 / (1 + math.exp(-z))
+
+
+def by_entry(positive, negative):
+    """Entries from the losses of a positive and of a negative: (z, label index, row of labels) -> loss."""
+
+    def loop(rows, labels, weights):
+        return [
+            [
+                None if y == UNKNOWN else y * weights[c] * positive(z, c, ys) + (1 - y) * negative(z, c, ys)
+                for c, (z, y) in enumerate(zip(zs, ys, strict=True))
+            ]
+            for zs, ys in zip(rows, labels, strict=True)
+        ]
+
+    return loop
+
+
+def focal_positive(p, gamma):
+    return (1 - p) ** gamma * -math.log(p)
+
+
+def focal_negative(p, gamma):
+    return p**gamma * -math.log(1 - p)
+
+
+def focal(rows, labels, weights, support, known, gamma=2.0):
+    if not isinstance(labels[0], list):
+        return softmax_rows(rows, labels, weights, lambda zs, c: zs, gamma)
+    return by_entry(
+        lambda z, c, ys: focal_positive(sigmoid(z), gamma), lambda z, c, ys: focal_negative(sigmoid(z), gamma)
+    )(rows, labels, weights)
+
+
+def plain(rows, labels, weights, support, known):
+    return focal(rows, labels, weights, support, known, 0.0)
+
+
+def asymmetric(rows, labels, weights, support, known, gamma_negative=4.0, gamma_positive=1.0, shift=0.05):
+    def negative(z, c, ys):
+        p = max(sigmoid(z) - shift, 0)
+        return p**gamma_negative * -math.log(1 - p)
+
+    return by_entry(lambda z, c, ys: focal_positive(sigmoid(z), gamma_positive), negative)(rows, labels, weights)
+
+
+def hill(rows, labels, weights, support, known, gamma=2.0, margin=1.0, limit=1.5):
+    return by_entry(
+        lambda z, c, ys: focal_positive(sigmoid(z - margin), gamma),
+        lambda z, c, ys: (limit - sigmoid(z)) * sigmoid(z) ** 2,
+    )(rows, labels, weights)
+
+
+def effective_numbers(support, beta):
+    """Class-balanced weights, 1 where there are no positives."""
+    raw = [(1 - beta) / (1 - beta**n) if n else None for n in support]
+    present = [w for w in raw if w is not None]
+    return [1.0 if w is None else w / (sum(present) / len(present)) for w in raw]
+
+
+def class_balanced(rows, labels, weights, support, known, beta=0.9999, gamma=2.0):
+    own = effective_numbers(support, beta)
+    if not isinstance(labels[0], list):
+        return softmax_rows(rows, labels, own, lambda zs, c: zs, gamma)
+    return by_entry(
+        lambda z, c, ys: own[c] * focal_positive(sigmoid(z), gamma),
+        lambda z, c, ys: own[c] * focal_negative(sigmoid(z), gamma),
+    )(rows, labels, [1.0] * len(own))
+
+
+def tolerant(support, known, gamma, negative_scale, kappa, weight=lambda c, ys: 1.0):
+    margins = [kappa * math.log(max(rows - n, 1) / max(n, 1)) for n, rows in zip(support, known, strict=True)]
+
+    def positive(z, c, ys):
+        return weight(c, ys) * focal_positive(sigmoid(z - margins[c]), gamma)
+
+    def negative(z, c, ys):
+        return weight(c, ys) * focal_negative(sigmoid(negative_scale * (z - margins[c])), gamma) / negative_scale
+
+    return by_entry(positive, negative)
+
+
+def negative_tolerant(rows, labels, weights, support, known, gamma=2.0, negative_scale=2.0, kappa=0.05):
+    return tolerant(support, known, gamma, negative_scale, kappa)(rows, labels, weights)
+
+
+def cb_ntr(rows, labels, weights, support, known, beta=0.9999, gamma=2.0, negative_scale=2.0, kappa=0.05):
+    own = effective_numbers(support, beta)
+    loop = tolerant(support, known, gamma, negative_scale, kappa, lambda c, ys: own[c])
+    return loop(rows, labels, [1.0] * len(own))
+
+
+def distribution_balanced(
+    rows, labels, weights, support, known, alpha=0.1, beta=10.0, mu=0.9, gamma=2.0, negative_scale=2.0, kappa=0.05
+):
+    def weight(c, ys):
+        total = sum(y / max(n, 1) for y, n in zip(ys, support, strict=True) if y != UNKNOWN)
+        return alpha + (1.0 if total == 0 else sigmoid(beta * (1 / max(support[c], 1) / total - mu)))
+
+    loop = tolerant(support, known, gamma, negative_scale, kappa, weight)
+    return loop(rows, labels, [1.0] * len(support))
+
+
+def zlpr(rows, labels, weights, support, known):
+    entries = []
+    for zs, ys in zip(rows, labels, strict=True):
+        pairs = [(z, y) for z, y in zip(zs, ys, strict=True) if y != UNKNOWN]
+        positives = math.log(1 + sum(y * math.exp(-z) for z, y in pairs))
+        negatives = math.log(1 + sum((1 - y) * math.exp(z) for z, y in pairs))
+        entries.append([None if y == UNKNOWN else positives + negatives for y in ys])
+    return entries
+
+
+def two_way(rows, labels, weights, support, known, temperature_positive=4.0, temperature_negative=1.0):
+    def of_line(zs, ys):
+        pairs = list(zip(zs, ys, strict=True))
+        positives = [math.exp(-z / temperature_positive) for z, y in pairs if y == 1]
+        negatives = [math.exp(z / temperature_negative) for z, y in pairs if y == 0]
+        if not positives or not negatives:
+            return 0.0
+        low, high = temperature_positive * math.log(sum(positives)), temperature_negative * math.log(sum(negatives))
+        return math.log(1 + math.exp(low + high))
+
+    by_row = [of_line(zs, ys) for zs, ys in zip(rows, labels, strict=True)]
+    by_column = [of_line(zs, ys) for zs, ys in zip(zip(*rows, strict=True), zip(*labels, strict=True), strict=True)]
+    return [
+        [None if y == UNKNOWN else by_row[i] + by_column[c] for c, y in enumerate(ys)] for i, ys in enumerate(labels)
+    ]
+
+
+def softmax_rows(rows, labels, weights, changed, gamma=0.0):
+    losses = []
+    for zs, label in zip(rows, labels, strict=True):
+        if label == UNKNOWN:
+            losses.append(None)
+            continue
+        exponentials = [math.exp(z) for z in changed(zs, label)]
+        losses.append(weights[label] * focal_positive(exponentials[label] / sum(exponentials), gamma))
+    return losses
+
+
+def logit_adjusted(rows, labels, weights, support, known, tau=1.0):
+    counts = [max(n, 1) for n in support]
+    shares = [n / sum(counts) for n in counts]
+    return softmax_rows(
+        rows, labels, weights, lambda zs, c: [z + tau * math.log(s) for z, s in zip(zs, shares, strict=True)]
+    )
+
+
+def balanced_softmax(rows, labels, weights, support, known):
+    return logit_adjusted(rows, labels, weights, support, known, 1.0)
+
+
+def ldam(rows, labels, weights, support, known, max_margin=0.5, scale=30.0):
+    rarest = min(n for n in support if n)
+    margins = [max_margin * min((rarest / max(n, 1)) ** 0.25, 1) for n in support]
+
+    def changed(zs, label):
+        return [scale * (z - margins[label] * (c == label)) for c, z in enumerate(zs)]
+
+    return softmax_rows(rows, labels, weights, changed)
+
+
+LOOPS = {
+    "focal": focal,
+    "bce": plain,
+    "ce": plain,
+    "asymmetric": asymmetric,
+    "class_balanced": class_balanced,
+    "distribution_balanced": distribution_balanced,
+    "negative_tolerant": negative_tolerant,
+    "cb_ntr": cb_ntr,
+    "zlpr": zlpr,
+    "hill": hill,
+    "two_way": two_way,
+    "logit_adjusted": logit_adjusted,
+    "ldam": ldam,
+    "balanced_softmax": balanced_softmax,
+}
+
+ARGUMENTS = {
+    "focal": [{}, {"gamma": 0.5}],
+    "asymmetric": [
+        {},
+        {"shift": 0.0},
+        {"shift": 1e-6},
+        {"gamma_negative": 0.0, "gamma_positive": 0.0},
+        {"gamma_negative": 0.5, "gamma_positive": 0.5, "shift": 0.3},
+    ],
+    "class_balanced": [{}, {"beta": 0.0}, {"beta": 0.9, "gamma": 0.5}],
+    "distribution_balanced": [{}, {"alpha": 0.5, "beta": 1.0}, {"mu": 0.3, "gamma": 0.5}],
+    "negative_tolerant": [{}, {"gamma": 0.5, "negative_scale": 3.0, "kappa": 0.5}],
+    "cb_ntr": [{}, {"beta": 0.9, "gamma": 0.0}],
+    "hill": [{}, {"gamma": 0.5, "margin": 0.0, "limit": 2.0}],
+    "two_way": [{}, {"temperature_positive": 1.0, "temperature_negative": 3.0}],
+    "logit_adjusted": [{}, {"tau": 2.5}],
+    "ldam": [{}, {"max_margin": 2.0, "scale": 1.0}],
+}
+"""Settings of each loss's own that the tests run with; a loss that is not here has none."""

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize_scalar
+
+from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.losses import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss, ZLPRLoss
+from imbalance_trainer.losses.constant import best_constant_logits
+
+SUPPORT, KNOWN = np.array([500, 40, 1, 0, 1000]), np.array([1000, 900, 1000, 1000, 1000])
+
+
+def test_of_binary_cross_entropy_it_is_the_log_odds_of_the_prevalence():
+    found = best_constant_logits(WeightedBCELoss(), SUPPORT, KNOWN, MULTI_LABEL)
+    positives = np.array([500, 40, 1, 0.5, 999.5])
+    np.testing.assert_allclose(found, np.log(positives / (KNOWN - positives)), atol=1e-3)
+
+
+def test_of_weighted_binary_cross_entropy_the_weight_adds_its_log():
+    weights = [1.0, 5.0, 10.0, 1.0, 1.0]
+    found = best_constant_logits(WeightedBCELoss(weights), SUPPORT, KNOWN, MULTI_LABEL)
+    plain = best_constant_logits(WeightedBCELoss(), SUPPORT, KNOWN, MULTI_LABEL)
+    np.testing.assert_allclose(found - plain, np.log(weights), atol=2e-3)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0, 5.0])
+def test_of_the_focal_loss_it_is_where_scipy_finds_the_least(gamma):
+    weights = np.array([1.0, 5.0, 10.0, 2.0, 3.0])
+    found = best_constant_logits(WeightedFocalLoss(weights, gamma), SUPPORT, KNOWN, MULTI_LABEL)
+    for i in range(5):
+        positives = min(max(SUPPORT[i], 0.5), KNOWN[i] - 0.5)
+
+        def total(z, i=i, positives=positives):
+            p = 1 / (1 + np.exp(-z))
+            of_positive = weights[i] * (1 - p) ** gamma * np.logaddexp(0, -z)
+            return positives * of_positive + (KNOWN[i] - positives) * p**gamma * np.logaddexp(0, z)
+
+        assert abs(found[i] - minimize_scalar(total, bounds=(-16, 16), method="bounded").x) < 5e-3
+
+
+def test_the_gradient_of_the_whole_data_is_0_there():
+    labels = torch.zeros(1000, 3)
+    labels[:300, 0] = labels[:20, 1] = labels[:2, 2] = 1
+    loss = WeightedFocalLoss([2.0, 5.0, 10.0], 2.0, reduction="sum")
+    start = best_constant_logits(loss, labels.sum(0).numpy(), np.full(3, 1000), MULTI_LABEL)
+    bias = torch.tensor(start, requires_grad=True)
+    loss(bias.expand(1000, 3), labels).backward()
+    scale = loss(torch.zeros(1000, 3, dtype=torch.float64), labels)
+    assert (bias.grad.abs() < 1e-4 * scale).all()
+
+
+def test_of_single_label_problems_and_of_losses_that_are_not_by_entry():
+    weights = [1.0, 4.0, 2.0]
+    rows = np.array([70, 25, 5])
+    found = best_constant_logits(WeightedCELoss(weights), rows, np.full(3, 100), SINGLE_LABEL)
+    logits = torch.tensor(found, requires_grad=True)
+    classes = torch.tensor(np.repeat(np.arange(3), rows))
+    WeightedCELoss(weights, reduction="sum")(logits.expand(100, 3), classes).backward()
+    assert logits.grad.abs().max() < 1e-4
+    log_odds = best_constant_logits(ZLPRLoss(), np.array([20]), np.array([100]), MULTI_LABEL)
+    assert log_odds[0] == pytest.approx(np.log(0.25))

@@ -1,0 +1,178 @@
+"""`imbalance-trainer analyze` as a user runs it, and its settings, which train without an edit."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from imbalance_trainer.analysis.config_file import config_text
+from imbalance_trainer.analyze_command import main as analyze
+from imbalance_trainer.cli import FlagParser
+from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.recommend import Choice, Recommendation
+from imbalance_trainer.tuning import TuningOptions
+from tests.test_docs import ROOT
+from tests.test_examples import encoder, load, write_csv  # noqa: F401 - a fixture
+
+train = load("train_model")
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    """A hundred rows; 'threats' has three positives in training, and none in validation."""
+    rng = np.random.default_rng(0)
+    rows = [(f"bread {i} soup", "0,0,0") for i in range(60)]
+    rows += [(f"you clown {i}", "1,1,0") for i in range(30)]
+    rows += [(f"we know where you live {i}", "1,0,1") for i in range(10)]
+    return write_csv(tmp_path / "my data", [rows[i] for i in rng.permutation(len(rows))])
+
+
+def parsed(file):
+    parser = FlagParser((train.DataArguments, train.TrainArguments, TuningOptions))
+    return parser.parse(["--config", str(file), "--output_dir", "unused", "--use_cpu"])
+
+
+def recommended(choices):
+    none = np.zeros(0)
+    return Recommendation(tuple(choices), ("Line\none: two # three",), None, none, none, none, none, none, (), none)
+
+
+def test_the_demo_needs_no_argument(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    analyze([])
+    out = capsys.readouterr().out
+    assert out.startswith("Demo:")
+    assert "anti-democratic rhetoric" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert list(tmp_path.iterdir()) == []
+    page = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
+    assert (
+        f"```\n{out[out.index('Labels in train') :].rstrip()}\n```\n" in page
+    )  # what the docs show is what is printed
+
+
+def test_json_is_all_that_stands_on_stdout(data_dir, tmp_path, capsys):
+    picture = tmp_path / "p" / "labels.svg"
+    picture.parent.mkdir()
+    analyze([str(data_dir), "--format", "json", "--plot", str(picture), "--html", str(tmp_path / "new" / "page.html")])
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert (found["name"], found["split"]) == ("my data", "train")
+    assert found["notes"][0].startswith("Read train.csv")
+    assert "Picture: " in said.err
+    assert picture.stat().st_size > 10_000
+    assert (tmp_path / "new" / "page.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_settings_go_through_the_parser_of_training(data_dir, tmp_path, capsys):
+    file = tmp_path / "my settings.yaml"
+    analyze([str(data_dir), "--config_out", str(file), "--model_name_or_path", "org/some-encoder"])
+    data_args, args, tuning = parsed(file)
+    found = yaml.safe_load(file.read_text())
+    assert (data_args.data_dir, data_args.model_name_or_path) == (str(data_dir), "org/some-encoder")
+    assert (args.loss, args.focal_gamma, args.weight_strategy) == ("focal", 2.0, "tiered")
+    assert args.num_train_epochs == found["num_train_epochs"] == 20  # a hundred rows want more epochs
+    assert args.metric_for_best_model == found["metric_for_best_model"]
+    assert data_args.tune_thresholds is found["tune_thresholds"]
+    assert tuning.thresholds_per == found.get("thresholds_per", "label")
+    assert f"--config '{file}'" in capsys.readouterr().out
+
+
+def test_the_command_line_wins_over_the_settings(data_dir, tmp_path):
+    file = tmp_path / "train.yaml"
+    analyze([str(data_dir), "--config_out", str(file)])
+    parser = FlagParser((train.DataArguments, train.TrainArguments, TuningOptions))
+    _, args, _ = parser.parse(["--config", str(file), "--num_epochs", "2", "--output_dir", "unused", "--use_cpu"])
+    assert args.num_train_epochs == 2
+
+
+def test_what_was_asked_for_replaces_what_is_recommended(data_dir, tmp_path, capsys):
+    file = tmp_path / "train.yaml"
+    analyze([str(data_dir), "--config_out", str(file), "--weight_strategy", "balanced", "--max_weight", "7",
+             "--custom_weights", '{"threats": 6}', "--text_column", "text"])  # fmt: skip
+    found = yaml.safe_load(file.read_text())
+    assert (found["weight_strategy"], found["max_weight"], found["text_column"]) == ("balanced", 7.0, "text")
+    assert json.loads(found["custom_weights"]) == {"threats": 6}
+    assert " 6  custom" in capsys.readouterr().out
+    data_args, args, _ = parsed(file)
+    assert (args.weight_strategy, data_args.custom_weights) == ("balanced", '{"threats": 6}')
+
+
+def test_any_reason_and_any_value_stay_yaml(tmp_path):
+    choices = [
+        Choice("loss", "focal", "two\nlines: # and 'quotes'", "x: y"),
+        Choice("tune_thresholds", False, "b", "c"),
+    ]
+    given = {"data_dir": "a: b # c", "label_columns": ["no", "1e5", "- x", "ünï"], "text_column": None}
+    file = tmp_path / "train.yaml"
+    file.write_text(config_text(recommended(choices), given, {}, "a\nb"), encoding="utf-8")
+    assert yaml.safe_load(file.read_text(encoding="utf-8")) == {
+        "data_dir": "a: b # c", "label_columns": ["no", "1e5", "- x", "ünï"], "loss": "focal",
+        "tune_thresholds": False,
+    }  # fmt: skip
+    data_args, _, _ = parsed(file)
+    assert (data_args.data_dir, data_args.label_columns) == ("a: b # c", ["no", "1e5", "- x", "ünï"])
+
+
+@pytest.mark.parametrize("kind", ["multi", "single", "common", "rules"])
+def test_settings_train_without_an_edit(kind, data_dir, tmp_path, encoder, capsys):  # noqa: F811
+    folder, rule = data_dir, {"names": ["hateful", "insults", "threats"], "groups": {"primary": ["hateful"]}}
+    if kind == "single":
+        folder = write_csv(tmp_path / "one", [(f"t {i}", "abc"[(i % 9) // 4]) for i in range(90)], header="text,label")
+    elif kind == "common":
+        folder = write_csv(tmp_path / "even", [(f"t {i}", f"{i % 2},{(i + 1) % 2}") for i in range(80)], "text,a,b")
+    elif kind == "rules":
+        (folder / "label_info.json").write_text(json.dumps({**rule, "implications": [["threats", "hateful"]]}))
+    file = tmp_path / "train.yaml"
+    analyze([str(folder), "--config_out", str(file), "--model_name_or_path", encoder])
+    train.main(["--config", str(file), "--output_dir", str(tmp_path / "run"), "--max_steps", "3", "--use_cpu",
+                "--max_train_samples", "40"])  # fmt: skip
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    loss = yaml.safe_load(file.read_text())["loss"]
+    assert loss == {"common": "bce"}.get(kind, "focal")
+
+
+def test_the_demo_is_trained_with_its_own_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    analyze(["--config_out", "train.yaml"])
+    assert "model_name_or_path" not in yaml.safe_load((tmp_path / "train.yaml").read_text())
+    train.main(["--config", "train.yaml", "--dry_run", "--max_train_samples", "64", "--use_cpu"])
+    assert "Dry run: the data, the model and one update are fine." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--format", "jsn"], "Unknown --format 'jsn': did you mean 'json'"),
+        (["--split", "tests"], "Unknown split 'tests': did you mean 'test'"),
+        (["--limit", "0"], "--limit must be at least 1 row; got 0"),
+        (["--max_rows", "-1"], "--max_rows is a number of labels, 0 or more; got -1"),
+        (["--data_dir", "other"], "The data is given twice, as .*my data.* and as 'other'; keep one"),
+        (["--loss", "fokal"], "Unknown loss 'fokal': did you mean 'focal'"),
+        (["--plot", "labels.xyz"], "labels.xyz: no picture format 'xyz'"),
+        (["--custom_weights", '{"treats": 3}'], "Unknown label 'treats'"),
+        (["more"], "unrecognized|Unknown flag|given twice"),
+    ],
+)
+def test_wrong_flags_are_one_sentence(flags, message, data_dir):
+    with pytest.raises(UsageError, match=message):
+        analyze([str(data_dir), *flags])
+
+
+def test_a_file_in_the_way_of_the_page_is_a_usage_error(data_dir, tmp_path):
+    (tmp_path / "file").write_text("")
+    for flag in ("--html", "--config_out"):
+        with pytest.raises(UsageError, match="cannot be written"):
+            analyze([str(data_dir), flag, str(tmp_path / "file" / "page")])
+
+
+def test_broken_data_ends_with_its_code(tmp_path):
+    folder = write_csv(tmp_path / "broken", [*((f"text {i}", "1,1,0") for i in range(9)), ("bad", "1,2,0")])
+    with pytest.raises(DataError, match="insults"):
+        analyze([str(folder)])
+    command = [sys.executable, "-m", "imbalance_trainer", "analyze", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)

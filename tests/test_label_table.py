@@ -1,0 +1,204 @@
+import dataclasses
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from imbalance_trainer.distribution import LabelDistribution
+from imbalance_trainer.errors import UsageError
+from imbalance_trainer.label_table import RankedLabels, analysis_table, compact_number, distinct_names
+from imbalance_trainer.labels import LabelSchema
+from imbalance_trainer.tables import display_width
+from imbalance_trainer.weights import STRATEGIES, compute_class_weights
+
+NAMES = ["hateful", "insults", "threats", "praising extremist acts", "ideologically motivated threats"]
+
+
+def counts_of(
+    support, names=None, n_rows=15_000, implications=(), violations=(), groups=None, exclusive=(), violation_rows=()
+):
+    names = names or [f"label {i}" for i in range(len(support))]
+    schema = LabelSchema(names, groups or {}, implications, dict(exclusive))
+    known = np.full(len(names), float(n_rows))
+    violations = np.array(violations or [0] * len(schema.rules), dtype=np.int64)
+    return LabelDistribution(
+        schema, n_rows, np.array(support, dtype=float), known, violations, n_rows, tuple(violation_rows)
+    )
+
+
+def table_of(counts, custom="auto", strategy="tiered", max_rows=None):
+    return analysis_table(counts, compute_class_weights(counts, custom, strategy), max_rows).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("n", "strategy"), [*((11, strategy) for strategy in STRATEGIES), (1, "tiered"), (735, "tiered")]
+)
+@pytest.mark.parametrize(
+    "name", ["l{}", "a very long name of a label that says much, number {}, and then its end" * 2]
+)
+def test_is_at_most_80_columns_wide(n, name, strategy):
+    support = np.floor(9_000_000 / np.arange(1, n + 1) ** 2)
+    names = [name.format(i, i) for i in range(n)]
+    pairs = [(name, names[0]) for name in names[1:]]
+    counts = counts_of(support, names, 20_000_000, pairs, [12_345] * (n - 1))
+    lines = table_of(counts, {names[-1]: 123.456}, strategy)
+    assert len(lines) == 1 + n + (n > 1) + len(pairs)
+    assert max(map(display_width, lines)) <= 80
+
+
+@pytest.mark.parametrize("top", [9, 99_999, 99_999_999_999])
+@pytest.mark.parametrize("n", [1, 5, 8, 9, 100, 12_345_678])
+def test_rows_that_are_named_fit_into_80_columns_too(top, n):
+    named = tuple(range(top, top - min(n, 9), -1))
+    counts = counts_of([9, 8], n_rows=20_000_000, implications=[("label 1", "label 0")], violations=[n])
+    lines = table_of(dataclasses.replace(counts, violation_rows=(named,)))
+    assert display_width(lines[-1]) <= 80
+    start, _, more = lines[-1].partition(" and ")
+    assert start.split()[0] == ("row" if n == 1 else "rows")
+    shown = [int(number) for number in re.findall(r"\d+", start)]
+    assert tuple(shown) == named[: len(shown)]
+    assert more == (f"{n - len(shown):,} more" if n > len(shown) else "")
+    assert len(shown) == min(n, 8) or (len(shown) >= 3 and n + top > 99_999)
+
+
+def test_wide_letters_count_twice():
+    names = ["日本語のとても長いラベルの名前でまだ続く" * 3 + str(i) for i in range(5)] + ["é" * 99, "🎉" * 50]
+    counts = counts_of([0, 1, 2, 3, 4, 5, 6], names, implications=[(names[0], names[1])], violations=[1])
+    lines = table_of(counts, "auto", "inverse_frequency")
+    assert max(map(display_width, lines)) <= 80
+    assert len({line.split("  ")[0] for line in lines[1:8]}) == 7
+
+
+def test_says_counts_ratios_weights_and_reasons_rarest_first():
+    counts = counts_of([6000, 3000, 300, 62, 0], NAMES, groups={"primary": ["hateful"]})
+    lines = table_of(counts, {"threats": 57})
+    assert [line.split() for line in lines] == [
+        ["label", "samples", "%", "neg:pos", "ratio", "weight", "reason"],
+        ["ideologic...threats", "0", "0", "-", "-", "1", "no", "positives", "in", "training"],
+        ["praising", "...st", "acts", "62", "0.41", "241", "48.4", "10", "ratio", ">=", "30"],
+        ["threats", "300", "2.00", "49", "10", "20", "custom,", "cut", "from", "57"],
+        ["insults", "3,000", "20.0", "4", "1", "3", "min(neg:pos,", "3)"],
+        ["hateful", "6,000", "40.0", "1.5", "0.5", "1.5", "primary:", "at", "most", "2"],
+    ]
+
+
+def test_large_counts_are_abbreviated_above_99_999():
+    lines = table_of(counts_of([99_999, 123_456, 2_500_000], n_rows=5_000_000))
+    assert [line.split()[2] for line in lines[1:]] == ["99,999", "123k", "2.5M"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(99_999.4, "99,999"), (100_000, "100k"), (999_600, "1M"), (5e12, "5e+03B")]
+)
+def test_numbers_stay_short(value, text):
+    assert compact_number(value) == text
+
+
+def test_max_rows_keeps_the_rarest_and_sums_up_the_rest():
+    counts = counts_of([1000, 500, 90, 20, 1])
+    lines = table_of(counts, max_rows=2)
+    assert [line.split()[1] for line in lines[1:3]] == ["4", "3"]
+    assert lines[3:] == ["... and 3 more labels: weights 3 to 5"]
+    assert table_of(counts, max_rows=4)[-1] == "... and 1 more label: weights 3"
+    assert len(table_of(counts, max_rows=5)) == 6
+    assert table_of(counts, max_rows=0)[1:] == ["... and 5 more labels: weights 3 to 10"]
+
+
+def test_violated_implications_stand_below_the_worst_first():
+    pairs = [("insults", "hateful"), ("threats", "hateful"), ("praising extremist acts", "hateful")]
+    counts = counts_of([9, 8, 7, 6, 5], NAMES, implications=pairs, violations=[1, 0, 1700])
+    assert table_of(counts)[-3:] == [
+        "",
+        "1,700 rows have 'praising extremist acts' without 'hateful'",
+        "1 row has 'insults' without 'hateful'",
+    ]
+    assert table_of(counts, max_rows=1)[-1] == "... and 1 more rule violated, 1 time in all"
+
+
+def test_below_a_rule_stand_the_rows_that_break_it_counted_from_0():
+    long = "a name of a group that is long enough to be cut in its middle somewhere"
+    counts = counts_of(
+        [9, 8, 7, 6, 5],
+        NAMES,
+        implications=[("insults", "hateful"), ("threats", "hateful")],
+        violations=[1, 9, 3, 0],
+        groups={"tone": NAMES[3:], long: NAMES[1:3]},
+        exclusive={long: "at_most_one", "tone": "exactly_one"},
+        violation_rows=[(14_999,), (0, 1, 2, 3, 5, 8, 13, 21, 34), (7, 8, 9), ()],
+    )
+    assert table_of(counts)[-7:] == [
+        "",
+        "9 rows have 'threats' without 'hateful'",
+        "  rows 0, 1, 2, 3, 5, 8, 13, 21 and 1 more",
+        "3 rows have more than one of the group 'a name of a...t in its middle somewhere'",
+        "  rows 7, 8, 9",
+        "1 row has 'insults' without 'hateful'",
+        "  row 14999",
+    ]
+    assert table_of(counts, max_rows=1)[-3:] == [
+        "9 rows have 'threats' without 'hateful'",
+        "  rows 0, 1, 2, 3, 5, 8, 13, 21 and 1 more",
+        "... and 2 more rules violated, 4 times in all",
+    ]
+
+
+def test_violations_are_those_of_the_rows():
+    schema = LabelSchema(["child", "parent"], {"all": ["child", "parent"]}, [("child", "parent")])
+    counts = LabelDistribution.from_labels([[1, 1]] * 30 + [[1, 0]] * 17 + [[0, 0]] * 50, schema)
+    assert table_of(counts)[-2:] == [
+        "17 rows have 'child' without 'parent'",
+        "  rows 30, 31, 32, 33, 34, 35, 36, 37 and 9 more",
+    ]
+    schema = LabelSchema(["child", "parent"], {"all": ["child", "parent"]}, exclusive={"all": "exactly_one"})
+    counts = LabelDistribution.from_labels([[1, 1]] + [[1, 0]] * 17 + [[0, 0]], schema)
+    assert table_of(counts)[-2:] == ["2 rows have not exactly one of the group 'all'", "  rows 0, 18"]
+
+
+def test_no_violation_is_one_line_and_no_implication_none():
+    counts = counts_of([9, 8, 7], implications=[("label 1", "label 0"), ("label 2", "label 0")])
+    assert table_of(counts)[-1] == "No row violates the 2 implications."
+    counts = counts_of([9, 8], implications=[("label 1", "label 0")])
+    assert table_of(counts)[-1] == "No row violates the 1 implication."
+    counts = counts_of([9, 8], groups={"g": ["label 0", "label 1"]}, exclusive={"g": "at_most_one"})
+    assert table_of(counts)[-1] == "No row violates the 1 rule."
+    assert len(table_of(counts_of([9, 8, 7]))) == 4
+
+
+@pytest.mark.parametrize("max_rows", [-1, 1.5, True])
+def test_max_rows_is_checked(max_rows):
+    with pytest.raises(UsageError, match="max_rows is a number of labels"):
+        table_of(counts_of([1, 2]), max_rows=max_rows)
+
+
+def test_weights_of_other_labels_are_a_usage_error():
+    with pytest.raises(UsageError, match="weights are of 2 labels and the counts of 3"):
+        analysis_table(counts_of([1, 2, 3]), compute_class_weights(counts_of([1, 2])))
+
+
+def test_names_that_differ_in_the_middle_alone_stay_distinct():
+    names = [f"common beginning of all names {word} common end of all names" for word in ("one", "two", "three")]
+    short = distinct_names([*names, "other"], 24)
+    assert len(set(short)) == 4
+    assert all(word in name for word, name in zip(("one", "two", "three"), short, strict=False))
+    assert max(map(len, short)) <= 24
+    assert len(set(distinct_names([f"{'x' * 50}{i:0100}{'y' * 50}" for i in range(30)], 20))) == 30
+
+
+def test_ranked_labels_keep_tiers_marks_and_cap_in_order():
+    counts = counts_of([6000, 3000, 300, 62, 0], NAMES)
+    labels = RankedLabels(counts, compute_class_weights(counts, {"threats": 57, "insults": 4}), None)
+    assert labels.support.tolist() == [0, 62, 300, 3000, 6000]
+    assert labels.tiers == {"tail": 1, "medium": 2, "head": 2}
+    assert labels.absent == 1
+    assert labels.cap == 20
+    assert [labels.weight_text(i) for i in (2, 3)] == ["20 custom, capped from 57", "4 custom"]
+    assert [labels.short_weight(i) for i in (1, 2, 3)] == ["10", "capped 20", "custom 4"]
+    assert labels.rest_in_words[1:4] == ["  fewer than 10: 1", "  fewer than 100: 2", "  fewer than 1,000: 3"]
+
+
+def test_imports_neither_torch_nor_transformers():
+    code = "import sys, imbalance_trainer.plots; print({'torch', 'transformers', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

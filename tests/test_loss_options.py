@@ -1,0 +1,192 @@
+"""`loss`, `loss_args`, `focal_gamma`, `class_weights` and `reweight_from`, as the trainer takes them."""
+
+import json
+import logging
+
+import pytest
+import torch
+from torch import nn
+from transformers import TrainerCallback
+
+from imbalance_trainer import ImbalanceTrainingArguments, LabelDistribution
+from imbalance_trainer.cli import FlagParser
+from imbalance_trainer.errors import UsageError
+from imbalance_trainer.losses import LOSSES, MULTI_LABEL, SINGLE_LABEL, AsymmetricLoss, make_loss
+from imbalance_trainer.training_args import ImbalanceOptions
+from imbalance_trainer.weighted_loss import reweighting_step
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name, cls in LOSSES.items() for kind in cls.problem_types]
+)
+def test_every_loss_trains_from_its_name_alone(name, kind, make_trainer, make_rows):
+    rows = make_rows(kind="multi-hot" if kind == MULTI_LABEL else "classes")
+    trainer = make_trainer(train_dataset=rows, eval_dataset=rows, loss=name)
+    before = trainer.evaluate()["eval_loss"]
+    assert trainer.train().global_step == 2
+    assert 0 < before < 100
+    assert trainer.class_weights.asked_for == LOSSES[name].takes_class_weights
+
+
+def test_the_training_data_s_counts_and_loss_args_reach_the_loss(make_trainer, make_args):
+    args = make_args(loss="negative_tolerant", loss_args='{"kappa": 0.5}')
+    assert args.loss_args == {"kappa": 0.5}
+    json.loads(args.to_json_string())
+    trainer = make_trainer(args=args, focal_gamma=1.0, class_weights=None)
+    got = trainer.training_objective.loss
+    expected = make_loss(
+        "negative_tolerant", MULTI_LABEL, counts=trainer.label_distribution, loss_args={"kappa": 0.5}, gamma=1.0
+    )
+    assert torch.equal(got.margin, expected.margin)
+    assert got.gamma == 1.0
+    assert make_trainer(args=args, loss_args={"kappa": 0.1}).training_objective.loss.kappa == 0.1
+
+
+def test_flags(tmp_path):
+    path = tmp_path / "arguments.json"
+    path.write_text('{"shift": 0.1}')
+    parser = FlagParser((ImbalanceTrainingArguments,))
+    for given in ('{"shift": 0.1}', str(path)):
+        flags = ["--output_dir", str(tmp_path), "--loss", "asymmetric", "--loss_args", given]
+        (args,) = parser.parse(flags)
+        assert (args.loss, args.loss_args) == ("asymmetric", {"shift": 0.1})
+    (args,) = parser.parse(["--output_dir", str(tmp_path), "--reweight_from", "0.8"])
+    assert args.reweight_from == 0.8
+
+
+def test_a_loss_of_the_user_s_own_in_the_trainer(make_trainer):
+    trainer = make_trainer(loss=AsymmetricLoss(shift=0.1))
+    named = make_trainer(loss="asymmetric", loss_args={"shift": 0.1}, class_weights=None)
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(named.evaluate()["eval_loss"], rel=1e-6)
+    assert trainer.options.plain()["loss"] == "AsymmetricLoss"
+    trainer.train()
+    own = make_trainer(loss=nn.BCEWithLogitsLoss(reduction="none"))
+    bce = make_trainer(loss="bce", class_weights=None)
+    assert own.evaluate()["eval_loss"] == pytest.approx(bce.evaluate()["eval_loss"], rel=1e-6)
+
+
+def test_auto_weights_are_none_for_a_loss_that_weighs_by_itself_and_that_is_said(make_trainer, caplog):
+    with caplog.at_level(logging.INFO, logger="imbalance_trainer"):
+        trainer = make_trainer(loss="class_balanced")
+    assert "loss='class_balanced' weighs by itself: class_weights='auto' means none." in caplog.text
+    assert trainer.class_weights.values.tolist() == [1.0] * 4
+    assert trainer.training_objective.loss.class_weights is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "asymetric"}, "Unknown loss 'asymetric': did you mean 'asymmetric'"),
+        ({"loss": "asymmetric", "loss_args": {"clip": 0.05}}, "loss='asymmetric' has no argument 'clip'"),
+        ({"loss_args": "{"}, "loss_args: is no valid JSON"),
+        ({"loss": "bce", "focal_gamma": 3.0}, "focal_gamma is not for loss='bce', which has no gamma"),
+        ({"loss": nn.MSELoss(), "focal_gamma": 3.0}, "focal_gamma is not for loss='MSELoss'"),
+        ({"focal_gamma": 3.0, "loss_args": {"gamma": 2}}, "gamma is set twice"),
+        ({"reweight_from": -1.0}, "reweight_from is a share of training from 0 and below 1, or a step.* got -1"),
+        ({"reweight_from": 1.5}, "reweight_from is a share .* got 1.5"),
+        ({"reweight_from": float("nan")}, "reweight_from is a share .* got nan"),
+        ({"reweight_from": float("inf")}, "reweight_from is a share .* got inf"),
+        ({"reweight_from": 0.5, "loss": "zlpr"}, "loss='zlpr' takes no class weights"),
+        ({"reweight_from": 0.5, "class_weights": None}, "and class_weights is None"),
+        ({"reweight_from": 0.5, "adaptive_weights": True}, "adaptive_weights moves weights from the first"),
+        ({"adaptive_weights": True, "loss": "cb_ntr"}, "loss='cb_ntr' takes no class weights"),
+    ],
+)
+def test_options_that_do_not_fit_are_an_error(options, message):
+    with pytest.raises(UsageError, match=message):
+        ImbalanceOptions(**options).checked()
+
+
+def test_weights_by_hand_are_refused_by_a_loss_that_weighs_by_itself(make_trainer):
+    for loss in ("two_way", nn.BCEWithLogitsLoss(reduction="none")):
+        with pytest.raises(UsageError, match="takes no class weights, as it weighs by itself"):
+            make_trainer(loss=loss, class_weights={"LABEL_3": 5})
+
+
+def test_data_without_labels_to_count_is_refused_by_a_loss_that_needs_them(make_trainer, make_model, make_rows):
+    model, rows = make_model(problem_type=MULTI_LABEL), make_rows().rename_column("labels", "hidden")
+    with pytest.raises(UsageError, match="loss='cb_ntr' needs the labels' counts"):
+        make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="cb_ntr")
+
+
+def test_smoothing_is_refused_where_it_has_no_meaning(make_trainer, make_args):
+    with pytest.raises(UsageError, match="loss='two_way' takes no label smoothing; leave label_smoothing_factor at 0"):
+        make_trainer(args=make_args(label_smoothing_factor=0.1), loss="two_way")
+
+
+def test_gamma_is_that_in_use():
+    assert ImbalanceOptions().gamma == 2.0
+    assert ImbalanceOptions(loss="cb_ntr", focal_gamma=1.0).gamma == 1.0
+    assert ImbalanceOptions(loss="zlpr").gamma is None
+    assert ImbalanceOptions(loss_args={"gamma": 1}).gamma is None
+
+
+# ---- deferred re-weighting ----
+
+
+class Weights(TrainerCallback):
+    """Which class weights each update was made with."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_pre_optimizer_step(self, args, state, control, **kwargs):
+        self.seen.append((state.global_step, self.trainer._current_objective.loss.class_weights is not None))
+
+
+def run(make_trainer, make_args, folder, stop=None, resume=False, **options):
+    args = make_args(
+        output_dir=str(folder), max_steps=6, save_strategy="steps", save_steps=2, learning_rate=1e-2,
+        gradient_accumulation_steps=2, per_device_train_batch_size=4,
+    )  # fmt: skip
+    watch = Weights()
+    trainer = watch.trainer = make_trainer(args=args, callbacks=[watch], **options)
+    if stop:
+        trainer.add_callback(stop)
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer, watch.seen
+
+
+class StopAt3(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop = state.global_step == 4
+
+
+@pytest.mark.parametrize("reweight_from", [0.5, 3])
+def test_weights_count_from_a_step_on_and_a_resumed_run_is_the_same(
+    reweight_from, make_trainer, make_args, tmp_path, capsys
+):
+    options = {"reweight_from": reweight_from, "class_weights": {"LABEL_3": 12}}
+    trainer, seen = run(make_trainer, make_args, tmp_path / "whole", **options)
+    assert seen == [(step, step >= 3) for step in range(6)]
+    assert capsys.readouterr().out.count("Step 3: class weights count from here on") == 1
+    run(make_trainer, make_args, tmp_path / "parts", StopAt3(), **options)
+    resumed, seen = run(make_trainer, make_args, tmp_path / "parts", resume=True, **options)
+    assert seen == [(4, True), (5, True)]
+    states = trainer.model.state_dict(), resumed.model.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    plain, _ = run(make_trainer, make_args, tmp_path / "plain", class_weights={"LABEL_3": 12})
+    assert any((states[0][name] != value).any() for name, value in plain.model.state_dict().items())
+
+
+def test_evaluations_always_take_the_weights(make_trainer):
+    late, always = make_trainer(reweight_from=0.9), make_trainer()
+    assert late.evaluate()["eval_loss"] == always.evaluate()["eval_loss"]
+
+
+def test_the_step_from_which_on_weights_count():
+    assert [reweighting_step(at, 10) for at in (0.0, 0.05, 0.5, 0.99, 1, 7.0)] == [0, 0, 5, 9, 1, 7]
+
+
+def test_a_step_that_training_does_not_have_is_an_error(make_trainer):
+    with pytest.raises(UsageError, match="reweight_from is step 2, but training has 2 steps"):
+        make_trainer(reweight_from=2).train()
+
+
+def test_the_trainer_s_counts_are_of_the_training_data(make_trainer, make_rows):
+    rows = make_rows(kind="classes")
+    trainer = make_trainer(loss="ldam", train_dataset=rows, eval_dataset=rows)
+    counts = trainer.label_distribution
+    assert isinstance(counts, LabelDistribution)
+    expected = make_loss("ldam", SINGLE_LABEL, counts=counts).margin
+    assert torch.equal(trainer.training_objective.loss.margin, expected)

@@ -1,0 +1,187 @@
+"""Every rule of the recommendation, on distributions made for it; and that what it chooses exists."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imbalance_trainer.arrays import wilson_interval
+from imbalance_trainer.distribution import LabelDistribution
+from imbalance_trainer.errors import UsageError
+from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
+from imbalance_trainer.losses import LOSSES, make_loss
+from imbalance_trainer.recommend import RULES, positives_for, recommend
+from imbalance_trainer.recommend.facts import whole
+from tests.test_examples import load
+
+
+def counts(support, n_rows=20_000, schema=None):
+    return LabelDistribution.from_counts(
+        support, n_rows, schema or LabelSchema([f"l{i}" for i in range(len(support))])
+    )
+
+
+def found(train, validation=None, rows=(20_000, 2000), problem=MULTI_LABEL, schema=None):
+    validation = [v / 10 for v in train] if validation is None else validation
+    return recommend(counts(train, rows[0], schema), counts(validation, rows[1], schema), problem)
+
+
+RARE = [8000, 4000, 400, 40]
+
+
+def test_rare_labels_get_tiers_focal_loss_and_a_threshold_each():
+    settings = {c.flag: c.value for c in found(RARE).choices}
+    assert settings == {
+        "class_weights": "auto", "weight_strategy": "tiered", "loss": "focal", "focal_gamma": 2.0,
+        "train_sampling_strategy": "random", "metric_for_best_model": "secondary_f1_macro",
+        "tune_thresholds": True, "thresholds_per": "label",
+    }  # fmt: skip
+    assert found(RARE).weights.values.tolist() == [1.5, 3, 5, 10]
+
+
+def test_where_nothing_is_rare_the_plain_loss_does():
+    even = found([9000, 8000, 10_000])
+    assert (even.value("loss"), even.value("class_weights")) == ("bce", "none")
+    assert even.weights.values.tolist() == [1, 1, 1]
+    assert even.value("train_sampling_strategy") is None
+    single = found([2000] * 10, problem=SINGLE_LABEL)  # each class against nine others, none of them rare
+    assert (single.value("loss"), single.value("class_weights")) == ("ce", "none")
+    assert single.value("tune_thresholds") is None
+    assert set(single.threshold) == {"highest"}
+    assert found([15_000, 4960, 40], problem=SINGLE_LABEL).value("loss") == "focal"
+
+
+def test_the_reason_names_the_rarest_secondary_label_and_the_numbers():
+    schema = LabelSchema(["hateful", "insults", "threats"], {"primary": ["hateful"]})
+    choice = next(c for c in found([30, 2000, 40], schema=schema).choices if c.flag == "weight_strategy")
+    assert choice.reason.startswith(
+        "'threats' is 50 times rarer than the commonest secondary label and gets weight 10"
+    )
+    assert "up to 666" in choice.reason
+
+
+def test_the_metric_follows_the_positives_in_validation():
+    assert found(RARE, [800, 400, 40, 4]).value("metric_for_best_model") == "secondary_f1_macro"
+    assert found(RARE, [800, 9, 4, 4]).value("metric_for_best_model") == "mean_average_precision"
+    assert found(RARE, [0, 0, 0, 0]).value("metric_for_best_model") == "secondary_f1_macro"
+
+
+def test_the_threshold_plan_follows_the_positives_in_validation():
+    plan = found(RARE, [800, 400, 40, 4])
+    assert plan.threshold == ("own", "own", "own", "unsure")
+    assert found(RARE, [800, 400, 40, 0]).threshold == ("own", "own", "own", "shared")
+    plan = found(RARE, [800, 9, 4, 4])
+    assert (plan.value("thresholds_per"), set(plan.threshold)) == ("all", {"shared"})
+    plan = found(RARE, [30, 10, 5, 4])
+    assert (plan.value("tune_thresholds"), plan.value("thresholds_per")) == (False, None)
+    assert set(plan.threshold) == {"0.5"}
+
+
+@pytest.mark.parametrize(("rows", "epochs"), [(20_000, None), (5344, None), (5328, 4), (2159, 8), (160, 20), (16, 20)])
+def test_small_data_is_trained_longer(rows, epochs):
+    plan = found([rows // 4, 1], [10, 1], rows=(rows, 100))
+    assert plan.value("num_train_epochs") == epochs
+
+
+def test_no_positives_in_training_cannot_be_mended():
+    plan = found([8000, 0, 0], [800, 10, 0])
+    assert plan.warnings[0].startswith("2 labels ('l1', 'l2') have no positive in training: no weight")
+    assert np.isinf(plan.validation_rows[1:]).all()
+    assert np.isinf(plan.rows_to_label[1:]).all()
+    assert plan.weights.values[1:].tolist() == [1, 1]
+
+
+def test_fewer_than_five_positives_say_that_data_is_what_helps_and_how_much():
+    plan = found([8000, 4, 5], [800, 10, 10])
+    sentence = plan.warnings[0]
+    assert sentence.startswith(
+        "Label 'l1' has fewer than 5 positives in training: no setting will make the model learn"
+    )
+    assert "20 positives of it would take about 80,000 more rows" in sentence  # 16 more, one in 5,000 rows
+    assert plan.rows_to_label.tolist() == [0, 80_000, 0]
+
+
+def test_a_validation_split_without_a_label_or_with_few_of_it_is_said():
+    plan = found(RARE, [800, 400, 8, 0])
+    assert plan.warnings[0].startswith(
+        "Label 'l3' has no positive in validation: whether it is learned cannot be seen"
+    )
+    assert plan.warnings[1].startswith("Label 'l2' has fewer than 39 positives in validation, so its recall")
+    assert "0.22 to 0.78" in plan.warnings[1]
+    assert "About 2,000 validation rows" in plan.warnings[1]  # 39 at 2%: 1,950
+    assert found([8000, 4000], [800, 400]).warnings == ()
+
+
+def test_rules_that_the_rows_break_are_said():
+    schema = LabelSchema(["child", "parent"], {}, [("child", "parent")])
+    train = dataclasses.replace(counts([500, 4000], schema=schema), violations=np.array([6]))
+    assert (
+        recommend(train, counts([50, 400], 2000, schema))
+        .warnings[-1]
+        .startswith("The training rows break rules of the schema ('child' without 'parent' in 6 of 500 positives)")
+    )
+    train = dataclasses.replace(train, violations=np.array([5]))  # 1%: labelling is never perfect
+    assert recommend(train, counts([50, 400], 2000, schema)).warnings == ()
+
+
+@given(st.floats(0.02, 0.45))
+def test_positives_for_is_the_least_number_by_wilson(half_width):
+    n = positives_for(half_width)
+    low, high = wilson_interval(n / 2, n)
+    assert high - low <= 2 * half_width + 1e-9
+    if n > 1:
+        low, high = wilson_interval((n - 1) / 2, n - 1)
+        assert high - low > 2 * half_width
+
+
+def test_rows_for_an_honest_recall_follow_the_prevalence():
+    plan = found([10_000, 200, 7], rows=(20_000, 2000))
+    assert plan.validation_rows.tolist() == [78, 3900, math.ceil(39 / 7 * 20_000)]
+    low, high = wilson_interval(10, 20)
+    assert (plan.recall_low[1], plan.recall_high[1]) == (low, high)
+
+
+@given(st.integers(1, 8).flatmap(lambda n: st.tuples(*[st.lists(st.integers(0, 500), min_size=n, max_size=n)] * 2)),
+       st.sampled_from([MULTI_LABEL, SINGLE_LABEL]))  # fmt: skip
+def test_whatever_the_counts_every_choice_exists_and_is_one_sentence(support, problem):
+    train, validation = support
+    plan = recommend(counts(train, max(sum(train), 1)), counts(validation, max(sum(validation), 1)), problem)
+    flags = [c.flag for c in plan.choices]
+    assert len(set(flags)) == len(flags)
+    for choice in plan.choices:
+        assert choice.reason.endswith(".")
+        assert choice.reason.count("\n") == 0
+        assert choice.source
+    make_loss(plan.value("loss"), problem, plan.weights.values)
+    assert plan.value("loss") in LOSSES
+    assert all("nan" not in text and "inf" not in text.split() for text in plan.warnings)
+    assert len(plan.threshold) == len(train)
+
+
+def test_every_flag_that_a_rule_may_choose_is_one_of_training():
+    train = load("train_model")
+    from imbalance_trainer.cli import FlagParser
+    from imbalance_trainer.tuning import TuningOptions
+
+    known = FlagParser((train.DataArguments, train.TrainArguments, TuningOptions))._option_string_actions
+    plans = [found(RARE), found(RARE, [1, 1, 1, 1]), found(RARE, [40, 9, 9, 9]), found([9, 8], rows=(20, 20))]
+    assert {f"--{c.flag}" for plan in plans for c in plan.choices} <= set(known)
+    assert len({c.flag for plan in plans for c in plan.choices}) > len(RULES)
+
+
+def test_of_a_sample_the_whole_is_judged():
+    sample = dataclasses.replace(counts([100, 1], 1000), row_total=20_000)
+    assert whole(sample).support.tolist() == [2000, 20]
+    plan = recommend(sample, dataclasses.replace(counts([100, 3], 1000), row_total=20_000))
+    assert plan.warnings == ()
+    assert plan.value("num_train_epochs") is None
+    plan = recommend(dataclasses.replace(counts([100, 0], 1000), row_total=20_000), counts([100, 50], 1000))
+    assert "no positive in the rows of training that were counted: no weight" in plan.warnings[0]
+
+
+def test_splits_of_other_labels_are_a_usage_error():
+    with pytest.raises(UsageError, match="counted with different labels"):
+        recommend(counts([1]), counts([1, 2]))

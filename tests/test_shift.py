@@ -1,0 +1,80 @@
+"""Shift of prevalence against a loop in plain Python, and against scipy."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import false_discovery_control, fisher_exact
+
+from imbalance_trainer.distribution import LabelDistribution
+from imbalance_trainer.errors import UsageError
+from imbalance_trainer.labels import LabelSchema
+from imbalance_trainer.shift import LEAST_EXPECTED, adjusted, prevalence_shift
+
+
+def counts(support, n_rows):
+    return LabelDistribution.from_counts(support, n_rows, LabelSchema([f"l{i}" for i in range(len(support))]))
+
+
+def reference(x, n, y, m):
+    """The two-proportion z test as textbooks have it, or Fisher's exact test for small counts."""
+    share = (x + y) / (n + m)
+    if min(share, 1 - share) * min(n, m) < LEAST_EXPECTED:
+        return fisher_exact([[x, n - x], [y, m - y]]).pvalue
+    z = (x / n - y / m) / math.sqrt(share * (1 - share) * (1 / n + 1 / m))
+    return math.erfc(abs(z) / math.sqrt(2))
+
+
+@given(
+    st.integers(1, 3000), st.integers(1, 3000),
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6),
+)  # fmt: skip
+def test_p_values_are_those_of_the_textbook(n, m, shares):
+    x = [round(a * n) for a, _ in shares]
+    y = [round(b * m) for _, b in shares]
+    shift = prevalence_shift(counts(x, n), counts(y, m))
+    expected = [reference(a, n, b, m) for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(shift.p, expected, rtol=1e-9, atol=1e-300)
+    np.testing.assert_allclose(shift.q, false_discovery_control(np.minimum(expected, 1)), rtol=1e-9, atol=1e-300)
+    assert set(shift.differs) == {i for i, q in enumerate(shift.q) if q < 0.05}
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_adjusted_is_benjamini_and_hochberg(p):
+    m = len(p)
+    ranked = sorted(p)
+    by_hand = [min([1.0, *(ranked[j] * m / (j + 1) for j in range(m) if ranked[j] >= value)]) for value in p]
+    np.testing.assert_allclose(adjusted(np.array(p)), by_hand, rtol=1e-12)
+
+
+def test_chance_alone_is_rarely_called_a_shift():
+    rng = np.random.default_rng(0)
+    share = np.full(50, 0.01)
+    found = [
+        len(prevalence_shift(counts(rng.binomial(4000, share), 4000), counts(rng.binomial(900, share), 900)).differs)
+        for _ in range(40)
+    ]
+    assert np.mean(np.array(found) > 0) <= 0.15
+
+
+def test_ratio_and_direction():
+    shift = prevalence_shift(counts([500, 30, 0, 0], 1000), counts([100, 60, 5, 0], 500))
+    assert shift.ratio.tolist() == [0.4, 4.0, math.inf, 1.0]
+    assert shift.differs.tolist() == [0, 1, 2]
+    assert shift.p[3] == 1
+
+
+def test_a_split_that_knows_nothing_of_a_label_says_nothing():
+    schema = LabelSchema(["a", "b"])
+    other = LabelDistribution.from_labels([[-100, 1]] * 50 + [[-100, 0]] * 50, schema)
+    shift = prevalence_shift(LabelDistribution.from_counts([500, 500], 1000, schema), other)
+    assert shift.p[0] == shift.q[0] == 1
+
+
+def test_other_labels_and_a_wrong_alpha_are_usage_errors():
+    with pytest.raises(UsageError, match="counted with different labels"):
+        prevalence_shift(counts([1], 10), counts([1, 1], 10))
+    with pytest.raises(UsageError, match=r"alpha must lie in \(0, 1\); got 1"):
+        prevalence_shift(counts([1], 10), counts([1], 10), alpha=1)
