@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arrays import column_sums
 from .distribution import UNKNOWN
 
 _CHUNK = 1 << 19  # scores that are copied and sorted at a time, by each of the threads
@@ -112,13 +113,6 @@ def distinct(ordered: np.ndarray) -> np.ndarray:
     is_first = np.ones(len(ordered), dtype=bool)
     np.greater(ordered[1:], ordered[:-1], out=is_first[1:])
     return ordered[is_first]
-
-
-def column_sums(mask: np.ndarray) -> np.ndarray:
-    """How often each column is True: mask.sum(0), ten times as fast as rows are added up in bytes, 255 at most."""
-    n = len(mask) // 255 * 255
-    in_bytes = mask[:n].reshape(255, -1).view(np.uint8).sum(0, dtype=np.uint8)
-    return in_bytes.reshape(-1, mask.shape[1]).sum(0, dtype=np.int64) + mask[n:].sum(0)
 
 
 def known(labels: np.ndarray) -> np.ndarray:

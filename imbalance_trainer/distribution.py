@@ -1,21 +1,21 @@
 """LabelDistribution: how often each label occurs, counted in one pass over whatever holds the labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from .errors import DataError, first_five
-from .label_columns import label_blocks, numeric, reshaped
+from .arrays import wilson_interval
+from .arrow_labels import Block
+from .count_cache import CountCache
+from .counting import MAX_ROWS_NAMED as MAX_ROWS_NAMED
+from .counting import UNKNOWN as UNKNOWN
+from .counting import LabelCounts, id_lists, labels_array, with_progress
+from .errors import DataError, UsageError
+from .label_columns import has_transform, is_arrow, label_blocks, lists_of
 from .labels import LabelSchema
-
-UNKNOWN = -100
-"""The value of an entry that is masked: not counted, not trained on, not evaluated."""
-
-
-MAX_ROWS_NAMED = 100
-"""Of the rows that break a rule so many are named, the first ones."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,17 @@ class LabelDistribution:
 
     Args:
         schema: the labels.
-        n_rows: rows (for token labels: known tokens) that were counted.
+        n_rows: rows (for token labels: known tokens; for class indices: rows with a known class) that were counted.
         support: positives per label; soft labels add their value.
         known: entries per label that are not masked.
         violations: per rule of the schema (`LabelSchema.rules`), the rows that break it; empty where nobody looked.
         violation_rows: per rule the first MAX_ROWS_NAMED of those rows.
         row_total: rows that there are, where only a sample of them was counted; -1 where that is not known, as of a
             stream; else equal to `n_rows`.
+        labels_per_row: (most + 1,): how many rows have 0, 1, 2, ... labels (soft ones from over 0.5 on, unknown ones
+            not); None where that was not asked for.
+        cooccurrence: (labels, labels): how many rows have both labels, on the diagonal those that have the label; an
+            array up to a thousand labels, beyond that a sparse one of scipy; None where that was not asked for.
     """
 
     schema: LabelSchema
@@ -40,6 +44,8 @@ class LabelDistribution:
     violations: np.ndarray
     row_total: int
     violation_rows: tuple[tuple[int, ...], ...] = ()
+    labels_per_row: np.ndarray | None = None
+    cooccurrence: Any = None
 
     @property
     def support_by_label(self) -> dict[str, float]:
@@ -79,8 +85,25 @@ class LabelDistribution:
         return cls(schema, int(n_rows), counts, known, np.zeros(0, dtype=np.int64), int(n_rows))
 
     @classmethod
-    def from_labels(cls, labels: Any, schema: LabelSchema, where: str = "labels") -> "LabelDistribution":
-        """Count an array: multi-hot (rows, labels), or class indices (rows,) in a single-label problem.
+    def from_labels(
+        cls,
+        labels: Any,
+        schema: LabelSchema,
+        where: str = "labels",
+        *,
+        indices: bool = False,
+        labels_per_row: bool = False,
+        cooccurrence: bool = False,
+    ) -> "LabelDistribution":
+        """Count labels that are all there: multi-hot (rows, labels), or class indices (rows,) of single-label data.
+
+        Args:
+            labels: an array, a tensor or lists.
+            schema: the labels.
+            where: what messages call them.
+            indices: whether each row is a list of the classes that it has; one that stands twice in a row counts once.
+            labels_per_row: whether rows are counted by how many labels they have.
+            cooccurrence: whether pairs of labels are counted.
 
         Raises:
             DataError: a width that is not the schema's, or a value that is neither 0, 1, in between, nor -100; the
@@ -90,7 +113,8 @@ class LabelDistribution:
         >>> LabelDistribution.from_labels([[1, 0], [1, 1], [0, -100]], schema).negative_positive
         array([0.5, 1. ])
         """
-        return cls._count(iter([(0, _array(labels, where))]), schema, where)
+        block = id_lists(labels) if indices else labels_array(labels, where)
+        return cls._count(iter([(0, block)]), schema, where, labels_per_row, cooccurrence)
 
     @classmethod
     def from_dataset(
@@ -100,14 +124,42 @@ class LabelDistribution:
         column: str | None = None,
         limit: int | None = 100_000,
         tokens: bool = False,
+        *,
+        indices: bool | None = None,
+        labels_per_row: bool = False,
+        cooccurrence: bool = False,
+        progress: bool = False,
+        cache: bool = True,
     ) -> "LabelDistribution":
-        """Count the label column of a dataset: lists of 0 and 1, class indices, or with `tokens` lists of classes.
+        """Count the label column of a dataset: lists of 0 and 1, class indices, or lists of classes.
 
         A `datasets.Dataset` is read from its Arrow buffers, all of it; of any other dataset, or one with a transform,
         at most `limit` rows (see `label_blocks`).
+
+        Args:
+            dataset: anything with rows.
+            schema: the labels.
+            column: the label column; without it `labels`, `label` or `label_ids`.
+            limit: rows that are asked for one by one; None for all.
+            tokens: whether a row is a list with a class for each token.
+            indices: whether a row is a list of the classes that it has, each counted once; without it where the
+                dataset's features have a list of ClassLabel there (see `lists_of`).
+            labels_per_row: whether rows are counted by how many labels they have; about twice the time.
+            cooccurrence: whether pairs of labels are counted; about ten times the time.
+            progress: whether a bar is shown, on a terminal, where counting takes more than a second.
+            cache: whether the counts of more than a million rows that lie in files are kept in datasets' cache folder
+                and read from there next time.
         """
-        blocks, total = label_blocks(dataset, column, limit, tokens)
-        counted = cls._count(blocks, schema, column or "labels")
+        lists = lists_of(dataset, column, len(schema), tokens, indices)
+        blocks, total = label_blocks(dataset, column, limit, lists)
+        kept = CountCache.of_dataset(dataset) if cache and is_arrow(dataset) and not has_transform(dataset) else None
+        n_rows = len(dataset) if total is None else limit if total < 0 else min(total, limit)
+
+        def count() -> "LabelDistribution":
+            shown = with_progress(blocks, n_rows, progress)
+            return cls._count(shown, schema, column or "labels", labels_per_row, cooccurrence)
+
+        counted = cls._kept(kept, count, schema, (column, lists, labels_per_row, cooccurrence))
         read_to_its_end = total is None or (total < 0 and (limit is None or counted.n_rows < limit))
         if read_to_its_end:
             return counted
@@ -118,30 +170,79 @@ class LabelDistribution:
         return replace(counted, row_total=total)
 
     @classmethod
-    def _count(cls, blocks: Iterator[tuple[int, np.ndarray]], schema: LabelSchema, where: str) -> "LabelDistribution":
-        width = len(schema)
-        support, known = np.zeros(width), np.zeros(width)
-        violations = np.zeros(len(schema.rules), dtype=np.int64)
-        named: list[list[int]] = [[] for _ in schema.rules]
-        n_rows = 0
+    def from_stream(
+        cls,
+        stream: Any,
+        limit: int | None = None,
+        *,
+        labels_per_row: bool = False,
+        cooccurrence: bool = False,
+        progress: bool = False,
+        cache: bool = True,
+    ) -> "LabelDistribution":
+        """Count the labels of files that are read in batches, so that memory does not grow with them.
+
+        Args:
+            stream: a `data.stream.LabelStream`, from `stream_labels`.
+            limit: rows to read, the first ones; None for all.
+            labels_per_row: as in `from_dataset`.
+            cooccurrence: as in `from_dataset`.
+            progress: as in `from_dataset`.
+            cache: as in `from_dataset`; where `limit` is None.
+        """
+        kept = CountCache.of_files(stream.paths, stream.n_rows) if cache and limit is None else None
+        n_rows = stream.n_rows if stream.n_rows >= 0 else None
+        n_rows = n_rows if limit is None else min(limit, n_rows or limit)
+        seen = [0, False]  # rows, and whether there were more
+
+        def blocks() -> Iterator[tuple[int, Block]]:
+            for start, block in stream.blocks():
+                if limit is not None and start + len(block) > limit:
+                    seen[1] = True
+                    block = block[: limit - start]
+                seen[0] += len(block)
+                if len(block):
+                    yield start, block
+                if seen[1]:
+                    return
+
+        def count() -> "LabelDistribution":
+            shown = with_progress(blocks(), n_rows, progress)
+            return cls._count(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
+
+        counted = cls._kept(kept, count, stream.schema, (*stream.options, labels_per_row, cooccurrence))
+        return replace(counted, row_total=stream.n_rows) if seen[1] else counted
+
+    @classmethod
+    def _kept(
+        cls, kept: CountCache | None, count: Callable[[], "LabelDistribution"], schema: LabelSchema, options: tuple
+    ) -> "LabelDistribution":
+        """Counts from the cache; else counted, and kept there."""
+        if kept is None:
+            return count()
+        content = kept.read(schema, options)
+        if content is not None:
+            return cls(schema, **content)
+        counted = count()
+        kept.write(schema, options, {k: v for k, v in counted.__dict__.items() if k != "schema"})
+        return counted
+
+    @classmethod
+    def _count(
+        cls,
+        blocks: Iterator[tuple[int, Block]],
+        schema: LabelSchema,
+        where: str,
+        labels_per_row: bool = False,
+        cooccurrence: bool = False,
+    ) -> "LabelDistribution":
+        counts = LabelCounts(schema, where, labels_per_row, cooccurrence)
         for start, block in blocks:
-            if block.ndim == 1:
-                classes = checked_classes(block, schema, start, where)
-                counts = np.bincount(classes[classes != UNKNOWN], minlength=width)
-                support += counts
-                known += counts.sum()
-                n_rows += int(counts.sum())
-                continue
-            block = checked_multi_hot(block, schema, start, where)
-            is_known = block != UNKNOWN
-            known += is_known.sum(0)
-            support += block.sum(0, where=is_known, dtype=np.float64)
-            n_rows += len(block)
-            for i, broken in enumerate(schema.broken_rules(block > 0.5, block == 0) if schema.rules else ()):
-                rows = np.flatnonzero(broken)
-                violations[i] += len(rows)
-                named[i] += (start + rows[: MAX_ROWS_NAMED - len(named[i])]).tolist()
-        return cls(schema, n_rows, support, known, violations, n_rows, tuple(map(tuple, named)))
+            counts.add(start, block)
+        named = tuple(map(tuple, counts.named))
+        n = counts.n_rows
+        per_row, pairs = counts.per_row, counts.cooccurrence()
+        return cls(schema, n, counts.support, counts.known, counts.violations, n, named, per_row, pairs)
 
     # ---- derived ----
 
@@ -163,6 +264,65 @@ class LabelDistribution:
         return np.divide(top, self.support, out=np.full_like(self.support, np.inf), where=self.support > 0)
 
     @property
+    def irlbl(self) -> np.ndarray:
+        """IRLbl (Charte et al., 2015): support of the most frequent label of all / support of this one; inf where
+        there is no positive. Unlike `imbalance_ratio` it looks at primary labels too.
+
+        Source: Charte, Rivera, del Jesus, Herrera, "Addressing imbalance in multilabel classification: Measures and
+        random resampling algorithms", Neurocomputing 163, 2015.
+        """
+        top = self.support.max(initial=0.0)
+        return np.divide(top, self.support, out=np.full_like(self.support, np.inf), where=self.support > 0)
+
+    @property
+    def mean_ir(self) -> float:
+        """MeanIR (Charte et al., 2015, see `irlbl`): the mean of IRLbl over labels with positives; 0 without any."""
+        ratios = self.irlbl[self.support > 0]
+        return float(ratios.mean()) if len(ratios) else 0.0
+
+    @property
+    def unknown(self) -> np.ndarray:
+        """Masked entries per label, in the rows that were counted."""
+        return self.n_rows - self.known
+
+    @property
+    def n_rows_without_label(self) -> int | None:
+        """Rows that have no label; None where `labels_per_row` was not asked for."""
+        return None if self.labels_per_row is None else int(self.labels_per_row[0])
+
+    def interval(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Between which bounds each label's support in all the data lies, where a sample of its rows was counted.
+
+        Wilson's interval (1927) of the prevalence, with a sample of n of N rows taken for one of n (N - 1) / (N - n)
+        independent rows (finite population correction), times the rows that there are; never less than the positives
+        that were seen, nor more than the negatives that were seen leave room for. Both bounds are `support` where all
+        rows were counted. The sample has to be a random one: the first rows of a sorted file are not.
+
+        Args:
+            confidence: of the interval, over 0 and under 1.
+
+        Returns:
+            Lower and upper bounds, each (labels,): of the support where `row_total` is known; of the prevalence where
+            it is not (-1).
+
+        >>> counts = LabelDistribution.from_counts([10], 100, LabelSchema(["a"]))
+        >>> low, high = replace(counts, row_total=10_000).interval()
+        >>> round(low[0]), round(high[0])
+        (554, 1739)
+        """
+        if not 0 < confidence < 1:
+            raise UsageError(f"confidence is over 0 and under 1, such as 0.95; got {confidence!r}.")
+        z = NormalDist().inv_cdf((1 + confidence) / 2)
+        if self.row_total < 0:
+            return wilson_interval(self.support, self.known, z)
+        if self.row_total <= self.n_rows:
+            return self.support.copy(), self.support.copy()
+        entries = self.known * (self.row_total / max(self.n_rows, 1)) if self.n_rows else self.row_total
+        larger = (self.row_total - 1) / (self.row_total - self.n_rows)
+        low, high = wilson_interval(self.support * larger, self.known * larger, z)
+        return np.maximum(low * entries, self.support), np.minimum(high * entries, entries - self.known + self.support)
+
+    @property
     def rarest_first(self) -> np.ndarray:
         """Label indices by rising support; equal supports keep the schema's order."""
         return np.argsort(self.support, kind="stable")
@@ -180,62 +340,3 @@ def tiers_by_support(support: np.ndarray) -> dict[str, np.ndarray]:
     """
     commonest_first = np.argsort(support, kind="stable")[::-1]
     return dict(zip(("head", "medium", "tail"), np.array_split(commonest_first, 3), strict=True))
-
-
-def checked_multi_hot(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> np.ndarray:
-    """A multi-hot block (rows, labels) with unknown entries (NaN) made -100; errors name the row and the label."""
-    if block.ndim != 2 or block.shape[1] != len(schema):
-        got = f"{block.shape[1]} values" if block.ndim == 2 else f"shape {block.shape}"
-        raise DataError(f"{where}: row {start} has {got}, but there are {len(schema)} labels ({_some(schema.names)}).")
-    if block.dtype.kind not in "biuf":
-        raise DataError(f"{where}: expected numbers (0, 1, or -100 for unknown), found {block.flat[0]!r}.")
-    if block.dtype.kind == "f":
-        block = np.where(np.isnan(block), UNKNOWN, block)
-    bad = ((block < 0) | (block > 1)) & (block != UNKNOWN)
-    if bad.any():
-        raise DataError(_bad_values(block, bad, schema, start, where))
-    return block
-
-
-def checked_classes(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> np.ndarray:
-    """The class indices of a block of rows as integers, unknown ones (NaN) made -100; errors name the row."""
-    wrong = np.ones(block.shape, dtype=bool)
-    if block.dtype.kind in "biuf":
-        block = np.where(np.isnan(block), UNKNOWN, block) if block.dtype.kind == "f" else block
-        wrong = block != np.floor(block)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise DataError(f"{where}: row {start + row} has {block[row]!r}; expected class indices (integers).")
-    classes = block.astype(np.int64)
-    bad = ((classes < 0) | (classes >= len(schema))) & (classes != UNKNOWN)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            f"{where}: row {start + row} has class {classes[row]}; expected 0 to {len(schema) - 1} "
-            f"({_some(schema.names)}), or -100 for unknown."
-        )
-    return classes
-
-
-def _bad_values(block: np.ndarray, bad: np.ndarray, schema: LabelSchema, start: int, where: str) -> str:
-    rows, columns = np.nonzero(bad)
-    shown = [
-        f"row {start + r}, label {schema.names[c]!r}: {block[r, c].item():g}"
-        for r, c in zip(rows[:5], columns[:5], strict=True)
-    ]
-    found = first_five(shown, len(rows))
-    return f"{where}: expected 0, 1, a value between them, or -100 for unknown; found {found}."
-
-
-def _array(labels: Any, where: str) -> np.ndarray:
-    """Labels that are all there, as an array; lists of different lengths are an error that names the row."""
-    try:
-        return numeric(np.asarray(labels))
-    except ValueError:
-        lengths = np.array([np.size(row) for row in labels])
-        return reshaped(np.empty(0), lengths, False, 0, where)
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(n) for n in names[:3])
-    return shown if len(names) <= 3 else f"{shown}, ... {names[-1]!r}"

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from .arrow_labels import INDICES, MULTI_HOT, TOKENS, Block, IdLists, as_matrix, column_blocks, numeric
 from .errors import DataError
 
 LABEL_COLUMNS = ("labels", "label", "label_ids")
 """Where labels lie in a row, in the order in which they are looked for (the collators of transformers know these)."""
 
-_BLOCK = 65_536
+
+_STREAMED = 16_384  # rows of a stream at a time: they come with their texts
+_PICKED = 65_536
 
 
 def find_label_column(dataset: Any, label_names: Iterable[str] = ()) -> str | None:
@@ -27,7 +30,7 @@ def find_label_column(dataset: Any, label_names: Iterable[str] = ()) -> str | No
     names = getattr(dataset, "column_names", None)
     if isinstance(names, Mapping):  # a DatasetDict was given where a Dataset belongs
         raise DataError(f"Expected one dataset, got a dictionary of {sorted(names)}; pass one of them.")
-    if names is None or _has_transform(dataset):
+    if names is None or has_transform(dataset):
         row = first_row(dataset)
         names = list(row) if isinstance(row, Mapping) else ()
     return next((c for c in (*label_names, *LABEL_COLUMNS) if c in names), None)
@@ -42,21 +45,44 @@ def first_row(dataset: Any) -> Any:
 
 def first_row_with_null(dataset: Any, column: str) -> int | None:
     """The first row of a datasets.Dataset in whose label there is a null, which collators cannot make a tensor of."""
-    if not _is_arrow(dataset) or _has_transform(dataset) or column not in dataset.column_names:
+    if not is_arrow(dataset) or has_transform(dataset) or column not in dataset.column_names:
+        return None
+    if not any(map(_has_null, dataset.data.column(column).chunks)):
         return None
     start = 0
-    for table in dataset.with_format("arrow").select_columns([column]).iter(batch_size=_BLOCK):
-        for i, label in enumerate(table.column(column)) if _has_null(table.column(column)) else ():
+    for array in _arrow_arrays(dataset, column):
+        for i, label in enumerate(array) if _has_null(array) else ():
             value = label.as_py()
             if value is None or (isinstance(value, list) and None in value):
                 return start + i
-        start += len(table)
+        start += len(array)
     return None
 
 
+def lists_of(dataset: Any, column: str | None, n_labels: int, tokens: bool, indices: bool | None) -> str:
+    """What a row's list of numbers is: MULTI_HOT, INDICES or TOKENS.
+
+    As told; else INDICES where the dataset's features have lists of any length of a ClassLabel with as many names.
+    `map` keeps such a feature when it makes multi-hot lists of them: a first row with `n_labels` entries that are all
+    0 or 1, so that some stand twice, is taken as multi-hot.
+    """
+    if tokens:
+        return TOKENS
+    if indices is None:
+        features = getattr(dataset, "features", None) or {}
+        column = column or next((c for c in LABEL_COLUMNS if c in features), None)
+        feature = features.get(column)
+        names = getattr(getattr(feature, "feature", None), "names", None) or ()
+        indices = len(names) == n_labels and getattr(feature, "length", -1) < 0
+        if indices and n_labels > 2 and (row := first_row(dataset)) is not None and row[column] is not None:
+            first = np.asarray(row[column])
+            indices = not (first.shape == (n_labels,) and np.isin(first, (0, 1)).all())
+    return INDICES if indices else MULTI_HOT
+
+
 def label_blocks(
-    dataset: Any, column: str | None = None, limit: int | None = None, tokens: bool = False
-) -> tuple[Iterator[tuple[int, np.ndarray]], int | None]:
+    dataset: Any, column: str | None = None, limit: int | None = None, lists: str = MULTI_HOT
+) -> tuple[Iterator[tuple[int, Block]], int | None]:
     """The labels of a dataset in blocks, each with the number of its first row; and where these are only a sample of
     rows, how many rows there are (else None; -1 for a stream, which does not say).
 
@@ -67,34 +93,33 @@ def label_blocks(
         dataset: anything with rows.
         column: the label column; without it the first of LABEL_COLUMNS.
         limit: rows that are asked for one by one; None for all.
-        tokens: whether a row is a list of classes rather than one entry per label.
+        lists: what a row's list is: MULTI_HOT, INDICES or TOKENS.
     """
-    if _is_arrow(dataset) and not _has_transform(dataset):
+    if is_arrow(dataset) and not has_transform(dataset):
         name = column or find_label_column(dataset)
         if name in dataset.column_names:
-            return _arrow_blocks(dataset, name, tokens), None
+            return column_blocks(_arrow_arrays(dataset, name), lists, name), None
     if not _is_indexed(dataset):
-        return _row_blocks(islice(iter(dataset), limit), column, tokens), -1
+        if _streams_arrow(dataset) and (name := column or find_label_column(dataset)):
+            return column_blocks(_streamed_arrays(dataset, name, limit), lists, name), -1
+        return _row_blocks(islice(iter(dataset), limit), column, lists), -1
     total = len(dataset)
     if limit is None or total <= limit:
-        return _row_blocks(_rows(dataset, range(total)), column, tokens), None
-    return _row_blocks(_rows(dataset, np.linspace(0, total - 1, limit).astype(int)), column, tokens), total
+        return _row_blocks(_rows(dataset, range(total)), column, lists), None
+    return _row_blocks(_rows(dataset, np.linspace(0, total - 1, limit).astype(int)), column, lists), total
 
 
-def _rows(dataset: Any, indices: Iterable[int]) -> Iterator[Any]:
-    if not _is_arrow(dataset):
-        yield from (dataset[int(i)] for i in indices)
-        return
-    for batch in dataset.select(indices).iter(batch_size=1000):  # a transform works on batches, row by row it is slow
-        yield from (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
+# ---- kinds of datasets ----
 
 
-def _is_arrow(dataset: Any) -> bool:
+def is_arrow(dataset: Any) -> bool:
+    """Whether it is a datasets.Dataset, whose rows lie in Arrow tables."""
     return hasattr(dataset, "with_format") and hasattr(dataset, "data") and hasattr(dataset, "column_names")
 
 
-def _has_transform(dataset: Any) -> bool:
-    return _is_arrow(dataset) and dataset.format["type"] == "custom"
+def has_transform(dataset: Any) -> bool:
+    """Whether the rows of a datasets.Dataset are made by a function as they are asked for."""
+    return is_arrow(dataset) and dataset.format["type"] == "custom"
 
 
 def _is_indexed(dataset: Any) -> bool:
@@ -105,42 +130,56 @@ def _is_indexed(dataset: Any) -> bool:
     return hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
 
 
-def _has_null(column: Any) -> bool:
-    values = column.combine_chunks()
-    nested = hasattr(values, "flatten") and "list" in str(values.type)
-    return bool(column.null_count or (nested and values.flatten().null_count))
+def _streams_arrow(dataset: Any) -> bool:
+    """Whether it is a datasets.IterableDataset whose source gives Arrow tables, so that no row is made for us."""
+    return getattr(getattr(dataset, "_ex_iterable", None), "iter_arrow", None) is not None
 
 
-def _arrow_blocks(dataset: Any, column: str, tokens: bool) -> Iterator[tuple[int, np.ndarray]]:
-    """A datasets.Dataset's column in blocks of numpy, without a Python object per row."""
-    import pyarrow as pa
-
-    start = 0
-    for table in dataset.with_format("arrow").select_columns([column]).iter(batch_size=_BLOCK):
-        array = table.column(column).combine_chunks()
-        array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
-        if not pa.types.is_nested(array.type):
-            yield start, numeric(array.to_numpy(zero_copy_only=False))
-        elif array.null_count:
-            row = start + int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
-            raise DataError(f"{column}: row {row} has no labels (null); use a list of -100 for unknown.")
-        else:
-            lengths = _list_lengths(array)
-            values = array.flatten()
-            if pa.types.is_nested(values.type):
-                raise DataError(f"{column}: expected a number or a list of numbers in each row, found nested lists.")
-            flat = numeric(values.to_numpy(zero_copy_only=False))
-            yield start, reshaped(flat, lengths, tokens, start, column)
-        start += len(array)
+# ---- Arrow ----
 
 
-def _list_lengths(array: Any) -> np.ndarray:
-    import pyarrow.compute as pc
+def _arrow_arrays(dataset: Any, column: str) -> Iterator[Any]:
+    """The column of a datasets.Dataset in Arrow arrays, as it lies there; in its order where rows were picked."""
+    labels, picked = dataset.data.column(column), getattr(dataset, "_indices", None)
+    if picked is None:
+        yield from labels.chunks
+        return
+    for at in range(0, len(dataset), _PICKED):  # `iter` of such a dataset gives an array for each row
+        yield from labels.take(picked.column(0).slice(at, _PICKED)).chunks
 
-    return pc.list_value_length(array).to_numpy(zero_copy_only=False).astype(np.int64)
+
+def _streamed_arrays(dataset: Any, column: str, limit: int | None) -> Iterator[Any]:
+    left = sys.maxsize if limit is None else limit
+    size = min(_STREAMED, left)
+    if column in (dataset.column_names or ()):
+        dataset = dataset.select_columns([column])
+    for table in dataset.with_format("arrow").iter(batch_size=size) if size else ():
+        if column not in table.column_names:
+            raise DataError(f"Row 0 has no {column!r}; its keys are {sorted(table.column_names)}.")
+        table = table.slice(0, left)
+        yield from table.column(column).chunks
+        left -= len(table)
+        if left <= 0:
+            return
 
 
-def _row_blocks(rows: Iterable[Any], column: str | None, tokens: bool) -> Iterator[tuple[int, np.ndarray]]:
+def _has_null(array: Any) -> bool:
+    nested = hasattr(array, "flatten") and "list" in str(array.type)
+    return bool(array.null_count or (nested and array.flatten().null_count))
+
+
+# ---- rows ----
+
+
+def _rows(dataset: Any, indices: Iterable[int]) -> Iterator[Any]:
+    if not is_arrow(dataset):
+        yield from (dataset[int(i)] for i in indices)
+        return
+    for batch in dataset.select(indices).iter(batch_size=1000):  # a transform works on batches, row by row it is slow
+        yield from (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
+
+
+def _row_blocks(rows: Iterable[Any], column: str | None, lists: str) -> Iterator[tuple[int, Block]]:
     """The labels of rows that come one by one, gathered into blocks."""
     rows = iter(rows)
     start = 0
@@ -158,29 +197,17 @@ def _row_blocks(rows: Iterable[Any], column: str | None, tokens: bool) -> Iterat
         if not any(is_list):
             yield start, numeric(np.stack(labels))
         elif all(is_list):
-            lengths = np.array([len(row) for row in labels])
-            yield start, reshaped(numeric(np.concatenate(labels)), lengths, tokens, start, name)
+            yield start, _list_block(labels, lists, start, name)
         else:
             i = is_list.index(False)
             raise DataError(f"{name}: row {start + i} has {labels[i].item()!r}, but others have a list of labels.")
         start += len(block)
 
 
-def reshaped(flat: np.ndarray, lengths: np.ndarray, tokens: bool, start: int, column: str) -> np.ndarray:
-    """Lists of labels as a matrix (rows, labels); lists of token classes as one flat array."""
-    if tokens:
+def _list_block(labels: list[np.ndarray], lists: str, start: int, name: str) -> Block:
+    filled = [row for row in labels if row.size]  # an empty list has a type of its own, float
+    flat = numeric(np.concatenate(filled or labels))
+    if lists == TOKENS:
         return flat
-    uneven = np.flatnonzero(lengths != lengths[0]) if len(lengths) else lengths
-    if len(uneven):
-        raise DataError(
-            f"{column}: row {start} has {lengths[0]} values and row {start + uneven[0]} has {lengths[uneven[0]]}; "
-            "expected one value for each label in every row."
-        )
-    return flat.reshape(len(lengths), -1)
-
-
-def numeric(values: np.ndarray) -> np.ndarray:
-    """Booleans as integers, missing values as NaN."""
-    if values.dtype == object:
-        return np.array([np.nan if v is None else v for v in values.ravel()]).reshape(values.shape)
-    return values.astype(np.int8) if values.dtype == bool else values
+    block = IdLists.of(flat, np.array([len(row) for row in labels]))
+    return block if lists == INDICES else as_matrix(flat, block.offsets, start, name)

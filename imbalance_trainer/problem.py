@@ -91,6 +91,7 @@ def count_labels(
     label_names: tuple[str, ...] = (),
     data_collator: Any = None,
     limit: int | None = None,
+    progress: bool = False,
 ) -> LabelDistribution | None:
     """A dataset's labels counted; None where there is no dataset, or its labels are made only later.
 
@@ -101,6 +102,7 @@ def count_labels(
         label_names: where labels lie besides the usual columns.
         data_collator: what makes batches: those of transformers cannot take a null.
         limit: rows that are read where each has to be asked for.
+        progress: whether a bar is shown where it takes long.
 
     Raises:
         DataError: a value that no label can have, or a null; the message names the row.
@@ -113,7 +115,9 @@ def count_labels(
     collator = getattr(data_collator, "__module__", None) or type(data_collator).__module__
     if collator.startswith("transformers.") and (row := first_row_with_null(dataset, column)) is not None:
         raise DataError(f"{column}: row {row} has None, of which no tensor can be made; use -100 for unknown.")
-    return LabelDistribution.from_dataset(dataset, schema, column, limit, problem.tokens)
+    return LabelDistribution.from_dataset(
+        dataset, schema, column, limit, problem.tokens, indices=False, progress=progress
+    )
 
 
 def stored_weights(model: Any, schema: LabelSchema) -> dict[str, float]:

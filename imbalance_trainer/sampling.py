@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Sampler
 
-from .distribution import UNKNOWN, checked_classes, checked_multi_hot
+from .arrow_labels import numeric
+from .counting import UNKNOWN, checked_classes, checked_multi_hot
 from .errors import UsageError, did_you_mean
-from .label_columns import first_row, label_blocks, numeric
+from .label_columns import first_row, label_blocks
 from .labels import LabelSchema
 
 MAX_GROWTH = 1.25

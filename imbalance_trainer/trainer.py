@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -174,7 +175,11 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
             self.label_names = in_forward[:1] if in_forward and "labels" not in in_forward else ["labels"]
         self._forward_needs_labels = needs_labels(self.model, self.label_names[0])
         how = (self.label_schema, self.problem, tuple(self.args.label_names or ()), self.data_collator)
-        self.label_distribution = count_labels(self.train_dataset, *how, limit=_COUNTED_ONE_BY_ONE)
+        start, bar = time.perf_counter(), not self.args.disable_tqdm
+        self.label_distribution = count_labels(self.train_dataset, *how, limit=_COUNTED_ONE_BY_ONE, progress=bar)
+        if (counts := self.label_distribution) is not None and self.is_world_process_zero():
+            seconds = time.perf_counter() - start
+            logger.info("Counted %s rows x %d labels in %.2f s.", f"{counts.n_rows:,}", len(counts.schema), seconds)
         if self.args.world_size > 1:  # ranks may see different parts of a stream, and weights must not differ
             self.label_distribution = broadcast_object_list([self.label_distribution])[0]
         for dataset in self._eval_datasets().values():

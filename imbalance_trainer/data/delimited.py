@@ -15,7 +15,7 @@ from .frame import Frame, ReadSettings
 
 _DELIMITERS = ",;\t|"
 _WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
-_LOOKED_AT = 1 << 16  # bytes of the beginning that say what the delimiter is
+LOOKED_AT = 1 << 16  # bytes of the beginning that say what the delimiter is
 _ROWS_LOOKED_AT = 100
 
 
@@ -29,8 +29,10 @@ def read_delimited(path: Path, settings: ReadSettings) -> Frame:
     content, encoding = read_utf8(path, settings.encoding)
     if not content.strip():
         raise DataError(f"{path}: is empty; expected a header and rows.")
-    delimiter = _chosen(settings.delimiter, path, content) if settings.delimiter else _found(path, content)
-    header = _rows(content, delimiter)[0]
+    delimiter = (
+        checked_delimiter(settings.delimiter, path, content) if settings.delimiter else find_delimiter(path, content)
+    )
+    header = first_rows(content, delimiter)[0]
     table = _parsed(path, content, header, delimiter)
     kind = "TSV" if path.suffix.lower() == ".tsv" else "CSV"
     return Frame(path, table, format=f"{kind}, {delimiter!r} between columns, {encoding}")
@@ -63,7 +65,8 @@ def _parsed(path: Path, content: bytes, header: Sequence[str], delimiter: str) -
     return table
 
 
-def _chosen(wanted: str, path: Path, content: bytes) -> str:
+def checked_delimiter(wanted: str, path: Path, content: bytes) -> str:
+    """The delimiter that the user names; a UsageError where it is none."""
     delimiter = _WORDS.get(wanted.casefold(), wanted)
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise UsageError(f"--delimiter must be one character, or tab; got {wanted!r}.")
@@ -74,9 +77,9 @@ def _chosen(wanted: str, path: Path, content: bytes) -> str:
     return delimiter
 
 
-def _found(path: Path, content: bytes) -> str:
+def find_delimiter(path: Path, content: bytes) -> str:
     """The only delimiter that gives every row the width of the header; of none, the one with the widest header."""
-    rows = {delimiter: _rows(content, delimiter) for delimiter in _DELIMITERS}
+    rows = {delimiter: first_rows(content, delimiter) for delimiter in _DELIMITERS}
     width = {delimiter: len(found[0]) for delimiter, found in rows.items()}
     fitting = [d for d in rows if width[d] > 1 and all(len(row) == width[d] for row in rows[d])]
     if len(fitting) > 1 and path.suffix.lower() == ".tsv" and "\t" in fitting:
@@ -87,13 +90,13 @@ def _found(path: Path, content: bytes) -> str:
     return fitting[0] if fitting else max(width, key=lambda d: width[d])
 
 
-def _rows(content: bytes, delimiter: str) -> list[list[str]]:
+def first_rows(content: bytes, delimiter: str) -> list[list[str]]:
     """The first rows that are not blank, as Python's csv reads them; at least one."""
-    head = content[:_LOOKED_AT].decode("utf-8", "ignore")
+    head = content[:LOOKED_AT].decode("utf-8", "ignore")
     try:
         reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
         rows = list(islice(filter(None, reader), _ROWS_LOOKED_AT))
     except csv.Error:  # a cell longer than its limit
         rows = []
-    is_cut = len(content) > _LOOKED_AT and 1 < len(rows) < _ROWS_LOOKED_AT
+    is_cut = len(content) > LOOKED_AT and 1 < len(rows) < _ROWS_LOOKED_AT
     return (rows[:-1] if is_cut else rows) or [[]]

@@ -1,0 +1,345 @@
+"""Counting labels block by block: sums of bytes where every entry is 0 or 1, the careful way where one is not."""
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from .arrays import column_sums
+from .arrow_labels import Block, IdLists, as_matrix, numeric
+from .errors import DataError, first_five
+from .labels import LabelSchema
+
+UNKNOWN = -100
+"""The value of an entry that is masked: not counted, not trained on, not evaluated."""
+
+MAX_ROWS_NAMED = 100
+"""Of the rows that break a rule so many are named, the first ones."""
+
+DENSE_LABELS = 1_000
+"""Up to so many labels co-occurrence is a plain array, beyond them a sparse one."""
+
+_BYTES = 1 << 25  # of a block that is worked on at a time, about
+_ID_ROWS = 16_384
+_WAITING = 1 << 22  # entries
+
+
+class LabelCounts:
+    """Counts of blocks of labels.
+
+    Args:
+        schema: the labels.
+        where: the column, for messages.
+        labels_per_row: whether rows are counted by how many labels they have.
+        cooccurrence: whether pairs of labels are counted.
+    """
+
+    def __init__(
+        self, schema: LabelSchema, where: str, labels_per_row: bool = False, cooccurrence: bool = False
+    ) -> None:
+        width = len(schema)
+        self.schema, self.where = schema, where
+        self.n_rows = 0
+        self.support, self.known = np.zeros(width), np.zeros(width)
+        self.violations = np.zeros(len(schema.rules), dtype=np.int64)
+        self.named: list[list[int]] = [[] for _ in schema.rules]
+        self.per_row = np.zeros(1, dtype=np.int64) if labels_per_row else None
+        self.pairs = _no_pairs(width) if cooccurrence else None
+        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []  # lists whose pairs are not counted yet
+
+    def add(self, start: int, block: Block) -> None:
+        """Count a block whose first row is the row `start`.
+
+        Raises:
+            DataError: a width that is not the schema's, or a value that no label can have.
+        """
+        if isinstance(block, IdLists):
+            for at in range(0, len(block), _ID_ROWS):
+                self._add_lists(start + at, block[at : at + _ID_ROWS])
+        elif block.ndim == 1:
+            self._add_classes(start, block)
+        else:
+            check_width(block, self.schema, start, self.where)
+            step = max(255, _BYTES // (block.shape[1] * block.itemsize) // 255 * 255)
+            for at in range(0, len(block), step):
+                self._add_multi_hot(start + at, block[at : at + step])
+
+    def _add_classes(self, start: int, block: np.ndarray) -> None:
+        classes = checked_classes(block, self.schema, start, self.where)
+        if len(classes) and classes.min() < 0:
+            classes = classes[classes != UNKNOWN]
+        counts = np.bincount(classes, minlength=len(self.schema))
+        n = int(counts.sum())
+        self.support += counts
+        self.known += n
+        self.n_rows += n
+        if self.per_row is not None:
+            self.per_row = _added(self.per_row, np.array([0, n]))
+        if self.pairs is not None:
+            self.pairs = (
+                self.pairs + np.diag(counts) if len(counts) <= DENSE_LABELS else self.pairs + _diagonal(counts)
+            )
+
+    # ---- multi-hot ----
+
+    def _add_multi_hot(self, start: int, block: np.ndarray) -> None:
+        self.n_rows += len(block)
+        positive = _as_bits(block)
+        if positive is not None:
+            self.support += column_sums(positive)
+            self.known += len(block)
+            negative = None if not self.schema.rules else ~positive
+        else:
+            block = checked_multi_hot(block, self.schema, start, self.where)
+            is_known, positive = block != UNKNOWN, block > 0.5
+            self.known += column_sums(is_known)
+            if block.dtype.kind == "f":
+                self.support += np.where(is_known, block, 0).sum(0, dtype=np.float64)
+            else:
+                self.support += column_sums(positive)
+            negative = block == 0
+        if self.schema.rules:
+            self._add_violations(start, positive, negative)
+        if self.per_row is not None or self.pairs is not None:
+            self._add_rows(positive)
+
+    def _add_violations(self, start: int, positive: np.ndarray, negative: np.ndarray) -> None:
+        for i, broken in enumerate(self.schema.broken_rules(positive, negative)):
+            rows = np.flatnonzero(broken)
+            self.violations[i] += len(rows)
+            self.named[i] += (start + rows[: MAX_ROWS_NAMED - len(self.named[i])]).tolist()
+
+    def _add_rows(self, positive: np.ndarray) -> None:
+        if positive.shape[1] > DENSE_LABELS:
+            rows, classes = np.nonzero(positive)
+            self._add_row_lists(classes, np.searchsorted(rows, np.arange(len(positive) + 1)))
+            return
+        ones = positive.astype(np.float32)  # of a matrix of floats BLAS makes sums in a fraction of the time
+        lengths = ones @ np.ones(ones.shape[1], np.float32)
+        if self.per_row is not None:
+            self.per_row = _added(self.per_row, np.bincount(lengths.astype(np.int64)))
+        if self.pairs is not None:
+            ones = ones[lengths > 0]
+            self.pairs += (ones.T @ ones).astype(np.int64)  # exact: a block has less than 2**24 rows
+
+    # ---- lists of classes ----
+
+    def _add_lists(self, start: int, block: IdLists) -> None:
+        width, values = len(self.schema), block.values
+        is_plain = values.dtype.kind in "iu" and values.view(f"u{values.itemsize}").max(initial=0) < width
+        if self.schema.rules or not is_plain:
+            step = max(1, _BYTES // width)
+            for at in range(0, len(block), step):
+                self._add_multi_hot(start + at, self._as_multi_hot(start + at, block[at : at + step]))
+            return
+        values = values.astype(np.int64) if values.dtype == np.uint64 else values  # which bincount does not take
+        offsets = block.offsets
+        if not _are_ascending(values, offsets):
+            values, offsets = _without_repeats(values, offsets, width)
+        self.n_rows += len(block)
+        self.known += len(block)
+        self.support += np.bincount(values, minlength=width)
+        if self.per_row is not None or self.pairs is not None:
+            self._add_row_lists(values, offsets)
+
+    def _add_row_lists(self, values: np.ndarray, offsets: np.ndarray) -> None:
+        lengths = np.diff(offsets)
+        if self.per_row is not None:
+            self.per_row = _added(self.per_row, np.bincount(lengths))
+        if self.pairs is not None:
+            self._waiting.append((values, lengths))
+            if sum(len(v) for v, _ in self._waiting) > _WAITING:
+                self._add_waiting()
+
+    def _add_waiting(self) -> None:
+        """Count the pairs in lists that wait: of many at a time, as each sum of sparse matrices makes a new one."""
+        if not self._waiting:
+            return
+        import scipy.sparse
+
+        values, lengths = map(np.concatenate, zip(*self._waiting, strict=True))
+        self._waiting = []
+        parts = (np.ones(len(values), np.int64), values, np.concatenate([[0], np.cumsum(lengths)]))
+        rows = scipy.sparse.csr_array(parts, shape=(len(lengths), len(self.schema)))
+        pairs = (rows.T @ rows).tocsr()
+        self.pairs = self.pairs + (pairs if len(self.schema) > DENSE_LABELS else pairs.toarray())
+
+    def cooccurrence(self) -> Any:
+        """Rows that have both of two labels, (labels, labels); None where they were not asked for."""
+        self._add_waiting()
+        return self.pairs
+
+    def _as_multi_hot(self, start: int, block: IdLists) -> np.ndarray:
+        """(rows, labels), int8. A class of -100 (or NaN) says that what else the row has is not known."""
+        row = np.repeat(np.arange(len(block)), np.diff(block.offsets))
+        classes = checked_classes(block.values, self.schema, start, self.where, row)
+        matrix = np.zeros((len(block), len(self.schema)), np.int8)
+        matrix[row[classes == UNKNOWN]] = UNKNOWN
+        is_known = classes != UNKNOWN
+        matrix[row[is_known], classes[is_known]] = 1
+        return matrix
+
+
+# ---- checks ----
+
+
+def check_width(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> None:
+    """Raise a DataError unless a block is (rows, labels)."""
+    if block.ndim != 2 or block.shape[1] != len(schema):
+        got = f"{block.shape[1]} values" if block.ndim == 2 else f"shape {block.shape}"
+        raise DataError(f"{where}: row {start} has {got}, but there are {len(schema)} labels ({_some(schema.names)}).")
+
+
+def checked_multi_hot(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> np.ndarray:
+    """A multi-hot block (rows, labels) with unknown entries (NaN) made -100; errors name the row and the label."""
+    check_width(block, schema, start, where)
+    if block.dtype.kind not in "biuf":
+        raise DataError(f"{where}: expected numbers (0, 1, or -100 for unknown), found {block.flat[0]!r}.")
+    if block.dtype.kind == "f":
+        block = np.where(np.isnan(block), UNKNOWN, block)
+    bad = ((block < 0) | (block > 1)) & (block != UNKNOWN)
+    if bad.any():
+        raise DataError(_bad_values(block, bad, schema, start, where))
+    return block
+
+
+def checked_classes(
+    block: np.ndarray, schema: LabelSchema, start: int, where: str, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """Class indices as integers, unknown ones (NaN) made -100; errors name the row.
+
+    Args:
+        block: (values,).
+        schema: the labels.
+        start: the number of the first row, for messages.
+        where: the column, for messages.
+        rows: (values,), the row of each value; without it they are in a row each.
+    """
+
+    def row_of(wrong: np.ndarray) -> tuple[int, int]:
+        at = int(np.flatnonzero(wrong)[0])
+        return at, start + (at if rows is None else int(rows[at]))
+
+    if block.dtype.kind in "iu" and len(block) and block.min() >= 0 and block.max() < len(schema):
+        return block
+    wrong = np.ones(block.shape, dtype=bool)
+    if block.dtype.kind in "biuf":
+        block = np.where(np.isnan(block), UNKNOWN, block) if block.dtype.kind == "f" else block
+        wrong = block != np.floor(block)
+    if wrong.any():
+        at, row = row_of(wrong)
+        raise DataError(f"{where}: row {row} has {block[at]!r}; expected class indices (integers).")
+    classes = block.astype(np.int64)
+    bad = ((classes < 0) | (classes >= len(schema))) & (classes != UNKNOWN)
+    if bad.any():
+        at, row = row_of(bad)
+        raise DataError(
+            f"{where}: row {row} has class {classes[at]}; expected 0 to {len(schema) - 1} "
+            f"({_some(schema.names)}), or -100 for unknown."
+        )
+    return classes
+
+
+def labels_array(labels: Any, where: str) -> np.ndarray:
+    """Labels that are all there, as an array; lists of different lengths are an error that names the row."""
+    try:
+        return numeric(np.asarray(labels))
+    except ValueError:
+        lengths = np.array([np.size(row) for row in labels])
+        return as_matrix(np.empty(0), IdLists.of(np.empty(0), lengths).offsets, 0, where)
+
+
+def id_lists(labels: Iterable[Any]) -> IdLists:
+    """Lists of classes that are all there, as one block."""
+    rows = [np.asarray(row).reshape(-1) for row in labels]
+    filled = [row for row in rows if row.size]
+    flat = np.concatenate(filled) if filled else np.zeros(0, np.int64)
+    return IdLists.of(numeric(flat), np.array([row.size for row in rows], dtype=np.int64))
+
+
+def _bad_values(block: np.ndarray, bad: np.ndarray, schema: LabelSchema, start: int, where: str) -> str:
+    rows, columns = np.nonzero(bad)
+    shown = [
+        f"row {start + r}, label {schema.names[c]!r}: {block[r, c].item():g}"
+        for r, c in zip(rows[:5], columns[:5], strict=True)
+    ]
+    found = first_five(shown, len(rows))
+    return f"{where}: expected 0, 1, a value between them, or -100 for unknown; found {found}."
+
+
+def _some(names: tuple[str, ...]) -> str:
+    shown = ", ".join(repr(n) for n in names[:3])
+    return shown if len(names) <= 3 else f"{shown}, ... {names[-1]!r}"
+
+
+# ---- arithmetic ----
+
+
+def _as_bits(block: np.ndarray) -> np.ndarray | None:
+    """A block (rows, labels) as booleans where every entry is 0 or 1, else None. One look at each byte decides."""
+    kind, size = block.dtype.kind, block.dtype.itemsize
+    if not block.size or kind not in "biuf":
+        return block.astype(bool) if kind in "biuf" else None
+    if kind == "f":
+        if not (block.min() >= 0 and block.max() <= 1):  # a NaN is neither
+            return None
+        bits = block.astype(np.uint8)
+        return bits.view(bool) if (bits == block).all() else None
+    block = block if kind == "b" else block.view(f"u{size}")  # negative numbers are large ones then
+    if block.max() > 1:
+        return None
+    return (block if size == 1 else block.astype(np.uint8)).view(bool)
+
+
+def _are_ascending(values: np.ndarray, offsets: np.ndarray) -> bool:
+    """Whether each row's classes rise, so that none stands twice: exact, in passes over whole blocks.
+
+    Where a value is not larger than the one before it, a row has to begin; so both are counted.
+    """
+    falls = np.zeros(len(values) + 1, dtype=bool)
+    np.less_equal(values[1:], values[:-1], out=falls[1:-1])
+    at_row_starts = falls.take(offsets[:-1])
+    at_row_starts &= offsets[1:] > offsets[:-1]  # an empty row begins where the next one does
+    return np.count_nonzero(at_row_starts) == np.count_nonzero(falls)
+
+
+def _without_repeats(values: np.ndarray, offsets: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The lists with each class once, in order."""
+    row = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    row, classes = np.divmod(np.unique(row * width + values), width)
+    return classes, np.searchsorted(row, np.arange(len(offsets)))
+
+
+def _added(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The sum of two histograms, of which one may be longer."""
+    total = np.zeros(max(len(a), len(b)), dtype=np.int64)
+    total[: len(a)] += a
+    total[: len(b)] += b
+    return total
+
+
+def _no_pairs(width: int) -> Any:
+    if width <= DENSE_LABELS:
+        return np.zeros((width, width), dtype=np.int64)
+    return _diagonal(np.zeros(width, dtype=np.int64))
+
+
+def _diagonal(counts: np.ndarray) -> Any:
+    import scipy.sparse
+
+    return scipy.sparse.diags_array(counts, dtype=np.int64).tocsr()
+
+
+def with_progress(
+    blocks: Iterator[tuple[int, Block]], total: int | None, progress: bool
+) -> Iterator[tuple[int, Block]]:
+    """The blocks, with a bar that moves by rows: on a terminal, of the first process, where it takes over a second."""
+    if not progress or os.environ.get("RANK", "0") != "0":
+        yield from blocks
+        return
+    with tqdm(total=total, desc="Counting labels", unit=" rows", unit_scale=True, delay=1, disable=None) as bar:
+        for start, block in blocks:
+            yield start, block
+            bar.update(len(block))

@@ -1,0 +1,339 @@
+"""Counts from Arrow buffers, lists of classes, and the measures beyond supports, against loops and numpy."""
+
+import json
+import logging
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pytest
+import scipy.sparse
+import scipy.stats
+from datasets import ClassLabel, Dataset, Features, List, Value, concatenate_datasets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import MultiLabelBinarizer
+
+from imbalance_trainer import LabelDistribution, LabelSchema, count_cache, counting, distribution
+from imbalance_trainer.errors import DataError, UsageError
+
+from .test_distribution import ABC, FAMILY, assert_counts, random_labels
+
+LISTS = [[2, 0], [], [1], [0, 1, 2], [2, 2, 2], [], [1, 0, 1]]
+BINARY = MultiLabelBinarizer(classes=[0, 1, 2]).fit_transform(LISTS)
+
+
+def same(counts, expected):
+    """Whether two distributions hold the same numbers, whatever they were counted from."""
+    for name in ("support", "known", "violations", "labels_per_row", "cooccurrence"):
+        a, b = getattr(counts, name), getattr(expected, name)
+        a = a.toarray() if scipy.sparse.issparse(a) else a
+        b = b.toarray() if scipy.sparse.issparse(b) else b
+        np.testing.assert_allclose(a, b, rtol=1e-6, err_msg=name)
+    assert counts.violation_rows == expected.violation_rows
+    assert (counts.n_rows, counts.row_total) == (expected.n_rows, expected.row_total)
+
+
+# ---- lists of classes ----
+
+
+def test_lists_of_classes_count_as_their_multi_hot_rows_and_repeats_count_once():
+    expected = LabelDistribution.from_labels(BINARY, ABC, labels_per_row=True, cooccurrence=True)
+    features = Features({"labels": List(ClassLabel(names=["a", "b", "c"]))})
+    by_feature = Dataset.from_dict({"labels": LISTS}, features=features)
+    big = datasets.Features({"labels": datasets.LargeList(Value("uint64"))})
+    many = {"labels_per_row": True, "cooccurrence": True}
+    for counts in (
+        LabelDistribution.from_labels(LISTS, ABC, indices=True, **many),
+        LabelDistribution.from_dataset(Dataset.from_dict({"labels": LISTS}), ABC, indices=True, **many),
+        LabelDistribution.from_dataset(Dataset.from_dict({"labels": LISTS}, features=big), ABC, indices=True, **many),
+        LabelDistribution.from_dataset([{"labels": row} for row in LISTS], ABC, indices=True, **many),
+        LabelDistribution.from_dataset(by_feature, ABC, **many),
+        LabelDistribution.from_dataset(by_feature.to_iterable_dataset(), ABC, limit=None, **many),
+    ):
+        same(counts, expected)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.lists(st.sampled_from([0, 1, 2, 3, -100]), max_size=6), max_size=30),
+    st.integers(0, 12),
+    st.integers(0, 12),
+    st.booleans(),
+)
+def test_lists_of_classes_with_rules_and_unknown_ones_are_those_of_a_loop(lists, skip, skip_end, with_rules):
+    """A -100 in a list: what else the row has is not known."""
+    schema = FAMILY if with_rules else LabelSchema(FAMILY.names)
+    rows = lists[skip : len(lists) - skip_end]
+    loop = np.array([[1 if c in row else -100 if -100 in row else 0 for c in range(4)] for row in rows]).reshape(-1, 4)
+    column = Dataset(pa.table({"labels": pa.array(lists, pa.list_(pa.int32()))}).slice(skip, len(rows)))
+    assert_counts(LabelDistribution.from_dataset(column, schema, indices=True), loop)
+
+
+@pytest.mark.parametrize(("lists", "said"), [([[0], [1, 3]], "row 1 has class 3"), ([[], [], [-1]], "row 2 has cl")])
+def test_a_class_that_is_none_is_named_by_its_row(lists, said, monkeypatch):
+    monkeypatch.setattr(counting, "_ID_ROWS", 1)
+    for schema in (ABC, LabelSchema(["a", "b", "c"], implications=[("a", "b")])):
+        with pytest.raises(DataError, match=said):
+            LabelDistribution.from_dataset(Dataset.from_dict({"labels": lists}), schema, indices=True)
+    with pytest.raises(DataError, match=r"row 0 has .*0\.5"):
+        LabelDistribution.from_labels([[0.5]], ABC, indices=True)
+
+
+def test_multi_hot_lists_that_map_left_with_a_feature_of_classes_are_taken_as_multi_hot():
+    features = Features({"labels": List(ClassLabel(names=["a", "b", "c"]))})
+    mapped = Dataset.from_dict({"labels": BINARY.tolist()}, features=features)
+    assert LabelDistribution.from_dataset(mapped, ABC).support.tolist() == BINARY.sum(0).tolist()
+    assert LabelDistribution.from_dataset(mapped, ABC, indices=True).support.tolist() != BINARY.sum(0).tolist()
+
+
+# ---- Arrow ----
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(["int8", "uint8", "int64", "bool", "float32", "soft", "unknown", "null entries"]),
+    st.sampled_from(["list", "large_list", "fixed_size"]),
+    st.lists(st.integers(0, 40), min_size=1, max_size=5),
+    st.integers(0, 5),
+    st.sampled_from(["as it is", "shuffled", "picked", "sliced"]),
+)
+def test_columns_of_any_layout_count_as_a_loop_does(kind, layout, chunks, skip, order):
+    n = sum(chunks)
+    values = {"soft": (0, 0.25, 1), "unknown": (0, 1, -100), "null entries": (0, 1, 2)}.get(kind, (0, 1))
+    labels = random_labels(n, 4, len(chunks) + skip, values)
+    dtype = {"soft": "float32", "unknown": "int8", "null entries": "int8"}.get(kind, kind)
+    arrays, at = [], 0
+    for size in chunks:
+        part = labels[at : at + size]
+        at += size
+        padded = np.concatenate([np.ones((skip, 4)), part]).astype("int8" if dtype == "bool" else dtype)  # an offset
+        flat = padded.ravel()
+        flat = pa.array(flat, mask=flat == 2) if kind == "null entries" else pa.array(flat).cast(dtype.replace(
+            "float32", "float"))  # fmt: skip
+        if layout == "fixed_size":
+            array = pa.FixedSizeListArray.from_arrays(flat, 4)
+        else:
+            cls, kind_of = (pa.ListArray, "int32") if layout == "list" else (pa.LargeListArray, "int64")
+            array = cls.from_arrays(pa.array(np.arange(len(padded) + 1) * 4, kind_of), flat)
+        arrays.append(array.slice(skip))
+    dataset = Dataset(pa.table({"labels": pa.chunked_array(arrays)}))
+    rows = np.arange(n)
+    if order == "shuffled" and n:
+        rows = np.random.default_rng(1).permutation(n)
+        dataset = dataset.select(rows)
+    elif order == "picked" and n:
+        rows = np.array([0, n - 1, 0])
+        dataset = dataset.select(rows)
+    elif order == "sliced":
+        rows = rows[n // 3 : n // 2]
+        dataset = dataset.select(range(n // 3, n // 2))
+    expected = np.where(labels == 2, -100, labels) if kind == "null entries" else labels
+    assert_counts(LabelDistribution.from_dataset(dataset, FAMILY), expected[rows])
+
+
+@pytest.mark.parametrize("rows", [254, 255, 256, 1_000])
+@pytest.mark.parametrize("width", [1, 3, 28, 300])
+def test_long_and_wide_blocks_are_summed_exactly(rows, width, monkeypatch):
+    monkeypatch.setattr(counting, "_BYTES", 600 * width)  # several steps, the last one shorter
+    schema = LabelSchema([f"l{i}" for i in range(width)])
+    ones = np.ones((rows, width), np.int8)
+    assert LabelDistribution.from_labels(ones, schema).support.tolist() == [rows] * width  # 256 is no byte
+    ones[-1, 0] = 2
+    with pytest.raises(DataError, match=f"row {rows - 1}, label 'l0': 2"):
+        LabelDistribution.from_labels(ones, schema)
+    for bad in (np.int64(256), np.int64(-255), np.float32(256), np.float32(np.inf)):  # 0 or 1 if cut to a byte
+        with pytest.raises(DataError, match="row 0"):
+            LabelDistribution.from_labels(np.full((2, width), bad), schema)
+
+
+def test_an_iterable_dataset_is_read_in_batches_up_to_the_limit():
+    labels = random_labels(300, 4, values=(0, 1, 1, -100))
+    dataset = Dataset.from_dict({"labels": labels.tolist(), "text": ["x"] * 300})
+    for stream in (dataset.to_iterable_dataset(num_shards=3), dataset.with_format("torch").to_iterable_dataset()):
+        for limit in (1, 99, 100, 101, 299):
+            assert_counts(LabelDistribution.from_dataset(stream, FAMILY, limit=limit), labels[:limit], row_total=-1)
+        assert_counts(LabelDistribution.from_dataset(stream, FAMILY, limit=None), labels)
+        assert_counts(LabelDistribution.from_dataset(stream, FAMILY, limit=301), labels)
+    mapped = dataset.to_iterable_dataset().map(lambda row: {"labels": [1 - v if v >= 0 else v for v in row["labels"]]})
+    flipped = np.where(labels >= 0, 1 - labels, labels)
+    assert_counts(LabelDistribution.from_dataset(mapped, FAMILY, limit=120), flipped[:120], row_total=-1)
+    with pytest.raises(DataError, match="Row 0 has no 'typo'"):
+        LabelDistribution.from_dataset(dataset.to_iterable_dataset(), FAMILY, column="typo")
+
+
+# ---- measures ----
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 60), st.sampled_from([(0, 1), (0, 0, 1, -100), (0.0, 0.5, 0.6, 1.0)]), st.integers(0, 99))
+def test_rows_and_pairs_are_those_of_numpy(rows, values, seed):
+    labels = random_labels(rows, 5, seed, values)
+    schema = LabelSchema(list("abcde"))
+    positive = (labels > 0.5).astype(int)
+    counts = LabelDistribution.from_labels(labels, schema, labels_per_row=True, cooccurrence=True)
+    assert np.array_equal(counts.cooccurrence, positive.T @ positive)
+    assert counts.labels_per_row.tolist() == (np.bincount(positive.sum(1)).tolist() if rows else [0])
+    assert counts.n_rows_without_label == (positive.sum(1) == 0).sum()
+    assert counts.unknown.tolist() == (labels == -100).sum(0).tolist()
+    plain = LabelDistribution.from_labels(labels, schema)
+    assert (plain.labels_per_row, plain.n_rows_without_label, plain.cooccurrence) == (None, None, None)
+
+
+def test_beyond_a_thousand_labels_pairs_are_sparse_and_the_same(monkeypatch):
+    monkeypatch.setattr(counting, "_WAITING", 50)
+    labels = random_labels(90, 12, values=(0, 0, 0, 1))
+    schema = LabelSchema([f"l{i}" for i in range(12)])
+    lists = [np.flatnonzero(row).tolist() for row in labels]
+    many = {"labels_per_row": True, "cooccurrence": True}
+    expected = LabelDistribution.from_labels(labels, schema, **many)
+    same(LabelDistribution.from_labels(lists, schema, indices=True, **many), expected)
+    monkeypatch.setattr(counting, "DENSE_LABELS", 11)
+    for counts in (
+        LabelDistribution.from_labels(labels, schema, **many),
+        LabelDistribution.from_labels(lists, schema, indices=True, **many),
+    ):
+        assert scipy.sparse.issparse(counts.cooccurrence)
+        same(counts, expected)
+    classes = LabelDistribution.from_labels([3, 3, 0, -100], schema, **many)
+    assert classes.cooccurrence.toarray()[[3, 0], [3, 0]].tolist() == [2, 1]
+    assert classes.cooccurrence.sum() == 3
+
+
+def test_of_single_label_rows_each_has_one_label():
+    counts = LabelDistribution.from_labels([2, 0, 2, -100], ABC, labels_per_row=True, cooccurrence=True)
+    assert counts.labels_per_row.tolist() == [0, 3]
+    assert counts.cooccurrence.tolist() == np.diag([1, 0, 2]).tolist()
+
+
+def test_irlbl_and_mean_ir_are_hand_computed():
+    schema = LabelSchema(["main", "rare", "never", "common"], {"primary": ["main"]})
+    counts = LabelDistribution.from_counts([80, 4, 0, 20], 100, schema)
+    assert counts.irlbl.tolist() == [1, 20, np.inf, 4]  # the primary label counts too
+    assert counts.mean_ir == pytest.approx((1 + 20 + 4) / 3)
+    assert LabelDistribution.empty(schema).mean_ir == 0
+    assert LabelDistribution.empty(schema).irlbl.tolist() == [np.inf] * 4
+
+
+def sampled(support, n_rows, row_total):
+    schema = LabelSchema([f"l{i}" for i in range(len(support))])
+    counts = LabelDistribution.from_counts(support, n_rows, schema)
+    return LabelDistribution(**{**counts.__dict__, "row_total": row_total})
+
+
+def test_intervals_are_wilson_s_and_nothing_is_uncertain_where_all_was_counted():
+    low, high = sampled([0, 3, 50], 50, -1).interval(0.9)
+    for i, k in enumerate((0, 3, 50)):
+        expected = scipy.stats.binomtest(k, 50).proportion_ci(0.9, "wilson")
+        assert (low[i], high[i]) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    low, high = sampled([0, 3, 50], 50, 50).interval()
+    assert low.tolist() == high.tolist() == [0, 3, 50]
+    low, high = sampled([0, 3, 50], 50, 10**9).interval()  # of so many rows as good as infinitely many
+    expected = scipy.stats.binomtest(3, 50).proportion_ci(0.95, "wilson")
+    assert (low[1], high[1]) == (
+        pytest.approx(expected.low * 1e9, rel=1e-5),
+        pytest.approx(expected.high * 1e9, rel=1e-5),
+    )
+    low, high = sampled([0], 0, 70).interval()
+    assert (low.tolist(), high.tolist()) == ([0], [70])
+    for confidence in (0, 1, 95, float("nan")):
+        with pytest.raises(UsageError, match="over 0 and under 1"):
+            sampled([1], 9, 20).interval(confidence)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 200), st.integers(0, 200), st.integers(0, 200), st.floats(0.5, 0.999))
+def test_intervals_hold_what_was_seen_and_what_is_possible(n, k, more, confidence):
+    k = min(k, n)
+    low, high = sampled([k], n, n + more).interval(confidence)
+    assert k - 1e-6 <= low[0] <= high[0] + 1e-6
+    assert high[0] <= k + more + 1e-6
+    wider = sampled([k], n, n + more).interval((1 + confidence) / 2)
+    assert wider[0][0] <= low[0] + 1e-6
+    assert wider[1][0] >= high[0] - 1e-6
+
+
+def test_an_interval_holds_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    whole = np.arange(400) < 60
+    hits = 0
+    for _ in range(1_000):
+        low, high = sampled([rng.choice(whole, 300, replace=False).sum()], 300, 400).interval()
+        hits += low[0] <= 60 <= high[0]
+    assert 0.93 < hits / 1_000 <= 1  # without the correction for a finite population all of them would
+
+
+# ---- the cache ----
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    """A dataset that lies in files, with all data taken as large."""
+    monkeypatch.setattr(count_cache, "MIN_ROWS", 5)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    Dataset.from_dict({"labels": random_labels(30, 4, values=(0, 1, -100)).tolist()}).save_to_disk(tmp_path / "saved")
+    return datasets.load_from_disk(tmp_path / "saved")
+
+
+def files(tmp_path):
+    return sorted((tmp_path / "cache").rglob("*.json"))
+
+
+def test_counts_of_files_are_kept_and_read_again(saved, tmp_path, monkeypatch):
+    many = {"labels_per_row": True, "cooccurrence": True}
+    first = LabelDistribution.from_dataset(saved, FAMILY, **many)
+    assert len(files(tmp_path)) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(distribution.LabelDistribution, "_count", None)  # it would be an error now to count
+        again = LabelDistribution.from_dataset(saved, FAMILY, **many)
+    same(again, first)
+    assert again.violation_rows == first.violation_rows
+    for other in (  # none of these may get the counts of another
+        lambda: LabelDistribution.from_dataset(saved, FAMILY),
+        lambda: LabelDistribution.from_dataset(saved, LabelSchema(FAMILY.names), **many),
+        lambda: LabelDistribution.from_dataset(saved.select(range(20)), FAMILY, **many),
+        lambda: LabelDistribution.from_dataset(saved.select([3, *range(9)]), FAMILY, **many),
+    ):
+        before = len(files(tmp_path))
+        other()
+        assert len(files(tmp_path)) == before + 1
+    before = len(files(tmp_path))
+    LabelDistribution.from_dataset(saved, FAMILY, column="labels", cache=False)
+    LabelDistribution.from_dataset(Dataset.from_list(list(saved)), FAMILY)  # in memory
+    LabelDistribution.from_dataset(saved.select(range(4)), FAMILY)  # few
+    LabelDistribution.from_dataset(saved.with_transform(lambda batch: batch), FAMILY)
+    assert len(files(tmp_path)) == before
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", "version", "width", "field"])
+def test_a_broken_file_is_counted_again(saved, tmp_path, content):
+    first = LabelDistribution.from_dataset(saved, FAMILY, labels_per_row=True)
+    (path,) = files(tmp_path)
+    stored = json.loads(path.read_text())
+    changed = {"version": {"version": 0}, "width": {"support": [1, 2]}, "field": {"more": 1}}.get(content)
+    path.write_text(content if changed is None else json.dumps({**stored, **changed}))
+    again = LabelDistribution.from_dataset(saved, FAMILY, labels_per_row=True)
+    assert again.support.tolist() == first.support.tolist()
+    assert json.loads(path.read_text()) == stored  # mended
+
+
+def test_where_no_file_can_be_written_nothing_is_kept(saved, tmp_path):
+    (tmp_path / "cache").write_text("a file in the place of the folder")
+    assert LabelDistribution.from_dataset(saved, FAMILY).n_rows == 30
+
+
+# ---- the trainer ----
+
+
+def test_the_trainer_says_what_counting_cost_and_weighs_by_training_data_alone(make_trainer, make_rows, caplog):
+    caplog.set_level(logging.INFO, "imbalance_trainer")
+    train = make_rows(50, prevalence=[0.5, 0.4, 0.3, 0.1])
+    first = make_trainer(train_dataset=train, eval_dataset=make_rows(30, seed=3))
+    said = [record.message for record in caplog.records if record.message.startswith("Counted")]
+    assert len(said) == 1
+    assert said[0].startswith("Counted 50 rows x 4 labels in 0.")
+    other = make_trainer(train_dataset=train, eval_dataset=make_rows(90, seed=4, prevalence=[0.01, 0.9, 0.9, 0.9]))
+    assert first.class_weights.as_dict() == other.class_weights.as_dict()
+    assert other.label_distribution.support.tolist() == np.sum(train["labels"], 0).tolist()
+    nothing = concatenate_datasets([train, make_rows(9, seed=5)])
+    assert make_trainer(train_dataset=nothing).label_distribution.n_rows == 59
