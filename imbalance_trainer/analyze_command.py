@@ -17,11 +17,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .analysis import Analysis, analyze, count_splits, recommend_for
+from .analysis import Analysis, SplitCounts, analyze, count_splits, recommend_for
 from .analysis.as_json import analysis_json
 from .analysis.config_file import config_text
 from .analysis.markdown import analysis_markdown
 from .analysis.page import write_page
+from .analysis.streamed import STREAMED_FROM, count_streams, is_large, open_streams
 from .analysis.text import analysis_text
 from .cli import FlagParser, print_notes, value_of
 from .data.options import DataOptions
@@ -53,7 +54,18 @@ class AnalyzeArguments(DataOptions):
         default="roberta-base", metadata={"help": "Encoder that goes into --config_out: a hub name or a folder."}
     )
     limit: int | None = field(
-        default=None, metadata={"help": "Count this many rows of each split, drawn at random; the rest is estimated."}
+        default=None,
+        metadata={
+            "help": "Count this many rows of each split, drawn at random (with --streaming the first ones), and "
+            "estimate the rest."
+        },
+    )
+    streaming: bool | None = field(
+        default=None,
+        metadata={
+            "help": "Read only the labels of the files, in batches, so that memory does not grow with them; if not "
+            f"given, where they have {STREAMED_FROM >> 30} GiB or more."
+        },
     )
     max_rows: int | None = field(
         default=None, metadata={"help": "Labels in a table, the rarest; all, or of more than 50 the 20 rarest."}
@@ -74,11 +86,8 @@ def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-t
     args, options, others = parser.parse(flags)
     options = options.checked()
     _check(args, others.data)
-    data = args.load(options.label_schema) if args.is_given else demo_data()
     is_table = args.format == "table"
-    if is_table:
-        print_notes(data.notes)
-    splits = count_splits(data, args.limit)
+    data, splits = _counted(args, options.label_schema, is_table)
     recommendation = recommend_for(data, splits)
     asked_for = _asked_for(options, flags)
     used = _options_in_use(options, recommendation, asked_for)
@@ -95,6 +104,21 @@ def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-t
     said = _write_files(analysis, args, asked_for, flags, plot)
     if said:
         print("\n" * is_table + "\n".join(said), file=sys.stdout if is_table else sys.stderr)
+
+
+def _counted(args: AnalyzeArguments, label_info: Any, is_table: bool) -> tuple[Any, dict[str, SplitCounts]]:
+    """The data and the counts of its splits: loaded, or read in batches where that is asked for or the files are
+    large."""
+    if args.is_given and (is_large(args) if args.streaming is None else args.streaming):
+        streamed = open_streams(args, label_info)
+        if is_table:
+            print_notes(streamed.notes)
+        splits, streamed = count_streams(streamed, args.limit)
+        return streamed, splits
+    data = args.load(label_info) if args.is_given else demo_data()
+    if is_table:
+        print_notes(data.notes)
+    return data, count_splits(data, args.limit)
 
 
 def _check(args: AnalyzeArguments, data: str | None) -> None:

@@ -128,13 +128,13 @@ def test_a_sample_has_intervals_that_hold_the_truth_nearly_always():
     inside, total = 0, 0
     for seed in range(40):
         split = count_split(data.splits["train"], data.schema, limit=500, seed=seed)
-        low, high = split.interval()
+        low, high = split.labels.interval()
         inside += int(((low <= truth) & (truth <= high)).sum())
         total += len(truth)
     assert inside / total > 0.93
     assert (split.labels.n_rows, split.labels.row_total) == (500, 4000)
     text = analysis_text(analysis_of(data, limit=500))
-    assert "Counted were 500 of 4,000 rows, drawn at random." in text
+    assert "Counted were 500 of 4,000 rows." in text
     found = analysis_json(analysis_of(data, limit=500))
     row = found["labels"][0]
     assert row["support_interval"][0] <= row["support"] * 8 <= row["support_interval"][1]

@@ -12,6 +12,7 @@ from ..recommend import Recommendation, recommend
 from ..shift import Shift, prevalence_shift
 from ..weights import ClassWeights
 from .counts import SplitCounts, count_split, partners
+from .streamed import StreamedData
 
 __all__ = ["Analysis", "SplitCounts", "analyze", "count_split", "partners"]
 
@@ -74,13 +75,13 @@ def count_splits(data: LabelledData, limit: int | None = None, seed: int = 42) -
     return {name: count_split(split, data.schema, limit, seed) for name, split in data.splits.items()}
 
 
-def recommend_for(data: LabelledData, splits: Mapping[str, SplitCounts]) -> Recommendation:
+def recommend_for(data: "LabelledData | StreamedData", splits: Mapping[str, SplitCounts]) -> Recommendation:
     """The recommendation, from the counts of training and validation alone."""
     return recommend(splits["train"].labels, splits["validation"].labels, data.problem_type)
 
 
 def analyze(
-    data: LabelledData,
+    data: "LabelledData | StreamedData",
     name: str,
     splits: Mapping[str, SplitCounts],
     recommendation: Recommendation,

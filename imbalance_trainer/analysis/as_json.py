@@ -24,7 +24,7 @@ def analysis_json(analysis: Analysis) -> dict[str, Any]:
         "problem_type": analysis.problem_type,
         "split": analysis.split,
         "splits": {name: _split(analysis, name) for name in analysis.splits},
-        "mean_ir": plain(analysis.counts.mean_ir),
+        "mean_ir": plain(analysis.counts.labels.mean_ir),
         "labels": [_label(analysis, i) for i in range(len(labels.schema))],
         "recommendation": {
             "settings": [
@@ -72,18 +72,18 @@ def _label(analysis: Analysis, i: int) -> dict[str, Any]:
     found, weights, split = analysis.recommendation, analysis.weights, analysis.counts
     counts = split.labels
     name = counts.schema.names[i]
-    low, high = (bound[i] for bound in split.interval()) if split.is_sample else (counts.support[i],) * 2
+    low, high = (bound[i] for bound in split.labels.interval()) if split.is_sample else (counts.support[i],) * 2
     return {
         "label": name,
         "is_primary": i in counts.schema.primary,
         "tier": next(tier for tier, members in counts.tiers().items() if i in members),
         "support": plain(counts.support[i]),
         "support_interval": [plain(np.floor(low)), plain(np.ceil(high))] if split.is_sample else None,
-        "unknown": plain(split.unknown[i]),
+        "unknown": plain(split.labels.unknown[i]),
         "prevalence": plain(counts.prevalence[i]),
         "negative_positive": plain(counts.negative_positive[i]),
         "imbalance_ratio": plain(counts.imbalance_ratio[i]),
-        "irlbl": plain(split.irlbl[i]),
+        "irlbl": plain(split.labels.irlbl[i]),
         "weight": plain(weights.values[i]),
         "weight_reason": weights.reasons[i],
         "weight_before_cap": plain((weights.clamped or {})[name]) if name in (weights.clamped or {}) else None,

@@ -21,7 +21,7 @@ def analysis_markdown(analysis: Analysis, max_rows: int | None = None) -> str:
             compact_number(labels.support[i]),
             percent(labels.prevalence[i]),
             compact_number(labels.negative_positive[i]),
-            compact_number(counts.irlbl[i]),
+            compact_number(counts.labels.irlbl[i]),
             f"{weights.values[i]:.3g}",
             escaped(weights.reasons[i]),
         ]

@@ -112,7 +112,7 @@ def _labels_section(analysis: Analysis) -> Html:
     counts, weights = analysis.counts, analysis.weights
     labels = counts.labels
     tiers = {int(i): tier for tier, members in labels.tiers().items() for i in members}
-    has_unknown = bool((counts.unknown > 0).any())
+    has_unknown = bool((counts.labels.unknown > 0).any())
     header = ["label", "tier", "positives", "%", "neg:pos", "IRLbl", "ratio", *["unknown"] * has_unknown, "weight"]
     rows = [
         [
@@ -121,9 +121,9 @@ def _labels_section(analysis: Analysis) -> Html:
             count(labels.support[i]),
             percent(labels.prevalence[i]),
             compact_number(labels.negative_positive[i]),
-            compact_number(counts.irlbl[i]),
+            compact_number(counts.labels.irlbl[i]),
             compact_number(labels.imbalance_ratio[i]),
-            *[count(counts.unknown[i])] * has_unknown,
+            *[count(counts.labels.unknown[i])] * has_unknown,
             number(weights.values[i], 2),
             Cell(weights.reasons[i], "t"),
         ]

@@ -58,14 +58,14 @@ def summary_part(analysis: Analysis) -> Part:
     counts, labels = analysis.counts, analysis.counts.labels
     tiers = [f"{tier} {_tier(labels.support[i])}" for tier, i in labels.tiers().items() if len(i)]
     sentences = [f"By support: {'; '.join(tiers)}."]
-    if counts.mean_ir:
+    if mean := counts.labels.mean_ir:
         sentences.append(
-            f"IRLbl, the commonest label's positives : this one's, has the mean {compact_number(counts.mean_ir)} "
-            f"(MeanIR) and reaches {compact_number(_largest(counts.irlbl))}."
+            f"IRLbl, the commonest label's positives : this one's, has the mean {compact_number(mean)} (MeanIR) and "
+            f"reaches {compact_number(_largest(counts.labels.irlbl))}."
         )
     if analysis.recommendation.threshold[0] != "highest":
         sentences.append(_labels_per_row(analysis))
-    unknown = [(float(n), labels.schema.names[i]) for i, n in enumerate(counts.unknown) if n > 0]
+    unknown = [(float(n), labels.schema.names[i]) for i, n in enumerate(counts.labels.unknown) if n > 0]
     if unknown:
         unknown.sort(reverse=True)
         most = ", ".join(f"{name!r} {n:,.0f}" for n, name in unknown[:3])
@@ -79,7 +79,7 @@ def sample_part(analysis: Analysis, max_rows: int | None = None) -> Part | None:
     counts = analysis.counts
     if not counts.is_sample:
         return None
-    labels, (low, high) = counts.labels, counts.interval()
+    labels, (low, high) = counts.labels, counts.labels.interval()
     times = labels.row_total / labels.n_rows
     rows = tuple(
         (
@@ -91,8 +91,8 @@ def sample_part(analysis: Analysis, max_rows: int | None = None) -> Part | None:
         for i in shown_labels(analysis, max_rows)
     )
     sentence = (
-        f"Counted were {labels.n_rows:,} of {labels.row_total:,} rows, drawn at random. The range holds the positives "
-        "in all rows with 95% confidence."
+        f"Counted were {labels.n_rows:,} of {labels.row_total:,} rows. The range holds the positives in all rows with "
+        "95% confidence, if they are a random sample."
     )
     return Part("sample", "In all rows", (sentence,), Table(("label", "counted", "in all", "95% range"), rows))
 

@@ -86,6 +86,7 @@ def stream_labels(
     *,
     delimiter: str | None = None,
     label_format: str | None = None,
+    like: LabelStream | None = None,
 ) -> LabelStream:
     """The labels of files that are read in batches: .parquet, .arrow, .csv, .tsv, .jsonl or .json (JSON lines), text
     in UTF-8.
@@ -98,6 +99,7 @@ def stream_labels(
         label_info: a label_info.json, or a schema. With it no file is read before it is counted.
         delimiter: between the columns of CSV files, as there.
         label_format: what the label columns hold, as there.
+        like: the stream of training, whose decisions hold for these files too; then nothing is decided anew.
 
     Raises:
         UsageError: a file or column that does not exist, or a choice that the user has to make.
@@ -107,6 +109,8 @@ def stream_labels(
     if not every:
         raise UsageError("Expected at least one file to read labels from, got an empty list.")
     files = tuple(open_batches(path, delimiter) for path in every)
+    if like is not None:
+        return _stream(every, files, like.plan, like.text)
     given = label_info
     if label_info is not None and not isinstance(label_info, LabelSchema):
         given = LabelSchema.from_label_info(label_info)
@@ -126,6 +130,10 @@ def stream_labels(
     known = given is not None or (len(plan.columns) == 1 and plan.columns[0] in head.class_names)
     if not known and plan.form in ("sets", "classes"):
         plan = make_plan(_with_all_cells(head, files, plan), given, asked, text, separator, label_format)
+    return _stream(every, files, plan, text)
+
+
+def _stream(every: tuple[Path, ...], files: tuple[BatchFile, ...], plan: Plan, text: str) -> LabelStream:
     n_rows = -1 if any(file.n_rows < 0 for file in files) else sum(file.n_rows for file in files)
     size = f", {n_rows:,} rows" if n_rows >= 0 else ""
     names = ", ".join(path.name for path in every[:3]) + (f" and {len(every) - 3} more" if len(every) > 3 else "")

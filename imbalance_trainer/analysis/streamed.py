@@ -1,0 +1,115 @@
+"""Splits that are too large to load: their files are read in batches, and only labels are looked at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..data.files import SPLITS
+from ..data.options import DataOptions
+from ..data.sources import Source, find_source
+from ..data.stream import LabelStream, stream_labels
+from ..distribution import LabelDistribution
+from ..errors import UsageError
+from ..labels import LabelSchema
+from .counts import MOST_LABELS, SplitCounts
+
+STREAMED_FROM = 1 << 30
+"""Bytes of files from which on they are read in batches, if nothing is said."""
+
+_MADE_SHARE = 0.1  # of the training rows, for a validation split that is not there
+
+
+@dataclass(frozen=True)
+class StreamedData:
+    """Data of which only the labels are read.
+
+    Args:
+        streams: the labels of each split that has files.
+        schema, problem_type: those of training.
+        notes: what was decided.
+        warnings: what cannot be told without the texts.
+    """
+
+    streams: Mapping[str, LabelStream]
+    schema: LabelSchema
+    problem_type: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ("Texts were not read, so that nothing is known of texts that stand twice.",)
+
+
+def is_large(options: DataOptions) -> bool:
+    """Whether the data is files that together have STREAMED_FROM bytes or more."""
+    source = _source_of(options)
+    return source is not None and sum(path.stat().st_size for path in source.paths()) >= STREAMED_FROM
+
+
+def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
+    """The labels of files that are read in batches.
+
+    Args:
+        options: the flags that name the data.
+        label_info: as in `load_labelled_dataset`.
+
+    Raises:
+        UsageError, DataError: data that is no file, or as `stream_labels`.
+    """
+    options.check()
+    source = _source_of(options)
+    if source is None or not source.paths():
+        raise UsageError("--streaming reads files; give a folder or a file of parquet, Arrow, CSV or JSON lines.")
+    if options.encoding is not None:
+        raise UsageError("--streaming reads UTF-8 only; convert the file, or leave --streaming out.")
+    info = label_info
+    if info is None and source.folder is not None and (source.folder / "label_info.json").exists():
+        info = source.folder / "label_info.json"
+    how = {"delimiter": options.delimiter, "label_format": options.label_format}
+    streams: dict[str, LabelStream] = {}
+    for split in SPLITS:
+        if split in source.parts:
+            part = source.parts[split]
+            columns = (options.text_column, options.label_columns, options.separator)
+            streams[split] = stream_labels(part, *columns, info, **how, like=streams.get("train"))
+    train = streams["train"]
+    return StreamedData(streams, train.schema, train.problem_type, train.notes)
+
+
+def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[str, SplitCounts], StreamedData]:
+    """Counts of each split, with `limit` of its first rows; and the data with what there is to say of that.
+
+    Where there is no validation file, that split is what training would make: a tenth of the training rows.
+
+    Raises:
+        UsageError: a limit under 1.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit must be at least 1 row; got {limit}.")
+    splits, said = {}, []
+    for name, stream in data.streams.items():
+        counts = LabelDistribution.from_stream(
+            stream, limit, labels_per_row=True, cooccurrence=len(data.schema) <= MOST_LABELS, progress=True
+        )
+        if counts.row_total != counts.n_rows:
+            said.append(f"Of {name} only the first {counts.n_rows:,} rows were counted, which mislead if sorted.")
+        if counts.row_total < 0:  # nobody knows how many there are
+            counts = replace(counts, row_total=counts.n_rows)
+        splits[name] = SplitCounts.of(counts)
+    if "validation" not in splits:
+        train = splits["train"].labels
+        made = LabelDistribution.from_counts(
+            (train.support * _MADE_SHARE).round(), int(train.n_rows * _MADE_SHARE), data.schema
+        )
+        splits["validation"] = SplitCounts.of(made)
+        said.append("There is no validation file: a tenth of the training rows is taken for it, as training makes it.")
+    data = replace(data, warnings=(*data.warnings, *said))
+    return {name: splits[name] for name in SPLITS if name in splits}, data
+
+
+def _source_of(options: DataOptions) -> Source | None:
+    """The files that are named; None for a dataset of the hub, or no data."""
+    if options.dataset_name is not None or not options.is_given:
+        return None
+    if options.data_dir is not None:
+        return find_source(Path(options.data_dir))
+    files = {"train": options.train_file, "validation": options.validation_file, "test": options.test_file}
+    return find_source({split: Path(file) for split, file in files.items() if file is not None})

@@ -1,0 +1,72 @@
+"""Data that is read in batches is told like data that is loaded."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from imbalance_trainer.analysis import streamed
+from imbalance_trainer.analyze_command import main as analyze
+from imbalance_trainer.errors import DataError, UsageError
+
+INFO = {"names": ["a", "b", "c"], "implications": [["c", "a"]]}
+
+
+def write(folder, splits=("train", "validation", "test"), n_rows=400):
+    folder.mkdir()
+    (folder / "label_info.json").write_text(json.dumps(INFO))
+    for i, split in enumerate(splits):
+        labels = (np.random.default_rng(i).random((n_rows, 3)) < [0.4, 0.1, 0.03]).astype(np.int8)
+        texts = [f"{split} {row}" for row in range(n_rows)]
+        table = pa.table({"text": texts, "labels": pa.array(labels.tolist(), pa.list_(pa.int8()))})
+        pq.write_table(table, folder / f"{split}.parquet")
+    return folder
+
+
+def told(capsys, *flags):
+    analyze([*map(str, flags), "--format", "json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_streamed_counts_and_recommendation_are_those_of_data_that_is_loaded(tmp_path, capsys):
+    folder = write(tmp_path / "data")
+    loaded, in_batches = (told(capsys, folder, "--streaming", s) for s in ("false", "true"))
+    for key in ("labels", "splits", "recommendation"):
+        assert in_batches[key] == loaded[key]
+    assert in_batches["warnings"] == ["Texts were not read, so that nothing is known of texts that stand twice."]
+
+
+def test_without_a_validation_file_a_tenth_of_training_stands_for_it(tmp_path, capsys):
+    found = told(capsys, write(tmp_path / "data", ("train",)), "--streaming", "true")
+    assert found["splits"]["validation"]["rows"] == 40
+    assert "There is no validation file" in found["warnings"][1]
+
+
+def test_a_limit_counts_the_first_rows_and_says_so(tmp_path, capsys):
+    found = told(capsys, write(tmp_path / "data"), "--streaming", "true", "--limit", 100)
+    assert (found["splits"]["train"]["rows"], found["splits"]["train"]["rows_counted"]) == (400, 100)
+    assert "Of train only the first 100 rows were counted, which mislead if sorted." in found["warnings"]
+    with pytest.raises(UsageError, match="--limit must be at least 1"):
+        analyze([str(tmp_path / "data"), "--streaming", "true", "--limit", "0"])
+
+
+def test_large_files_are_streamed_without_a_flag(tmp_path, capsys, monkeypatch):
+    folder = write(tmp_path / "data")
+    assert not any("Texts" in warning for warning in told(capsys, folder)["warnings"])
+    monkeypatch.setattr(streamed, "STREAMED_FROM", 1000)
+    assert "Texts were not read" in told(capsys, folder)["warnings"][0]
+
+
+def test_what_cannot_be_streamed_is_one_sentence(tmp_path):
+    folder = write(tmp_path / "data")
+    with pytest.raises(UsageError, match="--streaming reads files"):
+        analyze(["--dataset_name", "org/name", "--streaming", "true"])
+    with pytest.raises(UsageError, match="UTF-8 only"):
+        analyze([str(folder), "--streaming", "true", "--encoding", "cp1252"])
+    table = pq.read_table(folder / "test.parquet")
+    wrong = table.set_column(1, "labels", pa.array([[0, 1]] * len(table)))
+    pq.write_table(wrong, folder / "test.parquet")
+    with pytest.raises(DataError, match=r"test.parquet.*row 1 has 2 values"):
+        analyze([str(folder), "--streaming", "true"])
