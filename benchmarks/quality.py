@@ -7,10 +7,12 @@ Each set is a comparison (`imbalance_trainer.comparison`): the same rows, steps,
 methods; of the learning rates each method takes the one that is best for it on validation. Runs are kept line by line
 under --out, and a killed one goes on there. The encoder has 3 layers, its word embeddings stay as they are (two thirds
 of its parameters, and half of a step's time on a CPU), and it computes in bf16: the same for all. Prints tables.
+`python -m benchmarks.quality --tables` prints the tables of docs/choosing-a-loss.md from what lies under --out.
 With --size frozen the texts are encoded once, and heads of two layers are trained: minutes, not hours.
 """
 
 import argparse
+import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +23,7 @@ import torch.nn.functional as F
 from transformers import Trainer
 
 from imbalance_trainer import load_labelled_dataset
-from imbalance_trainer.comparison import Method, Record, Setting, Summary, compare, read_methods
+from imbalance_trainer.comparison import Method, Record, Setting, compare, read_methods
 from imbalance_trainer.comparison.frozen import FeatureHead, encoded
 from imbalance_trainer.encoders import load_bare_encoder, load_encoder
 from imbalance_trainer.whole_file import write_json
@@ -59,6 +61,7 @@ OWN: dict[str, Method] = {
             "init_head_bias": False,
         },
     ),
+    "asymmetric_unweighted": Method("asymmetric_unweighted", {"loss": "asymmetric", "class_weights": None}),
     "bce": Method("bce", {"loss": "bce", "class_weights": None, "constraint": "none"}),
 }
 """Methods beside those of the registry: the seed note's loss as people write it, and stock's with the head's start."""
@@ -113,22 +116,41 @@ def methods_of(names: Sequence[str], problem_type: str) -> list[Method]:
     return [*read_methods(list(known), None, problem_type), *(OWN[name] for name in names if name in OWN)]
 
 
-def overall(summaries: dict[str, Summary]) -> str:
-    """Means over the sets."""
-    names = [m.name for m in next(iter(summaries.values())).methods]
-    lines = ["| method | at 0.5 | naive | tuned | never found, at 0.5 | tuned |", "|---|---|---|---|---|---|"]
-    for name in names:
-        results = [next(m for m in summary.methods if m.name == name) for summary in summaries.values()]
-        f1 = [statistics.fmean(r.mean(when, "f1_macro") for r in results) for when in ("at_half", "naive", "tuned")]
-        never = [statistics.fmean(r.mean(when, "zero_recall") for r in results) for when in ("at_half", "tuned")]
-        lines.append(f"| {name} | {' | '.join(f'{v:.3f}' for v in f1)} | {' | '.join(f'{v:.1f}' for v in never)} |")
+def tables(folder: Path) -> str:
+    """Markdown of the comparisons in a folder: a row a method, a column a set, and means over the sets."""
+    found = {path.parent.name: json.loads(path.read_text())["methods"] for path in folder.glob("*/comparison.json")}
+    found = {name: found[name] for name in SETS if name in found}
+    methods = [m for m in next(iter(found.values())) if all(m in of_set for of_set in found.values())]
+    seeds = {len(of_set[m]["seeds"]) for of_set in found.values() for m in methods}
+    lines = [f"Seeds: {min(seeds)}" + (f" to {max(seeds)}" if len(seeds) > 1 else "") + " for each method and set."]
+    for title, when, value in (
+        ("Macro F1 on test at 0.5", "at_half", "f1_macro"),
+        ("Macro F1 on test at tuned thresholds", "tuned", "f1_macro"),
+        ("Labels never found, at 0.5", "at_half", "zero_recall"),
+        ("Mean average precision", None, "mean_average_precision"),
+    ):
+        lines += ["", f"| {title} | {' | '.join(found)} | mean |", "|---|" + "---|" * (len(found) + 1)]
+        for method in methods:
+            values = [[_value(run, when, value) for run in of_set[method]["runs"]] for of_set in found.values()]
+            mean = statistics.fmean(statistics.fmean(v) for v in values)
+            digits = 1 if value == "zero_recall" else 3
+            lines.append(f"| {method} | {' | '.join(_cell(v, digits) for v in values)} | {mean:.{digits}f} |")
     return "\n".join(lines)
+
+
+def _value(run: dict[str, Any], when: str | None, name: str) -> float:
+    return (run if when is None else run[when])[name]
+
+
+def _cell(values: Sequence[float], digits: int) -> str:
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.{digits}f}{spread}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_root", type=Path, required=True)
-    parser.add_argument("--model_name_or_path", required=True)
+    parser.add_argument("--data_root", type=Path)
+    parser.add_argument("--model_name_or_path")
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--methods", nargs="+", default=["default", "asymmetric", "seed_note", "naive_focal"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -136,8 +158,14 @@ def main() -> None:
     parser.add_argument("--size", choices=tuple(RATES), default="full")
     parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="Where features lie.")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality"))
+    parser.add_argument("--tables", action="store_true", help="Train nothing; print what lies under --out.")
     flags = parser.parse_args()
-    rates, summaries = flags.rates or RATES[flags.size], {}
+    if flags.tables:
+        print(
+            "\n\n".join(f"### {size}\n\n{tables(flags.out / size)}" for size in RATES if (flags.out / size).exists())
+        )
+        return
+    rates = flags.rates or RATES[flags.size]
     for name in flags.sets:
         setting = setting_of(flags.data_root / name, flags.model_name_or_path, flags.size, flags.cache)
         folder = flags.out / flags.size / name
@@ -145,10 +173,10 @@ def main() -> None:
             folder, {"set": name, "steps": setting.steps, "batch_size": setting.batch_size, "size": flags.size}
         )
         methods = methods_of(flags.methods, setting.problem_type)
-        summaries[name] = compare(setting, methods, rates, flags.seeds, record, lambda words: print(words, flush=True))
-        write_json(folder / "comparison.json", summaries[name].as_dict())
-        print(f"\n{name}\n\n" + "\n".join(summaries[name].lines()) + f"\n{summaries[name].verdict()}\n", flush=True)
-    print(overall(summaries))
+        summary = compare(setting, methods, rates, flags.seeds, record, lambda words: print(words, flush=True))
+        write_json(folder / "comparison.json", summary.as_dict())
+        print(f"\n{name}\n\n" + "\n".join(summary.lines()) + f"\n{summary.verdict()}\n", flush=True)
+    print(tables(flags.out / flags.size))
 
 
 if __name__ == "__main__":
