@@ -4,6 +4,7 @@ imbalance-trainer compare DATA --model_name_or_path roberta-base --methods defau
 """
 
 import hashlib
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -27,6 +28,7 @@ from .data.options import DataOptions
 from .demo import DEMO_TRAINING, demo_data, demo_model
 from .encoders import load_bare_encoder, load_encoder
 from .errors import UsageError
+from .tables import WIDTH
 from .whole_file import write_json
 
 _FROZEN_RATE, _RATE = 1e-3, 2e-5
@@ -96,7 +98,7 @@ def main(flags: Sequence[str]) -> None:
     methods = read_methods(args.methods, args.own_methods, data.problem_type)
     folder = Path(args.output_dir or Path("runs") / f"compare-{options.name}")
     make_output_dir(folder)
-    print_notes(data.notes)
+    print_notes(data.remarks)
     rates = tuple(args.learning_rates or ([_FROZEN_RATE] if args.frozen else [_RATE]))
     if not options.is_given and not args.learning_rates and not args.frozen:
         rates = (DEMO_TRAINING["learning_rate"],)
@@ -109,7 +111,7 @@ def main(flags: Sequence[str]) -> None:
         f"{len(methods)} methods, {len(args.seeds)} seeds, {setting.steps:,} steps of {args.batch_size} rows each.\n"
     )
     summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
-    print("\n" + "\n".join(summary.lines()) + f"\n\n{summary.verdict()}")
+    print("\n".join(["", *summary.lines(), "", *textwrap.wrap(summary.verdict(), WIDTH)]))
     write_json(folder / "comparison.json", summary.as_dict())
     made = [folder / "comparison.json"]
     if find_spec("matplotlib") is not None:

@@ -10,6 +10,8 @@ import pytest
 import imbalance_trainer
 from imbalance_trainer.analyze_command import AnalyzeArguments
 from imbalance_trainer.cli import FlagParser
+from imbalance_trainer.compare_command import CompareArguments
+from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.export import ExportArguments
 from imbalance_trainer.report_command import ReportArguments
 from imbalance_trainer.training_args import ImbalanceOptions
@@ -25,6 +27,9 @@ OTHER_FLAGS = {
     "--num_processes",
     "--nproc_per_node",
     "--seeds",
+    "--size",
+    "--tables",
+    "--data_root",
     "--check",
     "--rules",
     "--speed",
@@ -39,6 +44,7 @@ def known_flags():
         FlagParser((AnalyzeArguments, ImbalanceOptions)),
         FlagParser((predict.PredictArguments,)),
         FlagParser((evaluate.EvaluateArguments,)),
+        FlagParser((CompareArguments, DataOptions)),
         FlagParser((ExportArguments,)),
         FlagParser((ReportArguments,)),
     )

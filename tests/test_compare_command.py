@@ -1,0 +1,57 @@
+"""`imbalance-trainer compare` as a user runs it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from imbalance_trainer.compare_command import main as compare
+from imbalance_trainer.errors import UsageError
+from tests.test_examples import encoder, write_csv  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [(f"bread {i} soup", "0,0,0") for i in range(60)]
+    rows += [(f"you clown {i}", "1,1,0") for i in range(30)]
+    rows += [(f"we know where you live {i}", "1,0,1") for i in range(20)]
+    return write_csv(tmp_path / "data", [rows[i] for i in rng.permutation(len(rows))])
+
+
+@pytest.mark.parametrize("frozen", ["false", "true"])
+def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir, encoder, tmp_path, capsys, frozen):  # noqa: F811
+    out = tmp_path / "out"
+    flags = [str(data_dir), "--model", str(encoder), "--methods", "default,bce", "--seeds", "1", "2", "--budget", "4"]
+    flags += ["--frozen", frozen, "--batch_size", "8", "--output_dir", str(out)]
+    compare(flags)
+    first = capsys.readouterr().out
+    assert "3 methods, 2 seeds, 4 steps of 8 rows each." in first
+    assert "[6/6] bce" in first
+    table = first[first.index("method ") :]
+    assert max(map(len, table.splitlines())) <= 80
+    assert json.loads((out / "comparison.json").read_text())["verdict"] in " ".join(first.split())
+    assert (out / "comparison.png").stat().st_size > 10_000
+    compare([*flags[:-2], "--output_dir", str(out)])
+    again = capsys.readouterr().out
+    assert again.count("(done before)") == 6
+    assert again[again.index("method ") :] == table
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["nowhere"], "needs --model_name_or_path"),
+        (["--frozen", "true"], "--frozen needs --model_name_or_path"),
+        (["--methods", "focl"], "Unknown method 'focl'"),
+        (["--budget", "soon"], "--budget is"),
+        (["--seeds", "1", "1"], "--seeds names 1 twice"),
+        (["--learning_rates", "0"], "--learning_rates are"),
+        (["--batch_size", "0"], "--batch_size must be at least 1"),
+        (["--method", "bce"], "Unknown flag --method"),
+    ],
+)
+def test_wrong_flags_are_one_sentence(flags, said, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        compare([*flags, "--output_dir", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
