@@ -28,14 +28,14 @@ def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir
     first = capsys.readouterr().out
     assert "3 methods, 2 seeds, 4 steps of 8 rows each." in first
     assert "[6/6] bce" in first
-    table = first[first.index("method ") :]
+    table = first[first.index("method ") : first.index("Kept in")]
     assert max(map(len, table.splitlines())) <= 80
     assert json.loads((out / "comparison.json").read_text())["verdict"] in " ".join(first.split())
     assert (out / "comparison.png").stat().st_size > 10_000
     compare([*flags[:-2], "--output_dir", str(out)])
     again = capsys.readouterr().out
     assert again.count("(done before)") == 6
-    assert again[again.index("method ") :] == table
+    assert table in again
 
 
 @pytest.mark.parametrize(
