@@ -72,11 +72,11 @@ def _joined(arrays: Iterable[Any]) -> Iterator[Any]:
     waiting: list = []
     rows = size = 0
     for array in arrays:
-        if waiting and (rows + len(array) > BLOCK or size + array.nbytes > _JOINED):
-            yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
-            waiting, rows, size = [], 0, 0
-        waiting.append(array)
         rows, size = rows + len(array), size + array.nbytes
+        if waiting and (rows > BLOCK or size > _JOINED):
+            yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
+            waiting, rows, size = [], len(array), array.nbytes
+        waiting.append(array)
     if waiting:
         yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
 
