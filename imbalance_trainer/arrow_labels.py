@@ -11,6 +11,7 @@ from .errors import DataError
 
 BLOCK = 1_044_480  # rows at a time: 4,096 times 255, see column_sums; with fewer, sums of 28 labels are slower
 _BYTES = 1 << 26  # at a time, where rows are long
+_JOINED = 1 << 21
 _OFFSETS = 16_384  # at a time: what is computed from them stays in the processor's cache
 
 MULTI_HOT, INDICES, TOKENS = "multi-hot", "indices", "tokens"
@@ -71,11 +72,11 @@ def _joined(arrays: Iterable[Any]) -> Iterator[Any]:
     waiting: list = []
     rows = size = 0
     for array in arrays:
-        if waiting and (rows + len(array) > BLOCK or size + array.nbytes > _BYTES):
-            yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
-            waiting, rows, size = [], 0, 0
-        waiting.append(array)
         rows, size = rows + len(array), size + array.nbytes
+        if waiting and (rows > BLOCK or size > _JOINED):
+            yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
+            waiting, rows, size = [], len(array), array.nbytes
+        waiting.append(array)
     if waiting:
         yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
 

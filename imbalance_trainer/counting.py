@@ -21,7 +21,8 @@ MAX_ROWS_NAMED = 100
 DENSE_LABELS = 1_000
 """Up to so many labels co-occurrence is a plain array, beyond them a sparse one."""
 
-_BYTES = 1 << 25  # of a block that is worked on at a time, about
+_BYTES = 1 << 25  # of a block that is summed at a time
+_CACHED = 1 << 19  # entries of which copies are made, at a time: they stay in the processor's cache
 _ID_ROWS = 16_384
 _WAITING = 1 << 22  # entries
 
@@ -59,7 +60,8 @@ class LabelCounts:
             for at in range(0, len(block), _ID_ROWS):
                 self._add_lists(start + at, block[at : at + _ID_ROWS])
         elif block.ndim == 1:
-            self._add_classes(start, block)
+            for at in range(0, len(block), _CACHED):
+                self._add_classes(start + at, block[at : at + _CACHED])
         else:
             check_width(block, self.schema, start, self.where)
             step = max(255, _BYTES // (block.shape[1] * block.itemsize) // 255 * 255)
@@ -67,39 +69,53 @@ class LabelCounts:
                 self._add_multi_hot(start + at, block[at : at + step])
 
     def _add_classes(self, start: int, block: np.ndarray) -> None:
-        classes = checked_classes(block, self.schema, start, self.where)
-        if len(classes) and classes.min() < 0:
-            classes = classes[classes != UNKNOWN]
-        counts = np.bincount(classes, minlength=len(self.schema))
-        n = int(counts.sum())
+        if not _are_classes(block, len(self.schema)):
+            block = checked_classes(block, self.schema, start, self.where)
+            block = block[block != UNKNOWN]
+        counts = np.bincount(block.astype(np.intp, copy=False), minlength=len(self.schema))
         self.support += counts
-        self.known += n
-        self.n_rows += n
+        self.known += len(block)
+        self.n_rows += len(block)
         if self.per_row is not None:
-            self.per_row = _added(self.per_row, np.array([0, n]))
+            self.per_row = _added(self.per_row, np.array([0, len(block)]))
         if self.pairs is not None:
-            self.pairs = (
-                self.pairs + np.diag(counts) if len(counts) <= DENSE_LABELS else self.pairs + _diagonal(counts)
-            )
+            self.pairs = self.pairs + (_diagonal(counts) if len(counts) > DENSE_LABELS else np.diag(counts))
 
     # ---- multi-hot ----
 
     def _add_multi_hot(self, start: int, block: np.ndarray) -> None:
-        self.n_rows += len(block)
         positive = _as_bits(block)
-        if positive is not None:
-            self.support += column_sums(positive)
-            self.known += len(block)
-            negative = None if not self.schema.rules else ~positive
-        else:
-            block = checked_multi_hot(block, self.schema, start, self.where)
-            is_known, positive = block != UNKNOWN, block > 0.5
-            self.known += column_sums(is_known)
-            if block.dtype.kind == "f":
-                self.support += np.where(is_known, block, 0).sum(0, dtype=np.float64)
+        looks_at_rows = self.schema.rules or self.per_row is not None or self.pairs is not None
+        if positive is not None and not looks_at_rows:
+            self._add_bits(positive)
+            return
+        step = max(1, _CACHED // block.shape[1])
+        for at in range(0, len(block), step):
+            if positive is not None:
+                bits = positive[at : at + step]
+                self._add_bits(bits)
+                self._look_at_rows(start + at, bits, ~bits)
             else:
-                self.support += column_sums(positive)
-            negative = block == 0
+                self._add_entries(start + at, block[at : at + step])
+
+    def _add_bits(self, positive: np.ndarray) -> None:
+        self.support += column_sums(positive)
+        self.known += len(positive)
+        self.n_rows += len(positive)
+
+    def _add_entries(self, start: int, block: np.ndarray) -> None:
+        """Count entries among which some are unknown or soft."""
+        block = checked_multi_hot(block, self.schema, start, self.where)
+        is_known, positive = block != UNKNOWN, block > 0.5
+        self.n_rows += len(block)
+        self.known += column_sums(is_known)
+        if block.dtype.kind == "f":
+            self.support += np.where(is_known, block, 0).sum(0, dtype=np.float64)
+        else:
+            self.support += column_sums(positive)
+        self._look_at_rows(start, positive, block == 0)
+
+    def _look_at_rows(self, start: int, positive: np.ndarray, negative: np.ndarray) -> None:
         if self.schema.rules:
             self._add_violations(start, positive, negative)
         if self.per_row is not None or self.pairs is not None:
@@ -128,19 +144,17 @@ class LabelCounts:
 
     def _add_lists(self, start: int, block: IdLists) -> None:
         width, values = len(self.schema), block.values
-        is_plain = values.dtype.kind in "iu" and values.view(f"u{values.itemsize}").max(initial=0) < width
-        if self.schema.rules or not is_plain:
-            step = max(1, _BYTES // width)
+        if self.schema.rules or not _are_classes(values, width):
+            step = max(1, _CACHED // width)
             for at in range(0, len(block), step):
                 self._add_multi_hot(start + at, self._as_multi_hot(start + at, block[at : at + step]))
             return
-        values = values.astype(np.int64) if values.dtype == np.uint64 else values  # which bincount does not take
         offsets = block.offsets
         if not _are_ascending(values, offsets):
             values, offsets = _without_repeats(values, offsets, width)
         self.n_rows += len(block)
         self.known += len(block)
-        self.support += np.bincount(values, minlength=width)
+        self.support += np.bincount(values.astype(np.intp, copy=False), minlength=width)
         if self.per_row is not None or self.pairs is not None:
             self._add_row_lists(values, offsets)
 
@@ -222,8 +236,6 @@ def checked_classes(
         at = int(np.flatnonzero(wrong)[0])
         return at, start + (at if rows is None else int(rows[at]))
 
-    if block.dtype.kind in "iu" and len(block) and block.min() >= 0 and block.max() < len(schema):
-        return block
     wrong = np.ones(block.shape, dtype=bool)
     if block.dtype.kind in "biuf":
         block = np.where(np.isnan(block), UNKNOWN, block) if block.dtype.kind == "f" else block
@@ -291,6 +303,11 @@ def _as_bits(block: np.ndarray) -> np.ndarray | None:
     if block.max() > 1:
         return None
     return (block if size == 1 else block.astype(np.uint8)).view(bool)
+
+
+def _are_classes(values: np.ndarray, n_labels: int) -> bool:
+    """Whether all values are class indices: negative ones are large if they are taken as unsigned."""
+    return values.dtype.kind in "iu" and bool(values.view(f"u{values.itemsize}").max(initial=0) < n_labels)
 
 
 def _are_ascending(values: np.ndarray, offsets: np.ndarray) -> bool:

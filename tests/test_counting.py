@@ -200,6 +200,12 @@ def test_beyond_a_thousand_labels_pairs_are_sparse_and_the_same(monkeypatch):
     assert classes.cooccurrence.sum() == 3
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint64", "int64"])
+def test_class_indices_of_any_type_count_alike(dtype):
+    column = pa.array([2, 0, 2], dtype)
+    assert LabelDistribution.from_dataset(Dataset(pa.table({"labels": column})), ABC).support.tolist() == [1, 0, 2]
+
+
 def test_of_single_label_rows_each_has_one_label():
     counts = LabelDistribution.from_labels([2, 0, 2, -100], ABC, labels_per_row=True, cooccurrence=True)
     assert counts.labels_per_row.tolist() == [0, 3]
