@@ -137,8 +137,8 @@ class RankedLabels:
         parts = [rows, _plural(n, "label")]
         if self.absent < n:
             top, low = self.support[-1], self.support[self.absent]
-            counted = f"({short_count(top)} : {short_count(low)})"
-            parts.append(f"commonest : rarest = {compact_number(top / low)} : 1  {counted}")
+            counted = f"  ({short_count(top)} : {short_count(low)})" if low > 1 else ""
+            parts.append(f"commonest : rarest = {compact_number(top / low)} : 1{counted}")
         if self.absent:
             parts.append(f"{self.absent:,} without positives")
         return "  ·  ".join(parts)

@@ -36,7 +36,7 @@ def test_rare_labels_get_tiers_focal_loss_and_a_threshold_each():
     settings = {c.flag: c.value for c in found(RARE).choices}
     assert settings == {
         "class_weights": "auto", "weight_strategy": "tiered", "loss": "focal", "focal_gamma": 2.0,
-        "train_sampling_strategy": "random", "metric_for_best_model": "secondary_f1_macro",
+        "sampler": "none", "metric_for_best_model": "secondary_f1_macro",
         "tune_thresholds": True, "thresholds_per": "label",
     }  # fmt: skip
     assert found(RARE).weights.values.tolist() == [1.5, 3, 5, 10]
@@ -46,7 +46,7 @@ def test_where_nothing_is_rare_the_plain_loss_does():
     even = found([9000, 8000, 10_000])
     assert (even.value("loss"), even.value("class_weights")) == ("bce", "none")
     assert even.weights.values.tolist() == [1, 1, 1]
-    assert even.value("train_sampling_strategy") is None
+    assert even.value("sampler") is None
     single = found([2000] * 10, problem=SINGLE_LABEL)  # each class against nine others, none of them rare
     assert (single.value("loss"), single.value("class_weights")) == ("ce", "none")
     assert single.value("tune_thresholds") is None

@@ -51,7 +51,7 @@ def build_page(analysis: Analysis) -> str:
         "Rows": _sentences_section(summary_part(analysis)),
         "In all rows": _table_section(sample, analysis) if sample else "",
         "Weights": _labels_section(analysis),
-        "Company": _company_section(analysis),
+        "Together": _company_section(analysis),
         "Splits": _splits_section(analysis),
         "Validation": _table_section(validation_part(analysis, len(analysis.rarest_first)), analysis),
         "Rules": _rules_section(analysis),

@@ -54,7 +54,7 @@ def choose_sampler(facts: Facts, balanced: float = 3.0) -> list[Choice]:
     if facts.hardest <= balanced:
         return []
     reason = "The loss raises rare labels already; drawing their rows more often as well would count them twice."
-    return [Choice("train_sampling_strategy", "random", reason, "FARM#443, nnUNet#1118")]
+    return [Choice("sampler", "none", reason, "FARM#443, nnUNet#1118")]
 
 
 def choose_metric(facts: Facts, few: int = 10) -> list[Choice]:
