@@ -144,8 +144,8 @@ class LabelDistribution:
             tokens: whether a row is a list with a class for each token.
             indices: whether a row is a list of the classes that it has, each counted once; without it where the
                 dataset's features have a list of ClassLabel there (see `lists_of`).
-            labels_per_row: whether rows are counted by how many labels they have; about twice the time.
-            cooccurrence: whether pairs of labels are counted; about ten times the time.
+            labels_per_row: whether rows are counted by how many labels they have; about four times the time.
+            cooccurrence: whether pairs of labels are counted; about twelve times the time.
             progress: whether a bar is shown, on a terminal, where counting takes more than a second.
             cache: whether the counts of more than a million rows that lie in files are kept in datasets' cache folder
                 and read from there next time.
