@@ -222,7 +222,7 @@ def files_table(labels: np.ndarray, repeats: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--repeats", type=int, default=7)
     args = parser.parse_args()
     datasets.disable_progress_bars()
     print(f"numpy {np.__version__}, pyarrow {pa.__version__}, datasets {datasets.__version__}, {platform.machine()}")
