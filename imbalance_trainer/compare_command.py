@@ -4,6 +4,7 @@ imbalance-trainer compare DATA --model_name_or_path roberta-base --methods defau
 """
 
 import hashlib
+import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ from .data.options import DataOptions
 from .demo import DEMO_TRAINING, demo_data, demo_model
 from .encoders import load_bare_encoder, load_encoder
 from .errors import UsageError
+from .labels import LabelSchema
+from .run_info import package_versions
 from .tables import WIDTH
 from .whole_file import write_json
 
@@ -104,9 +107,12 @@ def main(flags: Sequence[str]) -> None:
         rates = (DEMO_TRAINING["learning_rate"],)
     splits = {name: _some(split, args, name) for name, split in data.splits.items()}
     setting = _setting(args, data, splits, folder, budget)
+    if any("sampler" in (method.options or {}) for method in methods):  # which goes with no other order of rows
+        arguments = {name: value for name, value in setting.arguments.items() if name != "train_sampling_strategy"}
+        setting = replace(setting, arguments=arguments)
     if budget.unit == "seconds":
         setting = _fitted(setting, budget, len(methods) * (len(rates) + len(args.seeds) - 1), folder, rates[0])
-    record = Record(folder, _shared(args, setting, options.source, _digest(splits)))
+    record = Record(folder, _shared(args, setting, options.source, _digest(splits, data.schema)))
     print(
         f"{len(methods)} methods, {len(args.seeds)} seeds, {setting.steps:,} steps of {args.batch_size} rows each.\n"
     )
@@ -124,13 +130,19 @@ def _check(args: CompareArguments, options: DataOptions) -> None:
         raise UsageError("Data needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
     if args.frozen and not args.model_name_or_path:
         raise UsageError("--frozen needs --model_name_or_path: an encoder that was trained before.")
-    for name in ("batch_size", "max_train_samples", "max_eval_samples"):
+    for name, least in {"batch_size": 1, "max_train_samples": 1, "max_eval_samples": 1, "max_length": 3}.items():
         value = getattr(args, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} must be at least 1; got {value}.")
-    twice = sorted({seed for seed in args.seeds if args.seeds.count(seed) > 1})
-    if twice:
-        raise UsageError(f"--seeds names {twice[0]} twice; name each once.")
+        if value is not None and value < least:
+            raise UsageError(f"--{name} must be at least {least}; got {value}.")
+    for name in ("seeds", "learning_rates"):
+        values = getattr(args, name) or []
+        twice = sorted({value for value in values if values.count(value) > 1})
+        if twice:
+            raise UsageError(f"--{name} names {twice[0]:g} twice; name each once.")
+    if min(args.seeds) < 0 or max(args.seeds) >= 2**32:
+        raise UsageError(f"--seeds are whole numbers from 0 to 2^32 - 1; got {min(args.seeds)}.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("compare trains in one process; start it without accelerate launch or torchrun.")
     for rate in args.learning_rates or ():
         if not 0 < rate < float("inf"):
             raise UsageError(f"--learning_rates are finite numbers above 0; got {rate!r}.")
@@ -192,15 +204,19 @@ def _frozen(args: CompareArguments, data: LabelledData, splits: dict, folder: Pa
 def _fitted(setting: Setting, budget: Budget, n_runs: int, folder: Path, rate: float) -> Setting:
     """The setting with as many steps as the time holds; of a comparison that goes on, as many as it has already."""
     steps = steps_of(folder)
-    if steps is None:
+    if steps is not None:
+        print(f"{folder} holds a comparison of {steps:,} steps each, which goes on, whatever its time.", flush=True)
+    else:
         print("Timing a few steps ...", flush=True)
-        steps = budget.steps_in_time(n_runs, *time_of_steps(setting, rate))
+        epoch = -(-len(setting.splits["train"]) // setting.batch_size)
+        steps = budget.steps_in_time(n_runs, *time_of_steps(setting, rate), epoch)
     return replace(setting, steps=steps)
 
 
 def _shared(args: CompareArguments, setting: Setting, source: str | None, digest: str) -> dict[str, Any]:
     """What all runs of a folder have in common."""
     return {
+        **package_versions(["imbalance-trainer"]),
         "data": source or "demo",
         "data_digest": digest,
         "model": args.model_name_or_path or "demo",
@@ -213,9 +229,9 @@ def _shared(args: CompareArguments, setting: Setting, source: str | None, digest
     }
 
 
-def _digest(splits: Mapping[str, Any]) -> str:
-    """Of the texts and labels that are trained and tested on."""
-    digest = hashlib.sha256()
+def _digest(splits: Mapping[str, Any], schema: LabelSchema) -> str:
+    """Of the texts and labels that are trained and tested on, and of what the labels are."""
+    digest = hashlib.sha256(repr(schema.to_dict()).encode())
     for split in splits.values():
         for text in split["text"]:
             digest.update(text.encode("utf-8", "surrogatepass") + b"\0")

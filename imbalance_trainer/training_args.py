@@ -100,8 +100,8 @@ class ImbalanceOptions:
     init_head_bias: bool = field(
         default=True,
         metadata={
-            "help": "Start the bias of a fresh head where the loss is least without a look at the text, so that the "
-            "first updates are about the text."
+            "help": "Start the bias of a fresh multi-label head where the loss is least without a look at the text, "
+            "so that the first updates are about the text."
         },
     )
     on_nan: str = field(

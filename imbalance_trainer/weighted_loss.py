@@ -12,6 +12,7 @@ from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_wei
 from .errors import DataError, UsageError
 from .head import start_head
 from .label_columns import LABEL_COLUMNS
+from .labels import MULTI_LABEL
 from .losses import make_loss
 from .losses.constant import best_constant_logits
 from .losses.registry import check_weights_fit, name_of, takes_class_weights
@@ -58,10 +59,11 @@ class ComputesWeightedLoss(WritesOutputs):
     def _start_head(self, model: Any) -> None:
         """Start a fresh head where the loss is least if the input is not looked at."""
         counts = self.label_distribution
-        if not self.options.init_head_bias or self.train_dataset is None or counts is None or self.compute_loss_func:
+        is_wanted = self.options.init_head_bias and self.problem.type == MULTI_LABEL
+        if not is_wanted or self.train_dataset is None or counts is None or self.compute_loss_func:
             return
         loss = (self._unweighted_objective or self.training_objective).loss  # that of the first update
-        if start_head(model, best_constant_logits(loss, counts.support, counts.known, self.problem.type)):
+        if start_head(model, best_constant_logits(loss, counts.support, counts.known)):
             logger.info("The head's bias starts where the loss is least without a look at the input.")
 
     @property

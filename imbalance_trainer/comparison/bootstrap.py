@@ -44,8 +44,8 @@ def paired_difference(
     Two things move a difference: which rows the test set happens to have, and the seed. The variance over rows is that
     of a paired bootstrap: rows are drawn with replacement, the same ones for every run, so that what is hard for both
     cancels (Efron & Tibshirani, 1993, "An Introduction to the Bootstrap"). The variance over seeds is that of the
-    runs. The interval is mean +- t x the root of both, with Welch's degrees of freedom (Welch, 1947): of two seeds it is
-    as wide as two seeds deserve.
+    runs. The interval is mean +- t x the root of both, with Welch's degrees of freedom (Welch, 1947), so that it is as
+    wide as few seeds deserve.
 
     Args:
         ours, theirs: decisions of each seed, (rows, labels), boolean.

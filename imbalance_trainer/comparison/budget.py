@@ -12,6 +12,9 @@ _UNITS = {"": "steps", "steps": "steps", "step": "steps", "epochs": "epochs", "e
 LEAST_STEPS = 50
 """A training of fewer says nothing; a time budget that does not even hold so many is refused."""
 
+MOST_EPOCHS = 20
+"""A time budget is not used up by more passes than these."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -26,8 +29,14 @@ class Budget:
             return int(self.amount)
         return max(1, math.ceil(self.amount * math.ceil(n_rows / batch_size)))
 
-    def steps_in_time(self, n_runs: int, seconds_of_step: float, seconds_of_scoring: float) -> int:
-        """Updates of each of n_runs trainings that take the time together.
+    def steps_in_time(self, n_runs: int, seconds_of_step: float, seconds_of_scoring: float, epoch: int) -> int:
+        """Updates of each of n_runs trainings that take the time together, MOST_EPOCHS at most.
+
+        Args:
+            n_runs: trainings.
+            seconds_of_step: of an update.
+            seconds_of_scoring: of what a training does beside its updates.
+            epoch: updates of a pass over the data.
 
         Raises:
             UsageError: a time that does not hold LEAST_STEPS in each.
@@ -39,7 +48,7 @@ class Budget:
                 f"--budget of {self.amount / 60:g} minutes holds fewer than {LEAST_STEPS} steps for each of {n_runs} "
                 f"trainings; give {math.ceil(least)}m or more, fewer methods or seeds, or --frozen true."
             )
-        return steps
+        return min(steps, MOST_EPOCHS * epoch)
 
 
 def read_budget(text: str) -> Budget:

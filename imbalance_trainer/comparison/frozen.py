@@ -79,7 +79,7 @@ def encoded(
 
 @torch.no_grad()
 def _features(texts: Sequence[str], encoder: Any, tokenizer: Any, max_length: int) -> np.ndarray:
-    encoder.eval()
+    encoder = encoder.eval().to(torch.accelerator.current_accelerator() or "cpu")
     features = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
     order = np.argsort([len(text) for text in texts], kind="stable")  # alike in length, so that little is padding
     for start in range(0, len(order), _BATCH):
@@ -89,12 +89,14 @@ def _features(texts: Sequence[str], encoder: Any, tokenizer: Any, max_length: in
         ).to(encoder.device)
         mask = inputs["attention_mask"][..., None]
         hidden = encoder(**inputs).last_hidden_state
-        features[part] = ((hidden * mask).sum(1) / mask.sum(1)).float().cpu().numpy()
+        features[part] = ((hidden * mask).sum(1) / mask.sum(1).clamp(min=1)).float().cpu().numpy()
     return features
 
 
 def _digest(texts: Sequence[str], encoder: Any, max_length: int) -> str:
-    what = hashlib.sha256(f"{encoder.config._name_or_path} {encoder.config.num_hidden_layers} {max_length}".encode())
+    what = hashlib.sha256(f"{encoder.config.to_json_string()} {max_length}".encode())
+    for parameter in encoder.parameters():
+        what.update(parameter.detach().float().cpu().numpy().tobytes())
     for text in texts:
         what.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return what.hexdigest()[:16]

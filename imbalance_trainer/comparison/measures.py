@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import log_softmax
 
 from ..arrays import ratio
 from ..average_precision import StreamingAveragePrecision
@@ -87,7 +88,8 @@ def judge(validation: Split, test: Split, rule: DecisionRule, labels: Labels, is
         of_label = f1(_most_probable(validation), _one_hot(validation))
         values["validation_f1_macro"] = float(of_label[labels.counted].mean())
         known_gold = np.where((test.labels >= 0)[:, None], gold, UNKNOWN)
-        values["mean_average_precision"] = _average_precision(test.logits, known_gold, labels)
+        log_shares = log_softmax(test.logits, axis=1)  # logits of two rows cannot be compared
+        values["mean_average_precision"] = _average_precision(log_shares, known_gold, labels)
         return Judged(at_half, at_half, values)
     known = test.labels != UNKNOWN
     plain = rule.untuned()

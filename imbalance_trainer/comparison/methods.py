@@ -32,6 +32,13 @@ class Method:
     trainer: type | None = None
 
     @property
+    def in_words(self) -> str:
+        """What tells it from another of the same name: its options as JSON, "" for the stock Trainer."""
+        if self.options is None:
+            return "" if self.trainer is None else self.trainer.__name__
+        return json.dumps(dict(self.options), sort_keys=True, default=repr)
+
+    @property
     def is_stock(self) -> bool:
         """Whether it is the stock Trainer."""
         return self.options is None

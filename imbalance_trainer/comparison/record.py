@@ -30,8 +30,10 @@ class Run:
         method: its name.
         learning_rate: the largest.
         seed: of the head's first weights and of the order of rows.
-        values: what `judge` says of it.
+        values: what `judge` says of it; empty where it failed.
         seconds: what it took.
+        options: of the method, in words.
+        error: why it failed; None where it did not.
     """
 
     method: str
@@ -39,6 +41,8 @@ class Run:
     seed: int
     values: Mapping[str, Any]
     seconds: float
+    options: str = ""
+    error: str | None = None
 
     @property
     def key(self) -> tuple[str, float, int]:
@@ -84,12 +88,27 @@ class Record:
         except (ValueError, TypeError) as error:
             raise DataError(f"{self._runs}: cannot be read ({error}); give another --output_dir.") from None
 
-    def add(self, run: Run, at_half: np.ndarray, tuned: np.ndarray) -> None:
-        """Keep a run that is done; its decisions first, so that no line is without them."""
-        with whole_file(self._decisions_of(run)) as file, open(file, "wb") as out:
-            np.savez_compressed(
-                out, at_half=np.packbits(at_half), tuned=np.packbits(tuned), shape=np.array(tuned.shape)
+    def find(self, key: tuple[str, float, int], options: str) -> Run | None:
+        """A run that is done; None where it is not.
+
+        Raises:
+            UsageError: a method of that name was another then.
+        """
+        run = self.runs.get(key)
+        if run is not None and run.options != options:
+            raise UsageError(
+                f"{self.folder}: holds runs of a method {key[0]!r} that was {run.options or 'stock'}, and now is "
+                f"{options or 'stock'}; give the method another name, or another --output_dir."
             )
+        return run
+
+    def add(self, run: Run, at_half: np.ndarray | None = None, tuned: np.ndarray | None = None) -> None:
+        """Keep a run that is done; its decisions first, so that no line is without them."""
+        if tuned is not None:
+            with whole_file(self._decisions_of(run)) as file, open(file, "wb") as out:
+                np.savez_compressed(
+                    out, at_half=np.packbits(at_half), tuned=np.packbits(tuned), shape=np.array(tuned.shape)
+                )
         with open(self._runs, "a", encoding="utf-8") as out:
             out.write(json.dumps(asdict(run)) + "\n")
             out.flush()
@@ -109,7 +128,7 @@ class Record:
 
     def _decisions_of(self, run: Run) -> Path:
         name = quote(run.method, safe=" ")
-        return self.folder / "decisions" / f"{name}-lr{run.learning_rate:g}-seed{run.seed}.npz"
+        return self.folder / "decisions" / f"{name}-lr{run.learning_rate!r}-seed{run.seed}.npz"
 
 
 def steps_of(folder: str | Path) -> int | None:

@@ -3,11 +3,12 @@
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..errors import DataError
 from ..tables import WIDTH, text_table
 from .bootstrap import Difference, paired_difference
 from .methods import STOCK
@@ -19,8 +20,8 @@ WHENS = {"at_half": "at 0.5", "naive": "naive", "tuned": "tuned"}
 
 _COLUMNS = (
     "Macro F1 on test over {} labels, mean±standard deviation over seeds, decided at 0.5 and at thresholds tuned on "
-    "validation. vs stock: 95% interval of the difference, both tuned. head, mid, tail: tuned, by training support. "
-    "never found: labels at recall 0, at 0.5/tuned. mAP: mean average precision."
+    "validation. vs stock: 95% interval of the difference over rows and seeds, both tuned. head, mid, tail: tuned, by "
+    "training support. never found: labels at recall 0, at 0.5/tuned. mAP: mean average precision."
 )
 
 
@@ -56,10 +57,17 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class Summary:
-    """The methods in the order in which they were asked for, stock first."""
+    """The methods in the order in which they were asked for, stock first.
+
+    Args:
+        methods: those that were trained.
+        n_labels: labels that means go over.
+        failed: why others were not, by name.
+    """
 
     methods: tuple[MethodResult, ...]
     n_labels: int
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stock(self) -> MethodResult:
@@ -84,16 +92,16 @@ class Summary:
             f"{stock.mean('tuned', 'f1_macro'):.3f}: {gained.mean:+.3f}, 95% interval {gained.low:+.3f} to "
             f"{gained.high:+.3f}, {seeds}"
         )
+        if n_seeds == 1:
+            return f"{best.name} is ahead, but one seed says little: run more with --seeds. It has {numbers}."
         if not gained.is_more_than_chance:
-            return f"None is better than stock by more than chance explains; the nearest is {best.name} ({numbers})."
+            return f"{best.name}, best on validation, beats stock by no more than chance explains: {numbers}."
         more = ""
         rivals = [m for m in self.methods if m is not best and m is not stock]
         close = [m.name for m in rivals if abs(m.mean("tuned", "f1_macro") - best.mean("tuned", "f1_macro")) < max(
             best.spread("tuned", "f1_macro"), m.spread("tuned", "f1_macro"))]  # fmt: skip
         if close:
             more = f" Within a standard deviation of it: {', '.join(close)}."
-        if n_seeds == 1:
-            more += " One seed says little: run more with --seeds."
         return f"Take {best.name}: {numbers}.{more}"
 
     def lines(self) -> list[str]:
@@ -108,13 +116,14 @@ class Summary:
                     method.name,
                     _cell(method.mean("at_half", "f1_macro"), method.spread("at_half", "f1_macro")),
                     _cell(method.mean("tuned", "f1_macro"), method.spread("tuned", "f1_macro")),
-                    "" if gained is None else f"{_short(gained.low, True)} {_short(gained.high, True)}",
+                    "" if gained is None else f"{_short(gained.low, 3)} {_short(gained.high, 3)}",
                     *(_short(method.mean("tuned", f"f1_{tier}")) for tier in ("head", "medium", "tail")),
                     f"{never[0]}/{never[1]}",
                     _short(method.mean(None, "mean_average_precision")),
                 ]
             )
-        return [*text_table(header, rows), *textwrap.wrap(_COLUMNS.format(self.n_labels), WIDTH)]
+        failed = [line for name, why in self.failed.items() for line in textwrap.wrap(f"{name} failed: {why}", WIDTH)]
+        return [*text_table(header, rows), *failed, *textwrap.wrap(_COLUMNS.format(self.n_labels), WIDTH)]
 
     def as_dict(self) -> dict[str, Any]:
         """All of it, JSON-able."""
@@ -129,7 +138,13 @@ class Summary:
                 if gained is None
                 else {"mean": gained.mean, "low": gained.low, "high": gained.high},
             }
-        return {"version": 1, "methods": methods, "best": self.best.name, "verdict": self.verdict()}
+        return {
+            "version": 1,
+            "methods": methods,
+            "failed": dict(self.failed),
+            "best": self.best.name,
+            "verdict": self.verdict(),
+        }
 
 
 def summarise(
@@ -151,22 +166,27 @@ def summarise(
         counted: indices of the labels that means go over.
     """
     runs = {name: tuple(record.runs[name, learning_rates[name], seed] for seed in seeds) for name in methods}
+    failed = {name: next((run.error for run in of_method if run.error), None) for name, of_method in runs.items()}
+    failed = {name: why for name, why in failed.items() if why is not None}
+    runs = {name: of_method for name, of_method in runs.items() if name not in failed}
+    if STOCK not in runs or len(runs) < 2:
+        raise DataError(f"Nothing is left to compare: {'; '.join(f'{name}: {why}' for name, why in failed.items())}.")
     decisions = {name: [record.decisions(run)[:, counted] for run in of_method] for name, of_method in runs.items()}
     gold = gold[:, counted]
     results = []
-    for name in methods:
+    for name in runs:
         gained = None if name == STOCK else paired_difference(decisions[name], decisions[STOCK], gold)
         results.append(MethodResult(name, learning_rates[name], runs[name], gained))
-    return Summary(tuple(results), len(counted))
+    return Summary(tuple(results), len(counted), failed)
 
 
-def _short(value: float, sign: bool = False) -> str:
-    """Two or three digits without the leading 0.
+def _short(value: float, signed_digits: int = 0) -> str:
+    """Two digits, or so many and a sign, without the leading 0.
 
-    >>> _short(0.5), _short(-0.021, True)
-    ('.50', '-.02')
+    >>> _short(0.5), _short(-0.021, 3)
+    ('.50', '-.021')
     """
-    text = f"{value:+.2f}" if sign else f"{value:.2f}"
+    text = f"{value:+.{signed_digits}f}" if signed_digits else f"{value:.2f}"
     return text.replace("0.", ".", 1)
 
 

@@ -4,37 +4,29 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..labels import MULTI_LABEL
-
 _FARTHEST, _STEPS, _ROUNDS = 16.0, 65, 3
 
 
-def best_constant_logits(loss: nn.Module, support: np.ndarray, known: np.ndarray, problem_type: str) -> np.ndarray:
+def best_constant_logits(loss: nn.Module, support: np.ndarray, known: np.ndarray) -> np.ndarray:
     r"""For each label the logit at which a loss is least over the training data, if it were the same in every row.
 
-    Multi-label, label by label: :math:`\arg\min_z n_+ L(z, 1) + n_- L(z, 0)`. For binary cross-entropy that is the
-    log-odds of the prevalence; class weights, a focal term and asymmetric losses each move it. Single-label: the log
-    of the classes' shares, each times its weight, which is the minimum of the weighted cross-entropy.
+    Label by label: :math:`\arg\min_z n_+ L(z, 1) + n_- L(z, 0)`. For binary cross-entropy that is the log-odds of the
+    prevalence; class weights, a focal term and asymmetric losses each move it.
 
     Args:
         loss: gives the loss of each entry with reduction="none". Where that depends on the row's other labels
             (`is_by_entry`), binary cross-entropy stands in.
-        support, known: positives and known entries of each label in training, (labels,); in a single-label problem
-            the rows of each class and of all.
-        problem_type: multi-label or single-label.
+        support, known: positives and known entries of each label in training, (labels,).
 
     Returns:
         (labels,), float64, within ±16. A label without positives, or without negatives, counts as having half a one.
     """
     known = np.maximum(np.asarray(known, dtype=np.float64), 1)
     positives = np.clip(np.asarray(support, dtype=np.float64), 0.5, np.maximum(known - 0.5, 0.5))
-    if problem_type != MULTI_LABEL:
-        weights = getattr(loss, "class_weights", None)
-        shares = positives / known * (1 if weights is None else weights.double().cpu().numpy())
-        return np.clip(np.log(shares), -_FARTHEST, _FARTHEST)
     if not getattr(loss, "is_by_entry", True):
         return np.clip(np.log(positives / (known - positives).clip(0.5)), -_FARTHEST, _FARTHEST)
-    return _least(loss, torch.from_numpy(positives), torch.from_numpy(known - positives)).numpy()
+    least = _least(loss, torch.from_numpy(positives), torch.from_numpy(known - positives)).numpy()
+    return np.clip(least, -_FARTHEST, _FARTHEST)
 
 
 @torch.no_grad()

@@ -1,19 +1,22 @@
 """A comparison as a whole, on made-up features: it goes on where it was killed, and says what its runs say."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, List, Value
+from sklearn.metrics import roc_auc_score
 from transformers import Trainer
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.comparison import Record, Setting, compare, read_methods
+from imbalance_trainer.comparison import Record, Setting, compare, read_methods, runner
 from imbalance_trainer.comparison.frozen import FeatureHead
 from imbalance_trainer.comparison.picture import plot_comparison
 from imbalance_trainer.comparison.training import train
 from imbalance_trainer.demo import demo_data, demo_model
+from imbalance_trainer.errors import NonFiniteLossError, UsageError
 from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
 
 NAMES = ("common", "rare", "rarest")
@@ -134,3 +137,53 @@ def test_lines_fit_a_terminal_and_the_picture_is_written(tmp_path):
     assert summary.best is best
     assert best.name in summary.verdict()
     assert plot_comparison(summary, tmp_path / "p.png").stat().st_size > 10_000
+
+
+def test_a_method_that_became_another_under_its_name_is_refused(tmp_path):
+    setting = made_setting(steps=2)
+
+    def with_gamma(gamma):
+        methods = read_methods([], {"mine": {"focal_gamma": gamma}}, MULTI_LABEL)
+        return compare(setting, methods, (1e-2,), (1,), Record(tmp_path, {"steps": 2}), lambda words: None)
+
+    with_gamma(1.0)
+    with pytest.raises(UsageError, match=r"a method 'mine' that was .*1.0.*, and now is .*3.0"):
+        with_gamma(3.0)
+
+
+def test_a_method_that_fails_leaves_the_others(tmp_path, monkeypatch):
+    original = runner.train
+
+    def failing(setting, method, *args):
+        if method.name == "plain":
+            raise NonFiniteLossError("Step 3: the loss is NaN.")
+        return original(setting, method, *args)
+
+    monkeypatch.setattr(runner, "train", failing)
+    said = []
+    summary = run(tmp_path, made_setting(), said.append)
+    assert summary.failed == {"plain": "Step 3: the loss is NaN."}
+    assert [m.name for m in summary.methods] == ["stock", "default"]
+    assert "plain failed: Step 3: the loss is NaN." in summary.lines()
+    assert sum("failed" in line for line in said) == 2
+    assert without_seconds(run(tmp_path, made_setting())) == without_seconds(summary)  # kept, and not tried again
+
+
+def test_options_that_do_not_fit_are_found_before_anything_is_trained(tmp_path):
+    methods = read_methods(["default"], {"fixed": {"loss": "zlpr", "class_weights": [1.0, 2.0, 3.0]}}, MULTI_LABEL)
+    said = []
+    with pytest.raises(UsageError, match="zlpr"):
+        compare(made_setting(), methods, (1e-2,), (1,), Record(tmp_path, {"steps": 12}), said.append)
+    assert said == []
+
+
+def test_stock_takes_what_is_unknown_for_a_negative_and_not_for_a_target_of_minus_100():
+    setting = made_setting(steps=40)
+    train_split = setting.splits["train"]
+    labels = np.array(train_split["labels"])
+    labels[::5] = -100
+    masked = train_split.remove_columns("labels").add_column("labels", labels.tolist())
+    setting = replace(setting, splits={**setting.splits, "train": masked.with_format("torch")})
+    trained = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
+    assert trained.test.logits.max() > -3  # targets of -100 would drive every logit down
+    assert roc_auc_score(trained.test.labels[:, 0], trained.test.logits[:, 0]) > 0.8

@@ -49,9 +49,10 @@ def test_budgets():
     assert read_budget("2 epochs").steps(65, 32) == 6
     assert read_budget("0.5epochs").steps(65, 32) == 2
     assert read_budget("30m") == Budget(1800, "seconds") == read_budget("0.5h")
-    assert read_budget("10m").steps_in_time(n_runs=6, seconds_of_step=0.5, seconds_of_scoring=20) == 160
+    assert read_budget("10m").steps_in_time(6, seconds_of_step=0.5, seconds_of_scoring=20, epoch=50) == 160
+    assert read_budget("10m").steps_in_time(6, seconds_of_step=1e-4, seconds_of_scoring=20, epoch=50) == 20 * 50
     with pytest.raises(UsageError, match=rf"fewer than {LEAST_STEPS} steps for each of 6 trainings; give 5m or more"):
-        read_budget("1m").steps_in_time(n_runs=6, seconds_of_step=0.5, seconds_of_scoring=20)
+        read_budget("1m").steps_in_time(6, seconds_of_step=0.5, seconds_of_scoring=20, epoch=50)
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "2.5 steps", "3 days", "m", "1e3", "nan"])

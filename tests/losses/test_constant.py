@@ -3,30 +3,31 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 
-from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
-from imbalance_trainer.losses import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss, ZLPRLoss
+from imbalance_trainer import LabelDistribution, LabelSchema
+from imbalance_trainer.labels import MULTI_LABEL
+from imbalance_trainer.losses import LOSSES, WeightedBCELoss, WeightedFocalLoss, make_loss
 from imbalance_trainer.losses.constant import best_constant_logits
 
 SUPPORT, KNOWN = np.array([500, 40, 1, 0, 1000]), np.array([1000, 900, 1000, 1000, 1000])
 
 
 def test_of_binary_cross_entropy_it_is_the_log_odds_of_the_prevalence():
-    found = best_constant_logits(WeightedBCELoss(), SUPPORT, KNOWN, MULTI_LABEL)
+    found = best_constant_logits(WeightedBCELoss(), SUPPORT, KNOWN)
     positives = np.array([500, 40, 1, 0.5, 999.5])
     np.testing.assert_allclose(found, np.log(positives / (KNOWN - positives)), atol=1e-3)
 
 
 def test_of_weighted_binary_cross_entropy_the_weight_adds_its_log():
     weights = [1.0, 5.0, 10.0, 1.0, 1.0]
-    found = best_constant_logits(WeightedBCELoss(weights), SUPPORT, KNOWN, MULTI_LABEL)
-    plain = best_constant_logits(WeightedBCELoss(), SUPPORT, KNOWN, MULTI_LABEL)
+    found = best_constant_logits(WeightedBCELoss(weights), SUPPORT, KNOWN)
+    plain = best_constant_logits(WeightedBCELoss(), SUPPORT, KNOWN)
     np.testing.assert_allclose(found - plain, np.log(weights), atol=2e-3)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0, 5.0])
 def test_of_the_focal_loss_it_is_where_scipy_finds_the_least(gamma):
     weights = np.array([1.0, 5.0, 10.0, 2.0, 3.0])
-    found = best_constant_logits(WeightedFocalLoss(weights, gamma), SUPPORT, KNOWN, MULTI_LABEL)
+    found = best_constant_logits(WeightedFocalLoss(weights, gamma), SUPPORT, KNOWN)
     for i in range(5):
         positives = min(max(SUPPORT[i], 0.5), KNOWN[i] - 0.5)
 
@@ -42,20 +43,27 @@ def test_the_gradient_of_the_whole_data_is_0_there():
     labels = torch.zeros(1000, 3)
     labels[:300, 0] = labels[:20, 1] = labels[:2, 2] = 1
     loss = WeightedFocalLoss([2.0, 5.0, 10.0], 2.0, reduction="sum")
-    start = best_constant_logits(loss, labels.sum(0).numpy(), np.full(3, 1000), MULTI_LABEL)
+    start = best_constant_logits(loss, labels.sum(0).numpy(), np.full(3, 1000))
     bias = torch.tensor(start, requires_grad=True)
     loss(bias.expand(1000, 3), labels).backward()
     scale = loss(torch.zeros(1000, 3, dtype=torch.float64), labels)
     assert (bias.grad.abs() < 1e-4 * scale).all()
 
 
-def test_of_single_label_problems_and_of_losses_that_are_not_by_entry():
-    weights = [1.0, 4.0, 2.0]
-    rows = np.array([70, 25, 5])
-    found = best_constant_logits(WeightedCELoss(weights), rows, np.full(3, 100), SINGLE_LABEL)
-    logits = torch.tensor(found, requires_grad=True)
-    classes = torch.tensor(np.repeat(np.arange(3), rows))
-    WeightedCELoss(weights, reduction="sum")(logits.expand(100, 3), classes).backward()
-    assert logits.grad.abs().max() < 1e-4
-    log_odds = best_constant_logits(ZLPRLoss(), np.array([20]), np.array([100]), MULTI_LABEL)
-    assert log_odds[0] == pytest.approx(np.log(0.25))
+@pytest.mark.parametrize("name", [n for n, loss in LOSSES.items() if MULTI_LABEL in loss.problem_types])
+def test_of_every_loss_by_entry_no_other_constant_is_better(name):
+    counts = LabelDistribution.from_counts([300, 20, 2], 1000, LabelSchema(["a", "b", "c"]))
+    loss = make_loss(name, MULTI_LABEL, None, counts)
+    start = torch.from_numpy(best_constant_logits(loss, counts.support, counts.known))
+    if not loss.is_by_entry:
+        np.testing.assert_allclose(start, np.log(counts.support / (1000 - counts.support)), atol=1e-9)
+        return
+    labels = torch.zeros(1000, 3)
+    labels[:300, 0] = labels[:20, 1] = labels[:2, 2] = 1
+
+    def of_label(z):
+        return loss(z.expand(1000, 3), labels, reduction="none").sum(0)
+
+    best = of_label(start)
+    for step in (-1.0, -0.1, 0.1, 1.0):
+        assert (of_label(start + step) >= best - 1e-4 * best.abs()).all()
