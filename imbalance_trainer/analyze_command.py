@@ -28,6 +28,7 @@ from .cli import FlagParser, print_notes, value_of
 from .data.options import DataOptions
 from .demo import demo_data
 from .errors import UsageError, did_you_mean
+from .losses.registry import takes_class_weights
 from .plots import plot_distribution
 from .recommend import Recommendation
 from .training_args import ImbalanceOptions
@@ -91,7 +92,8 @@ def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-t
     recommendation = recommend_for(data, splits)
     asked_for = _asked_for(options, flags)
     used = _options_in_use(options, recommendation, asked_for)
-    custom = merge_custom_weights(used.class_weights, args.custom_weights, data.schema)
+    asked = used.class_weights if takes_class_weights(used.loss) else None  # others weigh by themselves
+    custom = merge_custom_weights(asked, args.custom_weights, data.schema)
     weights = compute_class_weights(
         splits["train"].labels, custom, used.weight_strategy, used.max_weight, used.effective_number_beta
     )
@@ -143,6 +145,8 @@ def _options_in_use(
     """The recommended options, but for those that the user asked for."""
     values = {name: getattr(options, name) for name in type(options).__dataclass_fields__}
     chosen = {choice.flag: choice.value for choice in recommendation.choices if choice.flag in values}
+    if "focal_gamma" in asked_for and "loss" not in asked_for:
+        chosen["loss"] = options.loss  # a gamma asks for the focal loss
     return ImbalanceOptions(**{**values, **chosen, **asked_for}).checked()
 
 

@@ -232,6 +232,10 @@ class ImbalanceTrainingArguments(ImbalanceOptions, TrainingArguments):
         self.loss_args = options.loss_args
         super().__post_init__()
 
+    def to_dict(self) -> dict[str, Any]:
+        """TrainingArguments' own; a loss that is no name is said by its class or function."""
+        return {**super().to_dict(), "loss": name_of(self.loss)}
+
     def checked(self) -> ImbalanceOptions:
         """Our options among the arguments, checked."""
         ours = {option.name: getattr(self, option.name) for option in dataclasses.fields(ImbalanceOptions)}

@@ -176,3 +176,13 @@ def test_broken_data_ends_with_its_code(tmp_path):
     command = [sys.executable, "-m", "imbalance_trainer", "analyze", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
+
+
+def test_a_gamma_asks_for_the_focal_loss_and_a_loss_that_weighs_by_itself_has_no_weights(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [(f"text {i}", f"{rng.integers(2)},{rng.integers(2)},{rng.integers(2)}") for i in range(100)]
+    folder = write_csv(tmp_path / "even", rows)
+    analyze([str(folder), "--format", "json", "--focal_gamma", "3"])
+    assert json.loads(capsys.readouterr().out)["labels"]
+    analyze([str(folder), "--format", "json", "--loss", "zlpr"])
+    assert {label["weight"] for label in json.loads(capsys.readouterr().out)["labels"]} == {1.0}

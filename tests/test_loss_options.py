@@ -170,7 +170,7 @@ def test_weights_count_from_a_step_on_and_a_resumed_run_is_the_same(
 
 
 def test_evaluations_always_take_the_weights(make_trainer):
-    late, always = make_trainer(reweight_from=0.9), make_trainer()
+    late, always = (make_trainer(init_head_bias=False, **late) for late in ({"reweight_from": 0.9}, {}))
     assert late.evaluate()["eval_loss"] == always.evaluate()["eval_loss"]
 
 
@@ -190,3 +190,9 @@ def test_the_trainer_s_counts_are_of_the_training_data(make_trainer, make_rows):
     assert isinstance(counts, LabelDistribution)
     expected = make_loss("ldam", SINGLE_LABEL, counts=counts).margin
     assert torch.equal(trainer.training_objective.loss.margin, expected)
+
+
+def test_arguments_with_a_loss_of_ones_own_can_be_written_as_json(make_args):
+    assert (
+        '"loss": "BCEWithLogitsLoss"' in make_args(loss=torch.nn.BCEWithLogitsLoss(reduction="none")).to_json_string()
+    )

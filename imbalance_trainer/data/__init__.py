@@ -135,6 +135,18 @@ def _given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
     return LabelSchema.from_label_info(beside) if beside is not None and beside.exists() else None
 
 
+def _lists(labels: np.ndarray) -> pa.ChunkedArray:
+    """A matrix (rows, labels) as lists, in chunks whose offsets fit into 32 bits."""
+    n_rows, width = labels.shape
+    height = max(1, (2**31 - 1) // max(width, 1))
+    chunks = []
+    for start in range(0, max(n_rows, 1), height):
+        part = labels[start : start + height]
+        offsets = np.arange(len(part) + 1, dtype=np.int32) * np.int32(width)
+        chunks.append(pa.ListArray.from_arrays(offsets, pa.array(part.ravel())))
+    return pa.chunked_array(chunks)
+
+
 def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
     every = [labels for _, labels in parts.values()]
     if every[0].ndim == 1:
@@ -147,11 +159,8 @@ def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
     made = {}
     for split in SPLITS:
         texts, labels = parts[split]
-        if labels.ndim == 1:
-            column = pa.array(labels, pa.int64())
-        else:
-            flat = pa.array(labels.ravel().astype(feature.feature.dtype))
-            column = pa.ListArray.from_arrays(np.arange(len(labels) + 1, dtype=np.int32) * labels.shape[1], flat)
+        is_matrix = labels.ndim == 2
+        column = _lists(labels.astype(feature.feature.dtype)) if is_matrix else pa.array(labels, pa.int64())
         made[split] = datasets.Dataset(pa.Table.from_arrays([texts, column], schema=features.arrow_schema))
     return datasets.DatasetDict(made)
 

@@ -35,7 +35,6 @@ class UserLoss(Loss):
 
     problem_types = (MULTI_LABEL, SINGLE_LABEL)
     takes_class_weights = False
-    is_by_entry = False  # nobody knows
 
     def __init__(self, function: "Callable[[Tensor, Tensor], Tensor]", reduction: str = "sum") -> None:
         super().__init__(None, reduction)
@@ -49,6 +48,7 @@ class UserLoss(Loss):
             raise UsageError("The loss has parameters of its own, which no optimizer would train; freeze them.")
         self.function = function
         self.is_exact = getattr(function, "is_exact", True)
+        self.is_by_entry = getattr(function, "is_by_entry", False)  # of another's, nobody knows
 
     @classmethod
     def own_arguments(cls) -> dict[str, Any]:
