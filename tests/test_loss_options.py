@@ -193,6 +193,5 @@ def test_the_trainer_s_counts_are_of_the_training_data(make_trainer, make_rows):
 
 
 def test_arguments_with_a_loss_of_ones_own_can_be_written_as_json(make_args):
-    assert (
-        '"loss": "BCEWithLogitsLoss"' in make_args(loss=torch.nn.BCEWithLogitsLoss(reduction="none")).to_json_string()
-    )
+    args = make_args(loss=torch.nn.BCEWithLogitsLoss(reduction="none"))
+    assert '"loss": "BCEWithLogitsLoss"' in args.to_json_string()

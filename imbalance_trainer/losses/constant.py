@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-_FARTHEST, _STEPS, _ROUNDS = 16.0, 65, 3
+_FARTHEST, _STEPS, _ROUNDS = 16.0, 65, 4
 
 
 def best_constant_logits(loss: nn.Module, support: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -31,7 +31,7 @@ def best_constant_logits(loss: nn.Module, support: np.ndarray, known: np.ndarray
 
 @torch.no_grad()
 def _least(loss: nn.Module, positives: torch.Tensor, negatives: torch.Tensor) -> torch.Tensor:
-    """Search on a grid over all labels at once, then twice between the neighbours of what was found."""
+    """Search on a grid over all labels at once, then again between the neighbours of what was found."""
     n = len(positives)
     low, high = torch.full((n,), -_FARTHEST).double(), torch.full((n,), _FARTHEST).double()
     for _ in range(_ROUNDS):
