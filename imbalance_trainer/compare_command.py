@@ -4,7 +4,9 @@ imbalance-trainer compare DATA --model_name_or_path roberta-base --methods defau
 """
 
 import hashlib
+import json
 import os
+import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,12 +19,13 @@ import torch
 from transformers.hf_argparser import HfArg
 
 from .cli import FlagParser, make_output_dir, print_notes
-from .comparison import Setting, compare, read_methods
+from .comparison import Method, Setting, compare, read_methods
 from .comparison.budget import Budget, read_budget
 from .comparison.frozen import FeatureHead, encoded
 from .comparison.methods import DEFAULT
 from .comparison.picture import plot_comparison
 from .comparison.record import Record, steps_of
+from .comparison.summary import MethodResult
 from .comparison.training import time_of_steps
 from .data import LabelledData
 from .data.options import DataOptions
@@ -113,16 +116,31 @@ def main(flags: Sequence[str]) -> None:
     if budget.unit == "seconds":
         setting = _fitted(setting, budget, len(methods) * (len(rates) + len(args.seeds) - 1), folder, rates[0])
     record = Record(folder, _shared(args, setting, options.source, _digest(splits, data.schema)))
-    print(
-        f"{len(methods)} methods, {len(args.seeds)} seeds, {setting.steps:,} steps of {args.batch_size} rows each.\n"
-    )
+    seeds = _plural(len(args.seeds), "seed")
+    print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
     summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
     print("\n".join(["", *summary.lines(), "", *textwrap.wrap(summary.verdict(), WIDTH)]))
+    print(_how_to_train(summary.best, methods))
     write_json(folder / "comparison.json", summary.as_dict())
     made = [folder / "comparison.json"]
     if find_spec("matplotlib") is not None:
         made.append(plot_comparison(summary, folder / "comparison.png"))
     print(f"\nKept in {folder}: {', '.join(path.name for path in made)}.")
+
+
+def _plural(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
+def _how_to_train(best: MethodResult, methods: Sequence[Method]) -> str:
+    """What to type for the best method, beside the data and the model."""
+    options = next(method.options for method in methods if method.name == best.name)
+    if options is None:
+        return ""
+    words = {"learning_rate": best.learning_rate, **options}
+    as_text = {k: "none" if v is None else v if isinstance(v, str) else json.dumps(v) for k, v in words.items()}
+    spelled = [f"--{name} {shlex.quote(text)}" for name, text in as_text.items()]
+    return f"Train with it: examples/train_model.py ... {' '.join(spelled)}"
 
 
 def _check(args: CompareArguments, options: DataOptions) -> None:

@@ -59,7 +59,7 @@ def compare(
         for method in methods:
             runner.run((method.name, chosen[method.name], seed))
     gold = _positive(setting.splits["test"]["labels"], len(setting.schema))
-    return summarise(record, [method.name for method in methods], chosen, seeds, gold, labels.counted)
+    return summarise(record, [method.name for method in methods], chosen, seeds, gold, labels.counted, setting.steps)
 
 
 class _Runner:

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DataError
 from ..tables import WIDTH, text_table
 from .bootstrap import Difference, paired_difference
+from .budget import LEAST_STEPS
 from .methods import STOCK
 from .record import Record, Run
 
@@ -19,10 +20,14 @@ WHENS = {"at_half": "at 0.5", "naive": "naive", "tuned": "tuned"}
 
 
 _COLUMNS = (
-    "Macro F1 on test over {} labels, mean±standard deviation over seeds, decided at 0.5 and at thresholds tuned on "
-    "validation. vs stock: 95% interval of the difference over rows and seeds, both tuned. head, mid, tail: tuned, by "
-    "training support. never found: labels at recall 0, at 0.5/tuned. mAP: mean average precision."
+    "Macro F1 over {} labels, the mean over seeds: on test at 0.5, and at thresholds tuned on validation (± standard "
+    "deviation); val: on validation, tuned by cross-fitting; vs stock: 95% interval of the difference on test over "
+    "rows and seeds, both tuned; head, mid, tail: tuned, by training support. missed: labels at recall 0, at 0.5/tuned. "
+    "mAP: mean average precision."
 )
+
+FEW = 5
+"""Positives in test under which a label's F1 says little."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,20 @@ class Summary:
 
     Args:
         methods: those that were trained.
-        n_labels: labels that means go over.
-        failed: why others were not, by name.
+        test_support: their positives in test, (n_labels,).
+        steps: of each training; None where that is not known.
+        failed: why others were not trained, by name.
     """
 
     methods: tuple[MethodResult, ...]
-    n_labels: int
+    test_support: np.ndarray
+    steps: int | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def n_labels(self) -> int:
+        """Labels that means go over."""
+        return len(self.test_support)
 
     @property
     def stock(self) -> MethodResult:
@@ -80,45 +92,64 @@ class Summary:
         return max(self.methods, key=lambda method: method.mean(None, "validation_f1_macro"))
 
     def verdict(self) -> str:
-        """Which to take, in a sentence or two."""
-        best, stock = self.best, self.stock
-        n_seeds = len(best.runs)
-        seeds = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
+        """Which to take, and how sure that is, in a few sentences."""
+        return " ".join([self._choice(), *self._caveats()])
+
+    def _choice(self) -> str:
+        best, stock, n_seeds = self.best, self.stock, len(self.stock.runs)
+        chosen = f"chosen on validation ({best.mean(None, 'validation_f1_macro'):.3f} there)"
         if best is stock:
-            return f"None is better than stock on validation ({seeds}): keep the stock Trainer, with tuned thresholds."
+            return f"None is better than stock, {chosen}: keep the stock Trainer, with tuned thresholds."
         gained = best.difference
         numbers = (
-            f"tuned macro F1 on test {best.mean('tuned', 'f1_macro'):.3f}, stock "
-            f"{stock.mean('tuned', 'f1_macro'):.3f}: {gained.mean:+.3f}, 95% interval {gained.low:+.3f} to "
-            f"{gained.high:+.3f}, {seeds}"
+            f"{chosen}: macro F1 on test, tuned, {best.mean('tuned', 'f1_macro'):.3f}, stock "
+            f"{stock.mean('tuned', 'f1_macro'):.3f}; difference {gained.mean:+.3f}, 95% interval {gained.low:+.3f} to "
+            f"{gained.high:+.3f}"
         )
         if n_seeds == 1:
-            return f"{best.name} is ahead, but one seed says little: run more with --seeds. It has {numbers}."
+            return f"{best.name} is ahead, {numbers}. One seed says little: run more with --seeds."
         if not gained.is_more_than_chance:
-            return f"{best.name}, best on validation, beats stock by no more than chance explains: {numbers}."
-        more = ""
-        rivals = [m for m in self.methods if m is not best and m is not stock]
-        close = [m.name for m in rivals if abs(m.mean("tuned", "f1_macro") - best.mean("tuned", "f1_macro")) < max(
-            best.spread("tuned", "f1_macro"), m.spread("tuned", "f1_macro"))]  # fmt: skip
-        if close:
-            more = f" Within a standard deviation of it: {', '.join(close)}."
-        return f"Take {best.name}: {numbers}.{more}"
+            return f"{best.name} beats stock by no more than chance explains, {numbers}, {n_seeds} seeds."
+        return f"Take {best.name}, {numbers}, {n_seeds} seeds.{self._rivals()}"
+
+    def _rivals(self) -> str:
+        """Methods whose mean over seeds is within a standard deviation of the best one's, on validation."""
+        name, best = "validation_f1_macro", self.best
+        close = [
+            method.name
+            for method in self.methods
+            if method is not best
+            and best.mean(None, name) - method.mean(None, name)
+            <= max(best.spread(None, name), method.spread(None, name))
+        ]
+        return f" Within a standard deviation of it there: {', '.join(close)}." if close else ""
+
+    def _caveats(self) -> list[str]:
+        found = []
+        few = int((self.test_support < FEW).sum())
+        if few:
+            labels = "1 label has" if few == 1 else f"{few} of {self.n_labels} labels have"
+            found.append(f"{labels} fewer than {FEW} positives in test, where a single row moves F1 a lot.")
+        if self.steps is not None and self.steps < LEAST_STEPS:
+            found.append(f"{self.steps} steps are hardly any training.")
+        return found
 
     def lines(self) -> list[str]:
         """A table of at most 80 columns, and what its columns mean."""
-        header = ["method", "at 0.5", "tuned", "vs stock", "head", "mid", "tail", "never found", "mAP"]
+        header = ["method", "at 0.5", "tuned", "val", "vs stock", "head/mid/tail", "missed", "mAP"]
         rows = []
         for method in self.methods:
             gained = method.difference
-            never = [f"{method.mean(when, 'zero_recall'):.1f}".removesuffix(".0") for when in ("at_half", "tuned")]
+            missed = [f"{method.mean(when, 'zero_recall'):.1f}".removesuffix(".0") for when in ("at_half", "tuned")]
             rows.append(
                 [
                     method.name,
-                    _cell(method.mean("at_half", "f1_macro"), method.spread("at_half", "f1_macro")),
+                    _short(method.mean("at_half", "f1_macro")),
                     _cell(method.mean("tuned", "f1_macro"), method.spread("tuned", "f1_macro")),
-                    "" if gained is None else f"{_short(gained.low, 3)} {_short(gained.high, 3)}",
-                    *(_short(method.mean("tuned", f"f1_{tier}")) for tier in ("head", "medium", "tail")),
-                    f"{never[0]}/{never[1]}",
+                    _short(method.mean(None, "validation_f1_macro")),
+                    "" if gained is None else f"{_short(gained.low, True)} {_short(gained.high, True)}",
+                    "/".join(_short(method.mean("tuned", f"f1_{tier}")) for tier in ("head", "medium", "tail")),
+                    "/".join(missed),
                     _short(method.mean(None, "mean_average_precision")),
                 ]
             )
@@ -154,6 +185,7 @@ def summarise(
     seeds: Sequence[int],
     gold: np.ndarray,
     counted: np.ndarray,
+    steps: int | None = None,
 ) -> Summary:
     """The summary of runs that are done.
 
@@ -164,6 +196,7 @@ def summarise(
         seeds: of each method.
         gold: labels of test, (rows, labels), boolean.
         counted: indices of the labels that means go over.
+        steps: of each training.
     """
     runs = {name: tuple(record.runs[name, learning_rates[name], seed] for seed in seeds) for name in methods}
     failed = {name: next((run.error for run in of_method if run.error), None) for name, of_method in runs.items()}
@@ -177,17 +210,16 @@ def summarise(
     for name in runs:
         gained = None if name == STOCK else paired_difference(decisions[name], decisions[STOCK], gold)
         results.append(MethodResult(name, learning_rates[name], runs[name], gained))
-    return Summary(tuple(results), len(counted), failed)
+    return Summary(tuple(results), gold.sum(0), steps, failed)
 
 
-def _short(value: float, signed_digits: int = 0) -> str:
-    """Two digits, or so many and a sign, without the leading 0.
+def _short(value: float, sign: bool = False) -> str:
+    """Two digits, or with a sign three, without the leading 0.
 
-    >>> _short(0.5), _short(-0.021, 3)
+    >>> _short(0.5), _short(-0.021, True)
     ('.50', '-.021')
     """
-    text = f"{value:+.{signed_digits}f}" if signed_digits else f"{value:.2f}"
-    return text.replace("0.", ".", 1)
+    return (f"{value:+.3f}" if sign else f"{value:.2f}").replace("0.", ".", 1)
 
 
 def _cell(mean: float, spread: float) -> str:
