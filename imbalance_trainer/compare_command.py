@@ -120,7 +120,7 @@ def main(flags: Sequence[str]) -> None:
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
     summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
     print("\n".join(["", *summary.lines(), "", *textwrap.wrap(summary.verdict(), WIDTH)]))
-    print(_how_to_train(summary.best, methods))
+    print(_how_to_train(summary.best, methods, args.frozen))
     write_json(folder / "comparison.json", summary.as_dict())
     made = [folder / "comparison.json"]
     if find_spec("matplotlib") is not None:
@@ -132,12 +132,14 @@ def _plural(n: int, word: str) -> str:
     return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
-def _how_to_train(best: MethodResult, methods: Sequence[Method]) -> str:
+def _how_to_train(best: MethodResult, methods: Sequence[Method], is_frozen: bool) -> str:
     """What to type for the best method, beside the data and the model."""
     options = next(method.options for method in methods if method.name == best.name)
     if options is None:
         return ""
-    words = {"learning_rate": best.learning_rate, **options}
+    words = {**options} if is_frozen else {"learning_rate": best.learning_rate, **options}  # a head has its own rate
+    if not words:
+        return "Train with it: examples/train_model.py with nothing set."
     as_text = {k: "none" if v is None else v if isinstance(v, str) else json.dumps(v) for k, v in words.items()}
     spelled = [f"--{name} {shlex.quote(text)}" for name, text in as_text.items()]
     return f"Train with it: examples/train_model.py ... {' '.join(spelled)}"

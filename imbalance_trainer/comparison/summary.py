@@ -22,8 +22,8 @@ WHENS = {"at_half": "at 0.5", "naive": "naive", "tuned": "tuned"}
 _COLUMNS = (
     "Macro F1 over {} labels, the mean over seeds: on test at 0.5, and at thresholds tuned on validation (± standard "
     "deviation); val: on validation, tuned by cross-fitting; vs stock: 95% interval of the difference on test over "
-    "rows and seeds, both tuned; head, mid, tail: tuned, by training support. missed: labels at recall 0, at 0.5/tuned. "
-    "mAP: mean average precision."
+    "rows and seeds, both tuned; head, mid, tail: tuned, by training support. missed: labels at recall 0, at 0.5 and "
+    "tuned. mAP: mean average precision."
 )
 
 FEW = 5
