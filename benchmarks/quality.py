@@ -25,7 +25,7 @@ from transformers import Trainer
 from imbalance_trainer import load_labelled_dataset
 from imbalance_trainer.comparison import Method, Record, Setting, compare, read_methods
 from imbalance_trainer.comparison.frozen import FeatureHead, encoded
-from imbalance_trainer.encoders import load_bare_encoder, load_encoder
+from imbalance_trainer.encoders import encoder_config, load_bare_encoder, load_encoder
 from imbalance_trainer.whole_file import write_json
 
 SETS = {"goemotions": (20_000, 2), "edos": (None, 3), "nlupp": (None, 10), "cooking": (None, 3)}
@@ -99,15 +99,26 @@ def setting_of(data_dir: Path, model: str, size: str, cache: Path) -> Setting:
 
 
 def frozen_setting(data_dir: Path, model: str, cache: Path) -> Setting:
-    """The same for heads on features of all layers of the encoder."""
+    """The same for heads on features of the whole encoder's last layer."""
     data = load_labelled_dataset(data_dir)
     encoder, tokenizer = load_bare_encoder(model)
-    splits = {split: rows.select(range(min(FROZEN_ROWS, len(rows)))) for split, rows in data.splits.items()}
+    splits = {
+        split: rows.shuffle(seed=0).select(range(min(FROZEN_ROWS, len(rows)))) for split, rows in data.splits.items()
+    }
     made = {split: encoded(rows, encoder, tokenizer, MAX_LENGTH, cache) for split, rows in splits.items()}
     width, n_labels = encoder.config.hidden_size, len(data.schema)
     steps = -(-len(made["train"]) // FROZEN_BATCH) * FROZEN_EPOCHS
     load = lambda: FeatureHead(width, n_labels, data.problem_type)  # noqa: E731
     return Setting(made, data.schema, data.problem_type, load, steps, FROZEN_BATCH, 1024)
+
+
+def settings_of(name: str, size: str, setting: Setting, model: str) -> dict[str, Any]:
+    """What all runs of a set have in common."""
+    config = encoder_config(model, None if size == "frozen" else f"num_hidden_layers={LAYERS}")
+    encoder = f"{config.model_type}, {config.num_hidden_layers} layers, {config.hidden_size} wide"
+    rows = {split: len(part) for split, part in setting.splits.items()}
+    return {"set": name, "size": size, "encoder": encoder, "rows": rows, "steps": setting.steps,
+            "batch_size": setting.batch_size, "max_length": MAX_LENGTH}  # fmt: skip
 
 
 def methods_of(names: Sequence[str], problem_type: str) -> list[Method]:
@@ -169,9 +180,7 @@ def main() -> None:
     for name in flags.sets:
         setting = setting_of(flags.data_root / name, flags.model_name_or_path, flags.size, flags.cache)
         folder = flags.out / flags.size / name
-        record = Record(
-            folder, {"set": name, "steps": setting.steps, "batch_size": setting.batch_size, "size": flags.size}
-        )
+        record = Record(folder, settings_of(name, flags.size, setting, flags.model_name_or_path))
         methods = methods_of(flags.methods, setting.problem_type)
         summary = compare(setting, methods, rates, flags.seeds, record, lambda words: print(words, flush=True))
         write_json(folder / "comparison.json", summary.as_dict())
