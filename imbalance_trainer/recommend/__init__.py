@@ -13,9 +13,20 @@ from ..labels import MULTI_LABEL
 from ..weights import ClassWeights, compute_class_weights
 from .facts import ENOUGH, FEW, HALF_WIDTH, Choice, Facts, positives_for, rows_for, whole
 from .gaps import GAPS
-from .rules import RULES, threshold_plan
+from .rules import RULES, threshold_plan, too_few_to_tune
 
-__all__ = ["ENOUGH", "FEW", "HALF_WIDTH", "RULES", "Choice", "Facts", "Recommendation", "positives_for", "recommend"]
+__all__ = [
+    "ENOUGH",
+    "FEW",
+    "HALF_WIDTH",
+    "RULES",
+    "Choice",
+    "Facts",
+    "Recommendation",
+    "positives_for",
+    "recommend",
+    "too_few_to_tune",
+]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,8 @@ from ..distribution import LabelDistribution
 from ..labels import MULTI_LABEL
 
 FEW = 5
-"""A label with fewer positives in training is not learned reliably, whatever is set."""
+"""A label with fewer positives in training is not learned reliably, whatever is set; and of a threshold that is tuned on
+fewer an interval over resampled rows would look surer than it is."""
 
 ENOUGH = 20
 """Positives to aim at for such a label: a rule of thumb, what the demo's rarest label has, of which half is found."""

@@ -74,17 +74,17 @@ def choose_metric(facts: Facts, few: int = 10) -> list[Choice]:
     return [Choice("metric_for_best_model", "secondary_f1_macro", reason, "docs/quick-reference.md")]
 
 
-def choose_thresholds(facts: Facts, few: int = 10, least: int = 50) -> list[Choice]:
-    """A threshold per label; one for all where most labels have fewer than `few` positives to tune on; 0.5 where there
-    are fewer than `least` in all. On nlupp, with a median of 6, one for all is as good on test as ours and promises
+def choose_thresholds(facts: Facts, few: int = 10) -> list[Choice]:
+    """A threshold per label; one for all where most labels have fewer than `few` positives to tune on; 0.5 where they
+    are `too_few_to_tune` on. On nlupp, with a median of 6, one for all is as good on test as ours and promises
     less that it does not keep (docs/thresholds.md)."""
     if not facts.is_multi_label:
         return []
     support = facts.validation.support
     total, median = float(support.sum()), float(np.median(support))
     source = "measured, docs/thresholds.md; Lin & Lin, 2023"
-    if total < least:
-        reason = f"Validation has {_positives(total)} of all labels together, too few to tune any threshold on."
+    if too_few := too_few_to_tune(total):
+        reason = f"{too_few}."
         return [Choice("tune_thresholds", False, reason, source)]
     tune = Choice(
         "tune_thresholds", True, "F1 is seldom best at 0.5, above all where labels weigh differently.", source
@@ -97,6 +97,16 @@ def choose_thresholds(facts: Facts, few: int = 10, least: int = 50) -> list[Choi
         "threshold is drawn towards that of all."
     )
     return [tune, Choice("thresholds_per", "label", reason, source)]
+
+
+def too_few_to_tune(positives: float, least: int = 50) -> str:
+    """That validation has too few positives, of all labels together, to tune any threshold on; empty where it has
+    `least`.
+
+    >>> too_few_to_tune(19), too_few_to_tune(50)
+    ('Validation has 19 positives in all, too few to tune on', '')
+    """
+    return "" if positives >= least else f"Validation has {_positives(positives)} in all, too few to tune on"
 
 
 def choose_epochs(facts: Facts, batch: int = 16, epochs: int = 3, least: int = 1000, most: int = 20) -> list[Choice]:
