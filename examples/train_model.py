@@ -40,6 +40,7 @@ from imbalance_trainer.labels import MULTI_LABEL
 from imbalance_trainer.outputs import CARD_FILE
 from imbalance_trainer.quality_gate import HELP as FAIL_UNDER_HELP
 from imbalance_trainer.quality_gate import check_results, checked_floors, read_floors
+from imbalance_trainer.recommend import too_few_to_tune
 from imbalance_trainer.report import write_report
 from imbalance_trainer.results import FILE_NAME as RESULTS_FILE
 from imbalance_trainer.tuning import TuningOptions
@@ -125,7 +126,10 @@ def main(flags: Sequence[str]) -> None:
     if data_args.tune_thresholds and is_asked and data.problem_type == MULTI_LABEL:
         trainer.save_model()  # should tuning fail, nothing is lost
         try:
-            trainer.tune_thresholds(options=tuning)
+            tuned = trainer.tune_thresholds(options=tuning)
+            too_few = too_few_to_tune(float(tuned.thresholds.support.sum()))
+            if too_few and trainer.is_world_process_zero():
+                print(f"{too_few}: --tune_thresholds false keeps 0.5.", flush=True)
         except DataError as error:
             print(f"\nThe thresholds stay at 0.5: {error}", flush=True)
     _finish(trainer, splits["test"], data_args, args)

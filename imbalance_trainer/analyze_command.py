@@ -9,9 +9,11 @@ Weights and recommendation follow the training split, as in training; validation
 """
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,6 +39,8 @@ from .whole_file import whole_file
 
 FORMATS = ("table", "json", "markdown")
 """What is printed."""
+
+_PATHS = ("data_dir", "train_file", "validation_file", "test_file", "label_schema")
 
 
 @dataclass
@@ -89,21 +93,19 @@ def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-t
     _check(args, others.data)
     is_table = args.format == "table"
     data, splits = _counted(args, options.label_schema, is_table)
-    recommendation = recommend_for(data, splits)
     asked_for = _asked_for(options, flags)
+    own = asked_for if args.custom_weights is None else {**asked_for, "custom_weights": args.custom_weights}
+    recommendation = recommend_for(data, splits, own)
     used = _options_in_use(options, recommendation, asked_for)
-    asked = used.class_weights if takes_class_weights(used.loss) else None  # others weigh by themselves
-    custom = merge_custom_weights(asked, args.custom_weights, data.schema)
-    weights = compute_class_weights(
-        splits["train"].labels, custom, used.weight_strategy, used.max_weight, used.effective_number_beta
-    )
+    weights = recommendation.weights
+    if not takes_class_weights(used.loss):
+        custom = merge_custom_weights(None, args.custom_weights, data.schema)
+        weights = compute_class_weights(splits["train"].labels, custom, max_weight=used.max_weight)
     gamma = used.focal_gamma if used.loss == "focal" else 0.0
     analysis = analyze(data, args.name, splits, recommendation, weights, gamma, args.split)
     print(_formatted(analysis, args.format, args.max_rows), flush=True)
 
-    if args.custom_weights is not None:
-        asked_for["custom_weights"] = args.custom_weights
-    said = _write_files(analysis, args, asked_for, flags, plot)
+    said = _write_files(analysis, args, own, flags, plot)
     if said:
         print("\n" * is_table + "\n".join(said), file=sys.stdout if is_table else sys.stderr)
 
@@ -145,8 +147,6 @@ def _options_in_use(
     """The recommended options, but for those that the user asked for."""
     values = {name: getattr(options, name) for name in type(options).__dataclass_fields__}
     chosen = {choice.flag: choice.value for choice in recommendation.choices if choice.flag in values}
-    if "focal_gamma" in asked_for and "loss" not in asked_for:
-        chosen["loss"] = options.loss  # a gamma asks for the focal loss
     return ImbalanceOptions(**{**values, **chosen, **asked_for}).checked()
 
 
@@ -167,6 +167,7 @@ def _write_files(
     elif picture is not None and picture.lower() != "none":
         counts = analysis.counts.labels
         where = "training" if analysis.split == "train" else analysis.split
+        _make_folder(Path(picture))
         drawn = plot_distribution(counts, analysis.weights, analysis.gamma, picture, split=where)
         said.append(f"Picture: {drawn}")
     if args.html is not None:
@@ -181,16 +182,34 @@ def _write_files(
 
 def _config(analysis: Analysis, args: AnalyzeArguments, asked_for: dict[str, Any], flags: Sequence[str]) -> str:
     given: dict[str, Any] = {flag.name: getattr(args, flag.name) for flag in fields(DataOptions)}
-    given["model_name_or_path"] = args.model_name_or_path if args.is_given else None
     given["label_schema"] = value_of("label_schema", flags)
+    given |= {flag: os.path.abspath(given[flag]) for flag in _PATHS if given[flag]}  # to train from any folder
+    given["model_name_or_path"] = _absolute(args.model_name_or_path) if args.is_given else None
+    if "custom_weights" in asked_for:
+        asked_for = {**asked_for, "custom_weights": _absolute(asked_for["custom_weights"])}
     command = f"imbalance-trainer analyze {shlex.join(flags)}"
     return config_text(analysis.recommendation, given, asked_for, command)
 
 
+def _absolute(value: str) -> str:
+    """The path of a file or folder that is there; any other word, such as a hub name or JSON, as it is."""
+    with suppress(OSError, ValueError):  # JSON may be longer than a name
+        return os.path.abspath(value) if Path(value).exists() else value
+    return value
+
+
 def _write(path: Path, text: str) -> None:
+    _make_folder(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+
+
+def _make_folder(path: Path) -> None:
+    """Make the folder of a file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None

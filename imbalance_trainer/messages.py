@@ -13,7 +13,9 @@ from .diagnosis import Finding, Settings
 from .diagnosis.findings import GOOD, custom_weights_flag
 from .history import FILE_NAME
 from .metrics import rarest_shown
+from .recommend import FEW
 from .tables import WIDTH, text_table
+from .thresholds import TunedThresholds
 from .tuning import Tuning
 
 _SHOWN_FINDINGS, _NAMED, _CUSTOM_SHOWN = 8, 12, 30
@@ -91,11 +93,17 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
     shown = rarest_shown(order)
     cells = []
     for i in shown:
-        low, high = thresholds.low[i], thresholds.high[i]
-        interval = "-" if np.isnan(low) else f"{low:.2f}-{high:.2f}"
         floor = "" if thresholds.reached[i] else "!"
         f1 = [f"{table.f1[i]:.2f}" for table in (tuning.at_half_table, tuning.held_out_table)]
-        cells.append([names[i], f"{thresholds.support[i]:,}", f"{thresholds.thresholds[i]:.3f}{floor}", interval, *f1])
+        cells.append(
+            [
+                names[i],
+                f"{thresholds.support[i]:,}",
+                f"{thresholds.thresholds[i]:.3f}{floor}",
+                _interval(thresholds, i),
+                *f1,
+            ]
+        )
     header = ["label (rarest first)", "support", "threshold", "95% range", "F1 at 0.5", "tuned"]
     lines = ["", f"Thresholds tuned on {tuning.n_rows:,} rows; one for all labels would be {thresholds.shared:.3f}:"]
     lines += text_table(header, cells)
@@ -109,11 +117,20 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
     silent = [int(metrics["n_labels_without_recall"]) for metrics in (before, after)]
     lines += _wrapped([f"0.5 -> tuned: {values[0]}", *values[1:], f"labels at recall 0 {silent[0]} -> {silent[1]}"])
     what = "Tuned: each fifth of the rows is decided by thresholds of the other four"
-    lines += _wrapped([f"{what}. Range: of the threshold, when rows are drawn anew."])
+    few = f"; too few: under {FEW} positives" if (thresholds.tuned_on[shown] < FEW).any() else ""
+    lines += _wrapped([f"{what}. Range: of the threshold, when rows are drawn anew{few}."])
     if tuning.calibration is not None:
         errors = [getattr(tuning.calibration, f"error_{when}").mean() for when in ("before", "after")]
         lines += _wrapped([f"Calibration: mean expected calibration error {errors[0]:.3f} -> {errors[1]:.3f}"])
     return lines
+
+
+def _interval(thresholds: TunedThresholds, i: int) -> str:
+    """The range of a threshold. Of few positives, drawn again and again, it would look surer than it is."""
+    low, high = thresholds.low[i], thresholds.high[i]
+    if np.isnan(low):
+        return "-"
+    return "too few" if thresholds.tuned_on[i] < FEW else f"{low:.2f}-{high:.2f}"
 
 
 def warning_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:

@@ -45,7 +45,8 @@ class TunedThresholds:
         schema: the labels.
         thresholds: in (0, 1).
         low, high: the 95% interval of each threshold over resampled rows; NaN without a bootstrap.
-        support: positives that it was tuned on; a label without any has the threshold of all.
+        support: positives of the label; one without any has the threshold of all.
+        tuned_on: positives that each threshold was tuned on: of all labels that share it.
         f1_at_half, f1: F1 at 0.5 and at the threshold **on the data that was tuned on**, where the latter flatters.
         reached: whether the floor was reached, boolean; where it was not, the threshold comes as near as it can.
         shared: the one threshold for all labels.
@@ -56,6 +57,7 @@ class TunedThresholds:
     low: np.ndarray
     high: np.ndarray
     support: np.ndarray
+    tuned_on: np.ndarray
     f1_at_half: np.ndarray
     f1: np.ndarray
     reached: np.ndarray
@@ -130,9 +132,11 @@ def tune_thresholds(
     search = Search(aim, _clipped if from_logits else _logit, smoothing, resample)
     everyone, found, support = find_best(scores, labels, units, search)
     logits, low, high = np.empty((3, len(schema)))
+    tuned_on = np.zeros_like(support)
     drawn = drawn_towards(found, everyone.logit, 0.0 if per == "all" else shrinkage)
     for unit, *of_unit in zip(units, *drawn, strict=True):
         logits[unit], low[unit], high[unit] = of_unit
+        tuned_on[unit] = support[unit].sum()
     over = _rounded_down(logits if from_logits else expit(logits), scores.dtype)
     half = np.full_like(over, 0.0 if from_logits else 0.5)
     true_positives, predicted = counts_over(scores, labels, np.stack([half, over]))
@@ -143,6 +147,7 @@ def tune_thresholds(
         low=expit(low),
         high=expit(high),
         support=support,
+        tuned_on=tuned_on,
         f1_at_half=f1_at_half,
         f1=f1,
         reached=aim.is_reached(true_positives[1], predicted[1], support),

@@ -101,6 +101,24 @@ def test_what_was_asked_for_replaces_what_is_recommended(data_dir, tmp_path, cap
     assert (args.weight_strategy, data_args.custom_weights) == ("balanced", '{"threats": 6}')
 
 
+def test_settings_train_from_any_folder(data_dir, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.json").write_text('{"threats": 6}')
+    (data_dir / "info.json").write_text('{"names": ["hateful", "insults", "threats"]}')
+    flags = ["--label_schema", "my data/info.json", "--custom_weights", "weights.json", "--config_out", "train.yaml"]
+    analyze(["--train_file", "my data/train.csv", *flags, "--sampler", "repeat_factor"])
+    found = yaml.safe_load((tmp_path / "train.yaml").read_text())
+    paths = {"train_file": data_dir / "train.csv", "label_schema": data_dir / "info.json",
+             "custom_weights": tmp_path / "weights.json"}  # fmt: skip
+    assert {flag: found[flag] for flag in paths} == {flag: str(path) for flag, path in paths.items()}
+    assert (found["model_name_or_path"], found["sampler"]) == ("roberta-base", "repeat_factor")
+    assert "--config train.yaml" in capsys.readouterr().out
+    analyze(["my data", "--config_out", "train.yaml", "--sampler", "repeat_factor", "--plot", "new/labels.svg"])
+    found = yaml.safe_load((tmp_path / "train.yaml").read_text())
+    assert (found["data_dir"], found["class_weights"], found["sampler"]) == (str(data_dir), "none", "repeat_factor")
+    assert (tmp_path / "new" / "labels.svg").is_file()
+
+
 def test_any_reason_and_any_value_stay_yaml(tmp_path):
     choices = [
         Choice("loss", "focal", "two\nlines: # and 'quotes'", "x: y"),
@@ -164,9 +182,9 @@ def test_wrong_flags_are_one_sentence(flags, message, data_dir):
 
 def test_a_file_in_the_way_of_the_page_is_a_usage_error(data_dir, tmp_path):
     (tmp_path / "file").write_text("")
-    for flag in ("--html", "--config_out"):
+    for flag in ("--html", "--config_out", "--plot"):
         with pytest.raises(UsageError, match="cannot be written"):
-            analyze([str(data_dir), flag, str(tmp_path / "file" / "page")])
+            analyze([str(data_dir), flag, str(tmp_path / "file" / "page.svg")])
 
 
 def test_broken_data_ends_with_its_code(tmp_path):

@@ -75,6 +75,11 @@ def test_train_from_a_csv_to_a_saved_model(run_train, tmp_path, capsys):
                  "label_history.jsonl", "trainer_state.json", "README.md", "metrics.json"):  # fmt: skip
         assert (saved / name).is_file(), name
     assert "7  custom" in out
+    told = re.findall(
+        r"Validation has (\d) positives in all, too few to tune on: --tune_thresholds false keeps 0.5.", out
+    )
+    assert len(told) == 1
+    assert "Thresholds tuned on" in out  # what is done stays the same
     assert "The best model is loaded (secondary_f1_macro" in out
     state = json.loads((saved / "trainer_state.json").read_text())
     assert f"test: epoch {state['best_global_step'] // 4}, step {state['best_global_step']}," in out
@@ -88,7 +93,9 @@ def test_the_demo_trains_without_a_flag(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     train(["--num_epochs", "1", "--max_train_samples", "320", "--use_cpu"])
     assert (tmp_path / "runs" / "demo" / "model.safetensors").is_file()
-    assert "anti-democratic rhetoric" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "anti-democratic rhetoric" in out
+    assert "too few to tune on" not in out
 
 
 def test_dry_run_leaves_no_model(run_train, tmp_path, capsys):

@@ -199,6 +199,22 @@ def test_the_table_of_thresholds_has_each_label_with_both_results():
     assert f"secondary_f1_macro {f1[0]:.3f} -> {f1[1]:.3f}" in " ".join(lines)
 
 
+@pytest.mark.parametrize("per", ["label", "all"])
+def test_a_threshold_of_fewer_than_five_positives_has_no_range(per):
+    labels = np.zeros((200, 3), int)
+    labels[:4, 0] = labels[:5, 1] = labels[:60, 2] = 1
+    logits = (np.random.default_rng(0).normal(size=labels.shape) + labels).astype(np.float32)
+    rule = DecisionRule(LabelSchema(["four", "five", "sixty"]))
+    tuning = tune_decisions(logits, labels, rule, TuningOptions(thresholds_per=per), n_bootstrap=50)
+    lines = tuning_lines(tuning)
+    ranges = {row.split()[0]: row.split()[3] for row in lines if row.split()[:1] in (["four"], ["five"], ["sixty"])}
+    expected = {i: f"{tuning.thresholds.low[i]:.2f}-{tuning.thresholds.high[i]:.2f}" for i in range(3)}
+    four = "too" if per == "label" else expected[0]  # one that all share is tuned on the 69 positives of all
+    assert ranges == {"four": four, "five": expected[1], "sixty": expected[2]}
+    assert ("too few: under 5 positives" in " ".join(lines)) == (per == "label")
+    assert tuning.thresholds.tuned_on.tolist() == ([4, 5, 60] if per == "label" else [69] * 3)
+
+
 @pytest.mark.parametrize("n_labels", [1, 11, 80])
 def test_the_table_of_thresholds_fits_80_columns_and_says_what_it_leaves_out(n_labels):
     lines = tuning_lines(tuning_of(n_labels))

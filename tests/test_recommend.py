@@ -63,6 +63,48 @@ def test_the_reason_names_the_rarest_secondary_label_and_the_numbers():
     assert "up to 666" in choice.reason
 
 
+def beside(asked_for, train=RARE):
+    plan = recommend(counts(train), counts([v / 10 for v in train], 2000), asked_for=asked_for)
+    return plan, {c.flag: c for c in plan.choices}
+
+
+def test_the_reason_has_the_weight_that_is_used():
+    plan, choices = beside({"custom_weights": '{"l3": 25}'})
+    assert "gets weight 20 (custom, capped from 25); negatives" in choices["weight_strategy"].reason
+    assert plan.weights.values.tolist() == [1.5, 3, 5, 20]
+    assert "gets weight 7;" in beside({"max_weight": 7.0})[1]["weight_strategy"].reason
+
+
+def test_beside_a_sampler_that_was_asked_for_no_weights_are_recommended_unless_they_were_too():
+    plan, choices = beside({"sampler": "repeat_factor"})
+    assert (plan.value("class_weights"), plan.value("weight_strategy"), plan.value("sampler")) == (
+        "none", None, "repeat_factor",
+    )  # fmt: skip
+    assert choices["class_weights"].reason.startswith("The sampler repeat_factor draws rare labels more often already")
+    assert choices["sampler"].reason == "Your own choice; else none is recommended here."
+    assert set(plan.weights.reasons) == {"none: the sampler does it"}
+    assert plan.weights.values.tolist() == [1, 1, 1, 1]
+    for asked in ({"class_weights": "auto"}, {"custom_weights": {"l3": 9}}, {"weight_strategy": "balanced"}):
+        both, _ = beside({"sampler": "class_aware", **asked})
+        assert (both.value("class_weights"), both.value("sampler")) == ("auto", "class_aware")
+        assert both.weights.values.max() > 1
+
+
+def test_a_choice_of_the_user_s_own_takes_along_what_goes_with_it():
+    plan, choices = beside({"loss": "bce", "weight_strategy": "balanced"})
+    assert (plan.value("loss"), plan.value("focal_gamma"), plan.value("weight_strategy")) == ("bce", None, "balanced")
+    assert choices["loss"].reason == "Your own choice; else focal is recommended here."
+    assert beside({"focal_gamma": 3.0}, [9000, 8000, 10_000])[0].value("loss") == "focal"
+
+
+def test_weights_that_are_none_say_why():
+    assert set(beside({}, [9000, 8000, 10_000])[0].weights.reasons) == {"none needed: no label is rare"}
+    assert set(beside({"class_weights": "none"})[0].weights.reasons) == {"no weights asked for"}
+    assert beside({"class_weights": "none"})[0].value("weight_strategy") is None
+    custom, _ = beside({"custom_weights": {"l0": 2}}, [9000, 8000, 10_000])
+    assert custom.weights.values.tolist() == [2, 1, 1]
+
+
 def test_the_metric_follows_the_positives_in_validation():
     assert found(RARE, [800, 400, 40, 4]).value("metric_for_best_model") == "secondary_f1_macro"
     assert found(RARE, [800, 9, 4, 4]).value("metric_for_best_model") == "mean_average_precision"

@@ -75,9 +75,11 @@ def count_splits(data: LabelledData, limit: int | None = None, seed: int = 42) -
     return {name: count_split(split, data.schema, limit, seed) for name, split in data.splits.items()}
 
 
-def recommend_for(data: "LabelledData | StreamedData", splits: Mapping[str, SplitCounts]) -> Recommendation:
-    """The recommendation, from the counts of training and validation alone."""
-    return recommend(splits["train"].labels, splits["validation"].labels, data.problem_type)
+def recommend_for(
+    data: "LabelledData | StreamedData", splits: Mapping[str, SplitCounts], asked_for: Mapping[str, Any] | None = None
+) -> Recommendation:
+    """The recommendation, from the counts of training and validation, beside what was asked for."""
+    return recommend(splits["train"].labels, splits["validation"].labels, data.problem_type, asked_for=asked_for)
 
 
 def analyze(

@@ -1,7 +1,7 @@
 """From label counts to a configuration: what to set (`rules`), why, and what no setting can mend (`gaps`)."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,23 @@ from ..arrays import wilson_interval
 from ..distribution import LabelDistribution
 from ..errors import UsageError
 from ..labels import MULTI_LABEL
-from ..weights import ClassWeights, compute_class_weights
+from ..weights import ClassWeights
 from .facts import ENOUGH, FEW, HALF_WIDTH, Choice, Facts, positives_for, rows_for, whole
 from .gaps import GAPS
-from .rules import RULES, threshold_plan
+from .rules import RULES, threshold_plan, too_few_to_tune
 
-__all__ = ["ENOUGH", "FEW", "HALF_WIDTH", "RULES", "Choice", "Facts", "Recommendation", "positives_for", "recommend"]
+__all__ = [
+    "ENOUGH",
+    "FEW",
+    "HALF_WIDTH",
+    "RULES",
+    "Choice",
+    "Facts",
+    "Recommendation",
+    "positives_for",
+    "recommend",
+    "too_few_to_tune",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +67,7 @@ def recommend(
     validation: LabelDistribution,
     problem_type: str = MULTI_LABEL,
     rules: "Sequence[Callable[[Facts], list[Choice]]] | None" = None,
+    asked_for: Mapping[str, Any] | None = None,
 ) -> Recommendation:
     """A configuration for a data set, from nothing but its counts.
 
@@ -64,9 +76,11 @@ def recommend(
         validation: counts of the rows that choose the best model and the thresholds.
         problem_type: "multi_label_classification" or "single_label_classification".
         rules: instead of `RULES`.
+        asked_for: settings of the user's own by flag, "none" for none: they stand in place of the recommended ones,
+            and what else is recommended goes with them.
 
     Raises:
-        UsageError: splits with other labels.
+        UsageError: splits with other labels; weights asked for that cannot be right.
 
     >>> from imbalance_trainer import LabelSchema
     >>> schema = LabelSchema(["insult", "threat"])
@@ -78,11 +92,16 @@ def recommend(
     if train.schema.names != validation.schema.names:
         raise UsageError("The splits were counted with different labels; count both with one schema.")
     is_sample = any(counts.row_total > counts.n_rows for counts in (train, validation))
-    facts = Facts(whole(train), whole(validation), problem_type, is_sample)
-    choices = tuple(choice for rule in rules or RULES for choice in rule(facts))
+    asked = dict(asked_for or {})
+    if "focal_gamma" in asked:  # a gamma asks for the focal loss
+        asked.setdefault("loss", "focal")
+    facts = Facts(whole(train), whole(validation), problem_type, is_sample, asked)
+    choices = tuple(_own(choice, asked) for rule in rules or RULES for choice in rule(facts))
     chosen = {choice.flag: choice.value for choice in choices}
-    strategy = chosen.get("weight_strategy", "tiered")
-    weights = compute_class_weights(facts.train, _none(chosen.get("class_weights", "auto")), strategy)
+    weights = facts.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", "tiered"))
+    in_short = next((choice.in_short for choice in choices if choice.flag == "class_weights"), "")
+    if in_short and not weights.asked_for:
+        weights = replace(weights, reasons=(in_short,) * len(weights))
     support, here = facts.train.support, facts.validation.support
     low, high = wilson_interval(here / 2, here)
     needed = rows_for(positives_for(HALF_WIDTH), facts.train)
@@ -92,5 +111,9 @@ def recommend(
     return Recommendation(choices, warnings, weights, support, here, low, high, needed, plan, to_label)
 
 
-def _none(value: Any) -> Any:
-    return None if value == "none" else value
+def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:
+    """The user's own choice in place of one that differs from it."""
+    own = asked_for.get(choice.flag, choice.value)
+    if own == choice.value:
+        return choice
+    return Choice(choice.flag, own, f"Your own choice; else {choice.value} is recommended here.", "asked for")

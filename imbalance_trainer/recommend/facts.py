@@ -1,16 +1,19 @@
 """What the rules look at: counts, of all rows where only a sample was counted, and what follows from them alone."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..distribution import LabelDistribution
 from ..labels import MULTI_LABEL
+from ..weights import ClassWeights, compute_class_weights, merge_custom_weights
 
 FEW = 5
-"""A label with fewer positives in training is not learned reliably, whatever is set."""
+"""A label with fewer positives in training is not learned reliably, whatever is set; and of a
+threshold that is tuned on fewer an interval over resampled rows would look surer than it is."""
 
 ENOUGH = 20
 """Positives to aim at for such a label: a rule of thumb, what the demo's rarest label has, of which half is found."""
@@ -19,6 +22,7 @@ HALF_WIDTH = 0.15
 """The 95% interval of a recall of 0.5 should reach no further than this to either side."""
 
 _Z = 1.96
+_WEIGHT_SETTINGS = ("weight_strategy", "max_weight", "effective_number_beta")
 
 
 @dataclass(frozen=True)
@@ -30,22 +34,46 @@ class Choice:
         value: what to set it to.
         reason: why, in a sentence with the numbers.
         source: where the rule comes from.
+        in_short: why, in the few words that a table has room for; of weights that are none.
     """
 
     flag: str
     value: Any
     reason: str
     source: str
+    in_short: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """What rules look at: counts of the splits (of all their rows, estimated where a sample was counted)."""
+    """What rules look at.
+
+    Args:
+        train, validation: counts of the splits, of all their rows, estimated where a sample was counted.
+        problem_type: "multi_label_classification" or "single_label_classification".
+        is_sample: whether they are estimated.
+        asked_for: settings of the user's own, which the reasons have to be true beside.
+    """
 
     train: LabelDistribution
     validation: LabelDistribution
     problem_type: str
     is_sample: bool = False
+    asked_for: Mapping[str, Any] = field(default_factory=dict)
+
+    def weights(self, class_weights: Any = "auto", weight_strategy: str = "tiered") -> ClassWeights:
+        """The class weights of training: as recommended here, but for what was asked for."""
+        asked = {"class_weights": class_weights, "weight_strategy": weight_strategy, **self.asked_for}
+        given = None if asked["class_weights"] == "none" else asked["class_weights"]
+        given = merge_custom_weights(given, asked.get("custom_weights"), self.train.schema)
+        settings = {name: asked[name] for name in _WEIGHT_SETTINGS if name in asked}
+        return compute_class_weights(self.train, given, **settings)
+
+    @property
+    def sampler(self) -> str | None:
+        """The sampler that was asked for; None for none."""
+        sampler = self.asked_for.get("sampler")
+        return None if sampler == "none" else sampler
 
     def rows_of(self, split: str) -> str:
         """What to call the rows of a split: of a sample it must not be said that a label is nowhere in them."""

@@ -10,29 +10,40 @@ from typing import Any
 
 import numpy as np
 
-from ..weights import MAX_WEIGHT, compute_class_weights
+from ..weights import MAX_WEIGHT
 from .facts import Choice, Facts
+
+NONE_NEEDED = "none needed: no label is rare"
+_STACKED = "FARM#443, nnUNet#1118"
+_WEIGHTS = {"class_weights", "custom_weights", "weight_strategy"}
 
 
 def choose_weights(facts: Facts, balanced: float = 3.0) -> list[Choice]:
     """Tiered weights (10, 5, at most 3) from the note that this project grew from; none where no label has more than
-    `balanced` negatives for a positive, the most that the tiers give a common label anyway."""
+    `balanced` negatives for a positive, the most that the tiers give a common label anyway; and none beside a sampler
+    that was asked for, unless weights were asked for too."""
     if facts.hardest <= balanced:
         reason = f"{facts.hardest_in_words}, so no label needs a weight."
-        return [Choice("class_weights", "none", reason, "limit of the tiers for common labels")]
+        return [Choice("class_weights", "none", reason, "limit of the tiers for common labels", NONE_NEEDED)]
+    if facts.sampler and not _WEIGHTS & set(facts.asked_for):
+        reason = f"The sampler {facts.sampler} draws rare labels more often already; weights would count them twice."
+        return [Choice("class_weights", "none", reason, _STACKED, "none: the sampler does it")]
     i, source = facts.rarest, "the tiers, docs/quick-reference.md"
-    weight = compute_class_weights(facts.train).values[i]
+    auto = Choice("class_weights", "auto", "Each label's weight follows from its counts in training.", source)
+    weights = facts.weights()
+    if not weights.asked_for:
+        return [auto]
+    custom = f" ({weights.reasons[i]})" if facts.train.schema.names[i] in weights.custom else ""
     top = "commonest secondary label" if facts.train.schema.primary else "commonest"
     reason = (
         f"{facts.train.schema.names[i]!r} is {_times(facts.train.imbalance_ratio[i])} rarer than the {top} and gets "
-        f"weight {weight:.3g}"
+        f"weight {weights.values[i]:.3g}{custom}"
     )
     if facts.hardest > MAX_WEIGHT:
         reason += (
             f"; negatives : positives would ask for up to {facts.hardest:,.0f}, and past {MAX_WEIGHT:g} training is "
             "unstable"
         )
-    auto = Choice("class_weights", "auto", "Each label's weight follows from its counts in training.", source)
     return [auto, Choice("weight_strategy", "tiered", f"{reason}.", source)]
 
 
@@ -44,6 +55,8 @@ def choose_loss(facts: Facts, balanced: float = 3.0, gamma: float = 2.0) -> list
         return [Choice("loss", plain, "No label is rare here, so the plain loss does.", "no rarity, no remedy")]
     reason = f"{facts.hardest_in_words}, nearly all of them easy; the focal term takes those out of the loss."
     source = "Lin et al., 2017; Huang et al., 2021"
+    if facts.asked_for.get("loss", "focal") != "focal":
+        return [Choice("loss", "focal", reason, source)]
     softer = "1.5 if rare labels are predicted too often, 3 if they stay silent: the monitor says which."
     return [Choice("loss", "focal", reason, source), Choice("focal_gamma", gamma, softer, "Lin et al., 2017")]
 
@@ -54,7 +67,7 @@ def choose_sampler(facts: Facts, balanced: float = 3.0) -> list[Choice]:
     if facts.hardest <= balanced:
         return []
     reason = "The loss raises rare labels already; drawing their rows more often as well would count them twice."
-    return [Choice("sampler", "none", reason, "FARM#443, nnUNet#1118")]
+    return [Choice("sampler", "none", reason, _STACKED)]
 
 
 def choose_metric(facts: Facts, few: int = 10) -> list[Choice]:
@@ -74,17 +87,17 @@ def choose_metric(facts: Facts, few: int = 10) -> list[Choice]:
     return [Choice("metric_for_best_model", "secondary_f1_macro", reason, "docs/quick-reference.md")]
 
 
-def choose_thresholds(facts: Facts, few: int = 10, least: int = 50) -> list[Choice]:
-    """A threshold per label; one for all where most labels have fewer than `few` positives to tune on; 0.5 where there
-    are fewer than `least` in all. On nlupp, with a median of 6, one for all is as good on test as ours and promises
+def choose_thresholds(facts: Facts, few: int = 10) -> list[Choice]:
+    """A threshold per label; one for all where most labels have fewer than `few` positives to tune on; 0.5 where they
+    are `too_few_to_tune` on. On nlupp, with a median of 6, one for all is as good on test as ours and promises
     less that it does not keep (docs/thresholds.md)."""
     if not facts.is_multi_label:
         return []
     support = facts.validation.support
     total, median = float(support.sum()), float(np.median(support))
     source = "measured, docs/thresholds.md; Lin & Lin, 2023"
-    if total < least:
-        reason = f"Validation has {_positives(total)} of all labels together, too few to tune any threshold on."
+    if too_few := too_few_to_tune(total):
+        reason = f"{too_few}."
         return [Choice("tune_thresholds", False, reason, source)]
     tune = Choice(
         "tune_thresholds", True, "F1 is seldom best at 0.5, above all where labels weigh differently.", source
@@ -97,6 +110,16 @@ def choose_thresholds(facts: Facts, few: int = 10, least: int = 50) -> list[Choi
         "threshold is drawn towards that of all."
     )
     return [tune, Choice("thresholds_per", "label", reason, source)]
+
+
+def too_few_to_tune(positives: float, least: int = 50) -> str:
+    """That validation has too few positives, of all labels together, to tune any threshold on; empty where it has
+    `least`.
+
+    >>> too_few_to_tune(19), too_few_to_tune(50)
+    ('Validation has 19 positives in all, too few to tune on', '')
+    """
+    return "" if positives >= least else f"Validation has {_positives(positives)} in all, too few to tune on"
 
 
 def choose_epochs(facts: Facts, batch: int = 16, epochs: int = 3, least: int = 1000, most: int = 20) -> list[Choice]:
