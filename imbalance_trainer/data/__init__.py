@@ -179,7 +179,8 @@ def _more_label_columns(frames: Mapping[str, Frame], text: str, plan: Plan) -> d
 
 def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: Plan) -> str:
     train = frames["train"]
-    ignored = [name for name in train.table.column_names if name != text and name not in plan.columns]
+    used = {text, *plan.columns, *plan.doubtful}
+    ignored = [name for name in train.table.column_names if name not in used]
     kinds = dict.fromkeys(frame.format for frame in frames.values())
     read = "; ".join(
         f"{', '.join(frame.name for frame in frames.values() if frame.format == kind)} as {kind}" for kind in kinds
@@ -187,6 +188,7 @@ def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: P
     where = f" in {source.where}" if source.where else ""
     more = f"; unused splits: {quoted(source.unused)}" if source.unused else ""
     more += f"; ignored columns: {quoted(ignored)}" if ignored else ""
+    more += f"; not used, but nearly labels: {quoted(plan.doubtful)} (see the warnings)" if plan.doubtful else ""
     return f"Read {read}{where}; text in {text!r}{more}."
 
 

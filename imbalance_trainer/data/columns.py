@@ -35,6 +35,7 @@ class Plan:
         note: what was decided, in words.
         separator: between names in one cell.
         remarks: columns that may be meant otherwise.
+        doubtful: columns that are nearly labels and are not used as such.
         numbered: whether numbers in the cells are class indices.
         spelled: whether the cells are strings that spell lists.
     """
@@ -45,6 +46,7 @@ class Plan:
     note: str
     separator: str | None = None
     remarks: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
     numbered: bool = True
     spelled: bool = False
 
@@ -146,7 +148,9 @@ def _columns_plan(
     if given or asked or frame.fields:
         return Plan(schema.names, "columns", schema, f"Labels: {len(schema)}, multi-label, {how}, names of {source}")
     note = f"Labels: {len(schema)} ({quoted(schema.names)}), multi-label, {how}"
-    return Plan(schema.names, "columns", schema, note, remarks=_doubtful_columns(frame, columns, others))
+    doubtful = doubtful_columns(frame, [name for name in others if name not in columns])
+    remarks = (*_soft_columns(frame, columns), *doubtful.values())
+    return Plan(schema.names, "columns", schema, note, remarks=remarks, doubtful=tuple(doubtful))
 
 
 def _label_columns(
@@ -164,9 +168,10 @@ def _label_columns(
         raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
     found = tuple(name for name in others if name.strip() and _is_label_like(frame, name))
     if not found:
+        near = next(iter(doubtful_columns(frame, others).values()), "").rstrip(".")
         raise UsageError(
             f"{frame.path}: found no labels in {quoted(others)}; expected a column 'labels' or a column of 0 and 1 "
-            "for each label; name them with --label_columns."
+            f"for each label; {near or 'name them with --label_columns'}."
         )
     if frame.format.startswith(("CSV", "TSV")) and set(found) <= {"0", "1", "0.0", "1.0"}:
         raise UsageError(
@@ -193,20 +198,35 @@ def _named_like(usual: Sequence[str], names: Sequence[str]) -> str | None:
     return next((name for wanted in usual for name in names if name.casefold() == wanted), None)
 
 
-def _doubtful_columns(frame: Frame, columns: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
-    """Columns that were taken as labels, or were not, in a way that the user may see differently."""
-    remarks = []
-    for name in others:
+def _soft_columns(frame: Frame, columns: Sequence[str]) -> list[str]:
+    """A sentence for each label column with values between 0 and 1, which the user may see differently."""
+    found = [(name, label_entries(frame.column(name))) for name in columns]
+    return [
+        f"Column {name!r} has values between 0 and 1: they are taken as soft labels."
+        for name, entries in found
+        if ((entries > 0) & (entries < 1)).any()
+    ]
+
+
+def doubtful_columns(frame: Frame, names: Sequence[str]) -> dict[str, str]:
+    """Of columns that are not used as labels those in which at least half of the known values are label values, each
+    with a sentence that says where the others begin."""
+    said = {}
+    for name in names:
         entries = label_entries(frame.column(name))
-        known = entries[~np.isnan(entries)]
-        if name in columns and ((known > 0) & (known < 1)).any():
-            remarks.append(f"Column {name!r} has values between 0 and 1: they are taken as soft labels.")
-        if name not in columns and len(known) and np.isfinite(known).mean() >= 0.5:
-            row = int(np.flatnonzero(np.isinf(entries))[0])
-            value = frame.column(name)[row].as_py()
-            share = f"{np.isinf(known).mean():.0%} of its values are neither 0 nor 1 ({value!r} in {frame.row(row)})"
-            remarks.append(f"Column {name!r} is not taken as a label: {share}. --label_columns names the labels.")
-    return tuple(remarks)
+        known, wrong = int((~np.isnan(entries)).sum()), np.flatnonzero(np.isinf(entries))
+        fits = known - len(wrong)
+        if not len(wrong) or 2 * fits < known:
+            continue
+        is_soft = ((entries > 0) & (entries < 1)).any()
+        what = f"{fits:,} of {known:,} values are {'in 0 to 1' if is_soft else '0 or 1'}, {len(wrong):,} "
+        what += "is not" if len(wrong) == 1 else "are not"
+        first = f"{frame.column(name)[int(wrong[0])].as_py()!r} first in {frame.row(wrong[0])}"
+        said[name] = (
+            f"column {name!r} is not used as a label: {what} ({first}). Correct them, or name the labels with "
+            "--label_columns."
+        )
+    return said
 
 
 def _cell_plan(

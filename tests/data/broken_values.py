@@ -297,6 +297,10 @@ ASKED = {
         {"train.csv": "text,id\nx,7\ny,8\n"},
         "data/train.csv: found no labels in 'id'; expected a column 'labels' or a column of 0 and 1 for each label; name them with --label_columns.",
     ),
+    "a label with another value": Case(
+        {"train.csv": "text,joy\nx,1\ny,2\nz,0\n"},
+        "data/train.csv: found no labels in 'joy'; expected a column 'labels' or a column of 0 and 1 for each label; column 'joy' is not used as a label: 2 of 3 values are 0 or 1, 1 is not ('2' first in row 2). Correct them, or name the labels with --label_columns.",
+    ),
     "label column": Case(
         {"train.csv": OK}, "data/train.csv: has no label column 'bb': did you mean 'b'?", {"label_columns": ["bb"]}
     ),

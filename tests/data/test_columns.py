@@ -129,9 +129,13 @@ def test_a_column_that_is_nearly_one_of_labels_is_remarked(tmp_path):
     (tmp_path / "train.csv").write_text("text,fear,joy,score\n" + rows)
     data = load_labelled_dataset(tmp_path)
     assert data.schema.names == ("fear", "score")
-    said = "\n".join(data.warnings)
-    assert "Column 'joy' is not taken as a label: 50% of its values are neither 0 nor 1 ('2' in row 2)" in said
-    assert "Column 'score' has values between 0 and 1: they are taken as soft labels" in said
+    assert (
+        "column 'joy' is not used as a label: 20 of 40 values are 0 or 1, 20 are not ('2' first in row 2). Correct "
+        "them, or name the labels with --label_columns." in data.warnings
+    )
+    assert "Column 'score' has values between 0 and 1: they are taken as soft labels." in data.warnings
+    assert "not used, but nearly labels: 'joy' (see the warnings)" in data.notes[0]  # which analyze prints first
+    assert "ignored columns" not in data.notes[0]
     with pytest.raises(DataError, match="row 2, column 'joy': '2'"):
         load_labelled_dataset(tmp_path, label_columns=["fear", "joy"])
 
