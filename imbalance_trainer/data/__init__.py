@@ -18,7 +18,14 @@ import pyarrow.compute as pc
 from ..distribution import UNKNOWN
 from ..errors import DataError, quoted
 from ..labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
-from .checks import absent_labels, broken_rules, conflicting_duplicates, leaked_texts, unused_label_columns
+from .checks import (
+    absent_labels,
+    blank_label_cells,
+    broken_rules,
+    conflicting_duplicates,
+    leaked_texts,
+    unused_label_columns,
+)
 from .columns import Plan, find_text_column, make_plan, read_texts
 from .encode import encode_labels
 from .files import SPLITS
@@ -112,6 +119,7 @@ def load_labelled_dataset(
     warnings = [
         *plan.remarks,
         *unused_label_columns(_more_label_columns(frames, text, plan)),
+        *_blank_cells(frames, parts, plan),
         *conflicting_duplicates(parts),
         *broken_rules(parts, plan.schema),
     ]
@@ -175,6 +183,13 @@ def _more_label_columns(frames: Mapping[str, Frame], text: str, plan: Plan) -> d
                      if n.strip() and n not in known and is_label_like(label_entries(frame.column(n)))]
         for frame in frames.values()
     }  # fmt: skip
+
+
+def _blank_cells(frames: Mapping[str, Frame], parts: Parts, plan: Plan) -> list[str]:
+    if plan.form != "sets":
+        return []
+    column = plan.columns[0]
+    return blank_label_cells({split: frame.column(column) for split, frame in frames.items()}, parts, column)
 
 
 def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: Plan) -> str:
