@@ -202,6 +202,7 @@ def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: P
     )
     where = f" in {source.where}" if source.where else ""
     more = f"; unused splits: {quoted(source.unused)}" if source.unused else ""
+    more += f"; not used: {', '.join(source.nearly)}" if source.nearly else ""
     more += f"; ignored columns: {quoted(ignored)}" if ignored else ""
     more += f"; not used, but nearly labels: {quoted(plan.doubtful)} (see the warnings)" if plan.doubtful else ""
     return f"Read {read}{where}; text in {text!r}{more}."
