@@ -1,5 +1,6 @@
 """What the columns of a table mean: which is the text, which hold labels, in which form (`Plan`)."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,11 +12,22 @@ from ..label_columns import LABEL_COLUMNS
 from ..labels import LabelSchema
 from .cells import NO_SEPARATOR, check_width, is_multi_hot, read_cells
 from .frame import Frame
-from .values import as_numbers, flatten_lists, is_blank, is_index, is_label_like, is_numeric, label_entries
+from .values import (
+    are_numbers,
+    as_numbers,
+    flatten_lists,
+    is_blank,
+    is_index,
+    is_label_like,
+    is_numeric,
+    label_entries,
+)
 
 COLUMNS, MULTI_HOT, INDICES, NAMES, CLASSES = LABEL_FORMATS = ("columns", "multi_hot", "indices", "names", "classes")
 """What `label_format` may be: a column per label; or one column with lists of 0 and 1, of class indices or of names,
 or with one class a row."""
+
+_MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hold one class a row
 
 TEXT_COLUMNS = (
     *("text", "sentence", "comment_text", "comment", "content", "tweet"),
@@ -71,6 +83,8 @@ def find_text_column(frame: Frame, wanted: str | None, labels: set[str]) -> str:
         )
     if usual is not None:
         return usual
+    if len(strings) > 1:  # in a CSV file numbers are strings too
+        strings = [n for n in strings if not are_numbers(frame.column(n))]
     if len(strings) != 1:
         found = f"{quoted(strings)} hold strings" if strings else f"none of {quoted(names)} is left for it"
         raise UsageError(f"{frame.path}: which column is the text? {found}; name it with --text_column.")
@@ -168,7 +182,7 @@ def _label_columns(
         raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
     found = tuple(name for name in others if name.strip() and _is_label_like(frame, name))
     if not found:
-        near = next(iter(doubtful_columns(frame, others).values()), "").rstrip(".")
+        near = next(iter(doubtful_columns(frame, others).values()), "").rstrip(".") or _class_columns(frame, others)
         raise UsageError(
             f"{frame.path}: found no labels in {quoted(others)}; expected a column 'labels' or a column of 0 and 1 "
             f"for each label; {near or 'name them with --label_columns'}."
@@ -179,6 +193,20 @@ def _label_columns(
             "it is one, name the labels with --label_columns."
         )
     return found
+
+
+def _class_columns(frame: Frame, names: Sequence[str]) -> str:
+    """What to say of up to three columns of strings that could hold one class a row, as few of them differ; nothing
+    where there is none."""
+    said = []
+    for name in names:
+        if pa.types.is_string(frame.table.schema.field(name).type) and not are_numbers(frame.column(name)):
+            cells = frame.column(name).drop_null()
+            n_values = sum(not is_blank(value) for value in cells.unique().to_pylist())
+            if 2 <= n_values <= min(_MOST_CLASSES, len(cells) // _ROWS_PER_CLASS):
+                flag = f"--label_columns {shlex.quote(name)}"
+                said.append(f"{name!r} has {n_values} different values and could hold one class a row: {flag}")
+    return "; ".join(said[:3])
 
 
 def _holds_all_labels(frame: Frame, column: str, given: LabelSchema | None) -> bool:

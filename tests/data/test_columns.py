@@ -58,6 +58,16 @@ def test_the_only_text_among_cells_that_are_all_strings_is_found(tmp_path):
     assert "text in 'phrase'" in data.notes[0]
 
 
+def test_a_column_of_numbers_is_no_text_where_another_holds_strings(tmp_path):
+    rows = [("1", "some text", 0, "1e-3"), ("22", "3", 1, ""), ("333", "more", 1, "2,5")]
+    content = csv_text(["Nr", "Kommentar", "a", "size"], rows)
+    data = load_labelled_dataset(written(tmp_path, {f"{split}.csv": content for split in ROWS}))
+    assert data.splits["train"]["text"][:] == ["some text", "3", "more"]
+    content = csv_text(["Nr", "a"], [(nr, a) for nr, _, a, _ in rows])  # the only one may hold numbers
+    data = load_labelled_dataset(written(tmp_path, {f"{split}.csv": content for split in ROWS}))
+    assert data.splits["train"]["text"][:] == ["1", "22", "333"]
+
+
 def test_indices_or_multi_hot(tmp_path):
     ambiguous = jsonl({"text": str(i), "labels": [i % 2, 1 - i % 2]} for i in range(4))
     folder = written(tmp_path, {f"{split}.jsonl": ambiguous for split in ROWS})
