@@ -287,12 +287,22 @@ def _cell_plan(
     how = _how(form, is_text and not _are_indices(values), separator)
     if form == "multi-hot" and not (known or label_format):
         how += " (they could be class indices: --label_format indices)"
-    source = "label_info.json" if given else "ClassLabel" if known else "the training data" if is_text else "indices"
+    are_made = known is None and numbered
+    source = f"names of {'label_info.json' if given else 'ClassLabel'}" if known else _found_names(names, are_made)
+    listed = "" if given or are_made else f" ({quoted(names)})"  # a typo among them shows
     kind = "single-label" if form == "classes" else "multi-label"
-    note = f"Labels: {len(names)}, {kind}, {how} in {column!r}, names of {source}"
+    note = f"Labels: {len(names)}{listed}, {kind}, {how} in {column!r}, {source}"
     spelled = is_list and separator is None and pa.types.is_string(frame.table.schema.field(column).type)
     schema = given or LabelSchema.from_names(names)
     return Plan((column,), form, schema, note, separator, numbered=numbered, spelled=spelled)
+
+
+def _found_names(names: Sequence[str], are_made: bool) -> str:
+    """Where names are from that nobody gave."""
+    if not are_made:
+        return "names as found in the training data"
+    span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    return f"no names are given: {span} (a label_info.json can name them)"
 
 
 def _is_no_cell(value: str | None) -> bool:

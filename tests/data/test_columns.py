@@ -39,6 +39,38 @@ def test_a_single_label_column_with_names_in_it(tmp_path):
     assert load_labelled_dataset(folder, label_columns="flag").schema.names == ("flag",)
 
 
+def test_the_labels_and_where_their_names_are_from_are_said():
+    def note(*labels, **options):
+        rows = [{"text": f"t{i}", "labels": label} for i, label in enumerate(labels)]
+        return load_labelled_dataset(dict.fromkeys(ROWS, rows), **options).notes[1]
+
+    found = "names as found in the training data"
+    made = "no names are given: label_0 to label_3 (a label_info.json can name them)"
+    assert note("Wut", "Agnst", "Wut", "Angst") == (
+        f"Labels: 3 ('Agnst', 'Angst', 'Wut'), single-label, one class a row in 'labels', {found}."
+    )
+    assert note(["Wut"], ["Wut", "Angst"], []).startswith(
+        f"Labels: 2 ('Angst', 'Wut'), multi-label, lists of names in 'labels', {found};"
+    )
+    assert "('n00', 'n01', " in note(*([f"n{i:02}"] for i in range(12)))
+    assert "'n09' and 2 more), multi" in note(*([f"n{i:02}"] for i in range(12)))
+    assert note([3], [0, 1], [2]).startswith(f"Labels: 4, multi-label, lists of class indices in 'labels', {made};")
+    assert note("3|1", "0", "2").startswith(
+        f"Labels: 4, multi-label, class indices separated by '|' in 'labels', {made};"
+    )
+    assert note(["3", "1"], ["0"], ["2"]).startswith(
+        f"Labels: 4, multi-label, lists of class indices in 'labels', {made};"
+    )
+    assert note([1], [0], [1]).endswith(
+        "no names are given: label_0 (a label_info.json can name them)"
+        "; none is named primary (groups in label_info.json), so all count as secondary."
+    )
+    assert note("3", "1", "3", label_format="names").startswith("Labels: 2 ('1', '3'), multi-label")
+    assert note(0, 1, 0, label_info=["a", "b"]) == (
+        "Labels: 2, single-label, one class a row in 'labels', names of label_info.json."
+    )
+
+
 @pytest.mark.parametrize("name", ["sentence", "tweet", "question", "phrase"])
 def test_the_text_column_is_found(tmp_path, name):
     content = csv_text(["toxic", name, "id"], [(0, "some text", 8), (1, "more of it", 9)])
