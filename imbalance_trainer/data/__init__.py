@@ -18,7 +18,14 @@ import pyarrow.compute as pc
 from ..distribution import UNKNOWN
 from ..errors import DataError, quoted
 from ..labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
-from .checks import absent_labels, broken_rules, conflicting_duplicates, leaked_texts, unused_label_columns
+from .checks import (
+    absent_labels,
+    blank_label_cells,
+    broken_rules,
+    conflicting_duplicates,
+    leaked_texts,
+    unused_label_columns,
+)
 from .columns import Plan, find_text_column, make_plan, read_texts
 from .encode import encode_labels
 from .files import SPLITS
@@ -112,6 +119,7 @@ def load_labelled_dataset(
     warnings = [
         *plan.remarks,
         *unused_label_columns(_more_label_columns(frames, text, plan)),
+        *_blank_cells(frames, parts, plan),
         *conflicting_duplicates(parts),
         *broken_rules(parts, plan.schema),
     ]
@@ -177,16 +185,26 @@ def _more_label_columns(frames: Mapping[str, Frame], text: str, plan: Plan) -> d
     }  # fmt: skip
 
 
+def _blank_cells(frames: Mapping[str, Frame], parts: Parts, plan: Plan) -> list[str]:
+    if plan.form != "sets":
+        return []
+    column = plan.columns[0]
+    return blank_label_cells({split: frame.column(column) for split, frame in frames.items()}, parts, column)
+
+
 def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: Plan) -> str:
     train = frames["train"]
-    ignored = [name for name in train.table.column_names if name != text and name not in plan.columns]
+    used = {text, *plan.columns, *plan.doubtful}
+    ignored = [name for name in train.table.column_names if name not in used]
     kinds = dict.fromkeys(frame.format for frame in frames.values())
     read = "; ".join(
         f"{', '.join(frame.name for frame in frames.values() if frame.format == kind)} as {kind}" for kind in kinds
     )
     where = f" in {source.where}" if source.where else ""
     more = f"; unused splits: {quoted(source.unused)}" if source.unused else ""
+    more += f"; not used: {', '.join(source.nearly)}" if source.nearly else ""
     more += f"; ignored columns: {quoted(ignored)}" if ignored else ""
+    more += f"; not used, but nearly labels: {quoted(plan.doubtful)} (see the warnings)" if plan.doubtful else ""
     return f"Read {read}{where}; text in {text!r}{more}."
 
 

@@ -108,6 +108,28 @@ def _rows(n_rows: int) -> str:
     return "1 row" if n_rows == 1 else f"{n_rows:,} rows"
 
 
+def blank_label_cells(cells: Mapping[str, pa.Array], parts: Parts, column: str) -> list[str]:
+    """Blank cells that were taken as a row without any label, over all splits; none where they are unknown.
+
+    Args:
+        cells: per split the cells of the column that holds all labels.
+        parts: per split the texts and the encoded labels, as a matrix.
+        column: what the column is called.
+    """
+    n_rows = 0
+    for split, array in cells.items():
+        if pa.types.is_string(array.type):
+            is_blank = pc.equal(pc.utf8_trim_whitespace(array), "").fill_null(False).to_numpy(zero_copy_only=False)
+            n_rows += int((parts[split][1][is_blank] != UNKNOWN).all(1).sum())
+    if not n_rows:
+        return []
+    have = "has" if n_rows == 1 else "have"
+    return [
+        f"{_rows(n_rows)} {have} a blank cell in {column!r}, which is taken as no label; write -1 there where the "
+        "labels are not known."
+    ]
+
+
 def unused_label_columns(candidates: Mapping[str, Sequence[str]]) -> list[str]:
     """Columns that look like labels, per file, and that the training file does not have.
 

@@ -1,5 +1,6 @@
 """What the columns of a table mean: which is the text, which hold labels, in which form (`Plan`)."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,11 +12,22 @@ from ..label_columns import LABEL_COLUMNS
 from ..labels import LabelSchema
 from .cells import NO_SEPARATOR, check_width, is_multi_hot, read_cells
 from .frame import Frame
-from .values import as_numbers, flatten_lists, is_blank, is_index, is_label_like, is_numeric, label_entries
+from .values import (
+    are_numbers,
+    as_numbers,
+    flatten_lists,
+    is_blank,
+    is_index,
+    is_label_like,
+    is_numeric,
+    label_entries,
+)
 
 COLUMNS, MULTI_HOT, INDICES, NAMES, CLASSES = LABEL_FORMATS = ("columns", "multi_hot", "indices", "names", "classes")
 """What `label_format` may be: a column per label; or one column with lists of 0 and 1, of class indices or of names,
 or with one class a row."""
+
+_MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hold one class a row
 
 TEXT_COLUMNS = (
     *("text", "sentence", "comment_text", "comment", "content", "tweet"),
@@ -35,6 +47,7 @@ class Plan:
         note: what was decided, in words.
         separator: between names in one cell.
         remarks: columns that may be meant otherwise.
+        doubtful: columns that are nearly labels and are not used as such.
         numbered: whether numbers in the cells are class indices.
         spelled: whether the cells are strings that spell lists.
     """
@@ -45,6 +58,7 @@ class Plan:
     note: str
     separator: str | None = None
     remarks: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
     numbered: bool = True
     spelled: bool = False
 
@@ -69,6 +83,8 @@ def find_text_column(frame: Frame, wanted: str | None, labels: set[str]) -> str:
         )
     if usual is not None:
         return usual
+    if len(strings) > 1:  # in a CSV file numbers are strings too
+        strings = [n for n in strings if not are_numbers(frame.column(n))]
     if len(strings) != 1:
         found = f"{quoted(strings)} hold strings" if strings else f"none of {quoted(names)} is left for it"
         raise UsageError(f"{frame.path}: which column is the text? {found}; name it with --text_column.")
@@ -146,7 +162,9 @@ def _columns_plan(
     if given or asked or frame.fields:
         return Plan(schema.names, "columns", schema, f"Labels: {len(schema)}, multi-label, {how}, names of {source}")
     note = f"Labels: {len(schema)} ({quoted(schema.names)}), multi-label, {how}"
-    return Plan(schema.names, "columns", schema, note, remarks=_doubtful_columns(frame, columns, others))
+    doubtful = doubtful_columns(frame, [name for name in others if name not in columns])
+    remarks = (*_soft_columns(frame, columns), *doubtful.values())
+    return Plan(schema.names, "columns", schema, note, remarks=remarks, doubtful=tuple(doubtful))
 
 
 def _label_columns(
@@ -164,9 +182,10 @@ def _label_columns(
         raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
     found = tuple(name for name in others if name.strip() and _is_label_like(frame, name))
     if not found:
+        near = next(iter(doubtful_columns(frame, others).values()), "").rstrip(".") or _class_columns(frame, others)
         raise UsageError(
             f"{frame.path}: found no labels in {quoted(others)}; expected a column 'labels' or a column of 0 and 1 "
-            "for each label; name them with --label_columns."
+            f"for each label; {near or 'name them with --label_columns'}."
         )
     if frame.format.startswith(("CSV", "TSV")) and set(found) <= {"0", "1", "0.0", "1.0"}:
         raise UsageError(
@@ -174,6 +193,20 @@ def _label_columns(
             "it is one, name the labels with --label_columns."
         )
     return found
+
+
+def _class_columns(frame: Frame, names: Sequence[str]) -> str:
+    """What to say of up to three columns of strings that could hold one class a row, as few of them differ; nothing
+    where there is none."""
+    said = []
+    for name in names:
+        if pa.types.is_string(frame.table.schema.field(name).type) and not are_numbers(frame.column(name)):
+            cells = frame.column(name).drop_null()
+            n_values = sum(not is_blank(value) for value in cells.unique().to_pylist())
+            if 2 <= n_values <= min(_MOST_CLASSES, len(cells) // _ROWS_PER_CLASS):
+                flag = f"--label_columns {shlex.quote(name)}"
+                said.append(f"{name!r} has {n_values} different values and could hold one class a row: {flag}")
+    return "; ".join(said[:3])
 
 
 def _holds_all_labels(frame: Frame, column: str, given: LabelSchema | None) -> bool:
@@ -193,20 +226,35 @@ def _named_like(usual: Sequence[str], names: Sequence[str]) -> str | None:
     return next((name for wanted in usual for name in names if name.casefold() == wanted), None)
 
 
-def _doubtful_columns(frame: Frame, columns: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
-    """Columns that were taken as labels, or were not, in a way that the user may see differently."""
-    remarks = []
-    for name in others:
+def _soft_columns(frame: Frame, columns: Sequence[str]) -> list[str]:
+    """A sentence for each label column with values between 0 and 1, which the user may see differently."""
+    found = [(name, label_entries(frame.column(name))) for name in columns]
+    return [
+        f"Column {name!r} has values between 0 and 1: they are taken as soft labels."
+        for name, entries in found
+        if ((entries > 0) & (entries < 1)).any()
+    ]
+
+
+def doubtful_columns(frame: Frame, names: Sequence[str]) -> dict[str, str]:
+    """Of columns that are not used as labels those in which at least half of the known values are label values, each
+    with a sentence that says where the others begin."""
+    said = {}
+    for name in names:
         entries = label_entries(frame.column(name))
-        known = entries[~np.isnan(entries)]
-        if name in columns and ((known > 0) & (known < 1)).any():
-            remarks.append(f"Column {name!r} has values between 0 and 1: they are taken as soft labels.")
-        if name not in columns and len(known) and np.isfinite(known).mean() >= 0.5:
-            row = int(np.flatnonzero(np.isinf(entries))[0])
-            value = frame.column(name)[row].as_py()
-            share = f"{np.isinf(known).mean():.0%} of its values are neither 0 nor 1 ({value!r} in {frame.row(row)})"
-            remarks.append(f"Column {name!r} is not taken as a label: {share}. --label_columns names the labels.")
-    return tuple(remarks)
+        known, wrong = int((~np.isnan(entries)).sum()), np.flatnonzero(np.isinf(entries))
+        fits = known - len(wrong)
+        if not len(wrong) or 2 * fits < known:
+            continue
+        is_soft = ((entries > 0) & (entries < 1)).any()
+        what = f"{fits:,} of {known:,} values are {'in 0 to 1' if is_soft else '0 or 1'}, {len(wrong):,} "
+        what += "is not" if len(wrong) == 1 else "are not"
+        first = f"{frame.column(name)[int(wrong[0])].as_py()!r} first in {frame.row(wrong[0])}"
+        said[name] = (
+            f"column {name!r} is not used as a label: {what} ({first}). Correct them, or name the labels with "
+            "--label_columns."
+        )
+    return said
 
 
 def _cell_plan(
@@ -239,12 +287,22 @@ def _cell_plan(
     how = _how(form, is_text and not _are_indices(values), separator)
     if form == "multi-hot" and not (known or label_format):
         how += " (they could be class indices: --label_format indices)"
-    source = "label_info.json" if given else "ClassLabel" if known else "the training data" if is_text else "indices"
+    are_made = known is None and numbered
+    source = f"names of {'label_info.json' if given else 'ClassLabel'}" if known else _found_names(names, are_made)
+    listed = "" if given or are_made else f" ({quoted(names)})"  # a typo among them shows
     kind = "single-label" if form == "classes" else "multi-label"
-    note = f"Labels: {len(names)}, {kind}, {how} in {column!r}, names of {source}"
+    note = f"Labels: {len(names)}{listed}, {kind}, {how} in {column!r}, {source}"
     spelled = is_list and separator is None and pa.types.is_string(frame.table.schema.field(column).type)
     schema = given or LabelSchema.from_names(names)
     return Plan((column,), form, schema, note, separator, numbered=numbered, spelled=spelled)
+
+
+def _found_names(names: Sequence[str], are_made: bool) -> str:
+    """Where names are from that nobody gave."""
+    if not are_made:
+        return "names as found in the training data"
+    span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    return f"no names are given: {span} (a label_info.json can name them)"
 
 
 def _is_no_cell(value: str | None) -> bool:

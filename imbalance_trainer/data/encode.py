@@ -50,9 +50,12 @@ def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
 
 
 def _single_names(cells: pa.Array, plan: Plan) -> pa.Array:
-    """The lists of a file in whose strings none stands: a blank cell means what it means in the training data."""
-    blank = None if plan.spelled else []
-    lists = [None if v is None else blank if is_blank(v) else [v] for v in cells.to_pylist()]
+    """The lists of a file in whose strings none stands: an empty cell means what it means in the training data."""
+    empty = None if plan.spelled else []
+    cell_lists = {
+        v: [v] if not is_blank(v) else None if v.strip() else empty for v in cells.drop_null().unique().to_pylist()
+    }
+    lists = [cell_lists.get(v) for v in cells.to_pylist()]
     if plan.form == "sets":
         return pa.array(lists, pa.list_(pa.string()))
     return cells if any(lists) else pa.nulls(len(lists))  # a name where a multi-hot list is expected is refused

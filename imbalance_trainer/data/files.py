@@ -1,8 +1,10 @@
 """Files of a data folder: found by split, and each read into a table (`Frame`)."""
 
 import csv
+import difflib
 import re
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,6 +34,9 @@ _READERS: dict[str, Callable[[Path, ReadSettings], Frame]] = {
     ".feather": read_arrow,
     ".ipc": read_arrow,
 }
+_NEAR = 0.82
+"""Likeness (difflib's ratio) from which on a name is nearly another: tst and test are, text and test are not."""
+
 _SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})")
 
 Paths = Path | tuple[Path, ...]
@@ -60,6 +65,22 @@ def find_files(folder: Path) -> dict[str, Paths]:
     if "train" not in found:
         raise DataError(_no_training_file(folder, present))
     return {split: _one_or_shards(folder, split, found[split]) for split in SPLITS if split in found}
+
+
+def nearly_splits(folder: Path, found: Mapping[str, Paths]) -> tuple[str, ...]:
+    """What there is to say of files whose name is nearly that of a split for which the folder has no file.
+
+    Args:
+        folder: the folder.
+        found: the splits that have files, as of `find_files`.
+    """
+    missing = {name for split, names in SPLITS.items() if split not in found for name in names}
+    said = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in _READERS and path.is_file() and not path.name.startswith("."):
+            near = difflib.get_close_matches(path.stem.lower(), missing, n=1, cutoff=_NEAR)
+            said += [f"{path.name!r} (did you mean {name}{path.suffix}?)" for name in near]
+    return tuple(said)
 
 
 def split_named(name: str) -> str | None:
@@ -121,9 +142,16 @@ def _no_training_file(folder: Path, present: Sequence[Path]) -> str:
     ]
     if inside:
         return f"{folder}: has no training file, but the folder {inside[0]!r} in it has one; give that one."
+    files = [path for path in present if path.suffix.lower() in _READERS and path.name != "label_info.json"]
+    advice = ""
+    if len(files) == 1 and files[0].is_file():
+        what = "it" if len(present) == 1 else files[0].name
+        advice = (
+            f"; rename {what} to train{files[0].suffix}, or name it with --train_file {shlex.quote(str(files[0]))}"
+        )
     return (
         f"{folder}: has no training file; expected train with one of the endings {', '.join(_READERS)}, "
-        f"found {', '.join(path.name for path in present[:10])}{more}."
+        f"found {', '.join(path.name for path in present[:10])}{more}{advice}."
     )
 
 

@@ -10,7 +10,7 @@ import datasets
 import pyarrow as pa
 
 from ..errors import DataError, UsageError, did_you_mean, quoted
-from .files import DELIMITED, SPLITS, TEXT, find_files, read_files, split_named
+from .files import DELIMITED, SPLITS, TEXT, find_files, nearly_splits, read_files, split_named
 from .frame import Frame, ReadSettings, tidy
 from .memory import object_frame
 
@@ -34,12 +34,14 @@ class Source:
         where: the folder or name that messages and notes say.
         folder: where a label_info.json may lie.
         unused: splits that are there and not used.
+        nearly: what to say of files that are not used and have nearly the name of a split.
     """
 
     parts: Mapping[str, Any]
     where: str = ""
     folder: Path | None = None
     unused: tuple[str, ...] = field(default=())
+    nearly: tuple[str, ...] = field(default=())
 
     def paths(self) -> list[Path]:
         """All files."""
@@ -103,7 +105,8 @@ def _at_path(path: Path, split_names: Mapping[str, str] | None) -> Source:
             )
         if saved is not None:
             return Source({"train": saved}, str(path), path)
-        return Source(find_files(path), str(path), path)
+        found = find_files(path)
+        return Source(found, str(path), path, nearly=nearly_splits(path, found))
     if path.exists():
         return Source({"train": path}, str(path.parent), path.parent)
     raise UsageError(f"{path}: there is no such folder or file; give a folder with train.csv or the like, or a file.")

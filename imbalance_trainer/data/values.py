@@ -60,6 +60,12 @@ def is_numeric(kind: pa.DataType) -> bool:
     return any(is_kind(kind) for is_kind in is_number)
 
 
+def are_numbers(values: pa.Array) -> bool:
+    """Whether all strings are numbers or blank."""
+    is_number = pc.match_substring_regex(values, r"^\s*([+-]?\d[\d.,]*([eE][+-]?\d+)?)?\s*$")
+    return pc.all(is_number).as_py() is not False
+
+
 def as_numbers(values: pa.Array, kind: pa.DataType) -> np.ndarray:
     """Numbers or booleans as a numpy array of a type; null becomes NaN."""
     values = values.cast(pa.int8()) if pa.types.is_boolean(values.type) else values

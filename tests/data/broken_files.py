@@ -91,6 +91,10 @@ UNREADABLE = {
         {"test.csv": OK, "notes.txt": ""},
         "data: has no training file; expected train with one of the endings .parquet, .csv, .tsv, .jsonl, .json, .txt, .arrow, .feather, .ipc, found notes.txt, test.csv.",
     ),
+    "a training file of another name": Case(
+        {"training.csv": OK, "label_info.json": ABC, "readme.md": ""},
+        "data: has no training file; expected train with one of the endings .parquet, .csv, .tsv, .jsonl, .json, .txt, .arrow, .feather, .ipc, found label_info.json, readme.md, training.csv; rename training.csv to train.csv, or name it with --train_file data/training.csv.",
+    ),
     "an ending that is not read": Case(
         {"train.xlsx": ""},
         "data: has no training file; expected train with one of the endings .parquet, .csv, .tsv, .jsonl, .json, .txt, .arrow, .feather, .ipc, found train.xlsx.",

@@ -289,6 +289,10 @@ ASKED = {
         {"train.csv": "p,q,a\nx,y,1\n"},
         "data/train.csv: which column is the text? 'p', 'q' hold strings; name it with --text_column.",
     ),
+    "which text, beside numbers": Case(
+        {"train.csv": "Nr,Kommentar,Anmerkung,a\n10,x,u,1\n11,y,v w,0\n-1.5,z,,1\n"},
+        "data/train.csv: which column is the text? 'Kommentar', 'Anmerkung' hold strings; name it with --text_column.",
+    ),
     "no text": Case(
         {"train.parquet": pa.table({"p": [1], "a": [1]})},
         "data/train.parquet: which column is the text? none of 'p', 'a' is left for it; name it with --text_column.",
@@ -296,6 +300,14 @@ ASKED = {
     "no labels": Case(
         {"train.csv": "text,id\nx,7\ny,8\n"},
         "data/train.csv: found no labels in 'id'; expected a column 'labels' or a column of 0 and 1 for each label; name them with --label_columns.",
+    ),
+    "a label with another value": Case(
+        {"train.csv": "text,joy\nx,1\ny,2\nz,0\n"},
+        "data/train.csv: found no labels in 'joy'; expected a column 'labels' or a column of 0 and 1 for each label; column 'joy' is not used as a label: 2 of 3 values are 0 or 1, 1 is not ('2' first in row 2). Correct them, or name the labels with --label_columns.",
+    ),
+    "one class a row in a column of another name": Case(
+        {"train.csv": "text,Category,by\n" + "".join(f"x{i},{'abcd'[i % 4]},{i}\n" for i in range(16))},
+        "data/train.csv: found no labels in 'Category', 'by'; expected a column 'labels' or a column of 0 and 1 for each label; 'Category' has 4 different values and could hold one class a row: --label_columns Category.",
     ),
     "label column": Case(
         {"train.csv": OK}, "data/train.csv: has no label column 'bb': did you mean 'b'?", {"label_columns": ["bb"]}

@@ -39,6 +39,38 @@ def test_a_single_label_column_with_names_in_it(tmp_path):
     assert load_labelled_dataset(folder, label_columns="flag").schema.names == ("flag",)
 
 
+def test_the_labels_and_where_their_names_are_from_are_said():
+    def note(*labels, **options):
+        rows = [{"text": f"t{i}", "labels": label} for i, label in enumerate(labels)]
+        return load_labelled_dataset(dict.fromkeys(ROWS, rows), **options).notes[1]
+
+    found = "names as found in the training data"
+    made = "no names are given: label_0 to label_3 (a label_info.json can name them)"
+    assert note("Wut", "Agnst", "Wut", "Angst") == (
+        f"Labels: 3 ('Agnst', 'Angst', 'Wut'), single-label, one class a row in 'labels', {found}."
+    )
+    assert note(["Wut"], ["Wut", "Angst"], []).startswith(
+        f"Labels: 2 ('Angst', 'Wut'), multi-label, lists of names in 'labels', {found};"
+    )
+    assert "('n00', 'n01', " in note(*([f"n{i:02}"] for i in range(12)))
+    assert "'n09' and 2 more), multi" in note(*([f"n{i:02}"] for i in range(12)))
+    assert note([3], [0, 1], [2]).startswith(f"Labels: 4, multi-label, lists of class indices in 'labels', {made};")
+    assert note("3|1", "0", "2").startswith(
+        f"Labels: 4, multi-label, class indices separated by '|' in 'labels', {made};"
+    )
+    assert note(["3", "1"], ["0"], ["2"]).startswith(
+        f"Labels: 4, multi-label, lists of class indices in 'labels', {made};"
+    )
+    assert note([1], [0], [1]).endswith(
+        "no names are given: label_0 (a label_info.json can name them)"
+        "; none is named primary (groups in label_info.json), so all count as secondary."
+    )
+    assert note("3", "1", "3", label_format="names").startswith("Labels: 2 ('1', '3'), multi-label")
+    assert note(0, 1, 0, label_info=["a", "b"]) == (
+        "Labels: 2, single-label, one class a row in 'labels', names of label_info.json."
+    )
+
+
 @pytest.mark.parametrize("name", ["sentence", "tweet", "question", "phrase"])
 def test_the_text_column_is_found(tmp_path, name):
     content = csv_text(["toxic", name, "id"], [(0, "some text", 8), (1, "more of it", 9)])
@@ -56,6 +88,16 @@ def test_the_only_text_among_cells_that_are_all_strings_is_found(tmp_path):
     content = csv_text(["phrase", "a", "labels"], [("some text", "0.5", "x|y"), ("more of it", "1", "x")])
     data = load_labelled_dataset(written(tmp_path, {f"{split}.csv": content for split in ROWS}))
     assert "text in 'phrase'" in data.notes[0]
+
+
+def test_a_column_of_numbers_is_no_text_where_another_holds_strings(tmp_path):
+    rows = [("1", "some text", 0, "1e-3"), ("22", "3", 1, ""), ("333", "more", 1, "2,5")]
+    content = csv_text(["Nr", "Kommentar", "a", "size"], rows)
+    data = load_labelled_dataset(written(tmp_path, {f"{split}.csv": content for split in ROWS}))
+    assert data.splits["train"]["text"][:] == ["some text", "3", "more"]
+    content = csv_text(["Nr", "a"], [(nr, a) for nr, _, a, _ in rows])  # the only one may hold numbers
+    data = load_labelled_dataset(written(tmp_path, {f"{split}.csv": content for split in ROWS}))
+    assert data.splits["train"]["text"][:] == ["1", "22", "333"]
 
 
 def test_indices_or_multi_hot(tmp_path):
@@ -129,9 +171,13 @@ def test_a_column_that_is_nearly_one_of_labels_is_remarked(tmp_path):
     (tmp_path / "train.csv").write_text("text,fear,joy,score\n" + rows)
     data = load_labelled_dataset(tmp_path)
     assert data.schema.names == ("fear", "score")
-    said = "\n".join(data.warnings)
-    assert "Column 'joy' is not taken as a label: 50% of its values are neither 0 nor 1 ('2' in row 2)" in said
-    assert "Column 'score' has values between 0 and 1: they are taken as soft labels" in said
+    assert (
+        "column 'joy' is not used as a label: 20 of 40 values are 0 or 1, 20 are not ('2' first in row 2). Correct "
+        "them, or name the labels with --label_columns." in data.warnings
+    )
+    assert "Column 'score' has values between 0 and 1: they are taken as soft labels." in data.warnings
+    assert "not used, but nearly labels: 'joy' (see the warnings)" in data.notes[0]  # which analyze prints first
+    assert "ignored columns" not in data.notes[0]
     with pytest.raises(DataError, match="row 2, column 'joy': '2'"):
         load_labelled_dataset(tmp_path, label_columns=["fear", "joy"])
 

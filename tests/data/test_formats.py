@@ -224,7 +224,7 @@ def test_soft_labels_in_one_split_make_all_of_them_float(tmp_path, kind):
 
 TEXTS = st.one_of(
     st.sampled_from(["None", "NA", "null", "nan", "", '"', "a\r\nb", "\ufeff", "1", "[0, 1]", "x,y;z|w\tv", "\u2028"]),
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
 )
 
 
@@ -258,3 +258,33 @@ def test_needs_no_torch_and_evaluates_nothing():
     called = {call.func.id for call in calls}
     assert "read_file" in called
     assert not called & {"eval", "exec"}
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+@pytest.mark.parametrize("options", [{"separator": "|"}, {}, {"label_format": "names", "separator": "none"}])
+def test_in_cells_of_names_blank_is_no_label_and_minus_one_is_unknown(tmp_path, kind, options):
+    joined = "joy" if options.get("separator") == "none" else "joy|fear"
+    cells = ["joy", "fear", joined, "", "-1", " ", "-100", *([None] if kind in ("jsonl", "parquet") else [])]
+    texts = [f"text {i}" for i in range(len(cells))]
+    content = {
+        "csv": lambda: csv_text(["text", "labels"], zip(texts, cells, strict=True)),
+        "tsv": lambda: csv_text(["text", "labels"], zip(texts, cells, strict=True), separator="\t"),
+        "jsonl": lambda: jsonl({"text": text, "labels": cell} for text, cell in zip(texts, cells, strict=True)),
+        "parquet": lambda: pa.table({"text": texts, "labels": cells}),
+    }[kind]()
+    data = load_labelled_dataset(written(tmp_path, {f"{split}.{kind}": content for split in ROWS}), **options)
+    unknown, both = [-100, -100], [0, 1] if joined == "joy" else [1, 1]
+    wanted = [[0, 1], [1, 0], both, [0, 0], unknown, [0, 0], unknown, unknown]
+    assert data.schema.names == ("fear", "joy")
+    assert data.splits["train"]["labels"][:] == wanted[: len(cells)]
+    assert (
+        "6 rows have a blank cell in 'labels', which is taken as no label; write -1 there where the labels are not "
+        "known." in data.warnings
+    )
+
+
+def test_blank_cells_that_are_unknown_give_no_warning(tmp_path):
+    spelled = csv_text(["text", "labels"], [("x", "['a']"), ("y", "['b', 'a']"), ("z", "")])
+    data = load_labelled_dataset(written(tmp_path, {f"{split}.csv": spelled for split in ROWS}))
+    assert data.splits["test"]["labels"][:][2] == [-100, -100]
+    assert not any("blank" in warning for warning in data.warnings)

@@ -215,3 +215,13 @@ def test_each_option_is_a_flag_with_help():
     (options,) = FlagParser(DataOptions).parse(["--data_dir", "x", "--label_columns", "a", "b"])
     assert options == DataOptions(data_dir="x", label_columns=["a", "b"])
     assert all(field.metadata["help"].endswith(".") for field in dataclasses.fields(DataOptions))
+
+
+def test_files_that_have_nearly_the_name_of_a_split_are_named(tmp_path):
+    csv = "text,a\n" + "".join(f"t{i},{i % 2}\n" for i in range(9))
+    others = ("tst.csv", "validaton.csv", "text.csv", "latest.csv", "test.csv.bak", ".tests.csv", "tests.md")
+    written(tmp_path, dict.fromkeys(("train.csv", *others), csv))
+    said = "; not used: 'tst.csv' (did you mean test.csv?), 'validaton.csv' (did you mean validation.csv?)."
+    assert load_labelled_dataset(tmp_path).notes[0].endswith(said)
+    written(tmp_path, dict.fromkeys(("test.csv", "Dev.csv"), csv))
+    assert "not used" not in load_labelled_dataset(tmp_path).notes[0]
