@@ -132,6 +132,7 @@ def test_two_processes(whole):
     assert not far
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_the_last_uneven_batch_of_two_processes_is_not_exact(whole):
     """13 rows on two processes: accelerate gives rows twice to fill the batch, and no loss can know which."""

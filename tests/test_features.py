@@ -206,6 +206,7 @@ class OutOfMemory(nn.Module):
         return self.inner(input_ids, attention_mask)
 
 
+@pytest.mark.slow
 def test_auto_find_batch_size(make_trainer, make_model, make_args, capsys):
     args = make_args(
         auto_find_batch_size=True, per_device_train_batch_size=16, max_steps=-1, num_train_epochs=1,

@@ -152,7 +152,7 @@ class StopAt3(TrainerCallback):
         control.should_training_stop = state.global_step == 4
 
 
-@pytest.mark.parametrize("reweight_from", [0.5, 3])
+@pytest.mark.parametrize("reweight_from", [0.5, pytest.param(3, marks=pytest.mark.slow)])
 def test_weights_count_from_a_step_on_and_a_resumed_run_is_the_same(
     reweight_from, make_trainer, make_args, tmp_path, capsys
 ):

@@ -311,6 +311,7 @@ def test_folders_that_are_no_model(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_is_no_error(saved, tmp_path):
     (tmp_path / "a.txt").write_text("good bread\n" * 3000)
     command = (

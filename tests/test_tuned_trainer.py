@@ -240,6 +240,7 @@ def measure_failure(case, folder):
     return {"said": trainer.accelerator.gather(said)}
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_every_rank_hears_of_an_error():
     (result,) = in_two_processes([Case(batch=8)], "tests.test_tuned_trainer:measure_failure")
