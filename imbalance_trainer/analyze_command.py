@@ -27,6 +27,7 @@ from .analysis.page import write_page
 from .analysis.streamed import STREAMED_FROM, count_streams, is_large, open_streams
 from .analysis.text import analysis_text
 from .cli import FlagParser, print_notes, value_of
+from .data.files import SPLITS
 from .data.options import DataOptions
 from .demo import demo_data
 from .errors import UsageError, did_you_mean
@@ -128,6 +129,10 @@ def _counted(args: AnalyzeArguments, label_info: Any, is_table: bool) -> tuple[A
 def _check(args: AnalyzeArguments, data: str | None) -> None:
     if args.format not in FORMATS:
         raise UsageError(f"Unknown --format {args.format!r}: {did_you_mean(args.format, FORMATS)}")
+    if args.split not in SPLITS:
+        raise UsageError(f"Unknown --split {args.split!r}: {did_you_mean(args.split, SPLITS)}")
+    if args.limit is not None and args.limit < 1:
+        raise UsageError(f"--limit must be at least 1 row; got {args.limit}.")
     if args.max_rows is not None and args.max_rows < 0:
         raise UsageError(f"--max_rows is a number of labels, 0 or more; got {args.max_rows}.")
     args.take(data)

@@ -1,9 +1,11 @@
 """What our command lines share: flags from dataclasses, --config files, errors as one sentence with an exit code."""
 
+import difflib
 import errno
 import json
 import math
 import os
+import re
 import sys
 import textwrap
 from argparse import ArgumentParser
@@ -21,6 +23,8 @@ from .checkpoints import find_fault, last_complete_checkpoint
 from .errors import DataError, NonFiniteLossError, QualityGateError, UsageError, did_you_mean
 from .labels import MULTI_LABEL
 from .tables import WIDTH
+
+_FLAG = re.compile(r"--?[^\W\d][\w-]*(=|$)")  # neither a negative number nor a text that begins with a dash
 
 
 class FlagParser(HfArgumentParser):
@@ -56,9 +60,20 @@ class FlagParser(HfArgumentParser):
         except (ValueError, TypeError) as error:  # what a dataclass says of its values
             raise UsageError(f"{' '.join(str(error).split())} (--help lists all flags.)") from None
         if unknown:
-            flag = unknown[0].split("=")[0]
-            raise UsageError(f"Unknown flag {flag}: {did_you_mean(flag, self._flags())}")
+            raise UsageError(self._unknown(unknown))
         return tuple(parsed)
+
+    def _unknown(self, unknown: Sequence[str]) -> str:
+        """What is wrong with arguments that no flag took: the first flag among them, else the first of them."""
+        flag = next((word.split("=")[0] for word in unknown if _FLAG.match(word)), None)
+        if flag is None:
+            return f"{unknown[0]!r} is one argument too many; --help lists all flags."
+        names = [known[2:] for known in self._flags()]  # without the dashes, which would make all of them alike
+        name = flag.lstrip("-").replace("-", "_").casefold()
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.7)
+        near = near or [known for known in names if known.startswith(f"{name}_")][:3]
+        meant = f"did you mean {' or '.join(repr(f'--{name}') for name in near)}?" if near else "--help lists all."
+        return f"Unknown flag {flag}: {meant}"
 
     def _flags(self) -> list[str]:
         """All flags, in the spelling with underscores."""
