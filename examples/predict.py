@@ -5,7 +5,7 @@
 
 A file is .txt (one text a line), or .jsonl, .json (JSON lines), .csv, .tsv, .parquet, .arrow with a column of texts.
 Each text gives one line of JSON, {"text": "...", "labels": [{"label": "threats", "score": 0.83, "threshold": 0.41}]},
-with the labels that are decided, highest score first. Notes go to stderr.
+with the labels that are decided, highest score first, scores to 4 digits. Notes go to stderr.
 """
 
 import json
@@ -46,7 +46,9 @@ class PredictArguments:
     text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
     delimiter: str | None = field(default=None, metadata={"help": "Between columns of a CSV file; or tab."})
     encoding: str | None = field(default=None, metadata={"help": "Of a file of text, such as cp1252, if not UTF-8."})
-    output_file: str | None = field(default=None, metadata={"help": "JSON lines to write; stdout if not given."})
+    output_file: str | None = field(
+        default=None, metadata={"help": ".jsonl or .json file to write; stdout if not given."}
+    )
     all_labels: bool = field(default=False, metadata={"help": "Every label, with a key that says if it is decided."})
     batch_size: int = field(default=32, metadata={"help": "Texts that the model reads at a time."})
     config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
@@ -67,9 +69,16 @@ def main(flags: Sequence[str]) -> None:
     on_screen = args.output_file is None and sys.stdout.isatty()  # which a progress bar would tear
     no_bar = args.file is None or on_screen or not sys.stderr.isatty()
     decided = classify(passing(), batch_size=args.batch_size, all_labels=args.all_labels)
+    n_texts = n_without = 0
     with _output(args.output_file) as output:
         for labels in tqdm(decided, total=total, unit=" texts", disable=no_bar):
-            output.write(json.dumps({"text": waiting.popleft(), "labels": labels}, ensure_ascii=False) + "\n")
+            shown = [{**label, "score": float(f"{label['score']:.4g}")} for label in labels]
+            output.write(json.dumps({"text": waiting.popleft(), "labels": shown}, ensure_ascii=False) + "\n")
+            n_texts += 1
+            n_without += not any(label.get("decided", True) for label in labels)
+    if args.output_file is not None:
+        texts_written = f"{n_texts:,} text{'' if n_texts == 1 else 's'} written to {args.output_file}"
+        print(f"{texts_written}, {n_without:,} of them without a label.")
 
 
 def _check(args: PredictArguments) -> None:
@@ -90,6 +99,11 @@ def _check(args: PredictArguments) -> None:
         raise UsageError(f"--encoding has no use here; it is for a --file {', '.join(TEXT)}.")
     if args.output_file is not None and Path(args.output_file).is_dir():
         raise UsageError(f"--output_file {args.output_file}: is a folder; give a file.")
+    if args.output_file is not None and Path(args.output_file).suffix.lower() not in LINES:
+        raise UsageError(
+            f"--output_file {args.output_file}: what is written are JSON lines; expected one of the endings "
+            f"{', '.join(LINES)}."
+        )
     if args.batch_size < 1:
         raise UsageError(f"--batch_size must be at least 1; got {args.batch_size}.")
 

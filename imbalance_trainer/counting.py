@@ -114,6 +114,8 @@ class LabelCounts:
         else:
             self.support += column_sums(positive)
         self._look_at_rows(start, positive, block == 0)
+        if self.per_row is not None:  # a row of which nothing is known is no row without labels
+            self.per_row[0] -= np.count_nonzero(~is_known.any(1))
 
     def _look_at_rows(self, start: int, positive: np.ndarray, negative: np.ndarray) -> None:
         if self.schema.rules:

@@ -32,7 +32,7 @@ class LabelDistribution:
         row_total: rows that there are, where only a sample of them was counted; -1 where that is not known, as of a
             stream; else equal to `n_rows`.
         labels_per_row: (most + 1,): how many rows have 0, 1, 2, ... labels (soft ones from over 0.5 on, unknown ones
-            not); None where that was not asked for.
+            not), of the rows that have a known label; None where that was not asked for.
         cooccurrence: (labels, labels): how many rows have both labels, on the diagonal those that have the label; an
             array up to a thousand labels, beyond that a sparse one of scipy; None where that was not asked for.
     """
@@ -287,8 +287,13 @@ class LabelDistribution:
 
     @property
     def n_rows_without_label(self) -> int | None:
-        """Rows that have no label; None where `labels_per_row` was not asked for."""
+        """Rows that are known to have no label; None where `labels_per_row` was not asked for."""
         return None if self.labels_per_row is None else int(self.labels_per_row[0])
+
+    @property
+    def n_rows_unknown(self) -> int | None:
+        """Rows of which no label is known; None where `labels_per_row` was not asked for."""
+        return None if self.labels_per_row is None else self.n_rows - int(self.labels_per_row.sum())
 
     def interval(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Between which bounds each label's support in all the data lies, where a sample of its rows was counted.

@@ -73,11 +73,40 @@ def test_parts_say_what_a_loop_counts():
         ((j, int((labels[:, rarest] & labels[:, j]).sum())) for j in range(6) if j != rarest), key=lambda p: p[1]
     )
     assert f"  l{rarest}: {together} of {support[rarest]} also l{partner}" in text
-    assert "7 unknown entries (-100) in 1 label, most in 'l1' 7." in text
+    assert "7 unknown entries (-100), all in 'l1'. % is of the known entries." in text
     per_row = np.bincount(labels.sum(1))
     assert f"rows with 0: {per_row[0]}, 1: {per_row[1]}" in " ".join(text.split())
     ratios = support.max() / support
-    assert f"has the mean {ratios.mean():.3g} (MeanIR)" in text
+    said = f"{ratios.mean():.3g} times the positives of a label (MeanIR), at most {ratios.max():.3g} times (IRLbl)."
+    assert f"The commonest label has on average {said}" in " ".join(text.split())
+
+
+def test_unknown_entries_are_told_once_and_rows_without_a_known_one_are_no_rows_without_labels():
+    rows = [[-100] * 4] * 13 + [[0] * 4] * 84 + [[1, 1, 0, 0]] * 60 + [[1, 0, 1, 1]] * 43
+    splits = {
+        name: Dataset.from_dict({"text": ["t"] * 200, "labels": rows}) for name in ("train", "validation", "test")
+    }
+    data = LabelledData(DatasetDict(splits), LabelSchema(list("ABCD")), MULTI_LABEL)
+    text = " ".join(analysis_text(analysis_of(data)).split())
+    assert "52 unknown entries (-100), 13 in each of 4 labels. % is of the known entries." in text
+    assert "13 rows have no known label and teach nothing." in text
+    assert f"Labels in a row: {(60 * 2 + 43 * 3) / 187:.3g} on the mean; rows with 0: 84, 2: 60, 3: 43." in text
+    found = analysis_json(analysis_of(data))["splits"]["train"]
+    assert (found["rows"], found["labels_per_row"]) == (200, [84, 0, 60, 43])
+    rows[0], rows[99] = [-100] * 3 + [1], [-100, 1, 0, 0]
+    data.splits["train"] = Dataset.from_dict({"text": ["t"] * 200, "labels": rows})
+    text = " ".join(analysis_text(analysis_of(data)).split())
+    assert "52 unknown entries (-100), in 4 labels, most in 'A' 14, 'B' 13, 'C' 13." in text
+    assert "% is of" not in analysis_text(analysis_of(made(3)))
+
+
+def test_the_legend_of_the_thresholds_has_what_occurs():
+    text = " ".join(analysis_text(analysis_of(made(11, rows=(4000, 1000, 100)))).split())
+    assert "Threshold: own (tuned on the label's positives)." in text
+    text = " ".join(analysis_text(analysis_of(made(2, rows=(4000, 8, 100)))).split())
+    assert "Threshold: 0.5 (not tuned)." in text
+    text = " ".join(analysis_text(analysis_of(made(30, rows=(4000, 300, 100)))).split())
+    assert "Threshold: shared (one for all labels)." in text
 
 
 def test_what_a_rule_makes_certain_is_no_company():
@@ -191,8 +220,9 @@ def test_markdown_says_names_as_they_are():
     page = analysis_markdown(analysis_of(data))
     rows = [line for line in page.splitlines() if line.startswith("| a\\|b")]
     assert len(rows) >= 3
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:3]} == {8}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:3]} == {9}
     assert "<i>" not in page
+    assert "| IRLbl | ratio | weight |" in page
     many = analysis_markdown(analysis_of(made(62)))
     assert "42 more labels are in `--format json`." in many
 
@@ -233,6 +263,7 @@ def test_single_label_data_has_no_thresholds_and_no_company():
     text = analysis_text(analysis)
     assert "What the rarest labels meet" not in text
     assert "Labels in a row" not in text
+    assert "Threshold: highest (the largest score decides)." in " ".join(text.split())
     assert "--tune_thresholds" not in text
     assert "no setting will make the model learn it reliably" in " ".join(text.split())
     assert build_page(analysis)

@@ -173,11 +173,25 @@ def test_rows_and_pairs_are_those_of_numpy(rows, values, seed):
     positive = (labels > 0.5).astype(int)
     counts = LabelDistribution.from_labels(labels, schema, labels_per_row=True, cooccurrence=True)
     assert np.array_equal(counts.cooccurrence, positive.T @ positive)
-    assert counts.labels_per_row.tolist() == (np.bincount(positive.sum(1)).tolist() if rows else [0])
-    assert counts.n_rows_without_label == (positive.sum(1) == 0).sum()
+    known = (labels != -100).any(1)
+    lengths = positive[known].sum(1)
+    assert np.trim_zeros(counts.labels_per_row, "b").tolist() == np.trim_zeros(np.bincount(lengths), "b").tolist()
+    assert counts.n_rows_without_label == (lengths == 0).sum()
+    assert counts.n_rows_unknown == (~known).sum()
     assert counts.unknown.tolist() == (labels == -100).sum(0).tolist()
     plain = LabelDistribution.from_labels(labels, schema)
     assert (plain.labels_per_row, plain.n_rows_without_label, plain.cooccurrence) == (None, None, None)
+    assert plain.n_rows_unknown is None
+
+
+def test_rows_of_which_nothing_is_known_are_not_counted_by_their_labels(monkeypatch):
+    labels = [[-100, -100, -100], [0, -100, 0], [1, 1, 0], [np.nan, np.nan, np.nan]]
+    for dense in (1000, 2):
+        monkeypatch.setattr(counting, "DENSE_LABELS", dense)
+        counts = LabelDistribution.from_labels(labels, ABC, labels_per_row=True)
+        assert (counts.labels_per_row.tolist(), counts.n_rows_unknown) == ([1, 0, 1], 2)
+    counts = LabelDistribution.from_labels([[-100], [], [0, 2]], ABC, indices=True, labels_per_row=True)
+    assert (counts.labels_per_row.tolist(), counts.n_rows_unknown) == ([1, 0, 1], 1)
 
 
 def test_beyond_a_thousand_labels_pairs_are_sparse_and_the_same(monkeypatch):

@@ -106,7 +106,7 @@ def test_the_causes_of_zero_recall_are_told_apart(changes, kind):
     if kind == "too_few_to_tell":
         assert finding.severity == "note"
         assert "0 to 0.56" in finding.evidence
-        assert "9 positives" in finding.advice
+        assert "9 or more positives of each" in finding.advice
         assert wilson_interval(0, 9)[1] <= 0.3 < wilson_interval(0, 8)[1]
     if kind == "at_the_cap":
         assert finding.new_weight is None

@@ -66,7 +66,8 @@ def assert_same(lines, wanted):
     for line, other in zip(lines, wanted, strict=True):
         assert list(line) == ["text", "labels"]
         for label, wanted_label in zip(line["labels"], other["labels"], strict=True):
-            assert label["score"] == pytest.approx(wanted_label["score"], abs=1e-5)
+            assert label["score"] == pytest.approx(wanted_label["score"], abs=1e-5, rel=6e-4)
+            assert label["score"] == float(f"{label['score']:.4g}")
             assert {**label, "score": None} == {**wanted_label, "score": None}
 
 
@@ -159,13 +160,28 @@ def write_with_two(path):
         ("a.parquet", write_parquet, []),
     ],
 )
-def test_files(name, write, flags, saved, tmp_path):
+def test_files(name, write, flags, saved, tmp_path, capsys):
     folder, wanted = saved
     write(tmp_path / name)
     output = tmp_path / "predictions.jsonl"
     predict.main(["--model_dir", folder, "--file", str(tmp_path / name), "--output_file", str(output), *flags])
     assert_same(lines_of(output.read_text()), wanted)
+    without = sum(not line["labels"] for line in wanted)
+    said = capsys.readouterr().out
+    assert said == f"{len(TEXTS)} texts written to {output}, {without} of them without a label.\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "predictions.jsonl"])
+
+
+def test_with_all_labels_a_text_without_one_that_is_decided_is_counted_too(tmp_path, texts_file, capsys):
+    folder, output = str(tmp_path / "model"), tmp_path / "out.json"
+    rule = DecisionRule(LabelSchema(NAMES), [0.7, 0.7, 0.7, 0.7])
+    without = (~rule.decide(logits_one_by_one(*save_model(folder, rule), TEXTS)).any(1)).sum().item()
+    assert 0 < without < len(TEXTS)
+    for flags in ([], ["--all_labels"]):
+        predict.main(["--model_dir", folder, "--file", str(texts_file), "--output_file", str(output), *flags])
+        assert capsys.readouterr().out.endswith(f", {without} of them without a label.\n")
+    predict.main(["--model_dir", folder, "--text", TEXTS[0], "--output_file", str(output)])
+    assert capsys.readouterr().out.startswith("1 text written to ")
 
 
 def test_letters_stay_letters(saved, tmp_path):
@@ -278,6 +294,10 @@ def test_wrong_files(name, content, message, saved, tmp_path):
         (["--text", "a", "--batch_size", "x"], "--help lists all flags"),
         (["--text", "a", "--output_file", "."], r"--output_file \.: is a folder"),
         (["--text", "a", "--output_file", "absent/out.jsonl"], r"absent/out\.jsonl: cannot be written"),
+        (
+            ["--text", "a", "--output_file", "p.csv"],
+            r"p\.csv: what is written are JSON lines; .*\.jsonl",
+        ),
         (["--txt", "a"], "--txt"),
     ],
 )

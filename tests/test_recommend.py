@@ -126,6 +126,11 @@ def test_the_threshold_plan_follows_the_positives_in_validation():
 def test_small_data_is_trained_longer(rows, epochs):
     plan = found([rows // 4, 1], [10, 1], rows=(rows, 100))
     assert plan.value("num_train_epochs") == epochs
+    if epochs is not None:
+        reason = next(c.reason for c in plan.choices if c.flag == "num_train_epochs")
+        most = ", the most," if epochs == 20 else ""
+        reached = -(-rows // 16) * epochs
+        assert reason.endswith(f"about 1,000 updates are wanted, and {epochs} epochs{most} give {reached:,}.")
 
 
 def test_no_positives_in_training_cannot_be_mended():
@@ -140,10 +145,17 @@ def test_fewer_than_five_positives_say_that_data_is_what_helps_and_how_much():
     plan = found([8000, 4, 5], [800, 10, 10])
     sentence = plan.warnings[0]
     assert sentence.startswith(
-        "Label 'l1' has fewer than 5 positives in training: no setting will make the model learn"
+        "Label 'l1' has 4 positives in training, fewer than 5: no setting will make the model learn"
     )
     assert "20 positives of it would take about 80,000 more rows" in sentence  # 16 more, one in 5,000 rows
     assert plan.rows_to_label.tolist() == [0, 80_000, 0]
+
+
+def test_of_all_labels_none_is_named():
+    plan = found([4, 3, 2, 1], [4, 3, 2, 1], rows=(100, 100))
+    assert plan.warnings[0].startswith("All 4 labels have fewer than 5 positives in training: no setting")
+    assert plan.warnings[1].startswith("All 4 labels have fewer than 39 positives in validation, so their recall")
+    assert found([1, 9], [50, 50]).warnings[0].startswith("Label 'l0' has 1 positive in training, fewer than 5:")
 
 
 def test_a_validation_split_without_a_label_or_with_few_of_it_is_said():
@@ -151,7 +163,7 @@ def test_a_validation_split_without_a_label_or_with_few_of_it_is_said():
     assert plan.warnings[0].startswith(
         "Label 'l3' has no positive in validation: whether it is learned cannot be seen"
     )
-    assert plan.warnings[1].startswith("Label 'l2' has fewer than 39 positives in validation, so its recall")
+    assert plan.warnings[1].startswith("Label 'l2' has 8 positives in validation, fewer than 39, so its recall")
     assert "0.22 to 0.78" in plan.warnings[1]
     assert "About 2,000 validation rows" in plan.warnings[1]  # 39 at 2%: 1,950
     assert found([8000, 4000], [800, 400]).warnings == ()

@@ -19,7 +19,7 @@ class SplitCounts:
 
     Args:
         labels: counts per label.
-        labels_per_row: how many rows have 0, 1, 2, ... labels.
+        labels_per_row: how many rows have 0, 1, 2, ... labels, of those that have a known one.
         pairs: rows that have both labels, shape (labels, labels); None where nobody counted.
     """
 

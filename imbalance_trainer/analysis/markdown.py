@@ -22,14 +22,15 @@ def analysis_markdown(analysis: Analysis, max_rows: int | None = None) -> str:
             percent(labels.prevalence[i]),
             compact_number(labels.negative_positive[i]),
             compact_number(counts.labels.irlbl[i]),
+            compact_number(labels.imbalance_ratio[i]),
             f"{weights.values[i]:.3g}",
             escaped(weights.reasons[i]),
         ]
         for i in order
     ]
-    header = ["label", "positives", "%", "neg:pos", "IRLbl", "weight", "why"]
+    header = ["label", "positives", "%", "neg:pos", "IRLbl", "ratio", "weight", "why"]
     lines = [f"## Labels of {escaped(analysis.name)}: {analysis.split}, {labels.n_rows:,} rows, rarest first", ""]
-    lines += markdown_table(header, cells, (0, 6))
+    lines += markdown_table(header, cells, (0, 7))
     lines += how_many_more(len(labels.schema) - len(order), "`--format json`")
     for part in parts_after_the_table(analysis, max_rows):
         lines += ["", f"### {part.title}", "", *_part(part)]

@@ -18,6 +18,15 @@ _PARTNERS, _MET, _NAME = 10, 2, 40
 _DIFFER = 20
 """So many labels that differ between splits are listed."""
 
+_THRESHOLDS = {
+    "own": "tuned on the label's positives",
+    "unsure": "tuned on few positives",
+    "shared": "one for all labels",
+    "0.5": "not tuned",
+    "highest": "the largest score decides",
+}
+"""What stands in the column threshold; `threshold_plan` says which."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -60,17 +69,12 @@ def summary_part(analysis: Analysis) -> Part:
     sentences = [f"By support: {'; '.join(tiers)}."]
     if mean := counts.labels.mean_ir:
         sentences.append(
-            f"IRLbl, the commonest label's positives : this one's, has the mean {compact_number(mean)} (MeanIR) and "
-            f"reaches {compact_number(_largest(counts.labels.irlbl))}."
+            f"The commonest label has on average {compact_number(mean)} times the positives of a label (MeanIR), at "
+            f"most {compact_number(_largest(counts.labels.irlbl))} times (IRLbl)."
         )
     if analysis.recommendation.threshold[0] != "highest":
         sentences.append(_labels_per_row(analysis))
-    unknown = [(float(n), labels.schema.names[i]) for i, n in enumerate(counts.labels.unknown) if n > 0]
-    if unknown:
-        unknown.sort(reverse=True)
-        most = ", ".join(f"{name!r} {n:,.0f}" for n, name in unknown[:3])
-        total = sum(n for n, _ in unknown)
-        sentences.append(f"{total:,.0f} unknown entries (-100) in {_n(len(unknown), 'label')}, most in {most}.")
+    sentences += _unknown(analysis)
     return Part("rows", "Labels and rows", tuple(sentences))
 
 
@@ -134,7 +138,9 @@ def splits_part(analysis: Analysis) -> Part:
         f"{split} has no positive of {_n(len(labels), 'label')}: {_some(names[i] for i in labels)}."
         for split, labels in analysis.missing.items()
     )
-    sentences += analysis.data_warnings or absent  # the warnings of the data name the absent labels too
+    sentences += [
+        f"Warning: {warning}" for warning in analysis.data_warnings
+    ] or absent  # the warnings of the data name the absent labels too
     header = ("label", "split", "in train", "there", "", "q")
     return Part("splits", "Between the splits", tuple(sentences), Table(header, tuple(rows), (0, 1)) if rows else None)
 
@@ -159,9 +165,10 @@ def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
         f"{positives_for(HALF_WIDTH)} positives: {enough:,} of {_n(len(names), 'label')} have them in the {n_rows:,} "
         "rows; the others need about the rows below."
     )
-    unsure = " Unsure: a threshold of its own, but of few positives." if "unsure" in found.threshold else ""
-    header = ("label", "positives", "recall 0.5 is", "rows needed", "threshold")
-    return Part("validation", "What validation can tell", (sentence + unsure,), Table(header, rows, (0, 4)))
+    legend = ", ".join(f"{word} ({meaning})" for word, meaning in _THRESHOLDS.items() if word in found.threshold)
+    header = ("label", "positives", "a recall of 0.5 may be", "rows needed", "threshold")
+    sentences = (sentence, f"Threshold: {legend}.")
+    return Part("validation", "What validation can tell", sentences, Table(header, rows, (0, 4)))
 
 
 def recommendation_part(analysis: Analysis) -> Part:
@@ -207,6 +214,29 @@ def _labels_per_row(analysis: Analysis) -> str:
     return f"Labels in a row: {analysis.counts.mean_labels:.3g} on the mean; rows with {', '.join(shown)}."
 
 
+def _unknown(analysis: Analysis) -> list[str]:
+    """Entries, and rows, of which nothing is known."""
+    labels = analysis.counts.labels
+    found = [(float(n), name) for n, name in zip(labels.unknown, labels.schema.names, strict=True) if n > 0]
+    found.sort(key=lambda counted: -counted[0])
+    sentences = []
+    if found:
+        total, most = int(sum(n for n, _ in found)), found[0][0]
+        if len(found) == 1:
+            where = f"all in {found[0][1]!r}"
+        elif found[-1][0] == most:
+            where = f"{most:,.0f} in each of {len(found):,} labels"
+        else:
+            where = f"in {len(found):,} labels, most in {', '.join(f'{name!r} {n:,.0f}' for n, name in found[:3])}"
+        sentences.append(
+            f"{_n(total, 'unknown entry', 'unknown entries')} (-100), {where}. % is of the known entries."
+        )
+    if rows := labels.n_rows_unknown:
+        verbs = ("has", "teaches") if rows == 1 else ("have", "teach")
+        sentences.append(f"{_n(rows, 'row')} {verbs[0]} no known label and {verbs[1]} nothing.")
+    return sentences
+
+
 def _tier(support: np.ndarray) -> str:
     low, high = (short_count(v) for v in (support.min(), support.max()))
     return f"{len(support):,} with {low if low == high else f'{low} to {high}'}"
@@ -226,5 +256,5 @@ def _q(q: float) -> str:
     return "<0.001" if q < 0.001 else f"{q:.3f}"
 
 
-def _n(n: int, word: str) -> str:
-    return f"{n:,} {word}{'' if n == 1 else 's'}"
+def _n(n: int, word: str, words: str | None = None) -> str:
+    return f"{n:,} {word if n == 1 else words or f'{word}s'}"

@@ -73,7 +73,8 @@ def _why_silent(row: dict[str, Any], settings: Settings, count: int, min_support
     if row.get("found_before_closing"):
         return _held_down(row, settings, count)
     if support < min_support:
-        advice = f"give evaluation data with {_enough()} positives of it or more: 0 of those would say something."
+        enough = f"{_enough()} or more positives of each"
+        advice = f"give evaluation data with {enough}: a recall of 0 would then mean something."
         return Finding("too_few_to_tell", name, NOTE, evidence, advice, weight, evaluations=count)
     if average and average >= max(ranked, CHANCE * (row.get("prevalence") or 0)) and would_find(row) > 1:
         evidence += f", highest score {row['highest_score']:.2g} at a threshold of {row['threshold']:.2g}"

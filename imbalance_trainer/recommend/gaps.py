@@ -30,9 +30,9 @@ def warn_of_few(facts: Facts, few: int = FEW, enough: int = ENOUGH) -> str:
     span = about(rows.min()) if len(scarce) == 1 else f"{about(rows.min())} to {about(rows.max())}"
     each = "it" if len(scarce) == 1 else "each"
     return (
-        f"{_labels(facts, scarce)} {_has(scarce)} fewer than {few} positives in training: no setting will make the "
-        f"model learn {_them(scarce)} reliably, and data is what helps. {enough} positives of {each} would take about "
-        f"{span} more rows drawn as these were; far fewer if you search for likely ones."
+        f"{_labels(facts, scarce)} {_has(scarce)} {_fewer(support[scarce], few, 'training')}: no setting will make "
+        f"the model learn {_them(scarce)} reliably, and data is what helps. {enough} positives of {each} would take "
+        f"about {span} more rows drawn as these were; far fewer if you search for likely ones."
     )
 
 
@@ -58,7 +58,7 @@ def warn_of_small_validation(facts: Facts, half_width: float = HALF_WIDTH) -> st
     low, high = wilson_interval(here[worst] / 2, here[worst])
     rows = rows_for(needed, facts.train)[worst]
     return (
-        f"{_labels(facts, unsure)} {_has(unsure)} fewer than {needed} positives in validation, so {_its(unsure)} "
+        f"{_labels(facts, unsure)} {_has(unsure)} {_fewer(here[unsure], needed, 'validation')}, so {_its(unsure)} "
         f"recall cannot be told to +-{half_width:g}: one of 0.5 of {facts.train.schema.names[worst]!r} would mean "
         f"{low:.2f} to {high:.2f} (95% interval). About {about(rows)} validation rows would do for that label; "
         f"the split has {facts.validation.n_rows:,}."
@@ -108,8 +108,17 @@ def _labels(facts: Facts, labels: np.ndarray, shown: int = 3) -> str:
     names = [repr(facts.train.schema.names[i]) for i in labels[:shown]]
     if len(labels) == 1:
         return f"Label {names[0]}"
+    if len(labels) == len(facts.train.schema):
+        return f"All {len(labels):,} labels"
     more = f" and {len(labels) - shown:,} more" if len(labels) > shown else ""
     return f"{len(labels):,} labels ({', '.join(names)}{more})"
+
+
+def _fewer(support: np.ndarray, limit: int, split: str) -> str:
+    """How few positives there are: of one label the number."""
+    if len(support) > 1:
+        return f"fewer than {limit} positives in {split}"
+    return f"{support[0]:,.3g} positive{'' if support[0] == 1 else 's'} in {split}, fewer than {limit}"
 
 
 def _has(labels: np.ndarray) -> str:

@@ -131,7 +131,8 @@ def choose_epochs(facts: Facts, batch: int = 16, epochs: int = 3, least: int = 1
     wanted = min(math.ceil(least / updates), most)
     reason = (
         f"{facts.train.n_rows:,} rows give {updates * epochs:,} updates in {epochs} epochs at a batch of {batch}; "
-        f"{wanted} epochs give {updates * wanted:,}."
+        f"about {least:,} updates are wanted, and {wanted} epochs{', the most,' * (wanted == most)} give "
+        f"{updates * wanted:,}."
     )
     return [Choice("num_train_epochs", wanted, reason, "Mosbach et al., 2021; Zhang et al., 2021")]
 
