@@ -147,7 +147,7 @@ def run(case: Case) -> tuple[list[dict[str, Any]], Any]:
         )
         trainer = WeightedFocalTrainer(
             model, args, train_dataset=splits["train"], eval_dataset=splits["validation"], processing_class=tokenizer,
-            label_schema=data.schema,
+            label_schema=data.schema, init_head_bias=False,
         )  # fmt: skip
         with contextlib.suppress(NonFiniteLossError):
             trainer.train()

@@ -78,7 +78,12 @@ def _train(data_dir: str, model: str, seed: int, layers: int, max_rows: int, epo
             disable_tqdm=True, dataloader_pin_memory=False, train_sampling_strategy="group_by_length",
         )  # fmt: skip
         trainer = WeightedFocalTrainer(
-            net, args, train_dataset=splits["train"], processing_class=tokenizer, label_schema=data.schema
+            net,
+            args,
+            train_dataset=splits["train"],
+            processing_class=tokenizer,
+            label_schema=data.schema,
+            init_head_bias=False,
         )
         trainer.remove_callback(RareLabelCallback)
         trainer.train()
