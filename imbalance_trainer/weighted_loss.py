@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,7 +64,11 @@ class ComputesWeightedLoss(WritesOutputs):
         if not is_wanted or self.train_dataset is None or counts is None or self.compute_loss_func:
             return
         loss = (self._unweighted_objective or self.training_objective).loss  # that of the first update
-        if start_head(model, best_constant_logits(loss, counts.support, counts.known)):
+        support, known, sampler = counts.support, counts.known, self._row_sampler()
+        if sampler is not None:  # what is drawn is what is learned from
+            repeats = np.array([sampler.repeats_by_label.get(name, 1.0) for name in self.label_schema.names])
+            support, known = support * repeats, known * len(sampler) / max(counts.n_rows, 1)
+        if start_head(model, best_constant_logits(loss, support, known)):
             logger.info("The head's bias starts where the loss is least without a look at the input.")
 
     @property
