@@ -512,7 +512,11 @@ def test_the_command_writes_where_it_is_told(run_of_eleven, tmp_path, diagnosed,
 
 @pytest.mark.parametrize(
     ("flags", "said"),
-    [([], "run_dir|RUN_DIR"), (["a", "--ouput", "b"], "did you mean '--output'"), (["a", "b"], "one argument too many")],
+    [
+        ([], "run_dir|RUN_DIR"),
+        (["a", "--ouput", "b"], "did you mean '--output'"),
+        (["a", "b"], "one argument too many"),
+    ],
 )
 def test_flags_that_do_not_fit(flags, said):
     with pytest.raises(UsageError, match=said):
