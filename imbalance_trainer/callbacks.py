@@ -214,7 +214,8 @@ class RareLabelCallback(TrainerCallback):
     def _resumed(self, from_file: list[dict[str, Any]], state: Any, model: Any) -> list[dict[str, Any]]:
         """The history up to a checkpoint: from the file, and from the log what the file has not."""
         entries: dict[tuple[str, int], dict[str, Any]] = {}
-        for entry in [*from_file, *self._from_log(state, model)]:
+        in_training = (entry for entry in from_file if entry["split"].startswith("eval"))  # a test is made again
+        for entry in [*in_training, *self._from_log(state, model)]:
             if entry["step"] <= state.global_step:
                 entries.setdefault((entry["split"], entry["step"]), entry)
         return sorted(entries.values(), key=lambda entry: entry["step"])

@@ -237,3 +237,17 @@ def test_works_with_the_stock_trainer(make_model, make_rows, make_args, capsys):
     entries = read_history(f"{args.output_dir}/{FILE_NAME}")
     assert [entry["step"] for entry in entries] == [1, 2, 3]
     assert {row["label"] for row in entries[0]["labels"]} == set(names)
+
+
+def test_a_finished_run_that_is_resumed_has_its_test_once(make_trainer, make_rows, make_args, tmp_path):
+    args = make_args(max_steps=4, eval_strategy="steps", eval_steps=2, save_strategy="steps", save_steps=2)
+
+    def run(resume):
+        trainer = make_trainer(args=args)
+        trainer.train(resume_from_checkpoint=resume)
+        trainer.predict(make_rows(seed=2))
+        return [(e["split"], e["step"]) for e in read_history(tmp_path / "out" / FILE_NAME)]
+
+    first = run(None)
+    assert first == [("eval", 2), ("eval", 4), ("test", 4)]
+    assert run(True) == first
