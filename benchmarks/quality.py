@@ -25,7 +25,7 @@ from transformers import Trainer
 from imbalance_trainer import load_labelled_dataset
 from imbalance_trainer.comparison import Method, Record, Setting, compare, read_methods
 from imbalance_trainer.comparison.frozen import FeatureHead, encoded
-from imbalance_trainer.encoders import encoder_config, load_bare_encoder, load_encoder
+from imbalance_trainer.encoders import encoder_config, load_bare_encoder, load_encoder, tokenized
 from imbalance_trainer.whole_file import write_json
 
 SETS = {"goemotions": (20_000, 2), "edos": (None, 3), "nlupp": (None, 10), "cooking": (None, 3)}
@@ -79,14 +79,7 @@ def setting_of(data_dir: Path, model: str, size: str, cache: Path) -> Setting:
         splits["train"] = splits["train"].shuffle(seed=0).select(range(n_rows)).flatten_indices()
     overrides = f"num_hidden_layers={LAYERS}"
     _, tokenizer = load_encoder(model, data.schema, data.problem_type, overrides)
-    made = {
-        split: rows.map(
-            lambda batch: tokenizer(batch["text"], truncation=True, max_length=MAX_LENGTH),
-            batched=True,
-            remove_columns=["text"],
-        )
-        for split, rows in splits.items()
-    }
+    made = tokenized(splits, tokenizer, MAX_LENGTH)
 
     def load() -> Any:
         fresh, _ = load_encoder(model, data.schema, data.problem_type, overrides)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, set_seed
+from transformers import set_seed
 from transformers.hf_argparser import HfArg
 
 from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
@@ -24,7 +24,6 @@ from imbalance_trainer.cli import (
     FlagParser,
     check_training_numbers,
     checkpoint_to_resume,
-    first_line,
     make_output_dir,
     print_notes,
     run,
@@ -34,6 +33,7 @@ from imbalance_trainer.cli import (
 from imbalance_trainer.data import LabelledData
 from imbalance_trainer.data.options import SOURCE_FLAGS, DataOptions
 from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
+from imbalance_trainer.encoders import load_encoder, tokenized
 from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.history import FILE_NAME as HISTORY_FILE
 from imbalance_trainer.labels import MULTI_LABEL
@@ -163,24 +163,10 @@ def _load_data(data_args: DataArguments, args: TrainArguments) -> LabelledData:
 
 
 def _load_model(data_args: DataArguments, args: TrainArguments, data: LabelledData) -> tuple:
-    if not data_args.model_name_or_path:
-        return demo_model(data.schema, args.seed)
     name = data_args.model_name_or_path
-    try:
-        config = AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--model_name_or_path {name}: cannot be loaded ({first_line(error)}).") from None
-    if data_args.config_overrides:
-        try:
-            config.update_from_string(data_args.config_overrides)
-        except ValueError as error:
-            raise UsageError(f"--config_overrides {data_args.config_overrides}: {first_line(error)}.") from None
-    config.num_labels, config.problem_type = len(data.schema), data.problem_type
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        return AutoModelForSequenceClassification.from_pretrained(name, config=config), tokenizer
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--model_name_or_path {name}: cannot be loaded ({first_line(error)}).") from None
+    if not name:
+        return demo_model(data.schema, args.seed)
+    return load_encoder(name, data.schema, data.problem_type, data_args.config_overrides)
 
 
 def _tokenized(data: LabelledData, tokenizer, data_args: DataArguments, args: TrainArguments):
@@ -188,14 +174,8 @@ def _tokenized(data: LabelledData, tokenizer, data_args: DataArguments, args: Tr
     if data_args.max_train_samples is not None:
         n_rows = min(data_args.max_train_samples, len(splits["train"]))
         splits["train"] = splits["train"].shuffle(seed=args.seed).select(range(n_rows))
-    tokenizer.model_max_length = length = min(data_args.max_length, tokenizer.model_max_length)  # saved along
     with args.main_process_first(desc="tokenizing"):
-        return splits.map(
-            lambda rows: tokenizer(rows["text"], truncation=True, max_length=length),
-            batched=True,
-            remove_columns=["text"],
-            desc="Tokenizing",
-        )
+        return tokenized(splits, tokenizer, data_args.max_length)
 
 
 def _finish(trainer: WeightedFocalTrainer, test, data_args: DataArguments, args: TrainArguments) -> None:

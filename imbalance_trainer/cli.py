@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, HfArgumentParser
 
 from .checkpoints import find_fault, last_complete_checkpoint
-from .errors import DataError, NonFiniteLossError, QualityGateError, UsageError, did_you_mean
+from .errors import DataError, NonFiniteLossError, QualityGateError, UsageError, did_you_mean, first_line
 from .labels import MULTI_LABEL
 from .tables import WIDTH
 
@@ -151,11 +151,6 @@ def checkpoint_to_resume(args: Any) -> str | None:
         none = f"No checkpoint in {args.output_dir} yet: from the start."
         print(f"Resuming from {checkpoint}." if checkpoint else none, flush=True)
     return None if checkpoint is None else str(checkpoint)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error of another library says, without its full stop."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def load_multi_label_model(folder: str | Path) -> tuple[Any, Any]:

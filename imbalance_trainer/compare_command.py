@@ -30,11 +30,11 @@ from .comparison.training import time_of_steps
 from .data import LabelledData
 from .data.options import DataOptions
 from .demo import DEMO_TRAINING, demo_data, demo_model
-from .encoders import load_bare_encoder, load_encoder
+from .encoders import load_bare_encoder, load_encoder, tokenized
 from .errors import UsageError
 from .labels import LabelSchema
 from .run_info import package_versions
-from .tables import WIDTH
+from .tables import WIDTH, plural
 from .whole_file import write_json
 
 _FROZEN_RATE, _RATE = 1e-3, 2e-5
@@ -116,7 +116,7 @@ def main(flags: Sequence[str]) -> None:
     if budget.unit == "seconds":
         setting = _fitted(setting, budget, len(methods) * (len(rates) + len(args.seeds) - 1), folder, rates[0])
     record = Record(folder, _shared(args, setting, options.source, _digest(splits, data.schema)))
-    seeds = _plural(len(args.seeds), "seed")
+    seeds = plural(len(args.seeds), "seed")
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
     summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
     print("\n".join(["", *summary.lines(), "", *textwrap.wrap(summary.verdict(), WIDTH)]))
@@ -126,10 +126,6 @@ def main(flags: Sequence[str]) -> None:
     if find_spec("matplotlib") is not None:
         made.append(plot_comparison(summary, folder / "comparison.png"))
     print(f"\nKept in {folder}: {', '.join(path.name for path in made)}.")
-
-
-def _plural(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _how_to_train(best: MethodResult, methods: Sequence[Method], is_frozen: bool) -> str:
@@ -171,7 +167,10 @@ def _check(args: CompareArguments, options: DataOptions) -> None:
 def _setting(
     args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path, budget: Budget
 ) -> Setting:
-    load_model, tokenizer, made = (_frozen if args.frozen else _fine_tuned)(args, data, splits, folder)
+    if args.frozen:
+        load_model, tokenizer, made = _frozen(args, data, splits, folder)
+    else:
+        load_model, tokenizer, made = _fine_tuned(args, data, splits)
     n_rows = len(made["train"])
     steps = 0 if budget.unit == "seconds" else budget.steps(n_rows, args.batch_size)
     arguments: dict[str, Any] = {"bf16": args.bf16}
@@ -190,27 +189,18 @@ def _some(split: Any, args: CompareArguments, name: str) -> Any:
     )
 
 
-def _fine_tuned(args: CompareArguments, data: LabelledData, splits: dict, folder: Path) -> tuple:
+def _fine_tuned(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any]) -> tuple:
     def load() -> tuple[Any, Any]:
         if args.model_name_or_path is None:
             return demo_model(data.schema, torch.initial_seed() % 2**31)
         return load_encoder(args.model_name_or_path, data.schema, data.problem_type, args.config_overrides)
 
     _, tokenizer = load()
-    length = min(args.max_length, tokenizer.model_max_length)
-    made = {
-        name: split.map(
-            lambda rows: tokenizer(rows["text"], truncation=True, max_length=length),
-            batched=True,
-            remove_columns=["text"],
-            desc="Tokenizing",
-        )
-        for name, split in splits.items()
-    }
+    made = tokenized(splits, tokenizer, args.max_length)
     return lambda: load()[0], tokenizer, made
 
 
-def _frozen(args: CompareArguments, data: LabelledData, splits: dict, folder: Path) -> tuple:
+def _frozen(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> tuple:
     encoder, tokenizer = load_bare_encoder(args.model_name_or_path, args.config_overrides)
     length = min(args.max_length, tokenizer.model_max_length)
     made = {

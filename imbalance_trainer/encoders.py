@@ -1,11 +1,12 @@
 """The encoder that `--model_name_or_path` names, with a head for the labels, and its tokenizer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from .errors import UsageError
+from .errors import UsageError, first_line
 from .labels import LabelSchema
 
 _CANNOT_BE_LOADED = (OSError, ValueError, RuntimeError, SafetensorError)
@@ -29,7 +30,7 @@ def encoder_config(name: str, overrides: str | None = None) -> Any:
         try:
             config.update_from_string(overrides)
         except ValueError as error:
-            raise UsageError(f"--config_overrides {overrides}: {_first_line(error)}.") from None
+            raise UsageError(f"--config_overrides {overrides}: {first_line(error)}.") from None
     return config
 
 
@@ -71,9 +72,25 @@ def load_bare_encoder(name: str, overrides: str | None = None) -> tuple[Any, Any
         raise _not_loaded(name, error) from None
 
 
+def tokenized(splits: Mapping[str, Any], tokenizer: Any, max_length: int) -> dict[str, Any]:
+    """Splits with a column `text` made ready for a model, which reads at most `max_length` tokens of each.
+
+    Args:
+        splits: datasets by name.
+        tokenizer: of the model; where it reads fewer tokens, that is the limit. It keeps the limit, also when saved.
+        max_length: tokens.
+    """
+    tokenizer.model_max_length = length = min(max_length, tokenizer.model_max_length)
+    return {
+        name: split.map(
+            lambda rows: tokenizer(rows["text"], truncation=True, max_length=length),
+            batched=True,
+            remove_columns=["text"],
+            desc="Tokenizing",
+        )
+        for name, split in splits.items()
+    }
+
+
 def _not_loaded(name: str, error: Exception) -> UsageError:
-    return UsageError(f"--model_name_or_path {name}: cannot be loaded ({_first_line(error)}).")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return UsageError(f"--model_name_or_path {name}: cannot be loaded ({first_line(error)}).")

@@ -46,6 +46,11 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
     return f"known are {quoted(known)}." if known else "none is known."
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what an error of another library says, without its full stop and at most 300 letters of it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]
+
+
 def quoted(names: Sequence[str]) -> str:
     """Up to ten names in quotation marks, and how many more there are.
 

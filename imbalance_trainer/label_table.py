@@ -12,7 +12,7 @@ import numpy as np
 from .distribution import LabelDistribution
 from .errors import UsageError
 from .labels import LabelSchema
-from .tables import WIDTH, display_width, shorten, text_table
+from .tables import WIDTH, display_width, plural, shorten, text_table
 from .weights import ClassWeights
 
 _HEADER = ("samples", "%", "neg:pos", "ratio", "weight")
@@ -52,7 +52,7 @@ def analysis_table(distribution: LabelDistribution, weights: ClassWeights, max_r
     lines = _table(distribution, weights, shown)
     if len(shown) < len(order):
         rest = weights.values[order[len(shown) :]]
-        lines.append(f"... and {_plural(len(rest), 'more label')}: weights {_span(rest)}")
+        lines.append(f"... and {plural(len(rest), 'more label')}: weights {_span(rest)}")
     broken = _violation_lines(distribution, max_rows)
     return "\n".join([*lines, "", *broken] if broken else lines)
 
@@ -132,9 +132,9 @@ class RankedLabels:
     def summary(self) -> str:
         """Rows, labels and the commonest : rarest in one line."""
         counts, n = self.counts, len(self.order)
-        rows = _plural(counts.n_rows, "row")
+        rows = plural(counts.n_rows, "row")
         rows += f" (of {counts.row_total:,})" if counts.row_total > counts.n_rows else ""
-        parts = [rows, _plural(n, "label")]
+        parts = [rows, plural(n, "label")]
         if self.absent < n:
             top, low = self.support[-1], self.support[self.absent]
             counted = f"  ({short_count(top)} : {short_count(low)})" if low > 1 else ""
@@ -151,10 +151,10 @@ class RankedLabels:
         values, count = np.unique(self.weight, return_counts=True)
         often = np.arange(len(values)) if len(values) < 5 else np.argsort(-count, kind="stable")[:3]
         lines += ["", "Weights"]
-        lines += [f"  {values[i]:.3g}: {_plural(count[i], 'label')}" for i in sorted(often, reverse=True)]
+        lines += [f"  {values[i]:.3g}: {plural(count[i], 'label')}" for i in sorted(often, reverse=True)]
         others = np.setdiff1d(np.arange(len(values)), often)
         if len(others):
-            lines.append(f"  others, {_span(values[others])}: {_plural(count[others].sum(), 'label')}")
+            lines.append(f"  others, {_span(values[others])}: {plural(count[others].sum(), 'label')}")
         return lines
 
     def short_weight(self, i: int) -> str:
@@ -246,17 +246,17 @@ def _violation_lines(counts: LabelDistribution, max_rows: int | None) -> list[st
     worst = [i for i in np.argsort(-rows, kind="stable") if rows[i] > 0]
     if not worst:
         kind = "rule" if counts.schema.exclusive else "implication"
-        return [f"No row violates the {_plural(len(rules), kind)}."]
+        return [f"No row violates the {plural(len(rules), kind)}."]
     shown = worst if max_rows is None else worst[: int(max_rows)]
     lines = []
     for i in shown:
-        start = f"{_plural(int(rows[i]), 'row')} {'has' if rows[i] == 1 else 'have'} "
+        start = f"{plural(int(rows[i]), 'row')} {'has' if rows[i] == 1 else 'have'} "
         lines.append(start + _rule_in_words(counts.schema, i, WIDTH - len(start)))
         if counts.violation_rows and counts.violation_rows[i]:
             lines.append(_rows_in_words(counts.violation_rows[i][:_ROWS_SHOWN], int(rows[i])))
     if len(shown) < len(worst):
-        rest = _plural(len(worst) - len(shown), "more rule")
-        lines.append(f"... and {rest} violated, {_plural(int(rows[worst[len(shown) :]].sum()), 'time')} in all")
+        rest = plural(len(worst) - len(shown), "more rule")
+        lines.append(f"... and {rest} violated, {plural(int(rows[worst[len(shown) :]].sum()), 'time')} in all")
     return lines
 
 
@@ -280,7 +280,3 @@ def _rows_in_words(named: Sequence[int], n: int) -> str:
 def _span(values: np.ndarray) -> str:
     low, high = f"{values.min():.3g}", f"{values.max():.3g}"
     return low if low == high else f"{low} to {high}"
-
-
-def _plural(n: int, word: str) -> str:
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

@@ -87,15 +87,6 @@ def count(value: Any) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 
-def plural(n: int, word: str) -> str:
-    """A number with its noun.
-
-    >>> plural(1, "label"), plural(2, "label")
-    ('1 label', '2 labels')
-    """
-    return f"{n:,} {word}{'' if n == 1 else 's'}"
-
-
 def table(caption: Any, header: Sequence[Any], rows: Iterable[Sequence[Any]], kind: str = "") -> Html:
     """A table in a box of its own that scrolls sideways where the screen is narrow.
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from .diagnosis import Settings, diagnose
 from .errors import UsageError
-from .markup import Html, document, escaped, folded, join, named, number, plural, section, tag
+from .markup import Html, document, escaped, folded, join, named, number, section, tag
 from .report_charts import curves_section, score_in_words, support_section, thresholds_section
 from .report_tables import configuration_section, held_out_section, labels_section, recall_section, weights_section
 from .run_record import RunRecord, place, read_run
+from .tables import plural
 from .whole_file import whole_file
 
 FILE_NAME = "report.html"

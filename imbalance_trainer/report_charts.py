@@ -5,10 +5,11 @@ from statistics import fmean
 from typing import Any
 
 from .arrays import is_number, wilson_interval
-from .markup import Html, figure, folded, join, named, number, plural, section, table, tag
+from .markup import Html, figure, folded, join, named, number, section, table, tag
 from .report_tables import MAX_ROWS, some
 from .run_record import Entry, RunRecord, place, recall_of, rows_by_label
 from .svg import Dot, Series, line_chart, precision_recall_panel, scatter
+from .tables import plural
 
 MAX_PANELS = 12
 """Up to so many precision-recall curves are seen at once."""

@@ -5,8 +5,9 @@ from statistics import fmean
 from typing import Any
 
 from .arrays import is_number
-from .markup import UNKNOWN, Cell, Html, count, folded, join, named, number, plural, section, table, tag
+from .markup import UNKNOWN, Cell, Html, count, folded, join, named, number, section, table, tag
 from .run_record import Entry, RunRecord, place, recall_of, rows_by_label
+from .tables import plural
 
 MAX_ROWS = 60
 """Up to so many labels each have a row that is seen at once."""

@@ -42,6 +42,15 @@ def shorten(text: str, width: int) -> str:
     return "".join(head) + "..." + "".join(tail)
 
 
+def plural(n: int, word: str) -> str:
+    """A number with its noun.
+
+    >>> plural(1, "label"), plural(2, "label")
+    ('1 label', '2 labels')
+    """
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
 def display_width(text: str) -> int:
     """Columns that a terminal gives to a text: two for wide characters, none for combining ones."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

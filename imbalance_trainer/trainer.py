@@ -113,6 +113,8 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         adaptive_gamma: bool = UNSET,
         **trainer_kwargs: Any,
     ) -> None:
+        given = locals()
+        ours = {option.name: given[option.name] for option in dataclasses.fields(ImbalanceOptions)}
         self.problem: Problem | None = None  # Trainer.__init__ calls methods that ask for it
         self._evaluation: RunningEvaluation | None = None
         self._keeps_scores = False
@@ -121,30 +123,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         with warnings.catch_warnings():  # ours smooths multi-label targets too
             warnings.filterwarnings("ignore", message=r"(?s).*Disabling label smoothing")
             super().__init__(*trainer_args, **trainer_kwargs)
-        keywords = {
-            "class_weights": class_weights,
-            "weight_strategy": weight_strategy,
-            "max_weight": max_weight,
-            "effective_number_beta": effective_number_beta,
-            "loss": loss,
-            "loss_args": loss_args,
-            "reweight_from": reweight_from,
-            "focal_gamma": focal_gamma,
-            "label_schema": label_schema,
-            "constraint": constraint,
-            "constraint_weight": constraint_weight,
-            "constraint_direction": constraint_direction,
-            "closing": closing,
-            "sampler": sampler,
-            "oversample_threshold": oversample_threshold,
-            "max_repeats": max_repeats,
-            "init_head_bias": init_head_bias,
-            "on_nan": on_nan,
-            "rare_label_patience": rare_label_patience,
-            "adaptive_weights": adaptive_weights,
-            "adaptive_gamma": adaptive_gamma,
-        }
-        self._keywords = {name: value for name, value in keywords.items() if value is not UNSET}
+        self._keywords = {name: value for name, value in ours.items() if value is not UNSET}
         self.options = ImbalanceOptions.resolve(self.args, **self._keywords)
         stored = stored_options(self.model)  # as the model was trained, where nothing else is said
         unsaid = {k: v for k, v in stored.items() if k not in self._keywords and self.options.is_default(k)}

@@ -1,16 +1,15 @@
 """Class weights: what each label's positives count for in the loss, and why."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .distribution import LabelDistribution
 from .errors import UsageError, did_you_mean, quoted
+from .json_flag import read_json_flag
 from .labels import LabelSchema
 
 MAX_WEIGHT = 20.0
@@ -281,19 +280,7 @@ def read_class_weights(value: Any, flag: str = "class_weights") -> Any:
         return "auto" if isinstance(value, str) else value
     if value.casefold() == "none":
         return None
-    text, where = value, flag
-    if not value.lstrip().startswith(("{", "[")):
-        where = value
-        try:
-            text = Path(value).read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise UsageError(
-                f"{flag} is auto, none, JSON or the path of a JSON file; {value!r} is no such file ({error.strerror})."
-            ) from None
-    try:
-        weights = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f'{where}: is no valid JSON ({error}); expected for example {{"rare label": 10}}.') from None
+    weights, where = read_json_flag(value, flag, '{"rare label": 10}', ("{", "["), "auto, none, ")
     if not isinstance(weights, (dict, list)):
         raise UsageError(f'{where}: expected {{"label": weight}}, found {weights!r}.')
     return weights

@@ -13,7 +13,7 @@ PACKAGE = Path(imbalance_trainer.__file__).parent
 
 LEVELS = [
     {"errors", "arrays", "whole_file", "markdown"},
-    {"label_info", "results"},
+    {"label_info", "results", "json_flag"},
     {"labels"},
     {"arrow_labels", "count_cache", "loading"},
     {"label_columns", "counting"},

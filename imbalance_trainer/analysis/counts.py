@@ -19,24 +19,25 @@ class SplitCounts:
 
     Args:
         labels: counts per label.
-        labels_per_row: how many rows have 0, 1, 2, ... labels, of those that have a known one.
-        pairs: rows that have both labels, shape (labels, labels); None where nobody counted.
     """
 
     labels: LabelDistribution
-    labels_per_row: np.ndarray
-    pairs: np.ndarray | None
+
+    @property
+    def labels_per_row(self) -> np.ndarray:
+        """How many rows have 0, 1, 2, ... labels, of those that have a known one; no row where nobody counted."""
+        per_row = self.labels.labels_per_row
+        return np.zeros(1, dtype=np.int64) if per_row is None else per_row
+
+    @property
+    def pairs(self) -> Any:
+        """Rows that have both labels, shape (labels, labels); None where nobody counted."""
+        return self.labels.cooccurrence
 
     @property
     def is_sample(self) -> bool:
         """Whether only some of the rows were counted."""
         return self.labels.row_total > self.labels.n_rows
-
-    @classmethod
-    def of(cls, counts: LabelDistribution) -> "SplitCounts":
-        """From counts that were asked for labels per row (unknown: none), and maybe for pairs."""
-        per_row = np.zeros(1, dtype=np.int64) if counts.labels_per_row is None else counts.labels_per_row
-        return cls(counts, per_row, counts.cooccurrence)
 
     @property
     def mean_labels(self) -> float:
@@ -63,7 +64,7 @@ def count_split(dataset: Any, schema: LabelSchema, limit: int | None = None, see
     if rows is not None:
         named = tuple(tuple(rows[list(broken)].tolist()) for broken in counts.violation_rows)
         counts = replace(counts, row_total=total, violation_rows=named)
-    return SplitCounts.of(counts)
+    return SplitCounts(counts)
 
 
 def partners(split: SplitCounts, label: int, without: Sequence[int] = ()) -> list[tuple[int, int]]:

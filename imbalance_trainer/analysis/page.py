@@ -5,8 +5,9 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..label_table import compact_number, percent
-from ..markup import Cell, Html, count, document, folded, join, named, number, plural, section, table, tag
+from ..markup import Cell, Html, count, document, folded, join, named, number, section, table, tag
 from ..recommend.gaps import about
+from ..tables import plural
 from ..whole_file import whole_file
 from . import Analysis
 from .charts import company_table, prevalence_chart, support_chart

@@ -9,7 +9,7 @@ from ..label_table import compact_number, percent, short_count
 from ..metrics import rarest_shown
 from ..recommend import ENOUGH, FEW, HALF_WIDTH, positives_for
 from ..recommend.gaps import about
-from ..tables import shorten
+from ..tables import plural, shorten
 from . import Analysis, partners
 
 _PARTNERS, _MET, _NAME = 10, 2, 40
@@ -123,7 +123,7 @@ def splits_part(analysis: Analysis) -> Part:
     rows, sentences = [], []
     for other, shift in analysis.shifts.items():
         differ = shift.differs
-        said = f"{len(differ):,} of {_n(len(names), 'label')}" if len(differ) else "no label"
+        said = f"{len(differ):,} of {plural(len(names), 'label')}" if len(differ) else "no label"
         verb = "are" if len(differ) > 1 else "is"
         sentences.append(f"{other} against train: {said} {verb} rarer or commoner than chance explains.")
         for i in differ[:_DIFFER]:
@@ -135,7 +135,7 @@ def splits_part(analysis: Analysis) -> Part:
     if rows:
         sentences.append("Two-proportion test, false discovery rate 5% (Benjamini & Hochberg); q is the adjusted p.")
     absent = (
-        f"{split} has no positive of {_n(len(labels), 'label')}: {_some(names[i] for i in labels)}."
+        f"{split} has no positive of {plural(len(labels), 'label')}: {_some(names[i] for i in labels)}."
         for split, labels in analysis.missing.items()
     )
     sentences += [
@@ -162,8 +162,8 @@ def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
     n_rows = analysis.splits["validation"].labels.row_total
     sentence = (
         f"A measured recall of 0.5 stands for the range below (95%, Wilson). For +-{HALF_WIDTH:g} a label needs "
-        f"{positives_for(HALF_WIDTH)} positives: {enough:,} of {_n(len(names), 'label')} have them in the {n_rows:,} "
-        "rows; the others need about the rows below."
+        f"{positives_for(HALF_WIDTH)} positives: {enough:,} of {plural(len(names), 'label')} have them in the "
+        f"{n_rows:,} rows; the others need about the rows below."
     )
     legend = ", ".join(f"{word} ({meaning})" for word, meaning in _THRESHOLDS.items() if word in found.threshold)
     header = ("label", "positives", "a recall of 0.5 may be", "rows needed", "threshold")
@@ -229,11 +229,11 @@ def _unknown(analysis: Analysis) -> list[str]:
         else:
             where = f"in {len(found):,} labels, most in {', '.join(f'{name!r} {n:,.0f}' for n, name in found[:3])}"
         sentences.append(
-            f"{_n(total, 'unknown entry', 'unknown entries')} (-100), {where}. % is of the known entries."
+            f"{total:,} unknown {'entry' if total == 1 else 'entries'} (-100), {where}. % is of the known entries."
         )
     if rows := labels.n_rows_unknown:
         verbs = ("has", "teaches") if rows == 1 else ("have", "teach")
-        sentences.append(f"{_n(rows, 'row')} {verbs[0]} no known label and {verbs[1]} nothing.")
+        sentences.append(f"{plural(rows, 'row')} {verbs[0]} no known label and {verbs[1]} nothing.")
     return sentences
 
 
@@ -254,7 +254,3 @@ def _some(names: Iterable[str], shown: int = 3) -> str:
 
 def _q(q: float) -> str:
     return "<0.001" if q < 0.001 else f"{q:.3f}"
-
-
-def _n(n: int, word: str, words: str | None = None) -> str:
-    return f"{n:,} {word if n == 1 else words or f'{word}s'}"

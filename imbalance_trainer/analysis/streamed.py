@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ..data.files import SPLITS
@@ -93,13 +92,13 @@ def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[st
             said.append(f"Of {name} only the first {counts.n_rows:,} rows were counted, which mislead if sorted.")
         if counts.row_total < 0:  # nobody knows how many there are
             counts = replace(counts, row_total=counts.n_rows)
-        splits[name] = SplitCounts.of(counts)
+        splits[name] = SplitCounts(counts)
     if "validation" not in splits:
         train = splits["train"].labels
         made = LabelDistribution.from_counts(
             (train.support * _MADE_SHARE).round(), int(train.n_rows * _MADE_SHARE), data.schema
         )
-        splits["validation"] = SplitCounts.of(made)
+        splits["validation"] = SplitCounts(made)
         said.append("There is no validation file: a tenth of the training rows is taken for it, as training makes it.")
     data = replace(data, warnings=(*data.warnings, *said))
     return {name: splits[name] for name in SPLITS if name in splits}, data
@@ -109,7 +108,4 @@ def _source_of(options: DataOptions) -> Source | None:
     """The files that are named; None for a dataset of the hub, or no data."""
     if options.dataset_name is not None or not options.is_given:
         return None
-    if options.data_dir is not None:
-        return find_source(Path(options.data_dir))
-    files = {"train": options.train_file, "validation": options.validation_file, "test": options.test_file}
-    return find_source({split: Path(file) for split, file in files.items() if file is not None})
+    return find_source(options.data())

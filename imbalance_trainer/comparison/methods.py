@@ -4,11 +4,12 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError, did_you_mean, quoted
-from ..losses import LOSSES, make_loss
+from ..json_flag import read_json_flag
+from ..losses import LOSSES
+from ..losses.registry import check_kind, loss_class
 from ..training_args import ImbalanceOptions
 
 STOCK, DEFAULT = "stock", "default"
@@ -78,33 +79,15 @@ def read_methods(names: Sequence[str], own: Any, problem_type: str) -> list[Meth
     for method in methods:
         loss = (method.options or {}).get("loss")
         if isinstance(loss, str):
-            _check_kind(loss, problem_type)
+            check_kind(loss, loss_class(loss), problem_type)
     return methods
-
-
-def _check_kind(loss: str, problem_type: str) -> None:
-    """Raise what the registry says of a loss for the other kind of problem."""
-    try:
-        make_loss(loss, problem_type)
-    except UsageError as error:
-        if "is not for" in str(error):
-            raise
 
 
 def _read_own(own: Any) -> dict[str, dict[str, Any]]:
     if own is None:
         return {}
     if isinstance(own, str):
-        text = own
-        if not own.lstrip().startswith("{"):
-            try:
-                text = Path(own).read_text(encoding="utf-8-sig")
-            except OSError as error:
-                raise UsageError(f"--own_methods {own}: is neither JSON nor a file ({error.strerror}).") from None
-        try:
-            own = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UsageError(f"--own_methods: is no valid JSON ({error}).") from None
+        own, _ = read_json_flag(own, "--own_methods", '{"gamma 3": {"focal_gamma": 3}}')
     if not isinstance(own, Mapping) or not all(isinstance(options, Mapping) for options in own.values()):
         raise UsageError(f'--own_methods is {{"name": {{"focal_gamma": 3}}}} or a JSON file of it; got {own!r}.')
     return {str(name): dict(options) for name, options in own.items()}

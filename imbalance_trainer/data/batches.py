@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, first_line
 from ..label_columns import LABEL_COLUMNS
 from .columnar import table_frame
 from .delimited import LOOKED_AT, checked_delimiter, find_delimiter, first_rows
@@ -75,7 +75,7 @@ class BatchFile:
                     yield frame
                 start += len(batch)
         except (OSError, pa.ArrowException, UnicodeError, csv.Error) as error:
-            raise DataError(f"{self.path}: cannot be read ({_first_line(error)}).") from None
+            raise DataError(f"{self.path}: cannot be read ({first_line(error)}).") from None
 
     def _frame(self, batch: Any, as_names: bool) -> Frame:
         if isinstance(batch, list):
@@ -102,7 +102,7 @@ def open_batches(path: Path, delimiter: str | None = None) -> BatchFile:
     try:
         return opened(path, delimiter)
     except (OSError, pa.ArrowException, UnicodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({_first_line(error)}).") from None
+        raise DataError(f"{path}: cannot be read ({first_line(error)}).") from None
 
 
 _ROW = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\b(rows?) (\d+)\b(?: and (\d+)\b)?""")
@@ -254,10 +254,6 @@ def _spelled(columns: Columns, schema: pa.Schema) -> list[str] | None:
         return None
     dicts = [n for n in LABEL_COLUMNS if n in schema.names and pa.types.is_struct(schema.field(n).type)]
     return [name for name in schema.names if name.strip() in columns or name in dicts[:1]]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 _READERS: dict[str, Callable[[Path, str | None], BatchFile]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, first_line
 from .columnar import read_arrow, read_parquet
 from .delimited import read_delimited
 from .frame import Frame, ReadSettings, join_frames, tidy
@@ -107,14 +107,10 @@ def read_file(path: Path, settings: ReadSettings | None = None) -> Frame:
     try:
         frame = reader(path, settings or ReadSettings())
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or _first_line(error)}).") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror or first_line(error)}).") from None
     except (pa.ArrowException, UnicodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({_first_line(error)}).") from None
+        raise DataError(f"{path}: cannot be read ({first_line(error)}).") from None
     return tidy(frame)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def _one_or_shards(folder: Path, split: str, paths: Sequence[Path]) -> Paths:

@@ -1,6 +1,5 @@
 """DataOptions: the flags that say which data to load and how to read it, the same in all programs."""
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from ..errors import UsageError
 from . import LabelledData, load_labelled_dataset
 from .columns import LABEL_FORMATS
-from .sources import HubDataset
+from .sources import HubDataset, is_hub_name
 
 SOURCE_FLAGS = ("data_dir", "dataset_name", "train_file")
 """The flags that name data; without any of them the demo's is used."""
@@ -88,8 +87,7 @@ class DataOptions:
             return
         if self.is_given:
             raise UsageError(f"The data is given twice, as {data!r} and as {self.source!r}; keep one.")
-        is_hub_name = re.fullmatch(r"[\w.-]+/[\w.-]+", data) and not Path(data).exists() and not data.startswith(".")
-        setattr(self, "dataset_name" if is_hub_name else "data_dir", data)
+        setattr(self, "dataset_name" if is_hub_name(data) else "data_dir", data)
 
     def check(self) -> None:
         """Raise a UsageError for flags that do not go together."""
@@ -125,7 +123,7 @@ class DataOptions:
             raise UsageError(f"No data is named; give one of --{', --'.join(SOURCE_FLAGS)}.")
         names = {split: getattr(self, f"{split}_split_name") for split in ("train", "validation", "test")}
         return load_labelled_dataset(
-            self._data(),
+            self.data(),
             self.text_column,
             self.label_columns,
             self.separator,
@@ -137,7 +135,8 @@ class DataOptions:
             split_names={split: name for split, name in names.items() if name is not None},
         )
 
-    def _data(self) -> Any:
+    def data(self) -> Any:
+        """What the flags name, as `load_labelled_dataset` takes it."""
         if self.dataset_name is not None:
             return HubDataset(self.dataset_name, self.dataset_config_name)
         if self.data_dir is not None:

@@ -49,6 +49,11 @@ class Source:
         return [path for paths in every for path in paths if isinstance(path, Path)]
 
 
+def is_hub_name(data: str) -> bool:
+    """Whether a text is no path of anything, and could be the name of a dataset on the hub."""
+    return _HUB_NAME.fullmatch(data) is not None and not Path(data).exists()
+
+
 def find_source(data: Any, split_names: Mapping[str, str] | None = None) -> Source:
     """Find the splits of `data`, whatever it is (see `load_labelled_dataset`).
 
@@ -62,7 +67,7 @@ def find_source(data: Any, split_names: Mapping[str, str] | None = None) -> Sour
     """
     if isinstance(data, HubDataset):
         return _by_split(_from_hub(data), split_names, f"{data.name} on the hub")
-    if isinstance(data, str) and not Path(data).exists() and _HUB_NAME.fullmatch(data):
+    if isinstance(data, str) and is_hub_name(data):
         return _by_split(_from_hub(HubDataset(data)), split_names, f"{data} on the hub")
     if isinstance(data, (str, Path)):
         return _at_path(Path(data), split_names)

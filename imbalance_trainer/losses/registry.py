@@ -1,15 +1,14 @@
 """LOSSES, and making the one that is asked for from what the trainer knows of the data."""
 
 import inspect
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from ..distribution import LabelDistribution
 from ..errors import UsageError, did_you_mean
+from ..json_flag import read_json_flag
 from .asymmetric import AsymmetricLoss
 from .balanced_softmax import BalancedSoftmaxLoss
 from .base import Loss
@@ -74,10 +73,10 @@ def make_loss(
         _refuse(class_weights is not None, "class_weights go with a loss in LOSSES", "weigh in yours")
         _refuse(label_smoothing, "label_smoothing_factor goes with a loss in LOSSES", "smooth labels in yours")
         own = UserLoss(loss)
-        _check_kind(name_of(loss), loss if isinstance(loss, Loss) else own, problem_type)
+        check_kind(name_of(loss), loss if isinstance(loss, Loss) else own, problem_type)
         return own
     cls = loss_class(loss)
-    _check_kind(loss, cls, problem_type)
+    check_kind(loss, cls, problem_type)
     arguments = checked_loss_args(loss, loss_args)
     if gamma is not None:
         check_gamma_fits(loss, arguments)
@@ -97,6 +96,14 @@ def loss_class(name: str) -> type[Loss]:
     if name not in LOSSES:
         raise UsageError(f"Unknown loss {name!r}: {did_you_mean(name, LOSSES)}")
     return LOSSES[name]
+
+
+def check_kind(name: str, loss: "Loss | type[Loss]", problem_type: str) -> None:
+    """Raise a UsageError where a loss is for the other kind of problem."""
+    if problem_type not in loss.problem_types:
+        fitting = [other for other, cls in LOSSES.items() if problem_type in cls.problem_types]
+        kind = problem_type.removesuffix("_classification").replace("_", "-")
+        raise UsageError(f"loss={name!r} is not for {kind} problems; take one of {', '.join(map(repr, fitting))}.")
 
 
 def has_gamma(loss: Any) -> bool:
@@ -156,31 +163,10 @@ def read_loss_args(value: Any) -> dict[str, Any] | None:
     """
     given, where = value, "loss_args"
     if isinstance(value, str):
-        text = value
-        if not value.lstrip().startswith("{"):
-            where = value
-            try:
-                text = Path(value).read_text(encoding="utf-8-sig")
-            except OSError as error:
-                raise UsageError(
-                    f"loss_args is JSON or the path of a JSON file; {value!r} is no such file ({error.strerror})."
-                ) from None
-        try:
-            given = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UsageError(
-                f'{where}: is no valid JSON ({error}); expected for example {{"gamma_negative": 4}}.'
-            ) from None
+        given, where = read_json_flag(value, where, '{"gamma_negative": 4}')
     if given is not None and not isinstance(given, Mapping):
         raise UsageError(f'{where}: expected {{"argument": value}}, found {given!r}.')
     return None if given is None else dict(given)
-
-
-def _check_kind(name: str, loss: "Loss | type[Loss]", problem_type: str) -> None:
-    if problem_type not in loss.problem_types:
-        fitting = [other for other, cls in LOSSES.items() if problem_type in cls.problem_types]
-        kind = problem_type.removesuffix("_classification").replace("_", "-")
-        raise UsageError(f"loss={name!r} is not for {kind} problems; take one of {', '.join(map(repr, fitting))}.")
 
 
 def _counts_for(loss: str, counts: LabelDistribution | None) -> dict[str, Any]:

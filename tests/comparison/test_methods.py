@@ -30,7 +30,7 @@ def test_stock_comes_first_and_names_may_be_separated_by_commas(tmp_path):
         (["ce"], None, MULTI_LABEL, "not for multi-label"),
         (["bce"], None, SINGLE_LABEL, "not for single-label"),
         ([], "{", MULTI_LABEL, "no valid JSON"),
-        ([], "nowhere.json", MULTI_LABEL, "nowhere.json: is neither JSON nor a file"),
+        ([], "nowhere.json", MULTI_LABEL, "the path of a JSON file; 'nowhere.json' is no such file"),
         ([], '{"mine": 3}', MULTI_LABEL, "--own_methods is"),
         ([], '{"mine": {"gamma": 3}}', MULTI_LABEL, "has an unknown option 'gamma': did you mean 'focal_gamma'"),
         ([], '{"mine": {"focal_gamma": -1}}', MULTI_LABEL, "focal_gamma must be"),
