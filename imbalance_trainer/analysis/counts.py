@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..counting import DENSE_LABELS
 from ..distribution import LabelDistribution
 from ..labels import LabelSchema
-
-MOST_LABELS = 1000
-"""Of more a matrix of pairs is too large to be worth it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +57,7 @@ def count_split(dataset: Any, schema: LabelSchema, limit: int | None = None, see
     if limit is not None and limit < total:
         rows = np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
         dataset = dataset.select(rows)
-    together = len(schema) <= MOST_LABELS
+    together = len(schema) <= DENSE_LABELS
     counts = LabelDistribution.from_dataset(dataset, schema, limit=None, labels_per_row=True, cooccurrence=together)
     if rows is not None:
         named = tuple(tuple(rows[list(broken)].tolist()) for broken in counts.violation_rows)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..label_table import compact_number, percent, short_count
 from ..metrics import rarest_shown
-from ..recommend import ENOUGH, FEW, HALF_WIDTH, positives_for
+from ..recommend import HALF_WIDTH, positives_for
 from ..recommend.gaps import about
 from ..tables import plural, shorten
 from . import Analysis, partners
@@ -198,11 +198,6 @@ def parts_after_the_table(analysis: Analysis, max_rows: int | None = None) -> li
         lambda: recommendation_part(analysis),
     )
     return [part for make in makers if (part := make()) is not None]
-
-
-def scarce_in_words(support: np.ndarray) -> str:
-    """How many labels have few positives, and the target that is named for them."""
-    return f"{int((support < FEW).sum()):,} with fewer than {FEW} positives (aim at {ENOUGH})"
 
 
 def _labels_per_row(analysis: Analysis) -> str:

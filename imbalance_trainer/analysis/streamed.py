@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..counting import DENSE_LABELS
 from ..data.files import SPLITS
 from ..data.options import DataOptions
 from ..data.sources import Source, find_source
+from ..data.splits import MADE_SHARE
 from ..data.stream import LabelStream, stream_labels
 from ..distribution import LabelDistribution
 from ..errors import UsageError
 from ..labels import LabelSchema
-from .counts import MOST_LABELS, SplitCounts
+from .counts import SplitCounts
 
 STREAMED_FROM = 1 << 30
 """Bytes of files from which on they are read in batches, if nothing is said."""
-
-_MADE_SHARE = 0.1  # of the training rows, for a validation split that is not there
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[st
     splits, said = {}, []
     for name, stream in data.streams.items():
         counts = LabelDistribution.from_stream(
-            stream, limit, labels_per_row=True, cooccurrence=len(data.schema) <= MOST_LABELS, progress=True
+            stream, limit, labels_per_row=True, cooccurrence=len(data.schema) <= DENSE_LABELS, progress=True
         )
         if counts.row_total != counts.n_rows:
             said.append(f"Of {name} only the first {counts.n_rows:,} rows were counted, which mislead if sorted.")
@@ -96,7 +96,7 @@ def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[st
     if "validation" not in splits:
         train = splits["train"].labels
         made = LabelDistribution.from_counts(
-            (train.support * _MADE_SHARE).round(), int(train.n_rows * _MADE_SHARE), data.schema
+            (train.support * MADE_SHARE).round(), int(train.n_rows * MADE_SHARE), data.schema
         )
         splits["validation"] = SplitCounts(made)
         said.append("There is no validation file: a tenth of the training rows is taken for it, as training makes it.")

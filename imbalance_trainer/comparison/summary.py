@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..recommend import FEW
 from ..tables import WIDTH, text_table
 from .bootstrap import Difference, paired_difference
 from .budget import LEAST_STEPS
 from .methods import STOCK
 from .record import Record, Run
-
-WHENS = {"at_half": "at 0.5", "naive": "naive", "tuned": "tuned"}
-"""The ways of deciding, and what a table calls them."""
-
 
 _COLUMNS = (
     "Macro F1 over {} labels, the mean over seeds: on test at 0.5, and at thresholds tuned on validation (± standard "
@@ -25,9 +22,6 @@ _COLUMNS = (
     "rows and seeds, both tuned; head, mid, tail: tuned, by training support. missed: labels at recall 0, at 0.5 and "
     "tuned. mAP: mean average precision."
 )
-
-FEW = 5
-"""Positives in test under which a label's F1 says little."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,7 @@ class MethodResult:
     difference: Difference | None
 
     def values(self, when: str | None, name: str) -> list[float]:
-        """A number of each seed; `when` is one of WHENS, or None for what does not depend on decisions."""
+        """A number of each seed; `when` is at_half, naive or tuned, or None for what does not depend on decisions."""
         return [float((run.values if when is None else run.values[when])[name]) for run in self.runs]
 
     def mean(self, when: str | None, name: str) -> float:

@@ -12,7 +12,8 @@ from ..labels import LabelSchema
 Parts = dict[str, tuple[pa.Array, np.ndarray]]  # per split the texts and the encoded labels
 
 
-_MADE_SHARE = 0.1  # of the training file, for each split that is made of it
+MADE_SHARE = 0.1
+"""Of the training file, for each split that is made of it."""
 
 
 def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path | str) -> list[str]:
@@ -50,7 +51,7 @@ def _assign(
     home = np.zeros(len(first), np.int64)
     for i in range(1, 1 + len(made)):
         rest = np.flatnonzero(home == 0)
-        size = max(1, round(_MADE_SHARE * len(first)))
+        size = max(1, round(MADE_SHARE * len(first)))
         home[rest[_stratified(positive[rest], None if classes is None else classes[rest], size, seed)]] = i
     _spread(home, positive, 1 + len(made), seed)
     remarks = []
