@@ -1,6 +1,6 @@
 """`imbalance-trainer compare`: which loss, weights and sampler suit your data, and whether any beats stock.
 
-imbalance-trainer compare DATA --model_name_or_path roberta-base --methods default,asymmetric --seeds 1 2 3 --budget 2h
+imbalance-trainer compare DATA --model_name_or_path roberta-base --methods default,asymmetric --seeds 3 --budget 2h
 """
 
 import hashlib
@@ -59,7 +59,10 @@ class CompareArguments:
         default=None,
         metadata={"help": 'JSON, or a file of it: {"gamma 3": {"focal_gamma": 3}}, options by a name of yours.'},
     )
-    seeds: list[int] = field(default_factory=lambda: [1, 2, 3], metadata={"help": "A training of each for each seed."})
+    seeds: list[int] = field(
+        default_factory=lambda: [3],
+        metadata={"help": "How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number."},
+    )
     budget: str = field(
         default="3 epochs",
         metadata={"help": 'Of each training: "500" steps, "3 epochs"; or of all of it: "30m", "2h".'},
@@ -142,6 +145,7 @@ def _how_to_train(best: MethodResult, methods: Sequence[Method], is_frozen: bool
 
 
 def _check(args: CompareArguments, options: DataOptions) -> None:
+    """What cannot go well is said before anything is loaded; one number of seeds becomes the seeds."""
     if options.is_given and not args.model_name_or_path:
         raise UsageError("Data needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
     if args.frozen and not args.model_name_or_path:
@@ -157,6 +161,10 @@ def _check(args: CompareArguments, options: DataOptions) -> None:
             raise UsageError(f"--{name} names {twice[0]:g} twice; name each once.")
     if min(args.seeds) < 0 or max(args.seeds) >= 2**32:
         raise UsageError(f"--seeds are whole numbers from 0 to 2^32 - 1; got {min(args.seeds)}.")
+    if args.seeds == [0]:
+        raise UsageError("--seeds 0 would train nothing; give how many, such as 3, or several seeds by number.")
+    if len(args.seeds) == 1:
+        args.seeds = list(range(1, args.seeds[0] + 1))
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("compare trains in one process; start it without accelerate launch or torchrun.")
     for rate in args.learning_rates or ():
