@@ -83,7 +83,8 @@ def run(schema: Any, splits: dict[str, Dataset], seed: int, options: dict[str, A
         args = ImbalanceTrainingArguments(
             output_dir=folder, seed=seed, num_train_epochs=EPOCHS, learning_rate=1e-3,
             per_device_train_batch_size=BATCH, per_device_eval_batch_size=1024, eval_strategy="epoch",
-            save_strategy="no", disable_tqdm=True, dataloader_pin_memory=False, **options,
+            save_strategy="no", disable_tqdm=True, dataloader_pin_memory=False,
+            **{"weight_strategy": "tiered", **options},
         )  # fmt: skip
         with contextlib.redirect_stdout(nowhere):
             trainer = WeightedFocalTrainer(

@@ -11,12 +11,10 @@ temporary folder, which is removed: at 1e7 rows about 30 MB.
 
 import argparse
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import datasets
@@ -28,8 +26,11 @@ from datasets import Dataset
 from imbalance_trainer import LabelDistribution, LabelSchema
 from imbalance_trainer.data.stream import stream_labels
 
+from .measuring import Ratio, by_turns, ms
+
 N_LABELS = 28
 SCHEMA = LabelSchema([f"label {i}" for i in range(N_LABELS)])
+PART_NAME = "counting"
 PART = 50_000  # rows of the loop and of Dataset.map
 
 
@@ -40,17 +41,6 @@ def made_up(n_rows: int) -> np.ndarray:
         block = labels[start : start + 100_000]
         block[:] = rng.random(block.shape, np.float32) < prevalence
     return labels
-
-
-def medians(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(repeats + 1):  # the first is a warm-up
-        for name, call in calls.items():
-            start = time.process_time()
-            call()
-            if turn:
-                times[name].append(time.process_time() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def loop(part: Dataset, kind: str) -> list[int]:
@@ -109,6 +99,29 @@ def in_memory(kind: str, labels: np.ndarray) -> Dataset:
     return Dataset(pa.table({"labels": column}))
 
 
+def in_memory_times(labels: np.ndarray, kind: str, repeats: int) -> dict[str, float]:
+    """Seconds of ours and of reading the bytes, and of loop, lists and map as they would be on all rows."""
+    n, dataset = len(labels), in_memory(kind, labels)
+    chunk = dataset.data.column("labels").chunk(0)
+    values = (chunk.flatten() if pa.types.is_list(chunk.type) else chunk).to_numpy().view(np.uint8)
+    values = values[: len(values) // 8 * 8].view(np.uint64)
+    is_lists = kind == "id lists"
+
+    def ours(data: Dataset = dataset) -> LabelDistribution:
+        return LabelDistribution.from_dataset(data, SCHEMA, indices=is_lists)
+
+    part = dataset.select(range(min(PART, n)))
+    assert ours(part).support.tolist() == loop(part, kind) == lists_loop(part, kind)
+    fast = by_turns({"ours": ours, "floor": values.sum}, repeats, time.process_time)
+    slow = {
+        "loop": lambda: loop(part, kind),
+        "lists": lambda: lists_loop(part, kind),
+        "map": lambda: mapped(part, kind),
+    }
+    scaled = {name: t * n / len(part) for name, t in by_turns(slow, 3, time.process_time).items()}
+    return {**fast, **scaled}
+
+
 def in_memory_table(labels: np.ndarray, repeats: int) -> None:
     n = len(labels)
     print(
@@ -117,31 +130,29 @@ def in_memory_table(labels: np.ndarray, repeats: int) -> None:
         "loop over lists / ours | Dataset.map / ours |\n|---|---|---|---|---|---|---|---|"
     )
     for kind in ("multi-hot", "id lists", "class indices"):
-        dataset = in_memory(kind, labels)
-        chunk = dataset.data.column("labels").chunk(0)
-        values = (chunk.flatten() if pa.types.is_list(chunk.type) else chunk).to_numpy().view(np.uint8)
-        values = values[: len(values) // 8 * 8].view(np.uint64)
-        is_lists = kind == "id lists"
-
-        def ours(data: Dataset = dataset, is_lists: bool = is_lists) -> LabelDistribution:
-            return LabelDistribution.from_dataset(data, SCHEMA, indices=is_lists)
-
-        part = dataset.select(range(min(PART, n)))
-        assert ours(part).support.tolist() == loop(part, kind) == lists_loop(part, kind)
-        fast = medians({"ours": ours, "floor": values.sum}, repeats)
-        slow = {
-            "loop": lambda p=part, k=kind: loop(p, k),
-            "lists": lambda p=part, k=kind: lists_loop(p, k),
-            "map": lambda p=part, k=kind: mapped(p, k),
-        }
-        scale = n / len(part) / fast["ours"]
-        loops = {name: seconds * scale for name, seconds in medians(slow, 3).items()}
+        times = in_memory_times(labels, kind, repeats)
+        ours, floor = times["ours"], times["floor"]
         print(
-            f"| {kind} | {fast['ours'] * 1e3:.0f} ms | {n / fast['ours']:.1e} | {fast['floor'] * 1e3:.0f} ms | "
-            f"{fast['ours'] / fast['floor']:.1f} | "
-            f"{loops['loop']:,.0f} | {loops['lists']:,.0f} | {loops['map']:,.0f} |",
+            f"| {kind} | {ours * 1e3:.0f} ms | {n / ours:.1e} | {floor * 1e3:.0f} ms | {ours / floor:.1f} | "
+            f"{times['loop'] / ours:,.0f} | {times['lists'] / ours:,.0f} | {times['map'] / ours:,.0f} |",
             flush=True,
         )
+
+
+def ratios(quick: bool) -> list[Ratio]:
+    """What `python -m benchmarks counting` holds against targets."""
+    datasets.disable_progress_bars()
+    labels, found = made_up(1_000_000 if quick else 10_000_000), []
+    for kind in ("multi-hot", "id lists"):
+        times = in_memory_times(labels, kind, 3 if quick else 7)
+        ours, word = times["ours"], f"counting {kind}, {len(labels):,} x {N_LABELS}"
+        floor = 4.0 if kind == "multi-hot" else None
+        found += [
+            Ratio(PART_NAME, word, "time of a Python loop / ours", times["loop"] / ours, 2_000, False, ms(ours)),
+            Ratio(PART_NAME, word, "time of Dataset.map / ours", times["map"] / ours, None, False, ms(ours)),
+            Ratio(PART_NAME, word, "reading the bytes", ours / times["floor"], floor, ours=ms(ours)),
+        ]
+    return found
 
 
 def options_table(labels: np.ndarray, repeats: int) -> None:
@@ -159,7 +170,7 @@ def options_table(labels: np.ndarray, repeats: int) -> None:
             pieces, SCHEMA
         ),
     }
-    times = medians(calls, repeats)
+    times = by_turns(calls, repeats, time.process_time)
     for name in list(calls)[1:]:
         print(f"| {name} | {times[name] / times['plain']:.1f} |", flush=True)
 
@@ -205,7 +216,7 @@ def files_table(labels: np.ndarray, repeats: int) -> None:
             "ours": lambda: LabelDistribution.from_stream(stream_labels(path, "text", label_info=SCHEMA), cache=False),
             "read": lambda: pq.ParquetFile(path).read(columns=["labels"]),
         }
-        times = medians(calls, repeats)
+        times = by_turns(calls, repeats, time.process_time)
         memory = {}
         for what in ("stream", "read"):
             arguments = [sys.executable, "-c", PEAK, what, str(path), str(N_LABELS), str(small)]

@@ -143,11 +143,13 @@ def run(case: Case) -> tuple[list[dict[str, Any]], Any]:
         nowhere = stack.enter_context(open(os.devnull, "w"))
         stack.enter_context(contextlib.redirect_stdout(nowhere))
         args = ImbalanceTrainingArguments(
-            output_dir=folder, eval_strategy="steps", save_strategy="no", disable_tqdm=True, **options
-        )
+            output_dir=folder, eval_strategy="steps", save_strategy="no", disable_tqdm=True,
+            **{"weight_strategy": "tiered", **options},
+        )  # fmt: skip
         trainer = WeightedFocalTrainer(
             model, args, train_dataset=splits["train"], eval_dataset=splits["validation"], processing_class=tokenizer,
             label_schema=data.schema, init_head_bias=False,
+            head_learning_rate=args.learning_rate,
         )  # fmt: skip
         with contextlib.suppress(NonFiniteLossError):
             trainer.train()

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from transformers import Trainer
 
 from imbalance_trainer import load_labelled_dataset
-from imbalance_trainer.comparison import Method, Record, Setting, compare, read_methods
+from imbalance_trainer.comparison import STOCK, Method, Record, Setting, compare, read_methods
 from imbalance_trainer.comparison.frozen import FeatureHead, encoded
 from imbalance_trainer.encoders import encoder_config, load_bare_encoder, load_encoder, tokenized
 from imbalance_trainer.whole_file import write_json
@@ -33,6 +33,7 @@ SMALL = {"goemotions": (6_000, 2), "edos": (4_000, 3), "nlupp": (None, 6), "cook
 """Rows of training (None: all of them) and epochs."""
 
 RATES = {"full": (2e-4, 5e-4, 1e-3), "small": (2e-4, 5e-4), "frozen": (1e-3, 3e-3)}
+"""Stock gets the best of these, by validation. With fine-tuning every other method gets the first alone."""
 FROZEN_ROWS, FROZEN_BATCH, FROZEN_EPOCHS = 20_000, 64, 12
 BATCH, MAX_LENGTH, LAYERS = 32, 64, 3
 
@@ -59,6 +60,7 @@ OWN: dict[str, Method] = {
             "weight_strategy": "tiered",
             "constraint": "none",
             "init_head_bias": False,
+            "head_learning_rate": RATES["full"][0],
         },
     ),
     "asymmetric_unweighted": Method("asymmetric_unweighted", {"loss": "asymmetric", "class_weights": None}),
@@ -170,6 +172,8 @@ def main() -> None:
         )
         return
     rates = flags.rates or RATES[flags.size]
+    if flags.size != "frozen" and not flags.rates:
+        rates = {STOCK: rates, **dict.fromkeys(flags.methods, rates[:1])}
     for name in flags.sets:
         setting = setting_of(flags.data_root / name, flags.model_name_or_path, flags.size, flags.cache)
         folder = flags.out / flags.size / name

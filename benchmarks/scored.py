@@ -84,6 +84,8 @@ def _train(data_dir: str, model: str, seed: int, layers: int, max_rows: int, epo
             processing_class=tokenizer,
             label_schema=data.schema,
             init_head_bias=False,
+            head_learning_rate=2e-4,
+            weight_strategy="tiered",
         )
         trainer.remove_callback(RareLabelCallback)
         trainer.train()

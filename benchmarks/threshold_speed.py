@@ -1,12 +1,10 @@
 """Naive tuning of F1 thresholds against scikit-learn's precision_recall_curve of each label: time, F1, memory.
 
-    python -m benchmarks.threshold_speed
+    python -m benchmarks thresholds
 
-In one process, by turns, medians of 15; scores with ties. Prints a table; the ratio is scikit-learn's time over ours.
+Scores with ties. The best F1 is compared too: it is the same.
 """
 
-import statistics
-import time
 import tracemalloc
 import warnings
 
@@ -15,15 +13,11 @@ from sklearn.metrics import precision_recall_curve
 
 from imbalance_trainer import tune_thresholds
 
-SHAPES = ((100_000, 28), (20_000, 1_000))
-REPEATS = {28: 15, 1_000: 3}
+from .measuring import Ratio, by_turns, made_up_scores, ms
 
-
-def made_up(n_rows: int, n_labels: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    labels = (rng.random((n_rows, n_labels)) < np.geomspace(0.3, 0.002, n_labels)).astype(np.int8)
-    logits = rng.normal(size=labels.shape) + 2 * labels - 3
-    return np.round(logits, 3).astype(np.float32), labels
+PART = "thresholds"
+SHAPES = ((100_000, 28, 15), (20_000, 1_000, 3))
+"""Rows, labels, repeats."""
 
 
 def ours(scores: np.ndarray, labels: np.ndarray, **more: float) -> np.ndarray:
@@ -39,38 +33,34 @@ def theirs(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.array(best)
 
 
-def main() -> None:
+def ratios(quick: bool) -> list[Ratio]:
+    """All of this part."""
     warnings.filterwarnings("ignore")
-    print("| rows x labels | precision_recall_curve | naive | ratio | ours | with 200 resamples | F1 differs by | "
-          "memory / scores |\n|---|---|---|---|---|---|---|---|")  # fmt: skip
-    for n_rows, n_labels in SHAPES:
-        scores, labels = made_up(n_rows, n_labels)
+    found: list[Ratio] = []
+    for n_rows, n_labels, repeats in SHAPES[:1] if quick else SHAPES:
+        scores, labels = made_up_scores(n_rows, n_labels)
         calls = {
             "theirs": lambda s=scores, y=labels: theirs(s, y),
-            "naive": lambda s=scores, y=labels: ours(s, y),
-            "ours": lambda s=scores, y=labels: ours(s, y, smoothing=None, shrinkage=None),
-            "resampled": lambda s=scores, y=labels: ours(s, y, smoothing=None, shrinkage=None, n_bootstrap=200),
+            "best F1": lambda s=scores, y=labels: ours(s, y),
+            "shrunk, as by default": lambda s=scores, y=labels: ours(s, y, smoothing=None, shrinkage=None),
         }
-        times: dict[str, list[float]] = {name: [] for name in calls}
-        results = {}
-        for turn in range(REPEATS[n_labels] + 1):  # the first is a warm-up
-            for name, call in calls.items():
-                if name == "resampled" and turn > 2:
-                    continue
-                start = time.perf_counter()
-                results[name] = call()
-                if turn:
-                    times[name].append(time.perf_counter() - start)
+        np.testing.assert_allclose(ours(scores, labels), theirs(scores, labels), atol=1e-12)
+        times = by_turns(calls, 3 if quick else repeats)
+        for name, target in (("best F1", 10.0), ("shrunk, as by default", None)):
+            word, ratio = f"thresholds, {name}, {n_rows:,} x {n_labels:,}", times["theirs"] / times[name]
+            beside = "time of precision_recall_curve / ours"
+            found.append(Ratio(PART, word, beside, ratio, target, False, ms(times[name])))
         tracemalloc.start()
         ours(scores, labels)
         memory = tracemalloc.get_traced_memory()[1] / scores.nbytes
         tracemalloc.stop()
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        difference = np.abs(results["theirs"] - results["naive"]).max()
-        print(f"| {n_rows:,} x {n_labels:,} | {medians['theirs'] * 1e3:.0f} ms | {medians['naive'] * 1e3:.0f} ms | "
-              f"{medians['theirs'] / medians['naive']:.1f} | {medians['ours'] * 1e3:.0f} ms | "
-              f"{medians['resampled']:.1f} s | {difference:.0e} | {memory:.2f} |", flush=True)  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()
+        found.append(
+            Ratio(
+                PART,
+                f"memory, {n_rows:,} x {n_labels:,}",
+                "bytes of the scores",
+                memory,
+                0.3 if n_labels >= 1_000 else None,
+            )
+        )
+    return found

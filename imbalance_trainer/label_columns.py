@@ -69,15 +69,23 @@ def lists_of(dataset: Any, column: str | None, n_labels: int, tokens: bool, indi
     if tokens:
         return TOKENS
     if indices is None:
-        features = getattr(dataset, "features", None) or {}
-        column = column or next((c for c in LABEL_COLUMNS if c in features), None)
-        feature = features.get(column)
-        names = getattr(getattr(feature, "feature", None), "names", None) or ()
-        indices = len(names) == n_labels and getattr(feature, "length", -1) < 0
-        if indices and n_labels > 2 and (row := first_row(dataset)) is not None and row[column] is not None:
-            first = np.asarray(row[column])
-            indices = not (first.shape == (n_labels,) and np.isin(first, (0, 1)).all())
+        indices = classes_listed(dataset, column) == n_labels
     return INDICES if indices else MULTI_HOT
+
+
+def classes_listed(dataset: Any, column: str | None) -> int:
+    """How many classes there are where a row lists some of them (see `lists_of`); 0 where it does not."""
+    features = getattr(dataset, "features", None) or {}
+    column = column or next((c for c in LABEL_COLUMNS if c in features), None)
+    feature = features.get(column)
+    n_labels = len(getattr(getattr(feature, "feature", None), "names", None) or ())
+    if not n_labels or getattr(feature, "length", -1) >= 0:
+        return 0
+    if n_labels > 2 and (row := first_row(dataset)) is not None and row[column] is not None:
+        first = np.asarray(row[column])
+        if first.shape == (n_labels,) and np.isin(first, (0, 1)).all():
+            return 0
+    return n_labels
 
 
 def label_blocks(

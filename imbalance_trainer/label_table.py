@@ -38,8 +38,8 @@ def analysis_table(distribution: LabelDistribution, weights: ClassWeights, max_r
     >>> counts = LabelDistribution.from_labels([[1, 0]] * 40 + [[0, 0]] * 59 + [[0, 1]], schema)
     >>> print(analysis_table(counts, compute_class_weights(counts)))
     label    samples     %  neg:pos  ratio  weight  reason
-    threat         1  1.00       99      1       3  min(neg:pos, 3)
-    hateful       40  40.0      1.5  0.025     1.5  primary: at most 2
+    threat         1  1.00       99      1    1.73  at most 1.7
+    hateful       40  40.0      1.5  0.025    1.22  primary: at most 1.4
     <BLANKLINE>
     1 row has 'threat' without 'hateful'
       row 99
@@ -126,7 +126,7 @@ class RankedLabels:
         self.is_custom, self.before = is_custom[self.order], self.before[self.order]
         self.is_capped = ~np.isnan(self.before)
         self.cap = float(self.weight[self.is_capped][0]) if self.is_capped.any() else max_weight
-        self.is_tiered = any(reason.startswith("tier:") for reason in weights.reasons)
+        self.is_tiered = any(reason.startswith(("tier:", "root:")) for reason in weights.reasons)
 
     @cached_property
     def summary(self) -> str:
@@ -234,8 +234,13 @@ def _numbers(counts: LabelDistribution, weights: ClassWeights, shown: np.ndarray
 
 def _short_reason(reason: str) -> str:
     """A reason without the numbers that stand in the other columns."""
-    reason = re.sub(r"\b(ratio|neg:pos) [\d.e+]+", r"\1", reason.removeprefix("tier: "))
+    reason = re.sub(r"\b(ratio|neg:pos) [\d.e+]+", r"\1", reason)
+    if limit := re.match(r"^(primary )?root: min\(neg:pos, (.*?)\)", reason):
+        at_most = f"at most {float(limit[2]) ** 0.5:.2g}{reason[limit.end() :]}"
+        reason = f"primary: {at_most}" if limit[1] else at_most
+    reason = reason.removeprefix("tier: ").removeprefix("root: ")
     reason = re.sub(r"^primary: min\(neg:pos, (.*?)\)", r"primary: at most \1", reason)
+    reason = re.sub(r"^none: labels of .*", "none: rare labels are most", reason)
     return re.sub(r"^balanced: .* rows / \(.*?\)", "balanced", reason).replace("capped from", "cut from")
 
 

@@ -24,6 +24,7 @@ _BARS_TOP, _CURVES_TOP, _ROW = 1.58, 1.2, 0.27
 _CURVE_HEIGHT, _FOCAL_HEIGHT, _FOCAL_BELOW = 1.75, 1.9, 0.6
 
 # Tiers differ in grey and in hatching, and their names stand beside them: nothing is said by colour alone.
+_LARGER = "dashed: from here on a larger weight"
 _TIERS = {"tail": ("#9a3324", ""), "medium": ("#e8a33d", "////"), "head": ("#c3d9ea", "")}
 _SHADES = {"tail": "#e3d3cf", "medium": "#f6ebd9", "head": "#eff5f9"}
 _LINE = "#0b3c5d"
@@ -152,7 +153,7 @@ def _bar_heads(page: Page, labels: RankedLabels, panels: Sequence[Any], split: s
         ("Imbalance ratio", "log scale; commonest secondary : this"),
         ("Class weight", "of a positive entry"),
     ]
-    below = ["", _tier_words() if labels.is_tiered else "", f"dashed: cap {labels.cap:g}" if labels.cap else ""]
+    below = ["", _LARGER if labels.is_tiered else "", f"dashed: cap {labels.cap:g}" if labels.cap else ""]
     for panel, words, more in zip(panels, lines, below, strict=True):
         page.head(panel.get_position().x0 * WIDTH, _BARS_TOP, *words, *([more] if any(below) else []))
 
@@ -223,7 +224,7 @@ def _curve(axes: Any, labels: RankedLabels, values: np.ndarray, log: bool) -> No
 
 def _curve_heads(page: Page, labels: RankedLabels, panels: Sequence[Any], split: str) -> None:
     absent = f"; crossed: {labels.absent:,} without positives" if labels.absent else ""
-    tiers = f"; {_tier_words()}" if labels.is_tiered else ""
+    tiers = f"; {_LARGER}" if labels.is_tiered else ""
     n_custom, n_capped = int(labels.is_custom.sum()), int(labels.is_capped.sum())
     marks = f"; dashed: cap {labels.cap:g} ({n_capped or 'none'} cut)" if labels.cap else ""
     if n_custom == len(labels.order):
@@ -330,10 +331,6 @@ def _lines(axes: Any, along: str, values: Iterable[float]) -> None:
     for value in values:
         draw = axes.axvline if along == "x" else axes.axhline
         draw(value, color=INK, linewidth=1, linestyle="--", zorder=1.5)
-
-
-def _tier_words() -> str:
-    return "dashed: " + ", ".join(f"{at:g} (weight {weight:g})" for at, weight in reversed(TIERS))
 
 
 def _names(page: Page, labels: RankedLabels, places: Sequence[int], width: float) -> list[str]:

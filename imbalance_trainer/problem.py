@@ -10,7 +10,7 @@ import numpy as np
 
 from .distribution import UNKNOWN, LabelDistribution
 from .errors import DataError, UsageError
-from .label_columns import find_label_column, first_row, first_row_with_null
+from .label_columns import classes_listed, find_label_column, first_row, first_row_with_null
 from .labels import CONFIG_KEY, LabelSchema
 from .losses import MULTI_LABEL, SINGLE_LABEL
 
@@ -27,19 +27,22 @@ class Problem:
         n_labels: outputs of the model.
         tokens: whether each token has a label of its own (single-label).
         column: where the datasets have the labels; None where no dataset was seen.
+        lists_classes: whether a row's label is a list of class indices of any length.
     """
 
     type: str
     n_labels: int
     tokens: bool = False
     column: str | None = None
+    lists_classes: bool = False
 
 
 def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) -> tuple[Problem | None, str]:
     """The classification problem that a model is trained on, or None and why it is none of ours.
 
     Looks at the model's head, its config's problem_type and the labels of the dataset's first row: a list of one
-    number per output is multi-label, a single class index single-label. Heads of transformers other than for
+    number per output is multi-label, and so is a list of any length of a ClassLabel; a single class index is
+    single-label. Heads of transformers other than for
     classification keep their own loss, and so does regression.
 
     Args:
@@ -75,6 +78,9 @@ def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) ->
         raise UsageError(f"{column}: row 0 has labels of shape {label.shape}, which {name} cannot be trained on.")
     if head == _TOKENS or label.ndim == 0:
         return _single_label(declared, n_labels, head == _TOKENS, column, label)
+    classes = classes_listed(dataset, column)
+    if classes and n_labels in (None, classes):
+        return Problem(MULTI_LABEL, classes, False, column, True), ""
     return _multi_label(declared, n_labels, column, label, name, head == "custom")
 
 
@@ -116,7 +122,7 @@ def count_labels(
     if collator.startswith("transformers.") and (row := first_row_with_null(dataset, column)) is not None:
         raise DataError(f"{column}: row {row} has None, of which no tensor can be made; use -100 for unknown.")
     return LabelDistribution.from_dataset(
-        dataset, schema, column, limit, problem.tokens, indices=False, progress=progress
+        dataset, schema, column, limit, problem.tokens, indices=problem.lists_classes, progress=progress
     )
 
 
@@ -204,7 +210,7 @@ def _multi_label(
         raise UsageError(
             f"The rows of {column!r} have {len(label)} values, but the head of {name} has {n_labels} outputs; create "
             f"the model with num_labels={len(label)}, or, if these are lists of class indices, give one 0 or 1 per "
-            "label."
+            "label, or the column the feature List(ClassLabel(names=...))."
         )
     return Problem(MULTI_LABEL, len(label), False, column), ""
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Sampler
 
-from .arrow_labels import numeric
+from .arrow_labels import INDICES, MULTI_HOT, Block, IdLists, numeric
 from .counting import UNKNOWN, checked_classes, checked_multi_hot
 from .errors import UsageError, did_you_mean
-from .label_columns import first_row, label_blocks
+from .label_columns import classes_listed, first_row, label_blocks
 from .labels import LabelSchema
 
 MAX_GROWTH = 1.25
@@ -64,7 +64,8 @@ class Positives:
             DataError: no column with labels, or a value that no label can have.
         """
         if isinstance(first_row(labels), Mapping):
-            blocks, total = label_blocks(labels, column)
+            lists = INDICES if classes_listed(labels, column) else MULTI_HOT
+            blocks, total = label_blocks(labels, column, lists=lists)
             if total is not None:
                 raise UsageError(
                     f"A sampler draws rows by their numbers, but a {type(labels).__name__} is a stream without "
@@ -325,9 +326,16 @@ def _threshold_of_growth(share: np.ndarray, max_repeats: float) -> float:
 
 
 def _positives_of(
-    block: np.ndarray, schema: LabelSchema, start: int, where: str
+    block: Block, schema: LabelSchema, start: int, where: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rows and labels of a block's positives, known entries per label, and whether anything is known of each row."""
+    if isinstance(block, IdLists):
+        rows = np.repeat(np.arange(len(block)), np.diff(block.offsets))
+        classes = checked_classes(block.values, schema, start, where, rows)
+        is_whole = np.bincount(rows[classes == UNKNOWN], minlength=len(block)) == 0
+        row, label = np.unique(np.stack([rows, classes])[:, classes != UNKNOWN], axis=1)
+        known = is_whole.sum() + np.bincount(label[~is_whole[row]], minlength=len(schema))
+        return start + row, label, known, is_whole | (np.bincount(row, minlength=len(block)) > 0)
     if block.ndim == 1:
         classes = checked_classes(block, schema, start, where)
         has_known = classes != UNKNOWN
@@ -339,9 +347,10 @@ def _positives_of(
     return start + rows, labels, is_known.sum(0), is_known.any(1)
 
 
-def _width(blocks: list[tuple[int, np.ndarray]]) -> int:
+def _width(blocks: list[tuple[int, Block]]) -> int:
     """How many labels there are, where no schema says it."""
-    if blocks and blocks[0][1].ndim > 1:
-        return blocks[0][1].shape[1]
-    largest = [np.nanmax(b, initial=0) for _, b in blocks if b.dtype.kind in "biuf"]
+    read = [block.values if isinstance(block, IdLists) else block for _, block in blocks]
+    if read and read[0].ndim > 1:
+        return read[0].shape[1]
+    largest = [np.nanmax(b, initial=0) for b in read if b.dtype.kind in "biuf"]
     return int(max(largest, default=0)) + 1

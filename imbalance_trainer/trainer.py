@@ -18,23 +18,18 @@ from .adaptive_callback import AdaptiveWeightsCallback
 from .batches import LABEL_MASK, SAMPLE_WEIGHT
 from .callbacks import RareLabelCallback, terse
 from .checkpoints import last_complete_checkpoint
+from .collation import MultiHotCollator
 from .decisions import DecisionRule, forget_foreign_thresholds, is_baked
 from .distribution import UNKNOWN
 from .errors import UsageError
 from .evaluation import RunningEvaluation
 from .head import frozen_head
+from .head_training import TrainsHead
 from .label_columns import LABEL_COLUMNS
 from .labels import MULTI_LABEL, LabelSchema
 from .metrics import ImbalanceMetrics, first
 from .nan_guard import NanGuard
-from .problem import (
-    Problem,
-    count_labels,
-    find_problem,
-    find_schema,
-    needs_labels,
-    stored_options,
-)
+from .problem import Problem, count_labels, find_problem, find_schema, needs_labels, stored_options
 from .results import Results
 from .row_sampling import SamplesRows
 from .training_args import UNSET, ImbalanceOptions, check_best_metric
@@ -48,7 +43,7 @@ _COUNTED_ONE_BY_ONE = 20_000
 _CHECKED_ONE_BY_ONE = 256
 
 
-class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
+class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
     """A drop-in replacement for transformers.Trainer that makes rare labels learn.
 
     Takes Trainer's arguments, unchanged, and the options below, each of which is also a field of
@@ -66,6 +61,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         class_weights: "auto", None, {label: weight} or one weight per label. See `compute_class_weights`.
         weight_strategy, max_weight, effective_number_beta: see `compute_class_weights`.
         loss, loss_args: a name in LOSSES and arguments of its own; or a module or function of yours (see `UserLoss`).
+        compile_loss: whether torch.compile makes one kernel of the loss, which pays from some thousand labels on.
         focal_gamma: gamma of a loss that has one. reweight_from: from where on class weights count, a share of
             training below 1 or a step; evaluations always take them (Cao et al., 2019).
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
@@ -78,6 +74,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
             more often (see `RepeatFactorSampler`, `ClassAwareSampler`); None draws each row once.
         init_head_bias: whether the bias of a fresh head starts where the loss is least without a look at the input
             (see `best_constant_logits`).
+        head_learning_rate: that of the head's last layer; None for `fresh_head_rate` where a multi-label head is new.
         on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
         adaptive_weights, adaptive_gamma: whether class weights, and gamma, move by what each evaluation shows (see
@@ -96,6 +93,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         effective_number_beta: float = UNSET,
         loss: "str | Callable[[Tensor, Tensor], Tensor]" = UNSET,
         loss_args: "Mapping[str, Any] | str | None" = UNSET,
+        compile_loss: bool = UNSET,
         reweight_from: float = UNSET,
         focal_gamma: float = UNSET,
         label_schema: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | None" = UNSET,
@@ -107,6 +105,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         oversample_threshold: float | None = UNSET,
         max_repeats: float = UNSET,
         init_head_bias: bool = UNSET,
+        head_learning_rate: float | None = UNSET,
         on_nan: str = UNSET,
         rare_label_patience: int = UNSET,
         adaptive_weights: bool = UNSET,
@@ -152,6 +151,8 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         if not self.args.label_names:  # a forward need not know labels: we take them out
             in_forward = self.label_names
             self.label_names = in_forward[:1] if in_forward and "labels" not in in_forward else ["labels"]
+        if self.problem.lists_classes and not isinstance(self.data_collator, MultiHotCollator):
+            self.data_collator = MultiHotCollator(self.problem.n_labels, self.data_collator, self.label_names)
         self._forward_needs_labels = needs_labels(self.model, self.label_names[0])
         how = (self.label_schema, self.problem, tuple(self.args.label_names or ()), self.data_collator)
         start, bar = time.perf_counter(), not self.args.disable_tqdm
@@ -171,7 +172,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
             self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
         self._prepare_loss()
         self._configure(self.model)
-        self._start_head(self.model)
+        self._prepare_head(self.model)
         if self.train_dataset is not None and (head := frozen_head(self.model)):
             logger.warning(
                 "The classification head (%s) is frozen, so that it stays as it is. With LoRA, put "
@@ -236,7 +237,7 @@ class WeightedFocalTrainer(SamplesRows, ComputesWeightedLoss):
         model = super().call_model_init(trial)
         if self.problem is not None:
             self._configure(model)
-            self._start_head(model)
+            self._prepare_head(model)
             self._decide_by(self.label_metrics.rule.untuned(), model)
         return model
 

@@ -5,17 +5,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
 from .errors import DataError, UsageError
-from .head import start_head
 from .label_columns import LABEL_COLUMNS
-from .labels import MULTI_LABEL
 from .losses import make_loss
-from .losses.constant import best_constant_logits
+from .losses.compiled import compiled
 from .losses.registry import check_weights_fit, name_of, takes_class_weights
 from .objective import Objective
 from .outputs import WritesOutputs
@@ -54,22 +51,10 @@ class ComputesWeightedLoss(WritesOutputs):
             options.gamma,
             self.args.label_smoothing_factor,
         )
+        if options.compile_loss:
+            compiled(loss, kind, len(self.label_schema), self.args.device)
         constraint = (options.constraint, options.constraint_weight, options.constraint_direction)
         return Objective.of(loss, self.label_schema, kind, *constraint)
-
-    def _start_head(self, model: Any) -> None:
-        """Start a fresh head where the loss is least if the input is not looked at."""
-        counts = self.label_distribution
-        is_wanted = self.options.init_head_bias and self.problem.type == MULTI_LABEL
-        if not is_wanted or self.train_dataset is None or counts is None or self.compute_loss_func:
-            return
-        loss = (self._unweighted_objective or self.training_objective).loss  # that of the first update
-        support, known, sampler = counts.support, counts.known, self._row_sampler()
-        if sampler is not None:  # what is drawn is what is learned from
-            repeats = np.array([sampler.repeats_by_label.get(name, 1.0) for name in self.label_schema.names])
-            support, known = support * repeats, known * len(sampler) / max(counts.n_rows, 1)
-        if start_head(model, best_constant_logits(loss, support, known)):
-            logger.info("The head's bias starts where the loss is least without a look at the input.")
 
     @property
     def _current_objective(self) -> Objective:

@@ -73,7 +73,7 @@ def test_settings_go_through_the_parser_of_training(data_dir, tmp_path, capsys):
     data_args, args, tuning = parsed(file)
     found = yaml.safe_load(file.read_text())
     assert (data_args.data_dir, data_args.model_name_or_path) == (str(data_dir), "org/some-encoder")
-    assert (args.loss, args.focal_gamma, args.weight_strategy) == ("focal", 2.0, "tiered")
+    assert (args.loss, args.focal_gamma, args.weight_strategy) == ("focal", 2.0, "sqrt_tiered")
     assert args.num_train_epochs == found["num_train_epochs"] == 20  # a hundred rows want more epochs
     assert args.metric_for_best_model == found["metric_for_best_model"]
     assert data_args.tune_thresholds is found["tune_thresholds"]

@@ -32,7 +32,7 @@ def spoken(counts, tmp_path, capsys):
             self.callback = self.make()
 
         def make(self, **changes):
-            weights = compute_class_weights(counts)
+            weights = compute_class_weights(counts, weight_strategy="tiered")
             settings = {"metrics": self.metrics, "class_weights": weights, "distribution": counts, "focal_gamma": 2.0}
             return RareLabelCallback(**{**settings, **changes})
 

@@ -16,7 +16,8 @@ from transformers import (
 )
 
 from imbalance_trainer import WeightedFocalTrainer
-from imbalance_trainer.head import start_head
+from imbalance_trainer.errors import UsageError
+from imbalance_trainer.head import fresh_head_rate, is_fresh, split_off, start_head, trained_head
 
 LOGITS = np.array([-1.0, -4.0, 2.0])
 TINY = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8, "vocab_size": 20}
@@ -32,27 +33,94 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_a_fresh_head_starts_there_and_its_first_probabilities_say_so(name):
     model = MODELS[name]().eval()
-    assert start_head(model, LOGITS)
+    head = trained_head(model, 3)
+    assert is_fresh(head)
+    start_head(head, LOGITS)
+    assert not is_fresh(head)
     logits = model(torch.tensor([[1, 2, 3]])).logits
     np.testing.assert_allclose(logits.detach().numpy()[0], LOGITS, atol=0.2)  # the weights beside the bias are small
 
 
-def test_a_head_that_was_trained_or_is_frozen_or_has_no_bias_stays():
+def test_a_head_that_was_trained_or_is_frozen_or_has_no_bias_is_not_fresh():
     model = MODELS["bert"]()
     model.classifier.bias.data[0] = 0.1
-    before = model.classifier.bias.clone()
-    assert not start_head(model, LOGITS)
-    assert torch.equal(model.classifier.bias, before)
+    assert not is_fresh(trained_head(model, 3))
     frozen = MODELS["bert"]()
+    frozen.classifier.bias.requires_grad_(False)
+    assert not is_fresh(trained_head(frozen, 3))
     frozen.classifier.requires_grad_(False)
-    assert not start_head(frozen, LOGITS)
-    assert not frozen.classifier.bias.any()
+    assert trained_head(frozen, 3) is None
     without = GPT2ForSequenceClassification(
         GPT2Config(n_embd=8, n_layer=1, n_head=2, vocab_size=20, num_labels=3, n_positions=8)
     )
-    assert not start_head(without, LOGITS)  # "score" has no bias
-    assert not start_head(nn.Sequential(nn.Linear(4, 3)), LOGITS)  # no module with a head's name
-    assert not start_head(MODELS["bert"](), np.zeros(4))  # another number of labels
+    assert trained_head(without, 3) is without.score
+    assert not is_fresh(without.score)
+    assert trained_head(nn.Sequential(nn.Linear(4, 3)), 3) is None  # no module with a head's name
+    assert trained_head(MODELS["bert"](), 4) is None  # another number of labels
+
+
+def test_a_fresh_head_is_faster_within_limits():
+    rates = [1e-5, 2e-4, 1e-3, 6e-3, 0.1]
+    np.testing.assert_allclose([fresh_head_rate(rate) for rate in rates], [3e-4, 6e-3, 6e-3, 6e-3, 0.1])
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad])
+def test_split_off_moves_the_parameters_of_the_head_alone_and_keeps_the_rest_of_their_group(optimizer):
+    model = MODELS["roberta"]()
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim == 1]
+    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    made = optimizer(groups, lr=0.01)
+    head = model.classifier.out_proj
+    split_off(made, head, lambda rate: rate * 5)
+    assert [group["lr"] for group in made.param_groups] == pytest.approx([0.01, 0.01, 0.05, 0.05])
+    assert [group["weight_decay"] for group in made.param_groups] == [0.1, 0.0, 0.1, 0.0]
+    moved = [[id(p) for p in group["params"]] for group in made.param_groups[2:]]
+    assert moved == [[id(head.weight)], [id(head.bias)]]
+    everyone = [id(p) for group in made.param_groups for p in group["params"]]
+    assert sorted(everyone) == sorted(map(id, model.parameters()))
+    split_off(made, nn.Linear(2, 2), lambda rate: rate)
+    assert len(made.param_groups) == 4
+
+
+def rates_of(trainer):
+    """The learning rate at the optimizer of each parameter, by name."""
+    names = {id(p): name for name, p in trainer.model.named_parameters()}
+    return {names[id(p)]: group["lr"] for group in trainer.create_optimizer().param_groups for p in group["params"]}
+
+
+def test_the_trainer_gives_a_fresh_multi_label_head_its_rate(make_trainer, make_rows, make_model, make_args):
+    heads = {"classifier.out_proj.weight", "classifier.out_proj.bias"}
+
+    def expect(rates, of_head, of_rest=1e-4):
+        assert rates == {name: of_head if name in heads else of_rest for name in rates}
+
+    args = make_args(learning_rate=1e-4)
+    expect(rates_of(make_trainer(args=args)), 3e-3)
+    expect(rates_of(make_trainer(args=args, head_learning_rate=0.02)), 0.02)
+    trained = make_model()
+    trained.classifier.out_proj.bias.data[0] = 0.1
+    expect(rates_of(make_trainer(args=args, model=trained)), 1e-4)
+    assert len(make_trainer(args=args, model=trained).create_optimizer().param_groups) == 4  # as that of a fresh one
+
+
+def test_a_head_rate_without_effect_is_an_error(make_trainer, make_args):
+    mine = make_trainer(head_learning_rate=0.01)
+    mine.optimizer = torch.optim.SGD(mine.model.parameters(), lr=0.1)
+    with pytest.raises(UsageError, match="the optimizer is one of yours; leave it out"):
+        mine.create_optimizer()
+    frozen = make_trainer(head_learning_rate=0.01)
+    frozen.model.classifier.requires_grad_(False)
+    with pytest.raises(UsageError, match="has no linear head that is trained; leave it out"):
+        frozen.create_optimizer()
+    with pytest.raises(UsageError, match="positive finite number; got 0"):
+        make_args(head_learning_rate=0.0)
+
+
+def test_a_second_call_of_train_goes_on_with_the_optimizer(make_trainer, make_args):
+    trainer = make_trainer(args=make_args(max_steps=1), head_learning_rate=0.01)
+    trainer.train()
+    trainer.train()
 
 
 def test_the_trainer_starts_a_fresh_head_with_no_gradient_of_its_bias(make_trainer, make_rows, make_model, make_args):

@@ -36,6 +36,7 @@ LEVELS = [
     {"threshold_tuning"},
     {"outputs"},
     {"weighted_loss", "row_sampling"},
+    {"head_training", "collation"},
     {"trainer"},
     {"encoders"},
     {"comparison"},

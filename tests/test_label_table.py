@@ -194,7 +194,7 @@ def test_ranked_labels_keep_tiers_marks_and_cap_in_order():
     assert labels.absent == 1
     assert labels.cap == 20
     assert [labels.weight_text(i) for i in (2, 3)] == ["20 custom, capped from 57", "4 custom"]
-    assert [labels.short_weight(i) for i in (1, 2, 3)] == ["10", "capped 20", "custom 4"]
+    assert [labels.short_weight(i) for i in (1, 2, 3)] == ["3.16", "capped 20", "custom 4"]
     assert labels.rest_in_words[1:4] == ["  fewer than 10: 1", "  fewer than 100: 2", "  fewer than 1,000: 3"]
 
 

@@ -173,7 +173,7 @@ def test_says_counts_ratios_weights_marks_and_the_focal_factor(drawn):
         "12 custom",
         "20 custom, capped from 57",
         "dashed: cap 20",
-        "dashed: 10 (weight 5), 30 (weight 10)",
+        "dashed: from here on a larger weight",
         "p = 0.1, hard: 81% of the loss stays",
         "p = 0.9, easy: 1% of the loss stays",
     ):

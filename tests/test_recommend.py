@@ -35,11 +35,11 @@ RARE = [8000, 4000, 400, 40]
 def test_rare_labels_get_tiers_focal_loss_and_a_threshold_each():
     settings = {c.flag: c.value for c in found(RARE).choices}
     assert settings == {
-        "class_weights": "auto", "weight_strategy": "tiered", "loss": "focal", "focal_gamma": 2.0,
+        "class_weights": "auto", "weight_strategy": "sqrt_tiered", "loss": "focal", "focal_gamma": 2.0,
         "sampler": "none", "metric_for_best_model": "secondary_f1_macro",
         "tune_thresholds": True, "thresholds_per": "label",
     }  # fmt: skip
-    assert found(RARE).weights.values.tolist() == [1.5, 3, 5, 10]
+    assert found(RARE).weights.values.tolist() == pytest.approx(np.sqrt([1.5, 3, 5, 10]).tolist())
 
 
 def test_where_nothing_is_rare_the_plain_loss_does():
@@ -58,7 +58,7 @@ def test_the_reason_names_the_rarest_secondary_label_and_the_numbers():
     schema = LabelSchema(["hateful", "insults", "threats"], {"primary": ["hateful"]})
     choice = next(c for c in found([30, 2000, 40], schema=schema).choices if c.flag == "weight_strategy")
     assert choice.reason.startswith(
-        "'threats' is 50 times rarer than the commonest secondary label and gets weight 10"
+        "'threats' is 50 times rarer than the commonest secondary label and gets weight 3.16"
     )
     assert "up to 666" in choice.reason
 
@@ -71,8 +71,8 @@ def beside(asked_for, train=RARE):
 def test_the_reason_has_the_weight_that_is_used():
     plan, choices = beside({"custom_weights": '{"l3": 25}'})
     assert "gets weight 20 (custom, capped from 25); negatives" in choices["weight_strategy"].reason
-    assert plan.weights.values.tolist() == [1.5, 3, 5, 20]
-    assert "gets weight 7;" in beside({"max_weight": 7.0})[1]["weight_strategy"].reason
+    assert plan.weights.values.tolist() == pytest.approx([*np.sqrt([1.5, 3, 5]), 20])
+    assert "gets weight 2;" in beside({"max_weight": 2.0})[1]["weight_strategy"].reason
 
 
 def test_beside_a_sampler_that_was_asked_for_no_weights_are_recommended_unless_they_were_too():

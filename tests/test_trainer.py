@@ -44,7 +44,7 @@ def test_takes_the_place_of_trainer(kind, arguments, make_model, make_rows, make
     assert 0 <= metrics["eval_secondary_f1_macro"] <= 1
     assert all(type(value) in (float, int) for value in metrics.values())
     assert trainer.options.focal_gamma == 2.0
-    assert trainer.options.weight_strategy == "tiered"
+    assert trainer.options.weight_strategy == "sqrt_tiered"
     assert "label (rarest first)" in capsys.readouterr().out
 
 
@@ -165,7 +165,7 @@ def test_accumulation_does_not_change_the_update(kind, smoothing, make_model, ma
         )  # fmt: skip
         schema = SCHEMA if kind == "multi-hot" else None
         trainer = WeightedFocalTrainer(
-            make_model(), args, train_dataset=make_rows(n=13, kind=kind), label_schema=schema
+            make_model(), args, train_dataset=make_rows(n=13, kind=kind), label_schema=schema, weight_strategy="tiered"
         )
         trainer.train()
         states.append(torch.cat([p.detach().flatten() for p in trainer.model.parameters()]))

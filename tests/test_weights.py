@@ -136,8 +136,27 @@ def test_an_unknown_strategy_offers_the_nearest():
         weights_of([1], 2, strategy="tierd")
 
 
+def test_sqrt_tiered_is_the_root_of_tiered_where_rare_labels_are_few():
+    counts = counts_of([4000, 5000, 100, 400, 0], 10_000, [0])
+    tiered, roots = (compute_class_weights(counts, weight_strategy=name) for name in ("tiered", "sqrt_tiered"))
+    np.testing.assert_allclose(roots.values, np.sqrt(tiered.values))
+    assert roots.reasons[:3:2] == ("primary root: min(neg:pos 1.5, 2)", "root: ratio 50 >= 30")
+    assert tiered.reasons[2] == "tier: ratio 50 >= 30"
+    assert roots.reasons[4] == "no positives in training"
+
+
+@pytest.mark.parametrize(("n_rare", "weight"), [(49, np.sqrt(10)), (51, 1.0)])
+def test_sqrt_tiered_weighs_nothing_where_rare_labels_hold_a_third_of_the_positives(n_rare, weight):
+    counts = counts_of([1000, *[10] * n_rare], 10_000)  # at 50 labels they hold a third
+    weights = compute_class_weights(counts, weight_strategy="sqrt_tiered")
+    np.testing.assert_allclose(weights.values[1:], weight)
+    if weight == 1:
+        assert set(weights.values) == {1.0}
+        assert set(weights.reasons) == {"none: labels of ratio >= 10 hold 34% of all positives"}
+
+
 def test_reasons_say_which_rule_gave_the_weight():
-    weights = compute_class_weights(counts_of([400, 500, 10, 40], 1000, [0]), {"L3": 4}, max_weight=8)
+    weights = compute_class_weights(counts_of([400, 500, 10, 40], 1000, [0]), {"L3": 4}, "tiered", max_weight=8)
     assert weights.reasons == (
         "primary: min(neg:pos 1.5, 2)",
         "tier: min(neg:pos 1, 3)",

@@ -1,6 +1,7 @@
 """Running a comparison: every training that is not in its record yet, a line for each, and a summary."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _Key = tuple[str, float, int]
 def compare(
     setting: Setting,
     methods: Sequence[Method],
-    learning_rates: Sequence[float],
+    learning_rates: Sequence[float] | Mapping[str, Sequence[float]],
     seeds: Sequence[int],
     record: Record,
     say: Callable[[str], None] = print,
@@ -29,7 +30,7 @@ def compare(
         setting: data, model and steps, the same for all.
         methods: stock first.
         learning_rates: with several, each method is trained with the first seed at each of them, and goes on at the
-            one with the best macro F1 on validation (tuned, by cross-fitting).
+            one with the best macro F1 on validation (tuned, by cross-fitting). Or {method: its learning rates}.
         seeds: trainings of each method.
         record: where runs are kept, and found again after a kill.
         say: told of each run.
@@ -39,9 +40,12 @@ def compare(
         DataError: nothing to compare on, or nothing left.
     """
     labels = _labels_of(setting)
-    runner = _Runner(setting, methods, labels, record, say, len(methods) * (len(learning_rates) + len(seeds) - 1))
+    is_same = not isinstance(learning_rates, Mapping)
+    rates = {method.name: list(learning_rates if is_same else learning_rates[method.name]) for method in methods}
+    total = sum(len(of_method) + len(seeds) - 1 for of_method in rates.values())
+    runner = _Runner(setting, methods, labels, record, say, total)
     for method in methods:
-        for rate in learning_rates:
+        for rate in rates[method.name]:
             for seed in seeds:
                 record.find((method.name, rate, seed), method.in_words)
         check_method(setting, method)
@@ -49,12 +53,10 @@ def compare(
     def on_validation(name: str, rate: float) -> float:
         return runner.run((name, rate, seeds[0])).values.get("validation_f1_macro", -1.0)
 
-    some = seeds if len(learning_rates) == 1 else seeds[:1]
-    for seed in some:
-        for method in methods:
-            for rate in learning_rates:
-                runner.run((method.name, rate, seed))
-    chosen = {m.name: max(learning_rates, key=lambda rate, m=m: on_validation(m.name, rate)) for m in methods}
+    for method in methods:
+        for rate in rates[method.name]:
+            runner.run((method.name, rate, seeds[0]))
+    chosen = {name: max(rates[name], key=partial(on_validation, name)) for name in rates}
     for seed in seeds:
         for method in methods:
             runner.run((method.name, chosen[method.name], seed))

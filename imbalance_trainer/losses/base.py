@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..labels import MULTI_LABEL, SINGLE_LABEL
+from .blocks import is_one_block, sum_by_rows
 from .reduction import (
     UNKNOWN,
     as_tensor,
@@ -102,8 +103,12 @@ class Loss(nn.Module):
             raise UsageError(
                 f"Got the support of {self._n_counted} labels for {logits.shape[-1]} logits; give one each."
             )
-        each = self.each(at_least_fp32(logits), labels)
-        return reduce_loss(each, labels, self.reduction if reduction is None else reduction, num_items_in_batch)
+        reduction = self.reduction if reduction is None else reduction
+        if kind == MULTI_LABEL and self.is_exact and reduction != "none" and not is_one_block(logits):
+            loss = sum_by_rows(logits, labels, self.each)
+        else:
+            loss = self.each(at_least_fp32(logits), labels)
+        return reduce_loss(loss, labels, reduction, num_items_in_batch)
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of each entry (single-label: row), of the labels' shape, 0 where it is unknown."""

@@ -36,8 +36,8 @@ def _least(loss: nn.Module, positives: torch.Tensor, negatives: torch.Tensor) ->
     low, high = torch.full((n,), -_FARTHEST).double(), torch.full((n,), _FARTHEST).double()
     for _ in range(_ROUNDS):
         z = low + (high - low) * torch.linspace(0, 1, _STEPS).double()[:, None]
-        total = positives * loss(z, torch.ones_like(z), reduction="none")
-        total += negatives * loss(z, torch.zeros_like(z), reduction="none")
+        total = positives * loss.forward(z, torch.ones_like(z), reduction="none")  # not what is compiled of it
+        total += negatives * loss.forward(z, torch.zeros_like(z), reduction="none")
         best, step = z.gather(0, total.argmin(0, keepdim=True))[0], (high - low) / (_STEPS - 1)
         low, high = best - step, best + step
     return best

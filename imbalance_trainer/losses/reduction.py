@@ -77,6 +77,9 @@ def smoothed(labels: Tensor, smoothing: float) -> Tensor:
 
 def count_items(labels: Tensor) -> Tensor:
     """Known entries (multi-label) or known rows (single-label): the denominator of a mean."""
+    may_look = not (labels.is_cuda or torch.compiler.is_compiling())
+    if may_look and labels.numel() and labels.amin() >= 0:  # a tenth of the time of comparing each
+        return torch.tensor(labels.numel())
     return (labels != UNKNOWN).sum()
 
 

@@ -10,7 +10,7 @@ from ..arrays import wilson_interval
 from ..distribution import LabelDistribution
 from ..errors import UsageError
 from ..labels import MULTI_LABEL
-from ..weights import ClassWeights
+from ..weights import DEFAULT_STRATEGY, ClassWeights
 from .facts import ENOUGH, FEW, HALF_WIDTH, Choice, Facts, positives_for, rows_for, whole
 from .gaps import GAPS
 from .rules import RULES, threshold_plan, too_few_to_tune
@@ -98,7 +98,7 @@ def recommend(
     facts = Facts(whole(train), whole(validation), problem_type, is_sample, asked)
     choices = tuple(_own(choice, asked) for rule in rules or RULES for choice in rule(facts))
     chosen = {choice.flag: choice.value for choice in choices}
-    weights = facts.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", "tiered"))
+    weights = facts.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
     in_short = next((choice.in_short for choice in choices if choice.flag == "class_weights"), "")
     if in_short and not weights.asked_for:
         weights = replace(weights, reasons=(in_short,) * len(weights))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..distribution import LabelDistribution
 from ..labels import MULTI_LABEL
-from ..weights import ClassWeights, compute_class_weights, merge_custom_weights
+from ..weights import DEFAULT_STRATEGY, ClassWeights, compute_class_weights, merge_custom_weights
 
 FEW = 5
 """A label with fewer positives in training is not learned reliably, whatever is set; and of a
@@ -61,7 +61,7 @@ class Facts:
     is_sample: bool = False
     asked_for: Mapping[str, Any] = field(default_factory=dict)
 
-    def weights(self, class_weights: Any = "auto", weight_strategy: str = "tiered") -> ClassWeights:
+    def weights(self, class_weights: Any = "auto", weight_strategy: str = DEFAULT_STRATEGY) -> ClassWeights:
         """The class weights of training: as recommended here, but for what was asked for."""
         asked = {"class_weights": class_weights, "weight_strategy": weight_strategy, **self.asked_for}
         given = None if asked["class_weights"] == "none" else asked["class_weights"]

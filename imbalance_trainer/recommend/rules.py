@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..weights import MAX_WEIGHT
+from ..weights import DEFAULT_STRATEGY, MAX_WEIGHT
 from .facts import Choice, Facts
 
 NONE_NEEDED = "none needed: no label is rare"
@@ -19,9 +19,9 @@ _WEIGHTS = {"class_weights", "custom_weights", "weight_strategy"}
 
 
 def choose_weights(facts: Facts, balanced: float = 3.0) -> list[Choice]:
-    """Tiered weights (10, 5, at most 3) from the note that this project grew from; none where no label has more than
-    `balanced` negatives for a positive, the most that the tiers give a common label anyway; and none beside a sampler
-    that was asked for, unless weights were asked for too."""
+    """The weights of the default strategy, which were measured (docs/choosing-a-loss.md); none where no label has more
+    than `balanced` negatives for a positive, the most that the tiers give a common label anyway; and none beside a
+    sampler that was asked for, unless weights were asked for too."""
     if facts.hardest <= balanced:
         reason = f"{facts.hardest_in_words}, so no label needs a weight."
         return [Choice("class_weights", "none", reason, "limit of the tiers for common labels", NONE_NEEDED)]
@@ -33,6 +33,9 @@ def choose_weights(facts: Facts, balanced: float = 3.0) -> list[Choice]:
     weights = facts.weights()
     if not weights.asked_for:
         return [auto]
+    if set(weights.values) == {1.0}:
+        reason = f"Every label weighs 1 ({weights.reasons[i]}): with weights most of the loss would be about them."
+        return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, reason, source)]
     custom = f" ({weights.reasons[i]})" if facts.train.schema.names[i] in weights.custom else ""
     top = "commonest secondary label" if facts.train.schema.primary else "commonest"
     reason = (
@@ -44,7 +47,7 @@ def choose_weights(facts: Facts, balanced: float = 3.0) -> list[Choice]:
             f"; negatives : positives would ask for up to {facts.hardest:,.0f}, and past {MAX_WEIGHT:g} training is "
             "unstable"
         )
-    return [auto, Choice("weight_strategy", "tiered", f"{reason}.", source)]
+    return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, f"{reason}.", source)]
 
 
 def choose_loss(facts: Facts, balanced: float = 3.0, gamma: float = 2.0) -> list[Choice]:

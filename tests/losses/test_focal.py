@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imbalance_trainer import LabelDistribution, LabelSchema, compute_class_weights
 from imbalance_trainer.errors import UsageError
-from imbalance_trainer.losses import WeightedFocalLoss, checked_gamma, focal, weighted_focal_loss
+from imbalance_trainer.losses import WeightedFocalLoss, blocks, checked_gamma, weighted_focal_loss
 
 from . import reference
 
@@ -200,7 +200,7 @@ def test_fp16_gradient_of_a_mean_over_many_entries_does_not_underflow_under_a_lo
 def test_blocks_change_nothing(shape, block, monkeypatch):
     logits, labels, weights = make("masked", *shape)
     whole = [value_and_gradient(logits, labels, weights, 2.0, r) for r in ("sum", "none")]
-    monkeypatch.setattr(focal, "_BLOCK", block)
+    monkeypatch.setattr(blocks, "_ENTRIES", block)
     parts = [value_and_gradient(logits, labels, weights, 2.0, r) for r in ("sum", "none")]
     torch.testing.assert_close(parts, whole, rtol=1e-12, atol=0)
 
@@ -208,9 +208,9 @@ def test_blocks_change_nothing(shape, block, monkeypatch):
 @pytest.mark.parametrize("shape", [(301, 907), (3, (1 << 17) + 5)])
 def test_inputs_larger_than_a_block_equal_the_unblocked(shape, monkeypatch):
     logits, labels, weights = make("hard", *shape, dtype=torch.float32)
-    assert logits.numel() > focal._BLOCK
+    assert logits.numel() > blocks._ENTRIES
     blocked, gradient = value_and_gradient(logits, labels, weights, 2.0, "sum")
-    monkeypatch.setattr(focal, "_BLOCK", 1 << 30)
+    monkeypatch.setattr(blocks, "_ENTRIES", 1 << 30)
     whole, whole_gradient = value_and_gradient(logits, labels, weights, 2.0, "sum")
     torch.testing.assert_close(blocked, whole, rtol=1e-5, atol=0)
     torch.testing.assert_close(gradient, whole_gradient, rtol=1e-5, atol=1e-12)

@@ -1,0 +1,143 @@
+"""How cost grows: time and memory against rows and labels, with fitted exponents; 1 is linear.
+
+    python -m benchmarks growth
+
+The picture goes to benchmarks/growth.png.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import torch
+
+from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, tune_thresholds
+from imbalance_trainer.losses import WeightedFocalLoss
+
+from .measuring import Ratio, exponent, made_up_scores, ms, peak_memory
+
+PART = "growth"
+PICTURE = Path(__file__).parent / "growth.png"
+LINEAR = 1.15
+"""An exponent that still counts as linear: room for what leaves the processor's cache on the way."""
+
+Point = tuple[int, float, float]
+
+
+def loss(rows: int, n_labels: int) -> Callable[[], Any]:
+    """Forward and backward."""
+    logits = torch.randn(rows, n_labels).requires_grad_()
+    labels, module = (torch.rand(rows, n_labels) < 0.01).float(), WeightedFocalLoss([2.0] * n_labels)
+
+    def call() -> None:
+        logits.grad = None
+        module(logits, labels).backward()
+
+    return call
+
+
+def metrics(rows: int, n_labels: int) -> Callable[[], Any]:
+    """An evaluation's metrics and table, in batches of 256."""
+    scores, gold = map(torch.from_numpy, made_up_scores(rows, n_labels))
+    schema = LabelSchema([f"label {i}" for i in range(n_labels)])
+
+    def call() -> None:
+        counted = ImbalanceMetrics(schema)
+        for start in range(0, rows, 256):
+            counted.update(scores[start : start + 256], gold[start : start + 256])
+        counted.compute()
+
+    return call
+
+
+def thresholds(rows: int, n_labels: int) -> Callable[[], Any]:
+    """Tuning a threshold per label."""
+    scores, gold = made_up_scores(rows, n_labels)
+    return lambda: tune_thresholds(scores, gold, from_logits=True)
+
+
+def counting(rows: int, n_labels: int) -> Callable[[], Any]:
+    """Counting multi-hot labels."""
+    _, gold = made_up_scores(rows, n_labels)
+    schema = LabelSchema([f"label {i}" for i in range(n_labels)])
+    offsets = np.arange(rows + 1, dtype=np.int32) * n_labels
+    data = datasets.Dataset(pa.table({"labels": pa.ListArray.from_arrays(offsets, pa.array(gold.ravel()))}))
+    return lambda: LabelDistribution.from_dataset(data, schema)
+
+
+SERIES: dict[str, tuple[Callable[[int, int], Callable[[], Any]], int, int]] = {
+    "loss": (loss, 256, 4_000),
+    "metrics": (metrics, 20_000, 500),
+    "thresholds": (thresholds, 20_000, 100),
+    "counting": (counting, 500_000, 100),
+}
+"""What is measured, with the rows and labels that are multiplied by 1, 2, 4, 8 in turn."""
+
+
+def measured(quick: bool) -> dict[str, dict[str, list[Point]]]:
+    """{what: {"rows" or "labels": [(size, seconds, bytes)]}}."""
+    found: dict[str, dict[str, list[Point]]] = {}
+    for name, (make, rows, labels) in SERIES.items():
+        found[name] = {"rows": [], "labels": []}
+        rows = rows // 8 if quick else rows
+        for times in (1, 2, 4) if quick else (1, 2, 4, 8):
+            found[name]["rows"].append((rows * times, *_cost(make(rows * times, labels))))
+            found[name]["labels"].append((labels * times, *_cost(make(rows, labels * times))))
+    return found
+
+
+def _cost(call: Callable[[], Any]) -> tuple[float, float]:
+    """Median seconds of three calls after a first one, and the bytes by which the process grows at most in another."""
+    call()
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    with peak_memory() as grown:
+        call()
+    return sorted(seconds)[1], float(grown[0]) if grown else float("nan")
+
+
+def draw(found: dict[str, dict[str, list[Point]]]) -> None:
+    """Time over rows and over labels, on log scales, each beside a line of slope 1."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
+    markers = dict(zip(SERIES, "osD^", strict=True))
+    for panel, along in zip(panels, ("rows", "labels"), strict=True):
+        for name, series in found.items():
+            sizes, seconds, _ = map(np.array, zip(*series[along], strict=True))
+            label = f"{name}, slope {exponent(sizes, seconds):.2f}"
+            line = panel.loglog(sizes / sizes[0], seconds, marker=markers[name], label=label)[0]
+            panel.loglog(sizes / sizes[0], seconds[0] * sizes / sizes[0], color=line.get_color(), linestyle=":")
+        panel.set(xlabel=f"{along}, times the first size", xticks=[1, 2, 4, 8], xticklabels=["1", "2", "4", "8"])
+        panel.minorticks_off()
+        panel.grid(axis="y", color="#dddddd")
+        panel.legend(frameon=False, fontsize=8, loc="upper left")
+    panels[0].set(ylabel="seconds")
+    figure.suptitle("How cost grows (dotted: linear)")
+    figure.savefig(PICTURE, dpi=110)
+    plt.close(figure)
+
+
+def ratios(quick: bool) -> list[Ratio]:
+    """The exponents."""
+    found, lines = measured(quick), []
+    for name, series in found.items():
+        for along, points in series.items():
+            sizes, seconds, grown = map(np.array, zip(*points, strict=True))
+            word = f"{name}: time over {along}, {sizes[0]:,} to {sizes[-1]:,}"
+            last = f"{ms(seconds[-1])} at the end, {grown[-1] / 2**20:.0f} MiB"
+            target = None if quick else LINEAR
+            lines.append(Ratio(PART, word, "exponent", exponent(sizes, seconds), target, ours=last))
+    if not quick:
+        draw(found)
+    return lines

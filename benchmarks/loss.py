@@ -1,0 +1,213 @@
+"""The loss, forward and backward, against torch's BCE, the focal override that people copy, and the bytes to move.
+
+    python -m benchmarks loss
+
+Eager and compiled, at up to 500,000 labels, in fp32 and bf16; with unknown and soft labels; the losses of the registry
+against their textbook forms; and what they need of memory beside the logits.
+"""
+
+import inspect
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from imbalance_trainer.losses import LOSSES, MULTI_LABEL, WeightedFocalLoss
+
+from .measuring import Ratio, by_turns, copy_seconds, ms, peak_memory
+
+SHAPES = ((32, 28), (64, 4_000), (32, 131_000), (16, 500_000))
+LARGE = 4_000_000
+PART = "loss"
+
+
+def naive_focal(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    """The override that people copy, with weights of positives."""
+    entropy = F.binary_cross_entropy_with_logits(x, y, reduction="none")
+    return ((1 - torch.exp(-entropy)) ** 2 * entropy * (1 + (weights - 1) * y)).mean()
+
+
+def torchvision_focal(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    """The formula of torchvision.ops.sigmoid_focal_loss, with weights of positives in the place of its alpha."""
+    p = torch.sigmoid(x)
+    entropy = F.binary_cross_entropy_with_logits(x, y, reduction="none")
+    p_t = p * y + (1 - p) * (1 - y)
+    return (entropy * (1 - p_t) ** 2 * (weights * y + (1 - y))).mean()
+
+
+def textbook_asymmetric(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    """The asymmetric loss as its paper writes it (gammas 4 and 1, shift 0.05)."""
+    p = torch.sigmoid(x)
+    not_p = (1 - p + 0.05).clamp(max=1)
+    logs = weights * y * torch.log(p.clamp(min=1e-8)) + (1 - y) * torch.log(not_p.clamp(min=1e-8))
+    p_t, gamma = p * y + not_p * (1 - y), 1 * y + 4 * (1 - y)
+    return -(logs * torch.pow(1 - p_t, gamma)).mean()
+
+
+def textbook_hill(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    """Hill for negatives, focal margin for positives, as the paper writes it."""
+    p, margin = torch.sigmoid(x), torch.sigmoid(x - 1.0)
+    return (-weights * y * (1 - margin) ** 2 * torch.log(margin) + (1 - y) * (1.5 - p) * p**2).mean()
+
+
+def textbook_zlpr(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    """ZLPR as the paper's code has it."""
+    zero = torch.zeros_like(x[:, :1])
+    negatives = torch.cat([x - y * 1e12, zero], 1)
+    positives = torch.cat([-x - (1 - y) * 1e12, zero], 1)
+    return (torch.logsumexp(negatives, 1) + torch.logsumexp(positives, 1)).mean()
+
+
+TEXTBOOK = {
+    "asymmetric": textbook_asymmetric,
+    "class_balanced": naive_focal,
+    "hill": textbook_hill,
+    "zlpr": textbook_zlpr,
+}
+
+
+def batch(
+    rows: int, labels: int, dtype: torch.dtype = torch.float32, kind: str = "hard"
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits that take a gradient, labels and class weights."""
+    torch.manual_seed(0)
+    logits = (torch.randn(rows, labels) * 2 - 3).to(dtype).requires_grad_()
+    gold = (torch.rand(rows, labels) < 0.01).float()
+    if kind == "soft":
+        gold = (gold * 0.9 + 0.05).float()
+    elif kind == "masked":
+        gold[torch.rand(rows, labels) < 0.1] = -100
+    return logits, gold, 1 + 9 * torch.rand(labels)
+
+
+def step(loss: Callable[..., Tensor], logits: Tensor, *more: Tensor) -> Callable[[], None]:
+    """A forward and a backward, with an upstream gradient other than 1 as in accumulation."""
+
+    def call() -> None:
+        logits.grad = None
+        (loss(logits, *more) / 3).backward()
+
+    return call
+
+
+def focal_ratios(quick: bool) -> list[Ratio]:
+    """Time of the focal loss, eager and compiled."""
+    found: list[Ratio] = []
+    cases = [(*shape, torch.float32, "hard") for shape in SHAPES]
+    cases += [(16, 500_000, torch.bfloat16, "hard"), (32, 131_000, torch.float32, "masked"),
+              (32, 131_000, torch.float32, "soft")]  # fmt: skip
+    for rows, labels, dtype, kind in cases:
+        if quick and (labels > 131_000 or kind != "hard"):
+            continue
+        logits, gold, weights = batch(rows, labels, dtype, kind)
+        plain = gold.clamp(min=0).to(dtype)  # what knows no mask is timed on known labels
+        ours, fast = WeightedFocalLoss(weights), WeightedFocalLoss(weights)
+        fast.compile()
+        bce = lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, pos_weight=w)  # noqa: E731
+        calls = {
+            "ours": step(ours, logits, gold),
+            "compiled": step(fast, logits, gold),
+            "BCEWithLogitsLoss(pos_weight)": step(bce, logits, plain, weights.to(dtype)),
+            "naive override": step(naive_focal, logits, plain, weights.to(dtype)),
+            "torchvision's formula": step(torchvision_focal, logits, plain, weights.to(dtype)),
+        }
+        entries = rows * labels
+        repeats = 5 if quick else 200 if entries < 10_000 else 15
+        times = by_turns(calls, repeats)
+        name = f"{rows} x {labels:,} {str(dtype).removeprefix('torch.')}" + (
+            f", {kind} labels" if kind != "hard" else ""
+        )
+        is_large = entries >= LARGE
+        floor = copy_seconds(entries * (2 * logits.element_size() + gold.element_size()))
+        for who in ("ours", "compiled"):
+            eager = who == "ours"
+            word = f"focal, {'eager' if eager else 'compiled'}, {name}"
+            hard = kind == "hard"
+            naive = (0.16 if is_large else 0.85 if entries < 10_000 else None) if eager and hard else None
+            of_bce = (0.8 if eager else 0.35) if is_large and hard else None
+            for beside, target in (("naive override", naive), ("BCEWithLogitsLoss(pos_weight)", of_bce),
+                                   ("torchvision's formula", None)):  # fmt: skip
+                found.append(Ratio(PART, word, beside, times[who] / times[beside], target, ours=ms(times[who])))
+            if is_large:
+                target = 3.2 if not eager and hard and dtype == torch.float32 else None
+                found.append(
+                    Ratio(PART, word, "bytes at copy bandwidth", times[who] / floor, target, ours=ms(times[who]))
+                )
+    return found
+
+
+def memory_ratios(quick: bool) -> list[Ratio]:
+    """Peak memory of a forward and a backward, over the bytes of the logits, which are there already."""
+    found: list[Ratio] = []
+    rows, labels = (8, 131_000) if quick else (16, 500_000)
+    for dtype, target in ((torch.float32, 1.15), (torch.bfloat16, 1.5)):
+        logits, gold, weights = batch(rows, labels, dtype)
+        losses = {
+            "ours": (WeightedFocalLoss(weights), (gold,), target),
+            "naive override": (naive_focal, (gold, weights), None),
+        }
+        for who, (loss, more, wanted) in losses.items():
+            ratio = grown_by(step(loss, logits, *more), logits)
+            if ratio is not None:
+                word = f"peak memory, {who}, {rows} x {labels:,} {str(dtype).removeprefix('torch.')}"
+                found.append(Ratio(PART, word, "bytes of the logits", ratio, wanted))
+    return found
+
+
+def grown_by(call: Callable[[], None], logits: Tensor) -> float | None:
+    """By how many times the logits' bytes a call makes the process grow at most; None where that cannot be seen."""
+    logits.grad = None
+    call()
+    logits.grad = None
+    with peak_memory() as grown:
+        call()
+    return grown[0] / logits.nbytes if grown else None
+
+
+def registry_ratios(quick: bool) -> list[Ratio]:
+    """The losses of the registry, multi-label, against their textbook forms: time and memory."""
+    found: list[Ratio] = []
+    rows, labels = (8, 131_000) if quick else (32, 131_000)
+    logits, gold, weights = batch(rows, labels)
+    support = np.random.default_rng(0).integers(1, 1_000, labels)
+    for name, cls in LOSSES.items():
+        if MULTI_LABEL not in cls.problem_types or name not in TEXTBOOK:
+            continue
+        arguments = {"support": support, "n_rows": np.full(labels, 20_000), "class_weights": weights}
+        takes = inspect.signature(cls).parameters
+        loss = cls(**{key: value for key, value in arguments.items() if key in takes})
+        calls = {"ours": step(loss, logits, gold), "textbook": step(TEXTBOOK[name], logits, gold, weights)}
+        times = by_turns(calls, 3 if quick else 9)
+        word = f"{name}, {rows} x {labels:,}"
+        found.append(
+            Ratio(PART, word, "textbook form", times["ours"] / times["textbook"], 1.5, ours=ms(times["ours"]))
+        )
+        ours, theirs = (grown_by(call, logits) for call in calls.values())
+        if ours is not None and theirs:
+            found.append(Ratio(PART, f"peak memory, {word}", "textbook form", ours / theirs, 0.5))
+    return found
+
+
+def error_ratios(quick: bool) -> list[Ratio]:
+    """The largest error of the fp32 gradient relative to fp64's, which tests hold to 60 digits, for logits to 1e4."""
+    x = torch.cat([torch.linspace(-16, 16, 4_001), torch.tensor([-1e4, -100, 100, 1e4])])[:, None]
+    worst = 0.0
+    for gamma in (0.5, 1.0, 2.0, 3.0, 5.0):
+        loss = WeightedFocalLoss([7.0], gamma, reduction="sum")
+        for y in (0.0, 1.0):
+            gradients = []
+            for dtype in (torch.float32, torch.float64):
+                leaf = x.to(dtype).requires_grad_()
+                loss(leaf, torch.full_like(x, y)).backward()
+                gradients.append(leaf.grad.double())
+            got, exact = gradients
+            seen = exact.abs() > torch.finfo(torch.float32).tiny
+            worst = max(worst, float(((got - exact).abs() / exact.abs())[seen].max()))
+    return [Ratio(PART, "fp32 gradient, relative error", "fp64", worst, 5e-6)]
+
+
+def ratios(quick: bool) -> list[Ratio]:
+    """All of this part."""
+    return [*error_ratios(quick), *focal_ratios(quick), *memory_ratios(quick), *registry_ratios(quick)]

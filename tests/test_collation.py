@@ -1,0 +1,64 @@
+"""Rows that list their classes train and evaluate like the same rows in multi-hot."""
+
+import numpy as np
+import pytest
+import torch
+from datasets import ClassLabel, List
+
+from imbalance_trainer.collation import MultiHotCollator
+from imbalance_trainer.errors import DataError
+from imbalance_trainer.sampling import Positives
+
+
+def listed(rows, names):
+    """The same rows with lists of classes in the place of multi-hot labels."""
+    lists = [np.flatnonzero(row).tolist() for row in rows["labels"]]
+    rows = rows.remove_columns("labels").add_column("labels", lists)
+    return rows.cast_column("labels", List(ClassLabel(names=names)))
+
+
+def test_batches_are_multi_hot_whatever_a_list_holds():
+    collate = MultiHotCollator(3)
+    rows = [{"x": 1, "labels": []}, {"x": 2, "labels": [2, 0, 2]}, {"x": 3, "labels": torch.tensor([1])},
+            {"x": 4, "labels": [-100, 1]}, {"x": 5, "labels": np.array([-100])}]  # fmt: skip
+    batch = collate(rows)
+    assert batch["labels"].tolist() == [[0, 0, 0], [1, 0, 1], [0, 1, 0], [-100, 1, -100], [-100] * 3]
+    assert batch["labels"].dtype == torch.int8
+    assert batch["x"].tolist() == [1, 2, 3, 4, 5]
+    assert "labels" not in collate([{"x": 1}])
+
+
+@pytest.mark.parametrize("wrong", [3, -1, 99])
+def test_a_class_that_no_label_has_is_an_error_with_the_row(wrong):
+    with pytest.raises(DataError, match=f"row 1 of a batch lists the class {wrong}; expected 0 to 2"):
+        MultiHotCollator(3)([{"labels": [0]}, {"labels": [1, wrong]}])
+
+
+@pytest.mark.parametrize("more", [{}, {"sampler": "repeat_factor", "oversample_threshold": 0.5}])
+def test_training_and_evaluation_are_those_of_multi_hot_rows(more, make_trainer, make_rows, make_args):
+    args = make_args(max_steps=4, optim="sgd", learning_rate=0.1)
+    train, test = make_rows(), make_rows(seed=1)
+    names = [f"name {i}" for i in range(len(train["labels"][0]))]
+    plain = make_trainer(args=args, train_dataset=train, eval_dataset=test, label_schema=names, **more)
+    lists = make_trainer(args=args, train_dataset=listed(train, names), eval_dataset=listed(test, names), **more)
+    assert lists.problem.lists_classes
+    assert lists.label_schema.names == tuple(names)
+    np.testing.assert_array_equal(lists.label_distribution.support, plain.label_distribution.support)
+    for trainer in (plain, lists):
+        trainer.train()
+    for one, other in zip(plain.model.parameters(), lists.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    ours, theirs = lists.evaluate(), plain.evaluate()
+    assert {k: v for k, v in ours.items() if "_per_" not in k and "time" not in k} == pytest.approx(
+        {k: v for k, v in theirs.items() if "_per_" not in k and "time" not in k}
+    )
+    lists.tune_thresholds(n_bootstrap=0)
+    assert lists.predict(listed(test, names)).label_ids.shape == (len(test), len(names))
+
+
+def test_a_sampler_reads_lists_as_it_reads_multi_hot_rows(make_rows):
+    rows = make_rows()
+    names = [f"name {i}" for i in range(len(rows["labels"][0]))]
+    one, other = Positives.of(rows), Positives.of(listed(rows, names))
+    for field in ("row", "label", "known", "has_known"):
+        np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
