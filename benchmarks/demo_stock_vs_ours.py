@@ -18,7 +18,7 @@ from transformers import Trainer
 
 from imbalance_trainer import ImbalanceMetrics, ImbalanceTrainingArguments, WeightedFocalTrainer
 from imbalance_trainer.callbacks import RareLabelCallback
-from imbalance_trainer.demo import DEMO_TRAINING, SECONDARY_LABELS, demo_data, demo_model
+from imbalance_trainer.demo import DEMO_OPTIONS, DEMO_TRAINING, SECONDARY_LABELS, demo_data, demo_model
 
 RAREST = list(SECONDARY_LABELS)[:-4:-1]
 METHODS = ("stock Trainer", "WeightedFocalTrainer")
@@ -47,8 +47,9 @@ def run(method: str, seed: int, folder: str) -> dict[str, float]:
         )  # fmt: skip
     else:
         trainer = WeightedFocalTrainer(
-            model, args, train_dataset=splits["train"], processing_class=tokenizer, label_schema=data.schema
-        )
+            model, args, train_dataset=splits["train"], processing_class=tokenizer, label_schema=data.schema,
+            **DEMO_OPTIONS,
+        )  # fmt: skip
         trainer.remove_callback(RareLabelCallback)
     trainer.train()
     metrics = trainer.predict(splits["test"]).metrics

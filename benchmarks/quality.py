@@ -65,8 +65,13 @@ OWN: dict[str, Method] = {
     ),
     "asymmetric_unweighted": Method("asymmetric_unweighted", {"loss": "asymmetric", "class_weights": None}),
     "bce": Method("bce", {"loss": "bce", "class_weights": None, "constraint": "none"}),
+    "tiered": Method("tiered", {"weight_strategy": "tiered"}),
+    "unweighted": Method("unweighted", {"class_weights": None}),
+    "slow_head": Method("slow_head", {"head_learning_rate": RATES["full"][0]}),
+    "zero_start": Method("zero_start", {"init_head_bias": False}),
 }
-"""Methods beside those of the registry: the seed note's loss as people write it, and stock's with the head's start."""
+"""Methods beside those of the registry: the seed note's loss as people write it, stock's with the head's start and
+rate, and the default with one thing taken from it."""
 
 
 def setting_of(data_dir: Path, model: str, size: str, cache: Path) -> Setting:

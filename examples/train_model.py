@@ -32,7 +32,7 @@ from imbalance_trainer.cli import (
 )
 from imbalance_trainer.data import LabelledData
 from imbalance_trainer.data.options import SOURCE_FLAGS, DataOptions
-from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
+from imbalance_trainer.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data, demo_model
 from imbalance_trainer.encoders import load_encoder, tokenized
 from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.history import FILE_NAME as HISTORY_FILE
@@ -89,7 +89,7 @@ class TrainArguments(ImbalanceTrainingArguments):
 
 def main(flags: Sequence[str]) -> None:
     is_demo = all(value_of(flag, flags) is None for flag in SOURCE_FLAGS)
-    defaults = {**(DEMO_TRAINING if is_demo else {}), **strategy_defaults(flags)}
+    defaults = {**(DEMO_TRAINING | DEMO_OPTIONS if is_demo else {}), **strategy_defaults(flags)}
     parser = FlagParser((DataArguments, TrainArguments, TuningOptions), description=__doc__.splitlines()[0])
     data_args, args, tuning = parser.parse(flags, defaults)
     floors = read_floors(data_args.fail_under)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from imbalance_trainer import LabelDistribution, WeightedFocalTrainer
-from imbalance_trainer.demo import DEMO_TRAINING, SECONDARY_LABELS, demo_data, demo_model
+from imbalance_trainer.demo import DEMO_OPTIONS, DEMO_TRAINING, SECONDARY_LABELS, demo_data, demo_model
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,9 @@ def test_ours_leaves_no_label_at_zero_recall(data, make_args):
     )
     args = make_args(max_steps=-1, **DEMO_TRAINING)
     trainer = WeightedFocalTrainer(
-        model, args, train_dataset=splits["train"], processing_class=tokenizer, label_schema=data.schema
-    )
+        model, args, train_dataset=splits["train"], processing_class=tokenizer, label_schema=data.schema,
+        **DEMO_OPTIONS,
+    )  # fmt: skip
     trainer.train()
     assert trainer.predict(splits["test"]).metrics["test_n_labels_without_recall"] == 0
 

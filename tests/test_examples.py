@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 @functools.cache  # a second module of the same name would have other classes
 def load(name):
-    spec = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"examples_{name.replace('/', '_')}", EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -323,3 +323,11 @@ def test_two_processes_save_all_and_end_with_the_code_of_the_floor(data_dir, enc
     results = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert ModelCard.load(tmp_path / "run" / "README.md").data.eval_results
     assert results["data"]["rows"] == len(load_labelled_dataset(data_dir).splits["test"])
+
+
+def test_many_labels_says_what_it_took(tmp_path, monkeypatch, capsys):
+    flags = {"n_labels": "60", "n_rows": "160", "max_steps": "4", "output_dir": str(tmp_path), "report_to": "none"}
+    given = [part for name, value in flags.items() for part in (f"--{name}", value)]
+    monkeypatch.setattr(sys, "argv", ["many_labels.py", *given])
+    load("by_feature/many_labels").main()
+    assert re.search(r"60 labels, f1_micro 0\.\d+, peak of memory \d\.\d\d GiB", capsys.readouterr().out)

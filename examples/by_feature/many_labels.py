@@ -58,9 +58,8 @@ def main() -> None:
     defaults = {"output_dir": "runs/many_labels", "learning_rate": "0.01", "per_device_train_batch_size": "32",
                 "per_device_eval_batch_size": "64", "num_train_epochs": "2", "save_strategy": "no"}  # fmt: skip
     flags = [part for name, value in defaults.items() if f"--{name}" not in given for part in (f"--{name}", value)]
-    wanted, args = HfArgumentParser((ManyLabels, ImbalanceTrainingArguments)).parse_args_into_dataclasses(
-        flags + given
-    )
+    parser = HfArgumentParser((ManyLabels, ImbalanceTrainingArguments))
+    wanted, args = parser.parse_args_into_dataclasses(flags + given)
     names = [f"label {i}" for i in range(wanted.n_labels)]
     trainer = WeightedFocalTrainer(
         Head(wanted.n_labels),
