@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import NormalDist
 from typing import Any
 
@@ -246,24 +247,24 @@ class LabelDistribution:
 
     # ---- derived ----
 
-    @property
+    @cached_property
     def prevalence(self) -> np.ndarray:
         """Support / known entries; 0 where nothing is known."""
         return np.divide(self.support, self.known, out=np.zeros_like(self.support), where=self.known > 0)
 
-    @property
+    @cached_property
     def negative_positive(self) -> np.ndarray:
         """Negatives for each positive; inf where there is no positive."""
         negatives = self.known - self.support
         return np.divide(negatives, self.support, out=np.full_like(self.support, np.inf), where=self.support > 0)
 
-    @property
+    @cached_property
     def imbalance_ratio(self) -> np.ndarray:
         """Support of the most frequent secondary label / support of this one; inf where there is no positive."""
         top = self.support[list(self.schema.secondary)].max(initial=0.0)
         return np.divide(top, self.support, out=np.full_like(self.support, np.inf), where=self.support > 0)
 
-    @property
+    @cached_property
     def irlbl(self) -> np.ndarray:
         """IRLbl (Charte et al., 2015): support of the most frequent label of all / support of this one; inf where
         there is no positive. Unlike `imbalance_ratio` it looks at primary labels too.
@@ -327,7 +328,7 @@ class LabelDistribution:
         low, high = wilson_interval(self.support * larger, self.known * larger, z)
         return np.maximum(low * entries, self.support), np.minimum(high * entries, entries - self.known + self.support)
 
-    @property
+    @cached_property
     def rarest_first(self) -> np.ndarray:
         """Label indices by rising support; equal supports keep the schema's order."""
         return np.argsort(self.support, kind="stable")

@@ -23,6 +23,7 @@ MOST_RARE = 1 / 3
 
 DEFAULT_STRATEGY = "sqrt_tiered"
 
+_NAMED = 1_000  # labels in the log
 _NOT_ASKED_FOR = "no weights asked for"
 
 
@@ -274,12 +275,17 @@ def _positive(value: Any, what: str) -> float:
 
 
 def log_weights(logger: logging.Logger, counts: LabelDistribution, weights: ClassWeights) -> None:
-    """A line for each label, rarest first: support, ratio, weight and why; a warning for labels without positives."""
-    for i in counts.rarest_first:
+    """A line for each label, rarest first: support, ratio, weight and why; a warning for labels without positives. Of
+    many labels the rarest are named."""
+    ratio, order = counts.imbalance_ratio, counts.rarest_first
+    for i in order[:_NAMED]:
         logger.info(
             "label %r: support %g, ratio %.3g, weight %.4g (%s)",
-            weights.names[i], counts.support[i], counts.imbalance_ratio[i], weights.values[i], weights.reasons[i],
+            weights.names[i], counts.support[i], ratio[i], weights.values[i], weights.reasons[i],
         )  # fmt: skip
+    if len(order) > _NAMED:
+        rest = weights.values[order[_NAMED:]]
+        logger.info("and %d more labels with weights from %.4g to %.4g", len(rest), rest.min(), rest.max())
     absent = [name for name, support in zip(weights.names, counts.support, strict=True) if support <= 0]
     if absent:
         logger.warning(
