@@ -128,24 +128,27 @@ def methods_of(names: Sequence[str], problem_type: str) -> list[Method]:
 
 
 def tables(folder: Path) -> str:
-    """Markdown of the comparisons in a folder: a row a method, a column a set, and means over the sets."""
+    """Markdown of the comparisons in a folder: a row a method, a column a set, and the mean where none is missing."""
     found = {path.parent.name: json.loads(path.read_text())["methods"] for path in folder.glob("*/comparison.json")}
     found = {name: found[name] for name in SETS if name in found}
-    methods = [m for m in next(iter(found.values())) if all(m in of_set for of_set in found.values())]
-    seeds = {len(of_set[m]["seeds"]) for of_set in found.values() for m in methods}
+    methods = list(dict.fromkeys(method for of_set in found.values() for method in of_set))
+    seeds = {len(of_set[method]["seeds"]) for of_set in found.values() for method in of_set}
     lines = [f"Seeds: {min(seeds)}" + (f" to {max(seeds)}" if len(seeds) > 1 else "") + " for each method and set."]
     for title, when, value in (
         ("Macro F1 on test at 0.5", "at_half", "f1_macro"),
+        ("Macro F1 on test at naive thresholds", "naive", "f1_macro"),
         ("Macro F1 on test at tuned thresholds", "tuned", "f1_macro"),
         ("Labels never found, at 0.5", "at_half", "zero_recall"),
+        ("Labels never found, tuned", "tuned", "zero_recall"),
         ("Mean average precision", None, "mean_average_precision"),
     ):
         lines += ["", f"| {title} | {' | '.join(found)} | mean |", "|---|" + "---|" * (len(found) + 1)]
+        digits = 1 if value == "zero_recall" else 3
         for method in methods:
-            values = [[_value(run, when, value) for run in of_set[method]["runs"]] for of_set in found.values()]
-            mean = statistics.fmean(statistics.fmean(v) for v in values)
-            digits = 1 if value == "zero_recall" else 3
-            lines.append(f"| {method} | {' | '.join(_cell(v, digits) for v in values)} | {mean:.{digits}f} |")
+            runs = [of_set[method]["runs"] if method in of_set else [] for of_set in found.values()]
+            values = [[_value(run, when, value) for run in of_set] for of_set in runs]
+            mean = f"{statistics.fmean(map(statistics.fmean, values)):.{digits}f}" if all(values) else ""
+            lines.append(f"| {method} | {' | '.join(_cell(v, digits) for v in values)} | {mean} |")
     return "\n".join(lines)
 
 
@@ -154,6 +157,8 @@ def _value(run: dict[str, Any], when: str | None, name: str) -> float:
 
 
 def _cell(values: Sequence[float], digits: int) -> str:
+    if not values:
+        return ""
     spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.{digits}f}{spread}"
 
