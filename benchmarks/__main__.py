@@ -67,6 +67,8 @@ def main() -> int:
     for part in flags.parts:
         if part not in PARTS:
             parser.error(f"unknown part {part!r}: {did_you_mean(part, PARTS)}")
+    if flags.write and (flags.parts or flags.quick):
+        parser.error("--write keeps what all parts gave at full size; leave out --quick and the parts")
     where = machine()
     print(where)
     found = measure(flags.parts or list(PARTS), flags.quick)

@@ -38,9 +38,10 @@ class MultiHotCollator:
     ) -> None:
         self.n_labels, self.collator = n_labels, collator or default_data_collator
         self.label_names = (*label_names, *LABEL_COLUMNS)
+        self.tokenizer = getattr(collator, "tokenizer", None)  # which Trainer saves
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        """A batch; its labels under "labels".
+        """A batch; its labels under the name that they have in the rows.
 
         Raises:
             DataError: a class that no label has.
@@ -48,7 +49,7 @@ class MultiHotCollator:
         name = next((key for key in self.label_names if key in rows[0]), None)
         batch = dict(self.collator([{k: v for k, v in row.items() if k != name} for row in rows]))
         if name is not None:
-            batch["labels"] = self._multi_hot([torch.as_tensor(row[name], dtype=torch.long) for row in rows])
+            batch[name] = self._multi_hot([_as_classes(row[name]) for row in rows])
         return batch
 
     def _multi_hot(self, lists: list[torch.Tensor]) -> torch.Tensor:
@@ -64,3 +65,10 @@ class MultiHotCollator:
                 labels[i] = UNKNOWN
             labels[i, known] = 1
         return labels
+
+
+def _as_classes(row: Any) -> torch.Tensor:
+    """A row's classes; null, a list of unknown length, says that nothing is known, and so does a null among them."""
+    if isinstance(row, torch.Tensor):
+        return row.long()
+    return torch.tensor([UNKNOWN if c is None else int(c) for c in ([None] if row is None else row)], dtype=torch.long)

@@ -35,6 +35,7 @@ from .errors import UsageError
 from .labels import LabelSchema
 from .run_info import package_versions
 from .tables import WIDTH, plural
+from .weights import DEFAULT_STRATEGY
 from .whole_file import write_json
 
 _FROZEN_RATE, _RATE = 1e-3, 2e-5
@@ -123,7 +124,7 @@ def main(flags: Sequence[str]) -> None:
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
     summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
     print("\n".join(["", *summary.lines(), "", *textwrap.wrap(summary.verdict(), WIDTH)]))
-    print(_how_to_train(summary.best, methods, args.frozen))
+    print(_how_to_train(summary.best, methods, args.frozen, is_demo=not options.is_given))
     write_json(folder / "comparison.json", summary.as_dict())
     made = [folder / "comparison.json"]
     if find_spec("matplotlib") is not None:
@@ -131,12 +132,14 @@ def main(flags: Sequence[str]) -> None:
     print(f"\nKept in {folder}: {', '.join(path.name for path in made)}.")
 
 
-def _how_to_train(best: MethodResult, methods: Sequence[Method], is_frozen: bool) -> str:
+def _how_to_train(best: MethodResult, methods: Sequence[Method], is_frozen: bool, is_demo: bool) -> str:
     """What to type for the best method, beside the data and the model."""
     options = next(method.options for method in methods if method.name == best.name)
     if options is None:
         return ""
     words = {**options} if is_frozen else {"learning_rate": best.learning_rate, **options}  # a head has its own rate
+    if is_demo and not is_frozen:  # where train_model.py has another default
+        words = {"weight_strategy": DEFAULT_STRATEGY, **words}
     if not words:
         return "Train with it: examples/train_model.py with nothing set."
     as_text = {k: "none" if v is None else v if isinstance(v, str) else json.dumps(v) for k, v in words.items()}

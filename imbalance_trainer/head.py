@@ -21,6 +21,7 @@ def linear_heads(model: nn.Module, n_labels: int) -> list[nn.Linear]:
         if isinstance(module, nn.Linear)
         and module.out_features == n_labels
         and set(name.split(".")) & set(HEAD_MODULES)
+        and "lora_" not in name
     ]
 
 
@@ -34,15 +35,17 @@ def frozen_head(model: Any) -> str | None:
 
 
 def trained_head(model: nn.Module, n_labels: int) -> nn.Linear | None:
-    """The head's last layer, if it is linear and trained, and there is one such layer; else None."""
+    """The head's last layer, if it is linear and trained; else None. A hidden layer of the head may be as wide."""
     heads = [head for head in linear_heads(model, n_labels) if head.weight.requires_grad]
-    return heads[0] if len(heads) == 1 else None
+    return heads[-1] if heads else None
 
 
 def is_fresh(head: nn.Linear) -> bool:
     """Whether a head is new: its bias is trained, and 0 throughout, as transformers makes it."""
     bias = head.bias
-    return bias is not None and bias.requires_grad and len(bias) == head.out_features and not bool(bias.detach().any())
+    if bias is None or bias.is_meta or not bias.requires_grad or len(bias) != head.out_features:
+        return False
+    return not bool(bias.detach().any())
 
 
 def start_head(head: nn.Linear, logits: np.ndarray) -> None:
@@ -64,17 +67,19 @@ def fresh_head_rate(learning_rate: float) -> float:
     return max(learning_rate, min(_TIMES_FASTER * learning_rate, _FASTEST))
 
 
-def split_off(optimizer: torch.optim.Optimizer, head: nn.Linear, rate: Callable[[Any], Any]) -> None:
-    """Give a head parameter groups of its own in an optimizer that has made no step.
+def split_off(optimizer: torch.optim.Optimizer, head: nn.Linear, rate: Callable[[Any], Any]) -> bool:
+    """Give a head parameter groups of its own in an optimizer that has made no step; say whether it has any of them.
 
     Args:
         optimizer: changed in place: to each group of parameters one is added with those of the head in it, if any.
         head: the layer.
         rate: gives the learning rate of the head from that of the group that its parameters were in.
     """
-    of_head = {id(parameter) for parameter in head.parameters()}
+    found, of_head = False, {id(parameter) for parameter in head.parameters()}
     for group in list(optimizer.param_groups):
         moved = [parameter for parameter in group["params"] if id(parameter) in of_head]
         if moved:
             group["params"] = [parameter for parameter in group["params"] if id(parameter) not in of_head]
             optimizer.add_param_group({**group, "params": moved, "lr": rate(group["lr"])})
+            found = True
+    return found

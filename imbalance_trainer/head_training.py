@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast_object_list
 from transformers import Trainer
 
 from .errors import UsageError
@@ -25,6 +26,8 @@ class TrainsHead(Trainer):
         """Look whether the head is fresh; if so, start it where the loss is least without a look at the input."""
         head = trained_head(model, self.problem.n_labels)
         self._has_fresh_head = head is not None and is_fresh(head)
+        if self.args.world_size > 1:  # where one process alone reads the weights, only it can tell
+            self._has_fresh_head = broadcast_object_list([self._has_fresh_head])[0]
         counts, is_wanted = self.label_distribution, self.options.init_head_bias and self.problem.type == MULTI_LABEL
         is_possible = self.train_dataset is not None and counts is not None and not self.compute_loss_func
         if not (self._has_fresh_head and is_wanted and is_possible):
@@ -34,6 +37,8 @@ class TrainsHead(Trainer):
         if sampler is not None:  # what is drawn is what is learned from
             repeats = np.array([sampler.repeats_by_label.get(name, 1.0) for name in self.label_schema.names])
             support, known = support * repeats, known * len(sampler) / max(counts.n_rows, 1)
+        if head.bias.is_meta:  # which gets what that process has
+            return
         start_head(head, best_constant_logits(loss, support, known))
         logger.info("The head's bias starts where the loss is least without a look at the input.")
 
@@ -50,12 +55,19 @@ class TrainsHead(Trainer):
             return optimizer
         self._has_made_optimizer = not is_given
         head = None if self.problem is None else trained_head(model or self.model, self.problem.n_labels)
-        if is_given or head is None:
-            why = "the optimizer is one of yours" if is_given else "the model has no linear head that is trained"
-            if asked is not None:
-                raise UsageError(f"head_learning_rate would have no effect, as {why}; leave it out.")
-            return optimizer
-        split_off(optimizer, head, self._head_rate if asked is None else lambda _: asked)
+        is_asked, is_multi_label = asked is not None, head is not None and self.problem.type == MULTI_LABEL
+        is_split = not is_given and (is_multi_label or (is_asked and head is not None))
+        is_split = is_split and split_off(optimizer, head, (lambda _: asked) if is_asked else self._head_rate)
+        if is_asked and not is_split:
+            why = (
+                "the optimizer is one of yours"
+                if is_given
+                else ("no linear layer of the model's head was found among the parameters that are trained")
+            )
+            raise UsageError(f"head_learning_rate would have no effect, as {why}; leave it out.")
+        if is_split:
+            rates = [group["lr"] for group in optimizer.param_groups]
+            logger.info("Learning rate of the head: %s; of the rest: %s.", rates[-1], rates[0])
         return optimizer
 
     def _head_rate(self, rate: Any) -> Any:

@@ -14,6 +14,7 @@ LABEL_COLUMNS = ("labels", "label", "label_ids")
 """Where labels lie in a row, in the order in which they are looked for (the collators of transformers know these)."""
 
 
+_LOOKED_AT = 64
 _STREAMED = 16_384  # rows of a stream at a time: they come with their texts
 _PICKED = 65_536
 
@@ -81,11 +82,19 @@ def classes_listed(dataset: Any, column: str | None) -> int:
     n_labels = len(getattr(getattr(feature, "feature", None), "names", None) or ())
     if not n_labels or getattr(feature, "length", -1) >= 0:
         return 0
-    if n_labels > 2 and (row := first_row(dataset)) is not None and row[column] is not None:
-        first = np.asarray(row[column])
-        if first.shape == (n_labels,) and np.isin(first, (0, 1)).all():
-            return 0
-    return n_labels
+    some = _some_labels(dataset, column, _LOOKED_AT if n_labels <= 2 else 1)  # of two labels one row says little
+    is_multi_hot = bool(some) and all(len(row) == n_labels and np.isin(row, (0, 1, -100)).all() for row in some)
+    return 0 if is_multi_hot else n_labels
+
+
+def _some_labels(dataset: Any, column: str, n: int) -> list[Any]:
+    """The label lists of the first rows, without those that are null."""
+    if is_arrow(dataset) and not has_transform(dataset):
+        rows = dataset[: min(n, len(dataset))][column]
+    else:
+        row = first_row(dataset)
+        rows = [] if row is None else [row[column]]
+    return [np.asarray(row) for row in rows if row is not None]
 
 
 def label_blocks(

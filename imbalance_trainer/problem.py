@@ -79,7 +79,7 @@ def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) ->
     if head == _TOKENS or label.ndim == 0:
         return _single_label(declared, n_labels, head == _TOKENS, column, label)
     classes = classes_listed(dataset, column)
-    if classes and n_labels in (None, classes):
+    if classes and n_labels in (None, classes) and declared != SINGLE_LABEL and len(set(label.tolist())) == len(label):
         return Problem(MULTI_LABEL, classes, False, column, True), ""
     return _multi_label(declared, n_labels, column, label, name, head == "custom")
 

@@ -48,7 +48,8 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
 
     Takes Trainer's arguments, unchanged, and the options below, each of which is also a field of
     ImbalanceTrainingArguments (the keyword wins). With none of them given it does what is recommended: class weights
-    from the training data in tiers, capped at 20, and the focal loss with gamma 2. After each evaluation it adds the
+    from the training data, milder than its imbalance, the focal loss with gamma 2, and a fresh head that starts where
+    its loss is least and learns faster than the encoder. After each evaluation it adds the
     metrics of ImbalanceMetrics beside the user's own and prints what happens to each label (RareLabelCallback).
 
     Besides labels, a column `sample_weight` (a number that the row's loss is multiplied by) and a column `label_mask`
@@ -151,7 +152,8 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         if not self.args.label_names:  # a forward need not know labels: we take them out
             in_forward = self.label_names
             self.label_names = in_forward[:1] if in_forward and "labels" not in in_forward else ["labels"]
-        if self.problem.lists_classes and not isinstance(self.data_collator, MultiHotCollator):
+        collator = getattr(self.data_collator, "__module__", None) or type(self.data_collator).__module__
+        if self.problem.lists_classes and collator.startswith("transformers."):  # one of the user's makes its labels
             self.data_collator = MultiHotCollator(self.problem.n_labels, self.data_collator, self.label_names)
         self._forward_needs_labels = needs_labels(self.model, self.label_names[0])
         how = (self.label_schema, self.problem, tuple(self.args.label_names or ()), self.data_collator)

@@ -20,12 +20,13 @@ def listed(rows, names):
 def test_batches_are_multi_hot_whatever_a_list_holds():
     collate = MultiHotCollator(3)
     rows = [{"x": 1, "labels": []}, {"x": 2, "labels": [2, 0, 2]}, {"x": 3, "labels": torch.tensor([1])},
-            {"x": 4, "labels": [-100, 1]}, {"x": 5, "labels": np.array([-100])}]  # fmt: skip
+            {"x": 4, "labels": [None, 1]}, {"x": 5, "labels": np.array([-100])}]  # fmt: skip
     batch = collate(rows)
     assert batch["labels"].tolist() == [[0, 0, 0], [1, 0, 1], [0, 1, 0], [-100, 1, -100], [-100] * 3]
     assert batch["labels"].dtype == torch.int8
     assert batch["x"].tolist() == [1, 2, 3, 4, 5]
     assert "labels" not in collate([{"x": 1}])
+    assert collate([{"label": [1]}])["label"].tolist() == [[0, 1, 0]]
 
 
 @pytest.mark.parametrize("wrong", [3, -1, 99])

@@ -29,6 +29,8 @@ OTHER_FLAGS = {
     "--seeds",
     "--size",
     "--tables",
+    "--rates",
+    "--out",
     "--data_root",
     "--check",
     "--rules",

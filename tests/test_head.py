@@ -111,7 +111,7 @@ def test_a_head_rate_without_effect_is_an_error(make_trainer, make_args):
         mine.create_optimizer()
     frozen = make_trainer(head_learning_rate=0.01)
     frozen.model.classifier.requires_grad_(False)
-    with pytest.raises(UsageError, match="has no linear head that is trained; leave it out"):
+    with pytest.raises(UsageError, match="no linear layer of the model's head was found"):
         frozen.create_optimizer()
     with pytest.raises(UsageError, match="positive finite number; got 0"):
         make_args(head_learning_rate=0.0)

@@ -215,16 +215,16 @@ def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: flo
 def find_stacked(
     history: Rows, settings: Settings, over_predicted: int, strong_weight: float = 10.0, strong_repeats: float = 2.0
 ) -> list[Finding]:
-    """Two or more of these at once: weights of `strong_weight` or more, gamma of 3 or more, a sampler that draws the
-    rows of a label `strong_repeats` times or more (Gupta et al., 2019). Each is made to do it alone; weights and
-    repeats multiply. A warning where labels are predicted too often."""
+    """Two or more of these at once: weights of `strong_weight` or more (with a sampler: times its draws), gamma of 3
+    or more, a sampler that draws the rows of a label `strong_repeats` times or more (Gupta et al., 2019). Each is made
+    to do it alone; weights and repeats multiply. A warning where labels are predicted too often."""
     weights, strong = settings.class_weights, []
     largest = 1.0 if weights is None else max(weights.values.tolist(), default=1.0)
-    if largest >= strong_weight:
+    most_drawn = max((settings.repeats or {}).values(), default=strong_repeats) if settings.sampler else 1.0
+    if largest > 1 and largest * most_drawn >= strong_weight:
         strong.append(f"class weights up to {largest:.3g}")
     if settings.focal_gamma is not None and settings.focal_gamma >= LOUDER_GAMMA:
         strong.append(f"focal_gamma {settings.focal_gamma:g}")
-    most_drawn = max((settings.repeats or {}).values(), default=strong_repeats)
     if settings.sampler and most_drawn >= strong_repeats:
         strong.append(f"sampler {settings.sampler}")
     if len(strong) < 2 or not history:

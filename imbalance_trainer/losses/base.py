@@ -49,6 +49,8 @@ class Loss(nn.Module):
     """False where the loss of an entry depends on other rows, so that it changes with the cut into micro-batches."""
     is_by_entry: ClassVar[bool] = True
     """False where the loss of an entry depends on the row's other labels."""
+    takes_parts: ClassVar[bool] = True
+    """False where it is not known that the loss of a row can be taken without the other rows."""
     takes_soft_labels: ClassVar[bool] = True
     """False where labels between 0 and 1, and so label smoothing, have no meaning."""
 
@@ -104,7 +106,8 @@ class Loss(nn.Module):
                 f"Got the support of {self._n_counted} labels for {logits.shape[-1]} logits; give one each."
             )
         reduction = self.reduction if reduction is None else reduction
-        if kind == MULTI_LABEL and self.is_exact and reduction != "none" and not is_one_block(logits):
+        in_parts = kind == MULTI_LABEL and self.is_exact and self.takes_parts and reduction != "none"
+        if in_parts and not is_one_block(logits):
             loss = sum_by_rows(logits, labels, self.each)
         else:
             loss = self.each(at_least_fp32(logits), labels)

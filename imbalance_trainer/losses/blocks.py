@@ -83,4 +83,4 @@ class _SumByRows(torch.autograd.Function):
 
 
 def _entries(logits: Tensor) -> int:
-    return _ENTRIES_ON_GPU if logits.is_cuda else _ENTRIES
+    return _ENTRIES if logits.device.type == "cpu" else _ENTRIES_ON_GPU

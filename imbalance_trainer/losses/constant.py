@@ -32,12 +32,13 @@ def best_constant_logits(loss: nn.Module, support: np.ndarray, known: np.ndarray
 @torch.no_grad()
 def _least(loss: nn.Module, positives: torch.Tensor, negatives: torch.Tensor) -> torch.Tensor:
     """Search on a grid over all labels at once, then again between the neighbours of what was found."""
-    n = len(positives)
-    low, high = torch.full((n,), -_FARTHEST).double(), torch.full((n,), _FARTHEST).double()
+    device = next((buffer.device for buffer in loss.buffers()), positives.device)
+    positives, negatives, n = positives.to(device), negatives.to(device), len(positives)
+    low, high = (positives.new_full((n,), far) for far in (-_FARTHEST, _FARTHEST))
     for _ in range(_ROUNDS):
-        z = low + (high - low) * torch.linspace(0, 1, _STEPS).double()[:, None]
+        z = low + (high - low) * torch.linspace(0, 1, _STEPS).to(positives)[:, None]
         total = positives * loss.forward(z, torch.ones_like(z), reduction="none")  # not what is compiled of it
         total += negatives * loss.forward(z, torch.zeros_like(z), reduction="none")
         best, step = z.gather(0, total.argmin(0, keepdim=True))[0], (high - low) / (_STEPS - 1)
         low, high = best - step, best + step
-    return best
+    return best.cpu()

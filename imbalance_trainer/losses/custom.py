@@ -48,6 +48,7 @@ class UserLoss(Loss):
             raise UsageError("The loss has parameters of its own, which no optimizer would train; freeze them.")
         self.function = function
         self.is_exact = getattr(function, "is_exact", True)
+        self.takes_parts = isinstance(function, Loss)
         self.is_by_entry = getattr(function, "is_by_entry", False)  # of another's, nobody knows
 
     @classmethod

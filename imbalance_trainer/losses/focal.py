@@ -245,9 +245,9 @@ def _focal_block(x: Tensor, labels: Tensor, weights: Tensor | None, gamma: float
 
 
 def _is_0_or_1(y: Tensor) -> bool:
-    """Whether every label is 0 or 1, none unknown. False where a look at the values would make a GPU wait, or break
-    the graph of a compiler."""
-    if torch.compiler.is_compiling() or y.is_cuda:
+    """Whether every label is 0 or 1, none unknown. False where a look at the values would make an accelerator
+    wait, or break the graph of a compiler."""
+    if torch.compiler.is_compiling() or y.device.type != "cpu":
         return False
     left = torch.addcmul(y, y, y, value=-1).reshape(-1)  # y - y^2
     return not torch.dot(left, left)  # a fifth of the time of comparing; NaN is not 0

@@ -33,7 +33,7 @@ def choose_weights(facts: Facts, balanced: float = 3.0) -> list[Choice]:
     weights = facts.weights()
     if not weights.asked_for:
         return [auto]
-    if set(weights.values) == {1.0}:
+    if weights.reasons[i].startswith("none:"):
         reason = f"Every label weighs 1 ({weights.reasons[i]}): with weights most of the loss would be about them."
         return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, reason, source)]
     custom = f" ({weights.reasons[i]})" if facts.train.schema.names[i] in weights.custom else ""
