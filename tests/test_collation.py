@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from datasets import ClassLabel, List
+from datasets import ClassLabel, Dataset, Features, List
 
 from imbalance_trainer.collation import MultiHotCollator
 from imbalance_trainer.errors import DataError
+from imbalance_trainer.label_columns import classes_listed
+from imbalance_trainer.losses.custom import UserLoss
 from imbalance_trainer.sampling import Positives
 
 
@@ -63,3 +65,41 @@ def test_a_sampler_reads_lists_as_it_reads_multi_hot_rows(make_rows):
     one, other = Positives.of(rows), Positives.of(listed(rows, names))
     for field in ("row", "label", "known", "has_known"):
         np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
+
+
+@pytest.mark.parametrize(
+    ("lists", "n_labels", "listed_classes"),
+    [
+        ([[0], [1], [0, 1]], 2, 2),
+        ([[1, 0], [0, 0], [0, 1]], 2, 0),  # `map` keeps the feature when it makes multi-hot rows
+        ([[1, -100, 0]], 3, 0),
+        ([[1, 0, 0]], 3, 0),
+        ([[2, 1, 0]], 3, 3),
+        ([[]], 3, 3),
+    ],
+)
+def test_lists_of_classes_are_told_from_multi_hot_rows(lists, n_labels, listed_classes):
+    features = Features({"labels": List(ClassLabel(names=list("abc")[:n_labels]))})
+    rows = Dataset.from_dict({"labels": [[max(c, 0) for c in row] for row in lists]}, features=features)
+    if any(-100 in row for row in lists):
+        rows = rows.map(lambda _, i: {"labels": lists[i]}, with_indices=True)
+    assert classes_listed(rows, "labels") == listed_classes
+
+
+def test_a_collator_of_the_users_is_left_alone(make_trainer, make_rows):
+    rows = make_rows()
+    names = [f"name {i}" for i in range(len(rows["labels"][0]))]
+    mine = lambda batch: batch  # noqa: E731
+    assert make_trainer(train_dataset=listed(rows, names), data_collator=mine).data_collator is mine
+
+
+def test_a_users_function_sees_the_whole_batch():
+    seen = []
+
+    def hardest(logits, labels):
+        seen.append(len(logits))
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+
+    logits = torch.zeros(40, 5_000, requires_grad=True)
+    UserLoss(hardest)(logits, torch.zeros(40, 5_000)).backward()
+    assert seen == [40]

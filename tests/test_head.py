@@ -59,6 +59,20 @@ def test_a_head_that_was_trained_or_is_frozen_or_has_no_bias_is_not_fresh():
     assert trained_head(MODELS["bert"](), 4) is None  # another number of labels
 
 
+def test_a_head_on_no_device_is_not_fresh_and_an_adapter_is_no_head():
+    with torch.device("meta"):
+        model = MODELS["bert"]()
+    assert not is_fresh(trained_head(model, 3))
+    model = MODELS["bert"]()
+    model.classifier.lora_B = nn.Linear(4, 3)
+    assert trained_head(model, 3) is model.classifier
+
+
+def test_a_hidden_layer_of_the_head_that_is_as_wide_is_not_its_last():
+    model = RobertaForSequenceClassification(RobertaConfig(**TINY, num_labels=8))
+    assert trained_head(model, 8) is model.classifier.out_proj
+
+
 def test_a_fresh_head_is_faster_within_limits():
     rates = [1e-5, 2e-4, 1e-3, 6e-3, 0.1]
     np.testing.assert_allclose([fresh_head_rate(rate) for rate in rates], [3e-4, 6e-3, 6e-3, 6e-3, 0.1])
