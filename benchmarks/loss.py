@@ -199,7 +199,7 @@ def error_ratios(quick: bool) -> list[Ratio]:
         for y in (0.0, 1.0):
             gradients = []
             for dtype in (torch.float32, torch.float64):
-                leaf = x.to(dtype).requires_grad_()
+                leaf = x.detach().clone().to(dtype).requires_grad_()
                 loss(leaf, torch.full_like(x, y)).backward()
                 gradients.append(leaf.grad.double())
             got, exact = gradients
