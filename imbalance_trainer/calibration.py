@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 
 from .cuts import known
 from .errors import DataError, UsageError, did_you_mean
@@ -98,6 +96,8 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, n_
 
 
 def _calibrated_label(logits: np.ndarray, labels: np.ndarray, offset: bool) -> tuple:
+    from sklearn.model_selection import StratifiedKFold  # takes half a second, and few calibrate
+
     in_use = known(labels)
     z, y = logits[in_use], labels[in_use] > 0.5
     before = expected_calibration_error(expit(z), y)
@@ -114,6 +114,8 @@ def _calibrated_label(logits: np.ndarray, labels: np.ndarray, offset: bool) -> t
 
 def _fit(z: np.ndarray, y: np.ndarray, offset: bool) -> tuple[float, float] | None:
     """Scale and offset; None where a larger logit would mean a smaller probability."""
+    from sklearn.linear_model import LogisticRegression
+
     target = np.where(y, (y.sum() + 1) / (y.sum() + 2), 1 / ((~y).sum() + 2))
     twice = np.concatenate([z, z])[:, None]  # once as a positive, once as a negative, by the target's share
     model = LogisticRegression(C=np.inf, fit_intercept=offset, tol=1e-6, max_iter=500)
