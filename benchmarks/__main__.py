@@ -78,7 +78,7 @@ def main() -> int:
     if flags.write:
         tables = "\n\n".join(table(part, ratios) for part, ratios in found.items())
         (HERE / "RESULTS.md").write_text(f"{ABOUT}\n{where}\n\n{tables}\n")
-        kept = [ratio.as_dict() for ratios in found.values() for ratio in ratios]
+        kept = {part: [ratio.as_dict() for ratio in ratios] for part, ratios in found.items()}
         (HERE / "results" / "speed.json").write_text(json.dumps({"machine": where, "ratios": kept}, indent=1) + "\n")
     return 1 if flags.check and missed else 0
 

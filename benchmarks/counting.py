@@ -26,21 +26,11 @@ from datasets import Dataset
 from imbalance_trainer import LabelDistribution, LabelSchema
 from imbalance_trainer.data.stream import stream_labels
 
-from .measuring import Ratio, by_turns, ms
+from .measuring import Ratio, by_turns, made_up_labels, ms, multi_hot_column
 
 N_LABELS = 28
 SCHEMA = LabelSchema([f"label {i}" for i in range(N_LABELS)])
-PART_NAME = "counting"
 PART = 50_000  # rows of the loop and of Dataset.map
-
-
-def made_up(n_rows: int) -> np.ndarray:
-    rng, labels = np.random.default_rng(0), np.empty((n_rows, N_LABELS), np.int8)
-    prevalence = np.geomspace(0.3, 0.002, N_LABELS)
-    for start in range(0, n_rows, 100_000):
-        block = labels[start : start + 100_000]
-        block[:] = rng.random(block.shape, np.float32) < prevalence
-    return labels
 
 
 def loop(part: Dataset, kind: str) -> list[int]:
@@ -90,7 +80,7 @@ def mapped(part: Dataset, kind: str) -> None:
 def in_memory(kind: str, labels: np.ndarray) -> Dataset:
     n = len(labels)
     if kind == "multi-hot":
-        column = pa.ListArray.from_arrays(np.arange(n + 1, dtype=np.int32) * N_LABELS, pa.array(labels.ravel()))
+        column = multi_hot_column(labels)
     else:
         lengths = np.concatenate([part.sum(1) for part in np.array_split(labels, 100)])
         ids = np.concatenate([np.nonzero(part)[1] for part in np.array_split(labels, 100)])
@@ -142,7 +132,7 @@ def in_memory_table(labels: np.ndarray, repeats: int) -> None:
 def ratios(quick: bool) -> list[Ratio]:
     """What `python -m benchmarks counting` holds against targets."""
     datasets.disable_progress_bars()
-    labels, found = made_up(1_000_000 if quick else 10_000_000), []
+    labels, found = made_up_labels(1_000_000 if quick else 10_000_000, N_LABELS), []
     for kind in ("multi-hot", "id lists"):
         times = in_memory_times(labels, kind, 3 if quick else 7)
         ours, word = times["ours"], f"counting {kind}, {len(labels):,} x {N_LABELS}"
@@ -150,9 +140,9 @@ def ratios(quick: bool) -> list[Ratio]:
         why = "numpy.bincount alone takes over a third, the exact look for a class that stands twice another"
         why = why if kind == "id lists" else ""
         found += [
-            Ratio(PART_NAME, word, "time of a Python loop / ours", times["loop"] / ours, 2_000, False, ms(ours), why),
-            Ratio(PART_NAME, word, "time of Dataset.map / ours", times["map"] / ours, None, False, ms(ours)),
-            Ratio(PART_NAME, word, "reading the bytes", ours / times["floor"], floor, ours=ms(ours)),
+            Ratio(word, "time of a Python loop / ours", times["loop"] / ours, 2_000, False, ms(ours), why),
+            Ratio(word, "time of Dataset.map / ours", times["map"] / ours, None, False, ms(ours)),
+            Ratio(word, "reading the bytes", ours / times["floor"], floor, ours=ms(ours)),
         ]
     return found
 
@@ -239,7 +229,7 @@ def main() -> None:
     args = parser.parse_args()
     datasets.disable_progress_bars()
     print(f"numpy {np.__version__}, pyarrow {pa.__version__}, datasets {datasets.__version__}, {platform.machine()}")
-    labels = made_up(args.rows)
+    labels = made_up_labels(args.rows, N_LABELS)
     in_memory_table(labels, args.repeats)
     options_table(labels, max(1, args.repeats // 5))
     files_table(labels, max(1, args.repeats // 5))

@@ -18,9 +18,8 @@ import torch
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, tune_thresholds
 from imbalance_trainer.losses import WeightedFocalLoss
 
-from .measuring import Ratio, exponent, made_up_scores, ms, peak_memory
+from .measuring import Ratio, exponent, made_up_labels, made_up_scores, ms, multi_hot_column, peak_memory
 
-PART = "growth"
 PICTURE = Path(__file__).parent / "growth.png"
 LINEAR = 1.15
 """An exponent that still counts as linear: room for what leaves the processor's cache on the way."""
@@ -62,10 +61,8 @@ def thresholds(rows: int, n_labels: int) -> Callable[[], Any]:
 
 def counting(rows: int, n_labels: int) -> Callable[[], Any]:
     """Counting multi-hot labels."""
-    _, gold = made_up_scores(rows, n_labels)
     schema = LabelSchema([f"label {i}" for i in range(n_labels)])
-    offsets = np.arange(rows + 1, dtype=np.int32) * n_labels
-    data = datasets.Dataset(pa.table({"labels": pa.ListArray.from_arrays(offsets, pa.array(gold.ravel()))}))
+    data = datasets.Dataset(pa.table({"labels": multi_hot_column(made_up_labels(rows, n_labels))}))
     return lambda: LabelDistribution.from_dataset(data, schema)
 
 
@@ -137,7 +134,7 @@ def ratios(quick: bool) -> list[Ratio]:
             word = f"{name}: time over {along}, {sizes[0]:,} to {sizes[-1]:,}"
             last = f"{ms(seconds[-1])} at the end, {grown[-1] / 2**20:.0f} MiB"
             target = None if quick else LINEAR
-            lines.append(Ratio(PART, word, "exponent", exponent(sizes, seconds), target, ours=last))
+            lines.append(Ratio(word, "exponent", exponent(sizes, seconds), target, ours=last))
     if not quick:
         draw(found)
     return lines

@@ -20,7 +20,6 @@ from .measuring import Ratio, by_turns, copy_seconds, ms, peak_memory
 
 SHAPES = ((32, 28), (64, 4_000), (32, 131_000), (16, 500_000))
 LARGE = 4_000_000
-PART = "loss"
 
 
 def naive_focal(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
@@ -129,12 +128,10 @@ def focal_ratios(quick: bool) -> list[Ratio]:
             of_bce = (0.8 if eager else 0.35) if is_large and hard else None
             for beside, target in (("naive override", naive), ("BCEWithLogitsLoss(pos_weight)", of_bce),
                                    ("torchvision's formula", None)):  # fmt: skip
-                found.append(Ratio(PART, word, beside, times[who] / times[beside], target, ours=ms(times[who])))
+                found.append(Ratio(word, beside, times[who] / times[beside], target, ours=ms(times[who])))
             if is_large:
                 target = 3.2 if not eager and hard and dtype == torch.float32 else None
-                found.append(
-                    Ratio(PART, word, "bytes at copy bandwidth", times[who] / floor, target, ours=ms(times[who]))
-                )
+                found.append(Ratio(word, "bytes at copy bandwidth", times[who] / floor, target, ours=ms(times[who])))
     return found
 
 
@@ -152,7 +149,7 @@ def memory_ratios(quick: bool) -> list[Ratio]:
             ratio = grown_by(step(loss, logits, *more), logits)
             if ratio is not None:
                 word = f"peak memory, {who}, {rows} x {labels:,} {str(dtype).removeprefix('torch.')}"
-                found.append(Ratio(PART, word, "bytes of the logits", ratio, wanted))
+                found.append(Ratio(word, "bytes of the logits", ratio, wanted))
     return found
 
 
@@ -181,12 +178,10 @@ def registry_ratios(quick: bool) -> list[Ratio]:
         calls = {"ours": step(loss, logits, gold), "textbook": step(TEXTBOOK[name], logits, gold, weights)}
         times = by_turns(calls, 3 if quick else 9)
         word = f"{name}, {rows} x {labels:,}"
-        found.append(
-            Ratio(PART, word, "textbook form", times["ours"] / times["textbook"], 1.5, ours=ms(times["ours"]))
-        )
+        found.append(Ratio(word, "textbook form", times["ours"] / times["textbook"], 1.5, ours=ms(times["ours"])))
         ours, theirs = (grown_by(call, logits) for call in calls.values())
         if ours is not None and theirs:
-            found.append(Ratio(PART, f"peak memory, {word}", "textbook form", ours / theirs, 0.5))
+            found.append(Ratio(f"peak memory, {word}", "textbook form", ours / theirs, 0.5))
     return found
 
 
@@ -205,7 +200,7 @@ def error_ratios(quick: bool) -> list[Ratio]:
             got, exact = gradients
             seen = exact.abs() > torch.finfo(torch.float32).tiny
             worst = max(worst, float(((got - exact).abs() / exact.abs())[seen].max()))
-    return [Ratio(PART, "fp32 gradient, relative error", "fp64", worst, 5e-6)]
+    return [Ratio("fp32 gradient, relative error", "fp64", worst, 5e-6)]
 
 
 def ratios(quick: bool) -> list[Ratio]:

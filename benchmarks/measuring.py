@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 
@@ -20,7 +21,6 @@ class Ratio:
     """What was measured against something else.
 
     Args:
-        part: the benchmark.
         case: what was measured, and on what.
         beside: what it is measured against.
         value: the ratio.
@@ -31,7 +31,6 @@ class Ratio:
             failure of --check.
     """
 
-    part: str
     case: str
     beside: str
     value: float
@@ -126,15 +125,29 @@ def ms(seconds: float) -> str:
     return f"{seconds:,.1f} s" if seconds >= 1 else f"{seconds * 1e3:,.3g} ms"
 
 
-def made_up_scores(n_rows: int, n_labels: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits with ties, fp32, and multi-hot labels, int8, of prevalence from 0.3 down to 0.002."""
-    rng = np.random.default_rng(seed)
+def made_up_labels(n_rows: int, n_labels: int, seed: int = 0) -> np.ndarray:
+    """Multi-hot labels, int8, of prevalence from 0.3 down to 0.002."""
+    rng, labels = np.random.default_rng(seed), np.empty((n_rows, n_labels), np.int8)
     prevalence = np.geomspace(0.3, 0.002, n_labels)
-    labels, logits = np.empty((n_rows, n_labels), np.int8), np.empty((n_rows, n_labels), np.float32)
+    for start in range(0, n_rows, 100_000):
+        block = labels[start : start + 100_000]
+        block[:] = rng.random(block.shape, np.float32) < prevalence
+    return labels
+
+
+def multi_hot_column(labels: np.ndarray) -> pa.Array:
+    """Labels as the lists of an Arrow column."""
+    n_rows, n_labels = labels.shape
+    return pa.ListArray.from_arrays(np.arange(n_rows + 1, dtype=np.int32) * n_labels, pa.array(labels.ravel()))
+
+
+def made_up_scores(n_rows: int, n_labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits with ties, fp32, and labels."""
+    labels, logits = made_up_labels(n_rows, n_labels), np.empty((n_rows, n_labels), np.float32)
+    rng = np.random.default_rng(1)
     for start in range(0, n_rows, 20_000):
-        rows = slice(start, start + 20_000)
-        labels[rows] = rng.random(labels[rows].shape, np.float32) < prevalence
-        logits[rows] = np.round(rng.standard_normal(labels[rows].shape, np.float32) + 2 * labels[rows] - 3, 3)
+        block = labels[start : start + 20_000]
+        logits[start : start + 20_000] = np.round(rng.standard_normal(block.shape, np.float32) + 2 * block - 3, 3)
     return logits, labels
 
 

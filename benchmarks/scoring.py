@@ -19,7 +19,6 @@ from imbalance_trainer.average_precision import StreamingAveragePrecision
 
 from .measuring import Ratio, by_turns, made_up_scores, ms, peak_memory
 
-PART = "scoring"
 SHAPES = ((100_000, 28), (1_000_000, 11), (100_000, 1_000), (20_000, 4_000))
 
 
@@ -83,7 +82,7 @@ def metric_ratios(quick: bool) -> list[Ratio]:
                 ratio = times[beside] / times[who]
                 wanted = target if b == 1_024 and beside.startswith("precision") else None
                 word = f"precision, recall, F1, {rows:,} x {n_labels:,}, {who}"
-                found.append(Ratio(PART, word, f"time of {beside} / ours", ratio, wanted, False, ms(times[who])))
+                found.append(Ratio(word, f"time of {beside} / ours", ratio, wanted, False, ms(times[who])))
     return found
 
 
@@ -107,9 +106,7 @@ def ranking_ratios(quick: bool) -> list[Ratio]:
         word = f"average precision, {rows:,} x {n_labels:,}"
         ratio = times["theirs"] / times["ours"]
         target = 20 if rows >= 100_000 else None
-        found.append(
-            Ratio(PART, word, "time of average_precision_score / ours", ratio, target, False, ms(times["ours"]))
-        )
+        found.append(Ratio(word, "time of average_precision_score / ours", ratio, target, False, ms(times["ours"])))
     return found
 
 
@@ -128,7 +125,7 @@ def memory_ratios(quick: bool) -> list[Ratio]:
         return []
     words = f"{grown[2] / 2**20:.0f} MiB"
     target = 10.0
-    return [Ratio(PART, "growth of memory, 204,800 more rows x 1,000", "MiB", grown[2] / 2**20, target, ours=words)]
+    return [Ratio("growth of memory, 204,800 more rows x 1,000", "MiB", grown[2] / 2**20, target, ours=words)]
 
 
 def ratios(quick: bool) -> list[Ratio]:

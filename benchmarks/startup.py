@@ -20,9 +20,7 @@ from datasets import load_dataset
 
 from imbalance_trainer import load_labelled_dataset
 
-from .measuring import Ratio, by_turns, made_up_scores, ms
-
-PART = "startup"
+from .measuring import Ratio, by_turns, made_up_labels, ms, multi_hot_column
 
 
 def process(*arguments: str) -> Callable[[], object]:
@@ -40,25 +38,22 @@ def import_ratios(quick: bool) -> list[Ratio]:
     times = by_turns(calls, 3 if quick else 7)
     beside = "from transformers import Trainer"
     return [
-        Ratio(
-            PART, "import WeightedFocalTrainer", beside, times["ours"] / times["theirs"], 1.1, ours=ms(times["ours"])
-        ),
-        Ratio(PART, "imbalance-trainer --help", "one second", times["help"], 1.0, ours=ms(times["help"])),
+        Ratio("import WeightedFocalTrainer", beside, times["ours"] / times["theirs"], 1.1, ours=ms(times["ours"])),
+        Ratio("imbalance-trainer --help", "one second", times["help"], 1.0, ours=ms(times["help"])),
     ]
 
 
 def loading_ratios(quick: bool) -> list[Ratio]:
     """A CSV with a column per label, and parquet, against datasets' own reader, each with a fresh cache."""
     n = 20_000 if quick else 200_000
-    _, labels = made_up_scores(n, 28)
+    labels = made_up_labels(n, 28)
     texts = [f"text number {i} with some words that are not all the same {i * 7919 % 1009}" for i in range(n)]
     found: list[Ratio] = []
     with tempfile.TemporaryDirectory() as folder:
         csv, parquet = Path(folder) / "train.csv", Path(folder) / "train.parquet"
         columns = {"text": texts, **{f"label_{i}": labels[:, i].astype(np.int64) for i in range(28)}}
         pa.csv.write_csv(pa.table(columns), csv)
-        lists = pa.ListArray.from_arrays(np.arange(n + 1, dtype=np.int32) * 28, pa.array(labels.ravel()))
-        pq.write_table(pa.table({"text": texts, "labels": lists}), parquet)
+        pq.write_table(pa.table({"text": texts, "labels": multi_hot_column(labels)}), parquet)
         for name, path in (("csv", csv), ("parquet", parquet)):
             turn = iter(range(1_000))
 
@@ -69,7 +64,7 @@ def loading_ratios(quick: bool) -> list[Ratio]:
             ours = lambda p=path, names=names: load_labelled_dataset(p, label_info={"names": names})  # noqa: E731
             times = by_turns({"ours": ours, "theirs": theirs}, 2 if quick else 3)
             ratio, word = times["ours"] / times["theirs"], f"load_labelled_dataset, {n:,} rows x 28 of {name}"
-            found.append(Ratio(PART, word, "load_dataset, nothing decided or checked", ratio, ours=ms(times["ours"])))
+            found.append(Ratio(word, "load_dataset, nothing decided or checked", ratio, ours=ms(times["ours"])))
     return found
 
 

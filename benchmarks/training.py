@@ -29,7 +29,6 @@ from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
 
 from .measuring import Ratio, ms
 
-PART = "training"
 N_LABELS = 28
 
 
@@ -96,7 +95,7 @@ def step_ratios(quick: bool) -> list[Ratio]:
     word = f"training, {steps} steps of the demo's encoder, {pairs} pairs ({min(ratios):.3f} to {max(ratios):.3f})"
     median = statistics.median(ratios)
     each = ms(statistics.median(seconds) / steps) + " a step"
-    return [Ratio(PART, word, "the stock Trainer", median, 1.01, ours=each)]
+    return [Ratio(word, "the stock Trainer", median, 1.01, ours=each)]
 
 
 def evaluation_ratios(quick: bool) -> list[Ratio]:
@@ -124,8 +123,8 @@ def evaluation_ratios(quick: bool) -> list[Ratio]:
     medians = {name: statistics.median(values) for name, values in times.items()}
     word, said = f"evaluation, {n:,} x {N_LABELS}, batches of 64", ms(medians["ours"])
     return [
-        Ratio(PART, word, "loss alone, no metrics", medians["ours"] / medians["none"], 1.35, ours=said),
-        Ratio(PART, word, "all logits kept, no metrics", medians["ours"] / medians["kept"], ours=said),
+        Ratio(word, "loss alone, no metrics", medians["ours"] / medians["none"], 1.35, ours=said),
+        Ratio(word, "all logits kept, no metrics", medians["ours"] / medians["kept"], ours=said),
     ]
 
 
@@ -163,7 +162,7 @@ def memory_ratios(quick: bool) -> list[Ratio]:
         return []
     word = f"evaluation's memory at {many:,} x {N_LABELS} less that at {few:,}"
     less = grown[many] - grown[few]
-    return [Ratio(PART, word, "MiB; scores are kept up to 64 + 16", less, 90, ours=f"{grown[many]:.0f} MiB")]
+    return [Ratio(word, "MiB; scores are kept up to 64 + 16", less, 90, ours=f"{grown[many]:.0f} MiB")]
 
 
 def ratios(quick: bool) -> list[Ratio]:

@@ -89,8 +89,9 @@ class TrainArguments(ImbalanceTrainingArguments):
 
 def main(flags: Sequence[str]) -> None:
     is_demo = all(value_of(flag, flags) is None for flag in SOURCE_FLAGS)
-    is_its_model = is_demo and value_of("--model_name_or_path", flags) is None
-    suited = DEMO_OPTIONS if is_its_model and value_of("--learning_rate", flags) is None else {}
+    suited = DEMO_OPTIONS if is_demo and value_of("--model_name_or_path", flags) is None else {}
+    if value_of("--learning_rate", flags) is not None:  # of which the head's follows
+        suited = {name: value for name, value in suited.items() if name != "head_learning_rate"}
     defaults = {**(DEMO_TRAINING if is_demo else {}), **suited, **strategy_defaults(flags)}
     parser = FlagParser((DataArguments, TrainArguments, TuningOptions), description=__doc__.splitlines()[0])
     data_args, args, tuning = parser.parse(flags, defaults)

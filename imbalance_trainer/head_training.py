@@ -30,15 +30,13 @@ class TrainsHead(Trainer):
             self._has_fresh_head = broadcast_object_list([self._has_fresh_head])[0]
         counts, is_wanted = self.label_distribution, self.options.init_head_bias and self.problem.type == MULTI_LABEL
         is_possible = self.train_dataset is not None and counts is not None and not self.compute_loss_func
-        if not (self._has_fresh_head and is_wanted and is_possible):
+        if not (self._has_fresh_head and is_wanted and is_possible) or head.bias.is_meta:  # set where it is read
             return
         loss = (self._unweighted_objective or self.training_objective).loss  # that of the first update
         support, known, sampler = counts.support, counts.known, self._row_sampler()
         if sampler is not None:  # what is drawn is what is learned from
             repeats = np.array([sampler.repeats_by_label.get(name, 1.0) for name in self.label_schema.names])
             support, known = support * repeats, known * len(sampler) / max(counts.n_rows, 1)
-        if head.bias.is_meta:  # which gets what that process has
-            return
         start_head(head, best_constant_logits(loss, support, known))
         logger.info("The head's bias starts where the loss is least without a look at the input.")
 
@@ -55,15 +53,15 @@ class TrainsHead(Trainer):
             return optimizer
         self._has_made_optimizer = not is_given
         head = None if self.problem is None else trained_head(model or self.model, self.problem.n_labels)
-        is_asked, is_multi_label = asked is not None, head is not None and self.problem.type == MULTI_LABEL
-        is_split = not is_given and (is_multi_label or (is_asked and head is not None))
-        is_split = is_split and split_off(optimizer, head, (lambda _: asked) if is_asked else self._head_rate)
-        if is_asked and not is_split:
-            why = (
-                "the optimizer is one of yours"
-                if is_given
-                else ("no linear layer of the model's head was found among the parameters that are trained")
-            )
+        if is_given or head is None:
+            is_split = False
+        elif asked is not None:
+            is_split = split_off(optimizer, head, lambda _: asked)
+        else:
+            is_split = self.problem.type == MULTI_LABEL and split_off(optimizer, head, self._head_rate)
+        if asked is not None and not is_split:
+            nowhere = "no linear layer of the model's head was found among the parameters that are trained"
+            why = "the optimizer is one of yours" if is_given else nowhere
             raise UsageError(f"head_learning_rate would have no effect, as {why}; leave it out.")
         if is_split:
             rates = [group["lr"] for group in optimizer.param_groups]
@@ -71,6 +69,5 @@ class TrainsHead(Trainer):
         return optimizer
 
     def _head_rate(self, rate: Any) -> Any:
-        """That of a fresh multi-label head is larger than the rest's. An optimizer without a rate keeps it so."""
-        is_new = self._has_fresh_head and self.problem.type == MULTI_LABEL
-        return fresh_head_rate(rate) if is_new and isinstance(rate, float) else rate
+        """That of a fresh head is larger than the rest's. An optimizer without a rate keeps it so."""
+        return fresh_head_rate(rate) if self._has_fresh_head and isinstance(rate, float) else rate

@@ -42,8 +42,7 @@ def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) ->
 
     Looks at the model's head, its config's problem_type and the labels of the dataset's first row: a list of one
     number per output is multi-label, and so is a list of any length of a ClassLabel; a single class index is
-    single-label. Heads of transformers other than for
-    classification keep their own loss, and so does regression.
+    single-label. Heads of transformers other than for classification keep their own loss, and so does regression.
 
     Args:
         model: any module; a `config` helps.
@@ -118,12 +117,16 @@ def count_labels(
     column = find_label_column(dataset, label_names)
     if column is None:
         return None
-    collator = getattr(data_collator, "__module__", None) or type(data_collator).__module__
-    if collator.startswith("transformers.") and (row := first_row_with_null(dataset, column)) is not None:
+    if is_of_transformers(data_collator) and (row := first_row_with_null(dataset, column)) is not None:
         raise DataError(f"{column}: row {row} has None, of which no tensor can be made; use -100 for unknown.")
     return LabelDistribution.from_dataset(
         dataset, schema, column, limit, problem.tokens, indices=problem.lists_classes, progress=progress
     )
+
+
+def is_of_transformers(collator: Any) -> bool:
+    """Whether a data collator, a function or an object, is one of transformers' own."""
+    return (getattr(collator, "__module__", None) or type(collator).__module__).startswith("transformers.")
 
 
 def stored_weights(model: Any, schema: LabelSchema) -> dict[str, float]:

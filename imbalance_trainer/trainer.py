@@ -29,7 +29,7 @@ from .label_columns import LABEL_COLUMNS
 from .labels import MULTI_LABEL, LabelSchema
 from .metrics import ImbalanceMetrics, first
 from .nan_guard import NanGuard
-from .problem import Problem, count_labels, find_problem, find_schema, needs_labels, stored_options
+from .problem import Problem, count_labels, find_problem, find_schema, is_of_transformers, needs_labels, stored_options
 from .results import Results
 from .row_sampling import SamplesRows
 from .training_args import UNSET, ImbalanceOptions, check_best_metric
@@ -152,8 +152,7 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         if not self.args.label_names:  # a forward need not know labels: we take them out
             in_forward = self.label_names
             self.label_names = in_forward[:1] if in_forward and "labels" not in in_forward else ["labels"]
-        collator = getattr(self.data_collator, "__module__", None) or type(self.data_collator).__module__
-        if self.problem.lists_classes and collator.startswith("transformers."):  # one of the user's makes its labels
+        if self.problem.lists_classes and is_of_transformers(self.data_collator):  # one of the user's makes its labels
             self.data_collator = MultiHotCollator(self.problem.n_labels, self.data_collator, self.label_names)
         self._forward_needs_labels = needs_labels(self.model, self.label_names[0])
         how = (self.label_schema, self.problem, tuple(self.args.label_names or ()), self.data_collator)

@@ -22,18 +22,18 @@ from imbalance_trainer.losses import LOSSES
     ],
 )
 def test_a_target_is_met_or_missed(value, target, at_most, is_met):
-    ratio = Ratio("loss", "case", "beside", value, target, at_most)
+    ratio = Ratio("case", "beside", value, target, at_most)
     assert ratio.is_met is is_met
     assert ("missed" in ratio.row()) is not is_met
 
 
 def test_the_check_fails_on_a_miss_without_a_reason(monkeypatch, capsys):
-    found = {"loss": [Ratio("loss", "slow", "a floor", 2.0, 1.0)]}
+    found = {"loss": [Ratio("slow", "a floor", 2.0, 1.0)]}
     monkeypatch.setattr(command, "measure", lambda parts, quick: found)
     monkeypatch.setattr("sys.argv", ["benchmarks", "--check"])
     assert command.main() == 1
     assert "missed: slow beside a floor: 2, target 1" in capsys.readouterr().out
-    found["loss"] = [Ratio("loss", "slow", "a floor", 2.0, 1.0, why="sorting alone takes 1.5")]
+    found["loss"] = [Ratio("slow", "a floor", 2.0, 1.0, why="sorting alone takes 1.5")]
     assert command.main() == 0
 
 

@@ -23,7 +23,7 @@ LISTS = [[2, 0], [], [1], [0, 1, 2], [2, 2, 2], [], [1, 0, 1]]
 BINARY = MultiLabelBinarizer(classes=[0, 1, 2]).fit_transform(LISTS)
 
 
-def same(counts, expected):
+def assert_same(counts, expected):
     """Whether two distributions hold the same numbers, whatever they were counted from."""
     for name in ("support", "known", "violations", "labels_per_row", "cooccurrence"):
         a, b = getattr(counts, name), getattr(expected, name)
@@ -51,7 +51,7 @@ def test_lists_of_classes_count_as_their_multi_hot_rows_and_repeats_count_once()
         LabelDistribution.from_dataset(by_feature, ABC, **many),
         LabelDistribution.from_dataset(by_feature.to_iterable_dataset(), ABC, limit=None, **many),
     ):
-        same(counts, expected)
+        assert_same(counts, expected)
 
 
 @settings(deadline=None, max_examples=60)
@@ -201,14 +201,14 @@ def test_beyond_a_thousand_labels_pairs_are_sparse_and_the_same(monkeypatch):
     lists = [np.flatnonzero(row).tolist() for row in labels]
     many = {"labels_per_row": True, "cooccurrence": True}
     expected = LabelDistribution.from_labels(labels, schema, **many)
-    same(LabelDistribution.from_labels(lists, schema, indices=True, **many), expected)
+    assert_same(LabelDistribution.from_labels(lists, schema, indices=True, **many), expected)
     monkeypatch.setattr(counting, "DENSE_LABELS", 11)
     for counts in (
         LabelDistribution.from_labels(labels, schema, **many),
         LabelDistribution.from_labels(lists, schema, indices=True, **many),
     ):
         assert scipy.sparse.issparse(counts.cooccurrence)
-        same(counts, expected)
+        assert_same(counts, expected)
     classes = LabelDistribution.from_labels([3, 3, 0, -100], schema, **many)
     assert classes.cooccurrence.toarray()[[3, 0], [3, 0]].tolist() == [2, 1]
     assert classes.cooccurrence.sum() == 3
@@ -306,7 +306,7 @@ def test_counts_of_files_are_kept_and_read_again(saved, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(distribution.LabelDistribution, "_count", None)  # it would be an error now to count
         again = LabelDistribution.from_dataset(saved, FAMILY, **many)
-    same(again, first)
+    assert_same(again, first)
     assert again.violation_rows == first.violation_rows
     for other in (  # none of these may get the counts of another
         lambda: LabelDistribution.from_dataset(saved, FAMILY),

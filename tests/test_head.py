@@ -134,7 +134,9 @@ def test_a_head_rate_without_effect_is_an_error(make_trainer, make_args):
 def test_a_second_call_of_train_goes_on_with_the_optimizer(make_trainer, make_args):
     trainer = make_trainer(args=make_args(max_steps=1), head_learning_rate=0.01)
     trainer.train()
+    made = trainer.optimizer
     trainer.train()
+    assert len(made.param_groups) == len(trainer.optimizer.param_groups) == 4
 
 
 def test_the_trainer_starts_a_fresh_head_with_no_gradient_of_its_bias(make_trainer, make_rows, make_model, make_args):

@@ -7,16 +7,16 @@ catalogues (Zipf). What matters here is how it is done, and that it fits: the pe
 """
 
 import resource
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from torch import nn
-from transformers import HfArgumentParser
 
 from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
+from imbalance_trainer.cli import FlagParser, run
 
 WIDTH, LABELS_PER_ROW = 64, 5
 
@@ -52,14 +52,14 @@ def made_up(n_rows: int, names: list[str], seed: int) -> Dataset:
     return Dataset.from_dict(rows, features=kinds)
 
 
-def main() -> None:
+DEFAULTS = {"output_dir": "runs/many_labels", "learning_rate": 0.01, "per_device_train_batch_size": 32,
+            "per_device_eval_batch_size": 64, "num_train_epochs": 2, "save_strategy": "no"}  # fmt: skip
+
+
+def main(flags: Sequence[str]) -> None:
     """Train, evaluate, and say what it took."""
-    given = sys.argv[1:]
-    defaults = {"output_dir": "runs/many_labels", "learning_rate": "0.01", "per_device_train_batch_size": "32",
-                "per_device_eval_batch_size": "64", "num_train_epochs": "2", "save_strategy": "no"}  # fmt: skip
-    flags = [part for name, value in defaults.items() if f"--{name}" not in given for part in (f"--{name}", value)]
-    parser = HfArgumentParser((ManyLabels, ImbalanceTrainingArguments))
-    wanted, args = parser.parse_args_into_dataclasses(flags + given)
+    parser = FlagParser((ManyLabels, ImbalanceTrainingArguments), description=__doc__.splitlines()[0])
+    wanted, args = parser.parse(flags, DEFAULTS)
     names = [f"label {i}" for i in range(wanted.n_labels)]
     trainer = WeightedFocalTrainer(
         Head(wanted.n_labels),
@@ -74,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

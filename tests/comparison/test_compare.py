@@ -69,6 +69,19 @@ def without_seconds(summary):
     return json.dumps(summary.as_dict())
 
 
+def test_each_method_may_have_learning_rates_of_its_own(tmp_path):
+    said, rates = [], {"stock": (1e-2, 1e-3), "default": (2e-2,), "plain": (3e-2,)}
+    summary = run(tmp_path, made_setting(), said.append, rates)
+    assert len(said) == 7
+    assert said[0].startswith("[1/7] stock")
+    runs = map(json.loads, (tmp_path / "runs.jsonl").read_text().splitlines())
+    tried = {(run["method"], run["learning_rate"]) for run in runs}
+    assert tried == {(name, rate) for name in rates for rate in rates[name]}
+    chosen = {name: found["learning_rate"] for name, found in summary.as_dict()["methods"].items()}
+    assert chosen["stock"] in rates["stock"]
+    assert (chosen["default"], chosen["plain"]) == (2e-2, 3e-2)
+
+
 def test_a_killed_comparison_goes_on_and_ends_the_same(tmp_path):
     said = []
     whole = run(tmp_path / "whole", made_setting(), said.append)

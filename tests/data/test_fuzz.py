@@ -184,7 +184,7 @@ def _check(data, kind):
     return True
 
 
-def fuzz(max_examples, least_share):
+def assert_comes_back(max_examples, least_share):
     """Run the check on so many examples; a share of those that can be written has to come back."""
     came_back = {}
 
@@ -206,9 +206,9 @@ def fuzz(max_examples, least_share):
 
 
 def test_what_comes_back_is_what_went_in_or_the_error_is_ours():
-    fuzz(60, 0.4)
+    assert_comes_back(60, 0.4)
 
 
 @pytest.mark.slow
 def test_what_comes_back_is_what_went_in_or_the_error_is_ours_2000_times():
-    fuzz(2000, 0.7)
+    assert_comes_back(2000, 0.7)

@@ -17,7 +17,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a
 CPU = torch.device("cpu")
 
 
-def same_as_eager(name, kind):
+def assert_same_as_eager(name, kind):
     eager = make(name, kind)
     fast = copy.deepcopy(eager)
     compiled(fast, kind, 4, CPU)
@@ -31,7 +31,7 @@ def same_as_eager(name, kind):
 
 @needs_compiler
 def test_the_focal_loss_compiled_is_the_focal_loss():
-    same_as_eager("focal", MULTI_LABEL)
+    assert_same_as_eager("focal", MULTI_LABEL)
 
 
 @needs_compiler
@@ -46,7 +46,7 @@ def test_the_focal_loss_compiled_is_the_focal_loss():
     ],
 )
 def test_other_losses_compiled_are_what_they_are(name, kind):
-    same_as_eager(name, kind)
+    assert_same_as_eager(name, kind)
 
 
 def test_what_does_not_compile_is_said_before_training(monkeypatch):
