@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+_SHORT = 128  # columns
+
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number, as one read from a file may not be.
@@ -49,6 +51,16 @@ def column_sums(ones: np.ndarray) -> np.ndarray:
     Returns:
         (columns,), int64.
     """
-    n = len(ones) // 255 * 255
-    in_bytes = ones[:n].reshape(255, -1).view(np.uint8).sum(0, dtype=np.uint8)
-    return in_bytes.reshape(-1, ones.shape[1]).sum(0, dtype=np.int64) + ones[n:].sum(0, dtype=np.int64)
+    n, in_bytes = len(ones) // 255 * 255, ones.view(np.uint8)
+    rest = in_bytes[n:].sum(0, dtype=np.uint8).astype(np.int64)
+    if not n:
+        return rest
+    full = in_bytes[:n].reshape(255, -1).sum(0, dtype=np.uint8)
+    return full.reshape(-1, ones.shape[1]).sum(0, dtype=np.int64) + rest
+
+
+def any_in_rows(mask: np.ndarray) -> np.ndarray:
+    """mask.any(1), (rows, columns) -> (rows,), where rows are short by a product, which is up to ten times as fast."""
+    if mask.shape[1] >= _SHORT:
+        return mask.any(1)
+    return mask.astype(np.float32) @ np.ones(mask.shape[1], np.float32) > 0

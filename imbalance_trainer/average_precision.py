@@ -1,18 +1,20 @@
 """Average precision per label, and its best cut, while scores stream by, in bounded memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from .distribution import UNKNOWN
+from .cuts import THREADS, Curve, all_known, columns_of, curve_at, known, label_chunks, positive
 
 MAX_SCORES = 1 << 24
 """Scores that are kept; up to here average precision is exact. 64 MiB of scores and 16 MiB of labels."""
 
 _MAX_BINS = 1 << 12
+_SORTED_AT_A_TIME = 1 << 20  # scores
+_BINS_AT_A_TIME = 1 << 20  # 8 MiB
 _CURVE = 63  # cuts of a curve
 
 
@@ -32,7 +34,7 @@ class StreamingAveragePrecision:
     def __init__(self, n_labels: int, max_scores: int = MAX_SCORES) -> None:
         self.n_labels, self.max_scores = n_labels, max_scores
         self.n_bins = int(np.clip(max_scores // (2 * n_labels), 2, _MAX_BINS))
-        self._kept: list[tuple[np.ndarray, np.ndarray]] = []
+        self._kept: list[tuple[np.ndarray, np.ndarray]] = []  # (labels, rows)
         self._n_kept = 0
         self._bins: np.ndarray | None = None
 
@@ -41,11 +43,16 @@ class StreamingAveragePrecision:
         """Whether every score is still there."""
         return self._bins is None
 
-    def update(self, scores: Tensor, labels: Tensor) -> None:
-        """Add scores (logits), (rows, labels), with labels of the same shape: > 0.5 is positive, -100 unknown."""
-        gold = torch.where(labels == UNKNOWN, -1, (labels > 0.5).to(torch.int8)).to(torch.int8)
-        self._kept.append((scores.float().cpu().numpy(), gold.cpu().numpy()))
-        self._n_kept += scores.numel()
+    def update(self, scores: np.ndarray, labels: np.ndarray) -> None:
+        """Add scores (logits), (rows, labels), fp32, with labels of the same shape: > 0.5 is positive, -100 unknown.
+        NaN scores rank first."""
+        gold = positive(labels).view(np.int8)
+        if not all_known(labels):
+            gold[~known(labels)] = -1
+        if scores.size and np.isnan(scores.max()):
+            scores = np.where(np.isnan(scores), np.float32(np.inf), scores)
+        self._kept.append((columns_of(scores), columns_of(gold)))
+        self._n_kept += scores.size
         if self._n_kept > (self.max_scores if self.exact else self.max_scores // 4):
             self._to_bins()
 
@@ -55,37 +62,42 @@ class StreamingAveragePrecision:
 
     def compute_ranking(self, curves_of: Sequence[int] = ()) -> "Ranking":
         """Average precision of each label, where it would best be cut, and the curves of some labels."""
-        average, best, curves = [], [], {}
-        for i in range(self.n_labels):
-            points = self._points(i)
-            average.append(points.average_precision())
-            best.append(points.best())
-            if i in curves_of:
-                curves[i] = points.curve(_CURVE)
-        return Ranking(np.array(average), BestCuts(*np.array(best, dtype=float).reshape(-1, 4).T), curves)
+        average, best = np.zeros(self.n_labels), np.empty((4, self.n_labels))
+        curves, wanted = {}, set(curves_of)
+        for label, (curve, highest) in enumerate(self._label_curves()):
+            average[label] = _average_precision(curve)
+            best[:, label] = *_best(curve), highest
+            if label in wanted:
+                curves[label] = _thinned(curve)
+        return Ranking(average, BestCuts(*best), curves)
 
-    def _points(self, label: int) -> "_Points":
-        """Counts at each positive's score, lowest first; where they are in bins, at each bin's lower edge."""
+    def _label_curves(self) -> Iterator[tuple[Curve, float]]:
+        """Of each label its counts at each positive's score, or at bins' lower edges, and the highest score."""
         if not self.exact:
             if self._kept:
                 self._to_bins()
-            return _points_of_bins(*self._bins[label])
+            yield from (_curve_of_bins(*bins) for bins in self._bins)
+            return
         if not self._kept:
-            return _points_of_scores(np.empty(0, np.float32), np.empty(0, np.int8))
-        if len(self._kept) > 1:
-            self._kept = [tuple(np.concatenate(parts) for parts in zip(*self._kept, strict=True))]
-        scores, gold = self._kept[0]
-        return _points_of_scores(scores[:, label], gold[:, label])
+            none = np.empty(0, np.float32)
+            yield from [(curve_at(none, none, none), np.nan)] * self.n_labels
+            return
+        with ThreadPoolExecutor(THREADS) as pool:
+            chunks = label_chunks(self._n_kept // self.n_labels, self.n_labels, _SORTED_AT_A_TIME)
+            for curves in pool.map(lambda labels: _curves_of_scores(*self._kept_of(labels)), chunks):
+                yield from curves
+
+    def _kept_of(self, labels: slice) -> Iterator[np.ndarray]:
+        """A copy of the scores and of the gold labels that are kept, (labels, rows) each."""
+        return (np.concatenate([part[labels] for part in parts], axis=1) for parts in zip(*self._kept, strict=True))
 
     def _to_bins(self) -> None:
         if self._bins is None:
             self._bins = np.zeros((self.n_labels, 2, self.n_bins), dtype=np.int64)
-        offset = np.arange(self.n_labels) * 2 * self.n_bins
-        for scores, gold in self._kept:
-            shares = torch.from_numpy(scores).sigmoid().nan_to_num(1.0).numpy()  # NaN ranks first, as where exact
-            place = np.minimum((shares * self.n_bins).astype(np.int64), self.n_bins - 1)
-            place = (place + gold.astype(np.int64) * self.n_bins + offset)[gold >= 0]
-            self._bins += np.bincount(place, minlength=self._bins.size).reshape(self._bins.shape)
+        width = max(1, _BINS_AT_A_TIME // (2 * self.n_bins))
+        for start in range(0, self.n_labels, width):
+            labels = slice(start, start + width)
+            self._bins[labels] += _binned(*self._kept_of(labels), self.n_bins)
         self._kept, self._n_kept = [], 0
 
 
@@ -122,61 +134,62 @@ class Ranking:
     curves: Mapping[int, tuple[np.ndarray, np.ndarray]]
 
 
-@dataclass(frozen=True)
-class _Points:
-    """Counts of one label at cuts in rising order.
-
-    Args:
-        cut: scores.
-        below: the next lower score of any row, -inf where there is none.
-        true_positives, predicted: rows at or over the cut.
-        weight: positives that are at the cut itself.
-        highest: the highest score.
-    """
-
-    cut: np.ndarray
-    below: np.ndarray
-    true_positives: np.ndarray
-    predicted: np.ndarray
-    weight: np.ndarray
-    highest: float
-
-    def average_precision(self) -> float:
-        """The mean over positives of precision at their own score, ties taken together."""
-        support = self.weight.sum()
-        return float((self.weight * (self.true_positives / self.predicted)).sum() / support) if support else 0.0
-
-    def best(self) -> tuple[float, float, float, float]:
-        if not len(self.cut):
-            return np.nan, 0, 0, self.highest
-        best = (self.true_positives / (self.true_positives[0] + self.predicted)).argmax()
-        cut, below = float(self.cut[best]), float(self.below[best])
-        return max((cut + below) / 2, cut - 1), self.true_positives[best], self.predicted[best], self.highest
-
-    def curve(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        if not len(self.cut):
-            return np.empty(0), np.empty(0)
-        some = np.unique(np.linspace(0, len(self.cut) - 1, min(n, len(self.cut))).round().astype(int))[::-1]
-        recall, precision = self.true_positives / self.true_positives[0], self.true_positives / self.predicted
-        return np.append(0.0, recall[some]), np.append(precision[some[:1]], precision[some])
+def _average_precision(curve: Curve) -> float:
+    """The mean over positives of precision at their own score, ties taken together."""
+    if not curve.support:
+        return 0.0
+    more = np.diff(curve.true_positives, prepend=0)
+    return float((more * (curve.true_positives / curve.predicted)).sum() / curve.support)
 
 
-def _points_of_scores(scores: np.ndarray, gold: np.ndarray) -> _Points:
-    """Cuts at positives' scores, each positive by itself."""
-    known = np.sort(scores[gold >= 0])
-    positives = np.sort(scores[gold == 1])
-    lower = np.searchsorted(known, positives)
-    below = np.where(lower > 0, known[lower - 1], -np.inf) if len(known) else np.empty(0)
-    true_positives = len(positives) - np.searchsorted(positives, positives)
-    highest = float(known[-1]) if len(known) else np.nan
-    return _Points(positives, below, true_positives, len(known) - lower, np.ones(len(positives)), highest)
+def _best(curve: Curve) -> tuple[float, float, float]:
+    """The threshold's logit, true positives and predicted of the cut with the best F1, the lowest of equals."""
+    if not curve.support:
+        return np.nan, 0, 0
+    f1 = curve.true_positives / (curve.support + curve.predicted)
+    best = len(f1) - 1 - f1[::-1].argmax()
+    cut, below = float(curve.cut[best]), float(curve.below[best])
+    return max((cut + below) / 2, cut - 1), curve.true_positives[best], curve.predicted[best]
 
 
-def _points_of_bins(negatives: np.ndarray, positives: np.ndarray) -> _Points:
+def _thinned(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """Recall and precision at a few of the cuts."""
+    if not curve.support:
+        return np.empty(0), np.empty(0)
+    some = curve.thinned(_CURVE)
+    recall, precision = some.true_positives / some.support, some.true_positives / some.predicted
+    return np.append(0.0, recall), np.append(precision[:1], precision)
+
+
+def _curves_of_scores(columns: np.ndarray, gold: np.ndarray) -> list[tuple[Curve, float]]:
+    """Cuts at positives' scores; columns (labels, rows) are sorted in place."""
+    positives = [np.sort(s.take(np.flatnonzero(of_label))) for s, of_label in zip(columns, gold == 1, strict=True)]
+    n_known = np.full(len(columns), columns.shape[1])
+    if not all_known(gold):
+        columns[gold < 0] = np.inf  # sorted to the end, where they are cut off
+        n_known = (gold >= 0).sum(1)
+    columns.sort(axis=1)
+    found = []
+    for ordered, own, n in zip(columns, positives, n_known, strict=True):
+        found.append((curve_at(ordered[:n], own), float(ordered[n - 1]) if n else np.nan))
+    return found
+
+
+def _curve_of_bins(negatives: np.ndarray, positives: np.ndarray) -> tuple[Curve, float]:
     """Cuts at the lower edges of bins with positives: what falls into one bin is tied."""
     edges = np.clip(np.arange(len(positives)) / len(positives), 1e-6, None)
     edges = np.log(edges) - np.log1p(-edges)
     decided, true_positives = ((x[::-1].cumsum()[::-1]) for x in (negatives + positives, positives))
-    at, filled = np.flatnonzero(positives), np.flatnonzero(negatives + positives)
-    highest = edges[filled[-1]] if len(filled) else np.nan
-    return _Points(edges[at], edges[at], true_positives[at], decided[at], positives[at], float(highest))
+    at, filled = np.flatnonzero(positives)[::-1], np.flatnonzero(negatives + positives)
+    highest = float(edges[filled[-1]]) if len(filled) else np.nan
+    return Curve(edges[at], edges[at], true_positives[at], decided[at], int(positives.sum())), highest
+
+
+def _binned(scores: np.ndarray, gold: np.ndarray, n_bins: int) -> np.ndarray:
+    """How many scores of negatives and of positives fall into each bin: (labels, rows) twice to (labels, 2, bins)."""
+    shares = torch.from_numpy(scores).sigmoid().mul_(n_bins).numpy()
+    place = np.minimum(shares.astype(np.int32), n_bins - 1)
+    place += gold * np.int32(n_bins)
+    place += np.arange(len(scores), dtype=np.int32)[:, None] * (2 * n_bins)
+    place = place.ravel() if all_known(gold) else place[gold >= 0]
+    return np.bincount(place, minlength=len(scores) * 2 * n_bins).reshape(len(scores), 2, n_bins)

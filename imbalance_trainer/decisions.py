@@ -89,7 +89,7 @@ class DecisionRule:
     def margins(self, logits: Any) -> Tensor:
         """Scores less the threshold's logit, (rows, labels): a label is decided where that is over 0."""
         scores = self.scores(logits)
-        return scores if self.thresholds is None else scores - self._cuts(scores.device)
+        return scores if self.thresholds is None else scores - torch.as_tensor(self.cuts(), device=scores.device)
 
     def decide(self, logits: Any) -> Tensor:
         """Closed decisions, (rows, labels), boolean."""
@@ -101,8 +101,10 @@ class DecisionRule:
         values = np.full(len(self.schema), 0.5) if self.thresholds is None else self.thresholds
         return dict(zip(self.schema.names, values.tolist(), strict=True))
 
-    def _cuts(self, device: torch.device) -> Tensor:
-        return torch.as_tensor(logit(self.thresholds), dtype=torch.float32).to(device)
+    def cuts(self) -> np.ndarray:
+        """The thresholds' logits, (labels,), fp32: a label is decided where its score is over that."""
+        thresholds = np.full(len(self.schema), 0.5) if self.thresholds is None else self.thresholds
+        return logit(thresholds).astype(np.float32)
 
 
 def forget_foreign_thresholds(config: Any, schema: LabelSchema) -> bool:

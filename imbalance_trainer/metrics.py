@@ -11,7 +11,8 @@ from torch import Tensor
 
 from .arrays import ratio
 from .average_precision import BestCuts, StreamingAveragePrecision
-from .decisions import DecisionRule, checked_thresholds, close_decisions, violations
+from .decision_counts import DecisionCounts
+from .decisions import DecisionRule, checked_thresholds
 from .distribution import UNKNOWN, tiers_by_support
 from .errors import DataError, UsageError
 from .labels import LabelSchema
@@ -207,13 +208,10 @@ class ImbalanceMetrics:
 
     def reset(self) -> None:
         """Forget every batch; the last result stays in `table`."""
-        n = len(self.schema)
         self._pending: list[tuple[Tensor, Tensor]] = []
-        self._counts = np.zeros((5, n), dtype=np.int64)  # true positives, predicted, support, known, before closing
-        self._secondary = np.zeros((3, len(self.schema.secondary)), dtype=np.int64)
-        self._rows = np.zeros(4, dtype=np.int64)  # rows, without a mistake, with a violation before and after closing
+        self._counts = DecisionCounts(self.schema)
         self._single_label = False
-        self._average_precision = StreamingAveragePrecision(n)
+        self._average_precision = StreamingAveragePrecision(len(self.schema))
 
     def update(self, logits: Any, labels: Any) -> None:
         """Add a batch.
@@ -227,8 +225,6 @@ class ImbalanceMetrics:
             UsageError: shapes that fit neither each other nor the schema.
         """
         logits, labels = torch.as_tensor(logits).detach(), torch.as_tensor(labels).detach()
-        if labels.is_floating_point():
-            labels = torch.where(labels.isnan(), float(UNKNOWN), labels)
         self._check(logits, labels)
         self._single_label = labels.ndim < logits.ndim
         if self._single_label:
@@ -243,7 +239,7 @@ class ImbalanceMetrics:
     def compute(self) -> dict[str, float]:
         """The metrics of all batches since the last reset."""
         self._count_pending()
-        true_positives, predicted, support, known, found_before_closing = self._counts
+        true_positives, predicted, support, known, found_before_closing = self._counts.by_label
         if self._order_by is None:
             self._order_by = support.astype(float)
         rarest = np.argsort(self._order_by, kind="stable")
@@ -297,46 +293,26 @@ class ImbalanceMetrics:
     def _count_pending(self) -> None:
         if not self._pending:
             return
-        logits, labels = (torch.cat(parts) for parts in zip(*self._pending, strict=True))
+        (logits, labels), *more = self._pending
+        if more:
+            logits, labels = (torch.cat(parts) for parts in zip(*self._pending, strict=True))
         self._pending = []
         if self._single_label:
             self._check_classes(labels)
-            scores = logits.float().log_softmax(-1)
-            decided = torch.nn.functional.one_hot(logits.argmax(-1), len(self.schema)).bool()
-            gold = torch.nn.functional.one_hot(labels.long(), len(self.schema)).bool()
-            known = torch.ones_like(gold)
-            over = decided
-            violating = still_violating = torch.zeros(len(gold), dtype=torch.bool, device=gold.device)
-        else:
-            scores, margins = self.rule.scores(logits), self.rule.margins(logits)
-            over = margins > 0
-            violating = violations(over, self.schema)
-            decided = close_decisions(over, self.schema, self.rule.closing, margins)
-            still_violating = violations(decided, self.schema)
-            known, gold = labels != UNKNOWN, labels > 0.5
-            labels = torch.where(known, gold.to(torch.int8), UNKNOWN)
-        decided, gold = decided & known, gold & known
-        hit = decided & gold
-        self._counts += _sums(hit, decided, gold, known, over & gold)
-        self._count_secondary(hit, decided, gold)
-        in_row = known.any(1)
-        counted = (in_row, (decided == gold).all(1) & in_row, violating & in_row, still_violating & in_row)
-        self._rows += [int(rows.sum()) for rows in counted]
-        self._average_precision.update(scores, labels if not self._single_label else gold.to(torch.int8))
-
-    def _count_secondary(self, hit: Tensor, decided: Tensor, gold: Tensor) -> None:
-        columns = list(self.schema.secondary)
-        if self.schema.primary:
-            rows = gold[:, list(self.schema.primary)].any(1)
-            hit, decided, gold = hit[rows], decided[rows], gold[rows]
-        self._secondary += _sums(hit[:, columns], decided[:, columns], gold[:, columns])
+            scores, classes = logits.float().log_softmax(-1).cpu().numpy(), labels.cpu().numpy()
+            self._counts.add_classes(logits.argmax(-1).cpu().numpy(), classes)
+            self._average_precision.update(scores, classes[:, None] == np.arange(len(self.schema)))
+            return
+        scores, gold = self.rule.scores(logits).cpu().numpy(), _as_array(labels)
+        self._counts.add(scores, gold, self.rule)
+        self._average_precision.update(scores, gold)
 
     # ---- from counts to metrics ----
 
     def _overall(self, table: LabelTable, known: np.ndarray) -> dict[str, float]:
         tp, predicted, support = (x.sum() for x in (table.true_positives, table.predicted, table.support))
         entries, mistakes = known.sum(), predicted + support - 2 * tp
-        rows, faultless, violating, still_violating = self._rows
+        rows, faultless, violating, still_violating = self._counts.rows
         subset_accuracy = ratio(faultless, rows)
         accuracy = subset_accuracy if self._single_label else ratio(entries - mistakes, entries)
         with_support = table.support > 0
@@ -371,7 +347,7 @@ class ImbalanceMetrics:
         )
 
     def _secondary_metrics(self) -> dict[str, float]:
-        tp, predicted, support = self._secondary
+        tp, predicted, support = self._counts.secondary
         f1 = ratio(2 * tp, predicted + support)
         return _floats(
             secondary_f1_macro=f1.mean() if f1.size else 0.0,
@@ -399,8 +375,8 @@ def first(value: Any) -> Any:
     return value[0] if isinstance(value, (tuple, list)) else value
 
 
-def _sums(*masks: Tensor) -> np.ndarray:
-    return np.stack([mask.sum(0, dtype=torch.int64).cpu().numpy() for mask in masks])
+def _as_array(labels: Tensor) -> np.ndarray:
+    return (labels.float() if labels.dtype == torch.bfloat16 else labels).cpu().numpy()
 
 
 def _floats(**values: Any) -> dict[str, float]:

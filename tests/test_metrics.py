@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from imbalance_trainer import ImbalanceMetrics, LabelSchema
+from imbalance_trainer import ImbalanceMetrics, LabelSchema, decision_counts
 from imbalance_trainer import metrics as module
 from imbalance_trainer.decisions import CLOSINGS, DecisionRule
 from imbalance_trainer.errors import DataError, UsageError
@@ -227,7 +227,7 @@ def test_decisions_are_closed_in_the_way_that_was_asked_for(schema, closing, unk
 def test_violations_after_closing_are_counted_and_not_supposed(monkeypatch):
     logits, labels = multi_label_case(40, 5, 2, 0.3)
     labels[:8] = -100  # rows of which nothing is known count for nothing
-    monkeypatch.setattr(module, "close_decisions", lambda decisions, *_: decisions)
+    monkeypatch.setattr(decision_counts, "close_decisions", lambda decisions, *_: decisions)
     result = computed(HATE, logits, labels)
     assert result["violation_rate_closed"] == result["violation_rate"]
     assert result["violation_rate"] == pytest.approx(np.mean(breaks_a_rule(logits[8:] > 0, HATE)))

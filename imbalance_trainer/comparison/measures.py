@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.special import log_softmax
 
 from ..arrays import ratio
@@ -127,7 +126,7 @@ def _values(decided: np.ndarray, gold: np.ndarray, labels: Labels) -> dict[str, 
 
 def _average_precision(scores: np.ndarray, gold: np.ndarray, labels: Labels) -> float:
     streaming = StreamingAveragePrecision(scores.shape[1], max_scores=scores.size)
-    streaming.update(torch.from_numpy(scores), torch.from_numpy(gold))
+    streaming.update(scores, gold)
     return float(streaming.compute()[labels.counted].mean())
 
 
