@@ -103,7 +103,7 @@ def focal_ratios(quick: bool) -> list[Ratio]:
         logits, gold, weights = batch(rows, labels, dtype, kind)
         plain = gold.clamp(min=0).to(dtype)  # what knows no mask is timed on known labels
         ours, fast = WeightedFocalLoss(weights), WeightedFocalLoss(weights)
-        fast.compile()
+        fast.fuse()
         bce = lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, pos_weight=w)  # noqa: E731
         calls = {
             "ours": step(ours, logits, gold),

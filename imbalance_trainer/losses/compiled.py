@@ -5,6 +5,7 @@ from torch import nn
 
 from ..errors import UsageError, first_line
 from ..labels import MULTI_LABEL
+from .focal import WeightedFocalLoss
 
 
 def compiled(loss: nn.Module, problem_type: str, n_labels: int, device: torch.device) -> None:
@@ -21,7 +22,11 @@ def compiled(loss: nn.Module, problem_type: str, n_labels: int, device: torch.de
     """
     logits = torch.zeros(2, n_labels, device=device, requires_grad=True)
     labels = torch.zeros(2, n_labels, device=device) if problem_type == MULTI_LABEL else torch.tensor([0, 0])
-    loss.to(device).compile(dynamic=True)
+    loss.to(device)
+    if isinstance(loss, WeightedFocalLoss) and problem_type == MULTI_LABEL and loss.gamma:
+        loss.fuse()
+    else:
+        loss.compile(dynamic=True)
     try:
         loss(logits, labels.to(device)).backward()
     except UsageError:

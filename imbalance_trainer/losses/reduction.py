@@ -77,10 +77,7 @@ def smoothed(labels: Tensor, smoothing: float) -> Tensor:
 
 def count_items(labels: Tensor) -> Tensor:
     """Known entries (multi-label) or known rows (single-label): the denominator of a mean."""
-    may_look = labels.device.type == "cpu" and not torch.compiler.is_compiling()  # elsewhere it would wait
-    if may_look and labels.numel() and labels.amin() >= 0:  # a tenth of the time of comparing each
-        return torch.tensor(labels.numel())
-    return (labels != UNKNOWN).sum()
+    return torch.as_tensor(_count(labels))
 
 
 def reduce_loss(
@@ -89,9 +86,17 @@ def reduce_loss(
     """Reduce a loss per entry (or one that is summed already) by the convention; 0 where nothing is known."""
     if reduction == "none":
         return loss
+    if reduction not in ("mean", "sum"):
+        raise UsageError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}.")
+    total = loss.sum() if loss.ndim else loss
     if reduction == "sum":
-        return loss.sum()
-    if reduction == "mean":
-        count = count_items(labels) if num_items_in_batch is None else torch.as_tensor(num_items_in_batch)
-        return loss.sum() / count.to(loss.device).clamp(min=1)
-    raise UsageError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}.")
+        return total
+    count = _count(labels) if num_items_in_batch is None else num_items_in_batch
+    return total / (count.to(loss.device).clamp(min=1) if isinstance(count, Tensor) else max(count, 1))
+
+
+def _count(labels: Tensor) -> int | Tensor:
+    """Known entries: by numpy, at a thirtieth of torch's time, where the values are at hand."""
+    if labels.device.type != "cpu" or torch.compiler.is_compiling() or labels.dtype == torch.bfloat16:
+        return (labels != UNKNOWN).sum()
+    return labels.numel() - int(np.count_nonzero(labels.detach().numpy() == UNKNOWN))

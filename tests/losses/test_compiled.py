@@ -35,6 +35,28 @@ def test_the_focal_loss_compiled_is_the_focal_loss():
 
 
 @needs_compiler
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_the_kernel_takes_unknown_and_soft_labels_and_far_logits(gamma, reduction):
+    logits = torch.cat([torch.randn(5, 4, generator=torch.Generator().manual_seed(0)) * 5, torch.full((1, 4), 1e4)])
+    logits[-1, :2] *= -1
+    labels = torch.tensor([[0, 1, -100, 0.3]] * 5 + [[1.0, 0, 1, 0]])
+    eager = make_loss("focal", MULTI_LABEL, [1.0, 5.0, 2.0, 3.0], gamma=gamma, label_smoothing=0.1)
+    fast = copy.deepcopy(eager)
+    compiled(fast, MULTI_LABEL, 4, CPU)
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        found = []
+        for loss in (eager, fast):
+            leaf = logits.to(dtype).clone().requires_grad_()
+            value = loss(leaf, labels, reduction=reduction)
+            value.sum().backward()
+            found.append((value.detach(), leaf.grad))
+        torch.testing.assert_close(*found, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-6)
+        with torch.no_grad():
+            torch.testing.assert_close(fast(logits.to(dtype), labels, reduction=reduction), found[1][0])
+
+
+@needs_compiler
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
@@ -58,7 +80,7 @@ def test_what_does_not_compile_is_said_before_training(monkeypatch):
 
     monkeypatch.setattr(nn.Module, "compile", fail)
     with pytest.raises(UsageError, match=r"\(No working C\+\+ compiler found\); it needs a C\+\+ compiler"):
-        compiled(make_loss("focal", MULTI_LABEL), MULTI_LABEL, 3, CPU)
+        compiled(make_loss("bce", MULTI_LABEL), MULTI_LABEL, 3, CPU)
 
 
 @needs_compiler

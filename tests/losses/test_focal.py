@@ -205,7 +205,7 @@ def test_blocks_change_nothing(shape, block, monkeypatch):
     torch.testing.assert_close(parts, whole, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("shape", [(301, 907), (3, (1 << 17) + 5)])
+@pytest.mark.parametrize("shape", [(301, 907), (3, (1 << 18) + 5)])
 def test_inputs_larger_than_a_block_equal_the_unblocked(shape, monkeypatch):
     logits, labels, weights = make("hard", *shape, dtype=torch.float32)
     assert logits.numel() > blocks._ENTRIES
