@@ -7,6 +7,9 @@ against their textbook forms; and what they need of memory beside the logits.
 """
 
 import inspect
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -14,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imbalance_trainer.losses import LOSSES, MULTI_LABEL, WeightedFocalLoss
+from imbalance_trainer.losses import LOSSES, WeightedFocalLoss
 
-from .measuring import Ratio, by_turns, copy_seconds, ms, peak_memory
+from .measuring import Ratio, by_turns, copy_seconds, ms
 
 SHAPES = ((32, 28), (64, 4_000), (32, 131_000), (16, 500_000))
 LARGE = 4_000_000
@@ -139,49 +142,67 @@ def memory_ratios(quick: bool) -> list[Ratio]:
     """Peak memory of a forward and a backward, over the bytes of the logits, which are there already."""
     found: list[Ratio] = []
     rows, labels = (8, 131_000) if quick else (16, 500_000)
-    for dtype, target in ((torch.float32, 1.15), (torch.bfloat16, 1.5)):
-        logits, gold, weights = batch(rows, labels, dtype)
-        losses = {
-            "ours": (WeightedFocalLoss(weights), (gold,), target),
-            "naive override": (naive_focal, (gold, weights), None),
-        }
-        for who, (loss, more, wanted) in losses.items():
-            ratio = grown_by(step(loss, logits, *more), logits)
+    for dtype, target in (("float32", 1.15), ("bfloat16", 1.5)):
+        for who, wanted in (("focal", target), ("naive override", None)):
+            ratio = grown_by(who, rows, labels, dtype)
             if ratio is not None:
-                word = f"peak memory, {who}, {rows} x {labels:,} {str(dtype).removeprefix('torch.')}"
+                word = f"peak memory, {who}, {rows} x {labels:,} {dtype}"
                 found.append(Ratio(word, "bytes of the logits", ratio, wanted))
     return found
 
 
-def grown_by(call: Callable[[], None], logits: Tensor) -> float | None:
-    """By how many times the logits' bytes a call makes the process grow at most; None where that cannot be seen."""
-    logits.grad = None
+GROWN = """
+import sys
+import torch
+from benchmarks import loss, measuring
+who, rows, labels, dtype = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), getattr(torch, sys.argv[4])
+loss.contender(who, *loss.batch(4, 1_000, dtype))()  # code is loaded, and what is kept is there
+logits, *more = loss.batch(rows, labels, dtype)
+call = loss.contender(who, logits, *more)
+with measuring.peak_memory() as grown:
     call()
-    logits.grad = None
-    with peak_memory() as grown:
-        call()
-    return grown[0] / logits.nbytes if grown else None
+print(grown[0] / logits.nbytes if grown else -1)
+"""
+
+
+def grown_by(who: str, rows: int, labels: int, dtype: str = "float32") -> float | None:
+    """By how many times the logits' bytes a fresh process grows at most; None where that cannot be seen. Its allocator
+    is told to keep nothing that is freed, which would be given again and not be seen."""
+    command = [sys.executable, "-c", GROWN, who, str(rows), str(labels), dtype]
+    kept_back = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    ratio = float(subprocess.run(command, capture_output=True, text=True, check=True, env=kept_back).stdout)
+    return None if ratio < 0 else ratio
+
+
+def contender(who: str, logits: Tensor, gold: Tensor, weights: Tensor) -> Callable[[], None]:
+    """A forward and a backward of a loss of the registry, of its textbook form, or of the naive override."""
+    if who == "naive override":
+        return step(naive_focal, logits, gold, weights.to(logits.dtype))
+    name, _, form = who.partition(", ")
+    if form:
+        return step(TEXTBOOK[name], logits, gold, weights)
+    n = logits.shape[1]
+    support = np.random.default_rng(0).integers(1, 1_000, n)
+    arguments = {"support": support, "n_rows": np.full(n, 20_000), "class_weights": weights}
+    takes = inspect.signature(LOSSES[name]).parameters
+    return step(LOSSES[name](**{key: value for key, value in arguments.items() if key in takes}), logits, gold)
 
 
 def registry_ratios(quick: bool) -> list[Ratio]:
     """The losses of the registry, multi-label, against their textbook forms: time and memory."""
     found: list[Ratio] = []
     rows, labels = (8, 131_000) if quick else (32, 131_000)
-    logits, gold, weights = batch(rows, labels)
-    support = np.random.default_rng(0).integers(1, 1_000, labels)
-    for name, cls in LOSSES.items():
-        if MULTI_LABEL not in cls.problem_types or name not in TEXTBOOK:
-            continue
-        arguments = {"support": support, "n_rows": np.full(labels, 20_000), "class_weights": weights}
-        takes = inspect.signature(cls).parameters
-        loss = cls(**{key: value for key, value in arguments.items() if key in takes})
-        calls = {"ours": step(loss, logits, gold), "textbook": step(TEXTBOOK[name], logits, gold, weights)}
-        times = by_turns(calls, 3 if quick else 9)
+    arguments = batch(rows, labels)
+    for name in TEXTBOOK:
+        ours, theirs = name, f"{name}, textbook"
+        times = by_turns({who: contender(who, *arguments) for who in (ours, theirs)}, 3 if quick else 9)
         word = f"{name}, {rows} x {labels:,}"
-        found.append(Ratio(word, "textbook form", times["ours"] / times["textbook"], 1.5, ours=ms(times["ours"])))
-        ours, theirs = (grown_by(call, logits) for call in calls.values())
-        if ours is not None and theirs:
-            found.append(Ratio(f"peak memory, {word}", "textbook form", ours / theirs, 0.5))
+        ratio = times[ours] / times[theirs]
+        found.append(Ratio(word, "textbook form", ratio, 1.5, ours=ms(times[ours])))
+        grown = [grown_by(who, rows, labels) for who in (ours, theirs)]
+        if None not in grown:
+            word = f"peak memory, {word}"
+            found.append(Ratio(word, "textbook form", grown[0] / grown[1], 0.5, ours=f"{grown[0]:.2g} x logits"))
     return found
 
 

@@ -1,5 +1,6 @@
 """What is taken out of a batch before the model sees it, and out of the model's outputs: labels, weights, logits."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ def labels_of(inputs: Mapping[str, Any], name: str) -> Tensor | None:
     labels = next((inputs[key] for key in (name, *LABEL_COLUMNS) if inputs.get(key) is not None), None)
     if labels is None:
         return None
-    if labels.is_floating_point():
+    if labels.is_floating_point() and _may_have_nan(labels):
         labels = torch.where(labels.isnan(), float(UNKNOWN), labels)
     mask = inputs.get(LABEL_MASK)
     if mask is None:
@@ -30,6 +31,11 @@ def labels_of(inputs: Mapping[str, Any], name: str) -> Tensor | None:
             f"{LABEL_MASK} has the shape {tuple(mask.shape)}; expected that of the labels, {tuple(labels.shape)}."
         )
     return torch.where(mask.bool(), labels, torch.full_like(labels, UNKNOWN))
+
+
+def _may_have_nan(labels: Tensor) -> bool:
+    """False where a sum says that none is; an accelerator would have to wait for it."""
+    return labels.device.type != "cpu" or math.isnan(labels.sum())
 
 
 def sample_weights_of(inputs: Mapping[str, Any]) -> Tensor | None:

@@ -27,11 +27,18 @@ class RunningEvaluation:
         self.has_labels = False
         self.logits: Tensor | None = None  # of the batch at hand, from compute_loss to prediction_step
         self.row_weights: Tensor | None = None
+        self.sums: tuple[Tensor, Tensor] | None = None  # of its loss: sums and counts of the objective
         self._kept: list[tuple[Tensor, Tensor]] | None = [] if keep_scores else None
         self._sums = torch.zeros(2, 2, dtype=torch.float64)  # sums and counts, each of loss and penalty
 
-    def add(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None) -> None:
-        """Count a batch."""
+    def add(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        row_weights: Tensor | None,
+        sums: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        """Count a batch; `sums` and counts of the objective where they are known of just these rows."""
         self.has_labels = True
         self.metrics.update(logits, labels)
         if self.at_half is not None:
@@ -39,8 +46,9 @@ class RunningEvaluation:
         if self._kept is not None:
             self._kept.append((logits.float().cpu(), labels.cpu()))
         if self.objective is not None:
-            self._sums[0] += self.objective.sums(logits, labels, row_weights).double().cpu()
-            self._sums[1] += self.objective.counts(labels).double().cpu()
+            if sums is None:
+                sums = self.objective.sums(logits, labels, row_weights), self.objective.counts(labels)
+            self._sums += torch.stack([part.double().cpu() for part in sums])
 
     @property
     def loss(self) -> float | None:

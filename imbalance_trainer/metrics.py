@@ -209,6 +209,7 @@ class ImbalanceMetrics:
     def reset(self) -> None:
         """Forget every batch; the last result stays in `table`."""
         self._pending: list[tuple[Tensor, Tensor]] = []
+        self._n_pending = 0
         self._counts = DecisionCounts(self.schema)
         self._single_label = False
         self._average_precision = StreamingAveragePrecision(len(self.schema))
@@ -233,7 +234,8 @@ class ImbalanceMetrics:
         else:
             logits, labels = logits.reshape(-1, len(self.schema)), labels.reshape(-1, len(self.schema))
         self._pending.append((logits, labels))
-        if sum(part.numel() for part, _ in self._pending) >= _COALESCE:
+        self._n_pending += logits.numel()
+        if self._n_pending >= _COALESCE:
             self._count_pending()
 
     def compute(self) -> dict[str, float]:
@@ -296,7 +298,7 @@ class ImbalanceMetrics:
         (logits, labels), *more = self._pending
         if more:
             logits, labels = (torch.cat(parts) for parts in zip(*self._pending, strict=True))
-        self._pending = []
+        self._pending, self._n_pending = [], 0
         if self._single_label:
             self._check_classes(labels)
             scores, classes = logits.float().log_softmax(-1).cpu().numpy(), labels.cpu().numpy()

@@ -361,6 +361,7 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
             return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
         others = {key: value for key, value in inputs.items() if key not in (*LABEL_COLUMNS, LABEL_MASK)}
         inputs = {**others, self.label_names[0]: labels}
+        self._evaluation.sums = None
         loss, logits, labels = super().prediction_step(model, inputs, False, ignore_keys)
         if labels is not None:
             self._accumulate(self._evaluation.logits, first(labels))
@@ -368,6 +369,9 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
 
     def _accumulate(self, logits: Tensor, labels: Tensor) -> None:
         running = self._evaluation
+        if self.accelerator.num_processes == 1:
+            running.add(logits, labels, running.row_weights, running.sums)
+            return
         if self.problem.tokens:
             logits, labels = (
                 self.accelerator.pad_across_processes(part, dim=1, pad_index=UNKNOWN) for part in (logits, labels)

@@ -161,7 +161,10 @@ class ComputesWeightedLoss(WritesOutputs):
             counts = objective.counts(labels)
         elif self.args.average_tokens_across_devices and self.args.n_gpu <= 1:
             scale = self.accelerator.num_processes // self.get_tp_size()  # DDP averages gradients over the ranks
-        loss = objective.value(objective.sums(logits, labels, row_weights), counts) * scale
+        sums = objective.sums(logits, labels, row_weights)
+        if self._evaluation is not None:
+            self._evaluation.sums = sums.detach(), counts
+        loss = objective.value(sums, counts) * scale
         if not return_outputs:
             return loss
         return loss, outputs if isinstance(outputs, Mapping) else (loss, *without_loss(outputs))

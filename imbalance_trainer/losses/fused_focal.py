@@ -59,7 +59,7 @@ def _value_and_slope(
     negative = torch.where(known, 1 - y, 0)
     positive = y if weights is None else y * weights
     e = torch.exp(-x.abs())
-    tail, large = torch.log1p(e), 1 / (1 + e)
+    tail, large = _log1p(e), 1 / (1 + e)
     small, is_up = e * large, x > 0
     s, s_neg = torch.where(is_up, large, small), torch.where(is_up, small, large)
     u, u_neg = x.clamp(min=0) + tail, (-x).clamp(min=0) + tail
@@ -74,3 +74,16 @@ def _value_and_slope(
 
 def _power(s: Tensor, gamma: float) -> Tensor:
     return s * s if gamma == 2 else s**gamma
+
+
+def _log1p(e: Tensor) -> Tensor:
+    """log(1 + e) of 0 <= e <= 1: 2 atanh(w) of w = e / (2 + e) <= 1/3, whose series needs 8 terms in fp32. It takes a
+    third of the time of the function, with which the kernel would spend most of its own."""
+    if e.dtype == torch.float64:
+        return torch.log1p(e)
+    w = e / (2 + e)
+    square = w * w
+    series = square / 15 + 1 / 13
+    for odd in (11, 9, 7, 5, 3, 1):
+        series = series * square + 1 / odd
+    return 2 * w * series

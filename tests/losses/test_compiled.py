@@ -10,6 +10,7 @@ from torch import nn
 from imbalance_trainer.errors import UsageError
 from imbalance_trainer.losses import MULTI_LABEL, SINGLE_LABEL, make_loss
 from imbalance_trainer.losses.compiled import compiled
+from imbalance_trainer.losses.fused_focal import _log1p
 
 from .test_contract import batch, gradient_of, make
 
@@ -54,6 +55,13 @@ def test_the_kernel_takes_unknown_and_soft_labels_and_far_logits(gamma, reductio
         torch.testing.assert_close(*found, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-6)
         with torch.no_grad():
             torch.testing.assert_close(fast(logits.to(dtype), labels, reduction=reduction), found[1][0])
+
+
+def test_the_series_is_log1p_to_the_last_bits():
+    e = torch.cat([torch.zeros(1), torch.logspace(-38, 0, 10_000)])
+    exact = torch.log1p(e.double())
+    assert ((_log1p(e).double() - exact).abs() <= 3e-7 * exact).all()
+    assert torch.equal(_log1p(e.double()), exact)
 
 
 @needs_compiler
