@@ -5,6 +5,11 @@
 The picture goes to benchmarks/growth.png.
 """
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -125,8 +130,33 @@ def draw(found: dict[str, dict[str, list[Point]]]) -> None:
     plt.close(figure)
 
 
+def over_processes(quick: bool) -> list[Ratio]:
+    """A training with the same batch for an update on 1 and on 2 processes of one thread each, by torchrun."""
+    steps, seconds = 50 if quick else 300, {}
+    for n in (1, 2):
+        with tempfile.TemporaryDirectory() as folder:
+            launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(n)]
+            script = [
+                "examples/train_model.py",
+                "--output_dir",
+                folder,
+                "--max_steps",
+                str(steps),
+                "--use_cpu",
+                "True",
+            ]
+            batch = ["--per_device_train_batch_size", str(32 // n), "--eval_strategy", "no", "--save_strategy", "no"]
+            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+            where = {"check": True, "capture_output": True, "cwd": PICTURE.parent.parent, "env": environment}
+            subprocess.run([*launch, "--master_port", "29517", *script, *batch], **where)
+            run = json.loads((Path(folder) / "all_results.json").read_text())
+            seconds[n] = run["train_runtime"] / steps
+    word, beside = "training: a step of 32 rows, 2 processes", "1 process"
+    return [Ratio(word, beside, seconds[2] / seconds[1], ours=ms(seconds[2]))]
+
+
 def ratios(quick: bool) -> list[Ratio]:
-    """The exponents."""
+    """The exponents, and two processes beside one."""
     found, lines = measured(quick), []
     for name, series in found.items():
         for along, points in series.items():
@@ -137,4 +167,4 @@ def ratios(quick: bool) -> list[Ratio]:
             lines.append(Ratio(word, "exponent", exponent(sizes, seconds), target, ours=last))
     if not quick:
         draw(found)
-    return lines
+    return [*lines, *over_processes(quick)]

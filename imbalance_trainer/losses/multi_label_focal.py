@@ -1,12 +1,11 @@
 """The multi-label focal loss in closed form, eagerly: value and gradient in one pass, block by block.
 
-Three ways to the same numbers, by what the labels are: mostly 0 (label spaces of thousands), 0 and 1, or anything in
-[0, 1] and unknown. `fused_focal` is the same as a kernel of torch.compile.
+Two ways to the same numbers: labels that are 0 and 1, and anything in [0, 1] or unknown. `fused_focal` is the same as
+a kernel of torch.compile.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +14,6 @@ from .reduction import UNKNOWN, at_least_fp32
 
 _NO_OVERFLOW = 80.0  # exp of it is finite in fp32, and its log1p the logit itself
 _N_BUFFERS = 6
-_LARGE, _SPARSE = 1 << 15, 32  # from so many entries on it pays to look for the 1 in so many that are not 0
 
 
 def multi_label_focal(logits: Tensor, labels: Tensor, weights: Tensor | None, gamma: float, sum_: bool) -> Tensor:
@@ -106,21 +104,17 @@ def _focal_block(
     x: Tensor, labels: Tensor, weights: Tensor | None, gamma: float, buffers: _Buffers
 ) -> tuple[Tensor, Tensor | None]:
     """Loss and derivative of each entry. The loss of a positive is w f(-x), of a negative f(x), so that hard labels
-    need f once; mostly negative, they need a look at the others alone."""
-    others = _few_others(labels)
-    if others is not None:
-        return _mostly_negative(x, others, weights, gamma, buffers)
+    need f once."""
     y = labels.to(x.dtype)
     if not _is_0_or_1(y):
         return _any_labels(x, y, weights, gamma, buffers)
-    value, slope = _f(torch.addcmul(x, x, y, value=-2, out=buffers[2]), gamma, buffers)
-    if weights is not None:
-        factor = torch.lerp(torch.ones_like(weights), weights, y)  # at 0 and 1 exact, and much faster than where
+    sign = torch.mul(y, -2, out=buffers[2]).add_(1)
+    value, slope = _f(torch.mul(x, sign, out=buffers[3]), gamma, buffers)
+    if weights is not None:  # at 0 and 1 exact, and much faster than where
+        factor = torch.lerp(torch.ones_like(weights), weights, y, out=buffers[3])
         value.mul_(factor)
-    if slope is not None:
-        slope.mul_(1 - 2 * y)
-        slope = slope if weights is None else slope.mul_(factor)
-    return value, slope
+        sign.mul_(factor)
+    return value, None if slope is None else slope.mul_(sign)
 
 
 def _any_labels(
@@ -149,54 +143,13 @@ def _any_labels(
     return u.mul_(by_s).addcmul_(u_neg, by_s_neg), slope
 
 
-def _mostly_negative(
-    x: Tensor, others: "_Others", weights: Tensor | None, gamma: float, buffers: _Buffers
-) -> tuple[Tensor, Tensor | None]:
-    """The same where all but a few entries are negative. In numpy, which looks a thousand entries up at less cost."""
-    factor = others.is_positive.astype(np.float64 if x.dtype == torch.float64 else np.float32)  # 0 for the unknown
-    if weights is not None:
-        factor *= weights.numpy()[others.place % x.shape[1]]
-    z = torch.empty_like(x, memory_format=torch.contiguous_format) if buffers[2] is None else buffers[2]
-    flat = z.copy_(x).view(-1).numpy()
-    flat[others.place] = -flat[others.place]
-    value, slope = _f(z, gamma, buffers)
-    value.view(-1).numpy()[others.place] *= factor
-    if slope is not None:
-        slope.view(-1).numpy()[others.place] *= -factor
-    return value, slope
-
-
-class _Others(NamedTuple):
-    """Positives and unknown entries of a block: their flat places, and which are positives."""
-
-    place: np.ndarray
-    is_positive: np.ndarray
-
-
-def _few_others(labels: Tensor) -> _Others | None:
-    """What is not 0 in a large block that is mostly 0; None for other blocks, and where labels are soft."""
-    if labels.numel() < _LARGE or not _may_look(labels) or labels.dtype == torch.bfloat16:
-        return None
-    flat = labels.reshape(-1).numpy()
-    place = np.flatnonzero(flat != 0)
-    if len(place) * _SPARSE > len(flat):
-        return None
-    values = flat[place]
-    is_positive = values == 1
-    return _Others(place, is_positive) if (is_positive | (values == UNKNOWN)).all() else None
-
-
 def _is_0_or_1(y: Tensor) -> bool:
-    """Whether every label is 0 or 1, none unknown; False where one may not look."""
-    if not _may_look(y):
+    """Whether every label is 0 or 1, none unknown. False where a look at the values would make an accelerator wait, or
+    break the graph of a compiler."""
+    if torch.compiler.is_compiling() or y.device.type != "cpu":
         return False
     left = torch.addcmul(y, y, y, value=-1).reshape(-1)  # y - y^2
     return not torch.dot(left, left)  # a fifth of the time of comparing; NaN is not 0
-
-
-def _may_look(labels: Tensor) -> bool:
-    """False where a look at values would make an accelerator wait, or break the graph of a compiler."""
-    return labels.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _f(z: Tensor, gamma: float, buffers: _Buffers) -> tuple[Tensor, Tensor | None]:
@@ -209,9 +162,9 @@ def _f(z: Tensor, gamma: float, buffers: _Buffers) -> tuple[Tensor, Tensor | Non
     torch.div(e, s, out=s)
     u = e.log1p_()
     torch.maximum(u, z, out=u)  # what exp was kept from
-    if not buffers.learns:
-        return u.mul_(s.square_() if gamma == 2 else s.pow_(gamma)), None
-    slope = torch.addcmul(u, u, s, value=-1, out=buffers.slope)
-    torch.add(s, slope, alpha=gamma, out=slope)
+    slope = None
+    if buffers.learns:
+        slope = torch.addcmul(u, u, s, value=-1, out=buffers.slope)
+        torch.add(s, slope, alpha=gamma, out=slope)
     s_g = s.square_() if gamma == 2 else s.pow_(gamma)
-    return u.mul_(s_g), slope.mul_(s_g)
+    return u.mul_(s_g), None if slope is None else slope.mul_(s_g)
