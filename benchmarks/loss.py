@@ -37,8 +37,8 @@ _WHY_EAGER = (
     "compile_loss makes them one"
 )
 _WHY_COMPILED = (
-    "the kernel takes 2.5 times the floor; what is more is counting known labels, scaling by the upstream gradient and "
-    "the first touch of the gradient's memory, a pass over memory each"
+    "the kernel takes 2.5 times the floor; what is more is counting known labels, scaling by the upstream gradient "
+    "and the first touch of the gradient's memory, a pass over memory each"
 )
 
 

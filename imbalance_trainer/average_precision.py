@@ -13,7 +13,7 @@ MAX_SCORES = 1 << 24
 """Scores that are kept; up to here average precision is exact. 64 MiB of scores and 16 MiB of labels."""
 
 _MAX_BINS = 1 << 12
-_SORTED_AT_A_TIME = 1 << 20  # scores
+_SORTED_AT_A_TIME = 1 << 20  # scores of labels that are looked at together
 _BINS_AT_A_TIME = 1 << 20  # 8 MiB
 _CURVE = 63  # cuts of a curve
 
@@ -94,7 +94,7 @@ class StreamingAveragePrecision:
     def _to_bins(self) -> None:
         if self._bins is None:
             self._bins = np.zeros((self.n_labels, 2, self.n_bins), dtype=np.int64)
-        width = max(1, _BINS_AT_A_TIME // (2 * self.n_bins))
+        width = max(1, min(_BINS_AT_A_TIME // (2 * self.n_bins), _SORTED_AT_A_TIME * self.n_labels // self._n_kept))
         for start in range(0, self.n_labels, width):
             labels = slice(start, start + width)
             self._bins[labels] += _binned(*self._kept_of(labels), self.n_bins)

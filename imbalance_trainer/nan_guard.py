@@ -1,8 +1,8 @@
 """A loss that is NaN or infinite: seen at once, on every rank, with the labels and the likely cause."""
 
+import math
 from typing import Any
 
-import torch
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
@@ -53,7 +53,7 @@ class NanGuard:
         Raises:
             NonFiniteLossError: on every rank, where on_nan is "raise".
         """
-        if self._found is None and not torch.isfinite(loss).all():
+        if self._found is None and not math.isfinite(loss.detach().sum()):
             self._found = f"At step {step + 1} the loss is {loss.float().mean().item():g}{self._where()}: "
             self._found += likely_cause(self._batch, model, args)
         self._batch = None
