@@ -2,6 +2,9 @@
 
 import importlib
 import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import Any
 
 from .errors import did_you_mean
 
@@ -11,10 +14,23 @@ COMMANDS = {
         "before training: how rare each label is, what it will weigh, and what to set, with the reasons",
     ),
     "compare": ("compare_command", "which loss, weights and sampler suit your data, and whether any beats stock"),
-    "export": ("export", "a copy of a model whose head has its thresholds baked in, for servers that decide at 0.5"),
+    "tune": ("tune_command", "a threshold for each label of a saved model, stored in its config"),
+    "evaluate": ("evaluate_command", "a saved model on labelled data: metrics, pictures, and its worst errors"),
+    "predict": ("predict_command", "which labels texts have, by the model's thresholds and its labels' rules"),
     "report": ("report_command", "one HTML file about a run: what is wrong with which label, and what to change"),
+    "export": ("export", "a copy of a model whose head has its thresholds baked in, for servers that decide at 0.5"),
+    "env": ("env_command", "what a bug report needs: versions, the machine, and how accelerate is set up"),
+    "completion": ("completion_command", "a script that completes commands and flags in bash or zsh"),
 }
-"""Each has a module with a `main(flags)`, which is imported only when it is asked for, and a line of help."""
+"""Each has a module with `make_parser()` and `main(flags)`, which gives a result for --json, imported only when it is
+asked for; and a line of help."""
+
+_PRINTS_JSON = ("predict",)  # by itself, a line for each text
+
+_ENDING = """
+COMMAND --help shows its flags and examples. With --json the result is printed as
+JSON, and everything else to stderr. Exit codes: 0 ok, 1 disk full or the like,
+2 usage, 3 data, 4 a loss that is NaN, 5 a metric under its floor, 130 interrupted."""
 
 
 def main() -> None:
@@ -22,7 +38,11 @@ def main() -> None:
     name, flags = (sys.argv[1:2] or ["--help"])[0], sys.argv[2:]
     if name in ("--help", "-h"):
         print("usage: imbalance-trainer COMMAND [--help] [--flags]\n")
-        print("\n".join(f"  {command:10}{what}" for command, (_, what) in COMMANDS.items()))
+        print("\n".join(f"  {command:12}{what}" for command, (_, what) in COMMANDS.items()))
+        print(_ENDING)
+        return
+    if name == "--version":
+        print(importlib.import_module(__package__).__version__)
         return
     if name not in COMMANDS:
         print(f"error: Unknown command {name!r}: {did_you_mean(name, COMMANDS)}", file=sys.stderr)
@@ -30,7 +50,21 @@ def main() -> None:
     from .cli import run
 
     command = importlib.import_module(f".{COMMANDS[name][0]}", __package__)
+    if "--json" in flags:
+        flags = [flag for flag in flags if flag != "--json"]
+        if name not in _PRINTS_JSON:
+            run(lambda _: _print_result(command, flags))
+            return
     run(lambda _: command.main(flags))
+
+
+def _print_result(command: Any, flags: Sequence[str]) -> None:
+    """Run a command and print what it gives as JSON, what it prints to stderr."""
+    from .whole_file import as_json
+
+    with redirect_stdout(sys.stderr):
+        result = command.main(flags)
+    print(as_json(result))
 
 
 if __name__ == "__main__":

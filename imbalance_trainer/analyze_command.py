@@ -79,17 +79,22 @@ class AnalyzeArguments(DataOptions):
     config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
 
 
-def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-trainer analyze") -> None:
-    """Run the command.
+def make_parser(prog: str = "imbalance-trainer analyze") -> FlagParser:
+    """The flags."""
+    parser = FlagParser((AnalyzeArguments, ImbalanceOptions), prog=prog, doc=__doc__)
+    parser.add_argument("data", nargs="?", metavar="DATA", help="Folder of the data; without it, the demo's.")
+    return parser
+
+
+def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-trainer analyze") -> dict[str, Any]:
+    """Run the command; what --format json prints.
 
     Args:
         flags: the command line.
         plot: the picture that is written where --plot is not given; left out where matplotlib is missing.
         prog: what the command is called.
     """
-    parser = FlagParser((AnalyzeArguments, ImbalanceOptions), prog=prog, description=__doc__.splitlines()[0])
-    parser.add_argument("data", nargs="?", metavar="DATA", help="Folder of the data; without it, the demo's.")
-    args, options, others = parser.parse(flags)
+    args, options, others = make_parser(prog).parse(flags)
     options = options.checked()
     _check(args, others.data)
     is_table = args.format == "table"
@@ -109,6 +114,7 @@ def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-t
     said = _write_files(analysis, args, own, flags, plot)
     if said:
         print("\n" * is_table + "\n".join(said), file=sys.stdout if is_table else sys.stderr)
+    return analysis_json(analysis)
 
 
 def _counted(args: AnalyzeArguments, label_info: Any, is_table: bool) -> tuple[Any, dict[str, SplitCounts]]:

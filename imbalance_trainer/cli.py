@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import textwrap
-from argparse import ArgumentParser
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,15 @@ class FlagParser(HfArgumentParser):
 
     Args:
         dataclass_types: as for HfArgumentParser.
+        doc: a module's docstring: its first line describes the program, the rest, with the examples, ends the help.
         **kwargs: as for argparse.ArgumentParser.
     """
 
-    def __init__(self, dataclass_types: Any, **kwargs: Any) -> None:
-        super().__init__(dataclass_types, allow_abbrev=False, **kwargs)
+    def __init__(self, dataclass_types: Any, doc: str | None = None, **kwargs: Any) -> None:
+        if doc is not None:
+            first, _, rest = doc.partition("\n")
+            kwargs = {"description": first.partition("`: ")[2] or first, "epilog": _paragraphs(rest), **kwargs}
+        super().__init__(dataclass_types, allow_abbrev=False, formatter_class=_HelpFormatter, **kwargs)
 
     def error(self, message: str) -> None:
         """Raise instead of printing two hundred lines of usage."""
@@ -68,16 +72,26 @@ class FlagParser(HfArgumentParser):
         flag = next((word.split("=")[0] for word in unknown if _FLAG.match(word)), None)
         if flag is None:
             return f"{unknown[0]!r} is one argument too many; --help lists all flags."
-        names = [known[2:] for known in self._flags()]  # without the dashes, which would make all of them alike
+        names = [known[2:] for known in self.flags()]  # without the dashes, which would make all of them alike
         name = flag.lstrip("-").replace("-", "_").casefold()
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.7)
         near = near or [known for known in names if known.startswith(f"{name}_")][:3]
         meant = f"did you mean {' or '.join(repr(f'--{name}') for name in near)}?" if near else "--help lists all."
         return f"Unknown flag {flag}: {meant}"
 
-    def _flags(self) -> list[str]:
+    def flags(self) -> list[str]:
         """All flags, in the spelling with underscores."""
         return [flag for flag in self._option_string_actions if flag.startswith("--") and "-" not in flag[2:]]
+
+
+class _HelpFormatter(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
+    """Defaults behind each flag, and what ends the help line by line."""
+
+
+def _paragraphs(text: str) -> str:
+    """Text as wide as a terminal; paragraphs that are indented, which are commands, as they stand."""
+    parts = (part for part in text.strip("\n").split("\n\n") if part.strip())
+    return "\n\n".join(part if part.startswith(" ") else textwrap.fill(part, WIDTH) for part in parts)
 
 
 def value_of(name: str, flags: Sequence[str]) -> Any:
@@ -235,7 +249,7 @@ def _as_flags(values: Mapping[str, Any], parser: FlagParser, where: str) -> list
     for key, value in values.items():
         action = parser._option_string_actions.get(f"--{key}")
         if action is None:
-            known = [flag[2:] for flag in parser._flags()]
+            known = [flag[2:] for flag in parser.flags()]
             raise UsageError(f"{where}: unknown key {key!r}: {did_you_mean(str(key), known)}")
         if value is None:
             continue

@@ -1,6 +1,9 @@
 """`imbalance-trainer compare`: which loss, weights and sampler suit your data, and whether any beats stock.
 
-imbalance-trainer compare DATA --model_name_or_path roberta-base --methods default,asymmetric --seeds 3 --budget 2h
+    imbalance-trainer compare DATA --model roberta-base --methods default,asymmetric --seeds 3 --budget 2h
+    imbalance-trainer compare DATA --model roberta-base --methods default,focal --frozen
+
+Rows, steps and seeds are the same for all; thresholds are tuned on validation, and the results are of test.
 """
 
 import hashlib
@@ -93,13 +96,16 @@ class CompareArguments:
     config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
 
 
-def main(flags: Sequence[str]) -> None:
-    """Run the command."""
-    parser = FlagParser(
-        (CompareArguments, DataOptions), prog="imbalance-trainer compare", description=__doc__.splitlines()[0]
-    )
+def make_parser(prog: str = "imbalance-trainer compare") -> FlagParser:
+    """The flags."""
+    parser = FlagParser((CompareArguments, DataOptions), prog=prog, doc=__doc__)
     parser.add_argument("data", nargs="?", metavar="DATA", help="Folder or file of the data; the demo's if not given.")
-    args, options, others = parser.parse(flags)
+    return parser
+
+
+def main(flags: Sequence[str]) -> dict[str, Any]:
+    """Run the command; what comparison.json holds."""
+    args, options, others = make_parser().parse(flags)
     options.take(others.data)
     options.check()
     budget = read_budget(args.budget)
@@ -125,11 +131,13 @@ def main(flags: Sequence[str]) -> None:
     summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
     print("\n".join(["", *summary.lines(), "", *textwrap.wrap(summary.verdict(), WIDTH)]))
     print(_how_to_train(summary.best, methods, args.frozen, is_demo=not options.is_given))
-    write_json(folder / "comparison.json", summary.as_dict())
+    content = summary.as_dict()
+    write_json(folder / "comparison.json", content)
     made = [folder / "comparison.json"]
     if find_spec("matplotlib") is not None:
         made.append(plot_comparison(summary, folder / "comparison.png"))
     print(f"\nKept in {folder}: {', '.join(path.name for path in made)}.")
+    return content
 
 
 def _how_to_train(best: MethodResult, methods: Sequence[Method], is_frozen: bool, is_demo: bool) -> str:

@@ -33,10 +33,14 @@ class ExportArguments:
     )
 
 
-def main(flags: Sequence[str]) -> None:
-    """Run the command."""
-    parser = FlagParser((ExportArguments,), prog="imbalance-trainer export", description=__doc__.splitlines()[0])
-    (args,) = parser.parse(flags)
+def make_parser(prog: str = "imbalance-trainer export") -> FlagParser:
+    """The flags."""
+    return FlagParser((ExportArguments,), prog=prog, doc=__doc__)
+
+
+def main(flags: Sequence[str]) -> dict[str, Any]:
+    """Run the command; where the copy is, and the thresholds that its head has."""
+    (args,) = make_parser().parse(flags)
     if not args.bake_thresholds:
         raise UsageError("Nothing to do: --bake-thresholds is what export does; a model without it is a plain copy.")
     source, target = Path(args.model_dir), Path(args.output_dir)
@@ -54,6 +58,7 @@ def main(flags: Sequence[str]) -> None:
             f"Nothing closes the decisions there: any of {len(rule.schema.rules)} rules between labels may be broken, "
             "as ImbalanceTextClassificationPipeline and evaluation do not."
         )
+    return {"model": str(source), "output_dir": str(target), "baked_thresholds": rule.by_label()}
 
 
 def bake_thresholds(model: Any) -> DecisionRule:

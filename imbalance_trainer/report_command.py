@@ -1,10 +1,13 @@
 """`imbalance-trainer report`: report.html of a run, or of one that is still running.
 
-imbalance-trainer report runs/data
+    imbalance-trainer report runs/data
+
+It is one file, report.html in the run's folder if --output names no other, and needs nothing else to be looked at.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .cli import FlagParser
 from .report import write_report
@@ -17,9 +20,16 @@ class ReportArguments:
     output: str | None = field(default=None, metadata={"help": "File to write; else report.html in the run's folder."})
 
 
-def main(flags: Sequence[str]) -> None:
-    """Run the command."""
-    parser = FlagParser((ReportArguments,), prog="imbalance-trainer report", description=__doc__.splitlines()[0])
+def make_parser(prog: str = "imbalance-trainer report") -> FlagParser:
+    """The flags."""
+    parser = FlagParser((ReportArguments,), prog=prog, doc=__doc__)
     parser.add_argument("run_dir", metavar="RUN_DIR", help="Output directory of a training.")
-    args, others = parser.parse(flags)
-    print(f"Wrote {write_report(others.run_dir, args.output)}: open it in a browser.")
+    return parser
+
+
+def main(flags: Sequence[str]) -> dict[str, Any]:
+    """Run the command; where the report is."""
+    args, others = make_parser().parse(flags)
+    path = write_report(others.run_dir, args.output)
+    print(f"Wrote {path}: open it in a browser.")
+    return {"run": others.run_dir, "report": str(path)}

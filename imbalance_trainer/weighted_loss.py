@@ -178,6 +178,8 @@ class ComputesWeightedLoss(WritesOutputs):
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Any:
         if self.problem is None or self.compute_loss_func is not None:
             return super()._get_num_items_in_batch(batch_samples, device)
+        if self._evaluation is not None:  # whose loss is that of the whole data, whatever its batches
+            return None
         labels = [part for part in map(self._labels, batch_samples) if part is not None]
         if not labels:
             return None

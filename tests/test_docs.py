@@ -1,6 +1,7 @@
 """What README and docs say exists: flags, files, public names; Python blocks are valid Python."""
 
 import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -8,13 +9,8 @@ from pathlib import Path
 import pytest
 
 import imbalance_trainer
-from imbalance_trainer.analyze_command import AnalyzeArguments
+from imbalance_trainer.__main__ import COMMANDS
 from imbalance_trainer.cli import FlagParser
-from imbalance_trainer.compare_command import CompareArguments
-from imbalance_trainer.data.options import DataOptions
-from imbalance_trainer.export import ExportArguments
-from imbalance_trainer.report_command import ReportArguments
-from imbalance_trainer.training_args import ImbalanceOptions
 from imbalance_trainer.tuning import TuningOptions
 from tests.test_examples import load
 
@@ -35,20 +31,17 @@ OTHER_FLAGS = {
     "--check",
     "--rules",
     "--speed",
+    "--json",
+    "--version",
 }
 
 
 def known_flags():
     train = load("train_model")
-    predict, evaluate = load("predict"), load("evaluate_model")
+    commands = (importlib.import_module(f"imbalance_trainer.{module}") for module, _ in COMMANDS.values())
     parsers = (
         FlagParser((train.DataArguments, train.TrainArguments, TuningOptions)),
-        FlagParser((AnalyzeArguments, ImbalanceOptions)),
-        FlagParser((predict.PredictArguments,)),
-        FlagParser((evaluate.EvaluateArguments,)),
-        FlagParser((CompareArguments, DataOptions)),
-        FlagParser((ExportArguments,)),
-        FlagParser((ReportArguments,)),
+        *(command.make_parser() for command in commands),
     )
     return OTHER_FLAGS.union(*(parser._option_string_actions for parser in parsers))
 

@@ -42,7 +42,11 @@ LEVELS = [
     {"encoders"},
     {"comparison"},
     {"cli"},
-    {"analyze_command", "compare_command", "export", "report_command", "__main__"},
+    {"saved_model"},
+    {"analyze_command", "compare_command", "tune_command", "evaluate_command", "predict_command", "report_command"}
+    | {"export", "env_command"},
+    {"__main__"},
+    {"completion_command"},
 ]
 LEVEL = {module: i for i, level in enumerate(LEVELS) for module in level}
 NEEDS_NO_TRANSFORMERS = [module for level in LEVELS[: LEVEL["losses"] + 1] for module in sorted(level)]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .reduction import at_least_fp32
 
-_ENTRIES, _ENTRIES_ON_GPU = 1 << 18, 1 << 24
+_ENTRIES, _ENTRIES_ON_GPU = 1 << 17, 1 << 24
 
 # What torch's own compiler asks before it uses a kept buffer again; where a torch lacks it, as if the graph were kept.
 _is_graph_kept = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)

@@ -1,4 +1,4 @@
-"""examples/predict.py: what it writes is what the model's decision rule says of each text alone."""
+"""`imbalance-trainer predict`: what it writes is what the model's decision rule says of each text alone."""
 
 import json
 import logging
@@ -12,13 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from imbalance_trainer import predict_command as predict
 from imbalance_trainer.decisions import DecisionRule
 from imbalance_trainer.demo import demo_model
 from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.labels import MULTI_LABEL, LabelSchema
-from tests.test_examples import EXAMPLES, load
-
-predict = load("predict")
+from tests.test_examples import EXAMPLES
 
 NAMES = ["hateful", "insults", "threats", "quoted"]
 TEXTS = [

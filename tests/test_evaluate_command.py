@@ -1,4 +1,4 @@
-"""examples/evaluate_model.py: what it prints and writes is what a loop, scikit-learn and the metrics say."""
+"""`imbalance-trainer evaluate`: what it prints and writes is what a loop, scikit-learn and the metrics say."""
 
 import json
 import math
@@ -9,16 +9,15 @@ import pytest
 import torch
 from sklearn.metrics import multilabel_confusion_matrix
 
+from imbalance_trainer import evaluate_command as evaluate
+from imbalance_trainer import saved_model
 from imbalance_trainer.calibration import expected_calibration_error
 from imbalance_trainer.decisions import DecisionRule
 from imbalance_trainer.demo import demo_data
 from imbalance_trainer.errors import DataError, QualityGateError, UsageError
 from imbalance_trainer.labels import LabelSchema
 from imbalance_trainer.metrics import ImbalanceMetrics
-from tests.test_examples import load
-from tests.test_predict_example import logits_one_by_one, save_model
-
-evaluate = load("evaluate_model")
+from tests.test_predict_command import logits_one_by_one, save_model
 
 NAMES = ["hateful", "insults", "threats"]
 SCHEMA = LabelSchema(NAMES, {"primary": ["hateful"]}, [("insults", "hateful"), ("threats", "hateful")])
@@ -215,7 +214,7 @@ def test_without_matplotlib_and_thresholds_on_the_demos_data(tmp_path, monkeypat
     data = demo_data()
     for split, rows in data.splits.items():
         data.splits[split] = rows.select(range(40))
-    monkeypatch.setattr(evaluate, "demo_data", lambda: data)
+    monkeypatch.setattr(saved_model, "demo_data", lambda: data)
     monkeypatch.setattr(evaluate, "find_spec", lambda name: None)
     save_model(tmp_path / "model", DecisionRule(data.schema))
     evaluate.main(["--model_dir", str(tmp_path / "model")])

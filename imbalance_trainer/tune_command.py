@@ -1,0 +1,78 @@
+"""`imbalance-trainer tune`: a threshold for each label of a saved model, from data that it was not trained on.
+
+    imbalance-trainer tune --model_dir runs/data --data_dir data
+    imbalance-trainer tune --model_dir runs/data --data_dir data --threshold_objective recall_at_precision \\
+        --threshold_floor 0.8
+    imbalance-trainer tune --model_dir runs/data --data_dir data --dry_run
+
+They are stored in the model's config.json, where evaluation, ImbalanceTextClassificationPipeline and export find them;
+thresholds that were there are replaced. The weights stay as they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .checkpoints import write_decision_rule
+from .cli import FlagParser
+from .decisions import is_baked
+from .errors import UsageError
+from .saved_model import SavedModel, SavedModelOptions
+from .tuning import N_BOOTSTRAP, Tuning, TuningOptions
+
+
+@dataclass
+class TuneArguments(SavedModelOptions):
+    """What to tune on."""
+
+    split: str = field(
+        default="validation",
+        metadata={"help": "What to tune on: validation; of train and test the results would flatter."},
+    )
+    n_bootstrap: int = field(default=N_BOOTSTRAP, metadata={"help": "Resamples for the ranges; 0 for none."})
+    dry_run: bool = field(default=False, metadata={"help": "Print, and store nothing."})
+
+
+def make_parser(prog: str = "imbalance-trainer tune") -> FlagParser:
+    """The flags."""
+    return FlagParser((TuneArguments, TuningOptions), prog=prog, doc=__doc__)
+
+
+def main(flags: Sequence[str]) -> dict[str, Any]:
+    """Run the command; the thresholds, and the metrics at 0.5 and tuned."""
+    args, options = make_parser().parse(flags)
+    args.check_split(args.split)
+    if args.n_bootstrap < 0:
+        raise UsageError(f"--n_bootstrap must be at least 0; got {args.n_bootstrap}.")
+    saved = SavedModel(args)
+    if is_baked(saved.model.config):
+        raise UsageError(
+            f"--model_dir {args.model_dir}: has its thresholds baked into the head; tune the model it was made of."
+        )
+    options = options.checked(saved.schema)
+    rows = saved.tokens(saved.data(), args.split)
+    tuning = saved.trainer(rows, args.model_dir).tune_thresholds(rows, options, args.n_bootstrap)  # prints the table
+    config = Path(args.model_dir) / "config.json"
+    if args.dry_run:
+        print(f"\nNothing is stored (--dry_run); without it {config} would have these thresholds.")
+    else:
+        write_decision_rule(args.model_dir, tuning.rule)
+        print(f"\nStored in {config}.")
+    return _content(tuning, args)
+
+
+def _content(tuning: Tuning, args: TuneArguments) -> dict[str, Any]:
+    low, high = tuning.thresholds.low, tuning.thresholds.high
+    thresholds = tuning.rule.by_label()
+    ranges = dict(zip(thresholds, zip(low.tolist(), high.tolist(), strict=True), strict=True))
+    return {
+        "model": args.model_dir,
+        "split": args.split,
+        "rows": tuning.n_rows,
+        "stored": not args.dry_run,
+        "thresholds": thresholds,
+        "ranges": ranges if args.n_bootstrap else None,
+        "metrics_at_half": tuning.at_half,
+        "metrics_tuned": tuning.held_out,
+    }

@@ -1,0 +1,105 @@
+"""`imbalance-trainer`: its commands, --json, completion and env."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from imbalance_trainer import __main__ as command_line
+from imbalance_trainer import __version__, env_command
+from imbalance_trainer.completion_command import SHELLS, completion_script
+
+
+def called(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["imbalance-trainer", *words])
+    command_line.main()
+
+
+def test_the_help_names_every_command_and_the_exit_codes(monkeypatch, capsys):
+    called(monkeypatch)
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in command_line.COMMANDS)
+    assert "5 a metric under its floor" in out
+    assert max(map(len, out.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("name", command_line.COMMANDS)
+def test_each_command_shows_examples_that_its_own_parser_takes(name):
+    module = importlib.import_module(f"imbalance_trainer.{command_line.COMMANDS[name][0]}")
+    parser = module.make_parser()
+    assert parser.prog == f"imbalance-trainer {name}"
+    text = parser.format_help()
+    examples = [line.strip() for line in text.splitlines() if line.startswith(f"    imbalance-trainer {name}")]
+    examples += [line for line in text.splitlines() if f"$(imbalance-trainer {name}" in line]
+    assert examples
+    assert parser.description[0].islower()  # the docstring's first line without the command's name
+    for line in examples:
+        words = {word for word in line.replace("=", " ").split() if word.startswith("--")} - {"--json"}
+        assert words <= {*parser.flags(), "--bake-thresholds", "--model"}, line
+
+
+def test_json_goes_to_stdout_and_all_else_to_stderr(monkeypatch, capsys):
+    called(monkeypatch, "env", "--json")
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["imbalance-trainer"] == __version__
+    assert "torch threads" in captured.err
+
+
+def test_an_analysis_as_json_is_that_of_its_format(monkeypatch, capsys):
+    called(monkeypatch, "analyze", "--json", "--limit", "500")
+    with_flag = json.loads(capsys.readouterr().out)
+    called(monkeypatch, "analyze", "--format", "json", "--limit", "500")
+    assert json.loads(capsys.readouterr().out) == with_flag
+
+
+def test_the_version_and_an_unknown_command(monkeypatch, capsys):
+    called(monkeypatch, "--version")
+    assert capsys.readouterr().out.strip() == __version__
+    with pytest.raises(SystemExit) as caught:
+        called(monkeypatch, "evalute")
+    assert caught.value.code == 2
+    assert "did you mean 'evaluate'" in capsys.readouterr().err
+
+
+def test_env_says_versions_and_no_secrets(monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    content = env_command.main([])
+    out = capsys.readouterr().out
+    assert content["variables"]["OMP_NUM_THREADS"] == "7"
+    assert {"torch", "transformers", "python", "system"} <= set(content)
+    assert "secret" not in out
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        (["ev"], "evaluate"),
+        (["evaluate", "--mod"], "--model_dir"),
+        (["tune", "--thresholds_p"], "--thresholds_per"),
+        (["env", "--j"], "--json"),
+        (["analyze", "x"], ""),
+    ],
+)
+def test_bash_completes(line, wanted):
+    flags = {"evaluate": ["--model_dir"], "tune": ["--thresholds_per"], "env": ["--json"], "analyze": ["--plot"]}
+    words = " ".join(["imbalance-trainer", *line])
+    ask = f"COMP_WORDS=({words}); COMP_CWORD={len(line)}; _imbalance_trainer; echo ${{COMPREPLY[@]}}"
+    script = f"{completion_script(flags, 'bash')}\n{ask}"
+    assert subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.strip() == wanted
+
+
+def test_the_script_has_every_command_with_its_flags(monkeypatch, capsys):
+    for shell in SHELLS:
+        called(monkeypatch, "completion", shell)
+        out = capsys.readouterr().out
+        assert all(f"    {name}) flags=" in out for name in command_line.COMMANDS)
+        assert "--fail_under" in out
+    with pytest.raises(SystemExit) as caught:
+        called(monkeypatch, "completion", "fish")
+    assert caught.value.code == 2
+    assert "No completion for 'fish': " in capsys.readouterr().err

@@ -1,0 +1,91 @@
+"""`imbalance-trainer tune`: it stores what tune_decisions says of the logits, and changes nothing else."""
+
+import json
+
+import pytest
+
+from imbalance_trainer import tune_command
+from imbalance_trainer.decisions import DecisionRule
+from imbalance_trainer.errors import UsageError
+from imbalance_trainer.export import main as export
+from imbalance_trainer.tuning import TuningOptions, tune_decisions
+
+from .test_evaluate_command import SCHEMA, write_data
+from .test_labels import assert_one_sentence
+from .test_predict_command import logits_one_by_one, save_model
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A model without thresholds, data, the flags that name them, and the logits and labels of validation."""
+    texts, labels = write_data(tmp_path / "data")["validation"]
+    model, tokenizer = save_model(tmp_path / "model", DecisionRule(SCHEMA), texts=texts)
+    flags = ["--model_dir", str(tmp_path / "model"), "--data_dir", str(tmp_path / "data"), "--batch_size", "7"]
+    return tmp_path / "model", flags, logits_one_by_one(model, tokenizer, texts).numpy(), labels
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("more", "options"),
+    [
+        ([], TuningOptions()),
+        (["--calibration", "platt", "--n_bootstrap", "0"], TuningOptions(calibration="platt")),
+        (
+            ["--threshold_objective", "recall_at_precision", "--threshold_floor", "0.5"],
+            TuningOptions("recall_at_precision", threshold_floor=0.5),
+        ),
+    ],
+)
+def test_the_model_has_the_thresholds_that_its_logits_give(saved, more, options, capsys):
+    folder, flags, logits, labels = saved
+    before = contents(folder)
+    found = tune_command.main([*flags, *more])
+    wanted = tune_decisions(logits, labels, DecisionRule(SCHEMA), options, n_bootstrap=0)
+    assert found["thresholds"] == pytest.approx(wanted.rule.by_label(), abs=1e-4)
+    assert (found["rows"], found["split"], found["stored"]) == (20, "validation", True)
+    assert found["metrics_tuned"]["f1_macro"] == pytest.approx(wanted.held_out["f1_macro"])
+    assert (found["ranges"] is None) == ("--n_bootstrap" in more)
+    after = contents(folder)
+    stored = json.loads(after.pop("config.json"))["imbalance_trainer"]
+    assert stored["thresholds"] == pytest.approx(found["thresholds"])
+    assert ("calibration" in stored) == ("--calibration" in more)
+    assert after == {name: content for name, content in before.items() if name != "config.json"}
+    out = capsys.readouterr().out
+    assert "Thresholds tuned on 20 rows" in out
+    assert out.splitlines()[-1] == f"Stored in {folder / 'config.json'}."
+
+
+def test_a_dry_run_stores_nothing(saved, capsys):
+    folder, flags, *_ = saved
+    before = contents(folder)
+    assert tune_command.main([*flags, "--dry_run", "--split", "test"])["stored"] is False
+    assert contents(folder) == before
+    assert "Nothing is stored" in capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--split", "valid"], "Unknown --split 'valid': did you mean 'validation'"),
+        (["--n_bootstrap", "-1"], "--n_bootstrap must be at least 0; got -1"),
+        (["--threshold_objective", "f2"], "Unknown objective 'f2'"),
+        (["--calibration", "plat"], "Unknown calibration 'plat': did you mean 'platt'"),
+    ],
+)
+def test_mistakes_change_nothing(flags, message, saved):
+    folder, before = saved[0], contents(saved[0])
+    with pytest.raises(UsageError, match=message) as caught:
+        tune_command.main([*saved[1], *flags])
+    assert_one_sentence(caught.value)
+    assert contents(folder) == before
+
+
+def test_baked_thresholds_are_not_tuned_again(saved, tmp_path):
+    folder, flags, *_ = saved
+    tune_command.main([*flags, "--n_bootstrap", "0"])
+    export(["--bake-thresholds", "--model_dir", str(folder), "--output_dir", str(tmp_path / "baked")])
+    with pytest.raises(UsageError, match="baked: has its thresholds baked into the head; tune the model it was made"):
+        tune_command.main(["--model_dir", str(tmp_path / "baked"), *flags[2:]])
