@@ -96,6 +96,7 @@ def main(flags: Sequence[str]) -> None:
     parser = FlagParser((DataArguments, TrainArguments, TuningOptions), description=__doc__.splitlines()[0])
     data_args, args, tuning = parser.parse(flags, defaults)
     floors = read_floors(data_args.fail_under)
+    tuning.checked()
     _check(data_args, args, flags)
     set_seed(args.seed)
 
@@ -196,7 +197,7 @@ def _finish(trainer: WeightedFocalTrainer, test, data_args: DataArguments, args:
             print(f"\nWhat happened to each label: {write_report(args.output_dir)}")
         print(f"Saved in {args.output_dir}: model, tokenizer, {CARD_FILE}, {RESULTS_FILE}, {HISTORY_FILE}.")
         print("Use it with")
-        print(f"  python examples/predict.py --model_dir {args.output_dir} --text 'a text'")
+        print(f"  imbalance-trainer predict --model_dir {args.output_dir} --text 'a text'")
     trainer.accelerator.wait_for_everyone()  # a process that ends before takes the one that writes along
     trainer.end()
 

@@ -97,7 +97,8 @@ class StreamingAveragePrecision:
         width = max(1, min(_BINS_AT_A_TIME // (2 * self.n_bins), _SORTED_AT_A_TIME * self.n_labels // self._n_kept))
         for start in range(0, self.n_labels, width):
             labels = slice(start, start + width)
-            self._bins[labels] += _binned(*self._kept_of(labels), self.n_bins)
+            scores, gold = self._kept_of(labels)
+            self._bins[labels] += _binned(scores, gold, self.n_bins)
         self._kept, self._n_kept = [], 0
 
 

@@ -1,5 +1,6 @@
 """What a person sees during training: the table after each evaluation, and warnings that say what to change."""
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from transformers.utils import is_in_notebook
 
 from .diagnosis import Finding, Settings, diagnose
 from .diagnosis.findings import ERROR, WARNING
+from .diagnosis.labels import is_silent
 from .distribution import LabelDistribution
 from .errors import DataError, UsageError
 from .history import FILE_NAME, MARKER, append_history, make_entry, metric_prefix, read_history, write_history
@@ -19,6 +21,7 @@ from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
 from .report import write_report
 from .run_info import CURVES_FILE, RUN_FILE, make_curves, make_run_info
 from .screen import NotebookTable, say
+from .tables import WIDTH
 from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
 from .whole_file import write_json
@@ -141,12 +144,29 @@ class RareLabelCallback(TrainerCallback):
         if args.load_best_model_at_end and state.best_global_step is not None and state.best_metric is not None:
             self._model_step = state.best_global_step
             best = f"{args.metric_for_best_model} {state.best_metric:.4g}, of step {state.best_global_step:,}"
-            say(f"\nThe best model is loaded ({best}).")
+            say("\n".join([f"\nThe best model is loaded ({best}).", *self._silent_best(args)]))
         if self.history:
             try:
                 write_report(args.output_dir)
             except (DataError, UsageError, OSError) as error:  # a report is not worth a trained model
                 say(f"No report was written: {error}")
+
+    def _silent_best(self, args: Any) -> list[str]:
+        """A warning where more labels are silent in the model that was chosen than in the last one: its metric ranks,
+        and does not look at decisions."""
+        entries = next(iter(_by_split(self.history).values()), [])
+        chosen = next((entry for entry in entries if entry["step"] == self._model_step), None)
+        if chosen is None or not entries:
+            return []
+        at_best, at_last = (sum(map(is_silent, entry["labels"])) for entry in (chosen, entries[-1]))
+        if at_best <= at_last:
+            return []
+        words = (
+            f"WARNING: {at_best} of {len(chosen['labels'])} labels have recall 0 in it, and {at_last} at the last "
+            f"evaluation: {args.metric_for_best_model} does not look at decisions at 0.5. What to change: "
+            "--metric_for_best_model secondary_f1_macro, or --tune_thresholds true."
+        )
+        return textwrap.wrap(words, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table of a labelled test set."""
@@ -187,7 +207,8 @@ class RareLabelCallback(TrainerCallback):
     def _from_log(self, state: Any, model: Any) -> list[dict[str, Any]]:
         """The history as far as trainer_state.json has it, where our own file is gone."""
         logs = ((log, metric_prefix(log)) for log in state.log_history)
-        entries, last = [], {}
+        entries: list[dict[str, Any]] = []
+        last: dict[str, int] = {}
         for log, prefix in logs:
             if prefix is not None and log["step"] <= state.global_step:
                 losses = _train_losses(state, last.get(prefix, 0), log["step"])
@@ -287,7 +308,7 @@ class RareLabelCallback(TrainerCallback):
         )
 
 
-class _TerseLogs:
+class _TerseLogs(TrainerCallback):
     """Keeps the dozens of metrics that the table shows out of what a progress bar, or a notebook's, prints.
 
     Args:

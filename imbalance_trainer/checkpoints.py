@@ -18,7 +18,7 @@ def last_complete_checkpoint(output_dir: str | Path) -> tuple[Path | None, list[
     >>> last_complete_checkpoint("/nowhere")
     (None, [])
     """
-    skipped = []
+    skipped: list[str] = []
     for folder in sorted(Path(output_dir).glob("checkpoint-*"), key=_steps, reverse=True):
         if _steps(folder) < 0 or not folder.is_dir():
             continue

@@ -41,9 +41,10 @@ class Curve:
     predicted: np.ndarray
     support: int
 
-    def thinned(self, n: int) -> "Curve":
-        """About n of the cuts, the lowest among them."""
-        some = np.unique(np.linspace(0, len(self.cut) - 1, min(n, len(self.cut))).astype(int))
+    def thinned(self, n: int, keep: Sequence[int] = ()) -> "Curve":
+        """About n of the cuts, the lowest among them, and those at the places `keep`."""
+        some = np.linspace(0, len(self.cut) - 1, min(n, len(self.cut))).astype(int)
+        some = np.union1d(some, np.asarray(keep, dtype=int))
         return Curve(self.cut[some], self.below[some], self.true_positives[some], self.predicted[some], self.support)
 
 

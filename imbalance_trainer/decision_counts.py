@@ -88,8 +88,8 @@ class DecisionCounts:
     ) -> _Counts:
         """Counts of a block: closed decisions, positives, what is known (None for all), decisions before closing and
         rows that break a rule before and after it (None where there is no rule)."""
-        n_rows = known_by_label = len(gold)
-        in_row = np.ones(n_rows, dtype=bool)
+        known_by_label: Any = len(gold)
+        in_row = np.ones(len(gold), dtype=bool)
         if is_known is not None:
             decided, gold, in_row = decided & is_known, gold & is_known, any_in_rows(is_known)
             known_by_label = column_sums(is_known)
@@ -99,7 +99,7 @@ class DecisionCounts:
         found = true_positives if over is None else column_sums(over & gold)
         faultless = in_row & ~any_in_rows(wrong)
         of_rows = [in_row, faultless, *(rows & in_row for rows in broken or ())]
-        rows = [np.count_nonzero(x) for x in of_rows] + [0] * (4 - len(of_rows))
+        rows = [int(np.count_nonzero(x)) for x in of_rows] + [0] * (4 - len(of_rows))
         secondary = None
         if self.schema.primary:
             where = np.ix_(any_in_rows(gold[:, list(self.schema.primary)]), self.schema.secondary)

@@ -251,7 +251,7 @@ def checked_thresholds(thresholds: Any, schema: LabelSchema) -> np.ndarray:
 def _checked_calibration(by_label: Any, schema: LabelSchema) -> np.ndarray:
     """{label: [scale, offset]} of a config as an array (2, labels)."""
     for name in schema.names:
-        pair = by_label.get(name) if isinstance(by_label, Mapping) else None
+        pair: Any = by_label.get(name) if isinstance(by_label, Mapping) else None
         is_pair = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(x, (int, float)) for x in pair)
         if not is_pair or not all(np.isfinite(pair)) or pair[0] <= 0:
             raise UsageError(
@@ -294,9 +294,9 @@ def _branch_margins(decided: Tensor, margins: Tensor, schema: LabelSchema) -> Te
 
 def _fill_groups(closed: Tensor, margins: Tensor, schema: LabelSchema) -> None:
     """Raise the label of the largest margin of each "exactly one" group that has none; such labels imply nothing."""
-    for kind, labels in schema.exclusive_indices:
+    for kind, group in schema.exclusive_indices:
         if kind == EXACTLY_ONE:
-            labels = torch.tensor(labels, device=closed.device)
+            labels = torch.tensor(group, device=closed.device)
             rows = torch.nonzero(~closed[:, labels].any(1)).squeeze(1)
             closed[rows, labels[margins[rows][:, labels].argmax(1)]] = True
 
@@ -304,8 +304,8 @@ def _fill_groups(closed: Tensor, margins: Tensor, schema: LabelSchema) -> None:
 def _thin_groups(closed: Tensor, margins: Tensor, schema: LabelSchema, how: str) -> None:
     """Of each exclusive group leave the strongest label; the others go, and their descendants. Where parents were
     raised, a label is as strong as the strongest of its decided descendants."""
-    for _, labels in schema.exclusive_indices:
-        labels = torch.tensor(labels, device=closed.device)
+    for _, group in schema.exclusive_indices:
+        labels = torch.tensor(group, device=closed.device)
         rows = torch.nonzero(closed[:, labels].sum(1) > 1).squeeze(1)
         if not len(rows):
             continue

@@ -55,8 +55,8 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     print("and count a label as decided where its score is over 0.5. The scores are no probabilities.")
     if rule.schema.rules:
         print(
-            f"Nothing closes the decisions there: any of {len(rule.schema.rules)} rules between labels may be broken, "
-            "as ImbalanceTextClassificationPipeline and evaluation do not."
+            f"Nothing closes the decisions there: {len(rule.schema.rules)} rules between labels may be broken. "
+            "ImbalanceTextClassificationPipeline and evaluation keep them."
         )
     return {"model": str(source), "output_dir": str(target), "baked_thresholds": rule.by_label()}
 

@@ -1,6 +1,7 @@
 """How WeightedFocalTrainer treats a fresh classification head: where it starts, and how fast it learns."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,15 @@ import torch
 from accelerate.utils import broadcast_object_list
 from transformers import Trainer
 
+from .distribution import LabelDistribution
 from .errors import UsageError
 from .head import fresh_head_rate, is_fresh, split_off, start_head, trained_head
-from .labels import MULTI_LABEL
+from .labels import MULTI_LABEL, LabelSchema
 from .losses.constant import best_constant_logits
+from .objective import Objective
+from .problem import Problem
+from .sampling import EpochSampler
+from .training_args import ImbalanceOptions
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +27,15 @@ class TrainsHead(Trainer):
 
     _has_fresh_head = False
     _has_made_optimizer = False
+
+    # of WeightedFocalTrainer and its other parts
+    problem: Problem | None
+    options: ImbalanceOptions
+    label_schema: LabelSchema
+    label_distribution: LabelDistribution | None
+    training_objective: Objective
+    _unweighted_objective: Objective | None
+    _row_sampler: Callable[[], EpochSampler | None]
 
     def _prepare_head(self, model: Any) -> None:
         """Look whether the head is fresh; if so, start it where the loss is least without a look at the input."""

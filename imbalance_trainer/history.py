@@ -126,7 +126,7 @@ def _rows_of_metrics(own: Mapping[str, float], schema: LabelSchema | None) -> li
         recall, precision, f1, support = (own[f"{m}_{slug}"] for m in LABEL_METRICS)
         right = round(recall * support)
         predicted = round(right / precision) if precision else 0
-        known = {"support": int(support), "predicted": predicted, "true_positives": right}
+        known: dict[str, float] = {"support": int(support), "predicted": predicted, "true_positives": right}
         known |= {"recall": recall, "precision": precision, "f1": f1}
         rows.append({"label": names.get(slug, slug), **dict.fromkeys((*_COUNTS, *_SHARES)), **known})
     return rows

@@ -113,7 +113,7 @@ class LabelSchema:
     @classmethod
     def of(cls, source: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | Path") -> "LabelSchema":
         """Whatever stands for a schema: one, a list of names, a label_info mapping or the path of one."""
-        if isinstance(source, cls):
+        if isinstance(source, LabelSchema):
             return source
         if isinstance(source, (str, Path, Mapping)):
             return cls.from_label_info(source)

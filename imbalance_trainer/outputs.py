@@ -20,6 +20,8 @@ from .model_card import CardContent, model_card
 from .results import Results
 from .run_info import package_versions
 from .threshold_tuning import TunesThresholds, rows_of
+from .training_args import ImbalanceOptions
+from .weights import ClassWeights
 from .whole_file import whole_file
 
 CARD_FILE = "README.md"
@@ -32,6 +34,12 @@ _TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparatio
 
 class WritesOutputs(TunesThresholds):
     """The part of WeightedFocalTrainer that is about what a run leaves behind for readers and scripts."""
+
+    # of WeightedFocalTrainer
+    options: ImbalanceOptions
+    class_weights: ClassWeights
+    _all_results: list[Results]
+    _best_checkpoint: str | None
 
     def results_of(self, split: str = "test") -> Results | None:
         """The last evaluation of a split with the weights in use, else the last one; None where there was none.

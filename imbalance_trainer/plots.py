@@ -340,7 +340,7 @@ def _names(page: Page, labels: RankedLabels, places: Sequence[int], width: float
 
 
 def names_that_fit(
-    schema: LabelSchema, indices: Sequence[int], fits: Callable[[str], bool], longest: int = 44
+    schema: LabelSchema, indices: Sequence[int] | np.ndarray, fits: Callable[[str], bool], longest: int = 44
 ) -> list[str]:
     """Names of labels that fit, distinct, in letters that the font has.
 

@@ -81,7 +81,7 @@ def main(flags: Sequence[str], prog: str = "imbalance-trainer predict") -> dict[
     n_texts = n_without = 0
     with _output(args.output_file) as output:
         for labels in tqdm(decided, total=total, unit=" texts", disable=no_bar):
-            shown = [{**label, "score": float(f"{label['score']:.4g}")} for label in labels]
+            shown = [{**label, **{k: float(f"{label[k]:.4g}") for k in ("score", "threshold")}} for label in labels]
             output.write(json.dumps({"text": waiting.popleft(), "labels": shown}, ensure_ascii=False) + "\n")
             n_texts += 1
             n_without += not any(label.get("decided", True) for label in labels)

@@ -136,7 +136,7 @@ def stored_weights(model: Any, schema: LabelSchema) -> dict[str, float]:
     return stored if set(stored) == set(schema.names) else {}
 
 
-def stored_options(model: Any) -> dict[str, str]:
+def stored_options(model: Any) -> dict[str, Any]:
     """The constraint and the closing that a model was trained with, from its config."""
     ours = getattr(getattr(model, "config", None), CONFIG_KEY, None) or {}
     return {name: ours[name] for name in ("constraint", "closing") if name in ours}

@@ -98,6 +98,6 @@ def check_results(results: Results, floors: Mapping[str, float], schema: LabelSc
         raise QualityGateError("\n".join(under))
 
 
-def _values_of_labels(rows: Sequence[Mapping[str, Any]], schema: LabelSchema) -> dict[str, float]:
+def _values_of_labels(rows: Sequence[Mapping[str, Any]], schema: LabelSchema) -> dict[str, float | None]:
     slugs = dict(zip(schema.names, schema.slugs, strict=True))
     return {f"{metric}_{slugs[row['label']]}": row.get(metric) for row in rows for metric in _OF_LABELS}

@@ -7,7 +7,10 @@ from transformers import Trainer
 
 from .errors import UsageError
 from .label_columns import find_label_column
+from .labels import LabelSchema
+from .problem import Problem
 from .sampling import EpochSampler, make_sampler
+from .training_args import ImbalanceOptions
 
 
 class SamplesRows(Trainer):
@@ -15,6 +18,11 @@ class SamplesRows(Trainer):
 
     _sampler: EpochSampler | None = None
     _sampled_from: tuple[Any, tuple[Any, ...]] = (None, ())
+
+    # of WeightedFocalTrainer
+    problem: Problem | None
+    options: ImbalanceOptions
+    label_schema: LabelSchema
 
     def _row_sampler(self) -> EpochSampler | None:
         """The sampler of the options and the training data, made once, as it looks at every row; None without one.
@@ -29,8 +37,8 @@ class SamplesRows(Trainer):
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         arguments = (options.sampler, options.oversample_threshold, options.max_repeats, seed)
         if self._sampled_from[0] is not dataset or self._sampled_from[1] != arguments:
-            name, *how = arguments
-            self._sampler = make_sampler(name, dataset, *how, self.label_schema, self._sampled_column(dataset))
+            column = self._sampled_column(dataset)
+            self._sampler = make_sampler(arguments[0], dataset, *arguments[1:], self.label_schema, column)
             self._sampled_from = dataset, arguments
         return self._sampler
 

@@ -74,14 +74,14 @@ class Positives:
         else:
             blocks = iter([(0, numeric(np.asarray(labels)))])
         if schema is None:
-            blocks = list(blocks)
-            schema = LabelSchema.from_names([f"LABEL_{i}" for i in range(_width(blocks))])
+            every = list(blocks)
+            blocks, schema = iter(every), LabelSchema.from_names([f"LABEL_{i}" for i in range(_width(every))])
         read = [_positives_of(block, schema, start, column or "labels") for start, block in blocks]
         if not sum(len(part[3]) for part in read):
             raise UsageError("A sampler needs rows to draw from, and the data has none.")
         rows, found, known, has_known = zip(*read, strict=True)
-        has_known = np.concatenate(has_known)
-        return cls(schema, len(has_known), np.concatenate(rows), np.concatenate(found), sum(known), has_known)
+        has_known, n_known = np.concatenate(has_known), sum(known, np.zeros(len(schema), np.int64))
+        return cls(schema, len(has_known), np.concatenate(rows), np.concatenate(found), n_known, has_known)
 
 
 class EpochSampler(Sampler[int]):

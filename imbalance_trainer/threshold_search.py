@@ -38,7 +38,9 @@ class Aim:
             raise UsageError(f"Unknown objective {name!r}: {did_you_mean(name, OBJECTIVES)}")
         has_floor = name in ("recall_at_precision", "precision_at_recall")
         if has_floor and (floor is None or not 0 < floor <= 1):
-            raise UsageError(f"objective {name!r} needs a floor in (0, 1]; got {floor!r}.")
+            raise UsageError(
+                f"objective {name!r} needs a floor in (0, 1]; got {floor!r}; --threshold_floor 0.8 sets one."
+            )
         if not has_floor and floor is not None:
             raise UsageError(f"objective {name!r} has no floor; drop it, or take recall_at_precision.")
         if beta != 1 and name != "f_beta":
@@ -123,7 +125,8 @@ class _Shared:
         self.aim, self.resample = aim, resample
         self.totals: list[Any] = [0, 0, 0, 0, 0]  # true positives, predicted, support, value, labels with support
         self.drawn: list[Any] = [0, 0, 0, 0, 0]
-        self.cut, self.below = np.empty(0), -np.inf
+        self.cut: np.ndarray = np.empty(0)
+        self.below: Any = -np.inf
 
     def add(self, curve: Curve) -> None:
         self.cut, self.below = curve.cut, np.maximum(self.below, curve.below)
@@ -195,7 +198,7 @@ def _alone(curve: Curve, value: Callable, search: Search) -> Best:
     logit = _halfway(curve.cut[best], curve.below[best], search.to_logits)[0] if holds[0] else np.nan
     if not search.resample.n:
         return Best(logit, curve.support, none, none)
-    fewer = curve.thinned(_DRAWN)
+    fewer = curve.thinned(_DRAWN, best)  # without its own best cut an interval may leave the threshold out
     drawn = search.resample.counts(fewer)
     counts, holds = _counts(fewer, search, *drawn)
     thresholds = _halfway(fewer.cut, fewer.below, search.to_logits)[value(*counts).argmax(1)]

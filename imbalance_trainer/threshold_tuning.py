@@ -4,15 +4,18 @@ import dataclasses
 import logging
 from typing import Any
 
+import numpy as np
 from accelerate.utils import broadcast_object_list
 from transformers import Trainer
 
 from .callbacks import RareLabelCallback
 from .checkpoints import read_decision_rule, write_decision_rule
 from .decisions import DecisionRule
+from .distribution import LabelDistribution
 from .errors import DataError, UsageError, quoted
-from .labels import MULTI_LABEL
+from .labels import MULTI_LABEL, LabelSchema
 from .metrics import ImbalanceMetrics
+from .problem import Problem
 from .tuning import N_BOOTSTRAP, Tuning, TuningOptions, tune_decisions
 
 logger = logging.getLogger(__name__)
@@ -23,6 +26,13 @@ class TunesThresholds(Trainer):
 
     _tuned: Tuning | None = None  # what the thresholds in use were tuned with, where that was here
     _tuned_on: Any = None  # and the rows, as `rows_of` names them
+    _kept_scores: tuple[np.ndarray, np.ndarray] | None = None
+
+    # of WeightedFocalTrainer
+    problem: Problem | None
+    label_schema: LabelSchema
+    label_metrics: ImbalanceMetrics
+    label_distribution: LabelDistribution | None
 
     @property
     def decision_rule(self) -> DecisionRule:
@@ -132,8 +142,10 @@ class TunesThresholds(Trainer):
         if self.problem is not None and self.problem.type == MULTI_LABEL and checkpoint is not None:
             stored = read_decision_rule(checkpoint)
             if stored is not None:
-                both = {"thresholds": stored.thresholds, "calibration": stored.calibration}
-                self._decide_by(dataclasses.replace(self.decision_rule, **both))
+                rule = dataclasses.replace(
+                    self.decision_rule, thresholds=stored.thresholds, calibration=stored.calibration
+                )
+                self._decide_by(rule)
 
 
 def rows_of(dataloader: Any) -> Any:

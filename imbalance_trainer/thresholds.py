@@ -171,7 +171,8 @@ def units_of(schema: LabelSchema, per: str, groups: Sequence[str] | None) -> lis
         raise UsageError("groups= goes with per='group'; drop it, or set per='group'.")
     if per == "all":
         return [np.arange(len(schema))]
-    units, taken = [], {}
+    units: list[np.ndarray] = []
+    taken: dict[str, str] = {}
     for group in (schema.groups if groups is None else groups) if per == "group" else ():
         if group not in schema.groups:
             raise UsageError(f"Unknown group {group!r}: {did_you_mean(group, schema.groups)}")

@@ -307,7 +307,7 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         self.control = self.callback_handler.on_train_end(self.args, state, self.control)
         return TrainOutput(state.global_step, 0.0, {})
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Tensor | None = None) -> Tensor:
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Tensor | int | None = None) -> Tensor:
         """Trainer's; a loss that is not finite is seen here (`on_nan`)."""
         loss = super().training_step(model, inputs, num_items_in_batch)
         if self.problem is not None:
@@ -389,7 +389,7 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         is_first = self._signature_columns is None
         super()._set_signature_columns_if_needed()
         if is_first and self.problem is not None:
-            self._signature_columns += [SAMPLE_WEIGHT, LABEL_MASK]
+            self._signature_columns += [SAMPLE_WEIGHT, LABEL_MASK]  # type: ignore[operator]  # to Trainer it is None
 
     def _example_dataset(self) -> Any:
         sets = [self.train_dataset, *self._eval_datasets().values()]

@@ -202,7 +202,7 @@ class ImbalanceOptions:
     @classmethod
     def resolve(cls, args: Any, **keywords: Any) -> "ImbalanceOptions":
         """Options from keywords, else from args (which may be plain TrainingArguments), else the defaults."""
-        values = {}
+        values: dict[str, Any] = {}
         for option in dataclasses.fields(cls):
             keyword = keywords.get(option.name, UNSET)
             values[option.name] = getattr(args, option.name, option.default) if keyword is UNSET else keyword

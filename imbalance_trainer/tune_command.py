@@ -18,6 +18,7 @@ from .checkpoints import write_decision_rule
 from .cli import FlagParser
 from .decisions import is_baked
 from .errors import UsageError
+from .recommend import too_few_to_tune
 from .saved_model import SavedModel, SavedModelOptions
 from .tuning import N_BOOTSTRAP, Tuning, TuningOptions
 
@@ -54,6 +55,8 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     rows = saved.tokens(saved.data(), args.split)
     tuning = saved.trainer(rows, args.model_dir).tune_thresholds(rows, options, args.n_bootstrap)  # prints the table
     config = Path(args.model_dir) / "config.json"
+    if too_few := too_few_to_tune(float(tuning.thresholds.support.sum()), where=args.split.capitalize()):
+        print(f"\nWARNING: {too_few}: do not count on these thresholds; more labelled rows would help, or 0.5.")
     if args.dry_run:
         print(f"\nNothing is stored (--dry_run); without it {config} would have these thresholds.")
     else:
@@ -73,6 +76,6 @@ def _content(tuning: Tuning, args: TuneArguments) -> dict[str, Any]:
         "stored": not args.dry_run,
         "thresholds": thresholds,
         "ranges": ranges if args.n_bootstrap else None,
-        "metrics_at_half": tuning.at_half,
-        "metrics_tuned": tuning.held_out,
+        "metrics": tuning.held_out,
+        "metrics_at_0.5": tuning.at_half,
     }

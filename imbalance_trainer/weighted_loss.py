@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,10 +10,12 @@ from torch import Tensor
 
 from .batches import LABEL_MASK, SAMPLE_WEIGHT, labels_of, logits_of, sample_weights_of, without_loss
 from .errors import DataError, UsageError
+from .evaluation import RunningEvaluation
 from .label_columns import LABEL_COLUMNS
 from .losses import make_loss
 from .losses.compiled import compiled
 from .losses.registry import check_weights_fit, name_of, takes_class_weights
+from .nan_guard import NanGuard
 from .objective import Objective
 from .outputs import WritesOutputs
 from .problem import stored_weights
@@ -25,6 +27,12 @@ logger = logging.getLogger(__name__)
 
 class ComputesWeightedLoss(WritesOutputs):
     """The part of WeightedFocalTrainer that is about the loss."""
+
+    # of WeightedFocalTrainer
+    _evaluation: RunningEvaluation | None
+    _guard: NanGuard
+    _forward_needs_labels: bool
+    _equip_callbacks: Callable[[], None]
 
     # ---- weights and objective ----
 
@@ -42,12 +50,13 @@ class ComputesWeightedLoss(WritesOutputs):
 
     def _objective(self, weights: Any) -> Objective:
         options, kind = self.options, self.problem.type
+        own: Any = options.loss_args  # a dict or None, as options are checked
         loss = make_loss(
             options.loss,
             kind,
             weights,
             self.label_distribution,
-            options.loss_args,
+            own,
             options.gamma,
             self.args.label_smoothing_factor,
         )
@@ -123,7 +132,7 @@ class ComputesWeightedLoss(WritesOutputs):
         model: Any,
         inputs: dict[str, Any],
         return_outputs: bool = False,
-        num_items_in_batch: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """The weighted loss plus the constraint penalty, each divided by its count over the whole update.
 
@@ -156,7 +165,8 @@ class ComputesWeightedLoss(WritesOutputs):
             self._evaluation.logits, self._evaluation.row_weights = logits.detach(), row_weights
         else:
             self._guard.look_at(logits, labels)
-        objective, counts, scale = self._current_objective, num_items_in_batch, 1
+        objective, scale = self._current_objective, 1
+        counts: Any = num_items_in_batch  # what our `_get_num_items_in_batch` gave: counts of entries and of pairs
         if counts is None:
             counts = objective.counts(labels)
         elif self.args.average_tokens_across_devices and self.args.n_gpu <= 1:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -136,9 +136,17 @@ def compute_class_weights(
     return replace(weights, values=np.array([capped[n] for n in names]), reasons=reasons, clamped=clamped)
 
 
+@overload
 def cap_weights(
-    weights: Mapping[str, float] | Sequence[float], max_weight: float = MAX_WEIGHT
-) -> "tuple[dict[str, float] | list[float], dict[Any, float]]":
+    weights: Mapping[str, float], max_weight: float = ...
+) -> tuple[dict[str, float], dict[str, float]]: ...
+
+
+@overload
+def cap_weights(weights: Sequence[float], max_weight: float = ...) -> tuple[list[float], dict[int, float]]: ...
+
+
+def cap_weights(weights: Any, max_weight: float = MAX_WEIGHT) -> tuple[Any, dict[Any, float]]:
     """Clamp weights at `max_weight`, and say which were.
 
     Returns:

@@ -251,3 +251,20 @@ def test_a_finished_run_that_is_resumed_has_its_test_once(make_trainer, make_row
     first = run(None)
     assert first == [("eval", 2), ("eval", 4), ("test", 4)]
     assert run(True) == first
+
+
+def test_a_best_model_that_is_silent_where_the_last_was_not_is_said():
+    def entry(step, found):
+        return {"step": step, "split": "eval", "labels": [{"label": "a", "support": 9, "true_positives": found}]}
+
+    args = SimpleNamespace(metric_for_best_model="mean_average_precision")
+    callback = RareLabelCallback()
+    for silent_first in (True, False):
+        callback.history = [entry(1, 0 if silent_first else 4), entry(2, 4 if silent_first else 0)]
+        callback._model_step = 1
+        lines = callback._silent_best(args)
+        assert bool(lines) == silent_first
+    callback.history, callback._model_step = [entry(1, 0), entry(2, 4)], 1
+    said = " ".join(" ".join(callback._silent_best(args)).split())
+    assert said.startswith("WARNING: 1 of 1 labels have recall 0 in it, and 0 at the last evaluation: mean_average_prec")
+    assert "--metric_for_best_model secondary_f1_macro" in said

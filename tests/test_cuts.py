@@ -157,6 +157,7 @@ def test_a_thinned_curve_keeps_its_ends_and_its_counts(n):
     assert len(fewer.cut) == min(n, 20)
     assert fewer.cut[-1] == own.cut[-1] or n == 1
     assert_curve_is_the_loop_s(fewer, scores[:, 0], np.ones(20))
+    assert own.cut[7] in own.thinned(n, [7]).cut
 
 
 # ---- counts over thresholds ----

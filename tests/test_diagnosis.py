@@ -312,6 +312,17 @@ def test_a_steady_rise_is_good():
         assert find_improving(history, settings()) == []
 
 
+def test_a_rise_that_leaves_a_label_at_recall_0_is_not_called_good():
+    history = f1_of(0.1, 0.2, 0.4)
+    history[-1]["labels"] += evaluation(b=ZERO)["labels"]
+    assert find_improving(history, settings()) == []
+
+
+def test_an_f1_that_is_still_0_is_no_plateau():
+    assert find_plateau(f1_of(0.0, 0.0, 0.0, 0.0, 0.0), settings()) == []
+    assert len(find_plateau(f1_of(0.0, 0.1, 0.1, 0.1, 0.1), settings())) == 1
+
+
 def test_a_plateau_is_three_evaluations_without_gain():
     (finding,) = find_plateau(f1_of(0.1, 0.4, 0.39, 0.40, 0.401), settings())
     assert "0.401 at step 4" in finding.evidence

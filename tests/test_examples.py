@@ -83,7 +83,7 @@ def test_train_from_a_csv_to_a_saved_model(run_train, tmp_path, capsys):
     assert "The best model is loaded (secondary_f1_macro" in out
     state = json.loads((saved / "trainer_state.json").read_text())
     assert f"test: epoch {state['best_global_step'] // 4}, step {state['best_global_step']}," in out
-    assert "examples/predict.py --model_dir" in out.splitlines()[-1]
+    assert "imbalance-trainer predict --model_dir" in out.splitlines()[-1]
     splits = [json.loads(line)["split"] for line in (saved / "label_history.jsonl").read_text().splitlines()]
     assert splits == ["eval", "eval", "test"]
     assert json.loads((saved / "config.json").read_text())["id2label"]["2"] == "threats"
@@ -301,7 +301,7 @@ def test_a_metric_under_its_floor_ends_a_training_once_all_is_saved(run_train, t
     assert lines[0].startswith("secondary_f1_macro is 0.")
     assert lines[0].endswith(", under the floor of 1 (test)")
     assert "f1_micro" not in str(caught.value)
-    assert capsys.readouterr().out.splitlines()[-1].startswith("  python examples/predict.py --model_dir")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("  imbalance-trainer predict --model_dir")
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["metrics_at_0.5"] is None
     assert (tmp_path / "run" / "README.md").is_file()
 

@@ -108,6 +108,8 @@ def test_weights_that_are_none_say_why():
 def test_the_metric_follows_the_positives_in_validation():
     assert found(RARE, [800, 400, 40, 4]).value("metric_for_best_model") == "secondary_f1_macro"
     assert found(RARE, [800, 9, 4, 4]).value("metric_for_best_model") == "mean_average_precision"
+    few = found(RARE, [20, 9, 4, 4])  # no threshold will be tuned, so that ranks alone may decide nothing at 0.5
+    assert (few.value("metric_for_best_model"), few.value("tune_thresholds")) == ("secondary_f1_macro", False)
     assert found(RARE, [0, 0, 0, 0]).value("metric_for_best_model") == "secondary_f1_macro"
 
 

@@ -46,7 +46,7 @@ def test_the_model_has_the_thresholds_that_its_logits_give(saved, more, options,
     wanted = tune_decisions(logits, labels, DecisionRule(SCHEMA), options, n_bootstrap=0)
     assert found["thresholds"] == pytest.approx(wanted.rule.by_label(), abs=1e-4)
     assert (found["rows"], found["split"], found["stored"]) == (20, "validation", True)
-    assert found["metrics_tuned"]["f1_macro"] == pytest.approx(wanted.held_out["f1_macro"])
+    assert found["metrics"]["f1_macro"] == pytest.approx(wanted.held_out["f1_macro"])
     assert (found["ranges"] is None) == ("--n_bootstrap" in more)
     after = contents(folder)
     stored = json.loads(after.pop("config.json"))["imbalance_trainer"]

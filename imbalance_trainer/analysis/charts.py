@@ -55,7 +55,7 @@ def _histogram(support: np.ndarray, title: str) -> Html:
 
 def prevalence_chart(analysis: Analysis) -> Html:
     """A mark for each split and label; of many labels those that differ between splits, else the rarest."""
-    names, order = analysis.counts.labels.schema.names, analysis.rarest_first
+    names, order = analysis.counts.labels.schema.names, list(analysis.rarest_first)
     differ = {int(i) for shift in analysis.shifts.values() for i in shift.differs}
     what = "Share of the rows that have each label, by split, rarest first"
     if len(order) > MAX_ROWS:

@@ -53,7 +53,7 @@ def _draw_f1(panel: Any, row: int, method: MethodResult) -> None:
     for when, filled, shift in (("at_half", False, 0.14), ("tuned", True, -0.14)):
         values = method.values(when, "f1_macro")
         panel.plot(values, np.full(len(values), row + shift), ".", color=MUTED, markersize=4, zorder=2)
-        _mark(panel, np.mean(values), row + shift, filled)
+        _mark(panel, float(np.mean(values)), row + shift, filled)
 
 
 def _draw_difference(panel: Any, row: int, method: MethodResult) -> None:

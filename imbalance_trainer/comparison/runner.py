@@ -40,8 +40,10 @@ def compare(
         DataError: nothing to compare on, or nothing left.
     """
     labels = _labels_of(setting)
-    is_same = not isinstance(learning_rates, Mapping)
-    rates = {method.name: list(learning_rates if is_same else learning_rates[method.name]) for method in methods}
+    rates = {
+        method.name: list(learning_rates[method.name] if isinstance(learning_rates, Mapping) else learning_rates)
+        for method in methods
+    }
     total = sum(len(of_method) + len(seeds) - 1 for of_method in rates.values())
     runner = _Runner(setting, methods, labels, record, say, total)
     for method in methods:

@@ -81,7 +81,7 @@ def check_method(setting: Setting, method: Method) -> None:
             _trainer(setting, method, 1e-5, 0, folder)
 
 
-def _trainer(setting: Setting, method: Method, learning_rate: float, seed: int, folder: str) -> Trainer:
+def _trainer(setting: Setting, method: Method, learning_rate: float, seed: int, folder: str) -> Any:
     arguments = {
         "per_device_train_batch_size": setting.batch_size,
         "per_device_eval_batch_size": setting.eval_batch_size,

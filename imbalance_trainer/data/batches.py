@@ -173,7 +173,8 @@ def _arrow(path: Path, delimiter: str | None) -> BatchFile:
 
     def read(columns: Columns, rows: int) -> Iterator[pa.Table]:
         names = _spelled(columns, schema)
-        waiting, n = [], 0
+        waiting: list[pa.RecordBatch] = []
+        n = 0
         for batch in batches():
             if not isinstance(batch, pa.RecordBatch):
                 continue

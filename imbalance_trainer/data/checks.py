@@ -1,6 +1,6 @@
 """What is odd in data that can be read: each check gives sentences with counts, none where all is well."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -59,7 +59,7 @@ def conflicting_duplicates(parts: Parts) -> list[str]:
     ]
 
 
-def _row_names(sizes: Mapping[str, int]):
+def _row_names(sizes: Mapping[str, int]) -> Callable[[int], str]:
     splits, ends = list(sizes), np.cumsum(list(sizes.values()))
 
     def name(row: int) -> str:

@@ -36,7 +36,7 @@ def read_utf8(path: Path, encoding: str | None = None) -> tuple[bytes, str]:
         )
     if name != "utf-8":
         try:
-            raw = str(raw, name).encode()
+            raw = bytearray(str(raw, name), "utf-8")
         except UnicodeDecodeError as error:
             line = raw[: error.start].decode(name, "ignore").count("\n") + 1
             byte = f"byte 0x{raw[error.start]:02x}" if error.start < len(raw) else "end of the file"

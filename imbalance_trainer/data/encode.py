@@ -51,7 +51,7 @@ def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
 
 def _single_names(cells: pa.Array, plan: Plan) -> pa.Array:
     """The lists of a file in whose strings none stands: an empty cell means what it means in the training data."""
-    empty = None if plan.spelled else []
+    empty: list[str] | None = None if plan.spelled else []
     cell_lists = {
         v: [v] if not is_blank(v) else None if v.strip() else empty for v in cells.drop_null().unique().to_pylist()
     }

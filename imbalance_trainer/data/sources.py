@@ -138,14 +138,14 @@ def _by_split(
             raise UsageError(f"{where or 'The data'}: has no split {name!r}: {did_you_mean(name, list(parts))}")
         named[split] = name
     for name in parts:
-        split = split_named(str(name))
-        if split is None or split in wanted or name in named.values():
+        meant = split_named(str(name))
+        if meant is None or meant in wanted or name in named.values():
             continue
-        if split in named:
+        if meant in named:
             raise DataError(
-                f"{where or 'The data'}: {named[split]!r} and {name!r} are both the {split} split; keep one."
+                f"{where or 'The data'}: {named[meant]!r} and {name!r} are both the {meant} split; keep one."
             )
-        named[split] = name
+        named[meant] = name
     if "train" not in named:
         found = f"found {quoted(list(map(str, parts)))}" if parts else "it is empty"
         raise DataError(

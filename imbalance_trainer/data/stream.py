@@ -111,9 +111,7 @@ def stream_labels(
     files = tuple(open_batches(path, delimiter) for path in every)
     if like is not None:
         return _stream(every, files, like.plan, like.text)
-    given = label_info
-    if label_info is not None and not isinstance(label_info, LabelSchema):
-        given = LabelSchema.from_label_info(label_info)
+    given = None if label_info is None else LabelSchema.of(label_info)
     asked = (label_columns,) if isinstance(label_columns, str) else tuple(label_columns or ())
     for rows in _HEADS:
         head = next(files[0].frames(None, rows), None)
@@ -197,6 +195,7 @@ def _plain(frame: Frame, plan: Plan) -> Block | None:
         if (np.diff(cells.offsets.to_numpy()) != len(plan.schema)).any():
             return None
         block = array_block(cells, MULTI_HOT, str(frame.path))
+        assert isinstance(block, np.ndarray)
         bits = block.view(f"u{block.itemsize}")  # negative numbers are large ones then
         return block if bits.max(initial=0) <= 1 else None
     block = array_block(cells, INDICES, str(frame.path))

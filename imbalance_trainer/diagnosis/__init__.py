@@ -5,7 +5,7 @@ A history is a list of evaluations of one split, oldest first, each a dict as `l
 grew from, and the papers that each rule names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .findings import SEVERITIES, TITLES
@@ -27,7 +27,7 @@ from .runs import (
 
 
 def diagnose(
-    history: Sequence[dict[str, Any]],
+    history: Sequence[Mapping[str, Any]],
     settings: Settings | None = None,
     patience: int = 2,
     min_precision: float = 0.5,

@@ -24,7 +24,7 @@ CHANCE = 3.0
 
 _ONE_SIDED = 1.645  # z of a one-sided interval of 95%
 
-Rows = Sequence[dict[str, Any]]
+Rows = Sequence[Mapping[str, Any]]
 
 
 def find_silent(

@@ -4,7 +4,7 @@ Each rule is a pure function of the evaluations (see `history`), oldest first. I
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -137,8 +137,8 @@ def find_oscillating_loss(
     the median loss or more, steps change their direction in `reversals` of all places or more, and the loss did not
     fall meanwhile.
     """
-    losses = [loss for loss in _train_losses(history) if is_number(loss)]
-    losses = np.array(losses[len(losses) // 2 :] if len(losses) >= 2 * min_values else losses)
+    logged = [loss for loss in _train_losses(history) if is_number(loss)]
+    losses = np.array(logged[len(logged) // 2 :] if len(logged) >= 2 * min_values else logged)
     if len(losses) < min_values:
         return []
     steps, level = np.diff(losses), np.median(losses)
@@ -187,9 +187,11 @@ def find_overfitting(history: Rows, settings: Settings, patience: int = 2, rise:
 
 
 def find_improving(history: Rows, settings: Settings, min_evaluations: int = 3, gain: float = 0.01) -> list[Finding]:
-    """secondary_f1_macro rose at every evaluation, `min_evaluations` at least, by `gain` in all: the note's "good
-    training"."""
+    """secondary_f1_macro rose at every evaluation, `min_evaluations` at least, by `gain` in all, and no label is left
+    behind at recall 0: the note's "good training"."""
     f1 = _f1(history)
+    if history and any(is_silent(row) for row in history[-1]["labels"]):
+        return []
     if len(f1) < min_evaluations or any(b <= a for a, b in pairwise(f1)) or f1[-1] - f1[0] < gain:
         return []
     evidence = f"{_F1} " + " -> ".join(f"{value:.3f}" for value in [f1[0], *f1[-2:]])
@@ -197,7 +199,8 @@ def find_improving(history: Rows, settings: Settings, min_evaluations: int = 3, 
 
 
 def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: float = 0.005) -> list[Finding]:
-    """Neither secondary_f1_macro nor mean average precision gained `gain` over its best in `patience` evaluations."""
+    """Neither secondary_f1_macro nor mean average precision gained `gain` over its best in `patience` evaluations. An
+    F1 that is 0 still has not begun, and is no plateau."""
     values = {name: [e.get("metrics", {}).get(name) for e in history] for name in (_F1, "mean_average_precision")}
     values = {name: series for name, series in values.items() if all(map(is_number, series))}
     if len(history) <= patience or _F1 not in values:
@@ -206,9 +209,11 @@ def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: flo
         if max(series[-patience:]) > max(series[:-patience]) + gain:
             return []
     f1 = values[_F1]
+    if max(f1) <= 0:
+        return []
     best = int(np.argmax(f1))
     evidence = f"{_F1} is {f1[-1]:.3f}, its best was {f1[best]:.3f} at step {history[best]['step']:,}"
-    advice = "longer training is not likely to help; stop here, or change what the findings above name."
+    advice = "longer training is not likely to help; stop here, or change what the other findings name."
     return [Finding("plateau", "", NOTE, evidence, advice, evaluations=patience)]
 
 
@@ -262,11 +267,12 @@ def find_precision_under_target(
 def _counts_twice(settings: Settings) -> str:
     """The label whose rows count most by weight and sampler together; nothing where one of them is not in use."""
     weights = settings.class_weights.as_dict() if settings.class_weights is not None else {}
-    both = {label: weights.get(label, 1.0) * times for label, times in (settings.repeats or {}).items()}
+    repeats = settings.repeats or {}
+    both = {label: weights.get(label, 1.0) * times for label, times in repeats.items()}
     if not settings.sampler or not both or max(weights.values(), default=1.0) <= 1:
         return ""
-    label = max(both, key=both.get)
-    weight, times = weights.get(label, 1.0), settings.repeats[label]
+    label = max(both, key=lambda name: both[name])
+    weight, times = weights.get(label, 1.0), repeats[label]
     return f": an epoch counts {label!r} {both[label]:.3g} times, weight {weight:.3g} x drawn {times:.3g} times"
 
 
@@ -290,7 +296,7 @@ def _f1(history: Rows) -> list[float]:
     return series if all(map(is_number, series)) else []
 
 
-def _times_chance(entry: dict[str, Any], min_support: int = 5) -> float | None:
+def _times_chance(entry: Mapping[str, Any], min_support: int = 5) -> float | None:
     """The median over labels of average precision over that of chance; None where too little is known."""
     rows = [r for r in entry["labels"] if r["support"] >= min_support and r.get("average_precision") is not None]
     rows = [row for row in rows if row.get("prevalence") and row["prevalence"] < 0.5]

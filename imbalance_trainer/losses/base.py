@@ -45,14 +45,16 @@ class Loss(nn.Module):
     """False where the loss weighs by itself, or has no entries of its own that could be weighted."""
     needs_counts: ClassVar[bool] = False
     """Whether it takes the labels' supports in the training data."""
-    is_exact: ClassVar[bool] = True
+    is_exact: bool = True
     """False where the loss of an entry depends on other rows, so that it changes with the cut into micro-batches."""
-    is_by_entry: ClassVar[bool] = True
+    is_by_entry: bool = True
     """False where the loss of an entry depends on the row's other labels."""
-    takes_parts: ClassVar[bool] = True
+    takes_parts: bool = True
     """False where it is not known that the loss of a row can be taken without the other rows."""
     takes_soft_labels: ClassVar[bool] = True
     """False where labels between 0 and 1, and so label smoothing, have no meaning."""
+
+    class_weights: Tensor | None
 
     def __init__(self, class_weights: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__()

@@ -55,6 +55,7 @@ class CBNTRLoss(NegativeTolerantLoss):
     """`cb_ntr_loss` as a module."""
 
     takes_class_weights = False
+    weights: Tensor
 
     def __init__(
         self,

@@ -57,6 +57,7 @@ class ClassBalancedLoss(Loss):
     problem_types = (MULTI_LABEL, SINGLE_LABEL)
     takes_class_weights = False
     needs_counts = True
+    weights: Tensor
 
     def __init__(
         self,

@@ -67,6 +67,7 @@ class DistributionBalancedLoss(NegativeTolerantLoss):
 
     takes_class_weights = False
     is_by_entry = False
+    inverse_support: Tensor
 
     def __init__(
         self,

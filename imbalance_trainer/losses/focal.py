@@ -1,7 +1,7 @@
 """The weighted focal loss in closed form, for multi-label and single-label problems."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -98,7 +98,7 @@ class WeightedFocalLoss(Loss):
     tensor(0.9531)
     """
 
-    problem_types = (MULTI_LABEL, SINGLE_LABEL)
+    problem_types: ClassVar[tuple[str, ...]] = (MULTI_LABEL, SINGLE_LABEL)
 
     def __init__(
         self,

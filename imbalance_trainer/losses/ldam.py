@@ -57,6 +57,7 @@ class LDAMLoss(SoftmaxLoss):
     """`ldam_loss` as a module."""
 
     needs_counts = True
+    margin: Tensor
 
     def __init__(
         self,

@@ -52,6 +52,7 @@ class LogitAdjustedLoss(SoftmaxLoss):
 
     takes_class_weights = False
     needs_counts = True
+    adjustment: Tensor
 
     def __init__(self, support: Any, tau: float = 1.0, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(None, reduction, label_smoothing)

@@ -68,6 +68,7 @@ class NegativeTolerantLoss(EntryLoss):
     """`negative_tolerant_loss` as a module."""
 
     needs_counts = True
+    margin: Tensor
 
     def __init__(
         self,

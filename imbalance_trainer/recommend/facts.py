@@ -116,9 +116,15 @@ def whole(counts: LabelDistribution) -> LabelDistribution:
     if counts.row_total <= counts.n_rows or counts.n_rows == 0:
         return counts
     times = counts.row_total / counts.n_rows
-    rows = {"n_rows": counts.row_total, "row_total": counts.row_total}
     violations = np.rint(counts.violations * times).astype(np.int64)
-    return replace(counts, support=counts.support * times, known=counts.known * times, violations=violations, **rows)
+    return replace(
+        counts,
+        support=counts.support * times,
+        known=counts.known * times,
+        n_rows=counts.row_total,
+        row_total=counts.row_total,
+        violations=violations,
+    )
 
 
 def positives_for(half_width: float, z: float = _Z) -> int:

@@ -75,11 +75,12 @@ def choose_sampler(facts: Facts, balanced: float = 3.0) -> list[Choice]:
 
 def choose_metric(facts: Facts, few: int = 10) -> list[Choice]:
     """Macro F1 of the secondary labels; mean average precision where most labels have fewer than `few` positives in
-    validation, so that one row moves an F1 at the fixed 0.5 by a tenth (Saito & Rehmsmeier, 2015, on ranks)."""
+    validation, so that one row moves an F1 at the fixed 0.5 by a tenth (Saito & Rehmsmeier, 2015, on ranks). Not where
+    no threshold will be tuned: the best by ranks may decide nothing at 0.5."""
     secondary = np.array(facts.train.schema.secondary, dtype=int)
     support = facts.validation.support[secondary]
     support = support[support > 0]
-    if len(support) and np.median(support) < few:
+    if len(support) and np.median(support) < few and not too_few_to_tune(float(facts.validation.support.sum())):
         reason = (
             f"Half of the labels have at most {_positives(np.median(support))} in validation, where F1 at 0.5 jumps "
             "with single rows; average precision looks at the ranks of all of them."
@@ -115,14 +116,14 @@ def choose_thresholds(facts: Facts, few: int = 10) -> list[Choice]:
     return [tune, Choice("thresholds_per", "label", reason, source)]
 
 
-def too_few_to_tune(positives: float, least: int = 50) -> str:
+def too_few_to_tune(positives: float, least: int = 50, where: str = "Validation") -> str:
     """That validation has too few positives, of all labels together, to tune any threshold on; empty where it has
     `least`.
 
     >>> too_few_to_tune(19), too_few_to_tune(50)
     ('Validation has 19 positives in all, too few to tune on', '')
     """
-    return "" if positives >= least else f"Validation has {_positives(positives)} in all, too few to tune on"
+    return "" if positives >= least else f"{where} has {_positives(positives)} in all, too few to tune on"
 
 
 def choose_epochs(facts: Facts, batch: int = 16, epochs: int = 3, least: int = 1000, most: int = 20) -> list[Choice]:
