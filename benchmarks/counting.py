@@ -138,7 +138,8 @@ def ratios(quick: bool) -> list[Ratio]:
         ours, word = times["ours"], f"counting {kind}, {len(labels):,} x {N_LABELS}"
         floor = 4.0 if kind == "multi-hot" else None
         why = "numpy.bincount alone takes over a third, the exact look for a class that stands twice another"
-        why = why if kind == "id lists" else ""
+        if kind == "multi-hot":
+            why = "it reads each byte once, at less than three times what reading alone takes"
         found += [
             Ratio(word, "time of a Python loop / ours", times["loop"] / ours, 2_000, False, ms(ours), why),
             Ratio(word, "time of Dataset.map / ours", times["map"] / ours, None, False, ms(ours)),
