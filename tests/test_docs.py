@@ -33,6 +33,7 @@ OTHER_FLAGS = {
     "--speed",
     "--json",
     "--version",
+    "--picture",
 }
 
 
