@@ -308,7 +308,7 @@ class RareLabelCallback(TrainerCallback):
         )
 
 
-class _TerseLogs(TrainerCallback):
+class _TerseLogs:
     """Keeps the dozens of metrics that the table shows out of what a progress bar, or a notebook's, prints.
 
     Args:

@@ -266,5 +266,5 @@ def test_a_best_model_that_is_silent_where_the_last_was_not_is_said():
         assert bool(lines) == silent_first
     callback.history, callback._model_step = [entry(1, 0), entry(2, 4)], 1
     said = " ".join(" ".join(callback._silent_best(args)).split())
-    assert said.startswith("WARNING: 1 of 1 labels have recall 0 in it, and 0 at the last evaluation: mean_average_prec")
+    assert said.startswith("WARNING: 1 of 1 labels have recall 0 in it, and 0 at the last evaluation: mean_average")
     assert "--metric_for_best_model secondary_f1_macro" in said

@@ -1,0 +1,158 @@
+"""What users rely on: the public names, one place of the version, and defaults as pages and --help tell them."""
+
+import ast
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+
+import imbalance_trainer
+from imbalance_trainer import losses
+from imbalance_trainer.cli import FlagParser
+from imbalance_trainer.data import files
+from imbalance_trainer.diagnosis import TITLES
+from imbalance_trainer.head import fresh_head_rate
+from imbalance_trainer.sampling import MAX_GROWTH
+from imbalance_trainer.threshold_search import OBJECTIVES
+from imbalance_trainer.tuning import TuningOptions
+from tests.test_examples import load
+
+ROOT = Path(__file__).parent.parent
+
+# A name that goes from one of these lists is a breaking change: first it is deprecated (CONTRIBUTING.md).
+PUBLIC = """
+    ClassAwareSampler ImbalanceMetrics ImbalanceTextClassificationPipeline ImbalanceTrainingArguments LOSSES
+    LabelDistribution LabelSchema RareLabelCallback RepeatFactorSampler WeightedFocalLoss WeightedFocalTrainer
+    __version__ apply_thresholds cap_weights close_decisions compute_class_weights load_labelled_dataset
+    tune_thresholds weighted_focal_loss
+""".split()
+PUBLIC_LOSSES = """
+    AsymmetricLoss BalancedSoftmaxLoss CBNTRLoss ClassBalancedLoss DistributionBalancedLoss HillLoss LDAMLoss LOSSES
+    LogitAdjustedLoss Loss MULTI_LABEL NegativeTolerantLoss SINGLE_LABEL TwoWayLoss UserLoss WeightedBCELoss
+    WeightedCELoss WeightedFocalLoss ZLPRLoss asymmetric_loss balanced_softmax_loss cb_ntr_loss checked_gamma
+    class_balanced_loss distribution_balanced_loss hill_loss ldam_loss logit_adjusted_loss make_loss
+    negative_tolerant_loss two_way_loss weighted_focal_loss zlpr_loss
+""".split()
+
+
+def page(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def numbers(version):
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+# ---- names ----
+
+
+@pytest.mark.parametrize(("module", "names"), [(imbalance_trainer, PUBLIC), (losses, PUBLIC_LOSSES)])
+def test_public_names_are_these_and_each_that_can_be_called_says_what_it_does(module, names):
+    assert sorted(module.__all__) == sorted(names)
+    silent = [name for name in names if callable(value := getattr(module, name)) and not value.__doc__]
+    assert not silent
+
+
+def test_public_methods_say_what_they_do():
+    silent = []
+    for name in PUBLIC:
+        members = vars(getattr(imbalance_trainer, name)) if isinstance(getattr(imbalance_trainer, name), type) else {}
+        for member, value in members.items():
+            function = getattr(value, "fget", getattr(value, "__func__", value))  # of properties and class methods
+            if not member.startswith("_") and callable(function) and not function.__doc__:
+                silent.append(f"{name}.{member}")
+    assert not silent
+
+
+def test_a_type_checker_sees_what_is_imported_on_demand():
+    tree = ast.parse(page("imbalance_trainer/__init__.py"))
+    seen = {alias.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level
+            for alias in node.names}  # fmt: skip
+    assert seen == imbalance_trainer._HOME
+
+
+# ---- the version ----
+
+
+def test_the_version_stands_once():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["metadata"]["version"] == "attr: imbalance_trainer.__version__"
+    assert not re.search(r"^version\b", page("pyproject.toml"), re.MULTILINE)
+    package = ROOT / "imbalance_trainer"
+    assigned = [file for file in package.rglob("*.py") if "\n__version__ =" in file.read_text(encoding="utf-8")]
+    assert assigned == [package / "__init__.py"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", imbalance_trainer.__version__)
+
+
+def test_the_changelog_has_no_version_past_this_one():
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", page("CHANGELOG.md"), re.MULTILINE)
+    assert all(numbers(version) <= numbers(imbalance_trainer.__version__) for version in released)
+
+
+# ---- defaults and lists that a page quotes ----
+
+
+def rows_of(text, start):
+    """The cells of a Markdown table's rows that begin with `start`."""
+    lines = [line for line in text.splitlines() if line.startswith(f"| {start}")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def quoted_default(cell):
+    """A word in backticks or a number; None where the cell is prose."""
+    found = re.fullmatch(r"`([^`]+)`|([\d.]+)", cell)
+    return found and (found[1] or found[2])
+
+
+def test_defaults_in_the_quick_reference_are_those_of_the_flags():
+    train = load("train_model")
+    parser = FlagParser((train.DataArguments, train.TrainArguments, TuningOptions))
+    checked = []
+    for flags, defaults, _ in (row for row in rows_of(page("docs/quick-reference.md"), "`--") if len(row) == 3):
+        names, values = re.findall(r"`--(\w+)`", flags), defaults.split(", ")
+        for name, value in zip(names, map(quoted_default, values), strict=False):
+            if value is not None:
+                default = parser.get_default(name)
+                words = {str(default), str(default).lower()} | ({"none", "false"} if default is None else set())
+                is_number = isinstance(default, (int, float)) and not isinstance(default, bool)
+                assert float(value) == default if is_number else value in words, name
+                checked.append(name)
+    assert {"class_weights", "max_weight", "focal_gamma", "tune_thresholds", "constraint_weight"} <= set(checked)
+    assert len(checked) > 20
+
+
+def test_numbers_that_help_and_pages_say_by_hand_are_those_of_the_code():
+    words = {
+        14: "fourteen",
+        15: "fifteen",
+        16: "sixteen",
+        17: "seventeen",
+        18: "eighteen",
+        19: "nineteen",
+        20: "twenty",
+    }
+    assert f"one of {words[len(losses.LOSSES)]} (" in page("docs/quick-reference.md")
+    assert f"{words[len(TITLES)].capitalize()} kinds of findings" in page("README.md")
+    assert MAX_GROWTH == 1.25  # "a quarter more rows"
+    train = load("train_model")
+    times, at_most = fresh_head_rate(1e-6) / 1e-6, fresh_head_rate(1e-3)
+    said = f"{times:g} times --learning_rate, at most {at_most:g}"
+    help_text = train.TrainArguments.__dataclass_fields__["head_learning_rate"].metadata["help"]
+    assert said in help_text
+    assert said in page("docs/quick-reference.md").replace("`", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "every"),
+    [
+        ("docs/troubleshooting.md", TITLES),
+        ("docs/thresholds.md", OBJECTIVES),
+        ("docs/data-formats.md", files._READERS),
+    ],
+)
+def test_a_page_has_a_row_for_each_of_a_list(name, every):
+    first_cells = [row[0] for row in rows_of(page(name), "`")]
+    named = {word for cell in first_cells for word in re.findall(r"`([^`]+)`", cell)}
+    assert set(every) <= named
