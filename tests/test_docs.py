@@ -34,6 +34,14 @@ OTHER_FLAGS = {
     "--json",
     "--version",
     "--picture",
+    "--gpus-per-node",
+    "--nnodes",
+    "--ntasks-per-node",
+    "--rdzv_backend",
+    "--rdzv_endpoint",
+    "--rdzv_id",
+    "--requeue",
+    "--standalone",
 }
 
 
