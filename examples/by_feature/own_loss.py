@@ -4,8 +4,8 @@
 
 Here it is PolyLoss (Leng et al., 2022), which the package does not have. First it is tried on four numbers, where a
 loss that gives a mean is refused and told why. Then the run with it: the loss takes its class weights itself, so the
-first table says that none are asked for. Gradient accumulation and several processes are exact, as with any loss of
-the package.
+first table says that none are asked for. What it gives is summed and divided by the counts of the whole update, so
+that gradient accumulation and several processes are exact.
 """
 
 from collections.abc import Sequence

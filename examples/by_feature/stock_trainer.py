@@ -39,7 +39,7 @@ def main(flags: Sequence[str]) -> None:
     trainer.train()
 
     evaluations = [log for log in trainer.state.log_history if "eval_loss" in log]
-    print(f"\nEach evaluation logs {len(evaluations[-1])} values. Some of them:")
+    print(f"\nEach evaluation logs {len(evaluations[-1])} values. Some of them, evaluation by evaluation:")
     for name in ("eval_f1_micro", "eval_secondary_f1_macro", "eval_f1_tail", "eval_recall_praising_violence"):
         print(f"  {name:<30}", *(f"{log[name]:.3f}" for log in evaluations))
 

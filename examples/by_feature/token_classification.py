@@ -70,7 +70,8 @@ def main(flags: Sequence[str]) -> None:
             classes = model(**batch).logits[0, 1:-1].argmax(-1).tolist()
         print()
         for number, pairs in groupby(zip(classes, text.split(), strict=True), key=lambda pair: pair[0]):
-            print(f"  {' '.join(word for _, word in pairs):<45}{NAMES[number] if number else ''}")
+            words = " ".join(word for _, word in pairs)
+            print(f"  {words:<30}{NAMES[number]}" if number else f"  {words}")
 
 
 if __name__ == "__main__":
