@@ -16,11 +16,11 @@ test:
 slow:
 	pytest -m slow
 
-docs:  ## needs pip install -e ".[docs]"
-	mkdocs build --strict
+docs:  ## into build/site; needs pip install -e ".[docs]"
+	mkdocs build --strict --site-dir build/site
 
 build:
 	python -m build
 
 clean:
-	rm -rf build dist site *.egg-info
+	rm -rf build dist *.egg-info
