@@ -219,7 +219,7 @@ def test_what_is_not_there_is_named(text, what):
 @pytest.mark.parametrize(
     "text",
     [
-        "[a](losses.md#asymmetric) [b](../README.md#what-it-does) [c](https://example.org/x.md#y) [d](mailto:a@b.c)",
+        "[a](losses.md#asymmetric) [b](../README.md) [c](https://example.org/x.md#y) [d](mailto:a@b.c)",
         "# The head's start, `code`\n\n[a](#the-heads-start-code)\n\n```\n[no link](nowhere.md)\n```\n`[nor](this)`",
         "# A\n\n## A\n\n[a](#a-1)",
         '`imbalance-trainer COMMAND` and `imbalance-trainer` alone, `eval "$(imbalance-trainer completion bash)"`',
