@@ -63,8 +63,9 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         weight_strategy, max_weight, effective_number_beta: see `compute_class_weights`.
         loss, loss_args: a name in LOSSES and arguments of its own; or a module or function of yours (see `UserLoss`).
         compile_loss: whether torch.compile makes one kernel of the loss, which pays from some thousand labels on.
-        focal_gamma: gamma of a loss that has one. reweight_from: from where on class weights count, a share of
-            training below 1 or a step; evaluations always take them (Cao et al., 2019).
+        focal_gamma: gamma of a loss that has one.
+        reweight_from: from where on class weights count, a share of training below 1 or a step; evaluations always
+            take them (Cao et al., 2019).
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
             it the schema in the model's config holds, or the names in the training data's features, or id2label.
         constraint, constraint_weight, constraint_direction: what teaches the schema's implications and exclusive
