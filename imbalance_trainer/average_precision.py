@@ -1,13 +1,12 @@
 """Average precision per label, and its best cut, while scores stream by, in bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from .cuts import THREADS, Curve, all_known, columns_of, curve_at, known, label_chunks, positive
+from .cuts import Curve, all_known, columns_of, curve_at, known, label_chunks, positive, with_sorted_rows
 
 MAX_SCORES = 1 << 24
 """Scores that are kept; up to here average precision is exact. 64 MiB of scores and 16 MiB of labels."""
@@ -82,10 +81,10 @@ class StreamingAveragePrecision:
             none = np.empty(0, np.float32)
             yield from [(curve_at(none, none, none), np.nan)] * self.n_labels
             return
-        with ThreadPoolExecutor(THREADS) as pool:
-            chunks = label_chunks(self._n_kept // self.n_labels, self.n_labels, _SORTED_AT_A_TIME)
-            for curves in pool.map(lambda labels: _curves_of_scores(*self._kept_of(labels)), chunks):
-                yield from curves
+        parts = label_chunks(self._n_kept // self.n_labels, self.n_labels, _SORTED_AT_A_TIME)
+        for columns, positives, n_known in with_sorted_rows(_taken_apart(*self._kept_of(part)) for part in parts):
+            for ordered, own, n in zip(columns, positives, n_known, strict=True):
+                yield curve_at(ordered[:n], own), float(ordered[n - 1]) if n else np.nan
 
     def _kept_of(self, labels: slice) -> Iterator[np.ndarray]:
         """A copy of the scores and of the gold labels that are kept, (labels, rows) each."""
@@ -162,18 +161,15 @@ def _thinned(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     return np.append(0.0, recall), np.append(precision[:1], precision)
 
 
-def _curves_of_scores(columns: np.ndarray, gold: np.ndarray) -> list[tuple[Curve, float]]:
-    """Cuts at positives' scores; columns (labels, rows) are sorted in place."""
+def _taken_apart(columns: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """Scores (labels, rows), those of unknown labels made infinite in place; each label's positives', in rising order;
+    and how many scores of each are known."""
     positives = [np.sort(s.take(np.flatnonzero(of_label))) for s, of_label in zip(columns, gold == 1, strict=True)]
     n_known = np.full(len(columns), columns.shape[1])
     if not all_known(gold):
         columns[gold < 0] = np.inf  # sorted to the end, where they are cut off
         n_known = (gold >= 0).sum(1)
-    columns.sort(axis=1)
-    found = []
-    for ordered, own, n in zip(columns, positives, n_known, strict=True):
-        found.append((curve_at(ordered[:n], own), float(ordered[n - 1]) if n else np.nan))
-    return found
+    return columns, positives, n_known
 
 
 def _curve_of_bins(negatives: np.ndarray, positives: np.ndarray) -> tuple[Curve, float]:

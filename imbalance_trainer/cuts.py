@@ -5,8 +5,8 @@ as fast as sorting rows by score; labels go by in chunks, so that memory does no
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ THREADS = 2
 """Threads that count chunks of labels or rows."""
 
 _CHUNK = 1 << 19  # scores that are copied and sorted at a time, by each of the threads
+_LINE = 16  # scores that memory hands over at a time
 _BLOCK = 256  # rows that are transposed at a time
 
 RANKS = 256
@@ -65,50 +66,66 @@ def label_curves(
         with_ranks: whether scores at about RANKS ranks, closer together at the top, down to the lowest score, are own
             cuts as well.
     """
+    all_are_known = all_known(labels)
+    chunks = (
+        (_known_columns(scores[:, part], None if all_are_known else labels[:, part]), positives[part])
+        for part in label_chunks(*scores.shape, _chunk(len(scores)))
+    )
+    for columns, n_known, own in with_sorted_rows((*columns, own) for columns, own in chunks):
+        for ordered, of_label, n in zip(columns, own, n_known, strict=True):
+            at = _own_cuts(ordered[:n], of_label) if with_ranks else None
+            yield curve_at(ordered[:n], of_label, at), curve_at(ordered[:n], of_label, grid[::-1])
+
+
+def with_sorted_rows(chunks: Iterable[tuple]) -> Iterator[tuple]:
+    """The tuples again, in order, the rows of the first array of each sorted in place. Threads do nothing but sort:
+    what else they did would wait for the interpreter, and it for them."""
     with ThreadPoolExecutor(THREADS) as pool:
         running: deque = deque()
-        for part in label_chunks(*scores.shape, _CHUNK):
-            chunk = scores[:, part], labels[:, part], positives[part]
-            running.append(pool.submit(_curves_of_chunk, *chunk, grid, with_ranks))
+        for chunk in chunks:
+            running.append(([pool.submit(part.sort, axis=1) for part in np.array_split(chunk[0], THREADS)], chunk))
             if len(running) > THREADS:
-                yield from running.popleft().result()
+                yield _done(*running.popleft())
         while running:
-            yield from running.popleft().result()
+            yield _done(*running.popleft())
 
 
-def counts_over(scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _done(sorting: list[Future], chunk: tuple) -> tuple:
+    for part in sorting:
+        part.result()
+    return chunk
+
+
+def counts_over(
+    scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray, positives: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """True positives and predicted entries, (sets, labels), at a score over the label's threshold.
 
     Args:
         scores, labels: (rows, labels).
         thresholds: (sets, labels); of the scores' type, nothing needs to be converted.
+        positives: for each label its positives' scores in rising order (`positive_scores`).
     """
-
-    def count(rows: slice) -> np.ndarray:
-        is_known, is_positive = known(labels[rows]), positive(labels[rows])
-        counts = np.empty((2, *thresholds.shape), dtype=np.int64)
-        for i, threshold in enumerate(thresholds):
+    true_positives, predicted = np.zeros((2, *thresholds.shape), dtype=np.int64)
+    for label, own in enumerate(positives):
+        true_positives[:, label] = len(own) - np.searchsorted(own, thresholds[:, label], side="right")
+    height = max(1, _CHUNK // max(1, scores.shape[1]))
+    for start in range(0, len(scores), height):
+        rows = slice(start, start + height)
+        is_known = None if all_known(labels[rows]) else known(labels[rows])
+        for at_threshold, threshold in zip(predicted, thresholds, strict=True):
             decided = scores[rows] > threshold
-            decided &= is_known
-            counts[1, i] = column_sums(decided)
-            decided &= is_positive
-            counts[0, i] = column_sums(decided)
-        return counts
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        true_positives, predicted = sum(pool.map(count, _blocks(scores)), np.zeros((2, *thresholds.shape), int))
+            at_threshold += column_sums(decided if is_known is None else decided & is_known)
     return true_positives, predicted
 
 
 def positive_scores(scores: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
     """For each label the scores of its positives, in rising order."""
-
-    def of_chunk(part: slice) -> list[np.ndarray]:
-        columns, is_positive = columns_of(scores[:, part]), positive(columns_of(labels[:, part]))
-        return [np.sort(c.take(np.flatnonzero(rows))) for c, rows in zip(columns, is_positive, strict=True)]
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        return [positives for chunk in pool.map(of_chunk, label_chunks(*scores.shape, _CHUNK)) for positives in chunk]
+    positives = []
+    for part in label_chunks(*scores.shape, _chunk(len(scores))):
+        columns, is_positive = scores[:, part].T, positive(columns_of(labels[:, part]))
+        positives += [np.sort(of[np.flatnonzero(rows)]) for of, rows in zip(columns, is_positive, strict=True)]
+    return positives
 
 
 def columns_of(matrix: np.ndarray) -> np.ndarray:
@@ -133,7 +150,8 @@ def curve_at(ordered: np.ndarray, positives: np.ndarray, cut: np.ndarray | None 
     else:
         first = np.searchsorted(positives, cut)
     lower = np.searchsorted(ordered, cut)
-    below = np.where(lower > 0, ordered[lower - 1], -np.inf) if len(ordered) else np.full(len(cut), -np.inf)
+    below = ordered.take(lower - 1) if len(ordered) else np.empty(len(cut))
+    below[: np.searchsorted(lower, 1)] = -np.inf  # under the lowest score there is none
     return Curve(cut[::-1], below[::-1], (len(positives) - first)[::-1], (len(ordered) - lower)[::-1], len(positives))
 
 
@@ -164,33 +182,29 @@ def positive(labels: np.ndarray) -> np.ndarray:
     return labels > (0.5 if labels.dtype.kind == "f" else 0)
 
 
-def _blocks(scores: np.ndarray) -> Iterator[slice]:
-    """The rows in blocks of about _CHUNK scores."""
-    height = max(1, _CHUNK // max(1, scores.shape[1]))
-    return (slice(start, start + height) for start in range(0, len(scores), height))
+def _chunk(n_rows: int) -> int:
+    """Scores of a chunk: as wide as what memory hands over at a time, where that is not too many."""
+    return int(np.clip(_LINE * n_rows, _CHUNK, 8 * _CHUNK))
 
 
-def _curves_of_chunk(
-    scores: np.ndarray, labels: np.ndarray, positives: Sequence[np.ndarray], grid: np.ndarray, with_ranks: bool
-) -> list[tuple[Curve, Curve]]:
-    # The chunk is copied and sorted as a whole: a call per label costs the threads more than it does.
+def _known_columns(scores: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """A copy of the scores, (labels, rows), those of unknown labels infinite, and how many are known, (labels,); None
+    for labels that are all known."""
     columns, n_known = columns_of(scores), np.full(scores.shape[1], len(scores))
-    is_known = known(labels)
-    if not is_known.all():
-        is_known = columns_of(is_known)
+    if labels is not None:
+        is_known = columns_of(known(labels))
         columns[~is_known] = np.inf  # sorted to the end, where they are cut off
         n_known = is_known.sum(1)
-    columns.sort(axis=1)
-    curves = []
-    for ordered, own, n in zip(columns, positives, n_known, strict=True):
-        ordered = ordered[:n]
-        cut = None
-        if with_ranks and len(ordered):
-            cut = np.concatenate([own, ordered[-_ranks(len(ordered))]])
-            cut.sort()
-            cut = distinct(cut)
-        curves.append((curve_at(ordered, own, cut), curve_at(ordered, own, grid[::-1])))
-    return curves
+    return columns, n_known
+
+
+def _own_cuts(ordered: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """The scores of the positives, and those at some ranks, each once, in rising order."""
+    if not len(ordered):
+        return ordered
+    cut = np.concatenate([positives, ordered[-_ranks(len(ordered))]])
+    cut.sort()
+    return distinct(cut)
 
 
 def _ranks(n: int) -> np.ndarray:

@@ -1,13 +1,13 @@
 """The search for the best cut of a label, or of labels that share a threshold, and how far it moves with the rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .arrays import ratio
-from .cuts import Curve, distinct, label_curves, positive_scores
+from .cuts import Curve, distinct, label_curves
 from .errors import DataError, UsageError, did_you_mean
 from .smoothing import smoothed_counts
 
@@ -157,14 +157,17 @@ class _Shared:
 
 
 def find_best(
-    scores: np.ndarray, labels: np.ndarray, units: list[np.ndarray], search: Search
+    scores: np.ndarray,
+    labels: np.ndarray,
+    positives: Sequence[np.ndarray],
+    units: list[np.ndarray],
+    search: Search,
 ) -> tuple[Best, list[Best], np.ndarray]:
     """The best threshold of all labels together, of each unit of labels that share one, and the support of each label.
 
     Raises:
         DataError: there is no positive at all.
     """
-    positives = positive_scores(scores, labels)
     grid = _shared_cuts(positives)
     if not len(grid):
         raise DataError("No label has a positive to tune thresholds on; give evaluation data that has some.")
@@ -279,7 +282,7 @@ def _halfway(cut: np.ndarray, below: np.ndarray, to_logits: Callable) -> np.ndar
     return np.maximum((cut + below) / 2, cut - _GAP)
 
 
-def _shared_cuts(of_labels: list[np.ndarray]) -> np.ndarray:
+def _shared_cuts(of_labels: Sequence[np.ndarray]) -> np.ndarray:
     """Distinct scores of positives, highest first; of more than _GRID, quantiles of all positives'."""
     positives = np.concatenate(of_labels)
     positives.sort()

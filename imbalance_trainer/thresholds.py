@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
-from .cuts import counts_over
+from .cuts import counts_over, positive_scores
 from .errors import DataError, UsageError, did_you_mean
 from .labels import LabelSchema
 from .threshold_search import Aim, Resample, Search, drawn_towards, f_score, find_best
@@ -130,7 +130,8 @@ def tune_thresholds(
     units = units_of(schema, per, groups)
     resample = Resample(int(n_bootstrap), np.random.default_rng(seed))
     search = Search(aim, _clipped if from_logits else _logit, smoothing, resample)
-    everyone, found, support = find_best(scores, labels, units, search)
+    positives = positive_scores(scores, labels)
+    everyone, found, support = find_best(scores, labels, positives, units, search)
     logits, low, high = np.empty((3, len(schema)))
     tuned_on = np.zeros_like(support)
     drawn = drawn_towards(found, everyone.logit, 0.0 if per == "all" else shrinkage)
@@ -139,7 +140,7 @@ def tune_thresholds(
         tuned_on[unit] = support[unit].sum()
     over = _rounded_down(logits if from_logits else expit(logits), scores.dtype)
     half = np.full_like(over, 0.0 if from_logits else 0.5)
-    true_positives, predicted = counts_over(scores, labels, np.stack([half, over]))
+    true_positives, predicted = counts_over(scores, labels, np.stack([half, over]), positives)
     f1_at_half, f1 = f_score(true_positives, predicted, support)
     return TunedThresholds(
         schema,

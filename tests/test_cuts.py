@@ -141,8 +141,7 @@ def test_inputs_are_not_changed_in_whatever_order_they_lie_in_memory(order, n):
     labels = np.array(rng.integers(0, 2, (20, n)), order=order)
     before = scores.copy(), labels.copy()
     curves = list(curves_of(scores, labels, np.array([0.5]), with_ranks=True))
-    counts_over(scores, labels, np.full((1, n), 0.5))
-    positive_scores(scores, labels)
+    counts_over(scores, labels, np.full((1, n), 0.5), positive_scores(scores, labels))
     assert np.array_equal(scores, before[0])
     assert np.array_equal(labels, before[1])
     for i, (own, _) in enumerate(curves):
@@ -170,7 +169,7 @@ def test_counts_over_thresholds_are_those_of_a_loop(case, chunk, sets):
     thresholds = np.random.default_rng(sets).integers(-9, 10, (sets, scores.shape[1])).astype(scores.dtype)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cuts, "_CHUNK", chunk)
-        true_positives, predicted = counts_over(scores, labels, thresholds)
+        true_positives, predicted = counts_over(scores, labels, thresholds, positive_scores(scores, labels))
     assert true_positives.shape == predicted.shape == thresholds.shape
     for j, row in enumerate(thresholds):
         for i, threshold in enumerate(row.tolist()):
@@ -179,7 +178,7 @@ def test_counts_over_thresholds_are_those_of_a_loop(case, chunk, sets):
 
 
 def test_no_rows_count_nothing():
-    true_positives, predicted = counts_over(np.empty((0, 3)), np.empty((0, 3)), np.zeros((2, 3)))
+    true_positives, predicted = counts_over(np.empty((0, 3)), np.empty((0, 3)), np.zeros((2, 3)), [np.empty(0)] * 3)
     assert true_positives.tolist() == predicted.tolist() == [[0] * 3] * 2
 
 

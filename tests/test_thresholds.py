@@ -600,7 +600,8 @@ def test_resampled_thresholds_are_distributed_as_those_of_resampled_rows(positiv
     positive[rng.choice(60, positives, replace=False, p=scores**2 / (scores**2).sum())] = True
     search = Search(Aim("f1"), lambda p: np.clip(logit(p, where=p > 0, out=np.full(np.shape(p), -36.0)), -36, 36),
                     0.0, Resample(n, np.random.default_rng(0)))  # fmt: skip
-    _, (best,), _ = find_best(scores[:, None], positive[:, None], [np.array([0])], search)
+    of_label = np.sort(scores[positive])
+    _, (best,), _ = find_best(scores[:, None], positive[:, None], [of_label], [np.array([0])], search)
     by_rows = drawn_by_loop(scores, positive, n, rng)
     assert len(best.drawn) == n
     largest = np.sqrt(np.log(2 / 1e-4) / n)  # of two samples of one distribution, once in 10,000 times
