@@ -12,7 +12,7 @@ from .errors import DataError
 BLOCK = 1_044_480  # rows at a time: 4,096 times 255, see column_sums; with fewer, sums of 28 labels are slower
 _BYTES = 1 << 26  # at a time, where rows are long
 _JOINED = 1 << 21
-_OFFSETS = 16_384  # at a time: what is computed from them stays in the processor's cache
+_OFFSETS = 65_536  # at a time: what is computed from them stays in the cache
 
 MULTI_HOT, INDICES, TOKENS = "multi-hot", "indices", "tokens"
 """What a row's list of numbers is: an entry for each label, the classes that it has, or a class for each token."""
