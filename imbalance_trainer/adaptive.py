@@ -13,6 +13,7 @@ from typing import Any
 
 from .diagnosis import Finding, Settings, diagnose
 from .diagnosis.findings import LOUDER_GAMMA, LOWER_BY, RAISE_BY, SOFTER_GAMMA, WARNING
+from .tables import plural
 
 FILE_NAME = "adaptive_weights.json"
 
@@ -93,7 +94,7 @@ class AdaptiveWeights:
         stuck = [finding for finding in silent if finding.kind == "at_the_cap"]
         if stuck and len(stuck) >= len(over):
             direction, gamma = +1, min(self.gamma + GAMMA_STEP, max(LOUDER_GAMMA, self.gamma))
-            why = f"{len(stuck)} labels at the cap are never found"
+            why = f"{plural(len(stuck), 'label')} at the cap {'is' if len(stuck) == 1 else 'are'} never found"
         elif len(over) >= max(2, len(self.weights) / 4) and len(over) > len(silent):
             direction, gamma = -1, max(self.gamma - GAMMA_STEP, min(SOFTER_GAMMA, self.gamma))
             why = f"{len(over)} labels are predicted too often"

@@ -305,6 +305,7 @@ class RareLabelCallback(TrainerCallback):
             parents,
             None if schema is None else tuple(schema.names[i] for i in schema.secondary),
             self.repeats,
+            self.options.get("loss"),
         )
 
 

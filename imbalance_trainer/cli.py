@@ -1,5 +1,6 @@
 """What our command lines share: flags from dataclasses, --config files, errors as one sentence with an exit code."""
 
+import copy
 import difflib
 import errno
 import json
@@ -8,8 +9,8 @@ import os
 import re
 import sys
 import textwrap
-from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Callable, Mapping, Sequence
+from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,33 @@ class FlagParser(HfArgumentParser):
 
 
 class _HelpFormatter(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
-    """Defaults behind each flag, and what ends the help line by line."""
+    """Flags that are needed first, defaults behind the others, and what ends the help line by line."""
+
+    def add_usage(self, usage: str | None, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        flags = (f"{action.option_strings[0]} {action.dest.upper()}" for action in actions
+                 if action.required and action.option_strings)  # fmt: skip
+        places = (f"[{action.metavar}]" if action.nargs == "?" else action.metavar for action in actions
+                  if not action.option_strings)  # fmt: skip
+        words = ["%(prog)s", *flags, "[flags]", *places]
+        super().add_usage(usage or " ".join(words), actions, groups, prefix)
+
+    def add_arguments(self, actions: Iterable[Action]) -> None:
+        super().add_arguments(sorted(actions, key=lambda action: not action.required))
+
+    def _format_action_invocation(self, action: Action) -> str:
+        once = copy.copy(action)  # dashes are taken in place of underscores, but not shown beside them
+        spelled = [f"--{flag[2:].replace('-', '_')}" for flag in action.option_strings]
+        once.option_strings = [
+            flag
+            for flag, underscored in zip(action.option_strings, spelled, strict=True)
+            if flag == underscored or underscored not in action.option_strings
+        ]
+        return super()._format_action_invocation(once)
+
+    def _get_help_string(self, action: Action) -> str | None:
+        if action.required:
+            return f"{action.help or ''} (required)"
+        return action.help if action.default is None else super()._get_help_string(action)
 
 
 def _paragraphs(text: str) -> str:

@@ -1,6 +1,6 @@
 """`imbalance-trainer evaluate`: a saved model on labelled data: metrics, pictures, and its worst errors.
 
-    imbalance-trainer evaluate --model_dir runs/data --data_dir data --split test
+    imbalance-trainer evaluate data --model_dir runs/data --split test
     imbalance-trainer evaluate --model_dir runs/demo                                # on the demo's data
 
 At its thresholds and at 0.5. In --output_dir (runs/data/evaluation_test, if not given) it writes metrics.json,
@@ -28,7 +28,7 @@ from .metrics import first, rarest_shown
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, checked_floors, read_floors
 from .results import Results
-from .saved_model import SavedModel, SavedModelOptions
+from .saved_model import SavedModel, SavedModelOptions, with_data
 from .tables import text_table
 from .whole_file import whole_file, write_json
 
@@ -49,12 +49,13 @@ class EvaluateArguments(SavedModelOptions):
 
 def make_parser(prog: str = "imbalance-trainer evaluate") -> FlagParser:
     """The flags."""
-    return FlagParser(EvaluateArguments, prog=prog, doc=__doc__)
+    return with_data(FlagParser(EvaluateArguments, prog=prog, doc=__doc__))
 
 
 def main(flags: Sequence[str], prog: str = "imbalance-trainer evaluate") -> dict[str, Any]:
     """Run the command; what metrics.json holds."""
-    (args,) = make_parser(prog).parse(flags)
+    args, others = make_parser(prog).parse(flags)
+    args.take(others.data)
     args.check_split(args.split)
     if args.n_worst < 0:
         raise UsageError(f"--n_worst must be at least 0; got {args.n_worst}.")

@@ -3,6 +3,7 @@
 An evaluation is a dict as `label_history.jsonl` has them (see `history`).
 """
 
+import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -52,13 +53,15 @@ def evaluation_lines(
 def overall(entry: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> list[str]:
     """Where in the run an evaluation stands, and its overall metrics."""
     metrics, last = entry["metrics"], (before or {}).get("metrics", {})
-    parts = [_place(entry)]
+    parts = [] if entry["epoch"] is None else [f"epoch {entry['epoch']:.3g}"]
+    parts = [*parts, f"step {entry['step']:,}"] if entry["step"] else []  # before training, or without any
     for name in _OVERALL:
         if name in metrics:
-            change = f" ({metrics[name] - last[name]:+.3f})" if name == "secondary_f1_macro" and name in last else ""
+            is_headline = name == "secondary_f1_macro" and name in last
+            change = f" ({_signed(metrics[name] - last[name])})" if is_headline else ""
             value = "is not a number" if metrics[name] is None else f"{metrics[name]:.{4 if name == 'loss' else 3}f}"
             parts.append(f"{name} {value}{change}")
-    return parts
+    return [f"{entry['split']}: {parts[0]}", *parts[1:]] if parts else [entry["split"]]
 
 
 def summary_lines(entry: Mapping[str, Any], at_half: Mapping[str, float] | None = None) -> list[str]:
@@ -68,10 +71,13 @@ def summary_lines(entry: Mapping[str, Any], at_half: Mapping[str, float] | None 
     notes = [f"{silent} of {len(entry['labels'])} labels have recall 0"] if silent else []
     if not silent and unsupported < len(entry["labels"]):
         notes = ["every label is found" if not unsupported else "every label that has positives here is found"]
+        by_chance = sum(map(_is_found_by_chance, entry["labels"]))
+        if by_chance:
+            notes.append(f"{by_chance} of them no better than by drawing rows at random")
     if unsupported:
         notes.append(f"{unsupported} without a positive in this data (0 in every macro value)")
     if metrics.get("violation_rate"):
-        notes.append(f"implications broken in {metrics['violation_rate']:.1%} of rows before closing")
+        notes.append(f"rules of the labels broken in {metrics['violation_rate']:.1%} of rows before closing")
     lines = _wrapped(notes)
     if at_half is not None:
         silent = int(at_half["n_labels_without_recall"])
@@ -266,9 +272,18 @@ def _with_change(row: Mapping[str, Any], last: Mapping[str, Any] | None, metric:
     return f"{row[metric]:.2f} {change:>5}" if room else f"{row[metric]:.2f}"
 
 
-def _place(entry: Mapping[str, Any]) -> str:
-    epoch = "" if entry["epoch"] is None else f"epoch {entry['epoch']:.3g}, "
-    return f"{entry['split']}: {epoch}step {entry['step']:,}"
+def _is_found_by_chance(row: Mapping[str, Any]) -> bool:
+    """Whether rows drawn at random, as many as are predicted, would have as many of a label's positives, within two
+    standard deviations."""
+    if not (row.get("known") and row["predicted"] and row["support"]):
+        return False
+    expected = row["predicted"] * row["support"] / row["known"]
+    return row["true_positives"] <= expected + 2 * math.sqrt(expected * (1 - row["predicted"] / row["known"]))
+
+
+def _signed(change: float) -> str:
+    """A change with its sign; one that rounds to nothing has gone up by nothing, not down."""
+    return f"{round(change, 3) + 0.0:+.3f}"
 
 
 def _wrapped(parts: Sequence[str], indent: str = "") -> list[str]:

@@ -9,6 +9,7 @@ run that is resumed inside an epoch goes on where it was.
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -250,12 +251,12 @@ def check_sampling(sampler: str | None, threshold: float | None, max_repeats: fl
         raise UsageError(f"oversample_threshold is of sampler='repeat_factor'; the sampler is {sampler!r}.")
     if max_repeats != MAX_REPEATS and sampler is None:
         raise UsageError(f"max_repeats goes with a sampler ({', '.join(SAMPLERS)}); set that too, or leave it out.")
-    if threshold is not None and not 0 < threshold <= 1:
+    if threshold is not None and not (isinstance(threshold, Real) and 0 < threshold <= 1):
         raise UsageError(
             "oversample_threshold is the share of the rows under which a label is repeated, in (0, 1]; "
             f"got {threshold!r}."
         )
-    if not 1 <= max_repeats < float("inf"):
+    if not (isinstance(max_repeats, Real) and 1 <= max_repeats < float("inf")):
         raise UsageError(f"max_repeats must be a finite number >= 1; got {max_repeats!r}.")
 
 

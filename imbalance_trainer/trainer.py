@@ -282,9 +282,7 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         self._best_checkpoint, self._all_results = None, []
         self.resumed_from = resume_from_checkpoint or None
         if self.problem is not None and self.label_metrics.rule.is_tuned:
-            logger.warning(
-                "Training changes scores: the thresholds of the model's config are dropped; tune them again."
-            )
+            logger.warning("Training changes scores: its config's thresholds are dropped; tune them again.")
             self._decide_by(self.label_metrics.rule.untuned())
         if isinstance(resume_from_checkpoint, str) and self.args.max_steps > 0:
             state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
@@ -295,10 +293,8 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
     def _take_up_finished(self, checkpoint: str, state: TrainerState) -> TrainOutput:
         """The end of a run that had all its steps already: Trainer would train one more each time it is resumed."""
         logger.warning("%s is of the last of %d steps: nothing is left to train.", checkpoint, self.args.max_steps)
-        state.is_local_process_zero, state.is_world_process_zero = (
-            self.is_local_process_zero(),
-            self.is_world_process_zero(),
-        )
+        state.is_local_process_zero = self.is_local_process_zero()
+        state.is_world_process_zero = self.is_world_process_zero()
         self.state = state
         self._load_from_checkpoint(checkpoint)
         self._take_rule_of(checkpoint)

@@ -1,9 +1,9 @@
 """`imbalance-trainer tune`: a threshold for each label of a saved model, from data that it was not trained on.
 
-    imbalance-trainer tune --model_dir runs/data --data_dir data
-    imbalance-trainer tune --model_dir runs/data --data_dir data --threshold_objective recall_at_precision \\
+    imbalance-trainer tune data --model_dir runs/data
+    imbalance-trainer tune data --model_dir runs/data --threshold_objective recall_at_precision \\
         --threshold_floor 0.8
-    imbalance-trainer tune --model_dir runs/data --data_dir data --dry_run
+    imbalance-trainer tune data --model_dir runs/data --dry_run
 
 They are stored in the model's config.json, where evaluation, ImbalanceTextClassificationPipeline and export find them;
 thresholds that were there are replaced. The weights stay as they are.
@@ -19,7 +19,7 @@ from .cli import FlagParser
 from .decisions import is_baked
 from .errors import UsageError
 from .recommend import too_few_to_tune
-from .saved_model import SavedModel, SavedModelOptions
+from .saved_model import SavedModel, SavedModelOptions, with_data
 from .tuning import N_BOOTSTRAP, Tuning, TuningOptions
 
 
@@ -37,12 +37,13 @@ class TuneArguments(SavedModelOptions):
 
 def make_parser(prog: str = "imbalance-trainer tune") -> FlagParser:
     """The flags."""
-    return FlagParser((TuneArguments, TuningOptions), prog=prog, doc=__doc__)
+    return with_data(FlagParser((TuneArguments, TuningOptions), prog=prog, doc=__doc__))
 
 
 def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; the thresholds, and the metrics at 0.5 and tuned."""
-    args, options = make_parser().parse(flags)
+    args, options, others = make_parser().parse(flags)
+    args.take(others.data)
     args.check_split(args.split)
     if args.n_bootstrap < 0:
         raise UsageError(f"--n_bootstrap must be at least 0; got {args.n_bootstrap}.")

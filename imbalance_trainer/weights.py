@@ -149,6 +149,10 @@ def cap_weights(weights: Sequence[float], max_weight: float = ...) -> tuple[list
 def cap_weights(weights: Any, max_weight: float = MAX_WEIGHT) -> tuple[Any, dict[Any, float]]:
     """Clamp weights at `max_weight`, and say which were.
 
+    Args:
+        weights: {label: weight}, or one weight per label.
+        max_weight: the largest weight that is left.
+
     Returns:
         The clamped weights, as a dict or a list like the argument, and {label or index: weight before} of those that
         were clamped.
@@ -332,11 +336,11 @@ def merge_custom_weights(class_weights: Any, custom: Any, schema: LabelSchema) -
     Raises:
         UsageError: an unknown label, or custom weights that are no {label: weight}.
     """
-    custom = read_class_weights(custom, "custom_weights")
+    custom = read_class_weights(custom, "--custom_weights")
     if custom is None:
         return class_weights
     if not isinstance(custom, Mapping):
-        raise UsageError(f'custom_weights are {{"label": weight}} or a JSON file of it; got {custom!r}.')
+        raise UsageError(f'--custom_weights: expected {{"label": weight}} or a JSON file of it, found {custom!r}.')
     resolved: dict[str, float] = {}
     for given, weight in custom.items():
         name = schema.resolve(given, "the custom weights")

@@ -94,7 +94,7 @@ def test_gamma_follows_labels_at_the_cap_and_labels_predicted_too_often():
     adaptive = AdaptiveWeights({"a": 20.0, "b": 1.0}, 2.0, 20.0)
     lines = play(adaptive, *[evaluation(a=(12, 0, 0, 20.0), b=row(*FOUND))] * 6)
     assert adaptive.gamma == 3.0  # and no further
-    assert lines[1] == ["focal_gamma: 2 -> 2.5 (1 labels at the cap are never found)"]
+    assert lines[1] == ["focal_gamma: 2 -> 2.5 (1 label at the cap is never found)"]
     adaptive = AdaptiveWeights({"a": 10.0, "b": 10.0}, 2.0, 20.0)
     play(adaptive, *[evaluation(a=(60, 100, 20, 10.0), b=(60, 100, 20, 10.0))] * 6)
     assert adaptive.gamma == 1.5

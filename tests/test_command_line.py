@@ -41,6 +41,20 @@ def test_each_command_shows_examples_that_its_own_parser_takes(name):
         assert words <= {*parser.flags(), "--bake-thresholds", "--model"}, line
 
 
+@pytest.mark.parametrize("name", command_line.COMMANDS)
+def test_help_has_what_is_needed_first_each_flag_once_and_no_default_of_none(name):
+    parser = importlib.import_module(f"imbalance_trainer.{command_line.COMMANDS[name][0]}").make_parser()
+    text = parser.format_help()
+    assert "default: None" not in text
+    assert text.count("(required)") == sum(action.required for action in parser._actions)
+    shown = [line.split()[0].rstrip(",") for line in text.splitlines() if line.startswith("  --")]
+    assert len(set(shown)) == len(shown)
+    needed = [action.option_strings[0] for action in parser._actions if action.required and action.option_strings]
+    assert shown[: len(needed)] == needed
+    twins = [f"--{flag[2:].replace('_', '-')} " for flag in shown if "_" in flag]
+    assert not any(twin in text.split("\n\n", 1)[1].partition("\n\n  ")[0] for twin in twins)
+
+
 def test_json_goes_to_stdout_and_all_else_to_stderr(monkeypatch, capsys):
     called(monkeypatch, "env", "--json")
     captured = capsys.readouterr()

@@ -133,6 +133,27 @@ def test_without_weights_the_advice_is_to_have_them():
     assert "--class_weights auto" in unweighted.advice
 
 
+@pytest.mark.parametrize(
+    ("loss", "advice"),
+    [
+        ("zlpr", "another --loss"),
+        ("my_own", "another --loss"),
+        ("focal", "--class_weights auto"),
+        (None, "--class_weights auto"),
+    ],
+)
+def test_a_loss_that_weighs_itself_is_not_told_to_take_weights(loss, advice):
+    none = ClassWeights(("a",), np.ones(1), ("no weights asked for",))
+    (found,) = find_silent([evaluation(a=(12, 0, 0, 1.0))] * 2, settings(class_weights=none, loss=loss))
+    assert found.advice.startswith(advice)
+
+
+def test_the_loss_is_known_from_the_run_s_file():
+    assert Settings.from_run({"settings": {"loss": "zlpr"}}).loss_weighs_itself
+    assert not Settings.from_run({"settings": {"loss": "focal"}}).loss_weighs_itself
+    assert not Settings.from_run({}).loss_weighs_itself
+
+
 def test_zero_recall_is_told_rarest_first():
     found = find_silent([evaluation(common=(60, 0, 0, 1.0), rare=(6, 0, 0, 10.0))] * 3, settings())
     assert [f.label for f in found] == ["rare", "common"]

@@ -10,7 +10,7 @@ import pytest
 from imbalance_trainer.decisions import DecisionRule
 from imbalance_trainer.diagnosis import TITLES, Finding, Settings
 from imbalance_trainer.labels import LabelSchema
-from imbalance_trainer.messages import evaluation_lines, tuning_lines, warning_lines
+from imbalance_trainer.messages import evaluation_lines, overall, tuning_lines, warning_lines
 from imbalance_trainer.tables import display_width
 from imbalance_trainer.tuning import TuningOptions, tune_decisions
 from imbalance_trainer.weights import ClassWeights
@@ -147,6 +147,16 @@ def entry(*rows, step=10, epoch=1.0, **metrics):
     return {"split": "eval", "step": step, "epoch": epoch, "metrics": metrics, "labels": list(rows)}
 
 
+@pytest.mark.parametrize(
+    ("predicted", "right", "said"),
+    [(1000, 20, True), (500, 11, True), (500, 20, False), (20, 15, False), (1, 1, False), (50, 1, True)],
+)
+def test_a_label_that_is_predicted_everywhere_is_not_just_found(predicted, right, said):
+    rows = [{**row(name, 20, predicted, right), "known": 1000} for name in "ab"]
+    text = " ".join(evaluation_lines(entry(*rows, n_labels_without_recall=0)))
+    assert ("every label is found, 2 of them no better than by drawing rows at random" in text) == said
+
+
 def test_what_is_not_defined_is_a_dash_and_what_is_zero_a_zero():
     lines = evaluation_lines(entry(row("no support", 0, 3, 0), row("not predicted", 4, 0, 0)))
     cells = {line[:15].strip(): line.split()[-2:] for line in lines[3:5]}
@@ -161,6 +171,27 @@ def test_columns_stay_in_line_with_and_without_changes():
         values = [line[:place].split()[-1] for line in lines[1:]]
         assert values == ["-", "0.90", "0.25"]
     assert "+0.40" in evaluation_lines(now, before)[4]
+
+
+@pytest.mark.parametrize(
+    ("step", "epoch", "metrics", "said"),
+    [
+        (1200, 2.0, {"loss": 0.5}, "eval: epoch 2, step 1,200, loss 0.5000"),
+        (3, None, {"loss": 0.5}, "eval: step 3, loss 0.5000"),
+        (0, 0.0, {"loss": 0.5}, "eval: loss 0.5000"),
+        (0, 0.0, {}, "eval"),
+    ],
+)
+def test_an_evaluation_without_training_has_no_place_in_it(step, epoch, metrics, said):
+    assert ", ".join(overall(entry(step=step, epoch=epoch, **metrics))) == said
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"), [(0.5, 0.4999, "(+0.000)"), (0.5, 0.45, "(-0.050)"), (0.1, 0.3, "(+0.200)")]
+)
+def test_a_change_that_rounds_to_nothing_has_no_minus(before, now, said):
+    lines = evaluation_lines(*(entry(row("a", 10, 10, 9), secondary_f1_macro=value) for value in (now, before)))
+    assert said in "\n".join(lines)
 
 
 @pytest.mark.parametrize("name", ["x", "a very long name of a label " * 6, "言葉" * 40, "naïve façade"])

@@ -200,6 +200,8 @@ def test_a_dataset_is_read_as_its_labels_are():
         ([], {}, UsageError, "the data has none"),
         ([[1, 0]], {"threshold": 0}, UsageError, r"oversample_threshold is the share .* in \(0, 1\]; got 0"),
         ([[1, 0]], {"threshold": 3}, UsageError, "got 3"),
+        ([[1, 0]], {"threshold": LabelSchema.from_names("ab")}, UsageError, r"in \(0, 1\]; got LabelSchema"),
+        ([[1, 0]], {"max_repeats": "3"}, UsageError, "max_repeats must be a finite number >= 1; got '3'"),
         ([[1, 0]], {"max_repeats": 0.5}, UsageError, "max_repeats must be a finite number >= 1; got 0.5"),
         (IterableDataset.from_generator(lambda: iter([{"labels": [1, 0]}])), {}, UsageError, "is a stream"),
     ],

@@ -148,7 +148,7 @@ def test_both_ranks_have_the_thresholds_of_one_process(tmp_path):
 
 def test_training_drops_them_and_says_so(tuned, caplog):
     tuned.train()
-    assert "thresholds of the model's config are dropped" in caplog.text
+    assert "its config's thresholds are dropped" in caplog.text
     assert stored(tuned.model) is None
     assert not tuned.decision_rule.is_tuned
 

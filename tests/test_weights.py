@@ -309,7 +309,9 @@ def test_custom_weights_lie_over_the_others(weights, custom, merged):
     assert merge_custom_weights(weights, custom, LabelSchema(["joy", "fear"])) == merged
 
 
-@pytest.mark.parametrize(("custom", "message"), [({"feer": 2}, "did you mean 'fear'"), ([1, 2], "custom_weights are")])
+@pytest.mark.parametrize(
+    ("custom", "message"), [({"feer": 2}, "did you mean 'fear'"), ([1, 2], "--custom_weights: expected")]
+)
 def test_custom_weights_that_do_not_do_are_an_error(custom, message):
     with pytest.raises(UsageError, match=message):
         merge_custom_weights("auto", custom, LabelSchema(["joy", "fear"]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..recommend import FEW
-from ..tables import WIDTH, text_table
+from ..tables import WIDTH, plural, text_table
 from .bootstrap import Difference, paired_difference
 from .budget import LEAST_STEPS
 from .methods import STOCK
@@ -100,11 +100,14 @@ class Summary:
             f"{stock.mean('tuned', 'f1_macro'):.3f}; difference {gained.mean:+.3f}, 95% interval {gained.low:+.3f} to "
             f"{gained.high:+.3f}"
         )
-        if n_seeds == 1:
-            return f"{best.name} is ahead, {numbers}. One seed says little: run more with --seeds."
-        if not gained.is_more_than_chance:
-            return f"{best.name} beats stock by no more than chance explains, {numbers}, {n_seeds} seeds."
-        return f"Take {best.name}, {numbers}, {n_seeds} seeds.{self._rivals()}"
+        seeds = plural(n_seeds, "seed")
+        if gained.is_more_than_chance:
+            return f"Take {best.name}, {numbers}, {seeds}.{self._rivals()}"
+        lead = "is ahead of stock" if gained.mean > 0 else "is not ahead of stock on test"
+        if gained.low <= 0 < gained.mean:
+            lead += " by no more than chance explains"
+        more = " One seed says little: run more with --seeds." if n_seeds == 1 else ""
+        return f"{best.name} {lead}, {numbers}, {seeds}.{more}"
 
     def _rivals(self) -> str:
         """Methods whose mean over seeds is within a standard deviation of the best one's, on validation."""

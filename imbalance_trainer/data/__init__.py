@@ -226,4 +226,6 @@ def _split_note(parts: Parts, made: Sequence[str], source: str, seed: int) -> st
     unknown = sum(int((labels == UNKNOWN).sum()) for _, labels in parts.values())
     blank = sum(pc.sum(pc.equal(pc.utf8_trim_whitespace(texts), "")).as_py() or 0 for texts, _ in parts.values())
     sizes += f"; {unknown:,} unknown label entries ({UNKNOWN})" if unknown else "; no label entry unknown"
-    return f"Rows: {sizes}{f'; {blank:,} blank texts' if blank else ''}."
+    if blank:
+        sizes += f"; {blank:,} blank text{'' if blank == 1 else 's'}"
+    return f"Rows: {sizes}."

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..losses.registry import LOSSES, takes_class_weights
 from ..weights import MAX_WEIGHT, ClassWeights
 
 ERROR, WARNING, NOTE, GOOD = "error", "warning", "note", "good"
@@ -90,6 +91,7 @@ class Settings:
         parents: {label: the labels that it implies}.
         secondary: the names of the secondary labels; None for all.
         repeats: {label: how often a row of it is drawn in an epoch}; None where that is not known.
+        loss: the name of the loss.
     """
 
     class_weights: ClassWeights | None = None
@@ -102,6 +104,12 @@ class Settings:
     parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     secondary: tuple[str, ...] | None = None
     repeats: Mapping[str, float] | None = None
+    loss: str | None = None
+
+    @property
+    def loss_weighs_itself(self) -> bool:
+        """Whether the loss takes no class weights, as a user's own, which has no name here, does not either."""
+        return self.loss is not None and not (self.loss in LOSSES and takes_class_weights(self.loss))
 
     @classmethod
     def from_run(cls, run: Mapping[str, Any]) -> "Settings":
@@ -129,6 +137,7 @@ class Settings:
             parents,
             None if secondary is None else tuple(secondary),
             {row["label"]: row["repeats"] for row in labels if row.get("repeats") is not None} or None,
+            settings.get("loss"),
         )
 
 

@@ -104,6 +104,9 @@ def _not_learned(name: str, evidence: str, settings: Settings, weight: float | N
     if weights is None or weight is None:
         advice = "use WeightedFocalTrainer in place of Trainer; it weighs rare labels."
         return Finding("not_learned", name, WARNING, evidence, advice, None, evaluations=count)
+    if not weights.asked_for and settings.loss_weighs_itself:
+        advice = f"another --loss, such as focal, that takes a weight for it ({settings.loss!r} takes none)."
+        return Finding("not_learned", name, WARNING, evidence, advice, weight, evaluations=count)
     if not weights.asked_for:
         advice = "--class_weights auto (now none), which weighs rare labels."
         return Finding("not_learned", name, WARNING, evidence, advice, weight, evaluations=count)
