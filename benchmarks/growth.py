@@ -7,6 +7,7 @@ The picture goes to benchmarks/growth.png.
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -94,16 +95,17 @@ def measured(quick: bool) -> dict[str, dict[str, list[Point]]]:
 
 
 def _cost(call: Callable[[], Any]) -> tuple[float, float]:
-    """Median seconds of three calls after a first one, and the bytes by which the process grows at most in another."""
+    """Median seconds of three calls after a first one, of short ones eleven, and the bytes by which the process grows
+    at most in another."""
     call()
-    seconds = []
-    for _ in range(3):
+    seconds: list[float] = []
+    while len(seconds) < 3 or (len(seconds) < 11 and sum(seconds) < 1):
         start = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - start)
     with peak_memory() as grown:
         call()
-    return sorted(seconds)[1], float(grown[0]) if grown else float("nan")
+    return statistics.median(seconds), float(grown[0]) if grown else float("nan")
 
 
 def draw(found: dict[str, dict[str, list[Point]]]) -> None:
