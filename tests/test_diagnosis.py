@@ -100,6 +100,9 @@ def test_the_causes_of_zero_recall_are_told_apart(changes, kind):
     if kind == "threshold_too_high":
         assert "highest score 0.41 at a threshold of 0.5" in finding.evidence
         assert "threshold 0.21 would give recall 0.56 at precision 0.61 on this evaluation" in finding.advice
+        assert "--tune_thresholds true (in Python trainer.tune_thresholds())" in finding.advice
+        (stock,) = find_silent([evaluation(a=known)] * 2, settings(class_weights=None))
+        assert stock.advice.endswith("; imbalance_trainer.tune_thresholds(scores, labels) finds one for each label.")
     if kind == "held_down_by_parent":
         assert "3 of 12 positives are over its threshold, but 'hateful' is not decided" in finding.evidence
         assert "--closing raise_parent (now drop_child)" in finding.advice

@@ -78,7 +78,10 @@ def _why_silent(row: dict[str, Any], settings: Settings, count: int, min_support
         return Finding("too_few_to_tell", name, NOTE, evidence, advice, weight, evaluations=count)
     if average and average >= max(ranked, CHANCE * (row.get("prevalence") or 0)) and would_find(row) > 1:
         evidence += f", highest score {row['highest_score']:.2g} at a threshold of {row['threshold']:.2g}"
-        advice = f"{threshold_advice(row)}; --tune_thresholds true (in Python trainer.tune_thresholds()) sets it."
+        sets_it = "--tune_thresholds true (in Python trainer.tune_thresholds()) sets it"
+        if settings.class_weights is None:  # the stock Trainer has neither
+            sets_it = "imbalance_trainer.tune_thresholds(scores, labels) finds one for each label"
+        advice = f"{threshold_advice(row)}; {sets_it}."
         return Finding("threshold_too_high", name, WARNING, evidence, advice, weight, evaluations=count)
     return _not_learned(name, evidence, settings, weight, count)
 
