@@ -73,8 +73,8 @@ OWN: dict[str, Method] = {
     "class_aware": Method("class_aware", {"sampler": "class_aware"}),
 }
 """Methods beside those of the registry: the seed note's loss as people write it, stock's with the head's start and
-rate, the default with one thing taken from it, and the default with a sampler (--size frozen, as a sampler goes with no
-other order of rows)."""
+rate, the default with one thing taken from it, and the default with a sampler (with --size frozen, as a sampler goes
+with no other order of rows)."""
 
 
 def setting_of(data_dir: Path, model: str, size: str, cache: Path) -> Setting:
