@@ -149,8 +149,12 @@ def _cannot_be_said(data, kind):
     if kind.endswith("csv") or kind == "tsv":
         words = [*data.names, *(text for rows in data.rows.values() for text, _ in rows)]
         return data.form == "dict" or (kind == "minimal.csv" and any("\r" in word for word in words))
-    if kind == "txt":  # a blank line is no row
-        return any(not plain(text) and not any(hot) for rows in data.rows.values() for text, hot in rows)
+    if kind == "txt":  # a blank line is no row, and a mark of the byte order at a file's start no part of its text
+        marked = (
+            plain(rows[0][0]).startswith("\ufeff") and not any(rows[0][1]) for rows in data.rows.values() if rows
+        )
+        blank = (not plain(text) and not any(hot) for rows in data.rows.values() for text, hot in rows)
+        return any(marked) or any(blank)
     return data.form in ("dict", "columns") and "text" in data.names
 
 
