@@ -26,7 +26,7 @@ from .analysis.markdown import analysis_markdown
 from .analysis.page import write_page
 from .analysis.streamed import STREAMED_FROM, count_streams, is_large, open_streams
 from .analysis.text import analysis_text
-from .cli import FlagParser, print_notes, value_of
+from .cli import FlagParser, print_notes, value_of, with_data
 from .data.files import SPLITS
 from .data.options import DataOptions
 from .demo import demo_data
@@ -81,9 +81,7 @@ class AnalyzeArguments(DataOptions):
 
 def make_parser(prog: str = "imbalance-trainer analyze") -> FlagParser:
     """The flags."""
-    parser = FlagParser((AnalyzeArguments, ImbalanceOptions), prog=prog, doc=__doc__)
-    parser.add_argument("data", nargs="?", metavar="DATA", help="Folder of the data; without it, the demo's.")
-    return parser
+    return with_data(FlagParser((AnalyzeArguments, ImbalanceOptions), prog=prog, doc=__doc__))
 
 
 def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-trainer analyze") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .cuts import Curve, all_known, columns_of, curve_at, known, label_chunks, positive, with_sorted_rows
+from .cuts import Curve, all_known, columns_of, curve_at, known, known_in_order, label_chunks, positive, sorted_where
 
 MAX_SCORES = 1 << 24
 """Scores that are kept; up to here average precision is exact. 64 MiB of scores and 16 MiB of labels."""
@@ -82,9 +82,12 @@ class StreamingAveragePrecision:
             yield from [(curve_at(none, none, none), np.nan)] * self.n_labels
             return
         parts = label_chunks(self._n_kept // self.n_labels, self.n_labels, _SORTED_AT_A_TIME)
-        for columns, positives, n_known in with_sorted_rows(_taken_apart(*self._kept_of(part)) for part in parts):
-            for ordered, own, n in zip(columns, positives, n_known, strict=True):
-                yield curve_at(ordered[:n], own), float(ordered[n - 1]) if n else np.nan
+        for ordered, own in known_in_order(map(self._chunk, parts)):
+            yield curve_at(ordered, own), float(ordered[-1]) if len(ordered) else np.nan
+
+    def _chunk(self, labels: slice) -> tuple[np.ndarray, np.ndarray | None, list[np.ndarray]]:
+        columns, gold = self._kept_of(labels)
+        return columns, None if all_known(gold) else gold >= 0, sorted_where(columns, gold == 1)
 
     def _kept_of(self, labels: slice) -> Iterator[np.ndarray]:
         """A copy of the scores and of the gold labels that are kept, (labels, rows) each."""
@@ -159,17 +162,6 @@ def _thinned(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     some = curve.thinned(_CURVE)
     recall, precision = some.true_positives / some.support, some.true_positives / some.predicted
     return np.append(0.0, recall), np.append(precision[:1], precision)
-
-
-def _taken_apart(columns: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-    """Scores (labels, rows), those of unknown labels made infinite in place; each label's positives', in rising order;
-    and how many scores of each are known."""
-    positives = [np.sort(s.take(np.flatnonzero(of_label))) for s, of_label in zip(columns, gold == 1, strict=True)]
-    n_known = np.full(len(columns), columns.shape[1])
-    if not all_known(gold):
-        columns[gold < 0] = np.inf  # sorted to the end, where they are cut off
-        n_known = (gold >= 0).sum(1)
-    return columns, positives, n_known
 
 
 def _curve_of_bins(negatives: np.ndarray, positives: np.ndarray) -> tuple[Curve, float]:

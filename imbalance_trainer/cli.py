@@ -115,6 +115,12 @@ class _HelpFormatter(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter)
         return action.help if action.default is None else super()._get_help_string(action)
 
 
+def with_data(parser: FlagParser) -> FlagParser:
+    """The parser, which takes the data by position as well (`DataOptions.take`)."""
+    parser.add_argument("data", nargs="?", metavar="DATA", help="Folder or file of the data; the demo's if not given.")
+    return parser
+
+
 def _paragraphs(text: str) -> str:
     """Text as wide as a terminal; paragraphs that are indented, which are commands, as they stand."""
     parts = (part for part in text.strip("\n").split("\n\n") if part.strip())

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from transformers.hf_argparser import HfArg
 
-from .cli import FlagParser, make_output_dir, print_notes
+from .cli import FlagParser, make_output_dir, print_notes, with_data
 from .comparison import Method, Setting, compare, read_methods
 from .comparison.budget import Budget, read_budget
 from .comparison.frozen import FeatureHead, encoded
@@ -98,9 +98,7 @@ class CompareArguments:
 
 def make_parser(prog: str = "imbalance-trainer compare") -> FlagParser:
     """The flags."""
-    parser = FlagParser((CompareArguments, DataOptions), prog=prog, doc=__doc__)
-    parser.add_argument("data", nargs="?", metavar="DATA", help="Folder or file of the data; the demo's if not given.")
-    return parser
+    return with_data(FlagParser((CompareArguments, DataOptions), prog=prog, doc=__doc__))
 
 
 def main(flags: Sequence[str]) -> dict[str, Any]:

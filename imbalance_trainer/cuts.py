@@ -14,10 +14,8 @@ import numpy as np
 from .arrays import column_sums
 from .distribution import UNKNOWN
 
-THREADS = 2
-"""Threads that count chunks of labels or rows."""
-
-_CHUNK = 1 << 19  # scores that are copied and sorted at a time, by each of the threads
+_THREADS = 2  # that sort
+_CHUNK = 1 << 19  # scores that are copied and sorted at a time, or more, see _chunk
 _LINE = 16  # scores that memory hands over at a time
 _BLOCK = 256  # rows that are transposed at a time
 
@@ -68,32 +66,44 @@ def label_curves(
     """
     all_are_known = all_known(labels)
     chunks = (
-        (_known_columns(scores[:, part], None if all_are_known else labels[:, part]), positives[part])
+        (columns_of(scores[:, part]), None if all_are_known else columns_of(known(labels[:, part])), positives[part])
         for part in label_chunks(*scores.shape, _chunk(len(scores)))
     )
-    for columns, n_known, own in with_sorted_rows((*columns, own) for columns, own in chunks):
-        for ordered, of_label, n in zip(columns, own, n_known, strict=True):
-            at = _own_cuts(ordered[:n], of_label) if with_ranks else None
-            yield curve_at(ordered[:n], of_label, at), curve_at(ordered[:n], of_label, grid[::-1])
+    for ordered, own in known_in_order(chunks):
+        at = _own_cuts(ordered, own) if with_ranks else None
+        yield curve_at(ordered, own, at), curve_at(ordered, own, grid[::-1])
 
 
-def with_sorted_rows(chunks: Iterable[tuple]) -> Iterator[tuple]:
-    """The tuples again, in order, the rows of the first array of each sorted in place. Threads do nothing but sort:
-    what else they did would wait for the interpreter, and it for them."""
-    with ThreadPoolExecutor(THREADS) as pool:
+def known_in_order(
+    chunks: Iterable[tuple[np.ndarray, np.ndarray | None, Sequence[np.ndarray]]],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each label of the chunks, in order, its known scores in rising order, and what came with it.
+
+    Threads do nothing but sort: what else they did would wait for the interpreter, and it for them.
+
+    Args:
+        chunks: scores (labels, rows), which are changed; where they are known, None for everywhere; and something for
+            each of the labels, such as its positives' scores.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
         running: deque = deque()
-        for chunk in chunks:
-            running.append(([pool.submit(part.sort, axis=1) for part in np.array_split(chunk[0], THREADS)], chunk))
-            if len(running) > THREADS:
-                yield _done(*running.popleft())
+        for columns, is_known, beside in chunks:
+            n_known = np.full(columns.shape[0], columns.shape[1])
+            if is_known is not None:
+                columns[~is_known] = np.inf  # sorted to the end, where they are cut off
+                n_known = is_known.sum(1)
+            sorting = [pool.submit(part.sort, axis=1) for part in np.array_split(columns, _THREADS)]
+            running.append((sorting, zip(columns, n_known, beside, strict=True)))
+            if len(running) > _THREADS:
+                yield from _cut_off(*running.popleft())
         while running:
-            yield _done(*running.popleft())
+            yield from _cut_off(*running.popleft())
 
 
-def _done(sorting: list[Future], chunk: tuple) -> tuple:
+def _cut_off(sorting: list[Future], labels: Iterable[tuple]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for part in sorting:
         part.result()
-    return chunk
+    return ((ordered[:n], beside) for ordered, n, beside in labels)
 
 
 def counts_over(
@@ -123,9 +133,13 @@ def positive_scores(scores: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
     """For each label the scores of its positives, in rising order."""
     positives = []
     for part in label_chunks(*scores.shape, _chunk(len(scores))):
-        columns, is_positive = scores[:, part].T, positive(columns_of(labels[:, part]))
-        positives += [np.sort(of[np.flatnonzero(rows)]) for of, rows in zip(columns, is_positive, strict=True)]
+        positives += sorted_where(scores[:, part].T, positive(columns_of(labels[:, part])))
     return positives
+
+
+def sorted_where(columns: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+    """What stands in each of the columns (labels, rows) where the mask holds, in rising order."""
+    return [np.sort(column[np.flatnonzero(here)]) for column, here in zip(columns, mask, strict=True)]
 
 
 def columns_of(matrix: np.ndarray) -> np.ndarray:
@@ -185,17 +199,6 @@ def positive(labels: np.ndarray) -> np.ndarray:
 def _chunk(n_rows: int) -> int:
     """Scores of a chunk: as wide as what memory hands over at a time, where that is not too many."""
     return int(np.clip(_LINE * n_rows, _CHUNK, 8 * _CHUNK))
-
-
-def _known_columns(scores: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """A copy of the scores, (labels, rows), those of unknown labels infinite, and how many are known, (labels,); None
-    for labels that are all known."""
-    columns, n_known = columns_of(scores), np.full(scores.shape[1], len(scores))
-    if labels is not None:
-        is_known = columns_of(known(labels))
-        columns[~is_known] = np.inf  # sorted to the end, where they are cut off
-        n_known = is_known.sum(1)
-    return columns, n_known
 
 
 def _own_cuts(ordered: np.ndarray, positives: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .calibration import expected_calibration_error
-from .cli import FlagParser, make_output_dir
+from .cli import FlagParser, make_output_dir, with_data
 from .cuts import known
 from .decisions import DecisionRule
 from .errors import DataError, UsageError
@@ -28,7 +28,7 @@ from .metrics import first, rarest_shown
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, checked_floors, read_floors
 from .results import Results
-from .saved_model import SavedModel, SavedModelOptions, with_data
+from .saved_model import SavedModel, SavedModelOptions
 from .tables import text_table
 from .whole_file import whole_file, write_json
 

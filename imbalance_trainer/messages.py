@@ -53,8 +53,10 @@ def evaluation_lines(
 def overall(entry: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> list[str]:
     """Where in the run an evaluation stands, and its overall metrics."""
     metrics, last = entry["metrics"], (before or {}).get("metrics", {})
-    parts = [] if entry["epoch"] is None else [f"epoch {entry['epoch']:.3g}"]
-    parts = [*parts, f"step {entry['step']:,}"] if entry["step"] else []  # before training, or without any
+    parts = []
+    if entry["step"]:  # else it is before training, or without any
+        parts = [] if entry["epoch"] is None else [f"epoch {entry['epoch']:.3g}"]
+        parts.append(f"step {entry['step']:,}")
     for name in _OVERALL:
         if name in metrics:
             is_headline = name == "secondary_f1_macro" and name in last

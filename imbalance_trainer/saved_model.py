@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .cli import FlagParser, load_multi_label_model, print_notes
+from .cli import load_multi_label_model, print_notes
 from .data import MULTI_LABEL, LabelledData
 from .data.files import SPLITS
 from .data.options import DataOptions
@@ -34,12 +34,6 @@ class SavedModelOptions(DataOptions):
             raise UsageError(f"Unknown --split {split!r}: {did_you_mean(split, SPLITS)}")
         if self.batch_size < 1:
             raise UsageError(f"--batch_size must be at least 1; got {self.batch_size}.")
-
-
-def with_data(parser: FlagParser) -> FlagParser:
-    """The parser, which takes the data by position as well (`SavedModelOptions.take`)."""
-    parser.add_argument("data", nargs="?", metavar="DATA", help="Folder or file of the data; the demo's if not given.")
-    return parser
 
 
 class SavedModel:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import write_decision_rule
-from .cli import FlagParser
+from .cli import FlagParser, with_data
 from .decisions import is_baked
 from .errors import UsageError
 from .recommend import too_few_to_tune
-from .saved_model import SavedModel, SavedModelOptions, with_data
+from .saved_model import SavedModel, SavedModelOptions
 from .tuning import N_BOOTSTRAP, Tuning, TuningOptions
 
 
