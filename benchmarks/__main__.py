@@ -1,7 +1,7 @@
 """The speed of everything that is on a hot path, against what one would take instead, and against the floor.
 
     python -m benchmarks                     # all parts, some minutes
-    python -m benchmarks --quick             # small sizes, about a minute
+    python -m benchmarks --quick             # small sizes, no memory, one process: about a minute
     python -m benchmarks --check             # exits with 1 where a ratio misses its target
     python -m benchmarks loss counting       # some parts
     python -m benchmarks --write             # benchmarks/RESULTS.md and benchmarks/results/speed.json
@@ -60,7 +60,7 @@ def main() -> int:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all without any")
-    parser.add_argument("--quick", action="store_true", help="small sizes")
+    parser.add_argument("--quick", action="store_true", help="small sizes, no memory, one process")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a target is missed")
     parser.add_argument("--write", action="store_true", help="keep what was measured in RESULTS.md and speed.json")
     flags = parser.parse_args()

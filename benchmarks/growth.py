@@ -134,9 +134,9 @@ def draw(found: dict[str, dict[str, list[Point]]]) -> None:
     plt.close(figure)
 
 
-def over_processes(quick: bool) -> list[Ratio]:
+def over_processes() -> list[Ratio]:
     """A training with the same batch for an update on 1 and on 2 processes of one thread each, by torchrun."""
-    steps, seconds = 50 if quick else 300, {}
+    steps, seconds = 300, {}
     for n in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
             launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(n)]
@@ -169,6 +169,7 @@ def ratios(quick: bool) -> list[Ratio]:
             last = f"{ms(seconds[-1])} at the end, {grown[-1] / 2**20:.0f} MiB"
             target = None if quick else LINEAR
             lines.append(Ratio(word, "exponent", exponent(sizes, seconds), target, ours=last))
-    if not quick:
-        draw(found)
-    return [*lines, *over_processes(quick)]
+    if quick:
+        return lines
+    draw(found)
+    return [*lines, *over_processes()]

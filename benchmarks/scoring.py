@@ -136,7 +136,7 @@ print(grown[0] if grown else -1)
 """
 
 
-def memory_ratios(quick: bool) -> list[Ratio]:
+def memory_ratios() -> list[Ratio]:
     """Memory of metrics over ten times the rows, past the 16 million scores that are kept, in fresh processes."""
     grown = []
     for n_batches in (20, 200):
@@ -153,4 +153,4 @@ def memory_ratios(quick: bool) -> list[Ratio]:
 def ratios(quick: bool) -> list[Ratio]:
     """All of this part."""
     warnings.filterwarnings("ignore")
-    return [*metric_ratios(quick), *ranking_ratios(quick), *memory_ratios(quick)]
+    return [*metric_ratios(quick), *ranking_ratios(quick), *([] if quick else memory_ratios())]

@@ -35,7 +35,7 @@ def import_ratios(quick: bool) -> list[Ratio]:
         "theirs": process("-c", "from transformers import Trainer"),
         "help": process("-m", "imbalance_trainer", "--help"),
     }
-    times = by_turns(calls, 3 if quick else 7)
+    times = by_turns(calls, 1 if quick else 7)
     beside = "from transformers import Trainer"
     return [
         Ratio("import WeightedFocalTrainer", beside, times["ours"] / times["theirs"], 1.1, ours=ms(times["ours"])),
