@@ -1,19 +1,16 @@
 """Counting labels block by block: sums of bytes where every entry is 0 or 1, the careful way where one is not."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from .arrays import column_sums
-from .arrow_labels import Block, IdLists, as_matrix, numeric
-from .errors import DataError, first_five
+from .arrow_labels import Block, IdLists
+from .label_values import UNKNOWN, check_width, checked_classes, checked_multi_hot
 from .labels import LabelSchema
-
-UNKNOWN = -100
-"""The value of an entry that is masked: not counted, not trained on, not evaluated."""
 
 MAX_ROWS_NAMED = 100
 """Of the rows that break a rule so many are named, the first ones."""
@@ -196,96 +193,6 @@ class LabelCounts:
         is_known = classes != UNKNOWN
         matrix[row[is_known], classes[is_known]] = 1
         return matrix
-
-
-# ---- checks ----
-
-
-def check_width(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> None:
-    """Raise a DataError unless a block is (rows, labels)."""
-    if block.ndim != 2 or block.shape[1] != len(schema):
-        got = f"{block.shape[1]} values" if block.ndim == 2 else f"shape {block.shape}"
-        raise DataError(f"{where}: row {start} has {got}, but there are {len(schema)} labels ({_some(schema.names)}).")
-
-
-def checked_multi_hot(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> np.ndarray:
-    """A multi-hot block (rows, labels) with unknown entries (NaN) made -100; errors name the row and the label."""
-    check_width(block, schema, start, where)
-    if block.dtype.kind not in "biuf":
-        raise DataError(f"{where}: expected numbers (0, 1, or -100 for unknown), found {block.flat[0]!r}.")
-    if block.dtype.kind == "f":
-        block = np.where(np.isnan(block), UNKNOWN, block)
-    bad = ((block < 0) | (block > 1)) & (block != UNKNOWN)
-    if bad.any():
-        raise DataError(_bad_values(block, bad, schema, start, where))
-    return block
-
-
-def checked_classes(
-    block: np.ndarray, schema: LabelSchema, start: int, where: str, rows: np.ndarray | None = None
-) -> np.ndarray:
-    """Class indices as integers, unknown ones (NaN) made -100; errors name the row.
-
-    Args:
-        block: (values,).
-        schema: the labels.
-        start: the number of the first row, for messages.
-        where: the column, for messages.
-        rows: (values,), the row of each value; without it they are in a row each.
-    """
-
-    def row_of(wrong: np.ndarray) -> tuple[int, int]:
-        at = int(np.flatnonzero(wrong)[0])
-        return at, start + (at if rows is None else int(rows[at]))
-
-    wrong = np.ones(block.shape, dtype=bool)
-    if block.dtype.kind in "biuf":
-        block = np.where(np.isnan(block), UNKNOWN, block) if block.dtype.kind == "f" else block
-        wrong = block != np.floor(block)
-    if wrong.any():
-        at, row = row_of(wrong)
-        raise DataError(f"{where}: row {row} has {block[at]!r}; expected class indices (integers).")
-    classes = block.astype(np.int64)
-    bad = ((classes < 0) | (classes >= len(schema))) & (classes != UNKNOWN)
-    if bad.any():
-        at, row = row_of(bad)
-        raise DataError(
-            f"{where}: row {row} has class {classes[at]}; expected 0 to {len(schema) - 1} "
-            f"({_some(schema.names)}), or -100 for unknown."
-        )
-    return classes
-
-
-def labels_array(labels: Any, where: str) -> np.ndarray:
-    """Labels that are all there, as an array; lists of different lengths are an error that names the row."""
-    try:
-        return numeric(np.asarray(labels))
-    except ValueError:
-        lengths = np.array([np.size(row) for row in labels])
-        return as_matrix(np.empty(0), IdLists.of(np.empty(0), lengths).offsets, 0, where)
-
-
-def id_lists(labels: Iterable[Any]) -> IdLists:
-    """Lists of classes that are all there, as one block."""
-    rows = [np.asarray(row).reshape(-1) for row in labels]
-    filled = [row for row in rows if row.size]
-    flat = np.concatenate(filled) if filled else np.zeros(0, np.int64)
-    return IdLists.of(numeric(flat), np.array([row.size for row in rows], dtype=np.int64))
-
-
-def _bad_values(block: np.ndarray, bad: np.ndarray, schema: LabelSchema, start: int, where: str) -> str:
-    rows, columns = np.nonzero(bad)
-    shown = [
-        f"row {start + r}, label {schema.names[c]!r}: {block[r, c].item():g}"
-        for r, c in zip(rows[:5], columns[:5], strict=True)
-    ]
-    found = first_five(shown, len(rows))
-    return f"{where}: expected 0, 1, a value between them, or -100 for unknown; found {found}."
-
-
-def _some(names: tuple[str, ...]) -> str:
-    shown = ", ".join(repr(n) for n in names[:3])
-    return shown if len(names) <= 3 else f"{shown}, ... {names[-1]!r}"
 
 
 # ---- arithmetic ----

@@ -12,10 +12,11 @@ from .arrays import wilson_interval
 from .arrow_labels import Block
 from .count_cache import CountCache
 from .counting import MAX_ROWS_NAMED as MAX_ROWS_NAMED
-from .counting import UNKNOWN as UNKNOWN
-from .counting import LabelCounts, id_lists, labels_array, with_progress
+from .counting import LabelCounts, with_progress
 from .errors import DataError, UsageError
 from .label_columns import has_transform, is_arrow, label_blocks, lists_of
+from .label_values import UNKNOWN as UNKNOWN
+from .label_values import id_lists, labels_array
 from .labels import LabelSchema
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from .arrow_labels import INDICES, MULTI_HOT, Block, IdLists, numeric
-from .counting import UNKNOWN, checked_classes, checked_multi_hot
 from .errors import UsageError, did_you_mean
 from .label_columns import classes_listed, first_row, label_blocks
+from .label_values import UNKNOWN, checked_classes, checked_multi_hot
 from .labels import LabelSchema
 
 MAX_GROWTH = 1.25
