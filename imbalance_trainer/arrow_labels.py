@@ -24,7 +24,8 @@ class IdLists:
 
     Args:
         values: all lists, one after the other.
-        offsets: (rows + 1,), where each row's list begins in `values`, and where the last one ends.
+        offsets: (rows + 1,), where each row's list begins, and where the last one ends; the first is the place of
+            `values[0]`, which is 0 or, where the rows are some of many, more.
     """
 
     values: np.ndarray
@@ -35,8 +36,8 @@ class IdLists:
 
     def __getitem__(self, rows: slice) -> "IdLists":
         start, stop, _ = rows.indices(len(self))
-        offsets = self.offsets[start : max(start, stop) + 1]
-        return IdLists(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+        offsets, first = self.offsets[start : max(start, stop) + 1], self.offsets[0]
+        return IdLists(self.values[offsets[0] - first : offsets[-1] - first], offsets)
 
     @classmethod
     def of(cls, values: np.ndarray, lengths: np.ndarray) -> "IdLists":
@@ -110,7 +111,7 @@ def array_block(array: Any, lists: str, where: str, start: int = 0) -> Block:
         offsets = array.offsets.to_numpy()
         width = -1
     if lists == INDICES:
-        return IdLists(flat, offsets - offsets[0])
+        return IdLists(flat, offsets)
     return flat.reshape(len(array), width) if width >= 0 else as_matrix(flat, offsets, start, where)
 
 

@@ -1,7 +1,10 @@
 """Counting labels block by block: sums of bytes where every entry is 0 or 1, the careful way where one is not."""
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -20,8 +23,10 @@ DENSE_LABELS = 1_000
 
 _BYTES = 1 << 25  # of a block that is summed at a time
 _CACHED = 1 << 19  # entries of which copies are made, at a time: they stay in the processor's cache
-_ID_ROWS = 16_384
+_THREADS = 2
+_AHEAD = 4  # blocks that are read before they are counted, so that no thread waits for one
 _WAITING = 1 << 22  # entries
+_BYTE = 256  # values of one
 
 
 class LabelCounts:
@@ -47,6 +52,46 @@ class LabelCounts:
         self.pairs = _no_pairs(width) if cooccurrence else None
         self._waiting: list[tuple[np.ndarray, np.ndarray]] = []  # lists whose pairs are not counted yet
 
+    @classmethod
+    def of(
+        cls,
+        blocks: Iterable[tuple[int, Block]],
+        schema: LabelSchema,
+        where: str,
+        labels_per_row: bool = False,
+        cooccurrence: bool = False,
+    ) -> "LabelCounts":
+        """Count blocks in threads, which take turns, each with counts of its own, which are added up in the end.
+
+        Raises:
+            DataError: see `add`; of several the one in the first block.
+        """
+        n = 1 if labels_per_row or cooccurrence else _THREADS  # BLAS, which these take, has threads of its own
+        parts = [cls(schema, where, labels_per_row, cooccurrence) for _ in range(n)]
+        with ExitStack() as stack:
+            threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in parts]
+            running: deque[Future] = deque()
+            try:
+                for i, (start, block) in enumerate(blocks):
+                    if len(running) == _AHEAD:
+                        running[0].result()
+                        running.popleft()
+                    running.append(threads[i % n].submit(parts[i % n].add, start, block))
+            finally:  # what is wrong in a block is said before what is wrong in one after it
+                for added in running:
+                    added.result()
+        for other in parts[1:]:
+            parts[0]._add_counts(other)
+        return parts[0]
+
+    def _add_counts(self, other: "LabelCounts") -> None:
+        """Add what another counted, which looked neither at labels per row nor at pairs."""
+        self.n_rows += other.n_rows
+        self.support += other.support
+        self.known += other.known
+        self.violations += other.violations
+        self.named = [sorted(a + b)[:MAX_ROWS_NAMED] for a, b in zip(self.named, other.named, strict=True)]
+
     def add(self, start: int, block: Block) -> None:
         """Count a block whose first row is the row `start`.
 
@@ -54,8 +99,7 @@ class LabelCounts:
             DataError: a width that is not the schema's, or a value that no label can have.
         """
         if isinstance(block, IdLists):
-            for at in range(0, len(block), _ID_ROWS):
-                self._add_lists(start + at, block[at : at + _ID_ROWS])
+            self._add_lists(start, block)
         elif block.ndim == 1:
             for at in range(0, len(block), _CACHED):
                 self._add_classes(start + at, block[at : at + _CACHED])
@@ -69,7 +113,7 @@ class LabelCounts:
         if not _are_classes(block, len(self.schema)):
             block = checked_classes(block, self.schema, start, self.where)
             block = block[block != UNKNOWN]
-        counts = np.bincount(block.astype(np.intp, copy=False), minlength=len(self.schema))
+        counts = class_counts(block, len(self.schema))
         self.support += counts
         self.known += len(block)
         self.n_rows += len(block)
@@ -142,18 +186,18 @@ class LabelCounts:
     # ---- lists of classes ----
 
     def _add_lists(self, start: int, block: IdLists) -> None:
-        width, values = len(self.schema), block.values
+        width, values, offsets = len(self.schema), block.values, block.offsets
         if self.schema.rules or not _are_classes(values, width):
             step = max(1, _CACHED // width)
             for at in range(0, len(block), step):
                 self._add_multi_hot(start + at, self._as_multi_hot(start + at, block[at : at + step]))
             return
-        offsets = block.offsets
+        values = values if width > _BYTE else values.astype(np.uint8, copy=False)  # less to look at
         if not _are_ascending(values, offsets):
             values, offsets = _without_repeats(values, offsets, width)
         self.n_rows += len(block)
         self.known += len(block)
-        self.support += np.bincount(values.astype(np.intp, copy=False), minlength=width)
+        self.support += class_counts(values, width)
         if self.per_row is not None or self.pairs is not None:
             self._add_row_lists(values, offsets)
 
@@ -219,15 +263,33 @@ def _are_classes(values: np.ndarray, n_labels: int) -> bool:
     return values.dtype.kind in "iu" and bool(values.view(f"u{values.itemsize}").max(initial=0) < n_labels)
 
 
+def class_counts(classes: np.ndarray, n_labels: int) -> np.ndarray:
+    """How often each class occurs, (labels,): numpy.bincount, which up to 256 classes counts two of them at a time.
+
+    Args:
+        classes: (values,), each from 0 to n_labels - 1.
+        n_labels: classes.
+    """
+    if n_labels > _BYTE:
+        return np.bincount(classes.astype(np.intp, copy=False), minlength=n_labels)
+    in_bytes, even = np.ascontiguousarray(classes, np.uint8), len(classes) // 2 * 2
+    pairs = np.bincount(in_bytes[:even].view(np.uint16), minlength=n_labels * _BYTE).reshape(n_labels, _BYTE)
+    return pairs.sum(0)[:n_labels] + pairs.sum(1) + np.bincount(in_bytes[even:], minlength=n_labels)
+
+
 def _are_ascending(values: np.ndarray, offsets: np.ndarray) -> bool:
     """Whether each row's classes rise, so that none stands twice: exact, in passes over whole blocks.
 
     Where a value is not larger than the one before it, a row has to begin; so both are counted.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     falls = np.zeros(len(values) + 1, dtype=bool)
     np.less_equal(values[1:], values[:-1], out=falls[1:-1])
-    at_row_starts = falls.take(offsets[:-1])
-    at_row_starts &= offsets[1:] > offsets[:-1]  # an empty row begins where the next one does
+    starts = pa.array(offsets[:-1] - offsets[0])  # Arrow takes 32 bits as they are, numpy would copy them to 64
+    at_row_starts = pc.take(pa.array(falls.view(np.uint8)), starts, boundscheck=False).to_numpy().view(bool)
+    at_row_starts = at_row_starts & (offsets[1:] > offsets[:-1])  # an empty row begins where the next one does
     return np.count_nonzero(at_row_starts) == np.count_nonzero(falls)
 
 

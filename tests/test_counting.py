@@ -2,6 +2,7 @@
 
 import json
 import logging
+from itertools import pairwise
 
 import datasets
 import numpy as np
@@ -14,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from imbalance_trainer import LabelDistribution, LabelSchema, count_cache, counting, distribution
+from imbalance_trainer import LabelDistribution, LabelSchema, arrow_labels, count_cache, counting, distribution
 from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.label_values import id_lists
 
 from .test_distribution import ABC, FAMILY, assert_counts, random_labels
 
@@ -27,6 +29,8 @@ def assert_same(counts, expected):
     """Whether two distributions hold the same numbers, whatever they were counted from."""
     for name in ("support", "known", "violations", "labels_per_row", "cooccurrence"):
         a, b = getattr(counts, name), getattr(expected, name)
+        if a is None and b is None:  # neither was asked for
+            continue
         a = a.toarray() if scipy.sparse.issparse(a) else a
         b = b.toarray() if scipy.sparse.issparse(b) else b
         np.testing.assert_allclose(a, b, rtol=1e-6, err_msg=name)
@@ -72,7 +76,7 @@ def test_lists_of_classes_with_rules_and_unknown_ones_are_those_of_a_loop(lists,
 
 @pytest.mark.parametrize(("lists", "said"), [([[0], [1, 3]], "row 1 has class 3"), ([[], [], [-1]], "row 2 has cl")])
 def test_a_class_that_is_none_is_named_by_its_row(lists, said, monkeypatch):
-    monkeypatch.setattr(counting, "_ID_ROWS", 1)
+    monkeypatch.setattr(arrow_labels, "BLOCK", 1)
     for schema in (ABC, LabelSchema(["a", "b", "c"], implications=[("a", "b")])):
         with pytest.raises(DataError, match=said):
             LabelDistribution.from_dataset(Dataset.from_dict({"labels": lists}), schema, indices=True)
@@ -85,6 +89,90 @@ def test_multi_hot_lists_that_map_left_with_a_feature_of_classes_are_taken_as_mu
     mapped = Dataset.from_dict({"labels": BINARY.tolist()}, features=features)
     assert LabelDistribution.from_dataset(mapped, ABC).support.tolist() == BINARY.sum(0).tolist()
     assert LabelDistribution.from_dataset(mapped, ABC, indices=True).support.tolist() != BINARY.sum(0).tolist()
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.sampled_from([1, 2, 28, 255, 256, 257]), st.integers(0, 70), st.integers(0, 2**32 - 1))
+def test_classes_are_counted_as_bincount_does_whatever_their_type(n_labels, n, seed):
+    rng = np.random.default_rng(seed)
+    classes = rng.integers(0, n_labels, n)
+    for dtype in (np.int64, np.int32, np.uint16) + (np.uint8,) * (n_labels <= 256):
+        for part in (classes.astype(dtype), np.repeat(classes.astype(dtype), 2)[::2]):  # the second with gaps
+            counted = counting.class_counts(part, n_labels)
+            assert counted.tolist() == np.bincount(classes, minlength=n_labels).tolist()
+
+
+# ---- blocks ----
+
+AT_FIRST_A, LATER_B, BAD_WIDTH = "row 3, label 'a': 3", "row 14, label 'b': 4", "row 20 has 2 values"
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.lists(st.integers(0, 5), max_size=4), min_size=2, max_size=12), st.data())
+def test_rows_rise_where_a_loop_says_so(lists, data):
+    skip = data.draw(st.integers(0, len(lists) - 1))
+    rows = id_lists([np.array(row, np.int32) for row in lists])[skip:]
+    rise = all(a < b for row in lists[skip:] for a, b in pairwise(row))
+    assert counting._are_ascending(rows.values, rows.offsets) == rise
+
+
+@pytest.mark.parametrize("block", [1, 7, 100])
+def test_blocks_of_lists_begin_where_the_last_one_ended(block, monkeypatch):
+    monkeypatch.setattr(arrow_labels, "BLOCK", block)
+    counts = LabelDistribution.from_dataset(
+        Dataset.from_dict({"labels": LISTS * 9}), ABC, indices=True, labels_per_row=True, cooccurrence=True
+    )
+    binary = np.tile(BINARY, (9, 1))
+    assert_same(counts, LabelDistribution.from_labels(binary, ABC, labels_per_row=True, cooccurrence=True))
+
+
+@pytest.mark.parametrize("as_lists", [False, True])
+@pytest.mark.parametrize("more", [False, True])  # with them there is one thread
+@pytest.mark.parametrize("n_blocks", [1, 2, 3, 8, 61])
+def test_blocks_that_threads_count_add_up_to_the_whole(n_blocks, more, as_lists):
+    labels = (np.random.default_rng(n_blocks).random((500, 4)) < 0.4).astype(np.int8)
+    parts = np.array_split(labels, n_blocks)
+    starts = np.cumsum([0] + [len(part) for part in parts])
+    blocks = [id_lists([np.flatnonzero(row) for row in part]) if as_lists else part for part in parts]
+    counts = counting.LabelCounts.of(zip(starts, blocks, strict=False), FAMILY, "labels", more, more)
+    whole = LabelDistribution.from_labels(labels, FAMILY, labels_per_row=more, cooccurrence=more)
+    assert (whole.violations > counting.MAX_ROWS_NAMED).any()  # so that it matters which rows are named
+    found = (whole.schema, counts.n_rows, counts.support, counts.known, counts.violations, counts.n_rows)
+    named = tuple(map(tuple, counts.named))
+    assert_same(LabelDistribution(*found, named, counts.per_row, counts.cooccurrence()), whole)
+    assert_counts(whole, labels)
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ([AT_FIRST_A, LATER_B], AT_FIRST_A),
+        ([LATER_B, BAD_WIDTH], LATER_B),
+        ([AT_FIRST_A, LATER_B, BAD_WIDTH], AT_FIRST_A),
+        ([BAD_WIDTH], BAD_WIDTH),
+    ],
+)
+def test_of_several_faults_the_first_one_is_named(faults, said, monkeypatch):
+    monkeypatch.setattr(arrow_labels, "BLOCK", 5)
+    rows = [[0, 1, 0] for _ in range(30)]
+    if AT_FIRST_A in faults:
+        rows[3] = [3, 0, 0]
+    if LATER_B in faults:
+        rows[14] = [0, 4, 0]
+    if BAD_WIDTH in faults:
+        rows[20:25] = [[0, 1]] * 5
+    for _ in range(5):
+        with pytest.raises(DataError, match=said):
+            LabelDistribution.from_dataset(Dataset.from_dict({"labels": rows}), ABC)
+
+
+def test_an_interrupt_while_blocks_are_read_is_passed_on():
+    def blocks():
+        yield 0, np.zeros((5, 3), np.int8)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        counting.LabelCounts.of(blocks(), ABC, "labels")
 
 
 # ---- Arrow ----
