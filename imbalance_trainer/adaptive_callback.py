@@ -62,6 +62,8 @@ class AdaptiveWeightsCallback(TrainerCallback):
             train_support=support,
         )
         self._recent = [*self._recent, entry][-adaptive.patience - 1 :]
+        if state.global_step >= state.max_steps:  # no update is left that could follow
+            return
         settings = Settings(self._trainer.class_weights, adaptive.max_weight, self._trainer.options.gamma)
         lines = adaptive.step(self._recent, settings)
         if lines:

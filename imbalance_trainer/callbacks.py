@@ -16,11 +16,19 @@ from .errors import DataError, UsageError
 from .history import FILE_NAME, MARKER, append_history, make_entry, metric_prefix, read_history, write_history
 from .label_table import analysis_table
 from .labels import LabelSchema
-from .messages import evaluation_lines, label_cells, overall, summary_lines, tuning_lines, warning_lines
+from .messages import (
+    evaluation_lines,
+    flags_in_python,
+    label_cells,
+    overall,
+    summary_lines,
+    tuning_lines,
+    warning_lines,
+)
 from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
 from .report import write_report
 from .run_info import CURVES_FILE, RUN_FILE, make_curves, make_run_info
-from .screen import NotebookTable, say
+from .screen import NotebookTable, say, was_started_with_flags
 from .tables import WIDTH
 from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
@@ -73,7 +81,7 @@ class RareLabelCallback(TrainerCallback):
         self.history: list[dict[str, Any]] = []
         self._said: dict[str, _Findings] = {}  # all that holds, by split
         self._said_last: dict[str, _Findings] = {}  # what of it was said at the last evaluation
-        self._introduced = self._in_training = False
+        self._introduced = self._in_training = self._explained_flags = False
         self._tables: dict[str, NotebookTable] = {}  # in a notebook, by split
         self._model_step: int | None = None  # that of the model in use, where it is not the last step
 
@@ -286,7 +294,11 @@ class RareLabelCallback(TrainerCallback):
         return []
 
     def _warning_lines(self, findings: Iterable[Finding], args: Any) -> list[str]:
-        return warning_lines(list(findings), self.settings(args))
+        lines = warning_lines(list(findings), self.settings(args))
+        if not (self._explained_flags or was_started_with_flags()) and any("--" in line for line in lines):
+            self._explained_flags = True
+            lines += flags_in_python()
+        return lines
 
     def settings(self, args: Any) -> Settings:
         """What is in use, as advice needs it."""

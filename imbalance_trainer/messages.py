@@ -108,7 +108,7 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
                 names[i],
                 f"{thresholds.support[i]:,}",
                 f"{thresholds.thresholds[i]:.3f}{floor}",
-                _interval(thresholds, i),
+                _range(thresholds, i),
                 *f1,
             ]
         )
@@ -127,13 +127,16 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
     what = "Tuned: each fifth of the rows is decided by thresholds of the other four"
     few = f"; too few: under {FEW} positives" if (thresholds.tuned_on[shown] < FEW).any() else ""
     lines += _wrapped([f"{what}. Range: of the threshold, when rows are drawn anew{few}."])
+    if tuning.is_worse_than_half:
+        worse = "f1_macro is lower with them than at 0.5, so they are not worth it here. What to change: tune on more"
+        lines += ["", *_wrapped([f"WARNING: {worse} positives, or stay at 0.5."])]
     if tuning.calibration is not None:
         errors = [getattr(tuning.calibration, f"error_{when}").mean() for when in ("before", "after")]
         lines += _wrapped([f"Calibration: mean expected calibration error {errors[0]:.3f} -> {errors[1]:.3f}"])
     return lines
 
 
-def _interval(thresholds: TunedThresholds, i: int) -> str:
+def _range(thresholds: TunedThresholds, i: int) -> str:
     """The range of a threshold. Of few positives, drawn again and again, it would look surer than it is."""
     low, high = thresholds.low[i], thresholds.high[i]
     if np.isnan(low):
@@ -167,6 +170,12 @@ def warning_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
         if len(advice) == 1 and first.advice and not _in_common(first):
             lines += _wrapped([f"What to change: {first.advice}"], "    ")
     return lines + _weight_lines(findings, settings) + good
+
+
+def flags_in_python() -> list[str]:
+    """What the flags that findings name are in a script without any."""
+    words = "In Python a flag is the argument of its name: --focal_gamma 3 is focal_gamma=3"
+    return ["", *_wrapped([f"({words}; --tune_thresholds is a call of trainer.tune_thresholds().)"])]
 
 
 def _by_kind(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
@@ -212,7 +221,7 @@ def _weight_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
         lines += [f"    {custom_weights_flag(pasted)}", f"    (in Python: {where})"]
     if gamma is not None:
         also = "if that is not enough: " if new else ""
-        lines.append(f"    {also}--focal_gamma {gamma:g} (now {settings.focal_gamma:g}; in Python focal_gamma=)")
+        lines.append(f"    {also}--focal_gamma {gamma:g} (now {settings.focal_gamma:g})")
     return lines
 
 

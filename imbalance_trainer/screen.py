@@ -34,6 +34,11 @@ def has_colour(stream: Any) -> bool:
     return wants and bool(getattr(stream, "isatty", lambda: False)())
 
 
+def was_started_with_flags() -> bool:
+    """Whether this program's command line has flags, so that advice in flags can be followed as it stands."""
+    return any(word.startswith("--") for word in sys.argv[1:])
+
+
 def coloured(text: str) -> str:
     """The text with terminal codes; as it is without rich."""
     try:

@@ -14,6 +14,7 @@ from .thresholds import PER, SHRINKAGE, SMOOTHING, TunedThresholds, tune_thresho
 
 N_BOOTSTRAP = 200
 _FOLDS = 5
+_WORSE = 0.01  # a difference of which more is said
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Tuning:
             each is decided by thresholds that were tuned on the other four.
         at_half_table, held_out_table: the same, label by label.
         n_rows: rows.
+        objective: what was aimed at.
     """
 
     thresholds: TunedThresholds
@@ -94,6 +96,12 @@ class Tuning:
     at_half_table: LabelTable
     held_out_table: LabelTable
     n_rows: int
+    objective: str = "f1"
+
+    @property
+    def is_worse_than_half(self) -> bool:
+        """Whether thresholds that were to give a better F1 gave a worse one on rows that they were not tuned on."""
+        return self.objective == "f1" and self.held_out["f1_macro"] < self.at_half["f1_macro"] - _WORSE
 
 
 def tune_decisions(
@@ -135,7 +143,7 @@ def tune_decisions(
         held_out.update(logits[here], labels[here])
     results = at_half.compute(), held_out.compute()
     tables = at_half.table, held_out.table
-    return Tuning(thresholds, calibration, tuned_rule, *results, *tables, len(logits))
+    return Tuning(thresholds, calibration, tuned_rule, *results, *tables, len(logits), options.threshold_objective)
 
 
 def _tuned(

@@ -131,7 +131,7 @@ FINDINGS = [
     Finding("over_predicted", "stereotypes", "warning", "21 of 74 predictions are right (precision 0.28)",
             "Lower its weight: --custom_weights '{\"stereotypes\": 2.6}'", 3.7, 2.6),
     Finding("overfitting", "", "warning", "eval loss lowest at step 480 (0.139), 0.195 at step 600, while training "
-            "loss fell from 0.16 to 0.10", "Stop earlier: --num_epochs 4"),
+            "loss fell from 0.16 to 0.10", "Stop earlier: --num_train_epochs 4"),
     Finding("too_few_to_tell", "incitement to violence", "note", "3 positives here: recall may be anything from 0 to "
             "0.56"),
     Finding("improving", "", "good", "secondary_f1_macro rose at 3 of 4 evaluations"),

@@ -147,7 +147,7 @@ def trained(make_model, make_rows, make_args, monkeypatch):
     def train(folder, resume=None, **changes):
         args = make_args(
             output_dir=str(folder), eval_strategy="steps", eval_steps=2, save_strategy="steps", save_steps=2,
-            max_steps=8, adaptive_weights=True, class_weights="auto", **changes,
+            adaptive_weights=True, class_weights="auto", **{"max_steps": 8, **changes},
         )  # fmt: skip
         trainer = WeightedFocalTrainer(make_model(), args, train_dataset=make_rows(32), eval_dataset=make_rows(16))
         trainer.train(resume_from_checkpoint=resume)
@@ -170,6 +170,15 @@ def test_weights_move_in_training_and_reach_loss_config_history_and_checkpoints(
     assert run["labels"][0]["weight"] == final
     lines = [json.loads(line) for line in (tmp_path / "label_history.jsonl").read_text().splitlines()]
     assert [line["labels"][0]["weight"] for line in lines] == [asked, *saved[:-1]]
+
+
+@pytest.mark.parametrize("steps", [2, 4, 6, 8, 10])
+def test_the_weights_at_the_end_are_those_of_the_last_update(trained, tmp_path, steps):
+    trainer = trained(tmp_path, max_steps=steps)
+    lines = [json.loads(line) for line in (tmp_path / "label_history.jsonl").read_text().splitlines()]
+    used = [row["weight"] for row in lines[-1]["labels"]]
+    assert list(trainer.class_weights.as_dict().values()) == used
+    assert [row["weight"] for row in json.loads((tmp_path / "run.json").read_text())["labels"]] == used
 
 
 def test_a_resumed_run_has_the_same_weights_and_the_same_model(trained, tmp_path):

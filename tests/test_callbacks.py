@@ -90,11 +90,21 @@ def test_zero_recall_is_warned_of_once_with_what_to_change(spoken):
     assert "WARNING: 1 label never found: not learned yet." in out
     assert "0 of 9 found in the last 2 evaluations" in out
     assert "--custom_weights '{\"praising extremist acts\": 15}'" in out
-    assert "--focal_gamma 3 (now 2; " in out
+    assert "--focal_gamma 3 (now 2)" in out
     assert "WARNING" not in spoken.evaluate(SILENT, 30)
     spoken.evaluate(PERFECT, 40)
     spoken.evaluate(SILENT, 50)
     assert "WARNING" in spoken.evaluate(SILENT, 60)  # it came back
+
+
+@pytest.mark.parametrize(("words", "is_said"), [([], True), (["train.yaml"], True), (["--learning_rate", "1"], False)])
+def test_without_flags_of_its_own_a_script_is_told_once_what_flags_are_in_python(spoken, monkeypatch, words, is_said):
+    monkeypatch.setattr("sys.argv", ["train.py", *words])
+    spoken.begin()
+    outs = [spoken.evaluate(SILENT, 10), spoken.evaluate(SILENT, 20)]
+    outs += [spoken.evaluate(TOO_OFTEN, 30), spoken.evaluate(TOO_OFTEN, 40)]
+    assert ["--focal_gamma" in out for out in outs] == [False, True, False, True]
+    assert ["is focal_gamma=3" in out for out in outs] == [False, is_said, False, False]
 
 
 def test_low_precision_is_warned_of(spoken):
@@ -104,7 +114,7 @@ def test_low_precision_is_warned_of(spoken):
     assert "WARNING: 1 label predicted too often." in out
     assert "9 of 39 predictions are right (precision 0.23), recall 1.00; weight 10" in " ".join(out.split())
     assert "--custom_weights '{\"praising extremist acts\": 7}'" in out
-    assert "--focal_gamma 1.5 (now 2; " in out
+    assert "--focal_gamma 1.5 (now 2)" in out
 
 
 def test_patience_is_the_users(spoken):

@@ -301,7 +301,7 @@ def test_overfitting_is_told_and_a_note_where_the_rare_labels_still_gain():
     )
     assert finding.severity == "warning"
     assert "evaluation loss 0.4 (step 20) -> 0.5, training loss 0.4 -> 0.2" in finding.evidence
-    assert "--num_epochs 2" in finding.advice
+    assert "--num_train_epochs 2" in finding.advice
     (note,) = find_overfitting(losing([0.5, 0.4, 0.45, 0.5], [0.5, 0.4, 0.3, 0.2], [0.1, 0.2, 0.3, 0.4]), settings())
     assert note.severity == "note"
 
@@ -410,7 +410,7 @@ def test_most_of_the_common_labels_at_zero_is_no_matter_of_rarity():
     assert (finding.kind, finding.label, finding.evaluations) == ("undertrained", "", 2)
     assert "9 of 10 labels have recall 0, even 'label 0' with its 300 positives" in finding.evidence
     assert "0.100 -> 0.200" in finding.evidence
-    assert finding.advice == "--num_epochs 9 (now 3) or --learning_rate 1e-04 (now 2e-05)."
+    assert finding.advice == "--num_train_epochs 9 (now 3) or --learning_rate 1e-04 (now 2e-05)."
     (early,) = diagnose([hardly_learned(1, 1), hardly_learned(2, 2)], settings(num_epochs=5))
     assert (early.severity, "epoch 2 of 5" in early.evidence) == ("note", True)
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,9 +49,9 @@ def test_both_kinds_share_one_line_to_paste_and_gamma_stays():
 
 def test_gamma_is_told_after_the_weights():
     text = "\n".join(warning_lines([silent()], Settings(WEIGHTS, focal_gamma=2.0)))
-    assert text.index("--custom_weights") < text.index("if that is not enough: --focal_gamma 3 (now 2; ")
+    assert text.index("--custom_weights") < text.index("if that is not enough: --focal_gamma 3 (now 2)")
     text = "\n".join(warning_lines([over(new_weight=None)], Settings(WEIGHTS, focal_gamma=2.0)))
-    assert "    --focal_gamma 1.5 (now 2; " in text
+    assert "    --focal_gamma 1.5 (now 2)" in text
     assert "focal_gamma" not in "".join(warning_lines([silent(new_gamma=None)], Settings(WEIGHTS)))
 
 
@@ -244,6 +245,21 @@ def test_a_threshold_of_fewer_than_five_positives_has_no_range(per):
     assert ranges == {"four": four, "five": expected[1], "sixty": expected[2]}
     assert ("too few: under 5 positives" in " ".join(lines)) == (per == "label")
     assert tuning.thresholds.tuned_on.tolist() == ([4, 5, 60] if per == "label" else [69] * 3)
+
+
+@pytest.mark.parametrize(
+    ("at_half", "held_out", "objective", "is_said"),
+    [(0.5, 0.4, "f1", True), (0.5, 0.495, "f1", False), (0.5, 0.6, "f1", False), (0.5, 0.4, "f_beta", False)],
+)
+def test_thresholds_that_lose_where_they_were_to_gain_are_not_recommended(at_half, held_out, objective, is_said):
+    tuning = tuning_of()
+    results = {
+        "at_half": {**tuning.at_half, "f1_macro": at_half},
+        "held_out": {**tuning.held_out, "f1_macro": held_out},
+    }
+    lines = tuning_lines(replace(tuning, objective=objective, **results))
+    assert ("WARNING: f1_macro is lower with them than at 0.5" in " ".join(lines)) == is_said
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("n_labels", [1, 11, 80])

@@ -116,12 +116,13 @@ def load_labelled_dataset(
     parts = {split: (read_texts(frame, text), encode_labels(frame, plan)) for split, frame in frames.items()}
     if (parts["train"][1] == UNKNOWN).all():
         raise DataError(f"{frames['train'].path}: no row has a known label; expected some to train on.")
+    by_file = _by_file(parts, frames)
     warnings = [
         *plan.remarks,
         *unused_label_columns(_more_label_columns(frames, text, plan)),
         *_blank_cells(frames, parts, plan),
-        *conflicting_duplicates(parts),
-        *broken_rules(parts, plan.schema),
+        *conflicting_duplicates(by_file),
+        *broken_rules(by_file, plan.schema),
     ]
     made = [split for split in SPLITS if split not in parts]
     if made:
@@ -183,6 +184,12 @@ def _more_label_columns(frames: Mapping[str, Frame], text: str, plan: Plan) -> d
                      if n.strip() and n not in known and is_label_like(label_entries(frame.column(n)))]
         for frame in frames.values()
     }  # fmt: skip
+
+
+def _by_file(parts: Parts, frames: Mapping[str, Frame]) -> Parts:
+    """The parts by the names of their files, in which rows are looked up; by split where two files have one name."""
+    names = [frames[split].name for split in parts]
+    return dict(zip(names, parts.values(), strict=True)) if len(set(names)) == len(names) else parts
 
 
 def _blank_cells(frames: Mapping[str, Frame], parts: Parts, plan: Plan) -> list[str]:

@@ -10,7 +10,7 @@ from ..distribution import UNKNOWN, LabelDistribution
 from ..errors import quoted
 from ..labels import LabelSchema
 
-Parts = Mapping[str, tuple[pa.Array, np.ndarray]]  # per split the texts and the encoded labels
+Parts = Mapping[str, tuple[pa.Array, np.ndarray]]  # per split, or file, the texts and the encoded labels
 
 
 def leaked_texts(parts: Parts) -> list[str]:
@@ -30,7 +30,7 @@ def leaked_texts(parts: Parts) -> list[str]:
 
 
 def conflicting_duplicates(parts: Parts) -> list[str]:
-    """Equal texts with labels that differ where both are known, over all splits."""
+    """Equal texts with labels that differ where both are known, over all files."""
     texts = pa.chunked_array([texts for texts, _ in parts.values()], pa.string()).combine_chunks()
     labels = np.concatenate([labels for _, labels in parts.values()])
     item = texts.dictionary_encode().indices.to_numpy()
@@ -90,7 +90,7 @@ def _named(chosen: np.ndarray, schema: LabelSchema, what: str) -> list[str]:
 
 
 def broken_rules(parts: Parts, schema: LabelSchema) -> list[str]:
-    """Rows that break an implication or an exclusive group, per rule and split, with the first row numbers from 1."""
+    """Rows that break an implication or an exclusive group, per rule and file, with the first row numbers from 1."""
     said = []
     for split, (_, labels) in parts.items() if schema.rules else ():
         if labels.ndim == 1:

@@ -177,7 +177,11 @@ def find_overfitting(history: Rows, settings: Settings, patience: int = 2, rise:
         f"{before:.4g} -> {now:.4g}, {_F1} {f1[lowest]:.3f} -> {f1[-1]:.3f}"
     )
     best = history[int(np.argmax(f1))]
-    epochs = f"--num_epochs {math.ceil(best['epoch'])}" if best.get("epoch") else f"the model of step {best['step']:,}"
+    epochs = (
+        f"--num_train_epochs {math.ceil(best['epoch'])}"
+        if best.get("epoch")
+        else f"the model of step {best['step']:,}"
+    )
     advice = (
         "none yet: the rare labels still gain; keep --load_best_model_at_end."
         if gains
@@ -317,7 +321,7 @@ def _rate(settings: Settings, times: float) -> str:
 
 def _longer_or_faster(settings: Settings) -> str:
     if settings.num_epochs:
-        longer = f"--num_epochs {settings.num_epochs * LONGER:g} (now {settings.num_epochs:g})"
+        longer = f"--num_train_epochs {settings.num_epochs * LONGER:g} (now {settings.num_epochs:g})"
     else:
         longer = f"{LONGER} times the steps"
     return f"{longer} or {_rate(settings, FASTER)}" if settings.learning_rate else longer

@@ -89,10 +89,10 @@ def test_all_of_it_is_said_when_data_is_loaded(tmp_path):
     assert data.remarks == (*data.notes, *(f"Warning: {said}" for said in data.warnings))
     said = [
         "val.csv has columns of labels that the training data does not have: 'd'; they are not used.",
-        "2 texts stand there more than once with different labels, 4 rows in all, such as 't0' in train row 1 and "
-        "train row 13.",
-        "train has 'b' without 'a' in 2 rows: 1, 7.",
-        "test has 'b' without 'a' in 1 row: 1.",
+        "2 texts stand there more than once with different labels, 4 rows in all, such as 't0' in train.csv row 1 "
+        "and train.csv row 13.",
+        "train.csv has 'b' without 'a' in 2 rows: 1, 7.",
+        "test.csv has 'b' without 'a' in 1 row: 1.",
         "1 of 2 rows of validation (50.0%) have a text that stands in train too",
         "1 of 2 rows of test (50.0%) have a text that stands in train too",
         "1 of 2 rows of test (50.0%) have a text that stands in validation too",
@@ -111,3 +111,17 @@ def test_data_that_is_well_gives_no_warning(n_rows):
         split: [{**row, "text": split + row["text"]} for row in rows] for split in ("train", "validation", "test")
     }
     assert load_labelled_dataset(splits).warnings == ()
+
+
+def test_rows_are_named_by_their_file_and_by_split_where_two_have_one_name(tmp_path):
+    info = {"names": ["a", "b"], "implications": [["b", "a"]]}
+    rows = [(f"t{i}", i % 2, int(i == 4)) for i in range(12)]
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        written(tmp_path / folder, {"rows.csv": csv_text(["text", "a", "b"], rows)})
+    one = load_labelled_dataset(tmp_path / "x" / "rows.csv", label_info=info)
+    assert "rows.csv has 'b' without 'a' in 1 row: 5." in one.warnings  # of the file, not of the split made of it
+    paths = {"train": tmp_path / "x" / "rows.csv", "test": tmp_path / "y" / "rows.csv"}
+    two = load_labelled_dataset({split: str(path) for split, path in paths.items()}, label_info=info)
+    assert "train has 'b' without 'a' in 1 row: 5." in two.warnings
+    assert "test has 'b' without 'a' in 1 row: 5." in two.warnings
