@@ -29,7 +29,7 @@ from .metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
 from .report import write_report
 from .run_info import CURVES_FILE, RUN_FILE, make_curves, make_run_info
 from .screen import NotebookTable, say, was_started_with_flags
-from .tables import WIDTH
+from .tables import WIDTH, plural
 from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
 from .whole_file import write_json
@@ -77,7 +77,7 @@ class RareLabelCallback(TrainerCallback):
         self.patience, self.min_precision = patience, min_precision
         self.metrics, self.class_weights, self.distribution = metrics, class_weights, distribution
         self.focal_gamma, self.max_weight, self.options = focal_gamma, max_weight, dict(options or {})
-        self.repeats = repeats
+        self.repeats, self.unit = repeats, "row"
         self.history: list[dict[str, Any]] = []
         self._said: dict[str, _Findings] = {}  # all that holds, by split
         self._said_last: dict[str, _Findings] = {}  # what of it was said at the last evaluation
@@ -266,7 +266,7 @@ class RareLabelCallback(TrainerCallback):
         sample = f" (a sample of {counts.row_total:,})" if counts.row_total > counts.n_rows else ""
         sample = " (the first of a stream)" if counts.row_total < 0 else sample
         shown = RAREST_SHOWN if len(counts.schema) > MAX_LABELS_SHOWN else None
-        rows = "1 training row" if counts.n_rows == 1 else f"{counts.n_rows:,} training rows"
+        rows = plural(counts.n_rows, f"training {self.unit}")
         heading = f"Class weights from {rows}{sample}, rarest label first:"
         lines = ["", heading, *analysis_table(counts, self.class_weights, shown).splitlines()]
         if self.repeats:

@@ -12,7 +12,7 @@ import os
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
     summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
     print("\n".join(["", *summary.lines(), "", *textwrap.wrap(summary.verdict(), WIDTH)]))
-    print(_how_to_train(summary.best, methods, args.frozen, is_demo=not options.is_given))
+    print(_how_to_train(summary.best, methods, args, options))
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)
     made = [folder / "comparison.json"]
@@ -138,19 +138,27 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     return content
 
 
-def _how_to_train(best: MethodResult, methods: Sequence[Method], is_frozen: bool, is_demo: bool) -> str:
-    """What to type for the best method, beside the data and the model."""
+def _how_to_train(best: MethodResult, methods: Sequence[Method], args: CompareArguments, data: DataOptions) -> str:
+    """What to type for the best method."""
     options = next(method.options for method in methods if method.name == best.name)
     if options is None:
         return ""
-    words = {**options} if is_frozen else {"learning_rate": best.learning_rate, **options}  # a head has its own rate
-    if is_demo and not is_frozen:  # where train_model.py has another default
-        words = {"weight_strategy": DEFAULT_STRATEGY, **words}
-    if not words:
-        return "Train with it: examples/train_model.py with nothing set."
-    as_text = {k: "none" if v is None else v if isinstance(v, str) else json.dumps(v) for k, v in words.items()}
-    spelled = [f"--{name} {shlex.quote(text)}" for name, text in as_text.items()]
-    return f"Train with it: examples/train_model.py ... {' '.join(spelled)}"
+    words: dict[str, Any] = {name: value for name, value in asdict(data).items() if value is not None}
+    words |= {} if args.model_name_or_path is None else {"model_name_or_path": args.model_name_or_path}
+    words |= {} if args.label_schema is None else {"label_schema": args.label_schema}
+    if not args.frozen:  # a head has its own rate
+        words |= {} if data.is_given else {"weight_strategy": DEFAULT_STRATEGY}  # train_model.py has another there
+        words |= {"learning_rate": best.learning_rate}
+    flags = [_flag(name, value) for name, value in {**words, **options}.items()]
+    return f"Train with it: {' '.join(['python examples/train_model.py', *flags])}"
+
+
+def _flag(name: str, value: Any) -> str:
+    """A flag as a shell takes it."""
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return f"--{name} {shlex.join(value)}"
+    text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return f"--{name} {shlex.quote(text)}"
 
 
 def _check(args: CompareArguments, options: DataOptions) -> None:

@@ -36,6 +36,11 @@ class Problem:
     column: str | None = None
     lists_classes: bool = False
 
+    @property
+    def unit(self) -> str:
+        """What has a label: "token" or "row"."""
+        return "token" if self.tokens else "row"
+
 
 def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) -> tuple[Problem | None, str]:
     """The classification problem that a model is trained on, or None and why it is none of ours.
@@ -61,7 +66,8 @@ def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) ->
     if head == "other":
         return None, f"{name} has no classification head of the kinds that are ours"
     if n_labels == 1 and declared is None:
-        return None, f"{name} has one output, which is regression, as transformers takes it"
+        one = 'a label that is there or not needs problem_type="multi_label_classification" in the model\'s config'
+        return None, f"{name} has one output, which is regression, as transformers takes it ({one})"
     column, label = _first_label(dataset, label_names)
     if label is None:
         if declared in (MULTI_LABEL, SINGLE_LABEL) and n_labels:

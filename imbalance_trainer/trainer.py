@@ -32,6 +32,7 @@ from .nan_guard import NanGuard
 from .problem import Problem, count_labels, find_problem, find_schema, is_of_transformers, needs_labels, stored_options
 from .results import Results
 from .row_sampling import SamplesRows
+from .tables import plural
 from .training_args import UNSET, ImbalanceOptions, check_best_metric
 from .weighted_loss import ComputesWeightedLoss
 
@@ -160,8 +161,8 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         start, bar = time.perf_counter(), not self.args.disable_tqdm
         self.label_distribution = count_labels(self.train_dataset, *how, limit=_COUNTED_ONE_BY_ONE, progress=bar)
         if (counts := self.label_distribution) is not None and self.is_world_process_zero():
-            seconds = time.perf_counter() - start
-            logger.info("Counted %s rows x %d labels in %.2f s.", f"{counts.n_rows:,}", len(counts.schema), seconds)
+            seconds, counted = time.perf_counter() - start, plural(counts.n_rows, self.problem.unit)
+            logger.info("Counted %s x %d labels in %.2f s.", counted, len(counts.schema), seconds)
         if self.args.world_size > 1:  # ranks may see different parts of a stream, and weights must not differ
             self.label_distribution = broadcast_object_list([self.label_distribution])[0]
         for dataset in self._eval_datasets().values():
@@ -225,6 +226,7 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
                 callback.metrics, callback.distribution = self.label_metrics, self.label_distribution
                 callback.class_weights, callback.max_weight = self.class_weights, self.options.max_weight
                 callback.focal_gamma, callback.options = self.options.gamma, self._plain_options()
+                callback.unit = self.problem.unit
                 callback.repeats = sampler.repeats_by_label if (sampler := self._row_sampler()) else None
                 if callback.patience is None:
                     callback.patience = self.options.rare_label_patience

@@ -1,13 +1,18 @@
 """`imbalance-trainer compare` as a user runs it."""
 
 import json
+import shlex
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from imbalance_trainer.compare_command import CompareArguments, _how_to_train
 from imbalance_trainer.compare_command import main as compare
+from imbalance_trainer.comparison import Method
+from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.errors import UsageError
-from tests.test_examples import encoder, write_csv  # noqa: F401 - a fixture
+from tests.test_examples import encoder, train, write_csv  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -29,6 +34,7 @@ def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir
     assert "3 methods, 2 seeds, 4 steps of 8 rows each." in first
     assert "[6/6] bce" in first
     table = first[first.index("method ") : first.index("Kept in")]
+    table, _, _ = table.partition("Train with it: ")
     assert max(map(len, table.splitlines())) <= 80
     assert json.loads((out / "comparison.json").read_text())["verdict"] in " ".join(first.split())
     assert (out / "comparison.png").stat().st_size > 10_000
@@ -36,6 +42,21 @@ def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir
     again = capsys.readouterr().out
     assert again.count("(done before)") == 6
     assert table in again
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+@pytest.mark.parametrize("options", [{}, {"loss": "bce"}, {"loss": "asymmetric", "loss_args": {"shift": 0.1}},
+                                     {"focal_gamma": 3.0, "class_weights": None}])  # fmt: skip
+def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, options, is_frozen, capsys):  # noqa: F811
+    args = CompareArguments(model_name_or_path=str(encoder), frozen=is_frozen)
+    data = DataOptions(data_dir=str(data_dir), label_columns=["hateful", "insults", "threats"])
+    best = SimpleNamespace(name="mine", learning_rate=1e-4)
+    line = _how_to_train(best, [Method("stock", None), Method("mine", options)], args, data)
+    words = shlex.split(line.removeprefix("Train with it: "))
+    assert words[:2] == ["python", "examples/train_model.py"]
+    assert ("--learning_rate" in words) is not is_frozen
+    train([*words[2:], "--dry_run", "true", "--use_cpu", "--output_dir", str(tmp_path / "trained")])
+    assert "Dry run" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,18 @@ def test_options_without_effect_are_refused(make_model, make_args):
         WeightedFocalTrainer(make_model(num_labels=1), make_args(), train_dataset=rows, focal_gamma=3.0)
 
 
+def test_one_output_learns_a_label_that_is_there_or_not_as_the_sentence_says(make_model, make_args, caplog):
+    ids = [[0, 5 + 2 * (i % 4 == 0), 6] for i in range(64)]
+    rows = Dataset.from_dict({"input_ids": ids, "labels": [[int(i % 4 == 0)] for i in range(64)]})
+    WeightedFocalTrainer(make_model(num_labels=1), make_args(), train_dataset=rows)
+    assert 'needs problem_type="multi_label_classification"' in caplog.text
+    model = make_model(num_labels=1, problem_type="multi_label_classification")
+    args = make_args(max_steps=60, learning_rate=1e-2)
+    trainer = WeightedFocalTrainer(model, args, train_dataset=rows, eval_dataset=rows)
+    trainer.train()
+    assert trainer.evaluate()["eval_f1_macro"] > 0.9
+
+
 def test_a_subclass_of_a_token_classifier_is_one(make_model, make_args):
     class BertTagger(RobertaForTokenClassification):
         pass

@@ -302,6 +302,7 @@ def test_token_classification_with_rare_entities(make_model, make_args, capsys):
     assert trainer.class_weights.as_dict()["LAW"] > trainer.class_weights.as_dict()["PER"] > 1
     trainer.train()
     assert trainer.evaluate()["eval_recall_LAW"] > 0.5
+    assert "Class weights from 448 training tokens, rarest label first" in capsys.readouterr().out
     assert model.config.problem_type is None  # pipeline() for tokens needs none
 
 

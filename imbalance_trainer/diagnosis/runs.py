@@ -152,7 +152,7 @@ def find_oscillating_loss(
         f"from one logged value to the next it moves by {typical / level:.0%} of its size (median of {len(steps)} "
         f"steps), turning at {turns:.0%} of them, between {losses.min():.3g} and {losses.max():.3g}"
     )
-    advice = f"{_rate(settings, 0.5)}, or a larger --batch_size."
+    advice = f"{_rate(settings, 0.5)}, or a larger --per_device_train_batch_size."
     return [Finding("oscillating_loss", "", WARNING, evidence, advice)]
 
 

@@ -3,6 +3,7 @@
 `python -m tests.data.test_broken_files` writes what is said now into that page.
 """
 
+import html
 import io
 import os
 from pathlib import Path
@@ -72,9 +73,11 @@ def table():
 
 
 def _code(text):
-    """A code span in a table's cell."""
+    """A code span in a table's cell; with a pipe in it as HTML, as escapes of it are not shown alike everywhere."""
+    if "|" in text:
+        return f"<code>{html.escape(text, quote=False).replace('|', '&#124;')}</code>"
     ticks = "``" if "`" in text else "`"
-    return f"{ticks}{text}{ticks}".replace("|", "\\|")
+    return f"{ticks}{text}{ticks}"
 
 
 def _page_with(content):
