@@ -10,17 +10,6 @@ from hypothesis import strategies as st
 from imbalance_trainer.arrays import wilson_interval
 from imbalance_trainer.diagnosis import SEVERITIES, TITLES, Settings, diagnose
 from imbalance_trainer.diagnosis.labels import find_capped, find_over_predicted, find_silent, find_unsupported
-from imbalance_trainer.diagnosis.runs import (
-    find_improving,
-    find_learning_rate_too_high,
-    find_nan,
-    find_oscillating_loss,
-    find_overfitting,
-    find_plateau,
-    find_precision_under_target,
-    find_stacked,
-    find_undertrained,
-)
 from imbalance_trainer.weights import ClassWeights
 
 
@@ -43,6 +32,14 @@ def evaluation(metrics=None, train_losses=(), epoch=None, step=0, **labels):
     """labels: name=row(...) or (support, predicted, true_positives, weight)."""
     rows = [{"label": name, **(r if isinstance(r, dict) else row(*r))} for name, r in labels.items()]
     return {"step": step, "epoch": epoch, "metrics": metrics or {}, "train_losses": list(train_losses), "labels": rows}
+
+
+def losing(losses, train, f1, **more):
+    series = zip(losses, train, f1, itertools.count(1), strict=False)
+    return [
+        evaluation({"loss": loss, "secondary_f1_macro": f}, [(i, t)], epoch=i, step=i * 10, a=FOUND, **more)
+        for loss, t, f, i in series
+    ]
 
 
 def kinds(findings):
@@ -235,215 +232,6 @@ def test_labels_that_the_evaluation_says_nothing_of():
     found = {f.label: f for f in find_unsupported(history, settings())}
     assert {label: f.kind for label, f in found.items()} == {"a": "no_positives_here", "b": "unknown_here"}
     assert "7 in training" in found["a"].evidence
-
-
-# ---- the run as a whole ----
-
-
-@pytest.mark.parametrize("loss", [float("nan"), None, float("inf")])
-def test_a_loss_that_is_not_a_number_is_all_that_is_told(loss):
-    (finding,) = diagnose([evaluation({"loss": loss}, a=ZERO)] * 2, settings(learning_rate=2e-3))
-    assert (finding.kind, finding.severity) == ("nan", "error")
-    assert "--learning_rate 2e-04 (now 2e-03)" in finding.advice
-    in_training = [evaluation({"loss": 0.1}, [(10, 0.2), (20, loss)], a=ZERO)]
-    assert "the training loss at step 20" in find_nan(in_training, settings())[0].evidence
-    assert find_nan([evaluation({"loss": 0.1}, [(10, 0.2)], a=ZERO)], settings()) == []
-
-
-def oscillating(values, per_evaluation=5):
-    parts = [values[i : i + per_evaluation] for i in range(0, len(values), per_evaluation)]
-    return [evaluation({}, list(enumerate(part)), a=FOUND) for part in parts]
-
-
-SMOOTH = [1 / (1 + i) for i in range(20)]
-
-
-def test_an_oscillating_loss_is_told():
-    (finding,) = find_oscillating_loss(oscillating([0.5, 0.9] * 10), settings(learning_rate=2e-5))
-    assert "--learning_rate 1e-05 (now 2e-05)" in finding.advice  # the note: 2e-5 -> 1e-5
-
-
-@pytest.mark.parametrize(
-    "losses",
-    [
-        SMOOTH,
-        [0.5] * 20,
-        [*[0.5] * 12, 2.5, *[0.5] * 7],  # one bump
-        [*[0.5] * 6, 2.5, 0.1, 2.0, *[0.5] * 11],  # a few at once
-        [0.5 + 0.02 * (-1) ** i for i in range(20)],  # noise
-        [0.5, 0.9, 0.5],  # too few to tell
-        [(0.4 if i % 2 else 0.6) * 0.9**i for i in range(20)],  # up and down, but down
-        [],
-    ],
-)
-def test_no_bump_no_noise_and_no_descent_is_an_oscillation(losses):
-    assert find_oscillating_loss(oscillating(losses), settings()) == []
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_the_noise_of_batches_is_no_oscillation(seed):
-    rng = np.random.default_rng(seed)
-    losses = (0.1 + np.exp(-np.arange(40) / 10)) * rng.lognormal(0, 0.12, 40)
-    assert find_oscillating_loss(oscillating(losses.tolist()), settings()) == []
-
-
-def losing(losses, train, f1, **more):
-    series = zip(losses, train, f1, itertools.count(1), strict=False)
-    return [
-        evaluation({"loss": loss, "secondary_f1_macro": f}, [(i, t)], epoch=i, step=i * 10, a=FOUND, **more)
-        for loss, t, f, i in series
-    ]
-
-
-def test_overfitting_is_told_and_a_note_where_the_rare_labels_still_gain():
-    (finding,) = find_overfitting(
-        losing([0.5, 0.4, 0.45, 0.5], [0.5, 0.4, 0.3, 0.2], [0.1, 0.4, 0.3, 0.3]), settings()
-    )
-    assert finding.severity == "warning"
-    assert "evaluation loss 0.4 (step 20) -> 0.5, training loss 0.4 -> 0.2" in finding.evidence
-    assert "--num_train_epochs 2" in finding.advice
-    (note,) = find_overfitting(losing([0.5, 0.4, 0.45, 0.5], [0.5, 0.4, 0.3, 0.2], [0.1, 0.2, 0.3, 0.4]), settings())
-    assert note.severity == "note"
-
-
-@pytest.mark.parametrize(
-    ("losses", "train"),
-    [
-        ([0.5, 0.4, 0.45, 0.44], [0.5, 0.4, 0.3, 0.2]),  # not twice in a row
-        ([0.5, 0.4, 0.401, 0.402], [0.5, 0.4, 0.3, 0.2]),  # hardly
-        ([0.5, 0.4, 0.45, 0.5], [0.5, 0.4, 0.45, 0.5]),  # the training loss rises too
-        ([0.4, 0.5], [0.5, 0.4]),  # too few
-    ],
-)
-def test_a_loss_that_rises_is_not_always_overfitting(losses, train):
-    assert find_overfitting(losing(losses, train, [0.4, 0.3, 0.2, 0.1]), settings()) == []
-
-
-def test_losses_under_other_weights_are_not_compared():
-    history = losing([0.5, 0.4, 0.45, 0.5], [0.5, 0.4, 0.3, 0.2], [0.1, 0.4, 0.3, 0.3])
-    history[2]["labels"][0]["weight"] = 15.0
-    assert find_overfitting(history, settings()) == []
-
-
-def f1_of(*values):
-    return [evaluation({"secondary_f1_macro": v}, step=i, a=FOUND) for i, v in enumerate(values)]
-
-
-def test_a_steady_rise_is_good():
-    (finding,) = find_improving(f1_of(0.1, 0.2, 0.4), settings())
-    assert finding.severity == "good"
-    for history in (f1_of(0.1, 0.2), f1_of(0.1, 0.2, 0.2), f1_of(0.1, 0.101, 0.102), []):
-        assert find_improving(history, settings()) == []
-
-
-def test_a_rise_that_leaves_a_label_at_recall_0_is_not_called_good():
-    history = f1_of(0.1, 0.2, 0.4)
-    history[-1]["labels"] += evaluation(b=ZERO)["labels"]
-    assert find_improving(history, settings()) == []
-
-
-def test_an_f1_that_is_still_0_is_no_plateau():
-    assert find_plateau(f1_of(0.0, 0.0, 0.0, 0.0, 0.0), settings()) == []
-    assert len(find_plateau(f1_of(0.0, 0.1, 0.1, 0.1, 0.1), settings())) == 1
-
-
-def test_a_plateau_is_three_evaluations_without_gain():
-    (finding,) = find_plateau(f1_of(0.1, 0.4, 0.39, 0.40, 0.401), settings())
-    assert "0.401 at step 4" in finding.evidence
-    for history in (f1_of(0.1, 0.4, 0.39, 0.40), f1_of(0.1, 0.4, 0.39, 0.40, 0.42), f1_of(0.4, 0.4)):
-        assert find_plateau(history, settings()) == []
-    ranking = f1_of(0.1, 0.4, 0.39, 0.40, 0.401)
-    for i, entry in enumerate(ranking):
-        entry["metrics"]["mean_average_precision"] = 0.1 * i  # what is not over a threshold yet is still learned
-    assert find_plateau(ranking, settings()) == []
-
-
-def test_what_is_stacked():
-    strong = settings(focal_gamma=3.0, sampler="repeat_factor")
-    (finding,) = find_stacked([evaluation(a=FOUND)], strong, 0)
-    assert (finding.severity, finding.evidence) == (
-        "note",
-        "class weights up to 10, focal_gamma 3, sampler repeat_factor",
-    )
-    assert find_stacked([evaluation(a=FOUND)], strong, 2)[0].severity == "warning"
-    drawn = settings(sampler="repeat_factor", repeats={"a": 4.2, "b": 1.0})
-    (finding,) = find_stacked([evaluation(a=FOUND)], drawn, 0)
-    assert finding.evidence.endswith("repeat_factor: an epoch counts 'a' 42 times, weight 10 x drawn 4.2 times")
-    hardly = settings(sampler="repeat_factor", repeats={"a": 1.9, "b": 1.0})
-    assert find_stacked([evaluation(a=FOUND)], hardly, 0) == []
-    assert find_stacked([evaluation(a=FOUND)], settings(), 2) == []  # the defaults
-
-
-def test_precision_under_its_target():
-    low = {"secondary_precision": 0.55, "secondary_recall": 0.7}
-    history = [evaluation(low, a=(40, 50, 27), primary=(900, 900, 900))] * 2
-    (finding,) = find_precision_under_target(history, settings(secondary=("a",)))
-    assert "secondary_precision 0.55, target 0.6, at secondary_recall 0.70 (50 decisions)" in finding.evidence
-    few = [evaluation(low, a=(40, 20, 11), primary=(900, 900, 900))] * 2
-    assert find_precision_under_target(few, settings(secondary=("a",))) == []
-    assert find_precision_under_target(history[:1], settings()) == []
-
-
-def by_chance(times=1.0, mean=0.05):
-    labels = {f"l{i}": row(50, 0, 0, average_precision=0.05 * times, prevalence=0.05) for i in range(4)}
-    return evaluation({"mean_average_precision": mean}, [(1, 0.3)], **labels)
-
-
-def test_a_learning_rate_that_is_too_high_is_not_told_to_be_raised():
-    (finding,) = diagnose([by_chance()] * 2, settings(learning_rate=2e-3))
-    assert finding.kind == "learning_rate_too_high"
-    assert "--learning_rate 2e-04 (now 2e-03)" in finding.advice
-    assert kinds(diagnose([by_chance()] * 2, settings(learning_rate=2e-5))) == ["undertrained"]
-    assert find_learning_rate_too_high([by_chance(1.5)] * 2, settings(learning_rate=2e-3)) == []
-    assert find_learning_rate_too_high([by_chance()], settings(learning_rate=2e-3)) == []
-
-
-def hardly_learned(step, epoch=None):
-    silent = {f"label {i}": (300 - i, 0, 0, 3.0) for i in range(9)}
-    return evaluation({"mean_average_precision": 0.1 * step}, epoch=epoch, top=(900, 1500, 700, 1.0), **silent)
-
-
-def test_most_of_the_common_labels_at_zero_is_no_matter_of_rarity():
-    assert diagnose([hardly_learned(1)], settings()) == []  # once says nothing yet
-    history = [hardly_learned(1), hardly_learned(2)]
-    (finding,) = diagnose(history, settings(num_epochs=3, learning_rate=2e-5))
-    assert (finding.kind, finding.label, finding.evaluations) == ("undertrained", "", 2)
-    assert "9 of 10 labels have recall 0, even 'label 0' with its 300 positives" in finding.evidence
-    assert "0.100 -> 0.200" in finding.evidence
-    assert finding.advice == "--num_train_epochs 9 (now 3) or --learning_rate 1e-04 (now 2e-05)."
-    (early,) = diagnose([hardly_learned(1, 1), hardly_learned(2, 2)], settings(num_epochs=5))
-    assert (early.severity, "epoch 2 of 5" in early.evidence) == ("note", True)
-
-
-@pytest.mark.parametrize(("n_silent", "undertrained"), [(4, False), (7, False), (8, True)])
-def test_a_long_tail_at_zero_is_not_undertrained(n_silent, undertrained):
-    """10 labels, the rarest silent: only when half of the 5 commonest are silent too is the model to blame."""
-    labels = {f"l{i}": (10 * (10 - i), 5, 0 if 10 - i <= n_silent else 5, 1.0) for i in range(10)}
-    assert bool(find_undertrained([evaluation(**labels)] * 2, settings())) == undertrained
-
-
-def ranked(average_precision, mean, silent=2):
-    """Four labels, the rarest `silent` of them not found, with that average precision at a share of 0.01."""
-    known = {"average_precision": average_precision, "prevalence": 0.01}
-    labels = {f"l{i}": row(90 - 20 * i, 9, 0 if i >= 4 - silent else 9, 3.0, **known) for i in range(4)}
-    return evaluation({"mean_average_precision": mean}, **labels)
-
-
-@pytest.mark.parametrize(
-    ("average_precision", "means", "silent", "kind"),
-    [
-        (0.01, (0.2, 0.2), 2, "undertrained"),  # half of the labels, by chance
-        (0.01, (0.2, 0.3), 1, "undertrained"),  # on its way
-        (0.01, (0.2, 0.2), 1, "not_learned"),  # it learns no more, and all but one label are found
-        (0.15, (0.2, 0.3), 2, "not_learned"),  # it ranks better than chance
-        (None, (0.2, 0.3), 2, "not_learned"),  # with the stock Trainer that is not known
-    ],
-)
-def test_a_label_that_ranks_by_chance_is_not_given_a_weight(average_precision, means, silent, kind):
-    found = diagnose([ranked(average_precision, mean, silent) for mean in means], settings())
-    assert found[0].kind == kind
-    if kind == "undertrained":
-        assert "average precision 0.01 at a share of 0.01 of the rows" in found[0].evidence
 
 
 # ---- all together ----
