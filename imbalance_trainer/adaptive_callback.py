@@ -28,22 +28,32 @@ class AdaptiveWeightsCallback(TrainerCallback):
         self._trainer, self._with_gamma = trainer, with_gamma
         self._prefix: str | None = None
         self._recent: list[dict[str, Any]] = []
+        self._moves: list[str] = []  # in words, as long as no update has followed them
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start from the weights that were asked for, or from those of the checkpoint that is resumed."""
         options, weights = self._trainer.options, self._trainer.asked_weights
         gamma = self._trainer.asked_gamma if self._with_gamma else None
         self._adaptive = AdaptiveWeights(weights.as_dict(), gamma, options.max_weight, options.rare_label_patience)
-        self._prefix, self._recent = None, []
+        self._prefix, self._recent, self._moves = None, [], []
         resumed = self._trainer.resumed_from
         if state.global_step and resumed is not None and (Path(resumed) / FILE_NAME).is_file():
             saved = json.loads((Path(resumed) / FILE_NAME).read_text(encoding="utf-8"))
             self._adaptive.restore(saved)
             self._prefix, self._recent = saved["split"], saved["recent"]
-        self._trainer.weigh_by(self._adaptive.weights, self._adaptive.gamma, state.global_step)
+        if state.global_step < state.max_steps:
+            self._trainer.weigh_by(self._adaptive.weights, self._adaptive.gamma, state.global_step)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Have the next update follow what the last evaluation showed, and say so: after the last one none does."""
+        if self._moves:
+            self._trainer.weigh_by(self._adaptive.weights, self._adaptive.gamma, state.global_step)
+            if state.is_world_process_zero:
+                say("\n".join(["", *(f"Adapted: {line}" for line in self._moves)]))
+            self._moves = []
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-        """Look at an evaluation, and say what changes by it."""
+        """Look at an evaluation, and decide what changes by it."""
         prefix, table = metric_prefix(metrics), self._trainer.label_metrics.table
         if prefix is None or table is None or not self._trainer.is_in_train:
             return
@@ -62,14 +72,8 @@ class AdaptiveWeightsCallback(TrainerCallback):
             train_support=support,
         )
         self._recent = [*self._recent, entry][-adaptive.patience - 1 :]
-        if state.global_step >= state.max_steps:  # no update is left that could follow
-            return
         settings = Settings(self._trainer.class_weights, adaptive.max_weight, self._trainer.options.gamma)
-        lines = adaptive.step(self._recent, settings)
-        if lines:
-            self._trainer.weigh_by(adaptive.weights, adaptive.gamma, state.global_step)
-            if state.is_world_process_zero:
-                say("\n".join(["", *(f"Adapted: {line}" for line in lines)]))
+        self._moves += adaptive.step(self._recent, settings)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Put weights, gamma and the evaluations that they rest on into the checkpoint."""

@@ -35,7 +35,8 @@ class IdLists:
         return len(self.offsets) - 1
 
     def __getitem__(self, rows: slice) -> "IdLists":
-        start, stop, _ = rows.indices(len(self))
+        start, stop, step = rows.indices(len(self))
+        assert step == 1, "rows that follow each other"
         offsets, first = self.offsets[start : max(start, stop) + 1], self.offsets[0]
         return IdLists(self.values[offsets[0] - first : offsets[-1] - first], offsets)
 
@@ -90,7 +91,7 @@ def array_block(array: Any, lists: str, where: str, start: int = 0) -> Block:
     """
     import pyarrow as pa
 
-    array = array.storage if isinstance(array, pa.ExtensionArray) else array
+    array = without_views(array.storage if isinstance(array, pa.ExtensionArray) else array)
     if not pa.types.is_nested(array.type):
         return numeric(array.to_numpy(zero_copy_only=False))
     if array.null_count:
@@ -113,6 +114,19 @@ def array_block(array: Any, lists: str, where: str, start: int = 0) -> Block:
     if lists == INDICES:
         return IdLists(flat, offsets)
     return flat.reshape(len(array), width) if width >= 0 else as_matrix(flat, offsets, start, where)
+
+
+def without_views(array: Any) -> Any:
+    """Views of lists as lists: pyarrow's own cast loses the values of the last one (pyarrow 26)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not (pa.types.is_list_view(array.type) or pa.types.is_large_list_view(array.type)):
+        return array
+    lengths = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
+    is_null = array.is_null() if array.null_count else None
+    return pa.LargeListArray.from_arrays(offsets, array.flatten(), mask=is_null)
 
 
 def as_matrix(flat: np.ndarray, offsets: np.ndarray, start: int, where: str) -> np.ndarray:

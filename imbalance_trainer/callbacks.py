@@ -9,7 +9,7 @@ from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 from transformers.utils import is_in_notebook
 
 from .diagnosis import Finding, Settings, diagnose
-from .diagnosis.findings import ERROR, WARNING
+from .diagnosis.findings import ERROR, WARNING, parents_of
 from .diagnosis.labels import is_silent
 from .distribution import LabelDistribution
 from .errors import DataError, UsageError
@@ -30,11 +30,10 @@ from .report import write_report
 from .run_info import CURVES_FILE, RUN_FILE, make_curves, make_run_info
 from .screen import NotebookTable, say, was_started_with_flags
 from .tables import WIDTH, plural
+from .training_args import ImbalanceOptions
 from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
 from .whole_file import write_json
-
-DEFAULT_PATIENCE = 2
 
 _Findings = dict[tuple[str, str, int], Finding]
 """By kind, label and whether it was seen once or more often: what is said again if it changes."""
@@ -208,7 +207,7 @@ class RareLabelCallback(TrainerCallback):
     def _write_run_info(self, args: Any, model: Any) -> None:
         schema = self._schema(model)
         if schema is not None:
-            known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
+            known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options, **self._limits()}
             info = make_run_info(schema, args, known, self.class_weights, self.distribution, self.repeats)
             write_json(Path(args.output_dir) / RUN_FILE, info)
 
@@ -255,9 +254,12 @@ class RareLabelCallback(TrainerCallback):
         What was seen once is said again when it is seen a second time in a row: only then is it worth a change.
         """
         entries = list({entry["step"]: entry for entry in entries}.values())
-        patience = self.patience or DEFAULT_PATIENCE
-        found = diagnose(entries, self.settings(args), patience, self.min_precision)
+        found = diagnose(entries, self.settings(args), *self._limits().values())
         return {(finding.kind, finding.label, min(finding.evaluations, 2)): finding for finding in found}
+
+    def _limits(self) -> dict[str, Any]:
+        patience = self.patience or ImbalanceOptions.rare_label_patience
+        return {"rare_label_patience": patience, "min_precision": self.min_precision}
 
     # ---- words ----
 
@@ -302,22 +304,19 @@ class RareLabelCallback(TrainerCallback):
 
     def settings(self, args: Any) -> Settings:
         """What is in use, as advice needs it."""
-        parents: dict[str, tuple[str, ...]] = {}
         schema = None if self.metrics is None else self.metrics.schema
-        for child, parent in () if schema is None else schema.implications:
-            parents[child] = (*parents.get(child, ()), parent)
         return Settings(
-            self.class_weights,
-            self.max_weight,
-            self.focal_gamma,
-            args.learning_rate,
-            None if args.max_steps > 0 else args.num_train_epochs,
-            self.options.get("sampler"),
-            self.options.get("closing", "drop_child"),
-            parents,
-            None if schema is None else tuple(schema.names[i] for i in schema.secondary),
-            self.repeats,
-            self.options.get("loss"),
+            class_weights=self.class_weights,
+            max_weight=self.max_weight,
+            focal_gamma=self.focal_gamma,
+            learning_rate=args.learning_rate,
+            num_epochs=None if args.max_steps > 0 else args.num_train_epochs,
+            sampler=self.options.get("sampler"),
+            closing=self.options.get("closing", Settings.closing),
+            parents=parents_of(() if schema is None else schema.implications),
+            secondary=None if schema is None else tuple(schema.names[i] for i in schema.secondary),
+            repeats=self.repeats,
+            loss=self.options.get("loss"),
         )
 
 

@@ -170,7 +170,7 @@ def check_training_numbers(args: Any) -> None:
         if not (value >= limit and math.isfinite(value)):
             raise UsageError(f"--{name} must be a finite number >= {limit}; got {value}.")
     if args.max_steps <= 0 and not (args.num_train_epochs > 0 and math.isfinite(args.num_train_epochs)):
-        raise UsageError(f"--num_epochs must be a finite number above 0; got {args.num_train_epochs}.")
+        raise UsageError(f"--num_train_epochs must be a finite number above 0; got {args.num_train_epochs}.")
 
 
 def print_notes(notes: Sequence[str]) -> None:

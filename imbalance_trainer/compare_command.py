@@ -29,7 +29,7 @@ from .comparison.methods import DEFAULT
 from .comparison.picture import plot_comparison
 from .comparison.record import Record, steps_of
 from .comparison.summary import MethodResult
-from .comparison.training import time_of_steps
+from .comparison.training import WARMUP, time_of_steps
 from .data import LabelledData
 from .data.options import DataOptions
 from .demo import DEMO_TRAINING, demo_data, demo_model
@@ -128,7 +128,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
     summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
     print("\n".join(["", *summary.lines(), "", *textwrap.wrap(summary.verdict(), WIDTH)]))
-    print(_how_to_train(summary.best, methods, args, options))
+    print(_how_to_train(summary.best, methods, args, options, setting.epochs))
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)
     made = [folder / "comparison.json"]
@@ -138,18 +138,28 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     return content
 
 
-def _how_to_train(best: MethodResult, methods: Sequence[Method], args: CompareArguments, data: DataOptions) -> str:
-    """What to type for the best method."""
+def _how_to_train(
+    best: MethodResult, methods: Sequence[Method], args: CompareArguments, data: DataOptions, epochs: float
+) -> str:
+    """What to type to train by the best method as it was trained here, on all rows.
+
+    Args:
+        best: the method's results.
+        methods: all methods.
+        args, data: the flags.
+        epochs: passes over the rows that were compared on.
+    """
     options = next(method.options for method in methods if method.name == best.name)
     if options is None:
         return ""
-    words: dict[str, Any] = {name: value for name, value in asdict(data).items() if value is not None}
-    words |= {} if args.model_name_or_path is None else {"model_name_or_path": args.model_name_or_path}
-    words |= {} if args.label_schema is None else {"label_schema": args.label_schema}
-    if not args.frozen:  # a head has its own rate
+    shared = ("model_name_or_path", "config_overrides", "label_schema", "max_length")
+    words = {**asdict(data), **{name: getattr(args, name) for name in shared}}
+    if not args.frozen:  # of a head rate, rows and epochs say nothing
         words |= {} if data.is_given else {"weight_strategy": DEFAULT_STRATEGY}  # train_model.py has another there
-        words |= {"learning_rate": best.learning_rate}
-    flags = [_flag(name, value) for name, value in {**words, **options}.items()]
+        words |= {"learning_rate": best.learning_rate, "warmup_steps": WARMUP, "num_train_epochs": round(epochs, 3)}
+        words |= {"per_device_train_batch_size": args.batch_size, "bf16": args.bf16 or None}
+    flags = [_flag(name, value) for name, value in words.items() if value is not None]
+    flags += [_flag(name, value) for name, value in options.items()]
     return f"Train with it: {' '.join(['python examples/train_model.py', *flags])}"
 
 

@@ -61,7 +61,8 @@ class LabelCounts:
         labels_per_row: bool = False,
         cooccurrence: bool = False,
     ) -> "LabelCounts":
-        """Count blocks in threads, which take turns, each with counts of its own, which are added up in the end.
+        """Count blocks in threads, which take turns, each with counts of its own that are added up in the end; in one
+        where labels per row or co-occurrence are asked for.
 
         Raises:
             DataError: see `add`; of several the one in the first block.
@@ -77,9 +78,12 @@ class LabelCounts:
                         running[0].result()
                         running.popleft()
                     running.append(threads[i % n].submit(parts[i % n].add, start, block))
-            finally:  # what is wrong in a block is said before what is wrong in one after it
+            except Exception:  # what is wrong in a block is said before what is wrong in one after it
                 for added in running:
                     added.result()
+                raise
+            for added in running:
+                added.result()
         for other in parts[1:]:
             parts[0]._add_counts(other)
         return parts[0]

@@ -14,9 +14,8 @@ from .diagnosis import Finding, Settings
 from .diagnosis.findings import GOOD, custom_weights_flag
 from .history import FILE_NAME
 from .metrics import rarest_shown
-from .recommend import FEW
 from .tables import WIDTH, text_table
-from .thresholds import TunedThresholds
+from .thresholds import FEW, TunedThresholds
 from .tuning import Tuning
 
 _SHOWN_FINDINGS, _NAMED, _CUSTOM_SHOWN = 8, 12, 30
@@ -137,11 +136,10 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
 
 
 def _range(thresholds: TunedThresholds, i: int) -> str:
-    """The range of a threshold. Of few positives, drawn again and again, it would look surer than it is."""
     low, high = thresholds.low[i], thresholds.high[i]
     if np.isnan(low):
         return "-"
-    return "too few" if thresholds.tuned_on[i] < FEW else f"{low:.2f}-{high:.2f}"
+    return f"{low:.2f}-{high:.2f}" if thresholds.has_range[i] else "too few"
 
 
 def warning_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
@@ -174,8 +172,8 @@ def warning_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
 
 def flags_in_python() -> list[str]:
     """What the flags that findings name are in a script without any."""
-    words = "In Python a flag is the argument of its name: --focal_gamma 3 is focal_gamma=3"
-    return ["", *_wrapped([f"({words}; --tune_thresholds is a call of trainer.tune_thresholds().)"])]
+    words = "In Python a flag is the argument of its name: --focal_gamma 3 is focal_gamma=3; --tune_thresholds is"
+    return ["", *_wrapped([f"({words} trainer.tune_thresholds(), --threshold_... its TuningOptions.)"])]
 
 
 def _by_kind(findings: Iterable[Finding]) -> dict[str, list[Finding]]:

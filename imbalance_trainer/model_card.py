@@ -21,7 +21,7 @@ from .results import Results
 from .tuning import Tuning
 from .weights import ClassWeights
 
-FEW = 10
+_SMALL = 10
 """Positives under which a label's recall is called uncertain."""
 
 _COUNTS = "n_labels_"  # metrics that are no shares start with it
@@ -246,8 +246,8 @@ def _results_per_label(content: CardContent) -> list[str]:
         if shown:
             lines += ["", f"### {escaped(results.split)}", "", *_label_table(results, [by_label[n] for n in shown])]
             lines += how_many_more(len(order) - len(shown), f"`{HISTORY_FILE}`")
-            few = sum(row["support"] < FEW for row in by_label.values())
-            lines += ["", f"Of {few:,} of these labels there are fewer than {FEW} positives: the interval says how "
+            few = sum(row["support"] < _SMALL for row in by_label.values())
+            lines += ["", f"Of {few:,} of these labels there are fewer than {_SMALL} positives: the interval says how "
                       "little their recall is known."] if few else []  # fmt: skip
     intro = "Rarest label in training first. Support is the positives that recall is measured on; the interval is " \
             "recall's (Wilson, 95%)."  # fmt: skip

@@ -166,4 +166,8 @@ def _lead(record: RunRecord, findings: Sequence[Any]) -> list[Html]:
 
 
 def _diagnosed(record: RunRecord) -> Sequence[Any]:
-    return diagnose(list(record.latest), Settings.from_run(record.run) if record.run else None)
+    """By the limits that the run had, so that the page says what the screen said."""
+    said = (record.run or {}).get("settings", {})
+    limits = {"patience": said.get("rare_label_patience"), "min_precision": said.get("min_precision")}
+    known = {name: value for name, value in limits.items() if value is not None}
+    return diagnose(list(record.latest), Settings.from_run(record.run) if record.run else None, **known)

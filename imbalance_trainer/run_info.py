@@ -63,6 +63,7 @@ def make_run_info(
             "version": RUN_VERSION,
             "labels": labels,
             "groups": named,
+            "secondary": [schema.names[i] for i in schema.secondary],
             "implications": [list(pair) for pair in schema.implications],
             "exclusive": dict(schema.exclusive),
             "n_train_rows": None if counts is None else int(counts.n_rows),

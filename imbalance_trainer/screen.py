@@ -35,8 +35,10 @@ def has_colour(stream: Any) -> bool:
 
 
 def was_started_with_flags() -> bool:
-    """Whether this program's command line has flags, so that advice in flags can be followed as it stands."""
-    return any(word.startswith("--") for word in sys.argv[1:])
+    """Whether this program's command line has flags, so that advice in flags can be followed as it stands; those of a
+    notebook's kernel and of launchers are not the user's."""
+    words = [word for word in sys.argv[1:] if not re.match("--local[-_]rank", word)]
+    return "ipykernel" not in sys.modules and any(word.startswith("--") for word in words)
 
 
 def coloured(text: str) -> str:

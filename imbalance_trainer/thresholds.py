@@ -34,6 +34,10 @@ SMOOTHING = 100.0
 SHRINKAGE = 1.0
 """Positives that the one threshold for all labels counts for."""
 
+FEW = 5
+"""A label with fewer positives in training is not learned reliably, whatever is set; and of a threshold that is tuned
+on fewer an interval over resampled rows would look surer than it is."""
+
 _FARTHEST = 36.0  # the sigmoid of which is still under 1 in float64
 
 
@@ -62,6 +66,12 @@ class TunedThresholds:
     f1: np.ndarray
     reached: np.ndarray
     shared: float
+
+    @property
+    def has_range(self) -> np.ndarray:
+        """Whether the interval says something, boolean: of few positives, drawn again and again, it would look surer
+        than it is."""
+        return ~np.isnan(self.low) & (self.tuned_on >= FEW)
 
     def as_dict(self) -> dict[str, float]:
         """{label: threshold}, as a model's config keeps them."""

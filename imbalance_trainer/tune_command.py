@@ -18,7 +18,7 @@ from .checkpoints import write_decision_rule
 from .cli import FlagParser, with_data
 from .decisions import is_baked
 from .errors import UsageError
-from .recommend import FEW, too_few_to_tune
+from .recommend import too_few_to_tune
 from .saved_model import SavedModel, SavedModelOptions
 from .tuning import N_BOOTSTRAP, Tuning, TuningOptions
 
@@ -69,8 +69,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
 def _content(tuning: Tuning, args: TuneArguments) -> dict[str, Any]:
     tuned, thresholds = tuning.thresholds, tuning.rule.by_label()
     both = zip(tuned.low.tolist(), tuned.high.tolist(), strict=True)
-    is_told = tuned.tuned_on >= FEW  # as in the table
-    ranges = {name: pair if told else None for name, pair, told in zip(thresholds, both, is_told, strict=True)}
+    ranges = {name: pair if told else None for name, pair, told in zip(thresholds, both, tuned.has_range, strict=True)}
     return {
         "model": args.model_dir,
         "split": args.split,

@@ -8,6 +8,8 @@ from transformers import Trainer, TrainerControl, TrainerState
 
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, RareLabelCallback
 from imbalance_trainer.history import FILE_NAME, read_history
+from imbalance_trainer.report import _diagnosed
+from imbalance_trainer.run_record import read_run
 from imbalance_trainer.tables import display_width
 from imbalance_trainer.weights import compute_class_weights
 
@@ -115,6 +117,19 @@ def test_low_precision_is_warned_of(spoken):
     assert "9 of 39 predictions are right (precision 0.23), recall 1.00; weight 10" in " ".join(out.split())
     assert "--custom_weights '{\"praising extremist acts\": 7}'" in out
     assert "--focal_gamma 1.5 (now 2)" in out
+
+
+@pytest.mark.parametrize("patience", [None, 1, 3, 50])
+@pytest.mark.parametrize("min_precision", [0.05, 0.5])
+def test_the_report_says_what_the_screen_said(spoken, tmp_path, patience, min_precision):
+    spoken.callback = spoken.make(patience=patience, min_precision=min_precision)
+    spoken.begin()
+    for step, decided in enumerate(
+        [PERFECT, SILENT, SILENT, TOO_OFTEN, TOO_OFTEN, TOO_OFTEN, SILENT, SILENT], start=1
+    ):
+        spoken.evaluate(decided, step)
+        said = list(spoken.callback._said["eval"].values())
+        assert _diagnosed(read_run(tmp_path)) == said
 
 
 def test_patience_is_the_users(spoken):

@@ -47,16 +47,28 @@ def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir
 @pytest.mark.parametrize("is_frozen", [False, True])
 @pytest.mark.parametrize("options", [{}, {"loss": "bce"}, {"loss": "asymmetric", "loss_args": {"shift": 0.1}},
                                      {"focal_gamma": 3.0, "class_weights": None}])  # fmt: skip
-def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, options, is_frozen, capsys):  # noqa: F811
-    args = CompareArguments(model_name_or_path=str(encoder), frozen=is_frozen)
+def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, options, is_frozen, monkeypatch):  # noqa: F811
+    how = {"config_overrides": "hidden_dropout_prob=0", "batch_size": 4, "max_length": 16}
+    args = CompareArguments(model_name_or_path=str(encoder), frozen=is_frozen, max_train_samples=20, **how)
     data = DataOptions(data_dir=str(data_dir), label_columns=["hateful", "insults", "threats"])
     best = SimpleNamespace(name="mine", learning_rate=1e-4)
-    line = _how_to_train(best, [Method("stock", None), Method("mine", options)], args, data)
+    line = _how_to_train(best, [Method("stock", None), Method("mine", options)], args, data, 2.5)
     words = shlex.split(line.removeprefix("Train with it: "))
     assert words[:2] == ["python", "examples/train_model.py"]
-    assert ("--learning_rate" in words) is not is_frozen
-    train([*words[2:], "--dry_run", "true", "--use_cpu", "--output_dir", str(tmp_path / "trained")])
-    assert "Dry run" in capsys.readouterr().out
+    made = []
+    with monkeypatch.context() as patch:
+        patch.setattr("imbalance_trainer.trainer.WeightedFocalTrainer.train", lambda self, **more: made.append(self))
+        with pytest.raises(AttributeError):  # nothing was trained
+            train([*words[2:], "--use_cpu", "--output_dir", str(tmp_path / "trained")])
+    (trainer,) = made
+    assert len(trainer.train_dataset) == 88  # all rows of the training split, not those that were compared on
+    assert trainer.model.config.hidden_dropout_prob == 0
+    assert max(map(len, trainer.train_dataset["input_ids"])) <= 16
+    for name, value in options.items():
+        assert getattr(trainer.options, name) == value
+    expected = {"learning_rate": 1e-4, "warmup_steps": 0.1, "num_train_epochs": 2.5, "per_device_train_batch_size": 4}
+    for name, value in ({} if is_frozen else expected).items():
+        assert getattr(trainer.args, name) == value
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from imbalance_trainer import LabelDistribution, LabelSchema, arrow_labels, count_cache, counting, distribution
+from imbalance_trainer.data.columnar import read_arrow
+from imbalance_trainer.data.frame import ReadSettings
 from imbalance_trainer.errors import DataError, UsageError
 from imbalance_trainer.label_values import id_lists
 
@@ -102,6 +104,22 @@ def test_classes_are_counted_as_bincount_does_whatever_their_type(n_labels, n, s
             assert counted.tolist() == np.bincount(classes, minlength=n_labels).tolist()
 
 
+@pytest.mark.parametrize("kind", [pa.list_view, pa.large_list_view])
+@pytest.mark.parametrize("lists", [LISTS, LISTS[1:4], [[2]], [], [[1], [0, 2]]])
+def test_views_of_lists_are_read_as_the_lists_that_they_show(kind, lists, tmp_path):
+    column = pa.array([[9], *lists, [8]], kind(pa.int64())).slice(1, len(lists))
+    blocks = arrow_labels.column_blocks([column], arrow_labels.INDICES, "labels")
+    counts = counting.LabelCounts.of(blocks, ABC, "labels")
+    expected = MultiLabelBinarizer(classes=[0, 1, 2]).fit_transform(lists) if lists else np.zeros((0, 3))
+    assert (counts.n_rows, counts.support.tolist()) == (len(lists), expected.sum(0).tolist())
+    if lists:
+        table = pa.table({"text": [f"text {i}" for i in range(len(lists))], "labels": column})
+        with pa.ipc.new_file(tmp_path / "train.arrow", table.schema) as writer:
+            writer.write_table(table.combine_chunks())
+        frame = read_arrow(tmp_path / "train.arrow", ReadSettings())
+        assert frame.table.column("labels").to_pylist() == lists
+
+
 # ---- blocks ----
 
 AT_FIRST_A, LATER_B, BAD_WIDTH = "row 3, label 'a': 3", "row 14, label 'b': 4", "row 20 has 2 values"
@@ -173,6 +191,13 @@ def test_an_interrupt_while_blocks_are_read_is_passed_on():
 
     with pytest.raises(KeyboardInterrupt):
         counting.LabelCounts.of(blocks(), ABC, "labels")
+
+    def bad_before():
+        yield 0, np.full((5, 3), 7, np.int8)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        counting.LabelCounts.of(bad_before(), ABC, "labels")
 
 
 # ---- Arrow ----

@@ -1,6 +1,7 @@
 """Findings from made histories: each kind where it is due, and none where it is not."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -223,6 +224,14 @@ def test_a_weight_that_was_cut_is_told_where_little_is_found():
     (finding,) = find_capped([evaluation(a=(100, 20, 20, 20.0), b=(100, 20, 20, 1.0))], capped)
     assert finding.label == "a"
     assert "57 was asked for, 20 is in force; recall 0.20" in finding.evidence
+    for gamma, louder in (
+        (2.0, "--focal_gamma 3 (now 2), or"),
+        (3.0, "--tune_thresholds true, or"),
+        (None, "true, or"),
+    ):
+        (finding,) = find_capped([evaluation(a=(100, 20, 20, 20.0))], replace(capped, focal_gamma=gamma))
+        assert louder in finding.advice
+        assert ("--focal_gamma" in finding.advice) == (gamma == 2.0)
     assert find_capped([evaluation(a=(100, 90, 80, 20.0))], capped) == []  # it is found
     assert find_capped([evaluation(a=(4, 1, 1, 20.0))], capped) == []  # 1 of 4 says little
 

@@ -1,5 +1,7 @@
 """Findings of a run as a whole from made histories: each kind where it is due, and none where it is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -125,6 +127,8 @@ def test_an_f1_that_is_still_0_is_no_plateau():
 def test_a_plateau_is_three_evaluations_without_gain():
     (finding,) = find_plateau(f1_of(0.1, 0.4, 0.39, 0.40, 0.401), settings())
     assert "0.401 at step 4" in finding.evidence
+    assert finding.evaluations == 3
+    assert find_plateau(f1_of(0.1, 0.4, *[0.3] * 7), settings())[0].evaluations == 7
     for history in (f1_of(0.1, 0.4, 0.39, 0.40), f1_of(0.1, 0.4, 0.39, 0.40, 0.42), f1_of(0.4, 0.4)):
         assert find_plateau(history, settings()) == []
     ranking = f1_of(0.1, 0.4, 0.39, 0.40, 0.401)
@@ -141,6 +145,12 @@ def test_what_is_stacked():
         "class weights up to 10, focal_gamma 3, sampler repeat_factor",
     )
     assert find_stacked([evaluation(a=FOUND)], strong, 2)[0].severity == "warning"
+    assert finding.advice == "keep one of them: with a sampler --class_weights none, or --focal_gamma 2 (now 3)."
+    for changes, advice in (
+        ({"focal_gamma": None}, "keep one of them: with a sampler --class_weights none."),
+        ({"sampler": None}, "keep one of them: --focal_gamma 2 (now 3)."),
+    ):
+        assert find_stacked([evaluation(a=FOUND)], replace(strong, **changes), 0)[0].advice == advice
     drawn = settings(sampler="repeat_factor", repeats={"a": 4.2, "b": 1.0})
     (finding,) = find_stacked([evaluation(a=FOUND)], drawn, 0)
     assert finding.evidence.endswith("repeat_factor: an epoch counts 'a' 42 times, weight 10 x drawn 4.2 times")
@@ -169,6 +179,10 @@ def test_a_learning_rate_that_is_too_high_is_not_told_to_be_raised():
     assert finding.kind == "learning_rate_too_high"
     assert "--learning_rate 2e-04 (now 2e-03)" in finding.advice
     assert kinds(diagnose([by_chance()] * 2, settings(learning_rate=2e-5))) == ["undertrained"]
+    for n in (2, 5):
+        history = [by_chance(1.5), *[by_chance()] * n]
+        assert find_learning_rate_too_high(history, settings(learning_rate=2e-3))[0].evaluations == n
+    assert find_learning_rate_too_high([by_chance(), by_chance(1.5)], settings(learning_rate=2e-3)) == []
     assert find_learning_rate_too_high([by_chance(1.5)] * 2, settings(learning_rate=2e-3)) == []
     assert find_learning_rate_too_high([by_chance()], settings(learning_rate=2e-3)) == []
 

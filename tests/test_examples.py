@@ -139,7 +139,7 @@ LABEL_INFO = {"names": NAMES, "groups": {"primary": ["hateful"]}, "implications"
         (["--label_schema", "nofile.json"], "nofile.json: cannot be read"),
         (["--eval_strategy", "foo"], "foo.*no.*steps.*epoch"),
         (["--load_best_model_at_end", "true", "--save_strategy", "no"], "--help lists all flags"),
-        (["--num_epochs", "-1"], "--num_epochs must be a finite number above 0; got -1.0"),
+        (["--num_epochs", "-1"], "--num_train_epochs must be a finite number above 0; got -1.0"),
         (["--batch_size", "0"], "batch_size must be a finite number >= 1; got 0"),
         (["--max_length", "0"], "--max_length must be at least 3"),
         (["--fail_under", "f1_makro=0.4"], "--fail_under: unknown metric 'f1_makro': did you mean 'f1_macro'"),

@@ -481,8 +481,8 @@ def diagnosed(monkeypatch):
         def from_run(run):
             return ("settings", run["settings"]["max_weight"])
 
-    def diagnose(history, settings=None):
-        asked.append((history, settings))
+    def diagnose(history, settings=None, **limits):
+        asked.append((history, settings, limits))
         return FINDINGS[:1]
 
     monkeypatch.setattr("imbalance_trainer.report.Settings", Settings)
@@ -492,7 +492,7 @@ def diagnosed(monkeypatch):
 
 def test_the_history_is_diagnosed_with_the_settings_of_the_run(run_of_eleven, diagnosed):
     page = Page(write_report(run_of_eleven).read_text(encoding="utf-8"))
-    ((history, settings),) = diagnosed
+    ((history, settings, _),) = diagnosed
     assert history == entries_of(run_of_eleven)
     assert settings == ("settings", 20.0)
     assert FINDINGS[0].evidence in page.words

@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from imbalance_trainer import screen
 from imbalance_trainer.screen import NotebookTable, coloured, has_colour, say
 
 from .test_callbacks import SILENT, counts, spoken  # noqa: F401
@@ -30,6 +31,25 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch):
     monkeypatch.delenv("TERM")
     monkeypatch.setenv("NO_COLOR", "1")
     assert not has_colour(Terminal())
+
+
+@pytest.mark.parametrize(
+    ("words", "kernel", "has"),
+    [
+        (["train.py"], False, False),
+        (["train.py", "data", "-f"], False, False),
+        (["train.py", "--loss=bce"], False, True),
+        (["train.py", "--local-rank=0"], False, False),
+        (["train.py", "--local_rank=1", "--bf16"], False, True),
+        (["ipykernel_launcher.py", "--f=/x/kernel-1.json"], True, False),
+    ],
+)
+def test_flags_are_those_that_a_user_gave(monkeypatch, words, kernel, has):
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    if kernel:
+        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    assert screen.was_started_with_flags() is has
 
 
 def test_colour_changes_no_letter():

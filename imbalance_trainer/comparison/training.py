@@ -1,6 +1,7 @@
 """One training of a comparison, by the real Trainer: what it gives for validation and test."""
 
 import contextlib
+import math
 import os
 import tempfile
 import time
@@ -21,6 +22,9 @@ from ..trainer import WeightedFocalTrainer
 from ..training_args import ImbalanceTrainingArguments
 from .measures import Split
 from .methods import Method
+
+WARMUP = 0.1
+"""Share of the updates in which the learning rate rises."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,11 @@ class Setting:
     eval_batch_size: int = 128
     tokenizer: PreTrainedTokenizerBase | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the training rows."""
+        return self.steps / math.ceil(len(self.splits["train"]) / self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ def _trainer(setting: Setting, method: Method, learning_rate: float, seed: int, 
     arguments = {
         "per_device_train_batch_size": setting.batch_size,
         "per_device_eval_batch_size": setting.eval_batch_size,
-        "warmup_steps": 0.1,
+        "warmup_steps": WARMUP,
         "disable_tqdm": True,
         "dataloader_pin_memory": False,
         "use_cpu": not torch.accelerator.is_available(),  # else bf16 is refused

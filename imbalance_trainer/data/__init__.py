@@ -187,8 +187,9 @@ def _more_label_columns(frames: Mapping[str, Frame], text: str, plan: Plan) -> d
 
 
 def _by_file(parts: Parts, frames: Mapping[str, Frame]) -> Parts:
-    """The parts by the names of their files, in which rows are looked up; by split where two files have one name."""
-    names = [frames[split].name for split in parts]
+    """The parts by the names of their files, in which rows are looked up; by split where two files have one name, or a
+    split has several files."""
+    names = [split if frames[split].shards else frames[split].name for split in parts]
     return dict(zip(names, parts.values(), strict=True)) if len(set(names)) == len(names) else parts
 
 

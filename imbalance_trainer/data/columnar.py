@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
+from ..arrow_labels import without_views
 from ..errors import DataError, UsageError
 from ..labels import LabelSchema
 from .frame import Frame, ReadSettings, whole
@@ -97,6 +98,7 @@ def _plain(values: pa.Array, path: Path | str, name: str) -> pa.Array:
         if pa.types.is_string(values.type) and name:  # datasets' Json: each value is one JSON document
             documents = [None if v is None else json.loads(v) for v in values.to_pylist()]
             return as_array(documents, path, name)[0]
+    values = without_views(values)
     kind = _plain_type(values.type)
     if kind == pa.list_(pa.null()):  # whose cast loses values in pyarrow 26
         return pa.array(values.to_pylist(), kind)
@@ -110,8 +112,7 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     is_list = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    is_view = (pa.types.is_list_view, pa.types.is_large_list_view)
-    if any(is_kind(kind) for is_kind in (*is_list, *is_view)):
+    if any(is_kind(kind) for is_kind in is_list):
         return pa.list_(_plain_type(kind.value_type))
     return kind
 

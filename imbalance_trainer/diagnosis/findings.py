@@ -1,7 +1,7 @@
 """What is found, what is known of the run that it is found in, and the steps that advice takes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,23 +122,28 @@ class Settings:
             names = tuple(row["label"] for row in labels)
             values = np.array([row["weight"] for row in labels])
             weights = ClassWeights(names, values, tuple(row["reason"] for row in labels), custom, clamped)
-        parents: dict[str, tuple[str, ...]] = {}
-        for child, parent in run.get("implications", ()):
-            parents[child] = (*parents.get(child, ()), parent)
-        secondary = run.get("groups", {}).get("secondary")
+        secondary = run.get("secondary") or run.get("groups", {}).get("secondary")
         return cls(
-            weights,
-            settings.get("max_weight") or MAX_WEIGHT,
-            settings.get("focal_gamma"),
-            settings.get("learning_rate"),
-            settings.get("num_epochs"),
-            settings.get("sampler"),
-            settings.get("closing") or "drop_child",
-            parents,
-            None if secondary is None else tuple(secondary),
-            {row["label"]: row["repeats"] for row in labels if row.get("repeats") is not None} or None,
-            settings.get("loss"),
+            class_weights=weights,
+            max_weight=settings.get("max_weight") or MAX_WEIGHT,
+            focal_gamma=settings.get("focal_gamma"),
+            learning_rate=settings.get("learning_rate"),
+            num_epochs=settings.get("num_epochs"),
+            sampler=settings.get("sampler"),
+            closing=settings.get("closing") or cls.closing,
+            parents=parents_of(run.get("implications", ())),
+            secondary=None if secondary is None else tuple(secondary),
+            repeats={row["label"]: row["repeats"] for row in labels if row.get("repeats") is not None} or None,
+            loss=settings.get("loss"),
         )
+
+
+def parents_of(implications: Iterable[Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """{label: the labels that it implies} of pairs of child and parent."""
+    parents: dict[str, tuple[str, ...]] = {}
+    for child, parent in implications:
+        parents[child] = (*parents.get(child, ()), parent)
+    return parents
 
 
 def custom_weights_flag(weights: Mapping[str, float]) -> str:

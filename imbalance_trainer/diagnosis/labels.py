@@ -192,7 +192,11 @@ def find_capped(history: Rows, settings: Settings, max_recall: float = 0.5) -> l
         if row["label"] not in clamped or not found or wilson_interval(found, support)[1] >= max_recall:
             continue
         evidence = f"{clamped[row['label']]:.3g} was asked for, {cap:.3g} is in force; recall {found / support:.2f}"
-        advice = "no larger weight; --tune_thresholds true, --focal_gamma 3 or more rows of it."
+        gamma = settings.focal_gamma
+        louder = (
+            f"--focal_gamma {LOUDER_GAMMA:g} (now {gamma:g}), " if gamma is not None and gamma < LOUDER_GAMMA else ""
+        )
+        advice = f"no larger weight; --tune_thresholds true, {louder}or more rows of it."
         findings.append(Finding("capped", row["label"], NOTE, evidence, advice, cap))
     return findings
 

@@ -5,7 +5,7 @@ Each rule is a pure function of the evaluations (see `history`), oldest first. I
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 import numpy as np
@@ -53,8 +53,9 @@ def find_learning_rate_too_high(
     """
     if len(history) < patience or settings.learning_rate is None or settings.learning_rate <= 1e-4:
         return []
-    times_chance = [_times_chance(entry) for entry in history[-patience:]]
-    if any(times is None or times >= near for times in times_chance):
+    times_chance = [_times_chance(entry) for entry in history]
+    at_chance = list(takewhile(lambda times: times is not None and times < near, reversed(times_chance)))
+    if len(at_chance) < patience:
         return []
     average = history[-1]["metrics"].get("mean_average_precision")
     evidence = f"average precision is {times_chance[-1]:.2f} times chance in the median label"
@@ -63,7 +64,7 @@ def find_learning_rate_too_high(
     if len(losses) > 1:
         evidence += f"; training loss {losses[0]:.3g} -> {losses[-1]:.3g}"
     advice = f"{_slower(settings)}, with --warmup_steps 0.1."
-    return [Finding("learning_rate_too_high", "", WARNING, evidence, advice, evaluations=patience)]
+    return [Finding("learning_rate_too_high", "", WARNING, evidence, advice, evaluations=len(at_chance))]
 
 
 def find_undertrained(history: Rows, settings: Settings, patience: int = 2) -> list[Finding]:
@@ -115,7 +116,7 @@ def find_unranked(history: Rows, settings: Settings, silent: Sequence[str]) -> l
         f"({rarest['label']}: average precision {rarest['average_precision']:.2g} at a share of "
         f"{rarest['prevalence']:.2g} of the rows); mean average precision {average[0]:.3f} -> {average[-1]:.3f}"
     )
-    return [_undertrained(history, settings, evidence, 2)]
+    return [_undertrained(history, settings, evidence, 1)]
 
 
 def _undertrained(history: Rows, settings: Settings, evidence: str, count: int) -> Finding:
@@ -218,7 +219,8 @@ def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: flo
     best = int(np.argmax(f1))
     evidence = f"{_F1} is {f1[-1]:.3f}, its best was {f1[best]:.3f} at step {history[best]['step']:,}"
     advice = "longer training is not likely to help; stop here, or change what the other findings name."
-    return [Finding("plateau", "", NOTE, evidence, advice, evaluations=patience)]
+    since = len(history) - 1 - max(int(np.argmax(series)) for series in values.values())
+    return [Finding("plateau", "", NOTE, evidence, advice, evaluations=max(since, patience))]
 
 
 def find_stacked(
@@ -240,7 +242,10 @@ def find_stacked(
         return []
     evidence = ", ".join(strong) + _counts_twice(settings)
     evidence += f"; {over_predicted} labels are predicted too often" if over_predicted else ""
-    advice = "keep one of them: with a sampler --class_weights none, with large weights --focal_gamma 2."
+    ways = ["with a sampler --class_weights none"] if settings.sampler else []
+    if settings.focal_gamma is not None and settings.focal_gamma >= LOUDER_GAMMA:
+        ways.append(f"--focal_gamma 2 (now {settings.focal_gamma:g})")
+    advice = f"keep one of them: {', or '.join(ways)}."
     return [Finding("stacked", "", WARNING if over_predicted else NOTE, evidence, advice)]
 
 
@@ -260,7 +265,8 @@ def find_precision_under_target(
     evidence = f"secondary_precision {series[-1]:.2f}, target {target:g}, at secondary_recall "
     evidence += f"{metrics.get('secondary_recall', 0):.2f} ({predicted:,} decisions)"
     advice = (
-        "where false alarms cost more than misses: --threshold_objective recall_at_precision --threshold_floor 0.6."
+        "where false alarms cost more than misses: --threshold_objective recall_at_precision --threshold_floor "
+        f"{target:g}."
     )
     return [Finding("precision_under_target", "", NOTE, evidence, advice, evaluations=patience)]
 

@@ -9,11 +9,8 @@ import numpy as np
 
 from ..distribution import LabelDistribution
 from ..labels import MULTI_LABEL
+from ..thresholds import FEW as FEW
 from ..weights import DEFAULT_STRATEGY, ClassWeights, compute_class_weights, merge_custom_weights
-
-FEW = 5
-"""A label with fewer positives in training is not learned reliably, whatever is set; and of a
-threshold that is tuned on fewer an interval over resampled rows would look surer than it is."""
 
 ENOUGH = 20
 """Positives to aim at for such a label: a rule of thumb, what the demo's rarest label has, of which half is found."""
