@@ -203,4 +203,4 @@ def _finish(trainer: WeightedFocalTrainer, test, data_args: DataArguments, args:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, "--resume_from_checkpoint true goes on from the last checkpoint.")

@@ -55,7 +55,8 @@ def main() -> None:
         if name not in _PRINTS_JSON:
             run(lambda _: _print_result(command, flags))
             return
-    run(lambda _: command.main(flags))
+    goes_on = "The same command goes on after the last training that ended." if name == "compare" else ""
+    run(lambda _: command.main(flags), goes_on)
 
 
 def _print_result(command: Any, flags: Sequence[str]) -> None:

@@ -139,6 +139,8 @@ def _check(args: AnalyzeArguments, data: str | None) -> None:
         raise UsageError(f"--limit must be at least 1 row; got {args.limit}.")
     if args.max_rows is not None and args.max_rows < 0:
         raise UsageError(f"--max_rows is a number of labels, 0 or more; got {args.max_rows}.")
+    if args.plot is not None and args.plot.lower() != "none" and find_spec("matplotlib") is None:
+        raise UsageError("--plot needs matplotlib: pip install matplotlib, or leave --plot out.")
     args.take(data)
     args.check()
 

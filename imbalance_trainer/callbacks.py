@@ -35,8 +35,8 @@ from .tuning import Tuning
 from .weights import MAX_WEIGHT, ClassWeights
 from .whole_file import write_json
 
-_Findings = dict[tuple[str, str, int], Finding]
-"""By kind, label and whether it was seen once or more often: what is said again if it changes."""
+_Findings = dict[tuple[str, str, str, int], Finding]
+"""By kind, label, severity and whether it was seen once or more often: what is said again if it changes."""
 
 
 class RareLabelCallback(TrainerCallback):
@@ -102,6 +102,9 @@ class RareLabelCallback(TrainerCallback):
             self.history = [entry for entry in self.history if entry["step"] == 0]
             if any(entry["step"] > 0 for entry in read_history(path)):
                 path.replace(path.with_suffix(".previous.jsonl"))  # to compare with, before and after a change
+                words = f"{args.output_dir} holds an earlier run, whose model and report this one replaces, and whose"
+                words += " checkpoints stay beside its own. Another --output_dir keeps both."
+                say("\n".join(["", *textwrap.wrap(f"NOTE: {words}", WIDTH, subsequent_indent="  ")]))
         self._in_training, self._model_step, self._tables = True, None, {}
         write_history(path, self.history)
         self._write_run_info(args, kwargs.get("model"))
@@ -154,7 +157,7 @@ class RareLabelCallback(TrainerCallback):
             say("\n".join([f"\nThe best model is loaded ({best}).", *self._silent_best(args)]))
         if self.history:
             try:
-                write_report(args.output_dir)
+                say(f"\nReport: {write_report(args.output_dir)}")
             except (DataError, UsageError, OSError) as error:  # a report is not worth a trained model
                 say(f"No report was written: {error}")
 
@@ -171,7 +174,7 @@ class RareLabelCallback(TrainerCallback):
         words = (
             f"WARNING: {at_best} of {len(chosen['labels'])} labels have recall 0 in it, and {at_last} at the last "
             f"evaluation: {args.metric_for_best_model} does not look at decisions at 0.5. What to change: "
-            "--metric_for_best_model secondary_f1_macro, or --tune_thresholds true."
+            "thresholds tuned after it (--tune_thresholds true), else --metric_for_best_model secondary_f1_macro."
         )
         return textwrap.wrap(words, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
@@ -255,7 +258,7 @@ class RareLabelCallback(TrainerCallback):
         """
         entries = list({entry["step"]: entry for entry in entries}.values())
         found = diagnose(entries, self.settings(args), *self._limits().values())
-        return {(finding.kind, finding.label, min(finding.evaluations, 2)): finding for finding in found}
+        return {(f.kind, f.label, f.severity, min(f.evaluations, 2)): f for f in found}
 
     def _limits(self) -> dict[str, Any]:
         patience = self.patience or ImbalanceOptions.rare_label_patience

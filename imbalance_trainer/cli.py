@@ -10,6 +10,7 @@ import re
 import sys
 import textwrap
 from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, RawDescriptionHelpFormatter
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ from .tables import WIDTH
 _FLAG = re.compile(r"--?[^\W\d][\w-]*(=|$)")  # neither a negative number nor a text that begins with a dash
 
 
+_JSON = "With --json the result is printed as JSON, and everything else to stderr."
+
+
 class FlagParser(HfArgumentParser):
     """HfArgumentParser whose mistakes are UsageErrors, and that takes defaults from a `--config` YAML file.
 
@@ -40,6 +44,7 @@ class FlagParser(HfArgumentParser):
     def __init__(self, dataclass_types: Any, doc: str | None = None, **kwargs: Any) -> None:
         if doc is not None:
             first, _, rest = doc.partition("\n")
+            rest = f"{rest}\n\n{_JSON}" if kwargs.get("prog", "").startswith("imbalance-trainer ") else rest
             kwargs = {"description": first.partition("`: ")[2] or first, "epilog": _paragraphs(rest), **kwargs}
         super().__init__(dataclass_types, allow_abbrev=False, formatter_class=_HelpFormatter, **kwargs)
 
@@ -53,6 +58,7 @@ class FlagParser(HfArgumentParser):
         Raises:
             UsageError: an unknown flag or config key (the nearest are offered), or a value that does not fit.
         """
+        self._check_repeats(flags)
         file = _config_file(flags)
         from_file = _as_flags(_read_yaml(file), self, str(file)) if file else []
         before = _as_flags(defaults or {}, self, "the defaults")
@@ -67,6 +73,14 @@ class FlagParser(HfArgumentParser):
         if unknown:
             raise UsageError(self._unknown(unknown))
         return tuple(parsed)
+
+    def _check_repeats(self, flags: Sequence[str]) -> None:
+        """The values of a flag that takes several stand behind one: of two flags only the second one's would count."""
+        given = Counter(f"--{word[2:].split('=')[0].replace('-', '_')}" for word in flags if word.startswith("--"))
+        for flag, times in given.items():
+            action = self._option_string_actions.get(flag)
+            if times > 1 and action is not None and action.nargs in ("+", "*"):
+                raise UsageError(f"{flag} is given {times} times; give all its values after one: {flag} A B.")
 
     def _unknown(self, unknown: Sequence[str]) -> str:
         """What is wrong with arguments that no flag took: the first flag among them, else the first of them."""
@@ -227,12 +241,16 @@ def make_output_dir(path: str | Path) -> None:
         raise UsageError(f"--output_dir {path}: cannot be written to ({error.strerror}); give another.") from None
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
+def run(main: Callable[[Sequence[str]], None], goes_on: str = "") -> None:
     """Run a script's main; what is the user's to mend is said in one sentence, without a traceback.
 
     Exit codes: 0 ok, 1 disk full or the like, 2 usage, 3 data, 4 a loss that is NaN or infinite, 5 a metric under its
     floor (`--fail_under`), 130 interrupted. Of several processes each ends with it, or by a signal of torchrun, which
     stops those that are still ending when it sees the first that has.
+
+    Args:
+        main: takes the command line.
+        goes_on: how it goes on after an interruption, if it can.
     """
     try:
         main(sys.argv[1:])
@@ -244,6 +262,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             torch.distributed.barrier()  # none ends, and has torchrun stop the others, before the first has spoken
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
+        if os.environ.get("RANK", "0") == "0":
+            tqdm.write(f"\nInterrupted. {goes_on}".rstrip(), file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # "... | head": whoever read is gone, and a flush at exit must not say so again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -91,7 +91,10 @@ class CompareArguments:
     label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json."})
     output_dir: str | None = field(
         default=None,
-        metadata={"help": "Folder of the runs (runs/compare-DATA); one that was killed goes on there."},
+        metadata={
+            "help": "Folder of the runs (runs/compare-DATA, with --frozen runs/compare-DATA-frozen); one that was "
+            "killed goes on there."
+        },
     )
     config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
 
@@ -110,7 +113,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     _check(args, options)
     data = options.load(args.label_schema) if options.is_given else demo_data()
     methods = read_methods(args.methods, args.own_methods, data.problem_type)
-    folder = Path(args.output_dir or Path("runs") / f"compare-{options.name}")
+    folder = Path(args.output_dir or Path("runs") / f"compare-{options.name}{'-frozen' * args.frozen}")
     make_output_dir(folder)
     print_notes(data.remarks)
     rates = tuple(args.learning_rates or ([_FROZEN_RATE] if args.frozen else [_RATE]))
@@ -174,7 +177,7 @@ def _flag(name: str, value: Any) -> str:
 def _check(args: CompareArguments, options: DataOptions) -> None:
     """What cannot go well is said before anything is loaded; one number of seeds becomes the seeds."""
     if options.is_given and not args.model_name_or_path:
-        raise UsageError("Data needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
+        raise UsageError("--model_name_or_path is missing: the encoder to train on the data, such as roberta-base.")
     if args.frozen and not args.model_name_or_path:
         raise UsageError("--frozen needs --model_name_or_path: an encoder that was trained before.")
     for name, least in {"batch_size": 1, "max_train_samples": 1, "max_eval_samples": 1, "max_length": 3}.items():

@@ -17,6 +17,7 @@ from .losses.constant import best_constant_logits
 from .objective import Objective
 from .problem import Problem
 from .sampling import EpochSampler
+from .screen import say
 from .training_args import ImbalanceOptions
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,9 @@ class TrainsHead(Trainer):
         if is_split:
             rates = [group["lr"] for group in optimizer.param_groups]
             logger.info("Learning rate of the head: %s; of the rest: %s.", rates[-1], rates[0])
+            if asked is None and rates[-1] != rates[0] and self.is_world_process_zero():
+                times = f"{rates[-1] / rates[0]:.3g} times the rate of the rest"
+                say(f"\nThe head is new: it learns at {rates[-1]:.2g}, {times} (head_learning_rate sets another).")
         return optimizer
 
     def _head_rate(self, rate: Any) -> Any:

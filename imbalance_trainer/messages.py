@@ -112,7 +112,9 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
             ]
         )
     header = ["label (rarest first)", "support", "threshold", "95% range", "F1 at 0.5", "tuned"]
-    lines = ["", f"Thresholds tuned on {tuning.n_rows:,} rows; one for all labels would be {thresholds.shared:.3f}:"]
+    aim = "" if tuning.objective == "f1" else f" for {tuning.objective}"
+    one = f"one for all labels would be {thresholds.shared:.3f}"
+    lines = ["", *_wrapped([f"Thresholds tuned on {tuning.n_rows:,} rows{aim}; {one}:"])]
     lines += text_table(header, cells)
     if len(shown) < len(order):
         lines.append(f"... and {len(order) - len(shown)} more labels, in the model's config")

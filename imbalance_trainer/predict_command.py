@@ -44,8 +44,8 @@ class PredictArguments:
     """The model, the texts, and where the decisions go."""
 
     model_dir: str = field(metadata={"help": "Folder of the saved model, such as runs/data."})
-    text: str | None = field(default=None, metadata={"help": "One text."})
-    file: str | None = field(default=None, metadata={"help": "File of texts: .txt, .jsonl, .csv, .tsv or .parquet."})
+    text: list[str] | None = field(default=None, metadata={"help": "A text, or several."})
+    file: str | None = field(default=None, metadata={"help": "File of texts, of a format named above."})
     text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
     delimiter: str | None = field(default=None, metadata={"help": "Between columns of a CSV file; or tab."})
     encoding: str | None = field(default=None, metadata={"help": "Of a file of text, such as cp1252, if not UTF-8."})
@@ -67,7 +67,7 @@ def main(flags: Sequence[str], prog: str = "imbalance-trainer predict") -> dict[
     (args,) = make_parser(prog).parse(flags)
     _check(args)
     classify = _load(args.model_dir)
-    texts, total = ([args.text], 1) if args.file is None else _texts(args, set(classify.rule.schema.names))
+    texts, total = (args.text, len(args.text)) if args.file is None else _texts(args, set(classify.rule.schema.names))
     waiting: deque[str] = deque()  # texts that the model has not answered yet: no more than a batch
 
     def passing() -> Iterator[str]:
@@ -94,8 +94,9 @@ def main(flags: Sequence[str], prog: str = "imbalance-trainer predict") -> dict[
 def _check(args: PredictArguments) -> None:
     if (args.text is None) == (args.file is None):
         raise UsageError(f"Give --text or --file, {'one of them' if args.text is None else 'not both'}.")
-    if args.file is None and not _is_text(args.text):
-        raise UsageError(f"--text is {args.text!r}; give a text.")
+    for text in args.text or ():
+        if not _is_text(text):
+            raise UsageError(f"--text is {text!r}; give a text.")
     kind, kinds = Path(args.file or "").suffix.lower(), (".txt", *LINES, *TABLES)
     if args.file is not None and not Path(args.file).is_file():
         raise UsageError(f"--file {args.file}: there is no such file.")

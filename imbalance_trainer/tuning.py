@@ -73,7 +73,7 @@ class TuningOptions:
         return self
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tuning:
     """What was tuned, and what it is worth.
 
@@ -83,6 +83,7 @@ class Tuning:
         rule: how decisions are made with them.
         at_half, held_out: metrics of ImbalanceMetrics at 0.5, and tuned by cross-fitting: of five parts of the rows
             each is decided by thresholds that were tuned on the other four.
+        stored: those of the rule, on the rows that it was tuned on.
         at_half_table, held_out_table: the same, label by label.
         n_rows: rows.
         objective: what was aimed at.
@@ -93,6 +94,7 @@ class Tuning:
     rule: DecisionRule
     at_half: dict[str, float]
     held_out: dict[str, float]
+    stored: dict[str, float]
     at_half_table: LabelTable
     held_out_table: LabelTable
     n_rows: int
@@ -100,8 +102,16 @@ class Tuning:
 
     @property
     def is_worse_than_half(self) -> bool:
-        """Whether thresholds that were to give a better F1 gave a worse one on rows that they were not tuned on."""
-        return self.objective == "f1" and self.held_out["f1_macro"] < self.at_half["f1_macro"] - _WORSE
+        """Whether thresholds that were to give a better F1 give a worse one: on rows that they were not tuned on, or
+        even on those, as where positives are few, or where scores break the rules of the labels."""
+        gained = min(self.held_out["f1_macro"], self.stored["f1_macro"]) - self.at_half["f1_macro"]
+        return self.objective == "f1" and gained < -_WORSE
+
+    def __repr__(self) -> str:
+        """In a line, for a notebook; `thresholds` has all of it."""
+        n, values = len(self.rule.schema), (self.at_half["f1_macro"], self.held_out["f1_macro"])
+        gain = f"f1_macro {values[0]:.3f} at 0.5 -> {values[1]:.3f} cross-fitted"
+        return f"Tuning({n} labels, {self.n_rows:,} rows, {gain})"
 
 
 def tune_decisions(
@@ -141,7 +151,9 @@ def tune_decisions(
         except DataError:  # all positives lie in this part
             held_out.rule = plain
         held_out.update(logits[here], labels[here])
-    results = at_half.compute(), held_out.compute()
+    stored = ImbalanceMetrics.of_rule(tuned_rule, train_support)
+    stored.update(logits, labels)
+    results = at_half.compute(), held_out.compute(), stored.compute()
     tables = at_half.table, held_out.table
     return Tuning(thresholds, calibration, tuned_rule, *results, *tables, len(logits), options.threshold_objective)
 

@@ -210,7 +210,9 @@ def test_the_history_of_an_earlier_run_is_kept_beside_the_new_one(spoken, tmp_pa
     spoken.evaluate(SILENT, 10)
     spoken.state.global_step = 0
     spoken.callback = spoken.make()
-    spoken.begin()
+    said = " ".join(spoken.begin().split())
+    assert f"NOTE: {tmp_path} holds an earlier run, whose model and report this one replaces" in said
+    assert "holds an earlier run" not in spoken.begin()
     assert read_history(tmp_path / FILE_NAME) == []
     assert [entry["step"] for entry in read_history(tmp_path / "label_history.previous.jsonl")] == [10]
 

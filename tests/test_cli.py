@@ -150,6 +150,12 @@ def test_an_output_dir_that_cannot_be_is_named(tmp_path):
     assert (tmp_path / "a" / "b").is_dir()
 
 
+@dataclass
+class Several:
+    names: list[str] = field(default_factory=list)
+    name: str = ""
+
+
 @pytest.mark.parametrize(
     ("error", "code"), [(UsageError("flag"), 2), (DataError("file"), 3), (KeyboardInterrupt(), 130)]
 )
@@ -158,9 +164,17 @@ def test_run_ends_with_the_errors_exit_code(error, code, capsys):
         raise error
 
     with pytest.raises(SystemExit) as exit_:
-        run(main)
+        run(main, "It goes on.")
     assert exit_.value.code == code
-    assert capsys.readouterr().err == ("" if code == 130 else f"error: {error}\n")
+    assert capsys.readouterr().err == ("\nInterrupted. It goes on.\n" if code == 130 else f"error: {error}\n")
+
+
+def test_the_values_of_a_flag_that_takes_several_stand_behind_one():
+    parser = FlagParser(Several)
+    assert parser.parse(["--names", "a", "b", "--name", "x", "--name", "y"])[0] == Several(["a", "b"], "y")
+    for flags in (["--names", "a", "--names", "b"], ["--names=a", "--name", "b", "--names=c"]):
+        with pytest.raises(UsageError, match="--names is given 2 times; give all its values after one"):
+            parser.parse(flags)
 
 
 def test_each_metric_under_its_floor_is_a_line_of_its_own(monkeypatch, capsys):

@@ -74,7 +74,7 @@ def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, op
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["nowhere"], "needs --model_name_or_path"),
+        (["nowhere"], "--model_name_or_path is missing"),
         (["--frozen", "true"], "--frozen needs --model_name_or_path"),
         (["--methods", "focl"], "Unknown method 'focl'"),
         (["--budget", "soon"], "--budget is"),

@@ -122,8 +122,16 @@ def test_the_weight_to_try_never_passes_the_cap(weight, raised):
 
 def test_a_label_that_ranks_better_and_better_is_on_its_way():
     history = [evaluation(a=row(*ZERO, average_precision=ap)) for ap in (0.05, 0.10)]
-    assert find_silent(history, settings()) == []
-    assert find_silent([*history, history[-1]], settings())[0].kind == "not_learned"
+    (finding,) = find_silent(history, settings())
+    assert (finding.kind, finding.severity, finding.new_weight, finding.new_gamma) == (
+        "not_learned",
+        "note",
+        None,
+        None,
+    )
+    assert "average precision 0.05 -> 0.1: it is on its way" in finding.evidence
+    (finding,) = find_silent([*history, history[-1]], settings())
+    assert (finding.kind, finding.severity) == ("not_learned", "warning")
 
 
 def test_without_weights_the_advice_is_to_have_them():

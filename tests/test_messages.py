@@ -247,6 +247,18 @@ def test_a_threshold_of_fewer_than_five_positives_has_no_range(per):
     assert tuning.thresholds.tuned_on.tolist() == ([4, 5, 60] if per == "label" else [69] * 3)
 
 
+def test_thresholds_that_lose_once_decisions_are_closed_are_not_recommended():
+    tuning = tuning_of()
+    assert tuning.stored["f1_macro"] >= tuning.held_out["f1_macro"] - 0.05  # it saw these rows
+    worse = replace(tuning, stored={**tuning.stored, "f1_macro": tuning.at_half["f1_macro"] - 0.02},
+                    held_out={**tuning.held_out, "f1_macro": 0.99})  # fmt: skip
+    assert "WARNING: f1_macro is lower with them than at 0.5" in " ".join(tuning_lines(worse))
+    assert repr(tuning).startswith("Tuning(3 labels, 120 rows, f1_macro 0.")
+    assert len(repr(tuning)) < 100
+    recall = replace(tuning, objective="recall_at_precision")
+    assert "Thresholds tuned on 120 rows for recall_at_precision" in " ".join(tuning_lines(recall))
+
+
 @pytest.mark.parametrize(
     ("at_half", "held_out", "objective", "is_said"),
     [(0.5, 0.4, "f1", True), (0.5, 0.495, "f1", False), (0.5, 0.6, "f1", False), (0.5, 0.4, "f_beta", False)],
@@ -256,6 +268,7 @@ def test_thresholds_that_lose_where_they_were_to_gain_are_not_recommended(at_hal
     results = {
         "at_half": {**tuning.at_half, "f1_macro": at_half},
         "held_out": {**tuning.held_out, "f1_macro": held_out},
+        "stored": {"f1_macro": 0.9},
     }
     lines = tuning_lines(replace(tuning, objective=objective, **results))
     assert ("WARNING: f1_macro is lower with them than at 0.5" in " ".join(lines)) == is_said

@@ -8,7 +8,7 @@ grew from, and the papers that each rule names.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .findings import SEVERITIES, TITLES
+from .findings import SEVERITIES, TITLES, WARNING
 from .findings import Finding as Finding
 from .findings import Settings as Settings
 from .labels import find_capped, find_over_predicted, find_silent, find_unsupported
@@ -60,7 +60,7 @@ def diagnose(
         *([] if over else find_precision_under_target(history, settings, target_precision)),
     ]
     overfitting = find_overfitting(history, settings)
-    not_learned = [finding.label for finding in silent if finding.kind in ("not_learned", "at_the_cap")]
+    not_learned = [f.label for f in silent if f.kind in ("not_learned", "at_the_cap") and f.severity == WARNING]
     findings = (
         find_learning_rate_too_high(history, settings)
         or ([] if overfitting else find_undertrained(history, settings, patience))

@@ -4,6 +4,7 @@ Each rule is a pure function of the evaluations (see `history`), oldest first. I
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..arrays import wilson_interval
@@ -40,8 +41,8 @@ def find_silent(
     The note: "rare labels stuck at 0 recall -> increase weights". Before that these are ruled out, in this order: no
     row of it in training; a parent that is not decided; fewer than `min_support` positives, which say little (Wilson,
     1927); an average precision of `min_average_precision` or more, so that only the threshold is wrong (Lipton et al.,
-    2014); and a weight that is at its cap. A label that is not learned is left alone while its average precision is
-    `on_its_way` times that of the last evaluation.
+    2014); and a weight that is at its cap. A label that is not learned is left alone, which is a note, while its
+    average precision is `on_its_way` times that of the last evaluation.
     """
     since = evaluations_in_a_row(history, is_silent)
     before = {row["label"]: row.get("average_precision") for row in (history[-2]["labels"] if history[1:] else ())}
@@ -52,9 +53,22 @@ def find_silent(
         if since.get(row["label"], 0) >= patience
     ]
     rising = {
-        r["label"] for r in labels if (r.get("average_precision") or 0) > on_its_way * (before.get(r["label"]) or 1)
+        r["label"]: f"average precision {before[r['label']]:.2g} -> {r['average_precision']:.2g}"
+        for r in labels
+        if (r.get("average_precision") or 0) > on_its_way * (before.get(r["label"]) or 1)
     }
-    return [f for f in found if f.kind not in ("not_learned", "at_the_cap") or f.label not in rising]
+    return [
+        _on_its_way(f, rising[f.label]) if f.kind in ("not_learned", "at_the_cap") and f.label in rising else f
+        for f in found
+    ]
+
+
+def _on_its_way(finding: Finding, how: str) -> Finding:
+    """A label that is not found yet, and ranked better at each evaluation."""
+    evidence = f"{finding.evidence.split(', average precision')[0]}, {how}: it is on its way"
+    advice = "nothing yet; if it stays at 0, longer training."
+    told = {"kind": "not_learned", "severity": NOTE, "evidence": evidence, "advice": advice}
+    return replace(finding, **told, new_weight=None, new_gamma=None)
 
 
 def _why_silent(row: dict[str, Any], settings: Settings, count: int, min_support: int, ranked: float) -> Finding:

@@ -111,8 +111,9 @@ def find_unranked(history: Rows, settings: Settings, silent: Sequence[str]) -> l
     if not chance or 2 * len(chance) < len(rows) or not (rising or 2 * len(silent) >= with_support):
         return []
     rarest = min(chance, key=lambda row: row["support"])
+    n_silent = sum(map(is_silent, history[-1]["labels"]))
     evidence = (
-        f"{len(silent)} of {with_support} labels have recall 0, and {len(chance)} of them rank no better than chance "
+        f"{n_silent} of {with_support} labels have recall 0, and {len(chance)} of them rank no better than chance "
         f"({rarest['label']}: average precision {rarest['average_precision']:.2g} at a share of "
         f"{rarest['prevalence']:.2g} of the rows); mean average precision {average[0]:.3f} -> {average[-1]:.3f}"
     )
