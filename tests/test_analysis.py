@@ -15,10 +15,11 @@ from imbalance_trainer.analysis.as_json import analysis_json
 from imbalance_trainer.analysis.markdown import analysis_markdown
 from imbalance_trainer.analysis.page import build_page
 from imbalance_trainer.analysis.text import analysis_text
-from imbalance_trainer.data import LabelledData
+from imbalance_trainer.data import LabelledData, load_labelled_dataset
 from imbalance_trainer.errors import UsageError
 from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
 from imbalance_trainer.tables import display_width
+from tests.data.made import csv_text
 
 LONG = "a label whose name says much more than any column can hold, number {}, and so on to its end"
 
@@ -186,6 +187,19 @@ LABEL_KEYS = {"label", "is_primary", "tier", "support", "support_interval", "unk
               "negative_positive", "imbalance_ratio", "irlbl", "weight", "weight_reason", "weight_before_cap",
               "support_by_split", "shifts", "meets", "recall_interval", "validation_rows_needed", "rows_to_label",
               "threshold"}  # fmt: skip
+
+
+def test_rows_of_a_split_that_was_made_are_not_named_as_if_they_were_the_file_s(tmp_path):
+    rows = [(f"text {i}", int(i % 3 == 0), int(i % 5 == 0)) for i in range(60)]
+    info = {"names": ["a", "b"], "implications": [["b", "a"]]}
+    (tmp_path / "train.csv").write_text(csv_text(["text", "a", "b"], rows))
+    made = count_splits(load_labelled_dataset(tmp_path, label_info=info))["train"].labels
+    assert made.violations[0] > 0
+    assert made.violation_rows == ()
+    for split in ("validation", "test"):
+        (tmp_path / f"{split}.csv").write_text(csv_text(["text", "a", "b"], [(f"{split} {t}", *v) for t, *v in rows]))
+    whole = count_splits(load_labelled_dataset(tmp_path, label_info=info))["train"].labels
+    assert whole.violation_rows[0] == tuple(i for i, (_, a, b) in enumerate(rows) if b and not a)
 
 
 def test_json_has_every_label_and_is_json():

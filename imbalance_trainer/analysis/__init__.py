@@ -1,7 +1,7 @@
 """What `imbalance-trainer analyze` finds out before training; how it is told: `text`, `markdown`, `tables`, `page`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,7 +72,11 @@ def count_splits(data: LabelledData, limit: int | None = None, seed: int = 42) -
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit must be at least 1 row; got {limit}.")
-    return {name: count_split(split, data.schema, limit, seed) for name, split in data.splits.items()}
+    counted = {name: count_split(split, data.schema, limit, seed) for name, split in data.splits.items()}
+    if not data.made:
+        return counted
+    # rows of a split that was made are no rows of a file, which the warnings name
+    return {name: SplitCounts(replace(split.labels, violation_rows=())) for name, split in counted.items()}
 
 
 def recommend_for(

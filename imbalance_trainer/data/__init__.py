@@ -49,6 +49,7 @@ class LabelledData:
         problem_type: "multi_label_classification" or "single_label_classification".
         notes: what was decided, in three lines for a person.
         warnings: what is odd in the data, with counts, a sentence each.
+        made: splits that were made of the training file's rows.
     """
 
     splits: datasets.DatasetDict
@@ -56,6 +57,7 @@ class LabelledData:
     problem_type: str
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -134,7 +136,7 @@ def load_labelled_dataset(
         _split_note(parts, made, frames["train"].name, seed),
     )
     problem = SINGLE_LABEL if plan.form == "classes" else MULTI_LABEL
-    return LabelledData(_datasets(parts, plan.schema), plan.schema, problem, notes, tuple(warnings))
+    return LabelledData(_datasets(parts, plan.schema), plan.schema, problem, notes, tuple(warnings), tuple(made))
 
 
 def _given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
