@@ -18,6 +18,7 @@ from .checkpoints import write_decision_rule
 from .cli import FlagParser, with_data
 from .decisions import is_baked
 from .errors import UsageError
+from .outputs import CARD_FILE
 from .recommend import too_few_to_tune
 from .saved_model import SavedModel, SavedModelOptions
 from .tuning import N_BOOTSTRAP, Tuning, TuningOptions
@@ -63,6 +64,8 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     else:
         write_decision_rule(args.model_dir, tuning.rule)
         print(f"\nStored in {config}.")
+        if (Path(args.model_dir) / CARD_FILE).exists():
+            print(f"{CARD_FILE} and the results beside it are still those of before.")
     return _content(tuning, args)
 
 

@@ -93,7 +93,10 @@ class Summary:
         best, stock, n_seeds = self.best, self.stock, len(self.stock.runs)
         chosen = f"chosen on validation ({best.mean(None, 'validation_f1_macro'):.3f} there)"
         if best is stock:
-            return f"None is better than stock, {chosen}: keep the stock Trainer, with tuned thresholds."
+            ahead = [m.name for m in self.methods if m.difference is not None and m.difference.is_more_than_chance]
+            but = f" On test {', '.join(ahead)} did better by more than chance explains" if ahead else ""
+            but += ": more rows of validation would say which of the two is right." if ahead else ""
+            return f"None is better than stock, {chosen}: keep the stock Trainer, with tuned thresholds.{but}"
         gained = best.difference
         numbers = (
             f"{chosen}: macro F1 on test, tuned, {best.mean('tuned', 'f1_macro'):.3f}, stock "

@@ -42,4 +42,7 @@ def test_a_method_is_ahead_only_where_it_is(difference, n_seeds, said):
 
 
 def test_stock_is_kept_where_none_is_better_on_validation():
-    assert verdict(Difference(0.1, 0.05, 0.15), 3, validation=0.2).startswith("None is better than stock")
+    ahead = verdict(Difference(0.1, 0.05, 0.15), 3, validation=0.2)
+    assert ahead.startswith("None is better than stock")
+    assert "did better by more than chance explains" in ahead
+    assert "did better" not in verdict(Difference(0.1, -0.05, 0.15), 3, validation=0.2)
