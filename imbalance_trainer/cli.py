@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import textwrap
-from argparse import Action, ArgumentDefaultsHelpFormatter, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, Action, ArgumentDefaultsHelpFormatter, ArgumentParser, RawDescriptionHelpFormatter
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -47,6 +47,9 @@ class FlagParser(HfArgumentParser):
             rest = f"{rest}\n\n{_JSON}" if kwargs.get("prog", "").startswith("imbalance-trainer ") else rest
             kwargs = {"description": first.partition("`: ")[2] or first, "epilog": _paragraphs(rest), **kwargs}
         super().__init__(dataclass_types, allow_abbrev=False, formatter_class=_HelpFormatter, **kwargs)
+        for action in self._actions:  # --no_x, which HfArgumentParser makes beside --x; help says "--x false"
+            if any(flag.startswith("--no_") for flag in action.option_strings) and action.nargs == 0:
+                action.help = SUPPRESS
 
     def error(self, message: str) -> None:
         """Raise instead of printing two hundred lines of usage."""

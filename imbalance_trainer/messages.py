@@ -130,7 +130,7 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
     lines += _wrapped([f"{what}. Range: of the threshold, when rows are drawn anew{few}."])
     if tuning.is_worse_than_half:
         worse = "f1_macro is lower with them than at 0.5, so they are not worth it here. What to change: tune on more"
-        lines += ["", *_wrapped([f"WARNING: {worse} positives, or stay at 0.5."])]
+        lines += ["", *_wrapped([f"WARNING: {worse} positives, or stay at 0.5 (imbalance-trainer tune --at_half)."])]
     if tuning.calibration is not None:
         errors = [getattr(tuning.calibration, f"error_{when}").mean() for when in ("before", "after")]
         lines += _wrapped([f"Calibration: mean expected calibration error {errors[0]:.3f} -> {errors[1]:.3f}"])

@@ -1,6 +1,7 @@
 """`imbalance-trainer tune`: it stores what tune_decisions says of the logits, and changes nothing else."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +27,29 @@ def saved(tmp_path):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_model_goes_back_to_half(saved, capsys):
+    folder, flags, _, _ = saved
+    before = contents(folder)
+    flags_of_model = ["--model_dir", str(folder), "--at_half"]
+    assert tune_command.main(flags_of_model)["thresholds"] is None
+    assert "holds no thresholds" in capsys.readouterr().out
+    tune_command.main([*flags, "--calibration", "platt"])
+    (folder / "README.md").write_text("a card")
+    tuned = contents(folder)
+    tune_command.main([*flags_of_model, "--dry_run"])
+    assert contents(folder) == tuned
+    capsys.readouterr()
+    tune_command.main(flags_of_model)
+    out = capsys.readouterr().out
+    assert out.splitlines() == [
+        f"{folder} decides every label at 0.5 now.", "README.md and the results beside it are still those of before."
+    ]  # fmt: skip
+    after = contents(folder)
+    rule = DecisionRule.from_config(SimpleNamespace(**json.loads(after["config.json"])))
+    assert (rule.is_tuned, rule.calibration) == (False, None)
+    assert {**after, "config.json": 0, "README.md": 0} == {**before, "config.json": 0, "README.md": 0}
 
 
 @pytest.mark.parametrize(
