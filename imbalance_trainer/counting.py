@@ -289,12 +289,15 @@ def _are_ascending(values: np.ndarray, offsets: np.ndarray) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    falls = np.zeros(len(values) + 1, dtype=bool)
-    np.less_equal(values[1:], values[:-1], out=falls[1:-1])
-    starts = pa.array(offsets[:-1] - offsets[0])  # Arrow takes 32 bits as they are, numpy would copy them to 64
+    start, end = int(offsets[0]), int(offsets[-1])
+    first = 0 if end <= _BYTES else start  # 0: offsets need no copy, and memory that is not written is not touched
+    falls = np.empty(end - first + 1, dtype=bool)
+    falls[[start - first, -1]] = False
+    np.less_equal(values[1:], values[:-1], out=falls[start - first + 1 : -1])
+    starts = pa.array(offsets[:-1] - first if first else offsets[:-1])
     at_row_starts = pc.take(pa.array(falls.view(np.uint8)), starts, boundscheck=False).to_numpy().view(bool)
     at_row_starts = at_row_starts & (offsets[1:] > offsets[:-1])  # an empty row begins where the next one does
-    return np.count_nonzero(at_row_starts) == np.count_nonzero(falls)
+    return np.count_nonzero(at_row_starts) == np.count_nonzero(falls[start - first :])
 
 
 def _without_repeats(values: np.ndarray, offsets: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:

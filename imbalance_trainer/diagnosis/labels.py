@@ -67,8 +67,8 @@ def _on_its_way(finding: Finding, how: str) -> Finding:
     """A label that is not found yet, and ranked better at each evaluation."""
     evidence = f"{finding.evidence.split(', average precision')[0]}, {how}: it is on its way"
     advice = "nothing yet; if it stays at 0, longer training."
-    told = {"kind": "not_learned", "severity": NOTE, "evidence": evidence, "advice": advice}
-    return replace(finding, **told, new_weight=None, new_gamma=None)
+    found = replace(finding, kind="not_learned", severity=NOTE, new_weight=None, new_gamma=None)
+    return replace(found, evidence=evidence, advice=advice)
 
 
 def _why_silent(row: dict[str, Any], settings: Settings, count: int, min_support: int, ranked: float) -> Finding:
