@@ -59,7 +59,7 @@ def column_blocks(arrays: Iterable[Any], lists: str, where: str, start: int = 0)
         where: the column, for messages.
         start: the number of the first row.
     """
-    for array in _joined(arrays):
+    for array in _joined(map(without_views, arrays)):
         rows = int(min(BLOCK, max(1, _BYTES * len(array) // max(1, array.nbytes))))
         for at in range(0, len(array), rows):
             piece = array.slice(at, rows)
@@ -91,7 +91,7 @@ def array_block(array: Any, lists: str, where: str, start: int = 0) -> Block:
     """
     import pyarrow as pa
 
-    array = without_views(array.storage if isinstance(array, pa.ExtensionArray) else array)
+    array = array.storage if isinstance(array, pa.ExtensionArray) else array
     if not pa.types.is_nested(array.type):
         return numeric(array.to_numpy(zero_copy_only=False))
     if array.null_count:
