@@ -50,12 +50,12 @@ def main() -> None:
     from .cli import run
 
     command = importlib.import_module(f".{COMMANDS[name][0]}", __package__)
+    goes_on = getattr(command, "GOES_ON", "")
     if "--json" in flags:
         flags = [flag for flag in flags if flag != "--json"]
         if name not in _PRINTS_JSON:
-            run(lambda _: _print_result(command, flags))
+            run(lambda _: _print_result(command, flags), goes_on)
             return
-    goes_on = "The same command goes on after the last training that ended." if name == "compare" else ""
     run(lambda _: command.main(flags), goes_on)
 
 

@@ -40,7 +40,7 @@ class AdaptiveWeightsCallback(TrainerCallback):
         if state.global_step and resumed is not None and (Path(resumed) / FILE_NAME).is_file():
             saved = json.loads((Path(resumed) / FILE_NAME).read_text(encoding="utf-8"))
             self._adaptive.restore(saved)
-            self._prefix, self._recent = saved["split"], saved["recent"]
+            self._prefix, self._recent, self._moves = saved["split"], saved["recent"], saved.get("moves", [])
         if state.global_step < state.max_steps:
             self._trainer.weigh_by(self._adaptive.weights, self._adaptive.gamma, state.global_step)
 
@@ -79,5 +79,5 @@ class AdaptiveWeightsCallback(TrainerCallback):
         """Put weights, gamma and the evaluations that they rest on into the checkpoint."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero and folder.is_dir():
-            saved = {**self._adaptive.to_json(), "split": self._prefix, "recent": self._recent}
+            saved = {**self._adaptive.to_json(), "split": self._prefix, "recent": self._recent, "moves": self._moves}
             write_json(folder / FILE_NAME, saved)

@@ -210,7 +210,9 @@ class RareLabelCallback(TrainerCallback):
     def _write_run_info(self, args: Any, model: Any) -> None:
         schema = self._schema(model)
         if schema is not None:
-            known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options, **self._limits()}
+            limits = self._limits()
+            known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
+            known |= {"rare_label_patience": limits["patience"], "min_precision": limits["min_precision"]}
             info = make_run_info(schema, args, known, self.class_weights, self.distribution, self.repeats)
             write_json(Path(args.output_dir) / RUN_FILE, info)
 
@@ -257,12 +259,13 @@ class RareLabelCallback(TrainerCallback):
         What was seen once is said again when it is seen a second time in a row: only then is it worth a change.
         """
         entries = list({entry["step"]: entry for entry in entries}.values())
-        found = diagnose(entries, self.settings(args), *self._limits().values())
+        found = diagnose(entries, self.settings(args), **self._limits())
         return {(f.kind, f.label, f.severity, min(f.evaluations, 2)): f for f in found}
 
     def _limits(self) -> dict[str, Any]:
+        """What `diagnose` goes by, and the report of the run after it."""
         patience = self.patience or ImbalanceOptions.rare_label_patience
-        return {"rare_label_patience": patience, "min_precision": self.min_precision}
+        return {"patience": patience, "min_precision": self.min_precision}
 
     # ---- words ----
 

@@ -309,10 +309,18 @@ def _as_flags(values: Mapping[str, Any], parser: FlagParser, where: str) -> list
             raise UsageError(f"{where}: unknown key {key!r}: {did_you_mean(str(key), known)}")
         if value is None:
             continue
-        takes_many = action.nargs in ("+", "*")
-        parts = value if isinstance(value, list) and takes_many else [value]
-        flags += [f"--{key}", *(json.dumps(v) if isinstance(v, (dict, list, bool)) else str(v) for v in parts)]
+        flags += as_flag(key, value, takes_many=action.nargs in ("+", "*"))
     return flags
+
+
+def as_flag(name: str, value: Any, takes_many: bool = False) -> list[str]:
+    """A flag and its values as words of a command line; what is no word or number as JSON.
+
+    >>> as_flag("seeds", [1, 2], takes_many=True), as_flag("custom_weights", {"rare": 15})
+    (['--seeds', '1', '2'], ['--custom_weights', '{"rare": 15}'])
+    """
+    parts = value if isinstance(value, list) and takes_many else [value]
+    return [f"--{name}", *(json.dumps(v) if isinstance(v, (dict, list, bool)) else str(v) for v in parts)]
 
 
 def _read_yaml(file: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ Rows, steps and seeds are the same for all; thresholds are tuned on validation, 
 """
 
 import hashlib
-import json
 import os
 import shlex
 import textwrap
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from transformers.hf_argparser import HfArg
 
-from .cli import FlagParser, make_output_dir, print_notes, with_data
+from .cli import FlagParser, as_flag, make_output_dir, print_notes, with_data
 from .comparison import Method, Setting, compare, read_methods
 from .comparison.budget import Budget, read_budget
 from .comparison.frozen import FeatureHead, encoded
@@ -40,6 +39,9 @@ from .run_info import package_versions
 from .tables import WIDTH, plural
 from .weights import DEFAULT_STRATEGY
 from .whole_file import write_json
+
+GOES_ON = "The same command goes on after the last training that ended."
+"""What is said after Ctrl-C."""
 
 _FROZEN_RATE, _RATE = 1e-3, 2e-5
 
@@ -161,17 +163,10 @@ def _how_to_train(
         words |= {} if data.is_given else {"weight_strategy": DEFAULT_STRATEGY}  # train_model.py has another there
         words |= {"learning_rate": best.learning_rate, "warmup_steps": WARMUP, "num_train_epochs": round(epochs, 3)}
         words |= {"per_device_train_batch_size": args.batch_size, "bf16": args.bf16 or None}
-    flags = [_flag(name, value) for name, value in words.items() if value is not None]
-    flags += [_flag(name, value) for name, value in options.items()]
-    return f"Train with it: {' '.join(['python examples/train_model.py', *flags])}"
-
-
-def _flag(name: str, value: Any) -> str:
-    """A flag as a shell takes it."""
-    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        return f"--{name} {shlex.join(value)}"
-    text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
-    return f"--{name} {shlex.quote(text)}"
+    words = {name: value for name, value in words.items() if value is not None}
+    words |= {name: "none" if value is None else value for name, value in options.items()}
+    flags = [word for name, value in words.items() for word in as_flag(name, value, name == "label_columns")]
+    return f"Train with it: {shlex.join(['python', 'examples/train_model.py', *flags])}"
 
 
 def _check(args: CompareArguments, options: DataOptions) -> None:

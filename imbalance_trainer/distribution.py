@@ -116,7 +116,7 @@ class LabelDistribution:
         array([0.5, 1. ])
         """
         block = id_lists(labels) if indices else labels_array(labels, where)
-        return cls._count(iter([(0, block)]), schema, where, labels_per_row, cooccurrence)
+        return cls._of(LabelCounts.of([(0, block)], schema, where, labels_per_row, cooccurrence))
 
     @classmethod
     def from_dataset(
@@ -159,7 +159,7 @@ class LabelDistribution:
 
         def count() -> "LabelDistribution":
             shown = with_progress(blocks, n_rows, progress)
-            return cls._count(shown, schema, column or "labels", labels_per_row, cooccurrence)
+            return cls._of(LabelCounts.of(shown, schema, column or "labels", labels_per_row, cooccurrence))
 
         counted = cls._kept(kept, count, schema, (column, lists, labels_per_row, cooccurrence))
         read_to_its_end = total is None or (total < 0 and (limit is None or counted.n_rows < limit))
@@ -210,7 +210,7 @@ class LabelDistribution:
 
         def count() -> "LabelDistribution":
             shown = with_progress(blocks(), n_rows, progress)
-            return cls._count(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
+            return cls._of(LabelCounts.of(shown, stream.schema, stream.where, labels_per_row, cooccurrence))
 
         counted = cls._kept(kept, count, stream.schema, (*stream.options, labels_per_row, cooccurrence))
         return replace(counted, row_total=stream.n_rows) if seen[1] else counted
@@ -230,19 +230,10 @@ class LabelDistribution:
         return counted
 
     @classmethod
-    def _count(
-        cls,
-        blocks: Iterator[tuple[int, Block]],
-        schema: LabelSchema,
-        where: str,
-        labels_per_row: bool = False,
-        cooccurrence: bool = False,
-    ) -> "LabelDistribution":
-        counts = LabelCounts.of(blocks, schema, where, labels_per_row, cooccurrence)
-        named = tuple(map(tuple, counts.named))
-        n = counts.n_rows
+    def _of(cls, counts: LabelCounts) -> "LabelDistribution":
+        n, named = counts.n_rows, tuple(map(tuple, counts.named))
         per_row, pairs = counts.per_row, counts.cooccurrence()
-        return cls(schema, n, counts.support, counts.known, counts.violations, n, named, per_row, pairs)
+        return cls(counts.schema, n, counts.support, counts.known, counts.violations, n, named, per_row, pairs)
 
     # ---- derived ----
 

@@ -191,6 +191,17 @@ def test_a_resumed_run_has_the_same_weights_and_the_same_model(trained, tmp_path
         assert a.equal(b), name
 
 
+@pytest.mark.parametrize("step", [2, 4, 6])
+def test_a_resumed_run_says_what_the_stopped_one_had_no_time_to(trained, tmp_path, capsys, step):
+    trained(tmp_path)
+    decided = {s: json.loads((tmp_path / f"checkpoint-{s}" / FILE_NAME).read_text())["moves"] for s in (2, 4, 6)}
+    assert sum(map(len, decided.values())) > 1
+    capsys.readouterr()
+    trained(tmp_path, resume=str(tmp_path / f"checkpoint-{step}"))
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Adapted: ")]
+    assert said == [f"Adapted: {line}" for s, moves in decided.items() if s >= step for line in moves]
+
+
 def test_a_finished_run_that_is_extended_goes_on_as_one_that_was_longer(trained, tmp_path):
     whole = trained(tmp_path / "whole", max_steps=16, lr_scheduler_type="constant")
     trained(tmp_path / "cut", max_steps=8, lr_scheduler_type="constant")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from imbalance_trainer import LabelDistribution, LabelSchema, arrow_labels, count_cache, counting, distribution
+from imbalance_trainer import LabelDistribution, LabelSchema, arrow_labels, count_cache, counting
 from imbalance_trainer.data.columnar import read_arrow
 from imbalance_trainer.data.frame import ReadSettings
 from imbalance_trainer.errors import DataError, UsageError
@@ -417,7 +417,7 @@ def test_counts_of_files_are_kept_and_read_again(saved, tmp_path, monkeypatch):
     first = LabelDistribution.from_dataset(saved, FAMILY, **many)
     assert len(files(tmp_path)) == 1
     with monkeypatch.context() as patch:
-        patch.setattr(distribution.LabelDistribution, "_count", None)  # it would be an error now to count
+        patch.setattr(counting.LabelCounts, "of", None)  # it would be an error now to count
         again = LabelDistribution.from_dataset(saved, FAMILY, **many)
     assert_same(again, first)
     assert again.violation_rows == first.violation_rows

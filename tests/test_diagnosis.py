@@ -129,7 +129,7 @@ def test_a_label_that_ranks_better_and_better_is_on_its_way():
         None,
         None,
     )
-    assert "average precision 0.05 -> 0.1: it is on its way" in finding.evidence
+    assert "average precision 0.1, from 0.05 at the evaluation before: it is on its way" in finding.evidence
     (finding,) = find_silent([*history, history[-1]], settings())
     assert (finding.kind, finding.severity) == ("not_learned", "warning")
 

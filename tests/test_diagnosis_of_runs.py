@@ -137,6 +137,19 @@ def test_a_plateau_is_three_evaluations_without_gain():
     assert find_plateau(ranking, settings()) == []
 
 
+def test_precision_under_its_target_is_counted_back_from_the_last_evaluation():
+    def history(*precisions):
+        return [evaluation({"secondary_precision": p, "secondary_recall": 0.9}, a=(100, 200, 90)) for p in precisions]
+
+    for values, n in (((0.7, 0.5, 0.5), 2), ((0.5,) * 5, 5), ((0.5, None, 0.5, 0.4, 0.59), 3)):
+        (finding,) = find_precision_under_target(history(*values), settings())
+        assert finding.evaluations == n
+    for values in ((0.5,), (0.5, 0.6), (0.5, None), (None, 0.5)):
+        assert find_precision_under_target(history(*values), settings()) == []
+    (finding,) = find_precision_under_target(history(0.65, 0.65), settings(), target=0.7)
+    assert "--threshold_floor 0.7." in finding.advice
+
+
 def test_what_is_stacked():
     strong = settings(focal_gamma=3.0, sampler="repeat_factor")
     (finding,) = find_stacked([evaluation(a=FOUND)], strong, 0)

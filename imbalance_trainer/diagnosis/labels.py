@@ -4,7 +4,6 @@ Each rule is a pure function of the evaluations (see `history`), oldest first. I
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..arrays import wilson_interval
@@ -47,31 +46,19 @@ def find_silent(
     since = evaluations_in_a_row(history, is_silent)
     before = {row["label"]: row.get("average_precision") for row in (history[-2]["labels"] if history[1:] else ())}
     labels = sorted(history[-1]["labels"] if history else (), key=lambda row: row["support"])
-    found = [
-        _why_silent(row, settings, since[row["label"]], min_support, min_average_precision)
-        for row in labels
-        if since.get(row["label"], 0) >= patience
-    ]
-    rising = {
-        r["label"]: f"average precision {before[r['label']]:.2g} -> {r['average_precision']:.2g}"
-        for r in labels
-        if (r.get("average_precision") or 0) > on_its_way * (before.get(r["label"]) or 1)
-    }
-    return [
-        _on_its_way(f, rising[f.label]) if f.kind in ("not_learned", "at_the_cap") and f.label in rising else f
-        for f in found
-    ]
+    found = []
+    for row in labels:
+        if since.get(row["label"], 0) >= patience:
+            last = before.get(row["label"])
+            is_rising = (row.get("average_precision") or 0) > on_its_way * (last or 1)
+            limits = (min_support, min_average_precision)
+            found.append(_why_silent(row, settings, since[row["label"]], *limits, last if is_rising else None))
+    return found
 
 
-def _on_its_way(finding: Finding, how: str) -> Finding:
-    """A label that is not found yet, and ranked better at each evaluation."""
-    evidence = f"{finding.evidence.split(', average precision')[0]}, {how}: it is on its way"
-    advice = "nothing yet; if it stays at 0, longer training."
-    found = replace(finding, kind="not_learned", severity=NOTE, new_weight=None, new_gamma=None)
-    return replace(found, evidence=evidence, advice=advice)
-
-
-def _why_silent(row: dict[str, Any], settings: Settings, count: int, min_support: int, ranked: float) -> Finding:
+def _why_silent(
+    row: dict[str, Any], settings: Settings, count: int, min_support: int, ranked: float, rising_from: float | None
+) -> Finding:
     name, support, weight = row["label"], row["support"], row.get("weight")
     _, upper = wilson_interval(0, support)
     evidence = f"0 of {support:,} found in the last {count} evaluations (95% interval of recall: 0 to {upper:.2f})"
@@ -97,6 +84,10 @@ def _why_silent(row: dict[str, Any], settings: Settings, count: int, min_support
             sets_it = "imbalance_trainer.tune_thresholds(scores, labels) finds one for each label"
         advice = f"{threshold_advice(row)}; {sets_it}."
         return Finding("threshold_too_high", name, WARNING, evidence, advice, weight, evaluations=count)
+    if rising_from is not None:
+        evidence += f", from {rising_from:.2g} at the evaluation before: it is on its way"
+        advice = "nothing yet; if it stays at 0, longer training."
+        return Finding("not_learned", name, NOTE, evidence, advice, weight, evaluations=count)
     return _not_learned(name, evidence, settings, weight, count)
 
 

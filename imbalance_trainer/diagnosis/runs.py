@@ -255,8 +255,9 @@ def find_precision_under_target(
 ) -> list[Finding]:
     """secondary_precision under `target` at `patience` evaluations: the note's "should stay > 0.6". Only where at
     least `min_predicted` decisions stand behind it."""
-    series = [entry.get("metrics", {}).get("secondary_precision") for entry in history[-patience:]]
-    if len(series) < patience or not all(map(is_number, series)) or max(series) >= target:
+    series = [entry.get("metrics", {}).get("secondary_precision") for entry in history]
+    under = list(takewhile(lambda value: is_number(value) and value < target, reversed(series)))
+    if len(under) < patience:
         return []
     rows = [r for r in history[-1]["labels"] if settings.secondary is None or r["label"] in settings.secondary]
     predicted = sum(row["predicted"] for row in rows)
@@ -269,7 +270,7 @@ def find_precision_under_target(
         "where false alarms cost more than misses: --threshold_objective recall_at_precision --threshold_floor "
         f"{target:g}."
     )
-    return [Finding("precision_under_target", "", NOTE, evidence, advice, evaluations=patience)]
+    return [Finding("precision_under_target", "", NOTE, evidence, advice, evaluations=len(under))]
 
 
 # ---- small parts ----
