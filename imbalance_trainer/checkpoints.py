@@ -76,7 +76,7 @@ def write_decision_rule(folder: str | Path, rule: DecisionRule) -> None:
     config = SimpleNamespace(**json.loads(file.read_text(encoding="utf-8")))
     rule.to_config(config)
     with whole_file(file) as unfinished:
-        unfinished.write_text(json.dumps(vars(config), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(vars(config), indent=2) + "\n", encoding="utf-8")
 
 
 def _weight_files(folder: Path) -> list[Path] | str:

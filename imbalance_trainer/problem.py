@@ -156,7 +156,8 @@ def find_schema(model: Any, dataset: Any, given: Any, problem: Problem) -> Label
     """
     config = getattr(model, "config", None)
     id2label = getattr(config, "id2label", None) or {i: f"LABEL_{i}" for i in range(problem.n_labels)}
-    nameless = all(name == f"LABEL_{i}" for i, name in id2label.items())
+    names = [id2label[i] for i in sorted(id2label, key=int)]  # where JSON's keys were sorted, "10" is before "2"
+    nameless = names == [f"LABEL_{i}" for i in range(len(names))]
     features = getattr(dataset, "features", None)
     of_data = None if features is None else LabelSchema.from_features(features, problem.column or "labels")
     if given is not None:
@@ -166,9 +167,9 @@ def find_schema(model: Any, dataset: Any, given: Any, problem: Problem) -> Label
     elif config is not None and getattr(config, "id2label", None):
         schema = LabelSchema.from_config(config)
     else:
-        schema = LabelSchema.from_names(list(id2label.values()))
+        schema = LabelSchema.from_names(names)
     if not nameless:
-        _check_order(schema, list(id2label.values()), "the model's id2label")
+        _check_order(schema, names, "the model's id2label")
     if of_data is not None:
         _check_order(schema, list(of_data.names), "the dataset's ClassLabel")
     if len(schema) != problem.n_labels:

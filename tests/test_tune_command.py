@@ -3,14 +3,16 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from imbalance_trainer import tune_command
+from imbalance_trainer import LabelSchema, evaluate_command, tune_command
 from imbalance_trainer.decisions import DecisionRule
 from imbalance_trainer.errors import UsageError
 from imbalance_trainer.export import main as export
 from imbalance_trainer.tuning import TuningOptions, tune_decisions
 
+from .data.made import csv_text
 from .test_evaluate_command import SCHEMA, write_data
 from .test_labels import assert_one_sentence
 from .test_predict_command import logits_one_by_one, save_model
@@ -27,6 +29,25 @@ def saved(tmp_path):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_with_more_than_ten_labels_a_tuned_model_is_read_as_before(tmp_path):
+    names, rng = [f"label {i}" for i in range(12)], np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for split in ("train", "validation", "test"):
+        rows = [(f"{split} text {i}", *(rng.random(12) < 0.4).astype(int)) for i in range(40)]
+        (tmp_path / "data" / f"{split}.csv").write_text(csv_text(["text", *names], rows))
+    save_model(tmp_path / "model", DecisionRule(LabelSchema(names)), texts=[f"text {i}" for i in range(5)])
+    flags = ["--model_dir", str(tmp_path / "model"), "--data_dir", str(tmp_path / "data")]
+    tuned = tune_command.main(flags)["thresholds"]
+    config = tmp_path / "model" / "config.json"
+    for _ in range(2):
+        found = evaluate_command.main([*flags, "--split", "validation"])
+        assert [row["label"] for row in found["labels"]] == names
+        assert {row["label"]: row["threshold"] for row in found["labels"]} == pytest.approx(tuned)
+        in_order = json.loads(config.read_text())
+        config.write_text(json.dumps(in_order, sort_keys=True))  # "10" stands before "2", as in files of before
+    assert list(in_order["id2label"]) == sorted(in_order["id2label"])
 
 
 def test_a_model_goes_back_to_half(saved, capsys):
