@@ -136,9 +136,8 @@ def ratios(quick: bool) -> list[Ratio]:
         times = in_memory_times(labels, kind, 3 if quick else 15)
         ours, word = times["ours"], f"counting {kind}, {len(labels):,} x {N_LABELS}"
         floor = 4.0 if kind == "multi-hot" else None
-        why = "" if floor else "varies by a tenth; numpy.bincount, a quarter of it, lets no thread run beside it"
         found += [
-            Ratio(word, "time of a Python loop / ours", times["loop"] / ours, 2_000, False, ms(ours), why),
+            Ratio(word, "time of a Python loop / ours", times["loop"] / ours, 2_000, False, ms(ours)),
             Ratio(word, "time of Dataset.map / ours", times["map"] / ours, None, False, ms(ours)),
             Ratio(word, "reading the bytes", ours / times["floor"], floor, ours=ms(ours)),
         ]

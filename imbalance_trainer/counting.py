@@ -27,6 +27,7 @@ _THREADS = 2
 _AHEAD = 4  # blocks that are read before they are counted, so that no thread waits for one
 _WAITING = 1 << 22  # entries
 _BYTE = 256  # values of one
+_IN_TABLE = 1 << 15  # numbers up to which Arrow's mode counts in a table; beyond them it sorts
 
 
 class LabelCounts:
@@ -114,15 +115,16 @@ class LabelCounts:
                 self._add_multi_hot(start + at, block[at : at + step])
 
     def _add_classes(self, start: int, block: np.ndarray) -> None:
-        if not _are_classes(block, len(self.schema)):
-            block = checked_classes(block, self.schema, start, self.where)
-            block = block[block != UNKNOWN]
-        counts = class_counts(block, len(self.schema))
+        classes = _as_classes(block, len(self.schema))
+        if classes is None:
+            classes = checked_classes(block, self.schema, start, self.where)
+            classes = classes[classes != UNKNOWN]
+        counts = class_counts(classes, len(self.schema))
         self.support += counts
-        self.known += len(block)
-        self.n_rows += len(block)
+        self.known += len(classes)
+        self.n_rows += len(classes)
         if self.per_row is not None:
-            self.per_row = _added(self.per_row, np.array([0, len(block)]))
+            self.per_row = _added(self.per_row, np.array([0, len(classes)]))
         if self.pairs is not None:
             self.pairs = self.pairs + (_diagonal(counts) if len(counts) > DENSE_LABELS else np.diag(counts))
 
@@ -190,13 +192,13 @@ class LabelCounts:
     # ---- lists of classes ----
 
     def _add_lists(self, start: int, block: IdLists) -> None:
-        width, values, offsets = len(self.schema), block.values, block.offsets
-        if self.schema.rules or not _are_classes(values, width):
+        width, offsets = len(self.schema), block.offsets
+        values = None if self.schema.rules else _as_classes(block.values, width)
+        if values is None:
             step = max(1, _CACHED // width)
             for at in range(0, len(block), step):
                 self._add_multi_hot(start + at, self._as_multi_hot(start + at, block[at : at + step]))
             return
-        values = values if width > _BYTE else values.astype(np.uint8, copy=False)  # less to look at
         if not _are_ascending(values, offsets):
             values, offsets = _without_repeats(values, offsets, width)
         self.n_rows += len(block)
@@ -262,23 +264,43 @@ def _as_bits(block: np.ndarray) -> np.ndarray | None:
     return (block if size == 1 else block.astype(np.uint8)).view(bool)
 
 
-def _are_classes(values: np.ndarray, n_labels: int) -> bool:
-    """Whether all values are class indices: negative ones are large if they are taken as unsigned."""
-    return values.dtype.kind in "iu" and bool(values.view(f"u{values.itemsize}").max(initial=0) < n_labels)
+def _as_classes(values: np.ndarray, n_labels: int) -> np.ndarray | None:
+    """Class indices, as bytes where the labels are few, which leaves less to look at; None where one is no class."""
+    if values.dtype.kind not in "iu":
+        return None
+    limit = np.iinfo(values.dtype).max + 1
+    unsigned = values.view(f"u{values.itemsize}")  # negative numbers are large ones then, of this limit or more
+    if n_labels < _BYTE and values.itemsize > 1:  # what is too large becomes 255, which is no class
+        values = np.empty(values.shape, np.uint8)
+        unsigned = np.minimum(unsigned, unsigned.dtype.type(_BYTE - 1), out=values, casting="unsafe")
+    return values if unsigned.max(initial=0) < min(n_labels, limit) else None
 
 
 def class_counts(classes: np.ndarray, n_labels: int) -> np.ndarray:
-    """How often each class occurs, (labels,): numpy.bincount, which up to 256 classes counts two of them at a time.
+    """How often each class occurs, (labels,): Arrow's mode, which lets other threads run while it counts, as
+    numpy.bincount does not; up to 128 classes two of them at a time.
 
     Args:
         classes: (values,), each from 0 to n_labels - 1.
         n_labels: classes.
     """
-    if n_labels > _BYTE:
+    if n_labels > _IN_TABLE:
         return np.bincount(classes.astype(np.intp, copy=False), minlength=n_labels)
+    if n_labels * _BYTE > _IN_TABLE:
+        return _number_counts(classes.astype(np.uint16, copy=False), n_labels)
     in_bytes, even = np.ascontiguousarray(classes, np.uint8), len(classes) // 2 * 2
-    pairs = np.bincount(in_bytes[:even].view(np.uint16), minlength=n_labels * _BYTE).reshape(n_labels, _BYTE)
+    pairs = _number_counts(in_bytes[:even].view(np.uint16), n_labels * _BYTE).reshape(n_labels, _BYTE)
     return pairs.sum(0)[:n_labels] + pairs.sum(1) + np.bincount(in_bytes[even:], minlength=n_labels)
+
+
+def _number_counts(numbers: np.ndarray, n: int) -> np.ndarray:
+    """How often each number from 0 to n - 1 occurs, (n,)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found, counts = pc.mode(pa.array(numbers), n=n), np.zeros(n, np.int64)
+    counts[found.field("mode")] = found.field("count")
+    return counts
 
 
 def _are_ascending(values: np.ndarray, offsets: np.ndarray) -> bool:

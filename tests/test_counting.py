@@ -94,14 +94,54 @@ def test_multi_hot_lists_that_map_left_with_a_feature_of_classes_are_taken_as_mu
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.sampled_from([1, 2, 28, 255, 256, 257]), st.integers(0, 70), st.integers(0, 2**32 - 1))
+@given(
+    st.sampled_from([1, 2, 28, 128, 129, 255, 256, 257, 32_768, 32_769, 70_000]),
+    st.one_of(st.integers(0, 70), st.integers(16_000, 40_000)),  # Arrow's mode sorts few, and counts many in a table
+    st.integers(0, 2**32 - 1),
+)
 def test_classes_are_counted_as_bincount_does_whatever_their_type(n_labels, n, seed):
     rng = np.random.default_rng(seed)
     classes = rng.integers(0, n_labels, n)
-    for dtype in (np.int64, np.int32, np.uint16) + (np.uint8,) * (n_labels <= 256):
+    classes[: n > 0] = n_labels - 1
+    for dtype in (t for t in (np.int64, np.int32, np.uint16, np.uint8) if n_labels - 1 <= np.iinfo(t).max):
         for part in (classes.astype(dtype), np.repeat(classes.astype(dtype), 2)[::2]):  # the second with gaps
             counted = counting.class_counts(part, n_labels)
-            assert counted.tolist() == np.bincount(classes, minlength=n_labels).tolist()
+            np.testing.assert_array_equal(counted, np.bincount(classes, minlength=n_labels))
+
+
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+
+
+@pytest.mark.parametrize("n_labels", [1, 127, 254, 255, 256, 257, 70_000])
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_only_integers_from_zero_to_the_last_label_are_classes(dtype, n_labels):
+    """Among them those whose lowest byte is a class: -256, 256, 2**32, the least and the largest of the type."""
+    limits = np.iinfo(dtype)
+    edges = {
+        0,
+        n_labels - 1,
+        n_labels,
+        254,
+        255,
+        256,
+        257,
+        2**16,
+        2**32,
+        2**63,
+        -1,
+        -100,
+        -256,
+        limits.min,
+        limits.max,
+    }
+    for value in (v for v in edges if limits.min <= v <= limits.max):
+        for part in (np.array([0, value, 0], dtype), np.array([0, 1, value, 1, 0, 1], dtype)[::2]):
+            classes = counting._as_classes(part, n_labels)
+            if 0 <= value < n_labels:
+                assert classes.tolist() == part.tolist()
+            else:
+                assert classes is None, value
+    assert counting._as_classes(np.zeros(0, dtype), n_labels).size == 0
 
 
 @pytest.mark.parametrize("kind", [pa.list_view, pa.large_list_view])
