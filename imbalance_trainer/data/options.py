@@ -63,14 +63,11 @@ class DataOptions:
         """What the data is called, without its folder or owner; "demo" where none is named."""
         if self.dataset_name is not None:
             return self.dataset_name.rstrip("/").rpartition("/")[2]
-        path = self.data_dir if self.data_dir is not None else self.train_file
-        return (
-            "demo"
-            if path is None
-            else Path(path).resolve().stem
-            if Path(path).is_file()
-            else Path(path).resolve().name
-        )
+        given = self.data_dir if self.data_dir is not None else self.train_file
+        if given is None:
+            return "demo"
+        path = Path(given).resolve()
+        return path.stem if path.is_file() else path.name
 
     @property
     def source(self) -> str | None:
