@@ -176,6 +176,7 @@ def test_what_is_no_such_file_is_said(tmp_path):
     for name, content, said in (
         ("a.csv", b"", "is empty"),
         ("b.csv", b"text,a\n", "has no rows"),
+        ("c.csv", b"text,a\nx,1\ny,0,1\n", "row 2: Expected 2 columns, got 3"),
         ("a.parquet", b"PAR1", "cannot be read"),
         ("a.jsonl", b'{"text": "x", "labels": ["a"]}\n{"text": "y", "labels": ["a"]\n', "line 2 is no valid JSON"),
         ("b.jsonl", b"\n[1]\n", "line 2 is a list"),

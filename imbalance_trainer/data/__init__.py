@@ -24,15 +24,16 @@ from .checks import (
     broken_rules,
     conflicting_duplicates,
     leaked_texts,
+    unread_columns,
     unused_label_columns,
 )
-from .columns import Plan, find_text_column, make_plan, read_texts
+from .columns import Plan, find_text_column, is_label_column, make_plan, read_texts
 from .encode import encode_labels
 from .files import SPLITS
 from .frame import Frame, ReadSettings
 from .sources import Source, find_source, read_source
 from .splits import Parts, make_splits
-from .values import is_label_like, label_entries
+from .values import label_entries
 
 __all__ = ["MULTI_LABEL", "SINGLE_LABEL", "LabelledData", "load_labelled_dataset"]
 
@@ -120,6 +121,7 @@ def load_labelled_dataset(
         raise DataError(f"{frames['train'].path}: no row has a known label; expected some to train on.")
     by_file = _by_file(parts, frames)
     warnings = [
+        *unread_columns(frames["train"]),
         *plan.remarks,
         *unused_label_columns(_more_label_columns(frames, text, plan)),
         *_blank_cells(frames, parts, plan),
@@ -178,14 +180,22 @@ def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
 
 def _more_label_columns(frames: Mapping[str, Frame], text: str, plan: Plan) -> dict[str, list[str]]:
     """Per file the columns that look like labels, where labels are columns and the training file has none such."""
-    known = {*frames["train"].table.column_names, text}
     if plan.form != "columns":
         return {}
+    train = frames["train"]
+    used = {text, *plan.columns}
+    known = {n for n in train.table.column_names if n in used or (n not in train.broken and not _is_blank(train, n))}
     return {
         frame.name: [n for n in frame.table.column_names
-                     if n.strip() and n not in known and is_label_like(label_entries(frame.column(n)))]
+                     if n.strip() and n not in known and is_label_column(frame, n)]
         for frame in frames.values()
     }  # fmt: skip
+
+
+def _is_blank(frame: Frame, name: str) -> bool:
+    """Whether a column has no value at all; a look at its first rows spares one at long texts."""
+    values = frame.column(name)
+    return all(bool(np.isnan(label_entries(part)).all()) for part in (values[:100], values))
 
 
 def _by_file(parts: Parts, frames: Mapping[str, Frame]) -> Parts:

@@ -72,15 +72,23 @@ class BatchFile:
                 if len(batch):
                     with renumbered(self.path, start):
                         frame = self._frame(batch, as_names)
+                        for name in set(columns or ()) & set(frame.broken):
+                            raise DataError(frame.broken[name])
                     yield frame
                 start += len(batch)
         except (OSError, pa.ArrowException, UnicodeError, csv.Error) as error:
-            raise DataError(f"{self.path}: cannot be read ({first_line(error)}).") from None
+            said = re.sub(r"\bRow #(\d+)", _without_header, first_line(error))
+            raise DataError(f"{self.path}: cannot be read ({said}).") from None
 
     def _frame(self, batch: Any, as_names: bool) -> Frame:
         if isinstance(batch, list):
             return tidy(frame_of_rows(self.path, batch, self.format))
         return tidy(table_frame(self.path, batch, self.format, None if as_names else {}))
+
+
+def _without_header(row: re.Match[str]) -> str:
+    """The number of a row of CSV as this package counts, from 1 after the header."""
+    return f"row {int(row[1]) - 1}"
 
 
 def open_batches(path: Path, delimiter: str | None = None) -> BatchFile:

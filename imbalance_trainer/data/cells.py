@@ -8,13 +8,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import DataError, UsageError
 from .frame import Frame
-from .values import as_numbers, is_blank, is_index, is_numeric, label_entries
+from .values import as_index, as_numbers, is_blank, is_index, is_numeric, label_entries
 
 NO_SEPARATOR = "none"
 """What `separator` may be where a cell is one name, whatever is in it."""
+
+_NAME = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(\s*(?=['"]))?""")
+"""A name in quotation marks and, where another one follows, what is between them."""
+
+_NO_LIST = "no list; expected one such as [0, 1] or ['joy', 'fear']."
+_ONE_NAME = "say --separator none."
 
 
 def read_cells(
@@ -28,14 +35,23 @@ def read_cells(
         raise DataError(f"{where}, {frame.row(at)}: holds {str(cells[at].as_py())[:60]}; expected one list of labels.")
     if not pa.types.is_string(cells.type):
         return cells, None
+    if separator == NO_SEPARATOR:
+        return cells, separator
     filled = [v for v in cells.drop_null().unique().to_pylist() if not is_blank(v)]
-    if any(v.lstrip().startswith("[") and v.rstrip().endswith("]") for v in filled):
+    if any(_stands_in(v, "[]") for v in filled):
         return _lists(frame, cells, where), None
+    if filled and all(_stands_in(v, "{}") or v.strip().startswith("array(") for v in filled):
+        where = f"{where}, {frame.row(pc.index(cells, filled[0]).as_py())}"
+        raise DataError(f"{where}: {filled[0][:60]!r} is {_NO_LIST} Where cells are names of classes, {_ONE_NAME}")
     separator = separator or _found_separator(filled, known, where)
-    if separator in (None, NO_SEPARATOR):
+    if separator is None:
         return cells, None
     split = [None if v is None else [p.strip() for p in v.split(separator) if p.strip()] for v in cells.to_pylist()]
     return pa.array(split, pa.list_(pa.string())), separator
+
+
+def _stands_in(cell: str, brackets: str) -> bool:
+    return cell.lstrip().startswith(brackets[0]) and cell.rstrip().endswith(brackets[1])
 
 
 def _lists(frame: Frame, cells: pa.Array, where: str) -> pa.Array:
@@ -61,15 +77,18 @@ def _parsed_list(cell: str, where: str) -> list:
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):
-        between = r"(?<=['\"])\s+(?=['\"])" if re.search("['\"]", cell) else r"(?<=[\w.])\s+(?=[\w.-])"
-        spelled = cell if "," in cell else re.sub(between, ", ", cell)
-        spelled = spelled if re.search("['\"]", cell) else re.sub(r"\bnan\b", "None", spelled)
+        if re.search("['\"]", cell):  # names side by side, which Python would join
+            spelled = _NAME.sub(lambda found: found[1] + ("" if found[2] is None else ", "), cell)
+        else:
+            spelled = cell if "," in cell else re.sub(r"(?<=[\w.])\s+(?=[\w.-])", ", ", cell)
+            spelled = re.sub(r"\bnan\b", "None", spelled)
         try:
             value = ast.literal_eval(spelled.strip())
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             value = None
     if not isinstance(value, list):
-        raise DataError(f"{where}: {cell[:60]!r} is no list; expected one such as [0, 1] or ['joy', 'fear'].")
+        way = "" if "," in cell else f" Where cells are names of classes, {_ONE_NAME}"
+        raise DataError(f"{where}: {cell[:60]!r} is {_NO_LIST}{way}")
     return [int(v) if isinstance(v, bool) else v for v in value]
 
 
@@ -83,8 +102,10 @@ def _found_separator(values: Sequence[str], known: Sequence[str] | None, where: 
         if all(v.strip().casefold() in folded for v in values):
             return None
         fitting = [s for s in parts if {part.casefold() for part in parts[s]} <= folded]
-        fitting = fitting or [s for s in parts if all(is_index(part) and int(part) < len(known) for part in parts[s])]
-        present = fitting or present
+        fitting = fitting or [
+            s for s in parts if all(is_index(part) and as_index(part) < len(known) for part in parts[s])
+        ]
+        present = fitting or present or [s for s in parts if {part.casefold() for part in parts[s]} & folded]
     elif len(numbered := [s for s in parts if all(map(is_index, parts[s]))]) == 1:
         return numbered[0]
     if len(present) > 1:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from ..distribution import UNKNOWN, LabelDistribution
 from ..errors import quoted
 from ..labels import LabelSchema
+from .frame import Frame
 
 Parts = Mapping[str, tuple[pa.Array, np.ndarray]]  # per split, or file, the texts and the encoded labels
 
@@ -130,6 +131,11 @@ def blank_label_cells(cells: Mapping[str, pa.Array], parts: Parts, column: str) 
     ]
 
 
+def unread_columns(frame: Frame) -> list[str]:
+    """Columns of a file that cannot be read, with the reason."""
+    return [f"Column {name!r} is not used, as it cannot be read. {said}" for name, said in frame.broken.items()]
+
+
 def unused_label_columns(candidates: Mapping[str, Sequence[str]]) -> list[str]:
     """Columns that look like labels, per file, and that the training file does not have.
 
@@ -137,7 +143,8 @@ def unused_label_columns(candidates: Mapping[str, Sequence[str]]) -> list[str]:
         candidates: per file its columns that are label-like and not in the training file.
     """
     return [
-        f"{file} has columns of labels that the training data does not have: {quoted(columns)}; they are not used."
+        f"{file} has columns of labels that the training data does not have, or leaves blank: {quoted(columns)}; they "
+        "are not used."
         for file, columns in candidates.items()
         if columns
     ]

@@ -69,9 +69,15 @@ def table_frame(path: Path | str, table: pa.Table, format: str, features: Mappin
         features = _own_features(path, table.schema)
     table = table.drop_columns([name for name in table.column_names if _PANDAS_INDEX.fullmatch(name)])
     columns: list[pa.Array] = []
-    class_names = {}
+    class_names, broken = {}, {}
     for name, column in zip(table.column_names, table.columns, strict=True):
-        values = _plain(whole(column), path, name)
+        try:
+            values = _plain(whole(column), path, name)
+        except pa.ArrowException:
+            broken[name] = f"{path}: column {name!r} holds {column.type}, which is not read; make it text or numbers."
+            values = pa.nulls(len(column))
+        except DataError as error:
+            broken[name], values = str(error), pa.nulls(len(column))
         try:
             schema = LabelSchema.from_features(features, name)
         except UsageError as error:
@@ -80,7 +86,8 @@ def table_frame(path: Path | str, table: pa.Table, format: str, features: Mappin
             class_names[name] = schema.names
             values = _named(values, schema.names, f"{path}: column {name!r}")
         columns.append(values)
-    return Frame(path, pa.Table.from_arrays(columns, names=table.column_names), class_names, format=format)
+    plain = pa.Table.from_arrays(columns, names=table.column_names)
+    return Frame(path, plain, class_names, format=format, broken=broken)
 
 
 def _own_features(path: Path | str, schema: pa.Schema) -> Mapping[str, Any]:
@@ -114,6 +121,8 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     is_list = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
     if any(is_kind(kind) for is_kind in is_list):
         return pa.list_(_plain_type(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain_type(field.type)) for field in kind])
     return kind
 
 

@@ -14,6 +14,7 @@ from .cells import NO_SEPARATOR, check_width, is_multi_hot, read_cells
 from .frame import Frame
 from .values import (
     are_numbers,
+    as_index,
     as_numbers,
     flatten_lists,
     is_blank,
@@ -21,12 +22,15 @@ from .values import (
     is_label_like,
     is_numeric,
     label_entries,
+    spelled,
+    spelled_numbers,
 )
 
 COLUMNS, MULTI_HOT, INDICES, NAMES, CLASSES = LABEL_FORMATS = ("columns", "multi_hot", "indices", "names", "classes")
 """What `label_format` may be: a column per label; or one column with lists of 0 and 1, of class indices or of names,
 or with one class a row."""
 
+_SPARE = 10  # times as many classes as occur are taken for numbers of another kind, such as years
 _MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hold one class a row
 
 TEXT_COLUMNS = (
@@ -70,12 +74,15 @@ def find_text_column(frame: Frame, wanted: str | None, labels: set[str]) -> str:
         if wanted not in names:
             raise UsageError(f"{frame.path}: has no text column {wanted!r}: {did_you_mean(wanted, names)}")
         return wanted
+    usual = _named_like(TEXT_COLUMNS, names)
+    if usual in frame.broken:
+        raise DataError(frame.broken[usual])
     labels = {*labels, *LABEL_COLUMNS, *frame.fields}
     strings = [n for n in names if n not in labels and pa.types.is_string(frame.table.schema.field(n).type)]
     usual = _named_like(TEXT_COLUMNS, strings)
-    if usual is not None and (len(strings) == 1 or not _is_label_like(frame, usual)):
+    if usual is not None and (len(strings) == 1 or not is_label_column(frame, usual)):
         return usual
-    strings = [n for n in strings if not _is_label_like(frame, n)]
+    strings = [n for n in strings if not is_label_column(frame, n)]
     if usual is not None and strings:
         raise UsageError(
             f"{frame.path}: which column is the text? {usual!r} holds 0 and 1 as a label does, {quoted(strings)} "
@@ -126,6 +133,7 @@ def make_plan(
     if label_format is not None and label_format not in LABEL_FORMATS:
         raise UsageError(f"Unknown --label_format {label_format!r}: {did_you_mean(label_format, LABEL_FORMATS)}")
     others = [name for name in frame.table.column_names if name != text]
+    asked = () if asked == (frame.dict_name,) else asked
     for name in asked:
         if name == text:
             raise UsageError(f"{frame.path}: column {name!r} cannot be the text and a label; name another for one.")
@@ -180,7 +188,7 @@ def _label_columns(
     if given:
         name = next(name for name in given.names if name not in others)
         raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
-    found = tuple(name for name in others if name.strip() and _is_label_like(frame, name))
+    found = tuple(name for name in others if name.strip() and is_label_column(frame, name))
     if not found:
         near = next(iter(doubtful_columns(frame, others).values()), "").rstrip(".") or _class_columns(frame, others)
         raise UsageError(
@@ -214,11 +222,12 @@ def _holds_all_labels(frame: Frame, column: str, given: LabelSchema | None) -> b
     is_list = pa.types.is_list(frame.table.schema.field(column).type)
     if given is not None and not is_list and set(given.names) <= {*frame.table.column_names}:
         return False
-    return column.casefold() in LABEL_COLUMNS or not _is_label_like(frame, column)
+    return column.casefold() in LABEL_COLUMNS or not is_label_column(frame, column)
 
 
-def _is_label_like(frame: Frame, column: str) -> bool:
-    return is_label_like(label_entries(frame.column(column)))
+def is_label_column(frame: Frame, column: str) -> bool:
+    """Whether nearly all values of a column are values that a label can have."""
+    return column not in frame.broken and is_label_like(label_entries(frame.column(column)))
 
 
 def _named_like(usual: Sequence[str], names: Sequence[str]) -> str | None:
@@ -241,6 +250,8 @@ def doubtful_columns(frame: Frame, names: Sequence[str]) -> dict[str, str]:
     with a sentence that says where the others begin."""
     said = {}
     for name in names:
+        if name in frame.broken:
+            continue
         entries = label_entries(frame.column(name))
         known, wrong = int((~np.isnan(entries)).sum()), np.flatnonzero(np.isinf(entries))
         fits = known - len(wrong)
@@ -268,22 +279,27 @@ def _cell_plan(
     cells, separator = read_cells(frame, column, known, separator)
     if cells.null_count == len(cells) or (pa.types.is_string(cells.type) and all(map(_is_no_cell, cells.to_pylist()))):
         raise DataError(f"{where}: no row has a known label; expected some to train on.")
+    if pa.types.is_struct(cells.type) or pa.types.is_map(cells.type):
+        raise DataError(
+            f"{where}: holds dicts; labels are read from dicts in a column 'labels' or 'label'; rename it."
+        )
     is_list = pa.types.is_list(cells.type)
     values, lengths = flatten_lists(cells) if is_list else (cells, None)
     is_text = pa.types.is_string(values.type)
     _check_format(label_format, is_list, is_text, where)
     form, width = "sets" if is_list or label_format in (NAMES, INDICES) else "classes", None
-    if label_format == MULTI_HOT or (
-        label_format is None and is_list and not is_text and is_multi_hot(frame, column, values, lengths, known)
-    ):
+    numbers = spelled_numbers(values) if is_text else values
+    looks = label_format is None and is_list and numbers is not None
+    if label_format == MULTI_HOT or (looks and is_multi_hot(frame, column, numbers, lengths, known)):
         form, width = "multi-hot", int(lengths.max(initial=0))
         check_width(frame, column, lengths, len(known) if known else width)
     numbered = label_format != NAMES and (known is not None or not is_text or _are_indices(values))
+    numbered = numbered and not _are_names(values, known)
     if label_format == INDICES and not _are_indices(values):
         raise DataError(f"{where}: holds other values than class indices, which --label_format indices asks for.")
     names = known or _names_in(values, width, label_format != NAMES, where)
-    if form == "classes" and len(names) == 1:
-        raise DataError(f"{where}: has only one class, {names[0]!r}; expected two or more.")
+    if form == "classes" and (len(names) == 1 or (known is None and _n_known(values) == 1)):
+        raise DataError(f"{where}: has only one class, {names[-1]!r}; expected two or more.")
     how = _how(form, is_text and not _are_indices(values), separator)
     if form == "multi-hot" and not (known or label_format):
         how += " (they could be class indices: --label_format indices)"
@@ -319,11 +335,13 @@ def _check_format(label_format: str | None, is_list: bool, is_text: bool, where:
 
 
 def _how(form: str, are_names: bool, separator: str | None) -> str:
-    if separator not in (None, NO_SEPARATOR):
-        return f"{'names' if are_names else 'class indices'} separated by {separator!r}"
-    if form == "sets":
-        return f"lists of {'names' if are_names else 'class indices'}"
-    return "multi-hot lists" if form == "multi-hot" else "one class a row"
+    parted = "" if separator in (None, NO_SEPARATOR) else f" separated by {separator!r}"
+    if form == "multi-hot":
+        return f"multi-hot lists{parted}"
+    if form == "classes":
+        return "one class a row"
+    what = "names" if are_names else "class indices"
+    return f"{what}{parted}" if parted else f"lists of {what}"
 
 
 def _are_indices(values: pa.Array) -> bool:
@@ -334,19 +352,49 @@ def _are_indices(values: pa.Array) -> bool:
     return bool(filled) and all(map(is_index, filled))
 
 
+def _are_names(values: pa.Array, known: Sequence[str] | None) -> bool:
+    """Whether numbers are the names of known classes, such as the years or stars that they are called by."""
+    if known is None or not is_numeric(values.type) or pa.types.is_boolean(values.type):
+        return False
+    numbers = as_numbers(values, pa.float64())
+    numbers = np.unique(numbers[np.isfinite(numbers) & (numbers >= 0)])
+    return bool(len(numbers)) and {spelled(number) for number in numbers} <= set(known)
+
+
+def _n_known(values: pa.Array) -> int:
+    """How many values differ, without those that are unknown."""
+    if pa.types.is_string(values.type):
+        return sum(not is_blank(value) for value in values.drop_null().unique().to_pylist())
+    numbers = as_numbers(values, pa.float64())
+    return len(np.unique(numbers[np.isfinite(numbers) & (numbers >= 0)]))
+
+
 def _names_in(values: pa.Array, width: int | None, may_be_indices: bool, where: str) -> tuple[str, ...]:
     """The names that the training labels have: those in them, or made ones for indices and multi-hot lists."""
-    names: tuple[str, ...] = ()
     if pa.types.is_string(values.type):
         names = tuple(sorted({v.strip() for v in values.drop_null().unique().to_pylist() if not is_blank(v)}))
-        width = 1 + max(map(int, names)) if may_be_indices and names and all(map(is_index, names)) else None
-    elif width is None and is_numeric(values.type):
-        numbers = as_numbers(values, pa.float64())
-        width = 1 + int(max(numbers[np.isfinite(numbers)], default=-1)) or None
-    if width:
-        if width > max(1000, len(values)):
-            raise DataError(f"{where}: holds the class index {width - 1}; expected indices from 0, or names.")
-        names = tuple(f"label_{i}" for i in range(width))
-    if not names:
+        if width is None and not (may_be_indices and names and all(map(is_index, names))):
+            if not names:
+                raise DataError(f"{where}: holds no label at all.")
+            return names
+        width = width or 1 + _highest_class(np.array([as_index(name) for name in names]), len(values), where)
+    elif width is None:
+        numbers = as_numbers(values, pa.float64()) if is_numeric(values.type) else np.zeros(0)
+        width = 1 + _highest_class(numbers[np.isfinite(numbers) & (numbers >= 0)], len(values), where)
+    if not width:
         raise DataError(f"{where}: holds no label at all.")
-    return names
+    return tuple(f"label_{i}" for i in range(width))
+
+
+def _highest_class(indices: np.ndarray, n_values: int, where: str) -> int:
+    """The highest class index, -1 where there is none; an error where so few below it occur that it seems to be a
+    number of another kind, such as a year."""
+    if not len(indices):
+        return -1
+    highest = int(indices.max())
+    if highest >= max(1000, n_values) or highest >= max(100, _SPARE * len(np.unique(indices))):
+        raise DataError(
+            f"{where}: holds the class index {highest}; expected indices from 0, or names. Numbers that are names can "
+            "be listed in a label_info.json (--label_schema)."
+        )
+    return highest

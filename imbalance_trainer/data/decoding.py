@@ -34,6 +34,8 @@ def read_utf8(path: Path, encoding: str | None = None) -> tuple[bytes, str]:
         raise UsageError(
             f"{path}: begins with the byte-order mark of {marked.upper()}; leave --encoding {encoding} out."
         )
+    if not name.startswith(("utf-16", "utf-32")):
+        _check_utf16(raw, path)
     if name != "utf-8":
         try:
             raw = bytearray(str(raw, name), "utf-8")
@@ -107,15 +109,18 @@ def _not_utf8(raw: bytearray, at: int, path: Path) -> str:
     return f"{said}; save the file as UTF-8, or name its encoding, such as --encoding cp1252."
 
 
-def _check_nul(content: bytes, path: Path) -> None:
-    at = content.find(b"\0")
-    if at < 0:
-        return
-    head = content[:1000]
+def _check_utf16(raw: bytearray, path: Path) -> None:
+    head = raw[:1000]
     if 3 * head.count(b"\0") > len(head):
         likely = "utf-16-le" if head[1::2].count(b"\0") >= head[::2].count(b"\0") else "utf-16-be"
         raise DataError(
             f"{path}: looks like UTF-16 without a byte-order mark (NUL bytes); if so, say --encoding {likely}."
         )
+
+
+def _check_nul(content: bytes, path: Path) -> None:
+    at = content.find(b"\0")
+    if at < 0:
+        return
     line = content.count(b"\n", 0, at) + 1
     raise DataError(f"{path}: line {line} has a NUL byte (0x00), which no text has.")

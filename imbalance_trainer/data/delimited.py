@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from ..errors import DataError, UsageError, first_five
+from ..errors import DataError, UsageError, first_five, quoted
 from .decoding import read_utf8
 from .frame import Frame, ReadSettings
 
@@ -33,6 +34,8 @@ def read_delimited(path: Path, settings: ReadSettings) -> Frame:
         checked_delimiter(settings.delimiter, path, content) if settings.delimiter else find_delimiter(path, content)
     )
     header = first_rows(content, delimiter)[0]
+    if {name for name in header if header.count(name) > 1} & {"0", "1", "0.0", "1.0"}:
+        raise UsageError(f"{path}: the first row ({quoted(header)}) looks like data; expected a header.")
     table = _parsed(path, content, header, delimiter)
     kind = "TSV" if path.suffix.lower() == ".tsv" else "CSV"
     return Frame(path, table, format=f"{kind}, {delimiter!r} between columns, {encoding}")
@@ -52,10 +55,8 @@ def _parsed(path: Path, content: bytes, header: Sequence[str], delimiter: str) -
         pa_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
     )
     n_rows = table.num_rows + len(wrong)
-    is_last_wrong = bool(wrong) and wrong[-1][0] == n_rows
-    last = wrong[-1][2] if is_last_wrong else table.columns[-1][-1].as_py() if table.num_rows else ""
-    if content.count(b'"') % 2 and "\n" in last.strip("\n"):  # an open quotation mark swallows the rest of the file
-        raise DataError(f"{path}: the quotation mark before {last[:40]!r} in row {n_rows} is never closed.")
+    if b'"' in content and content.count(b"\n") > n_rows + 1:  # a cell may have swallowed rows
+        check_quotes(path, content, delimiter)
     if wrong:
         found = first_five([f"row {row}: {width} ({text[:60]!r})" for row, width, text in wrong])
         raise DataError(
@@ -63,6 +64,25 @@ def _parsed(path: Path, content: bytes, header: Sequence[str], delimiter: str) -
             f"{delimiter!r} in it needs quotation marks, and --delimiter names another delimiter."
         )
     return table
+
+
+def check_quotes(path: Path, content: bytes, delimiter: str) -> None:
+    """Raise a DataError where a quotation mark at the beginning of a cell is closed within another row, or never."""
+    end = re.escape(delimiter.encode()) + rb"\r\n"
+    for cell in re.finditer(rb'(?:\A|(?<=[%b]))"[^"]*(?:""[^"]*)*("?)' % end, content):
+        after = content[cell.end() : cell.end() + 1]
+        if cell[1] and (b"\n" not in cell[0] or after in (b"", b"\r", b"\n", delimiter.encode())):
+            continue
+        first = content.count(b"\n", 0, cell.start()) + 1
+        said = f"{path}: line {first}: the quotation mark before {cell[0][1:].decode()[:40]!r} is "
+        if not cell[1]:
+            raise DataError(f"{said}never closed.")
+        rest = content[cell.end() : cell.end() + 80].decode(errors="ignore").splitlines()[0][:20]
+        last = content.count(b"\n", 0, cell.end()) + 1
+        raise DataError(
+            f"{said}closed in line {last} before {rest!r}, within a cell; close it in its row, or write one that "
+            'belongs to the text as "" in a cell that stands in quotation marks.'
+        )
 
 
 def checked_delimiter(wanted: str, path: Path, content: bytes) -> str:

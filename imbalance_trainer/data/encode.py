@@ -8,15 +8,18 @@ import pyarrow as pa
 
 from ..distribution import UNKNOWN
 from ..errors import DataError, UsageError, did_you_mean, first_five
+from ..label_columns import LABEL_COLUMNS
 from .cells import check_width, read_cells
 from .columns import Plan
 from .frame import Frame
-from .values import ENTRY, as_numbers, flatten_lists, is_blank, is_index, is_numeric, label_entries
+from .values import ENTRY, as_index, as_numbers, flatten_lists, is_blank, is_index, is_numeric, label_entries, spelled
 
 
 def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
     """The labels of a file: class indices (rows,), or a matrix (rows, labels) of float32; UNKNOWN where unknown."""
     if plan.form == "columns":
+        if _has_no_dict(frame, plan):
+            return np.full((frame.table.num_rows, len(plan.schema)), np.float32(UNKNOWN))
         matrix = np.stack([label_entries(frame.column(name)) for name in plan.columns], axis=1)
         return _checked(matrix, frame, plan, lambda row, i: frame.column(plan.columns[i])[row].as_py())
     column = plan.columns[0]
@@ -49,6 +52,13 @@ def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
     return _checked(matrix, frame, plan, lambda row, i: values[int(place[row]) * n + i].as_py())
 
 
+def _has_no_dict(frame: Frame, plan: Plan) -> bool:
+    """Whether each row has null where the training data has a dict of labels."""
+    names = frame.table.column_names
+    nulls = [n for n in names if n.casefold() in LABEL_COLUMNS and pa.types.is_null(frame.column(n).type)]
+    return bool(nulls) and not set(plan.columns) & set(names)
+
+
 def _single_names(cells: pa.Array, plan: Plan) -> pa.Array:
     """The lists of a file in whose strings none stands: an empty cell means what it means in the training data."""
     empty: list[str] | None = None if plan.spelled else []
@@ -68,7 +78,9 @@ def _checked(matrix: np.ndarray, frame: Frame, plan: Plan, value_at: Callable[[i
         names = plan.schema.names
         what = "column" if plan.form == "columns" else f"column {plan.columns[0]!r}, label"
         shown = [f"{frame.row(r)}, {what} {names[i]!r}: {value_at(int(r), int(i))!r}" for r, i in bad[:5]]
-        raise DataError(f"{frame.path}: expected {ENTRY}; found {first_five(shown, len(bad))}.")
+        way = "; where it holds a class a row, say --label_format classes" if len(plan.columns) == 1 else ""
+        way = way if plan.form == "columns" else ""
+        raise DataError(f"{frame.path}: expected {ENTRY}; found {first_five(shown, len(bad))}{way}.")
     return np.where(np.isnan(matrix), np.float32(UNKNOWN), matrix)
 
 
@@ -83,14 +95,17 @@ def _classes(values: pa.Array, plan: Plan, frame: Frame, rows: np.ndarray) -> np
         table = np.array([*_codes(names, plan), UNKNOWN], np.int64)
         codes = table[coded.indices.fill_null(len(names)).to_numpy()]
         wrong = codes == _NO_CLASS
-    elif is_numeric(values.type) and plan.numbered:
+    elif is_numeric(values.type):
         numbers = as_numbers(values, pa.float64())
         unknown = np.isnan(numbers) | (numbers == -1) | (numbers == UNKNOWN)
+        if not plan.numbered:
+            numbers = _by_name(numbers, unknown, schema.names)
         wrong = ~unknown & ((numbers != np.floor(numbers)) | (numbers < 0) | (numbers >= len(schema)))
         codes = np.where(unknown | wrong, UNKNOWN, numbers).astype(np.int64)
+        if not plan.numbered and wrong.any() and (wrong | unknown).all():
+            raise DataError(f"{where}: holds {values.type}; expected names, as in the training data.")
     else:
-        wanted = "names or class indices" if plan.numbered else "names, as in the training data"
-        raise DataError(f"{where}: holds {values.type}; expected {wanted}.")
+        raise DataError(f"{where}: holds {values.type}; expected names or class indices.")
     if wrong.any():
         raise DataError(_unknown_labels(values, np.flatnonzero(wrong), plan, frame, rows))
     return codes
@@ -107,6 +122,15 @@ def _unknown_labels(values: pa.Array, wrong: np.ndarray, plan: Plan, frame: Fram
     return f"{said}{also}: expected an index from 0 to {len(plan.schema) - 1}."
 
 
+def _by_name(numbers: np.ndarray, unknown: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """The class index of numbers that are names; -2, which is none, of those that are not."""
+    index = {name: i for i, name in enumerate(names)}
+    found, inverse = np.unique(numbers[~unknown], return_inverse=True)
+    classes = np.full(len(numbers), float(_NO_CLASS))
+    classes[~unknown] = np.array([index.get(spelled(number), _NO_CLASS) for number in found], float)[inverse]
+    return classes
+
+
 _NO_CLASS = -2
 
 
@@ -118,7 +142,7 @@ def _codes(names: Sequence[str], plan: Plan) -> list[int]:
     codes = []
     for name in names:
         if are_indices and is_index(name):
-            codes.append(int(name) if int(name) < len(schema) else _NO_CLASS)
+            codes.append(as_index(name) if as_index(name) < len(schema) else _NO_CLASS)
             continue
         try:
             codes.append(schema.index(name if name in schema.names else name.strip()))

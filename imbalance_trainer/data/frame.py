@@ -38,18 +38,22 @@ class Frame:
         table: the rows.
         class_names: per column the names that its ClassLabel carries.
         fields: the label columns that a dict of labels was taken apart into.
+        dict_name: the column that held the dict.
         format: the format, in words.
         shards: name and number of rows of each file, where several were joined.
         mixed: per column that became strings, as its values were of several kinds, one that is no string.
+        broken: per column that cannot be read, and is null here, why: an error where it is asked for.
     """
 
     path: Path | str
     table: pa.Table
     class_names: ClassNames = field(default_factory=dict)
     fields: tuple[str, ...] = ()
+    dict_name: str = ""
     format: str = ""
     shards: tuple[tuple[str, int], ...] = ()
     mixed: Mapping[str, str] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -61,6 +65,8 @@ class Frame:
         names = self.table.column_names
         if name not in names:
             raise DataError(f"{self.path}: has no column {name!r}: {did_you_mean(name, names)}")
+        if name in self.broken:
+            raise DataError(self.broken[name])
         return whole(self.table.column(name))
 
     def row(self, index: int) -> str:
@@ -88,10 +94,11 @@ def tidy(frame: Frame) -> Frame:
     if not table.num_rows:
         raise DataError(f"{frame.path}: has no rows.")
     fields: tuple[str, ...] = ()
-    for name in LABEL_COLUMNS:
-        if name in table.column_names and pa.types.is_struct(table.schema.field(name).type):
-            labels = whole(table.column(name))
-            fields = tuple(f.name for f in labels.type)
+    dict_name = ""
+    for name in table.column_names:
+        if name.casefold().strip() in LABEL_COLUMNS and pa.types.is_struct(table.schema.field(name).type):
+            labels, dict_name = whole(table.column(name)), name.strip()
+            fields = tuple(f.name.strip() for f in labels.type)
             arrays = [(n, column) for n, column in zip(table.column_names, table.columns, strict=True) if n != name]
             taken = next((label for label in fields if label in dict(arrays)), None)
             if taken is not None:
@@ -107,8 +114,10 @@ def tidy(frame: Frame) -> Frame:
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if twice:
         raise DataError(f"{frame.path}: has more than one column {twice[0]!r}; rename one.")
-    mixed = {name.strip(): said for name, said in frame.mixed.items()}
-    return replace(frame, table=table, class_names=class_names, fields=fields, mixed=mixed)
+    mixed, broken = ({name.strip(): said for name, said in of.items()} for of in (frame.mixed, frame.broken))
+    return replace(
+        frame, table=table, class_names=class_names, fields=fields, dict_name=dict_name, mixed=mixed, broken=broken
+    )
 
 
 def join_frames(path: Path | str, frames: list[Frame]) -> Frame:
@@ -126,11 +135,13 @@ def join_frames(path: Path | str, frames: list[Frame]) -> Frame:
             raise DataError(f"{frame.path}: its ClassLabel has other names than that of {first.name}.")
         _check_kinds(first, frame)
     table = pa.concat_tables([frame.table for frame in frames], promote_options="permissive")
-    shards = tuple((frame.name, frame.table.num_rows) for frame in frames)
+    is_named = len({frame.name for frame in frames}) == len(frames)
+    shards = tuple((frame.name if is_named else str(frame.path), frame.table.num_rows) for frame in frames)
     mixed: dict[str, Any] = {}
+    broken = {name: said for frame in reversed(frames) for name, said in frame.broken.items()}
     for frame in frames:
         mixed = {**{name: f"{said} of {frame.name}" for name, said in frame.mixed.items()}, **mixed}
-    return replace(first, path=path, table=table, shards=shards, mixed=mixed)
+    return replace(first, path=path, table=table, shards=shards, mixed=mixed, broken=broken)
 
 
 def _check_kinds(first: Frame, frame: Frame) -> None:

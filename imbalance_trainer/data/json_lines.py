@@ -1,7 +1,7 @@
 """JSON: one object a line, or one array of objects."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,16 @@ def read_json(path: Path, settings: ReadSettings) -> Frame:
 
 def frame_of_rows(path: Path | str, rows: list[Mapping[str, Any]], format: str) -> Frame:
     """A frame of rows that are dictionaries; a key that a row has not is null."""
-    columns, mixed = {}, {}
+    columns, mixed, broken = {}, {}, {}
     for name in dict.fromkeys(name for row in rows for name in row):
-        columns[name], said = as_array([row.get(name) for row in rows], path, name)
-        if said:
-            mixed[name] = said
+        try:
+            columns[name], said = as_array([row.get(name) for row in rows], path, name)
+            if said:
+                mixed[name] = said
+        except DataError as error:
+            columns[name], broken[name] = pa.nulls(len(rows)), str(error)
     table = pa.table(columns) if columns else pa.table({"": pa.nulls(len(rows))})
-    return Frame(path, table, format=format, mixed=mixed)
+    return Frame(path, table, format=format, mixed=mixed, broken=broken)
 
 
 def json_row(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -57,7 +60,16 @@ def _line_rows(path: Path, text: str) -> list[Mapping[str, Any]]:
         if text.lstrip().startswith("{") and _loaded(text)[1] is None:
             raise DataError(f"{path}: is one JSON object; expected one object a line, or one array of objects.")
         raise DataError(f"{path}: {first_five(wrong)}; expected one JSON object a line, or one array of objects.")
+    if len(rows) == 1 and _is_whole_table(rows[0]):
+        raise DataError(f"{path}: is one JSON object; expected one object a line, or one array of objects.")
     return rows
+
+
+def _is_whole_table(row: Mapping[str, Any]) -> bool:
+    """Whether an object seems to hold the rows of a file, in columns or as a list of objects."""
+    values = list(row.values())
+    is_rows = any(isinstance(value, list) and value and isinstance(value[0], dict) for value in values)
+    return is_rows or (len(values) > 1 and all(isinstance(value, list) for value in values))
 
 
 def _array_rows(path: Path, text: str) -> list[Mapping[str, Any]]:
@@ -97,7 +109,14 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _kind(value: Any) -> str:
     """What a value is called, with its article."""
-    kinds = {list: "a list", dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}
+    kinds = {
+        list: "a list",
+        tuple: "a list",
+        dict: "an object",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "null",
+    }
     return kinds.get(type(value), "a number")
 
 
@@ -115,6 +134,8 @@ def as_array(values: list, path: Path | str, name: str) -> tuple[pa.Array, str |
         raise DataError(f"{path}: column {name!r}, row {row}: half a surrogate pair, which is no character.") from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         pass
+    if any(isinstance(value, Mapping) for value in values):
+        return _struct_array(values, path, name), None
     try:
         texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
     except TypeError:
@@ -129,12 +150,19 @@ def as_array(values: list, path: Path | str, name: str) -> tuple[pa.Array, str |
     return pa.array(texts, pa.string()), odd[:100] or None
 
 
+def _struct_array(dicts: Sequence[Mapping[str, Any] | None], path: Path | str, name: str) -> pa.Array:
+    """Dicts as an Arrow array in which the values of a key are of one kind."""
+    keys = list(dict.fromkeys(key for value in dicts for key in value or ()))
+    arrays = [as_array([value and value.get(key) for value in dicts], path, f"{name}.{key}")[0] for key in keys]
+    return pa.StructArray.from_arrays(arrays, keys, mask=pa.array([value is None for value in dicts]))
+
+
 def _check_kinds(values: Iterable[Any], path: Path | str, name: str) -> None:
     """Lists, dicts and single values do not go together in a column."""
     first: dict[str, tuple[int, str]] = {}
     for row, value in enumerate(values, 1):
         if value is not None:
-            kind = "list" if isinstance(value, list) else "dict" if isinstance(value, dict) else "scalar"
+            kind = "list" if isinstance(value, (list, tuple)) else "dict" if isinstance(value, dict) else "scalar"
             first.setdefault(kind, (row, _kind(value)))
     if len(first) > 1:
         (a, one), (b, other) = sorted(first.values())[:2]

@@ -70,21 +70,23 @@ def _pandas_frame(where: str, frame: Any) -> Frame:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{where}: has more than one column {twice[0]!r}; rename one.")
-    arrays, mixed = {}, {}
+    arrays, mixed, broken = {}, {}, {}
     for i, name in enumerate(names):
         column = frame.iloc[:, i]
         try:
             arrays[name] = pa.Array.from_pandas(column)
-        except UnicodeEncodeError:
-            arrays[name], _ = as_array(column.tolist(), where, name)
-        except (pa.ArrowException, OverflowError):
+        except (UnicodeEncodeError, pa.ArrowException, OverflowError):
             values = [None if _is_missing(value) else _listed(value) for value in column.tolist()]
-            arrays[name], said = as_array(values, where, name)
-            if said:
-                mixed[name] = said
+            try:
+                arrays[name], said = as_array(values, where, name)
+                if said:
+                    mixed[name] = said
+            except DataError as error:
+                arrays[name], broken[name] = pa.nulls(len(column)), str(error)
     arrays = {n: pa.chunked_array([a]) if isinstance(a, pa.Array) else a for n, a in arrays.items()}
     found = table_frame(where, pa.table(arrays), "DataFrame")
-    return Frame(where, found.table, found.class_names, format="DataFrame", mixed=mixed)
+    broken |= found.broken
+    return Frame(where, found.table, found.class_names, format="DataFrame", mixed=mixed, broken=broken)
 
 
 def _listed(value: Any) -> Any:

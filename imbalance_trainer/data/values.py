@@ -78,8 +78,26 @@ def is_blank(value: str) -> bool:
 
 
 def is_index(value: str) -> bool:
-    """Whether a text is a class index."""
-    return re.fullmatch(r"0|[1-9][0-9]{0,8}", value.strip()) is not None
+    """Whether a text is a class index; also as pandas writes it into a column where one is blank, 1.0."""
+    return re.fullmatch(r"(0|[1-9][0-9]{0,8})(\.0+)?", value.strip()) is not None
+
+
+def as_index(value: str) -> int:
+    """The number in a text that `is_index`."""
+    return int(value.strip().partition(".")[0])
+
+
+def spelled(number: float) -> str:
+    """A number as the name of a class, 1 and not 1.0."""
+    return str(int(number)) if number == int(number) else str(number)
+
+
+def spelled_numbers(values: pa.Array) -> pa.Array | None:
+    """Strings that are numbers, all of them, as float64; else None."""
+    try:
+        return None if values.null_count else values.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
 
 
 def flatten_lists(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:

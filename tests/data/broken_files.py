@@ -75,6 +75,11 @@ UNREADABLE = {
         {"train.csv": OK.encode("utf-16-le")},
         "data/train.csv: looks like UTF-16 without a byte-order mark (NUL bytes); if so, say --encoding utf-16-le.",
     ),
+    "UTF-16 without a byte-order mark, and letters that are not ASCII": Case(
+        {"train.csv": "text,a\nä,1\nb,0\nc,1\n".encode("utf-16-be")},
+        "data/train.csv: looks like UTF-16 without a byte-order mark (NUL bytes); if so, say --encoding utf-16-be.",
+        {"encoding": "cp1252"},
+    ),
     "UTF-16 that ends in half a character": Case(
         {"train.csv": OK.encode("utf-16")[:-1]},
         "data/train.csv: line 4 is not UTF-16 (byte 0x0a); mend it, or name the encoding with --encoding.",
@@ -139,7 +144,11 @@ UNREADABLE = {
     ),
     "open quotation mark": Case(
         {"train.csv": 'a,text\n1,"x\n0,y\n1,z\n'},
-        "data/train.csv: the quotation mark before 'x\\n0,y\\n1,z\\n' in row 1 is never closed.",
+        "data/train.csv: line 2: the quotation mark before 'x\\n0,y\\n1,z\\n' is never closed.",
+    ),
+    "a quotation mark that ends in another row": Case(
+        {"train.csv": 'text,a\n"I like it,1\nno,0\n"Not so much,0\nfine,1\n'},
+        "data/train.csv: line 2: the quotation mark before 'I like it,1\\nno,0\\n\"' is closed in line 4 before 'Not so much,0', within a cell; close it in its row, or write one that belongs to the text as \"\" in a cell that stands in quotation marks.",
     ),
     "column twice": Case(
         {"train.csv": "text,a,a\nx,1,0\n"}, "data/train.csv: has more than one column 'a'; rename one."
@@ -147,6 +156,10 @@ UNREADABLE = {
     "a key twice in one object": Case(
         {"train.jsonl": '{"text": "x", "a": 1, "a": 0}\n'},
         "data/train.jsonl: line 1 is no valid JSON (the key 'a' stands twice); expected one JSON object a line, or one array of objects.",
+    ),
+    "JSON of columns": Case(
+        {"train.json": '{"text": ["x", "y"], "labels": [["a"], ["b"]]}\n'},
+        "data/train.json: is one JSON object; expected one object a line, or one array of objects.",
     ),
     "JSON over several lines": Case(
         {"train.json": json.dumps({"text": ["x"], "a": [1]}, indent=1)},

@@ -100,7 +100,7 @@ UNFIT = {
     ),
     "bad entries": Case(
         {"train.csv": _BAD},
-        "data/train.csv: expected 0, 1, true, false, yes, no, a value between 0 and 1, or blank, -1 or -100 for unknown; found row 11, column 'toxic': '2'; row 12, column 'toxic': '2'; row 13, column 'toxic': '2'; row 14, column 'toxic': '2'; row 15, column 'toxic': '2' (and 2 more).",
+        "data/train.csv: expected 0, 1, true, false, yes, no, a value between 0 and 1, or blank, -1 or -100 for unknown; found row 11, column 'toxic': '2'; row 12, column 'toxic': '2'; row 13, column 'toxic': '2'; row 14, column 'toxic': '2'; row 15, column 'toxic': '2' (and 2 more); where it holds a class a row, say --label_format classes.",
     ),
     "bad entries of another file": Case(
         {"train.csv": OK, "test.csv": OK + "p,1,maybe\n"},
@@ -164,7 +164,7 @@ UNFIT = {
     ),
     "identifiers as classes": Case(
         {"train.csv": "text,label\nx,123456789\ny,5\n"},
-        "data/train.csv: column 'label': holds the class index 123456789; expected indices from 0, or names.",
+        "data/train.csv: column 'label': holds the class index 123456789; expected indices from 0, or names. Numbers that are names can be listed in a label_info.json (--label_schema).",
     ),
     "no label at all": Case(
         {"train.csv": "text,labels\nx,\ny,\n", "label_info.json": ABC},
@@ -182,13 +182,37 @@ UNFIT = {
         {"train.parquet": pa.table({"text": ["x"], "labels": pa.array([[0]], pa.list_(pa.date32()))})},
         "data/train.parquet: column 'labels': holds no label at all.",
     ),
+    "a set in a cell": Case(
+        {"train.csv": "text,labels\nx,\"{'joy', 'fear'}\"\ny,\"{'joy'}\"\n"},
+        "data/train.csv: column 'labels', row 1: \"{'joy', 'fear'}\" is no list; expected one such as [0, 1] or ['joy', 'fear']. Where cells are names of classes, say --separator none.",
+    ),
+    "dicts in a column of another name": Case(
+        {"train.jsonl": jsonl([{"text": t, "marks": {"joy": 1}} for t in "xyz"])},
+        "data/train.jsonl: column 'marks': holds dicts; labels are read from dicts in a column 'labels' or 'label'; rename it.",
+        {"label_columns": ["marks"]},
+    ),
+    "years as classes": Case(
+        {"train.jsonl": jsonl([{"text": f"t{i}", "label": 2019 + i % 3} for i in range(3000)])},
+        "data/train.jsonl: column 'label': holds the class index 2021; expected indices from 0, or names. Numbers that are names can be listed in a label_info.json (--label_schema).",
+    ),
+    "a typo among names with commas": Case(
+        {
+            "train.csv": 'text,labels\nx,"joy,feer"\ny,joy\nz,"fear,joy"\n',
+            "label_info.json": json.dumps({"names": ["joy", "fear"]}),
+        },
+        "data/train.csv: column 'labels', row 1: unknown label 'feer': did you mean 'fear'?",
+    ),
+    "one class, by its index": Case(
+        {"train.jsonl": jsonl([{"text": t, "label": 1} for t in "xyz"])},
+        "data/train.jsonl: column 'label': has only one class, 'label_1'; expected two or more.",
+    ),
     "a list that is none": Case(
         {"train.csv": 'text,labels\nx,"[1, 0]"\ny,__import__("os")\n'},
-        "data/train.csv: column 'labels', row 2: '__import__(\"os\")' is no list; expected one such as [0, 1] or ['joy', 'fear'].",
+        "data/train.csv: column 'labels', row 2: '__import__(\"os\")' is no list; expected one such as [0, 1] or ['joy', 'fear']. Where cells are names of classes, say --separator none.",
     ),
     "a call in a list": Case(
         {"train.csv": "text,labels\nx,[print(1)]\n"},
-        "data/train.csv: column 'labels', row 1: '[print(1)]' is no list; expected one such as [0, 1] or ['joy', 'fear'].",
+        "data/train.csv: column 'labels', row 1: '[print(1)]' is no list; expected one such as [0, 1] or ['joy', 'fear']. Where cells are names of classes, say --separator none.",
     ),
     "a mixed list": Case(
         {"train.csv": "text,labels\nx,[]\ny,\"[1, 'a']\"\n"},
@@ -249,6 +273,10 @@ ASKED = {
         {"train.jsonl": LISTS},
         "--delimiter ';' has no use: it is for files .csv, .tsv, and found .jsonl.",
         {"delimiter": ";"},
+    ),
+    "no header, and three labels": Case(
+        {"train.csv": "good bread,1,0,0\nshut up,0,1,0\nso so,0,0,1\n"},
+        "data/train.csv: the first row ('good bread', '1', '0', '0') looks like data; expected a header.",
     ),
     "no header": Case(
         {"train.csv": "good bread,1\nshut up,0\n"},

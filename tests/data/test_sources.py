@@ -43,6 +43,16 @@ def test_a_list_of_files_is_joined(tmp_path):
     assert_rows(load_labelled_dataset({"train": [tmp_path / "a.csv", tmp_path / "b.csv"], **rest}))
 
 
+def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path):
+    for folder, value in (("one", "0"), ("two", "7")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.csv").write_text(f"text,a,b\nx {folder},1,0\ny {folder},{value},1\n")
+    with pytest.raises(DataError, match=r"found row 2 of \S*two/a\.csv, column 'a': '7'"):
+        load_labelled_dataset(
+            {"train": [tmp_path / "one" / "a.csv", tmp_path / "two" / "a.csv"]}, label_columns=["a", "b"]
+        )
+
+
 def test_a_saved_dataset_is_the_training_data(tmp_path):
     OBJECTS["Dataset with lists"](ROWS["train"]).save_to_disk(tmp_path / "saved")
     assert sum(map(len, load_labelled_dataset(str(tmp_path / "saved")).splits.values())) == 6
