@@ -152,7 +152,8 @@ def as_matrix(flat: np.ndarray, offsets: np.ndarray, start: int, where: str) -> 
 
 
 def numeric(values: np.ndarray) -> np.ndarray:
-    """Booleans as integers, missing values as NaN."""
+    """Booleans as integers, missing values as NaN, bytes in this machine's order."""
     if values.dtype == object:
         return np.array([np.nan if v is None else v for v in values.ravel()]).reshape(values.shape)
+    values = values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
     return values.view(np.int8) if values.dtype == bool else values

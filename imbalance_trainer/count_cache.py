@@ -12,7 +12,7 @@ import numpy as np
 from .labels import LabelSchema
 from .whole_file import write_json
 
-VERSION = 2
+VERSION = 3
 """Of the files. One of another version is counted again."""
 
 MIN_ROWS = 1_000_000

@@ -46,25 +46,25 @@ def checked_classes(
         rows: (values,), the row of each value; without it they are in a row each.
     """
 
-    def row_of(wrong: np.ndarray) -> tuple[int, int]:
-        at = int(np.flatnonzero(wrong)[0])
-        return at, start + (at if rows is None else int(rows[at]))
-
-    wrong = np.ones(block.shape, dtype=bool)
-    if block.dtype.kind in "biuf":
-        block = np.where(np.isnan(block), UNKNOWN, block) if block.dtype.kind == "f" else block
-        wrong = block != np.floor(block)
+    kind = block.dtype.kind
+    if kind not in "biuf" and len(block):
+        row = start + (0 if rows is None else int(rows[0]))
+        raise DataError(f"{where}: row {row} has {block[0]!r}; expected class indices (integers).")
+    unknown = (block == UNKNOWN) | np.isnan(block) if kind == "f" else block == UNKNOWN
+    fits = (block >= 0) & (block < len(schema))
+    wrong = ~unknown & ~(fits & (block == np.floor(block)) if kind == "f" else fits)
     if wrong.any():
-        at, row = row_of(wrong)
-        raise DataError(f"{where}: row {row} has {block[at]!r}; expected class indices (integers).")
-    classes = block.astype(np.int64)
-    bad = ((classes < 0) | (classes >= len(schema))) & (classes != UNKNOWN)
-    if bad.any():
-        at, row = row_of(bad)
+        at = int(np.flatnonzero(wrong)[0])
+        row, value = start + (at if rows is None else int(rows[at])), block[at].item()
+        if kind == "f" and not value.is_integer():
+            raise DataError(f"{where}: row {row} has {value!r}; expected class indices (integers).")
+        shown = f"{value:.15g}" if kind == "f" else value
         raise DataError(
-            f"{where}: row {row} has class {classes[at]}; expected 0 to {len(schema) - 1} "
+            f"{where}: row {row} has class {shown}; expected 0 to {len(schema) - 1} "
             f"({_some(schema.names)}), or -100 for unknown."
         )
+    classes = np.full(len(block), UNKNOWN, np.int64)
+    classes[~unknown] = block[~unknown]
     return classes
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 from itertools import pairwise
+from unittest.mock import patch
 
 import datasets
 import numpy as np
@@ -112,6 +113,20 @@ def test_classes_are_counted_as_bincount_does_whatever_their_type(n_labels, n, s
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
 
+@pytest.mark.parametrize("n_labels", [28, 200, 500, 32_768])
+def test_many_values_are_counted_as_bincount_does(n_labels, monkeypatch):
+    """By Arrow's mode: of one class more than 16 bits count, all classes at once, and only even ones."""
+    monkeypatch.setattr(counting, "_EACH", 1)
+    for classes in (
+        np.full(150_001, n_labels - 1),
+        np.arange(4 * 32_768) % n_labels,
+        np.arange(0, 300_000, 2) % n_labels,
+        np.append(np.zeros(140_000, np.int64), n_labels - 1),
+    ):
+        counted = counting.class_counts(classes, n_labels)
+        np.testing.assert_array_equal(counted, np.bincount(classes, minlength=n_labels))
+
+
 @pytest.mark.parametrize("n_labels", [1, 127, 254, 255, 256, 257, 70_000])
 @pytest.mark.parametrize("dtype", INTEGERS)
 def test_only_integers_from_zero_to_the_last_label_are_classes(dtype, n_labels):
@@ -136,12 +151,12 @@ def test_only_integers_from_zero_to_the_last_label_are_classes(dtype, n_labels):
     }
     for value in (v for v in edges if limits.min <= v <= limits.max):
         for part in (np.array([0, value, 0], dtype), np.array([0, 1, value, 1, 0, 1], dtype)[::2]):
-            classes = counting._as_classes(part, n_labels)
+            classes = counting.as_classes(part, n_labels)
             if 0 <= value < n_labels:
                 assert classes.tolist() == part.tolist()
             else:
                 assert classes is None, value
-    assert counting._as_classes(np.zeros(0, dtype), n_labels).size == 0
+    assert counting.as_classes(np.zeros(0, dtype), n_labels).size == 0
 
 
 @pytest.mark.parametrize("kind", [pa.list_view, pa.large_list_view])
@@ -171,7 +186,51 @@ def test_rows_rise_where_a_loop_says_so(lists, data):
     skip = data.draw(st.integers(0, len(lists) - 1))
     rows = id_lists([np.array(row, np.int32) for row in lists])[skip:]
     rise = all(a < b for row in lists[skip:] for a, b in pairwise(row))
-    assert counting._are_ascending(rows.values, rows.offsets) == rise
+    for limit in (counting._BYTES, 0):  # beyond it offsets are copied
+        with patch.object(counting, "_BYTES", limit):
+            assert counting._are_ascending(rows.values, rows.offsets) == rise
+
+
+@pytest.mark.parametrize("as_lists", [False, True])
+@pytest.mark.parametrize("at", [0, 5, 6, 7, 8, 29])
+def test_a_class_that_is_none_is_named_by_its_row_in_whatever_piece_it_lies(at, as_lists, monkeypatch):
+    monkeypatch.setattr(counting, "_CACHED", 7)
+    classes = np.arange(30) % 3
+    classes[at] = 7
+    labels = [[c] for c in classes] if as_lists else classes
+    with pytest.raises(DataError, match=f"row {at} has class 7"):
+        LabelDistribution.from_labels(labels, ABC, indices=as_lists or None)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.array([0, 2**64 - 100], "u8"), "row 1 has class 18446744073709551516"),
+        (np.array([0, 2**63], "u8"), "row 1 has class 9223372036854775808"),
+        (np.array([0, np.inf]), "row 1 has inf; expected class indices"),
+        (np.array([0, -np.inf]), "row 1 has -inf"),
+        (np.array([np.nan, 1e300]), r"row 1 has class 1e\+300"),
+        (np.array([0, 12345678.0]), "row 1 has class 12345678;"),
+        (np.array([0, 7, 0.5]), "row 1 has class 7"),
+        (np.array([0, 0.5, 7]), r"row 1 has 0\.5"),
+        (np.array([0, 256], ">i2"), "row 1 has class 256"),
+        (np.array([0, -5], ">i8"), "row 1 has class -5"),
+        (np.array(["0", "1"]), "row 0 has .*'0'"),
+    ],
+)
+@pytest.mark.parametrize("as_lists", [False, True])
+@pytest.mark.filterwarnings("error")
+def test_values_that_are_no_class_are_shown_as_they_are(values, said, as_lists):
+    labels = list(values[:, None]) if as_lists else values
+    with pytest.raises(DataError, match=said):
+        LabelDistribution.from_labels(labels, ABC, indices=as_lists or None)
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">u4", ">f8", ">f4", ">i8"])
+def test_labels_with_their_bytes_in_the_other_order_count_as_others_do(dtype):
+    classes = np.array([0, 2, 1, 2])
+    assert_same(LabelDistribution.from_labels(classes.astype(dtype), ABC), LabelDistribution.from_labels(classes, ABC))
+    assert_same(LabelDistribution.from_labels(BINARY.astype(dtype), ABC), LabelDistribution.from_labels(BINARY, ABC))
 
 
 @pytest.mark.parametrize("block", [1, 7, 100])

@@ -151,6 +151,21 @@ def test_a_wrong_value_is_named_by_its_row_in_the_whole_file(tmp_path, ending, c
     assert str(caught.value).startswith(str(path))
 
 
+@pytest.mark.parametrize("kind", ["int8", "int16", "int64"])
+def test_an_unknown_in_a_narrow_column_is_no_class_of_many(tmp_path, kind):
+    """-1 and -100 as unsigned bytes are 255 and 156, which 300 labels have."""
+    schema = LabelSchema([f"label {i}" for i in range(300)])
+    labels = pa.array([[0], [1, 99], [-1], [-100]], pa.list_(getattr(pa, kind)()))
+    pq.write_table(pa.table({"text": list("wxyz"), "labels": labels}), tmp_path / "a.parquet")
+    counts = LabelDistribution.from_stream(stream_labels(tmp_path / "a.parquet", label_info=schema))
+    assert np.flatnonzero(counts.support).tolist() == [0, 1, 99]
+    assert set(counts.known) == {2}
+    labels = pa.array([[0], [1, -5]], pa.list_(getattr(pa, kind)()))
+    pq.write_table(pa.table({"text": list("wx"), "labels": labels}), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="row 2: unknown label -5"):
+        LabelDistribution.from_stream(stream_labels(tmp_path / "b.parquet", label_info=schema))
+
+
 def test_row_numbers_in_names_and_paths_are_left_alone():
     said = "/row 1/a.csv: row 2, column 'row 3': \"it's row 4\" (rows 5 and 6)"
     moved = with_rows_from(10, said, "/row 1/a.csv")

@@ -27,10 +27,11 @@ from .checks import (
     unread_columns,
     unused_label_columns,
 )
-from .columns import Plan, find_text_column, is_label_column, make_plan, read_texts
+from .columns import find_text_column, is_label_column, make_plan, read_texts
 from .encode import encode_labels
 from .files import SPLITS
 from .frame import Frame, ReadSettings
+from .plan import Plan
 from .sources import Source, find_source, read_source
 from .splits import Parts, make_splits
 from .values import label_entries

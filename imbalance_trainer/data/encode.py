@@ -10,8 +10,8 @@ from ..distribution import UNKNOWN
 from ..errors import DataError, UsageError, did_you_mean, first_five
 from ..label_columns import LABEL_COLUMNS
 from .cells import check_width, read_cells
-from .columns import Plan
 from .frame import Frame
+from .plan import Plan
 from .values import ENTRY, as_index, as_numbers, flatten_lists, is_blank, is_index, is_numeric, label_entries, spelled
 
 

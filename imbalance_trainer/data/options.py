@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import UsageError
 from . import LabelledData, load_labelled_dataset
-from .columns import LABEL_FORMATS
+from .plan import LABEL_FORMATS
 from .sources import HubDataset, is_hub_name
 
 SOURCE_FLAGS = ("data_dir", "dataset_name", "train_file")

@@ -12,12 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 from ..arrow_labels import INDICES, MULTI_HOT, Block, IdLists, array_block
+from ..counting import as_classes
 from ..errors import DataError, UsageError
 from ..labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
 from .batches import BatchFile, open_batches, renumbered
-from .columns import Plan, find_text_column, make_plan
+from .columns import find_text_column, make_plan
 from .encode import encode_labels
 from .frame import Frame
+from .plan import Plan
 
 _ENTRIES = 1 << 22  # of a batch's matrix, at most about: fewer rows at a time where there are many labels
 _BATCH = 65_536
@@ -200,7 +202,4 @@ def _plain(frame: Frame, plan: Plan) -> Block | None:
         return block if bits.max(initial=0) <= 1 else None
     block = array_block(cells, INDICES, str(frame.path))
     assert isinstance(block, IdLists)
-    values = block.values
-    if values.dtype.kind not in "iu":
-        return None
-    return block if values.view(f"u{values.itemsize}").max(initial=0) < len(plan.schema) else None
+    return None if as_classes(block.values, len(plan.schema)) is None else block

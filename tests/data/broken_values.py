@@ -188,7 +188,7 @@ UNFIT = {
     ),
     "dicts in a column of another name": Case(
         {"train.jsonl": jsonl([{"text": t, "marks": {"joy": 1}} for t in "xyz"])},
-        "data/train.jsonl: column 'marks': holds dicts; labels are read from dicts in a column 'labels' or 'label'; rename it.",
+        "data/train.jsonl: column 'marks': holds dicts; these are read in a column 'labels' or 'label'; rename it.",
         {"label_columns": ["marks"]},
     ),
     "years as classes": Case(
