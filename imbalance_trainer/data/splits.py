@@ -15,6 +15,8 @@ Parts = dict[str, tuple[pa.Array, np.ndarray]]  # per split the texts and the en
 MADE_SHARE = 0.1
 """Of the training file, for each split that is made of it."""
 
+_TRIES, _RANDOM = 500, 0.2  # swaps without a gain before the search ends; the share of them that is random
+
 
 def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path | str) -> list[str]:
     """Take the splits `made` out of the training rows, in place, and say what could not be done; every split keeps the
@@ -109,15 +111,29 @@ def _iteratively(target: np.ndarray, size: int, seed: int) -> np.ndarray:
 
 
 def _spread(home: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) -> None:
-    """Swap items, in place, until every label with a positive item for each split has one there, or no swap helps."""
+    """Swap items, in place, until every label with a positive item for each split has one there: as long as each swap
+    helps, and then also by swaps that do not (min-conflicts with random steps, Minton et al., 1992)."""
     rng = np.random.default_rng(seed)
     counts = np.stack([positive[home == i].sum(0) for i in range(n_splits)])
     wanted = counts.sum(0) >= n_splits
 
-    def move(item: int, to: int) -> None:
+    def swap(item: int, to: int) -> None:
+        giver = home[item]
+        _move(item, to)
+        others = np.flatnonzero(home == to)
+        others = others[(others != item) & ~(positive[others] & wanted & (counts[to] == 1)).any(1)]
+        if len(others):
+            _move(rng.choice(others), giver)
+
+    def _move(item: int, to: int) -> None:
         counts[home[item]] -= positive[item]
         counts[to] += positive[item]
         home[item] = to
+
+    def cost(items: np.ndarray, to: int) -> np.ndarray:
+        """Labels that are missing more if an item goes to a split."""
+        lost = (positive[items] & wanted & (counts[home[items]] == 1)).sum(1)
+        return lost - (positive[items] & wanted & (counts[to] == 0)).sum(1)
 
     helped = True
     while helped:
@@ -126,14 +142,22 @@ def _spread(home: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) ->
             if counts[to, label]:
                 continue
             items = np.flatnonzero(positive[:, label])
-            lost = (positive[items] & wanted & (counts[home[items]] == 1)).sum(1)
-            gained = (positive[items] & wanted & (counts[to] == 0)).sum(1)
-            best = np.lexsort((-counts[home[items], label], lost - gained))[0]
-            if lost[best] >= gained[best]:
-                continue
-            helped, giver = True, home[items[best]]
-            move(items[best], to)
-            others = np.flatnonzero(home == to)
-            others = others[(others != items[best]) & ~(positive[others] & wanted & (counts[to] == 1)).any(1)]
-            if len(others):
-                move(rng.choice(others), giver)
+            costs = cost(items, to)
+            best = np.lexsort((-counts[home[items], label], costs))[0]
+            if costs[best] < 0:
+                helped = True
+                swap(items[best], to)
+
+    best_home, tried = home.copy(), 0
+    fewest = len(np.argwhere((counts == 0) & wanted))
+    while fewest and tried < _TRIES:
+        absent = np.argwhere((counts == 0) & wanted)
+        to, label = absent[rng.integers(len(absent))]
+        items = np.flatnonzero(positive[:, label])
+        ranked = np.lexsort((rng.random(len(items)), cost(items, to)))
+        swap(items[ranked[0] if rng.random() > _RANDOM else rng.integers(len(items))], to)
+        missing = len(np.argwhere((counts == 0) & wanted))
+        tried += 1
+        if missing < fewest:
+            fewest, best_home, tried = missing, home.copy(), 0
+    home[:] = best_home

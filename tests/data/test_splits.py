@@ -29,6 +29,22 @@ def test_every_label_with_three_positives_is_in_every_made_split(seed, n_rows, n
     _assert_a_partition(data, texts, hot.astype(int).tolist())
 
 
+@pytest.mark.parametrize("seed", [1, 4, 9, 17, 37, 47, 49, 51, 52, 68, 74, 79, 82, 104, 121, 131, 141, 144])
+def test_every_label_is_spread_where_few_rows_allow_it(seed):
+    """Tight cases which an exact solver (scipy.optimize.milp, at the same sizes) solves and swaps that help do not."""
+    rng = np.random.default_rng(seed)
+    n_rows, n_labels = int(rng.integers(10, 40)), int(rng.integers(2, 14))
+    hot = np.zeros((n_rows, n_labels), int)
+    for j in range(n_labels):
+        hot[rng.choice(n_rows, int(rng.choice([3, 3, 4, 5, 8])), replace=False), j] = 1
+    rows = [{"text": f"t{i}", "labels": labels.tolist()} for i, labels in enumerate(hot)]
+    data = load_labelled_dataset(rows, label_format="multi_hot", seed=0)
+    for split in data.splits.values():
+        assert (np.array(split["labels"][:]) == 1).any(0).all()
+    assert not any("could not be spread" in warning for warning in data.warnings)
+    _assert_a_partition(data, [row["text"] for row in rows], hot.tolist())
+
+
 def _assert_a_partition(data, texts, labels):
     """Every row is in one split, in the file's order, and no text is in two of them."""
     where = {(text, str(label)): i for i, (text, label) in enumerate(zip(texts, labels, strict=True))}
