@@ -49,7 +49,7 @@ def row_of(analysis: Analysis) -> list[str]:
         str(len(counts.schema)),
         f"{counts.n_rows:,}",
         f"{compact_number(present.max() / present.min())}",
-        compact_number(analysis.counts.mean_ir),
+        compact_number(analysis.counts.labels.mean_ir),
         str(int((counts.support < FEW).sum())),
         str(known),
         str(len(shifted)),

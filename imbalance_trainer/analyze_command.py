@@ -31,7 +31,7 @@ from .data.files import SPLITS
 from .data.options import DataOptions
 from .demo import demo_data
 from .errors import UsageError, did_you_mean
-from .losses.registry import takes_class_weights
+from .losses.registry import check_kind, loss_class, takes_class_weights
 from .plots import plot_distribution
 from .recommend import Recommendation
 from .training_args import ImbalanceOptions
@@ -98,6 +98,10 @@ def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-t
     is_table = args.format == "table"
     data, splits = _counted(args, options.label_schema, is_table)
     asked_for = _asked_for(options, flags)
+    if "loss" in asked_for:
+        check_kind(asked_for["loss"], loss_class(asked_for["loss"]), data.problem_type)
+        if not takes_class_weights(asked_for["loss"]):
+            asked_for.setdefault("class_weights", "none")
     own = asked_for if args.custom_weights is None else {**asked_for, "custom_weights": args.custom_weights}
     recommendation = recommend_for(data, splits, own)
     used = _options_in_use(options, recommendation, asked_for)
@@ -107,9 +111,8 @@ def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-t
         weights = compute_class_weights(splits["train"].labels, custom, max_weight=used.max_weight)
     gamma = used.focal_gamma if used.loss == "focal" else 0.0
     analysis = analyze(data, args.name, splits, recommendation, weights, gamma, args.split)
+    said = _write_files(analysis, args, own, flags, plot)  # first: whoever reads the output may stop early
     print(_formatted(analysis, args.format, args.max_rows), flush=True)
-
-    said = _write_files(analysis, args, own, flags, plot)
     if said:
         print("\n" * is_table + "\n".join(said), file=sys.stdout if is_table else sys.stderr)
     return analysis_json(analysis)

@@ -70,7 +70,8 @@ class CountCache:
             content["violation_rows"] = tuple(map(tuple, content["violation_rows"]))
             width, rules = len(schema), len(schema.rules)
             shapes = (content["support"].shape, content["known"].shape, content["violations"].shape)
-            return content if shapes == ((width,), (width,), (rules,)) else None
+            is_whole = shapes == ((width,), (width,), (rules,)) and _are_counts(content, width)
+            return content if is_whole else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
@@ -83,6 +84,15 @@ class CountCache:
         content = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in fields.items()}
         with suppress(OSError):
             write_json(self.path(schema, options), {"version": VERSION, **content})
+
+
+def _are_counts(content: Mapping[str, Any], width: int) -> bool:
+    """Whether the numbers can be counts at all."""
+    n_rows, pairs, per_row = content["n_rows"], content["cooccurrence"], content["labels_per_row"]
+    are_whole = isinstance(n_rows, int) and isinstance(content["row_total"], int)
+    support, known = content["support"], content["known"]
+    are_possible = are_whole and ((support >= 0) & (support <= known) & (known <= n_rows)).all()
+    return bool(are_possible and (pairs is None or pairs.shape == (width, width)) and np.ndim(per_row) <= 1)
 
 
 def _stamps(paths: Sequence[Any]) -> list[Any] | None:

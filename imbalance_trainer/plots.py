@@ -149,7 +149,7 @@ def _bars(page: Page, axes: Any, labels: RankedLabels, values: np.ndarray, texts
 
 def _bar_heads(page: Page, labels: RankedLabels, panels: Sequence[Any], split: str) -> None:
     lines = [
-        (f"Positives in {split}", "log scale; in brackets: share of the rows"),
+        (f"Positives in {split}", "log scale; in brackets: prevalence"),
         ("Imbalance ratio", "log scale; commonest secondary : this"),
         ("Class weight", "of a positive entry"),
     ]

@@ -32,6 +32,7 @@ from .nan_guard import NanGuard
 from .problem import Problem, count_labels, find_problem, find_schema, is_of_transformers, needs_labels, stored_options
 from .results import Results
 from .row_sampling import SamplesRows
+from .screen import say
 from .tables import plural
 from .training_args import UNSET, ImbalanceOptions, check_best_metric
 from .weighted_loss import ComputesWeightedLoss
@@ -162,7 +163,7 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         self.label_distribution = count_labels(self.train_dataset, *how, limit=_COUNTED_ONE_BY_ONE, progress=bar)
         if (counts := self.label_distribution) is not None and self.is_world_process_zero():
             seconds, counted = time.perf_counter() - start, plural(counts.n_rows, self.problem.unit)
-            logger.info("Counted %s x %d labels in %.2f s.", counted, len(counts.schema), seconds)
+            say(f"Counted {counted} x {len(counts.schema)} labels in {seconds:.2f} s.")
         if self.args.world_size > 1:  # ranks may see different parts of a stream, and weights must not differ
             self.label_distribution = broadcast_object_list([self.label_distribution])[0]
         for dataset in self._eval_datasets().values():

@@ -24,6 +24,7 @@ MOST_RARE = 1 / 3
 DEFAULT_STRATEGY = "sqrt_tiered"
 
 _NAMED = 1_000  # labels in the log
+ABSENT = "no positives in training"
 _NOT_ASKED_FOR = "no weights asked for"
 
 
@@ -240,7 +241,7 @@ STRATEGIES: dict[str, Callable[[LabelDistribution, float], tuple[np.ndarray, lis
 def _automatic(counts: LabelDistribution, strategy: Callable, beta: float) -> ClassWeights:
     weights, reasons = strategy(counts, beta)
     absent = counts.support <= 0
-    absent_because = "no positives in training" if counts.n_rows else "labels were not counted"
+    absent_because = ABSENT if counts.n_rows else "labels were not counted"
     everywhere = ~absent & (weights <= 0)  # a label that is 1 in every row has neg:pos 0
     reasons = [
         absent_because if none else "positive in every row" if all_ else reason

@@ -295,3 +295,47 @@ def test_numbers_that_are_not_defined_are_null():
 def test_a_limit_of_no_rows_is_a_usage_error():
     with pytest.raises(UsageError, match="--limit must be at least 1 row; got 0"):
         count_splits(made(2), 0)
+
+
+def test_soft_labels_are_positives_of_validation_as_metrics_count_them():
+    """Over 0.5; their sum is the support of training, which weights follow."""
+    values = [[float(i % 3 == 0), float(i % 4 == 0), 0.9 if i % 20 == 0 else 0.4] for i in range(400)]
+    split = Dataset.from_dict({"text": [f"t {i}" for i in range(400)], "labels": values})
+    data = LabelledData(
+        DatasetDict(train=split, validation=split, test=split), LabelSchema(["a", "b", "c"]), MULTI_LABEL
+    )
+    analysis = analysis_of(data)
+    assert analysis.recommendation.validation_support.tolist() == [134, 100, 20]
+    assert analysis.counts.labels.support[2] == pytest.approx(20 * 0.9 + 380 * 0.4, rel=1e-5)
+    assert analysis.counts.positives.tolist() == [134, 100, 20]
+
+
+def test_a_sample_of_single_label_rows_stands_for_those_with_a_known_class():
+    classes = [-100 if i % 2 else int(i % 30 == 0) for i in range(1000)]
+    split = Dataset.from_dict({"text": [f"t {i}" for i in range(1000)], "labels": classes})
+    data = LabelledData(DatasetDict(train=split, validation=split, test=split), LabelSchema(["a", "b"]), SINGLE_LABEL)
+    held = 0
+    for seed in range(60):
+        split = count_splits(data, 400, seed)["train"]
+        assert split.labels.row_total == pytest.approx(500, rel=0.2)
+        low, high = split.interval()
+        held += int(low[0] <= 466 <= high[0]) + int(low[1] <= 34 <= high[1])
+    assert held >= 0.88 * 120
+
+
+def test_a_label_that_training_has_not_is_only_there():
+    rows = {name: [[1, int(name != "train" and i % 9 == 0)] for i in range(300)] for name in ("train", "validation")}
+    splits = {n: Dataset.from_dict({"text": ["t"] * 300, "labels": labels}) for n, labels in rows.items()}
+    data = LabelledData(DatasetDict(**splits, test=splits["train"]), LabelSchema(["a", "b"]), MULTI_LABEL)
+    text = analysis_text(analysis_of(data))
+    assert "only there" in text
+    assert "x-" not in text
+
+
+def test_rows_that_break_a_rule_are_counted_from_1_as_in_warnings():
+    labels = [[1, 0] if i in (3, 7) else [1, 1] for i in range(50)]
+    split = Dataset.from_dict({"text": [f"t {i}" for i in range(50)], "labels": labels})
+    schema = LabelSchema(["child", "parent"], implications=(("child", "parent"),))
+    data = LabelledData(DatasetDict(train=split, validation=split, test=split), schema, MULTI_LABEL)
+    assert "\n  rows 4, 8\n" in analysis_text(analysis_of(data))
+    assert analysis_json(analysis_of(data))["splits"]["train"]["rules"][0]["first_rows"] == [3, 7]

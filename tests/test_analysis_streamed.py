@@ -47,7 +47,7 @@ def test_without_a_validation_file_a_tenth_of_training_stands_for_it(tmp_path, c
 def test_a_limit_counts_the_first_rows_and_says_so(tmp_path, capsys):
     found = told(capsys, write(tmp_path / "data"), "--streaming", "true", "--limit", 100)
     assert (found["splits"]["train"]["rows"], found["splits"]["train"]["rows_counted"]) == (400, 100)
-    assert "Of train only the first 100 rows were counted, which mislead if sorted." in found["warnings"]
+    assert "Of train only the first 100 of 400 rows were counted, which mislead if sorted." in found["warnings"]
     with pytest.raises(UsageError, match="--limit must be at least 1"):
         analyze([str(tmp_path / "data"), "--streaming", "true", "--limit", "0"])
 
@@ -70,3 +70,36 @@ def test_what_cannot_be_streamed_is_one_sentence(tmp_path):
     pq.write_table(wrong, folder / "test.parquet")
     with pytest.raises(DataError, match=r"test.parquet.*row 1 has 2 values"):
         analyze([str(folder), "--streaming", "true"])
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+@pytest.mark.parametrize("last", ["\n", ""])
+def test_of_files_that_do_not_say_how_long_they_are_lines_are_counted(tmp_path, capsys, ending, last):
+    def content(n):
+        if ending == ".csv":
+            return "text,a,b\n" + "\n".join(f"t {i},{i % 2},{int(i % 50 == 0)}" for i in range(n)) + last
+        return "\n".join(json.dumps({"text": f"t {i}", "a": i % 2, "b": int(i % 50 == 0)}) for i in range(n)) + last
+
+    for split, n in (("train", 9000), ("validation", 2000), ("test", 500)):
+        (tmp_path / f"{split}{ending}").write_text(content(n))
+    found = told(capsys, tmp_path, "--streaming", "true", "--limit", 1000)
+    assert {s: (found["splits"][s]["rows"], found["splits"][s]["rows_counted"]) for s in found["splits"]} == {
+        "train": (9000, 1000), "validation": (2000, 1000), "test": (500, 500),
+    }  # fmt: skip
+    assert "Of train only the first 1,000 of 9,000 lines were counted, which mislead if sorted." in found["warnings"]
+    b = next(label for label in found["labels"] if label["label"] == "b")
+    assert b["support_interval"][0] <= 180 <= b["support_interval"][1]
+
+
+def test_a_validation_split_that_training_would_make_is_a_tenth_of_all_rows(tmp_path, capsys):
+    found = told(capsys, write(tmp_path / "data", ("train",), 4000), "--streaming", "true", "--limit", 300)
+    assert found["splits"]["validation"]["rows"] == 400
+
+
+def test_labels_that_a_split_has_not_are_named_without_the_texts_too(tmp_path, capsys):
+    folder = write(tmp_path / "data")
+    table = pq.read_table(folder / "test.parquet")
+    table = table.set_column(1, "labels", pa.array([[1, 1, 0]] * len(table), table.schema.field("labels").type))
+    pq.write_table(table, folder / "test.parquet")
+    analyze([str(folder), "--streaming", "true"])
+    assert f"test has no positive of 1 label: '{INFO['names'][2]}'." in capsys.readouterr().out

@@ -215,3 +215,26 @@ def test_a_gamma_asks_for_the_focal_loss_and_a_loss_that_weighs_by_itself_has_no
     assert json.loads(capsys.readouterr().out)["labels"]
     analyze([str(folder), "--format", "json", "--loss", "zlpr"])
     assert {label["weight"] for label in json.loads(capsys.readouterr().out)["labels"]} == {1.0}
+
+
+@pytest.mark.parametrize(("loss", "said"), [("ce", "is not for multi-label problems"), ("nonsense", "Unknown loss")])
+def test_a_loss_that_the_data_cannot_have_is_no_setting(loss, said, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        analyze(["--loss", loss, "--config_out", str(tmp_path / "x.yaml")])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_without_weights_is_recommended_none(tmp_path, capsys):
+    analyze(["--loss", "zlpr", "--config_out", str(tmp_path / "x.yaml")])
+    assert "class_weights: none" in (tmp_path / "x.yaml").read_text()
+    assert "gets weight" not in capsys.readouterr().out
+
+
+def test_files_are_written_before_the_output_that_a_reader_may_cut(tmp_path, monkeypatch):
+    def closed(*args, **kwargs):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("imbalance_trainer.analyze_command._formatted", closed)
+    with pytest.raises(BrokenPipeError):
+        analyze(["--format", "json", "--config_out", str(tmp_path / "x.yaml"), "--html", str(tmp_path / "x.html")])
+    assert {path.name for path in tmp_path.iterdir()} == {"x.yaml", "x.html"}

@@ -1,7 +1,6 @@
 """Counts from Arrow buffers, lists of classes, and the measures beyond supports, against loops and numpy."""
 
 import json
-import logging
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -537,12 +536,21 @@ def test_counts_of_files_are_kept_and_read_again(saved, tmp_path, monkeypatch):
     assert len(files(tmp_path)) == before
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", "version", "width", "field"])
+DAMAGED = {
+    "rows": {"n_rows": None},
+    "negative": {"support": [-1.0, 2, 3, 4]},
+    "nan": {"support": [float("nan"), 2, 3, 4]},
+    "more than rows": {"known": [1e9] * 4},
+    "pairs": {"cooccurrence": [[1]]},
+}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", "version", "width", "field", *DAMAGED])
 def test_a_broken_file_is_counted_again(saved, tmp_path, content):
     first = LabelDistribution.from_dataset(saved, FAMILY, labels_per_row=True)
     (path,) = files(tmp_path)
     stored = json.loads(path.read_text())
-    changed = {"version": {"version": 0}, "width": {"support": [1, 2]}, "field": {"more": 1}}.get(content)
+    changed = {"version": {"version": 0}, "width": {"support": [1, 2]}, "field": {"more": 1}, **DAMAGED}.get(content)
     path.write_text(content if changed is None else json.dumps({**stored, **changed}))
     again = LabelDistribution.from_dataset(saved, FAMILY, labels_per_row=True)
     assert again.support.tolist() == first.support.tolist()
@@ -557,11 +565,10 @@ def test_where_no_file_can_be_written_nothing_is_kept(saved, tmp_path):
 # ---- the trainer ----
 
 
-def test_the_trainer_says_what_counting_cost_and_weighs_by_training_data_alone(make_trainer, make_rows, caplog):
-    caplog.set_level(logging.INFO, "imbalance_trainer")
+def test_the_trainer_says_what_counting_cost_and_weighs_by_training_data_alone(make_trainer, make_rows, capsys):
     train = make_rows(50, prevalence=[0.5, 0.4, 0.3, 0.1])
     first = make_trainer(train_dataset=train, eval_dataset=make_rows(30, seed=3))
-    said = [record.message for record in caplog.records if record.message.startswith("Counted")]
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Counted")]
     assert len(said) == 1
     assert said[0].startswith("Counted 50 rows x 4 labels in 0.")
     other = make_trainer(train_dataset=train, eval_dataset=make_rows(90, seed=4, prevalence=[0.01, 0.9, 0.9, 0.9]))

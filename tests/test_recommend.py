@@ -235,9 +235,95 @@ def test_of_a_sample_the_whole_is_judged():
     assert plan.warnings == ()
     assert plan.value("num_train_epochs") is None
     plan = recommend(dataclasses.replace(counts([100, 0], 1000), row_total=20_000), counts([100, 50], 1000))
-    assert "no positive in the rows of training that were counted: no weight" in plan.warnings[0]
+    assert "no positive in the rows of training that were counted: how rare it is" in plan.warnings[0]
 
 
 def test_splits_of_other_labels_are_a_usage_error():
     with pytest.raises(UsageError, match="counted with different labels"):
         recommend(counts([1]), counts([1, 2]))
+
+
+# ---- what a sample does not show, and what is not known ----
+
+
+def test_a_label_that_a_sample_has_not_is_taken_for_a_rare_one():
+    """300 rows without a positive say that it has at most about one in a hundred: no reason to call it common."""
+    schema = LabelSchema(["common", "rare"])
+    sample = dataclasses.replace(counts([120, 0], 300, schema), row_total=20_000)
+    plan = recommend(sample, counts([800, 2], 2000, schema))
+    assert (plan.value("class_weights"), plan.value("loss")) == ("auto", "focal")
+    assert plan.weights.reasons[1] == "none in the rows counted"
+    reason = next(c.reason for c in plan.choices if c.flag == "loss")
+    assert "not among the 300 rows counted stands against 100 negatives or more" in reason
+    assert "how rare it is cannot be told from them; count more rows" in plan.warnings[0]
+    assert not any("drop" in warning for warning in plan.warnings)
+    assert recommend(counts([120, 0], 300, schema), counts([800, 2], 2000, schema)).value("loss") == "bce"
+
+
+def test_a_label_without_positives_is_not_called_common():
+    plan = found([9000, 8000, 0])
+    assert plan.weights.reasons == (*["none needed: no label is rare"] * 2, "no positives in training")
+
+
+def test_rows_for_positives_count_the_rows_of_which_nothing_is_known():
+    train = dataclasses.replace(counts([700, 100, 2], 2000), known=np.array([2000.0, 200, 40]))
+    plan = recommend(train, counts([70, 25, 1], 500))
+    assert plan.validation_rows.tolist() == [112, 780, 39_000]  # 39 positives at 700, 100 and 2 in 2,000 rows
+    assert plan.rows_to_label.tolist() == [0, 0, 18_000]
+
+
+def test_where_entries_are_unknown_the_hardest_label_is_named():
+    train = dataclasses.replace(counts([700, 100, 50], 10_000), known=np.array([10_000.0, 10_000, 500]))
+    reason = next(c.reason for c in recommend(train, counts([70, 25, 10], 1000)).choices if c.flag == "loss")
+    assert reason.startswith("A positive of 'l1' stands against 99 negatives")
+
+
+@pytest.mark.parametrize(
+    ("primary", "validation", "metric"),
+    [
+        (["a"], [50, 40, 30], "secondary_f1_macro"),
+        (["a"], [0, 40, 30], "mean_average_precision"),
+        (["a", "b", "c"], [50, 40, 30], "f1_macro"),
+        ([], [50, 40, 30], "secondary_f1_macro"),
+        ([], [50, 0, 0], "mean_average_precision"),
+    ],
+)
+def test_the_metric_is_one_that_can_differ_from_zero(primary, validation, metric):
+    schema = LabelSchema(["a", "b", "c"], {"primary": primary} if primary else {})
+    assert found([500, 400, 300], validation, schema=schema).value("metric_for_best_model") == metric
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"reweight_from": 0.8}, {"adaptive_weights": True}, {"weight_strategy": "balanced"}, {"max_weight": 5.0},
+        {"sampler": "repeat_factor", "reweight_from": 0.8},
+    ],
+)  # fmt: skip
+def test_what_needs_weights_brings_them(asked):
+    assert beside(asked, [9000, 8000, 10_000])[0].value("class_weights") == "auto"
+    assert beside({"adaptive_weights": False}, [9000, 8000, 10_000])[0].value("class_weights") == "none"
+
+
+def test_what_needs_a_gamma_brings_the_focal_loss():
+    assert beside({"adaptive_gamma": True}, [9000, 8000, 10_000])[0].value("loss") == "focal"
+    assert beside({"adaptive_gamma": False}, [9000, 8000, 10_000])[0].value("loss") == "bce"
+
+
+def test_beside_a_plain_loss_without_weights_nothing_raises_rare_labels_already():
+    assert beside({"loss": "bce", "class_weights": "none"})[0].value("sampler") is None
+    assert beside({"loss": "bce"})[0].value("sampler") == "none"
+
+
+def test_no_label_is_called_rarer_than_itself():
+    reason = next(c.reason for c in found([90], rows=(2000, 200)).choices if c.flag == "weight_strategy")
+    assert reason.startswith("A positive of the rarest label stands against 21 negatives; 'l0' gets weight")
+
+
+def test_exclusive_groups_that_rows_break_are_said_and_no_rule_where_none_is_taught():
+    schema = LabelSchema(["a", "b"], {"pair": ["a", "b"]}, exclusive={"pair": "at_most_one"})
+    train = dataclasses.replace(counts([500, 400], 2000, schema), violations=np.array([267]))
+    said = recommend(train, counts([50, 40], 200, schema)).warnings
+    assert any("in 267 of 2,000 rows" in warning and "constraint" in warning for warning in said)
+    quiet = recommend(train, counts([50, 40], 200, schema), asked_for={"constraint": "none"}).warnings
+    assert not any("constraint" in warning for warning in quiet)

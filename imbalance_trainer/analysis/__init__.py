@@ -76,14 +76,15 @@ def count_splits(data: LabelledData, limit: int | None = None, seed: int = 42) -
     if not data.made:
         return counted
     # rows of a split that was made are no rows of a file, which the warnings name
-    return {name: SplitCounts(replace(split.labels, violation_rows=())) for name, split in counted.items()}
+    return {name: replace(split, labels=replace(split.labels, violation_rows=())) for name, split in counted.items()}
 
 
 def recommend_for(
     data: "LabelledData | StreamedData", splits: Mapping[str, SplitCounts], asked_for: Mapping[str, Any] | None = None
 ) -> Recommendation:
     """The recommendation, from the counts of training and validation, beside what was asked for."""
-    return recommend(splits["train"].labels, splits["validation"].labels, data.problem_type, asked_for=asked_for)
+    validation = replace(splits["validation"].labels, support=splits["validation"].positives)
+    return recommend(splits["train"].labels, validation, data.problem_type, asked_for=asked_for)
 
 
 def analyze(

@@ -72,7 +72,7 @@ def _label(analysis: Analysis, i: int) -> dict[str, Any]:
     found, weights, split = analysis.recommendation, analysis.weights, analysis.counts
     counts = split.labels
     name = counts.schema.names[i]
-    low, high = (bound[i] for bound in split.labels.interval()) if split.is_sample else (counts.support[i],) * 2
+    low, high = (bound[i] for bound in split.interval()) if split.is_sample else (counts.support[i],) * 2
     return {
         "label": name,
         "is_primary": i in counts.schema.primary,

@@ -57,7 +57,7 @@ def prevalence_chart(analysis: Analysis) -> Html:
     """A mark for each split and label; of many labels those that differ between splits, else the rarest."""
     names, order = analysis.counts.labels.schema.names, list(analysis.rarest_first)
     differ = {int(i) for shift in analysis.shifts.values() for i in shift.differs}
-    what = "Share of the rows that have each label, by split, rarest first"
+    what = "Prevalence of each label, by split, rarest first"
     if len(order) > MAX_ROWS:
         chosen = sorted(differ, key=lambda i: min(s.q[i] for s in analysis.shifts.values()))[:SHOWN]
         what += f": the {len(chosen)} that differ most" if chosen else f": the {SHOWN} rarest"

@@ -17,9 +17,23 @@ class SplitCounts:
 
     Args:
         labels: counts per label.
+        drawn: rows that were drawn of all, with those of which nothing is known, and how many there are; None where
+            all were counted, or the first ones.
     """
 
     labels: LabelDistribution
+    drawn: tuple[int, int] | None = None
+
+    def interval(self) -> tuple[np.ndarray, np.ndarray]:
+        """Between which bounds each label's support in all rows lies, see `LabelDistribution.interval`.
+
+        Of single-label rows nobody knows how many have a known class: the share of a class is one of all rows then.
+        """
+        if self.drawn is None or self.drawn[0] == self.labels.n_rows:
+            return self.labels.interval()
+        rows, total = self.drawn
+        known = np.full(len(self.labels.schema), float(rows))
+        return replace(self.labels, n_rows=rows, known=known, row_total=total).interval()
 
     @property
     def labels_per_row(self) -> np.ndarray:
@@ -31,6 +45,12 @@ class SplitCounts:
     def pairs(self) -> Any:
         """Rows that have both labels, shape (labels, labels); None where nobody counted."""
         return self.labels.cooccurrence
+
+    @property
+    def positives(self) -> np.ndarray:
+        """Rows that have each label, (labels,): of soft ones from over 0.5 on, as metrics count them, where pairs were
+        counted; else their sum."""
+        return self.labels.support if self.pairs is None else np.asarray(self.pairs.diagonal(), dtype=float)
 
     @property
     def is_sample(self) -> bool:
@@ -61,7 +81,9 @@ def count_split(dataset: Any, schema: LabelSchema, limit: int | None = None, see
     counts = LabelDistribution.from_dataset(dataset, schema, limit=None, labels_per_row=True, cooccurrence=together)
     if rows is not None:
         named = tuple(tuple(rows[list(broken)].tolist()) for broken in counts.violation_rows)
-        counts = replace(counts, row_total=total, violation_rows=named)
+        known = round(total * counts.n_rows / max(len(rows), 1))  # of single-label rows those with a known class count
+        counts = replace(counts, row_total=known, violation_rows=named)
+        return SplitCounts(counts, (len(rows), total))
     return SplitCounts(counts)
 
 

@@ -174,7 +174,7 @@ def _rules_section(analysis: Analysis) -> Html:
     worst = sorted(range(len(rules)), key=lambda i: -sum(int(rows[i]) for rows in broken.values()))
     worst = [i for i in worst if any(rows[i] for rows in broken.values())]
     rows = [[rules[i], *(count(int(n[i])) for n in broken.values()), Cell(_first(analysis, i), "t")] for i in worst]
-    first = f"first rows in {analysis.split}, from 0"
+    first = f"first rows in {analysis.split}, from 1"
     header = ["rule that is broken", *(f"rows in {name}" for name in broken), Cell(first, "t")]
     return section("rules", "Rules", table(f"{plural(len(worst), 'broken rule')}, the worst first", header, rows))
 
@@ -182,4 +182,4 @@ def _rules_section(analysis: Analysis) -> Html:
 def _first(analysis: Analysis, rule: int) -> str:
     named_rows = analysis.counts.labels.violation_rows
     rows = named_rows[rule][:5] if named_rows else ()
-    return ", ".join(map(str, rows)) or about(float("inf"))
+    return ", ".join(str(row + 1) for row in rows) or about(float("inf"))

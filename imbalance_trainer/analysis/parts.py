@@ -67,12 +67,12 @@ def summary_part(analysis: Analysis) -> Part:
     counts, labels = analysis.counts, analysis.counts.labels
     tiers = [f"{tier} {_tier(labels.support[i])}" for tier, i in labels.tiers().items() if len(i)]
     sentences = [f"By support: {'; '.join(tiers)}."]
-    if mean := counts.labels.mean_ir:
+    if (mean := counts.labels.mean_ir) > 1:  # 1: all are as frequent
         sentences.append(
             f"The commonest label has on average {compact_number(mean)} times the positives of a label (MeanIR), at "
             f"most {compact_number(_largest(counts.labels.irlbl))} times (IRLbl)."
         )
-    if analysis.recommendation.threshold[0] != "highest":
+    if analysis.recommendation.threshold[0] != "highest" and analysis.counts.labels_per_row.any():
         sentences.append(_labels_per_row(analysis))
     sentences += _unknown(analysis)
     return Part("rows", "Labels and rows", tuple(sentences))
@@ -83,7 +83,7 @@ def sample_part(analysis: Analysis, max_rows: int | None = None) -> Part | None:
     counts = analysis.counts
     if not counts.is_sample:
         return None
-    labels, (low, high) = counts.labels, counts.labels.interval()
+    labels, (low, high) = counts.labels, counts.interval()
     times = labels.row_total / labels.n_rows
     rows = tuple(
         (
@@ -107,10 +107,11 @@ def company_part(analysis: Analysis, max_rows: int | None = None) -> Part | None
     tail = [i for i in counts.labels.tiers()["tail"][::-1] if counts.labels.support[i] > 0]
     items = []
     for i in tail[: _PARTNERS if max_rows is None else min(max_rows, _PARTNERS)]:
-        met = partners(counts, i, counts.labels.schema.ancestors[i])
-        of = short_count(counts.labels.support[i])
+        of, implied = short_count(counts.positives[i]), counts.labels.schema.ancestors[i]
+        met = partners(counts, i, implied)
         also = ", ".join(f"{n:,} of {of} also {shorten(names[j], _NAME)}" for j, n in met[:_MET])
-        items.append((names[i], also or f"0 of {of} with another label"))
+        beyond = "a label beyond what a rule implies" if implied else "another label"
+        items.append((names[i], also or f"0 of {of} with {beyond}"))
     if not items or counts.pairs is None or analysis.recommendation.threshold[0] == "highest":
         return None
     sentence = "Rows in which a rare label meets another; a model may take the one for the other."
@@ -127,20 +128,19 @@ def splits_part(analysis: Analysis) -> Part:
         verb = "are" if len(differ) > 1 else "is"
         sentences.append(f"{other} against train: {said} {verb} rarer or commoner than chance explains.")
         for i in differ[:_DIFFER]:
-            word = "commoner" if shift.ratio[i] > 1 else "rarer"
+            word = f"{'commoner' if shift.ratio[i] > 1 else 'rarer'} x{compact_number(shift.ratio[i])}"
             shares = (f"{percent(shift.before[i])}%", f"{percent(shift.after[i])}%")
-            rows.append((names[i], other, *shares, f"{word} x{compact_number(shift.ratio[i])}", _q(shift.q[i])))
+            rows.append((names[i], other, *shares, word if shift.before[i] else "only there", _q(shift.q[i])))
         if len(differ) > _DIFFER:
             sentences.append(f"Listed are the {_DIFFER} surest in {other}.")
     if rows:
         sentences.append("Two-proportion test, false discovery rate 5% (Benjamini & Hochberg); q is the adjusted p.")
-    absent = (
-        f"{split} has no positive of {plural(len(labels), 'label')}: {_some(names[i] for i in labels)}."
-        for split, labels in analysis.missing.items()
-    )
-    sentences += [
-        f"Warning: {warning}" for warning in analysis.data_warnings
-    ] or absent  # the warnings of the data name the absent labels too
+    sentences += [f"Warning: {warning}" for warning in analysis.data_warnings]
+    if not any("no positive in" in warning for warning in analysis.data_warnings):  # where data is loaded it is said
+        sentences += [
+            f"{split} has no positive of {plural(len(labels), 'label')}: {_some(names[i] for i in labels)}."
+            for split, labels in analysis.missing.items()
+        ]
     header = ("label", "split", "in train", "there", "", "q")
     return Part("splits", "Between the splits", tuple(sentences), Table(header, tuple(rows), (0, 1)) if rows else None)
 

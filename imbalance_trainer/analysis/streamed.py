@@ -1,11 +1,12 @@
 """Splits that are too large to load: their files are read in batches, and only labels are looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ..counting import DENSE_LABELS
-from ..data.files import SPLITS
+from ..data.files import DELIMITED, SPLITS
 from ..data.options import DataOptions
 from ..data.sources import Source, find_source
 from ..data.splits import MADE_SHARE
@@ -13,10 +14,13 @@ from ..data.stream import LabelStream, stream_labels
 from ..distribution import LabelDistribution
 from ..errors import UsageError
 from ..labels import LabelSchema
+from ..recommend.facts import whole
 from .counts import SplitCounts
 
 STREAMED_FROM = 1 << 30
 """Bytes of files from which on they are read in batches, if nothing is said."""
+
+_CHUNK = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,16 @@ def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[st
         counts = LabelDistribution.from_stream(
             stream, limit, labels_per_row=True, cooccurrence=len(data.schema) <= DENSE_LABELS, progress=True
         )
-        if counts.row_total != counts.n_rows:
-            said.append(f"Of {name} only the first {counts.n_rows:,} rows were counted, which mislead if sorted.")
-        if counts.row_total < 0:  # nobody knows how many there are
-            counts = replace(counts, row_total=counts.n_rows)
+        if (
+            limit is not None and counts.row_total != counts.n_rows
+        ):  # of single-label rows those with a known class count
+            total = _lines(stream.paths) if counts.row_total < 0 else counts.row_total
+            counts = replace(counts, row_total=max(counts.n_rows, round(total * counts.n_rows / limit)))
+            of = f"the first {limit:,} of {total:,} {'lines' if stream.n_rows < 0 else 'rows'}"
+            said.append(f"Of {name} only {of} were counted, which mislead if sorted.")
         splits[name] = SplitCounts(counts)
     if "validation" not in splits:
-        train = splits["train"].labels
+        train = whole(splits["train"].labels)
         made = LabelDistribution.from_counts(
             (train.support * MADE_SHARE).round(), int(train.n_rows * MADE_SHARE), data.schema
         )
@@ -102,6 +109,18 @@ def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[st
         said.append("There is no validation file: a tenth of the training rows is taken for it, as training makes it.")
     data = replace(data, warnings=(*data.warnings, *said))
     return {name: splits[name] for name in SPLITS if name in splits}, data
+
+
+def _lines(paths: Iterable[Path]) -> int:
+    """Lines of text files without the headers of CSV: their rows, or more where cells have line breaks."""
+    lines, last = 0, b"\n"
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                lines += chunk.count(b"\n")
+                last = chunk[-1:]
+        lines += (last != b"\n") - (path.suffix.lower() in DELIMITED)
+    return lines
 
 
 def _source_of(options: DataOptions) -> Source | None:

@@ -1,6 +1,7 @@
 """The analysis for a terminal: at most 80 columns, rarest label first, the recommendation last."""
 
 import textwrap
+from dataclasses import replace
 
 from ..label_table import analysis_table, distinct_names
 from ..tables import WIDTH, display_width, shorten, text_table
@@ -16,6 +17,8 @@ def analysis_text(analysis: Analysis, max_rows: int | None = None) -> str:
         max_rows: labels in each table, the rarest; None for all, or of more than 50 the 20 rarest.
     """
     labels = analysis.counts.labels
+    from_1 = tuple(tuple(row + 1 for row in rows) for rows in labels.violation_rows)  # as warnings and files count
+    labels = replace(labels, violation_rows=from_1)
     shown = len(shown_labels(analysis, max_rows))
     rows = f"{labels.n_rows:,} rows" + (f" of {labels.row_total:,}" if labels.row_total > labels.n_rows else "")
     what = f"Labels in {analysis.split}, {rows}, the rarest first, with the weight in training and why"

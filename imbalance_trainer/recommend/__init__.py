@@ -10,10 +10,10 @@ from ..arrays import wilson_interval
 from ..distribution import LabelDistribution
 from ..errors import UsageError
 from ..labels import MULTI_LABEL
-from ..weights import DEFAULT_STRATEGY, ClassWeights
+from ..weights import ABSENT, DEFAULT_STRATEGY, ClassWeights
 from .facts import ENOUGH, FEW, HALF_WIDTH, Choice, Facts, positives_for, rows_for, whole
 from .gaps import GAPS
-from .rules import RULES, threshold_plan, too_few_to_tune
+from .rules import NONE_NEEDED, RULES, threshold_plan, too_few_to_tune
 
 __all__ = [
     "ENOUGH",
@@ -93,15 +93,14 @@ def recommend(
         raise UsageError("The splits were counted with different labels; count both with one schema.")
     is_sample = any(counts.row_total > counts.n_rows for counts in (train, validation))
     asked = dict(asked_for or {})
-    if "focal_gamma" in asked:  # a gamma asks for the focal loss
+    if "focal_gamma" in asked or asked.get("adaptive_gamma") is True:  # a gamma asks for the focal loss
         asked.setdefault("loss", "focal")
-    facts = Facts(whole(train), whole(validation), problem_type, is_sample, asked)
+    facts = Facts(whole(train), whole(validation), problem_type, is_sample, asked, train.n_rows)
     choices = tuple(_own(choice, asked) for rule in rules or RULES for choice in rule(facts))
     chosen = {choice.flag: choice.value for choice in choices}
     weights = facts.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
     in_short = next((choice.in_short for choice in choices if choice.flag == "class_weights"), "")
-    if in_short and not weights.asked_for:
-        weights = replace(weights, reasons=(in_short,) * len(weights))
+    weights = replace(weights, reasons=_reasons(facts, weights, in_short))
     support, here = facts.train.support, facts.validation.support
     low, high = wilson_interval(here / 2, here)
     needed = rows_for(positives_for(HALF_WIDTH), facts.train)
@@ -109,6 +108,15 @@ def recommend(
     plan = threshold_plan(facts, chosen)
     warnings = tuple(sentence for warn in GAPS if (sentence := warn(facts)))
     return Recommendation(choices, warnings, weights, support, here, low, high, needed, plan, to_label)
+
+
+def _reasons(facts: Facts, weights: ClassWeights, in_short: str) -> tuple[str, ...]:
+    """Why each label weighs what it does: of those without a positive, that there is none."""
+    reasons = (in_short,) * len(weights) if in_short and not weights.asked_for else weights.reasons
+    absent = "none in the rows counted" if facts.is_sample else ABSENT
+    is_absent = facts.train.support <= 0
+    told = {ABSENT, NONE_NEEDED}
+    return tuple(absent if no and r in told else r for r, no in zip(reasons, is_absent, strict=True))
 
 
 def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:

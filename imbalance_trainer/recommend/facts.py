@@ -50,6 +50,7 @@ class Facts:
         problem_type: "multi_label_classification" or "single_label_classification".
         is_sample: whether they are estimated.
         asked_for: settings of the user's own, which the reasons have to be true beside.
+        counted: rows of training that were counted.
     """
 
     train: LabelDistribution
@@ -57,6 +58,7 @@ class Facts:
     problem_type: str
     is_sample: bool = False
     asked_for: Mapping[str, Any] = field(default_factory=dict)
+    counted: int = 0
 
     def weights(self, class_weights: Any = "auto", weight_strategy: str = DEFAULT_STRATEGY) -> ClassWeights:
         """The class weights of training: as recommended here, but for what was asked for."""
@@ -91,16 +93,33 @@ class Facts:
     @property
     def hardest(self) -> float:
         """The most negatives for a positive of any label that has positives; in single-label problems, where each
-        class is the others' negative, rows of the commonest class for one of the rarest."""
-        odds = self.train.negative_positive if self.is_multi_label else self.train.imbalance_ratio
-        return float(odds[self.present].max(initial=0.0))
+        class is the others' negative, rows of the commonest class for one of the rarest. Of a sample also the
+        `unseen`."""
+        return max(float(self._odds[self.present].max(initial=0.0)), self.unseen)
+
+    @property
+    def _odds(self) -> np.ndarray:
+        return self.train.negative_positive if self.is_multi_label else self.train.imbalance_ratio
+
+    @property
+    def unseen(self) -> float:
+        """The least negatives for a positive of a label that a sample has not, 0 where it has all: with 95% confidence
+        there are at most 3 in as many rows as were counted (Hanley & Lippman-Hand, 1983)."""
+        is_unseen = self.is_sample and 0 < len(self.present) < len(self.train.schema)
+        return self.counted / 3 if is_unseen else 0.0
 
     @property
     def hardest_in_words(self) -> str:
-        """What a positive of the rarest label stands against."""
-        if self.is_multi_label:
-            return f"A positive of the rarest label stands against {_odds(self.hardest)} negatives"
-        return f"A row of the rarest class stands against {_odds(self.hardest)} of the commonest"
+        """What a positive of the hardest label stands against."""
+        odds = self._odds[self.present]
+        if self.unseen > odds.max(initial=0.0):
+            what = f"is not among the {self.counted:,} rows counted stands against {_in_words(self.hardest)} negatives"
+            return f"A positive of a label that {what} or more"
+        if not self.is_multi_label:
+            return f"A row of the rarest class stands against {_in_words(self.hardest)} of the commonest"
+        is_rarest = not len(odds) or odds[0] == odds.max()
+        name = "the rarest label" if is_rarest else repr(self.train.schema.names[self.present[np.argmax(odds)]])
+        return f"A positive of {name} stands against {_in_words(self.hardest)} negatives"
 
     @property
     def is_multi_label(self) -> bool:
@@ -134,10 +153,12 @@ def positives_for(half_width: float, z: float = _Z) -> int:
 
 
 def rows_for(positives: Any, counts: LabelDistribution) -> np.ndarray:
-    """Rows in which so many positives are expected; inf for a label that never occurs."""
-    rows = np.divide(positives, counts.prevalence, out=np.full(len(counts.schema), np.inf), where=counts.support > 0)
+    """Rows in which so many positives are expected, known ones and others as they are; inf for a label that never
+    occurs."""
+    share = counts.support / max(counts.n_rows, 1)
+    rows = np.divide(positives, share, out=np.full(len(counts.schema), np.inf), where=share > 0)
     return np.ceil(np.round(rows, 6))
 
 
-def _odds(value: float) -> str:
+def _in_words(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

@@ -14,6 +14,11 @@ def warn_of_none(facts: Facts) -> str:
     absent = np.flatnonzero(facts.train.support <= 0)
     if not len(absent):
         return ""
+    if facts.is_sample:
+        return (
+            f"{_labels(facts, absent)} {_has(absent)} no positive in {facts.rows_of('training')}: how rare "
+            f"{'it is' if len(absent) == 1 else 'they are'} cannot be told from them; count more rows, or all."
+        )
     return (
         f"{_labels(facts, absent)} {_has(absent)} no positive in {facts.rows_of('training')}: no weight, loss or "
         f"threshold can teach {_them(absent)}. Search for rows that have {_them(absent)}, or drop {_them(absent)}."
@@ -60,15 +65,20 @@ def warn_of_small_validation(facts: Facts, half_width: float = HALF_WIDTH) -> st
     return (
         f"{_labels(facts, unsure)} {_has(unsure)} {_fewer(here[unsure], needed, 'validation')}, so {_its(unsure)} "
         f"recall cannot be told to +-{half_width:g}: one of 0.5 of {facts.train.schema.names[worst]!r} would mean "
-        f"{low:.2f} to {high:.2f} (95% interval). About {about(rows)} validation rows would do for that label; "
-        f"the split has {facts.validation.n_rows:,}."
+        f"{low:.2f} to {high:.2f} (95% interval). About {about(rows)} validation rows would do for that label at "
+        f"its rate in training; the split has {facts.validation.n_rows:,}."
     )
 
 
 def warn_of_violations(facts: Facts, share: float = 0.01) -> str:
-    """Implications that more than `share` of the child's positives in training break: the penalty teaches what the
-    rows deny."""
+    """Implications that more than `share` of the child's positives in training break, and exclusive groups that more
+    than `share` of the rows do: the penalty teaches what the rows deny."""
     counts, found = facts.train, []
+    if facts.asked_for.get("constraint") == "none":
+        return ""
+    for i in range(len(counts.schema.implications), len(counts.violations)):
+        if counts.violations[i] > share * counts.n_rows:
+            found.append(f"{counts.schema.rules[i]} in {counts.violations[i]:,.0f} of {counts.n_rows:,} rows")
     for i, (child, _) in enumerate(counts.schema.implication_indices):
         broken = float(counts.violations[i]) if len(counts.violations) else 0.0
         if counts.support[child] > 0 and broken > share * counts.support[child]:

@@ -16,16 +16,19 @@ from .facts import Choice, Facts
 NONE_NEEDED = "none needed: no label is rare"
 _STACKED = "FARM#443, nnUNet#1118"
 _WEIGHTS = {"class_weights", "custom_weights", "weight_strategy"}
+_NEED_WEIGHTS = ("weight_strategy", "max_weight", "effective_number_beta", "reweight_from", "adaptive_weights")
 
 
 def choose_weights(facts: Facts, balanced: float = 3.0) -> list[Choice]:
     """The weights of the default strategy, which were measured (docs/choosing-a-loss.md); none where no label has more
     than `balanced` negatives for a positive, the most that the tiers give a common label anyway; and none beside a
-    sampler that was asked for, unless weights were asked for too."""
-    if facts.hardest <= balanced:
+    sampler that was asked for, unless weights were asked for too, or something that needs them."""
+    asked = facts.asked_for
+    needs = any(asked.get(flag) not in (None, False, "none") for flag in _NEED_WEIGHTS)
+    if facts.hardest <= balanced and not needs:
         reason = f"{facts.hardest_in_words}, so no label needs a weight."
         return [Choice("class_weights", "none", reason, "limit of the tiers for common labels", NONE_NEEDED)]
-    if facts.sampler and not _WEIGHTS & set(facts.asked_for):
+    if facts.sampler and not _WEIGHTS & set(asked) and not needs:
         reason = f"The sampler {facts.sampler} draws rare labels more often already; weights would count them twice."
         return [Choice("class_weights", "none", reason, _STACKED, "none: the sampler does it")]
     i, source = facts.rarest, "the tiers, docs/quick-reference.md"
@@ -38,10 +41,11 @@ def choose_weights(facts: Facts, balanced: float = 3.0) -> list[Choice]:
         return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, reason, source)]
     custom = f" ({weights.reasons[i]})" if facts.train.schema.names[i] in weights.custom else ""
     top = "commonest secondary label" if facts.train.schema.primary else "commonest"
-    reason = (
-        f"{facts.train.schema.names[i]!r} is {_times(facts.train.imbalance_ratio[i])} rarer than the {top} and gets "
-        f"weight {weights.values[i]:.3g}{custom}"
-    )
+    name, weight = facts.train.schema.names[i], f"weight {weights.values[i]:.3g}{custom}"
+    if facts.train.imbalance_ratio[i] > 1:
+        reason = f"{name!r} is {_times(facts.train.imbalance_ratio[i])} rarer than the {top} and gets {weight}"
+    else:  # itself the commonest
+        reason = f"{facts.hardest_in_words}; {name!r} gets {weight}"
     if facts.hardest > MAX_WEIGHT:
         reason += (
             f"; negatives : positives would ask for up to {facts.hardest:,.0f}, and past {MAX_WEIGHT:g} training is "
@@ -67,7 +71,8 @@ def choose_loss(facts: Facts, balanced: float = 3.0, gamma: float = 2.0) -> list
 def choose_sampler(facts: Facts, balanced: float = 3.0) -> list[Choice]:
     """Rows as they come: weights and focal term raise rare labels already, and stacking remedies wrecks training
     (FARM#443, nnUNet#1118). Nothing is said where no label is rare."""
-    if facts.hardest <= balanced:
+    asked = facts.asked_for
+    if facts.hardest <= balanced or (asked.get("class_weights") == "none" and asked.get("loss", "focal") != "focal"):
         return []
     reason = "The loss raises rare labels already; drawing their rows more often as well would count them twice."
     return [Choice("sampler", "none", reason, _STACKED)]
@@ -77,9 +82,14 @@ def choose_metric(facts: Facts, few: int = 10) -> list[Choice]:
     """Macro F1 of the secondary labels; mean average precision where most labels have fewer than `few` positives in
     validation, so that one row moves an F1 at the fixed 0.5 by a tenth (Saito & Rehmsmeier, 2015, on ranks). Not where
     no threshold will be tuned: the best by ranks may decide nothing at 0.5."""
-    secondary = np.array(facts.train.schema.secondary, dtype=int)
-    support = facts.validation.support[secondary]
-    support = support[support > 0]
+    schema, here = facts.train.schema, facts.validation.support
+    if not len(schema.secondary):
+        reason = "No label is secondary; each label counts the same."
+        return [Choice("metric_for_best_model", "f1_macro", reason, "docs/quick-reference.md")]
+    if schema.primary and not here[list(schema.primary)].any():
+        reason = "No row of validation has the primary label, and F1 of the secondary ones looks at such rows only."
+        return [Choice("metric_for_best_model", "mean_average_precision", reason, "docs/quick-reference.md")]
+    support = here[np.array(schema.secondary, dtype=int)]
     if len(support) and np.median(support) < few and not too_few_to_tune(float(facts.validation.support.sum())):
         reason = (
             f"Half of the labels have at most {_positives(np.median(support))} in validation, where F1 at 0.5 jumps "
