@@ -102,4 +102,5 @@ def test_labels_that_a_split_has_not_are_named_without_the_texts_too(tmp_path, c
     table = table.set_column(1, "labels", pa.array([[1, 1, 0]] * len(table), table.schema.field("labels").type))
     pq.write_table(table, folder / "test.parquet")
     analyze([str(folder), "--streaming", "true"])
-    assert f"test has no positive of 1 label: '{INFO['names'][2]}'." in capsys.readouterr().out
+    assert f"1 label has no positive in test: '{INFO['names'][2]}'." in capsys.readouterr().out
+    assert "1 label has no positive in test" in " ".join(told(capsys, folder, "--streaming", "true")["warnings"])

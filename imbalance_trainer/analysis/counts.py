@@ -17,8 +17,8 @@ class SplitCounts:
 
     Args:
         labels: counts per label.
-        drawn: rows that were drawn of all, with those of which nothing is known, and how many there are; None where
-            all were counted, or the first ones.
+        drawn: of a sample the rows that were looked at, with those of which nothing is known, and how many there are;
+            None where all were counted.
     """
 
     labels: LabelDistribution
@@ -81,10 +81,15 @@ def count_split(dataset: Any, schema: LabelSchema, limit: int | None = None, see
     counts = LabelDistribution.from_dataset(dataset, schema, limit=None, labels_per_row=True, cooccurrence=together)
     if rows is not None:
         named = tuple(tuple(rows[list(broken)].tolist()) for broken in counts.violation_rows)
-        known = round(total * counts.n_rows / max(len(rows), 1))  # of single-label rows those with a known class count
-        counts = replace(counts, row_total=known, violation_rows=named)
-        return SplitCounts(counts, (len(rows), total))
+        return sampled(replace(counts, violation_rows=named), len(rows), total)
     return SplitCounts(counts)
+
+
+def sampled(counts: LabelDistribution, rows: int, total: int) -> SplitCounts:
+    """Counts of some rows of a split. Of single-label rows those with a known class count: what there is in all is
+    reckoned from their share."""
+    row_total = max(counts.n_rows, round(total * counts.n_rows / rows))
+    return SplitCounts(replace(counts, row_total=row_total), (rows, total))
 
 
 def partners(split: SplitCounts, label: int, without: Sequence[int] = ()) -> list[tuple[int, int]]:

@@ -135,12 +135,13 @@ def splits_part(analysis: Analysis) -> Part:
             sentences.append(f"Listed are the {_DIFFER} surest in {other}.")
     if rows:
         sentences.append("Two-proportion test, false discovery rate 5% (Benjamini & Hochberg); q is the adjusted p.")
-    sentences += [f"Warning: {warning}" for warning in analysis.data_warnings]
-    if not any("no positive in" in warning for warning in analysis.data_warnings):  # where data is loaded it is said
-        sentences += [
-            f"{split} has no positive of {plural(len(labels), 'label')}: {_some(names[i] for i in labels)}."
-            for split, labels in analysis.missing.items()
-        ]
+    absent = (
+        f"{split} has no positive of {plural(len(labels), 'label')}: {_some(names[i] for i in labels)}."
+        for split, labels in analysis.missing.items()
+    )
+    sentences += [
+        f"Warning: {warning}" for warning in analysis.data_warnings
+    ] or absent  # the warnings of the data name the absent labels too
     header = ("label", "split", "in train", "there", "", "q")
     return Part("splits", "Between the splits", tuple(sentences), Table(header, tuple(rows), (0, 1)) if rows else None)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..counting import DENSE_LABELS
+from ..data.checks import no_positive
 from ..data.files import DELIMITED, SPLITS
 from ..data.options import DataOptions
 from ..data.sources import Source, find_source
@@ -15,7 +16,7 @@ from ..distribution import LabelDistribution
 from ..errors import UsageError
 from ..labels import LabelSchema
 from ..recommend.facts import whole
-from .counts import SplitCounts
+from .counts import SplitCounts, sampled
 
 STREAMED_FROM = 1 << 30
 """Bytes of files from which on they are read in batches, if nothing is said."""
@@ -92,14 +93,16 @@ def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[st
         counts = LabelDistribution.from_stream(
             stream, limit, labels_per_row=True, cooccurrence=len(data.schema) <= DENSE_LABELS, progress=True
         )
-        if (
-            limit is not None and counts.row_total != counts.n_rows
-        ):  # of single-label rows those with a known class count
+        where = name
+        if limit is not None and counts.row_total != counts.n_rows:
+            where = f"the rows of {name} that were counted"
             total = _lines(stream.paths) if counts.row_total < 0 else counts.row_total
-            counts = replace(counts, row_total=max(counts.n_rows, round(total * counts.n_rows / limit)))
+            splits[name] = sampled(counts, limit, total)
             of = f"the first {limit:,} of {total:,} {'lines' if stream.n_rows < 0 else 'rows'}"
             said.append(f"Of {name} only {of} were counted, which mislead if sorted.")
-        splits[name] = SplitCounts(counts)
+        else:
+            splits[name] = SplitCounts(counts)
+        said += no_positive(counts.support > 0, data.schema, where)
     if "validation" not in splits:
         train = whole(splits["train"].labels)
         made = LabelDistribution.from_counts(

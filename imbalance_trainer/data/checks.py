@@ -76,12 +76,17 @@ def absent_labels(parts: Parts, schema: LabelSchema) -> list[str]:
     for split, (_, labels) in parts.items():
         is_class = labels.ndim == 1
         is_there = np.isin(np.arange(len(schema)), labels) if is_class else (labels > 0.5).any(0)
-        said += _named(~is_there, schema, f"no positive in {split}")
+        said += no_positive(is_there, schema, split)
     labels = parts["train"][1]
     if labels.ndim == 2:
         is_absent = ((labels >= 0) & (labels <= 0.5)).any(0)
         said += _named(~is_absent & (labels > 0.5).any(0), schema, "no negative in train")
     return said
+
+
+def no_positive(is_there: np.ndarray, schema: LabelSchema, split: str) -> list[str]:
+    """A sentence on the labels that have no positive in a split, (labels,); none where all have."""
+    return _named(~is_there, schema, f"no positive in {split}")
 
 
 def _named(chosen: np.ndarray, schema: LabelSchema, what: str) -> list[str]:

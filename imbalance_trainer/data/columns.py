@@ -10,9 +10,9 @@ from ..errors import DataError, UsageError, did_you_mean, first_five, quoted
 from ..label_columns import LABEL_COLUMNS
 from ..labels import LabelSchema
 from .cells import NO_SEPARATOR
-from .frame import Frame
+from .frame import Frame, named_like
 from .plan import COLUMNS, LABEL_FORMATS, Plan, plan_of_cells
-from .values import are_numbers, is_blank, is_label_like, label_entries
+from .values import BARE, are_numbers, is_blank, is_label_like, label_entries
 
 _MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hold one class a row
 
@@ -30,12 +30,12 @@ def find_text_column(frame: Frame, wanted: str | None, labels: set[str]) -> str:
         if wanted not in names:
             raise UsageError(f"{frame.path}: has no text column {wanted!r}: {did_you_mean(wanted, names)}")
         return wanted
-    usual = _named_like(TEXT_COLUMNS, names)
+    usual = named_like(TEXT_COLUMNS, names)
     if usual in frame.broken:
         raise DataError(frame.broken[usual])
     labels = {*labels, *LABEL_COLUMNS, *frame.fields}
     strings = [n for n in names if n not in labels and pa.types.is_string(frame.table.schema.field(n).type)]
-    usual = _named_like(TEXT_COLUMNS, strings)
+    usual = named_like(TEXT_COLUMNS, strings)
     if usual is not None and (len(strings) == 1 or not is_label_column(frame, usual)):
         return usual
     strings = [n for n in strings if not is_label_column(frame, n)]
@@ -138,7 +138,7 @@ def _label_columns(
         return frame.fields
     if given and set(given.names) <= set(others):
         return given.names
-    cell = _named_like(LABEL_COLUMNS, others)
+    cell = named_like(LABEL_COLUMNS, others)
     if cell is not None and label_format != COLUMNS:
         return (cell,)
     if given:
@@ -151,7 +151,7 @@ def _label_columns(
             f"{frame.path}: found no labels in {quoted(others)}; expected a column 'labels' or a column of 0 and 1 "
             f"for each label; {near or 'name them with --label_columns'}."
         )
-    if frame.format.startswith(("CSV", "TSV")) and set(found) <= {"0", "1", "0.0", "1.0"}:
+    if frame.format.startswith(("CSV", "TSV")) and set(found) <= BARE:
         raise UsageError(
             f"{frame.path}: the first row ({quoted(frame.table.column_names)}) looks like data; expected a header. If "
             "it is one, name the labels with --label_columns."
@@ -184,11 +184,6 @@ def _holds_all_labels(frame: Frame, column: str, given: LabelSchema | None) -> b
 def is_label_column(frame: Frame, column: str) -> bool:
     """Whether nearly all values of a column are values that a label can have."""
     return column not in frame.broken and is_label_like(label_entries(frame.column(column)))
-
-
-def _named_like(usual: Sequence[str], names: Sequence[str]) -> str | None:
-    """The first usual name that is among the names, whatever its case."""
-    return next((name for wanted in usual for name in names if name.casefold() == wanted), None)
 
 
 def _soft_columns(frame: Frame, columns: Sequence[str]) -> list[str]:

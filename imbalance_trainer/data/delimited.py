@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 from ..errors import DataError, UsageError, first_five, quoted
 from .decoding import read_utf8
 from .frame import Frame, ReadSettings
+from .values import BARE
 
 _DELIMITERS = ",;\t|"
 _WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
@@ -34,7 +35,7 @@ def read_delimited(path: Path, settings: ReadSettings) -> Frame:
         checked_delimiter(settings.delimiter, path, content) if settings.delimiter else find_delimiter(path, content)
     )
     header = first_rows(content, delimiter)[0]
-    if {name for name in header if header.count(name) > 1} & {"0", "1", "0.0", "1.0"}:
+    if {name for name in header if header.count(name) > 1} & BARE:
         raise UsageError(f"{path}: the first row ({quoted(header)}) looks like data; expected a header.")
     table = _parsed(path, content, header, delimiter)
     kind = "TSV" if path.suffix.lower() == ".tsv" else "CSV"
@@ -55,7 +56,7 @@ def _parsed(path: Path, content: bytes, header: Sequence[str], delimiter: str) -
         pa_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
     )
     n_rows = table.num_rows + len(wrong)
-    if b'"' in content and content.count(b"\n") > n_rows + 1:  # a cell may have swallowed rows
+    if b'"' in content and content.rstrip(b"\r\n").count(b"\n") > n_rows:  # a cell may have swallowed rows
         check_quotes(path, content, delimiter)
     if wrong:
         found = first_five([f"row {row}: {width} ({text[:60]!r})" for row, width, text in wrong])

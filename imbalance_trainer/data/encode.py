@@ -10,9 +10,9 @@ from ..distribution import UNKNOWN
 from ..errors import DataError, UsageError, did_you_mean, first_five
 from ..label_columns import LABEL_COLUMNS
 from .cells import check_width, read_cells
-from .frame import Frame
+from .frame import Frame, named_like
 from .plan import Plan
-from .values import ENTRY, as_index, as_numbers, flatten_lists, is_blank, is_index, is_numeric, label_entries, spelled
+from .values import ENTRY, as_index, as_name, as_numbers, flatten_lists, is_blank, is_index, is_numeric, label_entries
 
 
 def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
@@ -55,8 +55,8 @@ def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
 def _has_no_dict(frame: Frame, plan: Plan) -> bool:
     """Whether each row has null where the training data has a dict of labels."""
     names = frame.table.column_names
-    nulls = [n for n in names if n.casefold() in LABEL_COLUMNS and pa.types.is_null(frame.column(n).type)]
-    return bool(nulls) and not set(plan.columns) & set(names)
+    name = named_like(LABEL_COLUMNS, names)
+    return name is not None and pa.types.is_null(frame.column(name).type) and not set(plan.columns) & set(names)
 
 
 def _single_names(cells: pa.Array, plan: Plan) -> pa.Array:
@@ -78,8 +78,8 @@ def _checked(matrix: np.ndarray, frame: Frame, plan: Plan, value_at: Callable[[i
         names = plan.schema.names
         what = "column" if plan.form == "columns" else f"column {plan.columns[0]!r}, label"
         shown = [f"{frame.row(r)}, {what} {names[i]!r}: {value_at(int(r), int(i))!r}" for r, i in bad[:5]]
-        way = "; where it holds a class a row, say --label_format classes" if len(plan.columns) == 1 else ""
-        way = way if plan.form == "columns" else ""
+        could_be_classes = plan.form == "columns" and len(plan.columns) == 1
+        way = "; where it holds a class a row, say --label_format classes" if could_be_classes else ""
         raise DataError(f"{frame.path}: expected {ENTRY}; found {first_five(shown, len(bad))}{way}.")
     return np.where(np.isnan(matrix), np.float32(UNKNOWN), matrix)
 
@@ -127,7 +127,7 @@ def _by_name(numbers: np.ndarray, unknown: np.ndarray, names: Sequence[str]) -> 
     index = {name: i for i, name in enumerate(names)}
     found, inverse = np.unique(numbers[~unknown], return_inverse=True)
     classes = np.full(len(numbers), float(_NO_CLASS))
-    classes[~unknown] = np.array([index.get(spelled(number), _NO_CLASS) for number in found], float)[inverse]
+    classes[~unknown] = np.array([index.get(as_name(number), _NO_CLASS) for number in found], float)[inverse]
     return classes
 
 

@@ -1,6 +1,6 @@
 """Frame: a file, or an object in memory, as a table in which each thing has one type."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,11 @@ def whole(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
+def named_like(usual: Sequence[str], names: Sequence[str]) -> str | None:
+    """The first usual name that is among the names, whatever its case and blanks around it."""
+    return next((name for wanted in usual for name in names if name.strip().casefold() == wanted), None)
+
+
 def tidy(frame: Frame) -> Frame:
     """The frame with its dict of labels taken apart and blanks around its columns' names gone.
 
@@ -95,20 +100,20 @@ def tidy(frame: Frame) -> Frame:
         raise DataError(f"{frame.path}: has no rows.")
     fields: tuple[str, ...] = ()
     dict_name = ""
-    for name in table.column_names:
-        if name.casefold().strip() in LABEL_COLUMNS and pa.types.is_struct(table.schema.field(name).type):
-            labels, dict_name = whole(table.column(name)), name.strip()
-            fields = tuple(f.name.strip() for f in labels.type)
-            arrays = [(n, column) for n, column in zip(table.column_names, table.columns, strict=True) if n != name]
-            taken = next((label for label in fields if label in dict(arrays)), None)
-            if taken is not None:
-                raise DataError(
-                    f"{frame.path}: the label {taken!r} in the dicts of {name!r} has the name of another column; "
-                    "rename one."
-                )
-            arrays += zip(fields, labels.flatten(), strict=True)
-            table = pa.Table.from_arrays([column for _, column in arrays], names=[n for n, _ in arrays])
-            break
+    structs = [field.name for field in table.schema if pa.types.is_struct(field.type)]
+    name = named_like(LABEL_COLUMNS, structs)
+    if name is not None:
+        labels, dict_name = whole(table.column(name)), name.strip()
+        fields = tuple(f.name.strip() for f in labels.type)
+        arrays = [(n, column) for n, column in zip(table.column_names, table.columns, strict=True) if n != name]
+        taken = next((label for label in fields if label in dict(arrays)), None)
+        if taken is not None:
+            raise DataError(
+                f"{frame.path}: the label {taken!r} in the dicts of {name!r} has the name of another column; "
+                "rename one."
+            )
+        arrays += zip(fields, labels.flatten(), strict=True)
+        table = pa.Table.from_arrays([column for _, column in arrays], names=[n for n, _ in arrays])
     table = table.rename_columns([name.strip() for name in table.column_names])
     class_names = {name.strip(): names for name, names in frame.class_names.items()}
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})

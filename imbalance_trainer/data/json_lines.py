@@ -68,8 +68,9 @@ def _line_rows(path: Path, text: str) -> list[Mapping[str, Any]]:
 def _is_whole_table(row: Mapping[str, Any]) -> bool:
     """Whether an object seems to hold the rows of a file, in columns or as a list of objects."""
     values = list(row.values())
-    is_rows = any(isinstance(value, list) and value and isinstance(value[0], dict) for value in values)
-    return is_rows or (len(values) > 1 and all(isinstance(value, list) for value in values))
+    if not values or not all(isinstance(value, list) for value in values):
+        return False
+    return len(values) > 1 or any(isinstance(item, dict) for item in values[0])
 
 
 def _array_rows(path: Path, text: str) -> list[Mapping[str, Any]]:

@@ -12,12 +12,12 @@ from .cells import NO_SEPARATOR, check_width, is_multi_hot, read_cells
 from .frame import Frame
 from .values import (
     as_index,
+    as_name,
     as_numbers,
     flatten_lists,
     is_blank,
     is_index,
     is_numeric,
-    spelled,
     spelled_numbers,
 )
 
@@ -78,7 +78,8 @@ def plan_of_cells(
     if label_format == INDICES and not _are_indices(values):
         raise DataError(f"{where}: holds other values than class indices, which --label_format indices asks for.")
     names = known or _names_in(values, width, label_format != NAMES, where)
-    if form == "classes" and (len(names) == 1 or (known is None and _n_known(values) == 1)):
+    differ = _words(values) if is_text else _numbers(values)
+    if form == "classes" and (len(names) == 1 or (known is None and len(differ) == 1)):
         raise DataError(f"{where}: has only one class, {names[-1]!r}; expected two or more.")
     how = _how(form, is_text and not _are_indices(values), separator)
     if form == "multi-hot" and not (known or label_format):
@@ -144,39 +145,41 @@ def _are_indices(values: pa.Array) -> bool:
     """Whether all values are class indices, as numbers or in words."""
     if not pa.types.is_string(values.type):
         return is_numeric(values.type) or pa.types.is_null(values.type)
-    filled = [value for value in values.drop_null().unique().to_pylist() if not is_blank(value)]
-    return bool(filled) and all(map(is_index, filled))
+    words = _words(values)
+    return bool(words) and all(map(is_index, words))
 
 
 def _are_names(values: pa.Array, known: Sequence[str] | None) -> bool:
     """Whether numbers are the names of known classes, such as the years or stars that they are called by."""
     if known is None or not is_numeric(values.type) or pa.types.is_boolean(values.type):
         return False
-    numbers = as_numbers(values, pa.float64())
-    numbers = np.unique(numbers[np.isfinite(numbers) & (numbers >= 0)])
-    return bool(len(numbers)) and {spelled(number) for number in numbers} <= set(known)
+    numbers = _numbers(values)
+    return bool(len(numbers)) and set(map(as_name, numbers)) <= set(known)
 
 
-def _n_known(values: pa.Array) -> int:
-    """How many values differ, without those that are unknown."""
-    if pa.types.is_string(values.type):
-        return sum(not is_blank(value) for value in values.drop_null().unique().to_pylist())
+def _words(values: pa.Array) -> list[str]:
+    """The strings that differ, without those that say unknown."""
+    return [value for value in values.drop_null().unique().to_pylist() if not is_blank(value)]
+
+
+def _numbers(values: pa.Array) -> np.ndarray:
+    """The numbers that differ, rising, without those that say unknown."""
     numbers = as_numbers(values, pa.float64())
-    return len(np.unique(numbers[np.isfinite(numbers) & (numbers >= 0)]))
+    return np.unique(numbers[np.isfinite(numbers) & (numbers >= 0)])
 
 
 def _names_in(values: pa.Array, width: int | None, may_be_indices: bool, where: str) -> tuple[str, ...]:
     """The names that the training labels have: those in them, or made ones for indices and multi-hot lists."""
     if pa.types.is_string(values.type):
-        names = tuple(sorted({v.strip() for v in values.drop_null().unique().to_pylist() if not is_blank(v)}))
+        names = tuple(sorted({word.strip() for word in _words(values)}))
         if width is None and not (may_be_indices and names and all(map(is_index, names))):
             if not names:
                 raise DataError(f"{where}: holds no label at all.")
             return names
         width = width or 1 + _highest_class(np.array([as_index(name) for name in names]), len(values), where)
     elif width is None:
-        numbers = as_numbers(values, pa.float64()) if is_numeric(values.type) else np.zeros(0)
-        width = 1 + _highest_class(numbers[np.isfinite(numbers) & (numbers >= 0)], len(values), where)
+        numbers = _numbers(values) if is_numeric(values.type) else np.zeros(0)
+        width = 1 + _highest_class(numbers, len(values), where)
     if not width:
         raise DataError(f"{where}: holds no label at all.")
     return tuple(f"label_{i}" for i in range(width))
@@ -184,11 +187,11 @@ def _names_in(values: pa.Array, width: int | None, may_be_indices: bool, where: 
 
 def _highest_class(indices: np.ndarray, n_values: int, where: str) -> int:
     """The highest class index, -1 where there is none; an error where so few below it occur that it seems to be a
-    number of another kind, such as a year."""
+    number of another kind, such as a year. `indices` differ from each other."""
     if not len(indices):
         return -1
     highest = int(indices.max())
-    if highest >= max(1000, n_values) or highest >= max(100, _SPARE * len(np.unique(indices))):
+    if highest >= max(1000, n_values) or highest >= max(100, _SPARE * len(indices)):
         raise DataError(
             f"{where}: holds the class index {highest}; expected indices from 0, or names. Numbers that are names can "
             "be listed in a label_info.json (--label_schema)."

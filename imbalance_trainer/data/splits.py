@@ -117,18 +117,22 @@ def _spread(home: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) ->
     counts = np.stack([positive[home == i].sum(0) for i in range(n_splits)])
     wanted = counts.sum(0) >= n_splits
 
-    def swap(item: int, to: int) -> None:
-        giver = home[item]
-        _move(item, to)
-        others = np.flatnonzero(home == to)
-        others = others[(others != item) & ~(positive[others] & wanted & (counts[to] == 1)).any(1)]
-        if len(others):
-            _move(rng.choice(others), giver)
-
-    def _move(item: int, to: int) -> None:
+    def move(item: int, to: int) -> None:
         counts[home[item]] -= positive[item]
         counts[to] += positive[item]
         home[item] = to
+
+    def swap(item: int, to: int) -> None:
+        giver = home[item]
+        move(item, to)
+        others = np.flatnonzero(home == to)
+        others = others[(others != item) & ~(positive[others] & wanted & (counts[to] == 1)).any(1)]
+        if len(others):
+            move(rng.choice(others), giver)
+
+    def missing() -> np.ndarray:
+        """Splits and the labels that they have not, (n, 2)."""
+        return np.argwhere((counts == 0) & wanted)
 
     def cost(items: np.ndarray, to: int) -> np.ndarray:
         """Labels that are missing more if an item goes to a split."""
@@ -138,26 +142,24 @@ def _spread(home: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) ->
     helped = True
     while helped:
         helped = False
-        for to, label in np.argwhere((counts == 0) & wanted):
+        for to, label in missing():
             if counts[to, label]:
                 continue
             items = np.flatnonzero(positive[:, label])
             costs = cost(items, to)
-            best = np.lexsort((-counts[home[items], label], costs))[0]
-            if costs[best] < 0:
+            least = np.lexsort((-counts[home[items], label], costs))[0]
+            if costs[least] < 0:
                 helped = True
-                swap(items[best], to)
+                swap(items[least], to)
 
-    best_home, tried = home.copy(), 0
-    fewest = len(np.argwhere((counts == 0) & wanted))
+    best, fewest, tried = home.copy(), len(missing()), 0
     while fewest and tried < _TRIES:
-        absent = np.argwhere((counts == 0) & wanted)
+        absent = missing()
         to, label = absent[rng.integers(len(absent))]
         items = np.flatnonzero(positive[:, label])
         ranked = np.lexsort((rng.random(len(items)), cost(items, to)))
         swap(items[ranked[0] if rng.random() > _RANDOM else rng.integers(len(items))], to)
-        missing = len(np.argwhere((counts == 0) & wanted))
         tried += 1
-        if missing < fewest:
-            fewest, best_home, tried = missing, home.copy(), 0
-    home[:] = best_home
+        if len(missing()) < fewest:
+            best, fewest, tried = home.copy(), len(missing()), 0
+    home[:] = best

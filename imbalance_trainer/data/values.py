@@ -8,6 +8,9 @@ import pyarrow.compute as pc
 
 from ..distribution import UNKNOWN
 
+BARE = {"0", "1", "0.0", "1.0"}
+"""Values of labels, which name no column: where they do, the header is missing."""
+
 ENTRY = "0, 1, true, false, yes, no, a value between 0 and 1, or blank, -1 or -100 for unknown"
 
 
@@ -87,7 +90,7 @@ def as_index(value: str) -> int:
     return int(value.strip().partition(".")[0])
 
 
-def spelled(number: float) -> str:
+def as_name(number: float) -> str:
     """A number as the name of a class, 1 and not 1.0."""
     return str(int(number)) if number == int(number) else str(number)
 

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from imbalance_trainer.data import load_labelled_dataset
-from imbalance_trainer.data.delimited import check_quotes
+from imbalance_trainer.data.delimited import check_quotes, read_delimited
+from imbalance_trainer.data.frame import ReadSettings
 from imbalance_trainer.errors import DataError
 from tests.data.made import jsonl
 
@@ -220,6 +221,13 @@ def test_a_quotation_mark_that_swallows_rows_is_named_by_its_line(tmp_path, cont
         check_quotes(tmp_path, content.encode(), ",")
 
 
+@pytest.mark.parametrize("content", ['a,b\n1,x\n0,"y\n1,z', 'a,b\r\n"x,1\r\n"no,0', 'a,b\n"x,1\n"no,0\n'])
+def test_rows_are_swallowed_without_a_word_in_no_file(tmp_path, content):
+    """With a line break at the end or without."""
+    with pytest.raises(DataError, match="the quotation mark before"):
+        read_delimited(in_file(tmp_path, "a.csv", content), ReadSettings())
+
+
 @pytest.mark.parametrize("content", ['a,b\r\n"x\r\ny",1\r\n', '"a\n",b\n,""\n"""",""""""\n', 'a,b\n"x" y,1\n5",6"\n'])
 def test_quotation_marks_that_part_cells_are_no_fault(tmp_path, content):
     check_quotes(tmp_path, content.encode(), ",")
@@ -227,6 +235,7 @@ def test_quotation_marks_that_part_cells_are_no_fault(tmp_path, content):
 
 def test_a_json_file_of_rows_is_no_table_of_columns(tmp_path):
     """One row with lists beside its text is a row."""
-    one = in_file(tmp_path, "one.json", json.dumps({"text": "u", "labels": ["joy"]}))
+    row = {"text": "u", "labels": ["joy"], "spans": [{"from": 1, "to": 3}]}
+    one = in_file(tmp_path, "one.json", json.dumps(row))
     train = rows([["joy"], ["fear"], ["joy"]])
     assert read({"train": train, "test": one})[1] == [[0, 1], [1, 0], [0, 1], [0, 1]]
