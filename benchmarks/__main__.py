@@ -15,7 +15,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from imbalance_trainer.errors import did_you_mean
+from imbalance_trainer.utils.errors import did_you_mean
 
 from .measuring import HEADER, Ratio, machine
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset
 
 from imbalance_trainer import LabelDistribution, LabelSchema
-from imbalance_trainer.data.stream import stream_labels
+from imbalance_trainer.data.stream import iter_labels
 
 from .measuring import Ratio, by_turns, made_up_labels, ms, multi_hot_column
 
@@ -168,10 +168,10 @@ PEAK = """
 import sys
 import pyarrow.parquet
 from imbalance_trainer import LabelDistribution, LabelSchema
-from imbalance_trainer.data.stream import stream_labels
+from imbalance_trainer.data.stream import iter_labels
 def peak():  # in KiB; unlike ru_maxrss it does not begin with what the process that started this one had
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
-def counts(path): return LabelDistribution.from_stream(stream_labels(path, "text", label_info=schema), cache=False)
+def counts(path): return LabelDistribution.from_stream(iter_labels(path, "text", label_info=schema), cache=False)
 schema = LabelSchema([f"label {i}" for i in range(int(sys.argv[3]))])
 if sys.argv[1] == "stream":
     counts(sys.argv[4])
@@ -202,7 +202,7 @@ def files_table(labels: np.ndarray, repeats: int) -> None:
         write_parquet(path, labels)
         write_parquet(small, labels[:1_000])
         calls = {
-            "ours": lambda: LabelDistribution.from_stream(stream_labels(path, "text", label_info=SCHEMA), cache=False),
+            "ours": lambda: LabelDistribution.from_stream(iter_labels(path, "text", label_info=SCHEMA), cache=False),
             "read": lambda: pq.ParquetFile(path).read(columns=["labels"]),
         }
         times = by_turns(calls, repeats)

@@ -20,8 +20,8 @@ from datasets import List, Value
 from transformers import Trainer
 
 from imbalance_trainer import ImbalanceMetrics, ImbalanceTrainingArguments, LabelDistribution, WeightedFocalTrainer
-from imbalance_trainer.callbacks import RareLabelCallback
-from imbalance_trainer.demo import DEMO_OPTIONS, DEMO_TRAINING, SECONDARY_LABELS, demo_data, demo_model
+from imbalance_trainer.data.demo import DEMO_OPTIONS, DEMO_TRAINING, SECONDARY_LABELS, demo_data, demo_model
+from imbalance_trainer.training.callbacks import RareLabelCallback
 
 RAREST = list(SECONDARY_LABELS)[:-4:-1]
 METHODS = ("stock Trainer", "WeightedFocalTrainer")

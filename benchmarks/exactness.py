@@ -25,7 +25,7 @@ from datasets import Dataset, List, Value
 from transformers import RobertaConfig, RobertaForSequenceClassification, Trainer, TrainerCallback
 
 from imbalance_trainer import ImbalanceTrainingArguments, LabelSchema, WeightedFocalTrainer
-from imbalance_trainer.callbacks import RareLabelCallback
+from imbalance_trainer.training.callbacks import RareLabelCallback
 
 N_LABELS = 4
 SCHEMA = LabelSchema(

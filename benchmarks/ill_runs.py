@@ -22,11 +22,11 @@ import transformers
 from transformers import set_seed
 
 from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
-from imbalance_trainer.callbacks import RareLabelCallback
-from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
-from imbalance_trainer.diagnosis import Finding, diagnose
-from imbalance_trainer.errors import NonFiniteLossError
-from imbalance_trainer.messages import warning_lines
+from imbalance_trainer.data.demo import DEMO_TRAINING, demo_data, demo_model
+from imbalance_trainer.monitor.diagnose import Finding, diagnose
+from imbalance_trainer.monitor.messages import warning_lines
+from imbalance_trainer.training.callbacks import RareLabelCallback
+from imbalance_trainer.utils.errors import NonFiniteLossError
 
 RAREST, RARE, COMMON = "anti-democratic rhetoric", "ideologically motivated threats", "insults"
 

@@ -20,7 +20,7 @@ import transformers
 from transformers import set_seed
 
 from imbalance_trainer import ImbalanceTrainingArguments, RareLabelCallback, WeightedFocalTrainer
-from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
+from imbalance_trainer.data.demo import DEMO_TRAINING, demo_data, demo_model
 
 EVENTS = ("on_train_begin", "on_evaluate", "on_save", "on_train_end")
 

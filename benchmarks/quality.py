@@ -23,10 +23,10 @@ import torch.nn.functional as F
 from transformers import Trainer
 
 from imbalance_trainer import load_labelled_dataset
+from imbalance_trainer.cli.encoders import encoder_config, load_bare_encoder, load_encoder, tokenized
 from imbalance_trainer.comparison import STOCK, Method, Record, Setting, compare, read_methods
 from imbalance_trainer.comparison.frozen import FeatureHead, encoded
-from imbalance_trainer.encoders import encoder_config, load_bare_encoder, load_encoder, tokenized
-from imbalance_trainer.whole_file import write_json
+from imbalance_trainer.utils.files import write_json
 
 SETS = {"goemotions": (20_000, 2), "edos": (None, 3), "nlupp": (None, 10), "cooking": (None, 3)}
 SMALL = {"goemotions": (6_000, 2), "edos": (4_000, 3), "nlupp": (None, 6), "cooking": (4_000, 3)}

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from imbalance_trainer import ClassAwareSampler, RepeatFactorSampler, load_labelled_dataset
-from imbalance_trainer.sampling import MAX_REPEATS, EpochSampler
+from imbalance_trainer.training.samplers import MAX_REPEATS, EpochSampler
 
 
 def row(name: str, sampler: EpochSampler) -> str:

@@ -16,7 +16,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, set_seed
 
 from imbalance_trainer import ImbalanceTrainingArguments, LabelSchema, WeightedFocalTrainer, load_labelled_dataset
-from imbalance_trainer.callbacks import RareLabelCallback
+from imbalance_trainer.training.callbacks import RareLabelCallback
 
 EPOCHS = {"nlupp": 30}
 """Passes over the training data where 3 are too few, by the folder's name."""

@@ -18,7 +18,7 @@ import torch
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from imbalance_trainer import ImbalanceMetrics
-from imbalance_trainer.average_precision import StreamingAveragePrecision
+from imbalance_trainer.metrics.average_precision import StreamingAveragePrecision
 
 from .measuring import Ratio, by_turns, made_up_scores, ms
 

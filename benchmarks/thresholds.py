@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from imbalance_trainer import ImbalanceMetrics, LabelSchema, tune_thresholds
-from imbalance_trainer.decisions import DecisionRule
+from imbalance_trainer.decisions.rule import DecisionRule
 
 from .scored import Scored, scored
 

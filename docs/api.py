@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import imbalance_trainer.losses
-from imbalance_trainer.losses import LOSSES, MULTI_LABEL, SINGLE_LABEL
-from imbalance_trainer.training_args import UNSET, ImbalanceOptions
+from imbalance_trainer.losses import LOSSES
+from imbalance_trainer.training.arguments import UNSET, ImbalanceOptions
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 
 PAGE = Path(__file__).with_name("api.md")
 wrap = functools.partial(textwrap.wrap, width=119, break_long_words=False, break_on_hyphens=False)
@@ -36,7 +37,7 @@ GROUPS = {
         "ImbalanceMetrics",
         "tune_thresholds",
         "apply_thresholds",
-        "close_decisions",
+        "enforce_hierarchy",
     ),
     "Inference": ("ImbalanceTextClassificationPipeline",),
 }
@@ -47,7 +48,7 @@ HEAD = """# API
 What `imbalance_trainer` exports, from its docstrings; `python docs/api.py` writes this page. Names are imported when
 they are first used, so that losses, weights and metrics need no transformers. Of a class only what is its own is
 listed, not what it has from transformers. Errors are `UsageError` (a setting) and `DataError` (the data), both of
-`imbalance_trainer.errors`; each says in one sentence what to change. `imbalance_trainer.__version__` is the version.
+`imbalance_trainer.utils.errors`; each says in one sentence what to change. `__version__` is the version.
 """
 
 _FOR = {(MULTI_LABEL, SINGLE_LABEL): "both", (MULTI_LABEL,): "multi-label", (SINGLE_LABEL,): "single-label"}

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from imbalance_trainer import LabelDistribution, LabelSchema, compute_class_weights, weighted_focal_loss
-from imbalance_trainer.demo import demo_schema
-from imbalance_trainer.weights import MAX_WEIGHT, STRATEGIES
+from imbalance_trainer.data.demo import demo_schema
+from imbalance_trainer.labels.class_weights import STRATEGIES
+from imbalance_trainer.utils.constants import MAX_WEIGHT
 
 FOLDER = Path(__file__).with_name("pictures")
 GAMMAS = (0.0, 1.0, 2.0, 5.0)

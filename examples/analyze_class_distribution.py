@@ -9,9 +9,9 @@ The same as `imbalance-trainer analyze`, with a picture saved as class_distribut
 
 from collections.abc import Sequence
 
-from imbalance_trainer.analyze_command import AnalyzeArguments
-from imbalance_trainer.analyze_command import main as analyze
-from imbalance_trainer.cli import run
+from imbalance_trainer.cli.analyze import AnalyzeArguments
+from imbalance_trainer.cli.analyze import main as analyze
+from imbalance_trainer.cli.parser import run
 
 __all__ = ["AnalyzeArguments", "main"]
 

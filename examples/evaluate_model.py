@@ -8,8 +8,8 @@ The same as `imbalance-trainer evaluate`.
 
 from collections.abc import Sequence
 
-from imbalance_trainer.cli import run
-from imbalance_trainer.evaluate_command import main as evaluate
+from imbalance_trainer.cli.evaluate import main as evaluate
+from imbalance_trainer.cli.parser import run
 
 
 def main(flags: Sequence[str]) -> None:

@@ -12,8 +12,8 @@ The same as `imbalance-trainer predict`. In a program of one's own it is three l
 
 from collections.abc import Sequence
 
-from imbalance_trainer.cli import run
-from imbalance_trainer.predict_command import main as predict
+from imbalance_trainer.cli.parser import run
+from imbalance_trainer.cli.predict import main as predict
 
 
 def main(flags: Sequence[str]) -> None:

@@ -20,7 +20,9 @@ from transformers import set_seed
 from transformers.hf_argparser import HfArg
 
 from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
-from imbalance_trainer.cli import (
+from imbalance_trainer.analysis.recommend import too_few_to_tune
+from imbalance_trainer.cli.encoders import load_encoder, tokenized
+from imbalance_trainer.cli.parser import (
     FlagParser,
     check_training_numbers,
     checkpoint_to_resume,
@@ -30,22 +32,20 @@ from imbalance_trainer.cli import (
     strategy_defaults,
     value_of,
 )
-from imbalance_trainer.data import LabelledData
+from imbalance_trainer.cli.quality_gate import HELP as FAIL_UNDER_HELP
+from imbalance_trainer.cli.quality_gate import check_results, checked_floors, read_floors
+from imbalance_trainer.data.dataset import LabelledData
+from imbalance_trainer.data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data, demo_model
 from imbalance_trainer.data.options import SOURCE_FLAGS, DataOptions
-from imbalance_trainer.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data, demo_model
-from imbalance_trainer.encoders import load_encoder, tokenized
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.history import FILE_NAME as HISTORY_FILE
-from imbalance_trainer.labels import MULTI_LABEL
-from imbalance_trainer.outputs import CARD_FILE
-from imbalance_trainer.quality_gate import HELP as FAIL_UNDER_HELP
-from imbalance_trainer.quality_gate import check_results, checked_floors, read_floors
-from imbalance_trainer.recommend import too_few_to_tune
-from imbalance_trainer.report import write_report
-from imbalance_trainer.results import FILE_NAME as RESULTS_FILE
-from imbalance_trainer.tuning import TuningOptions
-from imbalance_trainer.weights import merge_custom_weights
-from imbalance_trainer.whole_file import write_json
+from imbalance_trainer.labels.class_weights import merge_custom_weights
+from imbalance_trainer.monitor.history import FILE_NAME as HISTORY_FILE
+from imbalance_trainer.monitor.results import FILE_NAME as RESULTS_FILE
+from imbalance_trainer.reports.report import write_report
+from imbalance_trainer.training.outputs import CARD_FILE
+from imbalance_trainer.tuning.decisions import TuningOptions
+from imbalance_trainer.utils.constants import MULTI_LABEL
+from imbalance_trainer.utils.errors import DataError, UsageError
+from imbalance_trainer.utils.files import write_json
 
 
 @dataclass

@@ -9,47 +9,47 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "LabelSchema": "labels",
-    "LabelDistribution": "distribution",
-    "compute_class_weights": "weights",
-    "cap_weights": "weights",
+    "LabelSchema": "labels.schema",
+    "LabelDistribution": "labels.distribution",
+    "compute_class_weights": "labels.class_weights",
+    "cap_weights": "labels.class_weights",
     "weighted_focal_loss": "losses",
     "WeightedFocalLoss": "losses",
     "LOSSES": "losses",
-    "close_decisions": "decisions",
-    "apply_thresholds": "decisions",
-    "tune_thresholds": "thresholds",
-    "ImbalanceMetrics": "metrics",
-    "RepeatFactorSampler": "sampling",
-    "ClassAwareSampler": "sampling",
-    "ImbalanceTrainingArguments": "training_args",
-    "WeightedFocalTrainer": "trainer",
-    "RareLabelCallback": "callbacks",
+    "enforce_hierarchy": "decisions.rule",
+    "apply_thresholds": "decisions.rule",
+    "tune_thresholds": "tuning.thresholds",
+    "ImbalanceMetrics": "metrics.imbalance_metrics",
+    "RepeatFactorSampler": "training.samplers",
+    "ClassAwareSampler": "training.samplers",
+    "ImbalanceTrainingArguments": "training.arguments",
+    "WeightedFocalTrainer": "training.trainer",
+    "RareLabelCallback": "training.callbacks",
     "ImbalanceTextClassificationPipeline": "pipeline",
-    "load_labelled_dataset": "data",
+    "load_labelled_dataset": "data.dataset",
 }
 
 __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
-    from .callbacks import RareLabelCallback as RareLabelCallback
-    from .data import load_labelled_dataset as load_labelled_dataset
-    from .decisions import apply_thresholds as apply_thresholds
-    from .decisions import close_decisions as close_decisions
-    from .distribution import LabelDistribution as LabelDistribution
-    from .labels import LabelSchema as LabelSchema
+    from .data.dataset import load_labelled_dataset as load_labelled_dataset
+    from .decisions.rule import apply_thresholds as apply_thresholds
+    from .decisions.rule import enforce_hierarchy as enforce_hierarchy
+    from .labels.class_weights import cap_weights as cap_weights
+    from .labels.class_weights import compute_class_weights as compute_class_weights
+    from .labels.distribution import LabelDistribution as LabelDistribution
+    from .labels.schema import LabelSchema as LabelSchema
     from .losses import LOSSES as LOSSES
     from .losses import WeightedFocalLoss as WeightedFocalLoss
     from .losses import weighted_focal_loss as weighted_focal_loss
-    from .metrics import ImbalanceMetrics as ImbalanceMetrics
+    from .metrics.imbalance_metrics import ImbalanceMetrics as ImbalanceMetrics
     from .pipeline import ImbalanceTextClassificationPipeline as ImbalanceTextClassificationPipeline
-    from .sampling import ClassAwareSampler as ClassAwareSampler
-    from .sampling import RepeatFactorSampler as RepeatFactorSampler
-    from .thresholds import tune_thresholds as tune_thresholds
-    from .trainer import WeightedFocalTrainer as WeightedFocalTrainer
-    from .training_args import ImbalanceTrainingArguments as ImbalanceTrainingArguments
-    from .weights import cap_weights as cap_weights
-    from .weights import compute_class_weights as compute_class_weights
+    from .training.arguments import ImbalanceTrainingArguments as ImbalanceTrainingArguments
+    from .training.callbacks import RareLabelCallback as RareLabelCallback
+    from .training.samplers import ClassAwareSampler as ClassAwareSampler
+    from .training.samplers import RepeatFactorSampler as RepeatFactorSampler
+    from .training.trainer import WeightedFocalTrainer as WeightedFocalTrainer
+    from .tuning.thresholds import tune_thresholds as tune_thresholds
 
 
 def __getattr__(name: str) -> Any:

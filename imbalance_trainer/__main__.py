@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
-from .errors import did_you_mean
+from .utils.errors import did_you_mean
 
 COMMANDS = {
     "analyze": (
-        "analyze_command",
+        "cli.analyze",
         "before training: how rare each label is, what it will weigh, and what to set, with the reasons",
     ),
-    "compare": ("compare_command", "which loss, weights and sampler suit your data, and whether any beats stock"),
-    "tune": ("tune_command", "a threshold for each label of a saved model, stored in its config"),
-    "evaluate": ("evaluate_command", "a saved model on labelled data: metrics, pictures, and its worst errors"),
-    "predict": ("predict_command", "which labels texts have, by the model's thresholds and its labels' rules"),
-    "report": ("report_command", "one HTML file about a run: what is wrong with which label, and what to change"),
-    "export": ("export", "a copy of a model whose head has its thresholds baked in, for servers that decide at 0.5"),
-    "env": ("env_command", "what a bug report needs: versions, the machine, and how accelerate is set up"),
-    "completion": ("completion_command", "a script that completes commands and flags in bash or zsh"),
+    "compare": ("cli.compare", "which loss, weights and sampler suit your data, and whether any beats stock"),
+    "tune": ("cli.tune", "a threshold for each label of a saved model, stored in its config"),
+    "evaluate": ("cli.evaluate", "a saved model on labelled data: metrics, pictures, and its worst errors"),
+    "predict": ("cli.predict", "which labels texts have, by the model's thresholds and its labels' rules"),
+    "report": ("cli.report", "one HTML file about a run: what is wrong with which label, and what to change"),
+    "export": (
+        "cli.export",
+        "a copy of a model whose head has its thresholds baked in, for servers that decide at 0.5",
+    ),
 }
 """Each has a module with `make_parser()` and `main(flags)`, which gives a result for --json, imported only when it is
 asked for; and a line of help."""
@@ -47,7 +48,7 @@ def main() -> None:
     if name not in COMMANDS:
         print(f"error: Unknown command {name!r}: {did_you_mean(name, COMMANDS)}", file=sys.stderr)
         sys.exit(2)
-    from .cli import run
+    from .cli.parser import run
 
     command = importlib.import_module(f".{COMMANDS[name][0]}", __package__)
     goes_on = getattr(command, "GOES_ON", "")
@@ -61,7 +62,7 @@ def main() -> None:
 
 def _print_result(command: Any, flags: Sequence[str]) -> None:
     """Run a command and print what it gives as JSON, what it prints to stderr."""
-    from .whole_file import as_json
+    from .utils.files import as_json
 
     with redirect_stdout(sys.stderr):
         result = command.main(flags)

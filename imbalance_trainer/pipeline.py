@@ -6,9 +6,9 @@ from typing import Any
 
 from transformers import Pipeline, TextClassificationPipeline
 
-from .decisions import DecisionRule, is_baked
-from .errors import DataError, UsageError
-from .labels import MULTI_LABEL
+from .decisions.rule import DecisionRule, is_baked
+from .utils.constants import MULTI_LABEL
+from .utils.errors import DataError, UsageError
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from imbalance_trainer.diagnosis import Finding
+from imbalance_trainer.monitor.diagnose import Finding
 
 ELEVEN = ["hateful", "insults", "dehumanising language", "calls for exclusion", "stereotypes", "slurs",
           "threats of violence", "denial of atrocities", "praising extremist acts", "incitement to violence",

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict
 
-from imbalance_trainer.analysis import analyze, count_split, count_splits, partners, recommend_for
+from imbalance_trainer.analysis.analyze import analyze, count_split, count_splits, partners, recommend_for
 from imbalance_trainer.analysis.as_json import analysis_json
 from imbalance_trainer.analysis.markdown import analysis_markdown
-from imbalance_trainer.analysis.page import build_page
 from imbalance_trainer.analysis.text import analysis_text
-from imbalance_trainer.data import LabelledData, load_labelled_dataset
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
-from imbalance_trainer.tables import display_width
+from imbalance_trainer.data.dataset import LabelledData, load_labelled_dataset
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.reports.analysis_page import build_page
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.errors import UsageError
+from imbalance_trainer.utils.text import display_width
 from tests.data.made import csv_text
 
 LONG = "a label whose name says much more than any column can hold, number {}, and so on to its end"

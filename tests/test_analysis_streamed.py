@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from imbalance_trainer.analysis import streamed
-from imbalance_trainer.analyze_command import main as analyze
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.cli.analyze import main as analyze
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 INFO = {"names": ["a", "b", "c"], "implications": [["c", "a"]]}
 

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from imbalance_trainer.analysis.config_file import config_text
-from imbalance_trainer.analyze_command import main as analyze
-from imbalance_trainer.cli import FlagParser
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.recommend import Choice, Recommendation
-from imbalance_trainer.tuning import TuningOptions
+from imbalance_trainer.analysis.recommend import Choice, Recommendation
+from imbalance_trainer.cli.analyze import main as analyze
+from imbalance_trainer.cli.parser import FlagParser
+from imbalance_trainer.tuning.decisions import TuningOptions
+from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.test_docs import ROOT
 from tests.test_examples import encoder, load, write_csv  # noqa: F401 - a fixture
 
@@ -234,7 +234,7 @@ def test_files_are_written_before_the_output_that_a_reader_may_cut(tmp_path, mon
     def closed(*args, **kwargs):
         raise BrokenPipeError
 
-    monkeypatch.setattr("imbalance_trainer.analyze_command._formatted", closed)
+    monkeypatch.setattr("imbalance_trainer.cli.analyze._formatted", closed)
     with pytest.raises(BrokenPipeError):
         analyze(["--format", "json", "--config_out", str(tmp_path / "x.yaml"), "--html", str(tmp_path / "x.html")])
     assert {path.name for path in tmp_path.iterdir()} == {"x.yaml", "x.html"}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from imbalance_trainer.arrays import any_in_rows, column_sums, ratio, wilson_interval
+from imbalance_trainer.utils.numeric import any_in_rows, column_sums, ratio, wilson_interval
 
 
 def test_a_ratio_is_0_where_the_denominator_is_and_broadcasts():

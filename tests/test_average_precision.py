@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from imbalance_trainer.average_precision import StreamingAveragePrecision
+from imbalance_trainer.metrics.average_precision import StreamingAveragePrecision
 
 
 def by_sklearn(scores, labels):

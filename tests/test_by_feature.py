@@ -16,7 +16,6 @@ ALL = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 NAMES = [name for name in ALL if name != "many_labels"]  # which tests/test_examples.py runs
 
 TELLS = {
-    "adaptive_weights": r"\n +20 +exclusion\n",
     "custom_weights": r"\nanti-democratic rhetoric +\S+ +\S+ +\S+ +15\n",
     "hierarchy": r"constraint='lukasiewicz': \d+ of 300 rows break a rule, 0 once they are closed",
     "hyperparameter_search": r"The best of 4 trials, secondary_f1_macro 0\.\d+:\n  --focal_gamma \d\.\d\n",
@@ -33,7 +32,12 @@ NEEDS = {"hyperparameter_search": "optuna", "lora": "peft"}
 # Forked from a process that has imported what takes seconds and has done nothing else; one that cannot be is left out.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["imbalance_trainer.cli", "imbalance_trainer.pipeline", "imbalance_trainer.trainer", *NEEDS.values()]
+    [
+        "imbalance_trainer.cli.parser",
+        "imbalance_trainer.pipeline",
+        "imbalance_trainer.training.trainer",
+        *NEEDS.values(),
+    ]
 )
 
 

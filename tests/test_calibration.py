@@ -9,9 +9,9 @@ from scipy.special import expit
 from sklearn.model_selection import StratifiedKFold
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.calibration import CALIBRATIONS, N_BINS, calibrate, expected_calibration_error
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.tuning.calibration import CALIBRATIONS, N_BINS, calibrate, expected_calibration_error
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 from .test_labels import assert_one_sentence
 

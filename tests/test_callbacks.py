@@ -7,11 +7,11 @@ import pytest
 from transformers import Trainer, TrainerControl, TrainerState
 
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, RareLabelCallback
-from imbalance_trainer.history import FILE_NAME, read_history
-from imbalance_trainer.report import _diagnosed
-from imbalance_trainer.run_record import read_run
-from imbalance_trainer.tables import display_width
-from imbalance_trainer.weights import compute_class_weights
+from imbalance_trainer.labels.class_weights import compute_class_weights
+from imbalance_trainer.monitor.history import FILE_NAME, read_history
+from imbalance_trainer.monitor.run_record import read_run
+from imbalance_trainer.reports.report import _diagnosed
+from imbalance_trainer.utils.text import display_width
 
 SCHEMA = LabelSchema(["hateful", "insults", "praising extremist acts"], {"primary": ["hateful"]})
 TRAIN = np.array([[1, 1, 0]] * 60 + [[1, 0, 1]] * 2 + [[0, 0, 0]] * 60)

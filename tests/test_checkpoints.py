@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from imbalance_trainer import WeightedFocalTrainer
-from imbalance_trainer.checkpoints import find_fault, last_complete_checkpoint
-from imbalance_trainer.errors import UsageError
+from imbalance_trainer.training.checkpoints import find_fault, last_complete_checkpoint
+from imbalance_trainer.utils.errors import UsageError
 
 
 @pytest.fixture(scope="module")

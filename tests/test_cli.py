@@ -3,8 +3,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from imbalance_trainer.cli import FlagParser, check_training_numbers, make_output_dir, run, strategy_defaults, value_of
-from imbalance_trainer.errors import DataError, NonFiniteLossError, QualityGateError, UsageError
+from imbalance_trainer.cli.parser import (
+    FlagParser,
+    check_training_numbers,
+    make_output_dir,
+    run,
+    strategy_defaults,
+    value_of,
+)
+from imbalance_trainer.utils.errors import DataError, NonFiniteLossError, QualityGateError, UsageError
 
 
 @dataclass

@@ -5,11 +5,11 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, List
 
-from imbalance_trainer.collation import MultiHotCollator
-from imbalance_trainer.errors import DataError
-from imbalance_trainer.label_columns import classes_listed
+from imbalance_trainer.labels.columns import classes_listed
 from imbalance_trainer.losses.custom import UserLoss
-from imbalance_trainer.sampling import Positives
+from imbalance_trainer.training.collator import MultiHotCollator
+from imbalance_trainer.training.samplers import Positives
+from imbalance_trainer.utils.errors import DataError
 
 
 def listed(rows, names):

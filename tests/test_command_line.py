@@ -1,16 +1,13 @@
-"""`imbalance-trainer`: its commands, --json, completion and env."""
+"""`imbalance-trainer`: its commands, --json."""
 
 import importlib
 import json
-import shutil
-import subprocess
 import sys
 
 import pytest
 
 from imbalance_trainer import __main__ as command_line
-from imbalance_trainer import __version__, env_command
-from imbalance_trainer.completion_command import SHELLS, completion_script
+from imbalance_trainer import __version__
 
 
 def called(monkeypatch, *words):
@@ -76,44 +73,3 @@ def test_the_version_and_an_unknown_command(monkeypatch, capsys):
         called(monkeypatch, "evalute")
     assert caught.value.code == 2
     assert "did you mean 'evaluate'" in capsys.readouterr().err
-
-
-def test_env_says_versions_and_no_secrets(monkeypatch, capsys):
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    content = env_command.main([])
-    out = capsys.readouterr().out
-    assert content["variables"]["OMP_NUM_THREADS"] == "7"
-    assert {"torch", "transformers", "python", "system"} <= set(content)
-    assert "secret" not in out
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-@pytest.mark.parametrize(
-    ("line", "wanted"),
-    [
-        (["ev"], "evaluate"),
-        (["evaluate", "--mod"], "--model_dir"),
-        (["tune", "--thresholds_p"], "--thresholds_per"),
-        (["env", "--j"], "--json"),
-        (["analyze", "x"], ""),
-    ],
-)
-def test_bash_completes(line, wanted):
-    flags = {"evaluate": ["--model_dir"], "tune": ["--thresholds_per"], "env": ["--json"], "analyze": ["--plot"]}
-    words = " ".join(["imbalance-trainer", *line])
-    ask = f"COMP_WORDS=({words}); COMP_CWORD={len(line)}; _imbalance_trainer; echo ${{COMPREPLY[@]}}"
-    script = f"{completion_script(flags, 'bash')}\n{ask}"
-    assert subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.strip() == wanted
-
-
-def test_the_script_has_every_command_with_its_flags(monkeypatch, capsys):
-    for shell in SHELLS:
-        called(monkeypatch, "completion", shell)
-        out = capsys.readouterr().out
-        assert all(f"    {name}) flags=" in out for name in command_line.COMMANDS)
-        assert "--fail_under" in out
-    with pytest.raises(SystemExit) as caught:
-        called(monkeypatch, "completion", "fish")
-    assert caught.value.code == 2
-    assert "No completion for 'fish': " in capsys.readouterr().err

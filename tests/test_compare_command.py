@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from imbalance_trainer.compare_command import CompareArguments, _how_to_train
-from imbalance_trainer.compare_command import main as compare
+from imbalance_trainer.cli.compare import CompareArguments, _how_to_train
+from imbalance_trainer.cli.compare import main as compare
 from imbalance_trainer.comparison import Method
 from imbalance_trainer.data.options import DataOptions
-from imbalance_trainer.errors import UsageError
+from imbalance_trainer.utils.errors import UsageError
 from tests.test_examples import encoder, train, write_csv  # noqa: F401 - a fixture
 
 
@@ -57,7 +57,9 @@ def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, op
     assert words[:2] == ["python", "examples/train_model.py"]
     made = []
     with monkeypatch.context() as patch:
-        patch.setattr("imbalance_trainer.trainer.WeightedFocalTrainer.train", lambda self, **more: made.append(self))
+        patch.setattr(
+            "imbalance_trainer.training.trainer.WeightedFocalTrainer.train", lambda self, **more: made.append(self)
+        )
         with pytest.raises(AttributeError):  # nothing was trained
             train([*words[2:], "--use_cpu", "--output_dir", str(tmp_path / "trained")])
     (trainer,) = made

@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.constraints import (
+from imbalance_trainer.losses.constraints import (
     CONSTRAINTS,
     DIRECTIONS,
     PENALTIES,
@@ -21,7 +21,7 @@ from imbalance_trainer.constraints import (
     max_constraint_logits,
     max_over_descendants,
 )
-from imbalance_trainer.errors import UsageError
+from imbalance_trainer.utils.errors import UsageError
 
 from .test_labels import ancestors_of, schemas
 
@@ -310,11 +310,11 @@ def test_gold_lowers_the_child_alone_whichever_direction_it_may_have():
     [
         ("golden", "both", "Unknown constraint 'golden': did you mean 'gold'"),
         ("lukaschewitz", "both", "did you mean 'lukasiewicz'"),
-        ("xyz", "both", "known are 'gold', 'lukasiewicz', 'product', 'semantic', 'mcm', 'none'"),
+        ("xyz", "both", "known are 'gold', 'lukasiewicz', 'product', 'semantic', 'max_constraint', 'none'"),
         ("gold", "raise_parents", "Unknown constraint_direction 'raise_parents': did you mean 'raise_parent'"),
         ("gold", "raise_parent", "take lukasiewicz, product or semantic"),
-        ("mcm", "raise_parent", "no constraint_direction 'raise_parent'"),
-        ("mcm", "lower_child", "no constraint_direction 'lower_child'"),
+        ("max_constraint", "raise_parent", "no constraint_direction 'raise_parent'"),
+        ("max_constraint", "lower_child", "no constraint_direction 'lower_child'"),
     ],
 )
 def test_constraints_and_directions_that_do_not_do_are_an_error(name, direction, message):
@@ -326,7 +326,7 @@ def test_constraints_and_directions_that_do_not_do_are_an_error(name, direction,
 
 def test_all_others_are_taken():
     for name, direction in itertools.product(CONSTRAINTS, DIRECTIONS):
-        if (name, direction) != ("gold", "raise_parent") and (name != "mcm" or direction == "both"):
+        if (name, direction) != ("gold", "raise_parent") and (name != "max_constraint" or direction == "both"):
             check_constraint(name, direction)
 
 

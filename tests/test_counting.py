@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from imbalance_trainer import LabelDistribution, LabelSchema, arrow_labels, count_cache, counting
+from imbalance_trainer import LabelDistribution, LabelSchema
 from imbalance_trainer.data.columnar import read_arrow
 from imbalance_trainer.data.frame import ReadSettings
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.label_values import id_lists
+from imbalance_trainer.labels import arrow as arrow_labels
+from imbalance_trainer.labels import count_cache, counting
+from imbalance_trainer.labels.values import id_lists
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 from .test_distribution import ABC, FAMILY, assert_counts, random_labels
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_trainer import cuts
-from imbalance_trainer.cuts import (
+from imbalance_trainer.metrics import curves as cuts
+from imbalance_trainer.metrics.curves import (
     RANKS,
     column_sums,
     counts_over,
@@ -18,7 +18,7 @@ from imbalance_trainer.cuts import (
     label_curves,
     positive_scores,
 )
-from imbalance_trainer.thresholds import tune_thresholds
+from imbalance_trainer.tuning.thresholds import tune_thresholds
 
 QUICK = settings(deadline=None, max_examples=60)
 NO_GRID = np.empty(0)

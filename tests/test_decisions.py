@@ -10,9 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_trainer import LabelSchema, apply_thresholds, close_decisions
-from imbalance_trainer.decisions import CLOSINGS, DecisionRule, checked_closing, checked_thresholds, violations
-from imbalance_trainer.errors import UsageError
+from imbalance_trainer import LabelSchema, apply_thresholds, enforce_hierarchy
+from imbalance_trainer.decisions.rule import (
+    HIERARCHY_POLICIES,
+    DecisionRule,
+    checked_hierarchy_policy,
+    checked_thresholds,
+    violations,
+)
+from imbalance_trainer.utils.errors import UsageError
 
 from .test_labels import ancestors_of, assert_one_sentence, broken_by_loop, dags, schemas
 
@@ -44,13 +50,13 @@ def breaks_a_rule(decisions, schema):
 
 @QUICK
 @given(cases(STRANGE))
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_after_closing_no_rule_is_broken_and_closing_again_changes_nothing(how, case):
     decisions, margins, schema = case
     before = decisions.copy(), margins.copy()
-    closed = close_decisions(decisions, schema, how, margins)
+    closed = enforce_hierarchy(decisions, schema, how, margins)
     assert not any(breaks_a_rule(closed, schema))
-    assert np.array_equal(close_decisions(closed, schema, how, margins), closed)
+    assert np.array_equal(enforce_hierarchy(closed, schema, how, margins), closed)
     coherent = ~np.array(breaks_a_rule(decisions, schema), dtype=bool)
     assert np.array_equal(closed[coherent], decisions[coherent])
     assert np.array_equal(decisions, before[0])
@@ -59,17 +65,17 @@ def test_after_closing_no_rule_is_broken_and_closing_again_changes_nothing(how, 
 
 @QUICK
 @given(cases())
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_every_row_is_closed_by_itself(how, case):
     decisions, margins, schema = case
-    whole = close_decisions(decisions, schema, how, margins)
+    whole = enforce_hierarchy(decisions, schema, how, margins)
     for i in range(len(decisions)):
         row = slice(i, i + 1)
-        assert np.array_equal(close_decisions(decisions[row], schema, how, margins[row]), whole[row])
+        assert np.array_equal(enforce_hierarchy(decisions[row], schema, how, margins[row]), whole[row])
 
 
 @pytest.mark.parametrize("schema", [LabelSchema(["a", "b"], {"g": ["a", "b"]}, [("b", "a")])])
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 @pytest.mark.parametrize(
     "convert",
     [
@@ -84,20 +90,20 @@ def test_closing_gives_a_copy_of_the_same_kind(convert, how, schema):
     decisions = convert(np.array([[False, True], [True, False]]))
     margins = np.array([[-1.0, 0.5], [1.0, -1.0]])
     for given_as in (margins, torch.from_numpy(margins), margins.tolist(), (4 * margins).astype(int)):
-        closed = close_decisions(decisions, schema, how, given_as)
+        closed = enforce_hierarchy(decisions, schema, how, given_as)
         assert type(closed) is type(decisions)
         assert closed.dtype == decisions.dtype
-        assert closed.tolist() == ([[1, 1], [1, 0]] if how == "raise_parent" else [[0, 0], [1, 0]])
+        assert closed.tolist() == ([[1, 1], [1, 0]] if how == "add_parent" else [[0, 0], [1, 0]])
         assert closed is not decisions
     assert decisions.tolist() == [[0, 1], [1, 0]]
 
 
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_no_rows_and_no_rules_are_no_problem(how):
     schema = LabelSchema(list("abc"), {"g": ["a", "b"]}, [("c", "a")], EXACTLY)
-    assert close_decisions(np.zeros((0, 3), bool), schema, how, np.zeros((0, 3))).shape == (0, 3)
+    assert enforce_hierarchy(np.zeros((0, 3), bool), schema, how, np.zeros((0, 3))).shape == (0, 3)
     decisions = torch.tensor([[True, False], [True, True]])
-    assert torch.equal(close_decisions(decisions, LabelSchema(["a", "b"]), how, torch.zeros(2, 2)), decisions)
+    assert torch.equal(enforce_hierarchy(decisions, LabelSchema(["a", "b"]), how, torch.zeros(2, 2)), decisions)
 
 
 # ---- closing implications ----
@@ -118,12 +124,12 @@ def close_until_nothing_changes(decisions, schema, how):
 
 @QUICK
 @given(cases(groups=False))
-@pytest.mark.parametrize("how", ["drop_child", "raise_parent"])
+@pytest.mark.parametrize("how", ["drop_child", "add_parent"])
 def test_implications_are_closed_as_by_a_loop_until_nothing_changes(how, case):
     decisions, margins, schema = case
     expected = close_until_nothing_changes(decisions, schema, how)
-    assert np.array_equal(close_decisions(decisions, schema, how), expected)  # whatever the margins, also without
-    assert np.array_equal(close_decisions(decisions, schema, how, margins), expected)
+    assert np.array_equal(enforce_hierarchy(decisions, schema, how), expected)  # whatever the margins, also without
+    assert np.array_equal(enforce_hierarchy(decisions, schema, how, margins), expected)
 
 
 def survives(label, there, margin, above):
@@ -143,7 +149,7 @@ def test_by_the_larger_margin_a_label_stays_that_outweighs_every_undecided_ances
         kept = {label for label in there if survives(label, there, margin, above)}
         kept |= {a for label in kept for a in above[label]}
         expected.append([label in kept for label in schema.names])
-    assert close_decisions(decisions, schema, "larger_margin", margins).tolist() == expected
+    assert enforce_hierarchy(decisions, schema, "larger_margin", margins).tolist() == expected
 
 
 def test_a_chain_is_closed_from_end_to_end_in_whatever_order_it_was_given():
@@ -151,17 +157,17 @@ def test_a_chain_is_closed_from_end_to_end_in_whatever_order_it_was_given():
     leaf, margins = torch.tensor([[False, False, False, True]]), torch.tensor([[-3.0, -1.0, -2.0, 4.0]])
     for implications in (chain, chain[::-1], [chain[1], chain[0], chain[2]]):
         schema = LabelSchema(list("abcd"), implications=implications)
-        assert close_decisions(torch.tensor([[False, True, True, True]]), schema).tolist() == [[False] * 4]
-        assert close_decisions(leaf, schema, "raise_parent").tolist() == [[True] * 4]
-        assert close_decisions(leaf, schema, "larger_margin", margins).tolist() == [[True] * 4]
-        assert close_decisions(leaf, schema, "larger_margin", margins - 1).tolist() == [[False] * 4]
+        assert enforce_hierarchy(torch.tensor([[False, True, True, True]]), schema).tolist() == [[False] * 4]
+        assert enforce_hierarchy(leaf, schema, "add_parent").tolist() == [[True] * 4]
+        assert enforce_hierarchy(leaf, schema, "larger_margin", margins).tolist() == [[True] * 4]
+        assert enforce_hierarchy(leaf, schema, "larger_margin", margins - 1).tolist() == [[False] * 4]
 
 
 def test_the_larger_margin_of_equals_is_that_of_the_parent():
     schema = LabelSchema(["parent", "child"], implications=[("child", "parent")])
     for lack, decided in ((0.5, False), (0.25, True)):
         margins = np.array([[-lack, 0.5]])
-        assert close_decisions(margins > 0, schema, "larger_margin", margins).tolist() == [[decided] * 2]
+        assert enforce_hierarchy(margins > 0, schema, "larger_margin", margins).tolist() == [[decided] * 2]
 
 
 # ---- closing exclusive groups ----
@@ -193,7 +199,7 @@ def closed_by_hand(there, margin, schema, how):
 
 @settings(deadline=None, max_examples=300)
 @given(cases())
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_groups_are_closed_as_sets_of_labels_by_hand(how, case):
     decisions, margins, schema = case
     expected = []
@@ -201,62 +207,62 @@ def test_groups_are_closed_as_sets_of_labels_by_hand(how, case):
         there = {label for label, on in zip(schema.names, row, strict=True) if on}
         there = closed_by_hand(there, dict(zip(schema.names, values, strict=True)), schema, how)
         expected.append([label in there for label in schema.names])
-    assert close_decisions(decisions, schema, how, margins).tolist() == expected
+    assert enforce_hierarchy(decisions, schema, how, margins).tolist() == expected
 
 
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 @pytest.mark.parametrize("kind", [AT_MOST, EXACTLY])
 def test_of_a_group_the_larger_margin_stays_and_takes_the_loser_s_descendants_along(how, kind):
     schema = LabelSchema(list("abcdef"), {"g": ["b", "a"]}, [("c", "a"), ("d", "c"), ("e", "b")], kind)
     decisions = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]])
     margins = np.array([[1.0, 2, 0.5, 0.4, 0.3, 9], [2.0, 1, 0.5, 0.4, 0.3, 9]])
-    closed = close_decisions(decisions, schema, how, margins)
+    closed = enforce_hierarchy(decisions, schema, how, margins)
     assert closed.tolist() == [[0, 1, 0, 0, 1, 1], [1, 0, 1, 1, 0, 1]]
 
 
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_of_equal_margins_the_first_of_the_group_stays(how):
     schema = LabelSchema(list("abc"), {"g": ["b", "c", "a"]}, exclusive=EXACTLY)
     for decided in ([[True] * 3], [[False] * 3]):
-        assert close_decisions(np.array(decided), schema, how, np.zeros((1, 3))).tolist() == [[False, True, False]]
+        assert enforce_hierarchy(np.array(decided), schema, how, np.zeros((1, 3))).tolist() == [[False, True, False]]
 
 
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_exactly_one_raises_the_largest_margin_and_at_most_one_nothing(how):
     margins = np.array([[-3.0, -1.0, -2.0, 1.0], [-3.0, -1.0, -0.5, -1.0]])
     for kind, raised in ((EXACTLY, [1, 2]), (AT_MOST, [])):
         schema = LabelSchema(list("abcd"), {"g": ["a", "b", "c"]}, exclusive=kind)
         expected = margins > 0
         expected[range(len(raised)), raised] = True
-        assert np.array_equal(close_decisions(margins > 0, schema, how, margins), expected)
+        assert np.array_equal(enforce_hierarchy(margins > 0, schema, how, margins), expected)
 
 
 def test_a_label_that_is_raised_for_its_group_keeps_what_hangs_below_it():
     schema = LabelSchema(list("abc"), {"g": ["a", "b"]}, [("c", "a")], EXACTLY)
     margins = np.array([[-1.0, -2.0, 0.5], [-2.0, -1.0, 0.5]])
     expected = [[True, False, True], [False, True, False]]
-    assert close_decisions(margins > 0, schema, "drop_child", margins).tolist() == expected
-    assert close_decisions(margins > 0, schema, "larger_margin", margins).tolist() == expected
-    assert close_decisions(margins > 0, schema, "raise_parent", margins).tolist() == [expected[0]] * 2
+    assert enforce_hierarchy(margins > 0, schema, "drop_child", margins).tolist() == expected
+    assert enforce_hierarchy(margins > 0, schema, "larger_margin", margins).tolist() == expected
+    assert enforce_hierarchy(margins > 0, schema, "add_parent", margins).tolist() == [expected[0]] * 2
 
 
 @pytest.mark.parametrize("kind", [AT_MOST, EXACTLY])
 def test_a_label_that_was_raised_is_as_strong_as_what_it_was_raised_for(kind):
     schema = LabelSchema(list("abcd"), {"g": ["a", "b"]}, [("c", "a"), ("d", "c")], kind)
     margins = np.array([[-1.0, 2.0, -1.0, 3.0], [-1.0, 2.0, -1.0, 1.5]])
-    for how in ("raise_parent", "larger_margin"):
-        closed = close_decisions(margins > 0, schema, how, margins)
+    for how in ("add_parent", "larger_margin"):
+        closed = enforce_hierarchy(margins > 0, schema, how, margins)
         assert closed.tolist() == [[True, False, True, True], [False, True, False, False]]
-    assert close_decisions(margins > 0, schema, "drop_child", margins).tolist() == [[False, True, False, False]] * 2
+    assert enforce_hierarchy(margins > 0, schema, "drop_child", margins).tolist() == [[False, True, False, False]] * 2
 
 
 def test_a_descendant_that_is_dropped_lends_its_parent_no_strength():
     schema = LabelSchema(list("abcd"), {"g": ["a", "b"]}, [("d", "a"), ("d", "c")], AT_MOST)
     margins = np.array([[0.5, 1.0, -10.0, 5.0]])  # d lacks c, so that it goes; a stands for itself alone
-    assert close_decisions(margins > 0, schema, "larger_margin", margins).tolist() == [[False, True, False, False]]
+    assert enforce_hierarchy(margins > 0, schema, "larger_margin", margins).tolist() == [[False, True, False, False]]
     schema = LabelSchema(list("abc"), {"g": ["a", "b"]}, [("c", "a")], EXACTLY)
     margins = np.array([[-5.0, -3.0, 1.0]])
-    assert close_decisions(margins > 0, schema, "larger_margin", margins).tolist() == [[False, True, False]]
+    assert enforce_hierarchy(margins > 0, schema, "larger_margin", margins).tolist() == [[False, True, False]]
     schema = LabelSchema(  # the first group takes d away from c
         list("abcdef"),
         {"g": ["a", "b"], "h": ["c", "e"]},
@@ -264,37 +270,37 @@ def test_a_descendant_that_is_dropped_lends_its_parent_no_strength():
         {"g": "at_most_one", "h": "at_most_one"},
     )
     margins, decided = np.array([[1.0, 7.0, 1.0, 5.0, 2.0, 1.0]]), np.ones((1, 6), bool)
-    closed = close_decisions(decided, schema, "raise_parent", margins)
+    closed = enforce_hierarchy(decided, schema, "add_parent", margins)
     assert closed.tolist() == [[False, True, False, False, True, True]]
 
 
 def test_decided_labels_of_margin_minus_infinity_still_leave_one():
     schema = LabelSchema(list("abc"), {"g": ["c", "a", "b"]}, exclusive=EXACTLY)
     margins = np.array([[-math.inf, -math.inf, -1.0]])
-    for how in CLOSINGS:
-        closed = close_decisions(np.array([[True, True, False]]), schema, how, margins)
+    for how in HIERARCHY_POLICIES:
+        closed = enforce_hierarchy(np.array([[True, True, False]]), schema, how, margins)
         assert closed.tolist() == [[True, False, False]]
 
 
 def test_margins_are_asked_for_where_they_are_needed():
     groups = LabelSchema(list("ab"), {"g": ["a", "b"]}, exclusive=AT_MOST)
     decisions = torch.zeros(1, 2, dtype=torch.bool)
-    for how, schema in ((how, groups) for how in CLOSINGS):
+    for how, schema in ((how, groups) for how in HIERARCHY_POLICIES):
         with pytest.raises(UsageError, match="margins= of all labels"):
-            close_decisions(decisions, schema, how)
+            enforce_hierarchy(decisions, schema, how)
     with pytest.raises(UsageError, match="margins= of all labels"):
-        close_decisions(decisions, LabelSchema(list("ab")), "larger_margin")
+        enforce_hierarchy(decisions, LabelSchema(list("ab")), "larger_margin")
 
 
 @pytest.mark.parametrize(
     ("how", "near"),
-    [("raise_parents", "'raise_parent'"), ("drop", "'drop_child'"), ("bigger_margin", "'larger_margin'")],
+    [("add_parents", "'add_parent'"), ("drop", "'drop_child'"), ("bigger_margin", "'larger_margin'")],
 )
 def test_an_unknown_closing_offers_the_nearest(how, near):
     for call in (
-        lambda: checked_closing(how),
-        lambda: close_decisions(torch.zeros(1, 1, dtype=torch.bool), LabelSchema(["a"]), how),
-        lambda: DecisionRule(LabelSchema(["a"]), closing=how),
+        lambda: checked_hierarchy_policy(how),
+        lambda: enforce_hierarchy(torch.zeros(1, 1, dtype=torch.bool), LabelSchema(["a"]), how),
+        lambda: DecisionRule(LabelSchema(["a"]), hierarchy_policy=how),
         lambda: apply_thresholds([[0.5]], 0.5, ["a"], how),
     ):
         with pytest.raises(UsageError, match=f"did you mean {near}"):
@@ -380,7 +386,7 @@ def test_a_score_must_exceed_its_threshold_whatever_its_type(dtype):
 
 @QUICK
 @given(schemas(), st.integers(0, 999))
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_probabilities_and_logits_are_decided_alike(how, schema, seed):
     """Thresholds are the nearer to 0 the rarer a label, so that distances in probability mean nothing."""
     rng = np.random.default_rng(seed)
@@ -389,7 +395,7 @@ def test_probabilities_and_logits_are_decided_alike(how, schema, seed):
     logits, thresholds = margins + cuts, 1 / (1 + np.exp(-cuts))
     from_logits = apply_thresholds(logits, thresholds, schema, how, from_logits=True)
     assert np.array_equal(apply_thresholds(1 / (1 + np.exp(-logits)), thresholds, schema, how), from_logits)
-    assert np.array_equal(close_decisions(margins > 0, schema, how, margins), from_logits)
+    assert np.array_equal(enforce_hierarchy(margins > 0, schema, how, margins), from_logits)
     assert from_logits.dtype == bool
     assert torch.equal(
         DecisionRule(schema, thresholds, how).decide(torch.tensor(logits)), torch.from_numpy(from_logits)
@@ -400,7 +406,7 @@ def test_probabilities_and_logits_are_decided_alike(how, schema, seed):
 def test_probabilities_of_0_and_1_are_infinitely_far_and_no_warning():
     schema = LabelSchema(list("abc"), {"g": ["a", "b"]}, [("c", "b")], EXACTLY)
     scores = [[0.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]
-    for how in CLOSINGS:
+    for how in HIERARCHY_POLICIES:
         assert not any(breaks_a_rule(apply_thresholds(scores, 0.3, schema, how), schema))
 
 
@@ -432,7 +438,7 @@ def test_without_anything_a_label_is_decided_over_logit_0():
 @pytest.mark.parametrize("thresholds", [None, [0.2, 0.5, 0.9]])
 @pytest.mark.parametrize("calibration", [None, np.array([[2.0, 1.0, 0.5], [0.1, -0.2, 1.0]])])
 @pytest.mark.parametrize("max_constraint", [False, True])
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_the_max_constraint_comes_first_then_calibration_then_thresholds(thresholds, calibration, max_constraint, how):
     rule = DecisionRule(FAMILY, thresholds, how, calibration, max_constraint)
     scores = LOGITS.tolist()
@@ -457,18 +463,18 @@ def test_the_max_constraint_comes_first_then_calibration_then_thresholds(thresho
 
 @pytest.mark.parametrize("thresholds", [None, [0.2, 0.5, 0.9]])
 @pytest.mark.parametrize("calibration", [None, np.array([[2.0, 1.0, 0.5], [0.1, -0.2, 1.0]])])
-@pytest.mark.parametrize("how", CLOSINGS)
+@pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_a_rule_goes_into_a_config_and_back(thresholds, calibration, how):
     rule = DecisionRule(FAMILY, thresholds, how, calibration)
     config = config_of(FAMILY, other=1, thresholds={"p": 0.1}, calibration={"p": [1.0, 0.0]})  # what was there before
     rule.to_config(config)
     ours = config.imbalance_trainer
     assert ours["other"] == 1
-    assert ours["closing"] == how
+    assert ours["hierarchy_policy"] == how
     assert ours.get("thresholds") == (None if thresholds is None else dict(zip("pcd", thresholds, strict=True)))
     back = DecisionRule.from_config(config)
     assert back.schema == FAMILY
-    assert back.closing == how
+    assert back.hierarchy_policy == how
     assert not back.max_constraint
     for field in ("thresholds", "calibration"):
         was, found = getattr(rule, field), getattr(back, field)
@@ -478,21 +484,21 @@ def test_a_rule_goes_into_a_config_and_back(thresholds, calibration, how):
 
 
 def test_an_untuned_rule_has_neither_thresholds_nor_calibration_and_keeps_the_rest():
-    rule = DecisionRule(FAMILY, [0.2, 0.5, 0.9], "raise_parent", np.ones((2, 3)), max_constraint=True)
+    rule = DecisionRule(FAMILY, [0.2, 0.5, 0.9], "add_parent", np.ones((2, 3)), max_constraint=True)
     untuned = rule.untuned()
     assert not untuned.is_tuned
     assert torch.equal(untuned.margins(LOGITS), DecisionRule(FAMILY, max_constraint=True).scores(LOGITS))
-    assert (untuned.schema, untuned.closing, untuned.max_constraint) == (FAMILY, "raise_parent", True)
+    assert (untuned.schema, untuned.hierarchy_policy, untuned.max_constraint) == (FAMILY, "add_parent", True)
     assert rule.is_tuned
 
 
 def test_a_config_by_label_may_stand_in_any_order_and_says_mcm():
     ours = {"thresholds": {"d": 0.9, "p": 0.2, "c": 0.5}, "calibration": {"c": [1, 2], "d": [3, 4], "p": [5, 6]}}
-    rule = DecisionRule.from_config(config_of(FAMILY, **ours, constraint="mcm"))
+    rule = DecisionRule.from_config(config_of(FAMILY, **ours, constraint="max_constraint"))
     assert rule.thresholds.tolist() == [0.2, 0.5, 0.9]
     assert rule.calibration.tolist() == [[5, 1, 3], [6, 2, 4]]
     assert rule.max_constraint
-    assert rule.closing == "drop_child"
+    assert rule.hierarchy_policy == "drop_child"
     assert not DecisionRule.from_config(config_of(FAMILY, constraint="gold")).max_constraint
 
 
@@ -503,7 +509,7 @@ def test_a_config_by_label_may_stand_in_any_order_and_says_mcm():
         ({"thresholds": {"p": 0.5, "c": 0.5}}, "lack 1 of 3 labels, the first of them 'd'"),
         ({"thresholds": {"p": 0.5, "c": 0.5, "d": 1}}, r"got 1\.0 for 'd'"),
         ({"thresholds": [0.5, 0.5]}, "Got 2 thresholds for 3 labels"),
-        ({"closing": "drop_children"}, "did you mean 'drop_child'"),
+        ({"hierarchy_policy": "drop_children"}, "did you mean 'drop_child'"),
     ],
 )
 def test_a_config_that_does_not_fit_its_labels_is_a_usage_error(ours, message):
@@ -525,7 +531,7 @@ def test_overlapping_groups_decide_the_same_after_a_config_has_sorted_them():
     groups = {"z": ["A", "B"], "a": ["B", "C"]}
     margins = torch.tensor([[1.0, 2.0, 3.0]])
     decided = [
-        close_decisions(margins > 0, LabelSchema(names, groups, exclusive=exclusive), margins=margins).tolist()
+        enforce_hierarchy(margins > 0, LabelSchema(names, groups, exclusive=exclusive), margins=margins).tolist()
         for exclusive in ({"z": "at_most_one", "a": "at_most_one"}, {"a": "at_most_one", "z": "at_most_one"})
     ]
     assert decided[0] == decided[1]

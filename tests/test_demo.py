@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from imbalance_trainer import LabelDistribution, WeightedFocalTrainer
-from imbalance_trainer.demo import DEMO_OPTIONS, DEMO_TRAINING, SECONDARY_LABELS, demo_data, demo_model
+from imbalance_trainer.data.demo import DEMO_OPTIONS, DEMO_TRAINING, SECONDARY_LABELS, demo_data, demo_model
 
 
 @pytest.fixture(scope="module")

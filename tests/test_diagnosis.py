@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_trainer.arrays import wilson_interval
-from imbalance_trainer.diagnosis import SEVERITIES, TITLES, Settings, diagnose
-from imbalance_trainer.diagnosis.labels import find_capped, find_over_predicted, find_silent, find_unsupported
-from imbalance_trainer.weights import ClassWeights
+from imbalance_trainer.labels.class_weights import ClassWeights
+from imbalance_trainer.monitor.diagnose import SEVERITIES, TITLES, Settings, diagnose
+from imbalance_trainer.monitor.label_rules import find_capped, find_over_predicted, find_silent, find_unsupported
+from imbalance_trainer.utils.numeric import wilson_interval
 
 
 def weights(**values):
@@ -103,7 +103,7 @@ def test_the_causes_of_zero_recall_are_told_apart(changes, kind):
         assert stock.advice.endswith("; imbalance_trainer.tune_thresholds(scores, labels) finds one for each label.")
     if kind == "held_down_by_parent":
         assert "3 of 12 positives are over its threshold, but 'hateful' is not decided" in finding.evidence
-        assert "--closing raise_parent (now drop_child)" in finding.advice
+        assert "--hierarchy_policy add_parent (now drop_child)" in finding.advice
     if kind == "too_few_to_tell":
         assert finding.severity == "note"
         assert "0 to 0.56" in finding.evidence

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_trainer.diagnosis import diagnose
-from imbalance_trainer.diagnosis.runs import (
+from imbalance_trainer.monitor.diagnose import diagnose
+from imbalance_trainer.monitor.run_rules import (
     find_improving,
     find_learning_rate_too_high,
     find_nan,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from imbalance_trainer.diagnosis import Settings, diagnose
-from imbalance_trainer.history import read_history
+from imbalance_trainer.monitor.diagnose import Settings, diagnose
+from imbalance_trainer.monitor.history import read_history
 
 from .test_diagnosis import kinds
 

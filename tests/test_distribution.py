@@ -5,10 +5,11 @@ from datasets import Dataset, concatenate_datasets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_trainer import LabelDistribution, LabelSchema, arrow_labels
-from imbalance_trainer.distribution import MAX_ROWS_NAMED
-from imbalance_trainer.errors import DataError
-from imbalance_trainer.label_columns import find_label_column
+from imbalance_trainer import LabelDistribution, LabelSchema
+from imbalance_trainer.labels import arrow as arrow_labels
+from imbalance_trainer.labels.columns import find_label_column
+from imbalance_trainer.labels.distribution import MAX_ROWS_NAMED
+from imbalance_trainer.utils.errors import DataError
 
 from .test_labels import broken_by_loop, schemas
 

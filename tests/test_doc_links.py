@@ -12,8 +12,8 @@ import yaml
 
 from benchmarks.__main__ import PARTS
 from imbalance_trainer.__main__ import COMMANDS
-from imbalance_trainer.arrays import wilson_interval
-from imbalance_trainer.cli import FlagParser
+from imbalance_trainer.cli.parser import FlagParser
+from imbalance_trainer.utils.numeric import wilson_interval
 from tests.test_examples import load
 
 ROOT = Path(__file__).parent.parent
@@ -80,7 +80,6 @@ def command_lines(text):
     lines = [line for body in blocks for line in re.sub(r"\\\n\s*", " ", body).splitlines()]
     lines += [" ".join(code.split()) for _, code in _INLINE.findall(_FENCED.sub("", text))]
     for line in lines:
-        line = re.sub(r"\"\$\(|\)\"", " ", line)  # eval "$(imbalance-trainer completion bash)"
         try:
             words = shlex.split(line, comments=True)
         except ValueError:  # a quotation mark of prose
@@ -198,7 +197,7 @@ def test_what_a_page_points_to_is_there(page):
         ("`imbalance-trainer analyse ./data`", "imbalance-trainer analyse: no such command"),
         ("`imbalance-trainer report runs --colour`", "imbalance-trainer report --colour: no such flag"),
         ("```bash\nimbalance-trainer tune \\\n    --model x\n```", "imbalance-trainer tune --model: no such flag"),
-        ("```bash\na && imbalance-trainer env --no\n```", "imbalance-trainer env --no: no such flag"),
+        ("```bash\na && imbalance-trainer report --no\n```", "imbalance-trainer report --no: no such flag"),
         ("`python -m benchmarks.nothing`", "python -m benchmarks.nothing: no such module"),
         ("`python -m benchmarks nothing`", "python -m benchmarks nothing: no such part"),
         ("`python -m benchmarks.quality --speed`", "python -m benchmarks.quality --speed: no such flag"),
@@ -222,7 +221,6 @@ def test_what_is_not_there_is_named(text, what):
         "[a](losses.md#asymmetric) [b](../README.md) [c](https://example.org/x.md#y) [d](mailto:a@b.c)",
         "# The head's start, `code`\n\n[a](#the-heads-start-code)\n\n```\n[no link](nowhere.md)\n```\n`[nor](this)`",
         "# A\n\n## A\n\n[a](#a-1)",
-        '`imbalance-trainer COMMAND` and `imbalance-trainer` alone, `eval "$(imbalance-trainer completion bash)"`',
         "```bash\nimbalance-trainer evaluate --model_dir a --data_dir b --json  # --no_flag\n```",
         "`accelerate launch --num_processes 8 examples/train_model.py --bf16 --num_epochs=3`",
         "`python -m benchmarks thresholds --quick`, `python examples/...`",

@@ -10,8 +10,8 @@ import pytest
 
 import imbalance_trainer
 from imbalance_trainer.__main__ import COMMANDS
-from imbalance_trainer.cli import FlagParser
-from imbalance_trainer.tuning import TuningOptions
+from imbalance_trainer.cli.parser import FlagParser
+from imbalance_trainer.tuning.decisions import TuningOptions
 from tests.test_examples import load
 
 ROOT = Path(__file__).parent.parent

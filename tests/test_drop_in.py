@@ -19,8 +19,8 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from imbalance_trainer import ImbalanceMetrics, RareLabelCallback, WeightedFocalTrainer
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.history import FILE_NAME, read_history
+from imbalance_trainer.monitor.history import FILE_NAME, read_history
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 
 def vector(model):

@@ -9,14 +9,14 @@ import pytest
 import torch
 from sklearn.metrics import multilabel_confusion_matrix
 
-from imbalance_trainer import evaluate_command as evaluate
-from imbalance_trainer import saved_model
-from imbalance_trainer.calibration import expected_calibration_error
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.demo import demo_data
-from imbalance_trainer.errors import DataError, QualityGateError, UsageError
-from imbalance_trainer.labels import LabelSchema
-from imbalance_trainer.metrics import ImbalanceMetrics
+from imbalance_trainer.cli import evaluate as evaluate
+from imbalance_trainer.cli import saved_model
+from imbalance_trainer.data.demo import demo_data
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.metrics.imbalance_metrics import ImbalanceMetrics
+from imbalance_trainer.tuning.calibration import expected_calibration_error
+from imbalance_trainer.utils.errors import DataError, QualityGateError, UsageError
 from tests.test_predict_command import logits_one_by_one, save_model
 
 NAMES = ["hateful", "insults", "threats"]
@@ -152,14 +152,17 @@ def test_worst_errors_of_a_run(evaluated):
     assert len(lines) == wrong
 
 
-@pytest.mark.parametrize("closing", ["drop_child", "raise_parent"])
+@pytest.mark.parametrize("hierarchy_policy", ["drop_child", "add_parent"])
 @pytest.mark.parametrize("seed", range(3))
-def test_worst_errors_against_a_loop(seed, closing):
+def test_worst_errors_against_a_loop(seed, hierarchy_policy):
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(60, 3)).astype(np.float32)
     labels = rng.choice([0, 1, 0.3, 0.7, -100, np.nan], (60, 3))
     texts = [f"text {i}" for i in range(60)]
-    for rule in (DecisionRule(SCHEMA, THRESHOLDS, closing), DecisionRule(SCHEMA, closing=closing)):
+    for rule in (
+        DecisionRule(SCHEMA, THRESHOLDS, hierarchy_policy),
+        DecisionRule(SCHEMA, hierarchy_policy=hierarchy_policy),
+    ):
         wanted = errors_by_a_loop(logits, labels, rule, texts)
         for n in (0, 5, 1000):
             assert_same_errors(list(evaluate.worst_errors(logits, labels, rule, texts, n)), wanted[:n])

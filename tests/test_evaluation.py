@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from imbalance_trainer import ImbalanceMetrics, LabelSchema
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.evaluation import RunningEvaluation
-from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.losses import make_loss
-from imbalance_trainer.objective import Objective
+from imbalance_trainer.losses.objective import Objective
+from imbalance_trainer.training.evaluation import RunningEvaluation
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 
 SCHEMA = LabelSchema(["a", "b", "c"], implications=[("b", "a")])
 
@@ -90,9 +90,12 @@ def test_metrics_at_a_half_go_along_where_thresholds_are_tuned():
     metrics = ImbalanceMetrics(SCHEMA, train_support=[3, 2, 1])
     assert RunningEvaluation(metrics, None).at_half is None
     calibration = np.array([[2.0] * 3, [1.0] * 3])
-    metrics.rule = rule = DecisionRule(SCHEMA, [0.2, 0.3, 0.9], "raise_parent", calibration)
+    metrics.rule = rule = DecisionRule(SCHEMA, [0.2, 0.3, 0.9], "add_parent", calibration)
     evaluation = run(RunningEvaluation(metrics, None), logits, labels)
-    for found, expected_rule in ((metrics, rule), (evaluation.at_half, DecisionRule(SCHEMA, closing="raise_parent"))):
+    for found, expected_rule in (
+        (metrics, rule),
+        (evaluation.at_half, DecisionRule(SCHEMA, hierarchy_policy="add_parent")),
+    ):
         expected = ImbalanceMetrics(SCHEMA, train_support=[3, 2, 1])
         expected.rule = expected_rule
         expected.update(logits, labels)

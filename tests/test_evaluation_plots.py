@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from imbalance_trainer import evaluation_plots as plots
-from imbalance_trainer import page
-from imbalance_trainer.calibration import expected_calibration_error
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.demo import demo_schema
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.labels import LabelSchema
-from imbalance_trainer.metrics import ImbalanceMetrics
+from imbalance_trainer.data.demo import demo_schema
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.metrics.imbalance_metrics import ImbalanceMetrics
+from imbalance_trainer.reports import evaluation_plots as plots
+from imbalance_trainer.reports import page
+from imbalance_trainer.tuning.calibration import expected_calibration_error
+from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.test_plots import assert_readable, texts_in
 
 pytest.importorskip("matplotlib")
@@ -135,7 +135,7 @@ def implied():
 def test_dots_are_recall_and_precision_of_the_metrics(drawn, schema, calibrated):
     logits, labels = scored(4, prevalence=[0.5, 0.3, 0.2, 0.1])
     calibration = np.array([[0.5] * 4, [-0.7] * 4]) if calibrated else None
-    rule = tuned(schema, closing="raise_parent", calibration=calibration)
+    rule = tuned(schema, hierarchy_policy="add_parent", calibration=calibration)
     shown = panels(drawn("precision_recall", logits, labels, rule))
     off_the_curve = 0
     for is_filled, decides in ((True, rule), (False, rule.untuned())):

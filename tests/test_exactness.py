@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from benchmarks.exactness import SCHEMA, Case, deviation, in_two_processes, make_rows, make_trainer, measure
-from imbalance_trainer.constraints import CONSTRAINTS
 from imbalance_trainer.losses import LOSSES
+from imbalance_trainer.losses.constraints import CONSTRAINTS
 
 TOLERANCE = 1e-6
 
@@ -71,7 +71,7 @@ def test_accumulation_under_every_constraint(constraint, whole, folder):
 @pytest.mark.parametrize("case", BY_LOSS.values(), ids=BY_LOSS)
 def test_accumulation_with_every_loss_that_says_it_is_exact(case, whole, folder):
     result = measure(replace(case, batch=5, steps=4), folder)
-    if LOSSES[case.loss].is_exact:
+    if LOSSES[case.loss].batch_independent:
         check(result, whole(case))
     else:
         assert deviation(result, whole(case))[0] > 1e-3

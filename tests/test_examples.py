@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 from transformers import Trainer
 
 from imbalance_trainer import load_labelled_dataset
-from imbalance_trainer.errors import DataError, NonFiniteLossError, QualityGateError, UsageError
+from imbalance_trainer.utils.errors import DataError, NonFiniteLossError, QualityGateError, UsageError
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -49,7 +49,7 @@ def data_dir(tmp_path):
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
-    from imbalance_trainer.demo import demo_model
+    from imbalance_trainer.data.demo import demo_model
 
     folder = tmp_path_factory.mktemp("encoder")
     model, tokenizer = demo_model()

@@ -19,11 +19,12 @@ from transformers import (
 )
 
 from imbalance_trainer import ImbalanceTextClassificationPipeline
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.demo import demo_data, demo_model
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.export import bake_thresholds, main
-from imbalance_trainer.labels import CONFIG_KEY, MULTI_LABEL, LabelSchema
+from imbalance_trainer.cli.export import bake_thresholds, main
+from imbalance_trainer.data.demo import demo_data, demo_model
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.utils.constants import CONFIG_KEY, MULTI_LABEL
+from imbalance_trainer.utils.errors import UsageError
 
 SCHEMA = LabelSchema(list("abc"), implications=[("b", "a")])
 THRESHOLDS = [0.2, 0.5, 0.9]
@@ -62,7 +63,7 @@ def llama():
 
 def tuned(model, schema=SCHEMA, thresholds=THRESHOLDS, **more):
     rule = DecisionRule(schema, thresholds, **more)
-    schema.to_config(model.config, constraint="mcm" if rule.max_constraint else "gold")
+    schema.to_config(model.config, constraint="max_constraint" if rule.max_constraint else "gold")
     rule.to_config(model.config)
     return rule
 
@@ -116,7 +117,7 @@ def test_heads_that_cannot_be_shifted_are_refused_with_the_reason():
     with pytest.raises(UsageError, match="no tuned thresholds in its config"):
         bake_thresholds(model)
     tuned(model, max_constraint=True)
-    with pytest.raises(UsageError, match="constraint 'mcm'"):
+    with pytest.raises(UsageError, match="constraint 'max_constraint'"):
         bake_thresholds(model)
     model.config.problem_type = "single_label_classification"
     with pytest.raises(UsageError, match="multi-label models"):

@@ -19,7 +19,7 @@ from benchmarks.exactness import Case
 from benchmarks.exactness import make_rows as exact_rows
 from benchmarks.exactness import make_trainer as exact_trainer
 from imbalance_trainer import LabelDistribution, LabelSchema, WeightedFocalTrainer, compute_class_weights
-from imbalance_trainer.errors import DataError
+from imbalance_trainer.utils.errors import DataError
 
 
 def vector(model):
@@ -132,7 +132,7 @@ def test_a_mask_of_another_shape_is_named(make_trainer, make_rows):
 
 
 def test_streams_are_counted_from_their_beginning_and_it_is_said(make_trainer, make_rows, monkeypatch, capsys):
-    monkeypatch.setattr("imbalance_trainer.trainer._COUNTED_ONE_BY_ONE", 32)
+    monkeypatch.setattr("imbalance_trainer.training.trainer._COUNTED_ONE_BY_ONE", 32)
     trainer = make_trainer(train_dataset=make_rows().to_iterable_dataset())
     trainer.train()
     assert "Class weights from 32 training rows (the first of a stream)" in capsys.readouterr().out

@@ -16,8 +16,8 @@ from transformers import (
 )
 
 from imbalance_trainer import WeightedFocalTrainer
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.head import fresh_head_rate, is_fresh, split_off, start_head, trained_head
+from imbalance_trainer.training.head import fresh_head_rate, is_fresh, split_off, start_head, trained_head
+from imbalance_trainer.utils.errors import UsageError
 
 LOGITS = np.array([-1.0, -4.0, 2.0])
 TINY = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8, "vocab_size": 20}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.errors import DataError
+from imbalance_trainer.utils.errors import DataError
 
 from .test_labels import REFUSED, assert_one_sentence
 

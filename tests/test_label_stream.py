@@ -14,8 +14,8 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from imbalance_trainer import LabelDistribution, LabelSchema, load_labelled_dataset
 from imbalance_trainer.data import stream as stream_module
 from imbalance_trainer.data.batches import with_rows_from
-from imbalance_trainer.data.stream import stream_labels
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.data.stream import iter_labels
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 NAMES = ["joy", "fear", "anger", "none of these"]
 N = 700
@@ -74,7 +74,7 @@ def shapes():
 @pytest.mark.parametrize("shape", list(shapes()))
 def test_batches_count_as_the_loaded_file_does(tmp_path, ending, shape):
     columns = shapes()[shape]
-    stream = stream_labels(write(tmp_path, ending, columns))
+    stream = iter_labels(write(tmp_path, ending, columns))
     folder = tmp_path / "loaded"
     folder.mkdir()
     path = write(folder, "parquet" if ending == "arrow" else ending, columns)
@@ -101,8 +101,8 @@ def test_class_labels_keep_their_names_whatever_the_order_that_is_asked_for(tmp_
     features = Features({"text": Value("string"), "labels": inner if feature == "one" else List(inner)})
     Dataset.from_dict({"text": ["x"] * N, "labels": rows}, features=features).to_parquet(tmp_path / "a.parquet")
     expected = labels.sum(0) if feature == "lists" else np.bincount(labels.argmax(1), minlength=4)
-    assert LabelDistribution.from_stream(stream_labels(tmp_path / "a.parquet")).support.tolist() == expected.tolist()
-    stream = stream_labels(tmp_path / "a.parquet", label_info=LabelSchema(NAMES[::-1]))
+    assert LabelDistribution.from_stream(iter_labels(tmp_path / "a.parquet")).support.tolist() == expected.tolist()
+    stream = iter_labels(tmp_path / "a.parquet", label_info=LabelSchema(NAMES[::-1]))
     assert LabelDistribution.from_stream(stream).support.tolist() == expected[::-1].tolist()
 
 
@@ -112,7 +112,7 @@ def test_several_files_are_one_stream_with_rows_counted_through_it(tmp_path):
     schema = LabelSchema(NAMES, implications=[("fear", "joy")])
     for i, part in enumerate(np.split(labels, [300, 301])):
         write(tmp_path, "parquet", {"labels": part.tolist()}).rename(tmp_path / f"{i}.parquet")
-    stream = stream_labels(sorted(tmp_path.iterdir()), label_info=schema)
+    stream = iter_labels(sorted(tmp_path.iterdir()), label_info=schema)
     counts = LabelDistribution.from_stream(stream, cooccurrence=True)
     expected = LabelDistribution.from_labels(labels, schema, cooccurrence=True)
     assert counts.violation_rows == expected.violation_rows
@@ -126,10 +126,10 @@ def test_several_files_are_one_stream_with_rows_counted_through_it(tmp_path):
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
 def test_of_a_limited_stream_the_first_rows_are_counted(tmp_path, ending, limit):
     path = write(tmp_path, ending, {"labels": matrix().tolist()})
-    counts = LabelDistribution.from_stream(stream_labels(path), limit=limit)
+    counts = LabelDistribution.from_stream(iter_labels(path), limit=limit)
     assert counts.support.tolist() == matrix()[:limit].sum(0).tolist()
     assert (counts.n_rows, counts.row_total) == (limit, N if ending == "parquet" else -1)
-    whole = LabelDistribution.from_stream(stream_labels(path), limit=N)
+    whole = LabelDistribution.from_stream(iter_labels(path), limit=N)
     assert (whole.n_rows, whole.row_total) == (N, N)
 
 
@@ -147,7 +147,7 @@ def test_a_wrong_value_is_named_by_its_row_in_the_whole_file(tmp_path, ending, c
     path = write(tmp_path, ending, columns)
     schema = LabelSchema(["joy", "fear"]) if ["joy"] in columns.get("labels", []) else None
     with pytest.raises(DataError, match=said) as caught:
-        LabelDistribution.from_stream(stream_labels(path, label_info=schema, label_columns=list(columns)))
+        LabelDistribution.from_stream(iter_labels(path, label_info=schema, label_columns=list(columns)))
     assert str(caught.value).startswith(str(path))
 
 
@@ -157,13 +157,13 @@ def test_an_unknown_in_a_narrow_column_is_no_class_of_many(tmp_path, kind):
     schema = LabelSchema([f"label {i}" for i in range(300)])
     labels = pa.array([[0], [1, 99], [-1], [-100]], pa.list_(getattr(pa, kind)()))
     pq.write_table(pa.table({"text": list("wxyz"), "labels": labels}), tmp_path / "a.parquet")
-    counts = LabelDistribution.from_stream(stream_labels(tmp_path / "a.parquet", label_info=schema))
+    counts = LabelDistribution.from_stream(iter_labels(tmp_path / "a.parquet", label_info=schema))
     assert np.flatnonzero(counts.support).tolist() == [0, 1, 99]
     assert set(counts.known) == {2}
     labels = pa.array([[0], [1, -5]], pa.list_(getattr(pa, kind)()))
     pq.write_table(pa.table({"text": list("wx"), "labels": labels}), tmp_path / "b.parquet")
     with pytest.raises(DataError, match="row 2: unknown label -5"):
-        LabelDistribution.from_stream(stream_labels(tmp_path / "b.parquet", label_info=schema))
+        LabelDistribution.from_stream(iter_labels(tmp_path / "b.parquet", label_info=schema))
 
 
 def test_row_numbers_in_names_and_paths_are_left_alone():
@@ -174,7 +174,7 @@ def test_row_numbers_in_names_and_paths_are_left_alone():
 
 def test_the_first_rows_may_have_no_labels_at_all(tmp_path):
     path = write(tmp_path, "jsonl", {"labels": [[]] * 200 + [["b"], ["a", "b"]] * 50})
-    counts = LabelDistribution.from_stream(stream_labels(path), labels_per_row=True)
+    counts = LabelDistribution.from_stream(iter_labels(path), labels_per_row=True)
     assert counts.support_by_label == {"a": 50, "b": 100}
     assert counts.n_rows_without_label == 200
 
@@ -187,7 +187,7 @@ def test_what_is_no_such_file_is_said(tmp_path):
     ):
         (tmp_path / "a.txt").touch()
         with pytest.raises(UsageError, match=said):
-            stream_labels(given)
+            iter_labels(given)
     for name, content, said in (
         ("a.csv", b"", "is empty"),
         ("b.csv", b"text,a\n", "has no rows"),
@@ -199,14 +199,14 @@ def test_what_is_no_such_file_is_said(tmp_path):
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=said):
-            LabelDistribution.from_stream(stream_labels(tmp_path / name))
+            LabelDistribution.from_stream(iter_labels(tmp_path / name))
 
 
 def test_a_column_with_too_many_cells_is_no_column_of_labels(tmp_path, monkeypatch):
     monkeypatch.setattr(stream_module, "_MAX_CELLS", 300)
     path = write(tmp_path, "csv", {"label": [f"name {i}" for i in range(N)]})
     with pytest.raises(DataError, match="more than 300 different cells"):
-        stream_labels(path)
+        iter_labels(path)
 
 
 @pytest.mark.slow
@@ -227,9 +227,9 @@ import resource
 from imbalance_trainer import LabelDistribution, LabelSchema
 from imbalance_trainer.data.batches import renumbered
 from imbalance_trainer.data.batches import with_rows_from
-from imbalance_trainer.data.stream import stream_labels
+from imbalance_trainer.data.stream import iter_labels
 import pyarrow.compute
-stream = stream_labels({str(tmp_path / "a.parquet")!r}, text_column="text",
+stream = iter_labels({str(tmp_path / "a.parquet")!r}, text_column="text",
                        label_info=LabelSchema([f"l{{i}}" for i in range(28)]))
 now = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (now + (200 << 20), now + (200 << 20)))

@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from imbalance_trainer.distribution import LabelDistribution
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.label_table import RankedLabels, analysis_table, compact_number, distinct_names
-from imbalance_trainer.labels import LabelSchema
-from imbalance_trainer.tables import display_width
-from imbalance_trainer.weights import STRATEGIES, compute_class_weights
+from imbalance_trainer.analysis.label_table import RankedLabels, analysis_table, compact_number, distinct_names
+from imbalance_trainer.labels.class_weights import STRATEGIES, compute_class_weights
+from imbalance_trainer.labels.distribution import LabelDistribution
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.utils.errors import UsageError
+from imbalance_trainer.utils.text import display_width
 
 NAMES = ["hateful", "insults", "threats", "praising extremist acts", "ideologically motivated threats"]
 
@@ -199,6 +199,7 @@ def test_ranked_labels_keep_tiers_marks_and_cap_in_order():
 
 
 def test_imports_neither_torch_nor_transformers():
-    code = "import sys, imbalance_trainer.plots; print({'torch', 'transformers', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, imbalance_trainer.reports.plots\n"
+    code += "print({'torch', 'transformers', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import RobertaConfig
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.errors import UsageError
+from imbalance_trainer.utils.errors import UsageError
 
 NAMES = st.lists(st.text(min_size=1).filter(lambda name: name.strip()), min_size=1, max_size=12, unique=True)
 QUICK = settings(deadline=None, max_examples=100)

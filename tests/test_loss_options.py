@@ -9,11 +9,12 @@ from torch import nn
 from transformers import TrainerCallback
 
 from imbalance_trainer import ImbalanceTrainingArguments, LabelDistribution
-from imbalance_trainer.cli import FlagParser
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.losses import LOSSES, MULTI_LABEL, SINGLE_LABEL, AsymmetricLoss, make_loss
-from imbalance_trainer.training_args import ImbalanceOptions
-from imbalance_trainer.weighted_loss import reweighting_step
+from imbalance_trainer.cli.parser import FlagParser
+from imbalance_trainer.losses import LOSSES, AsymmetricLoss, make_loss
+from imbalance_trainer.training.arguments import ImbalanceOptions
+from imbalance_trainer.training.weighted_loss import reweighting_step
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -88,8 +89,7 @@ def test_auto_weights_are_none_for_a_loss_that_weighs_by_itself_and_that_is_said
         ({"reweight_from": float("inf")}, "reweight_from is a share .* got inf"),
         ({"reweight_from": 0.5, "loss": "zlpr"}, "loss='zlpr' takes no class weights"),
         ({"reweight_from": 0.5, "class_weights": None}, "and class_weights is None"),
-        ({"reweight_from": 0.5, "adaptive_weights": True}, "adaptive_weights moves weights from the first"),
-        ({"adaptive_weights": True, "loss": "cb_ntr"}, "loss='cb_ntr' takes no class weights"),
+        ({"reweight_from": 0.5, "loss": "cb_ntr"}, "loss='cb_ntr' takes no class weights"),
     ],
 )
 def test_options_that_do_not_fit_are_an_error(options, message):

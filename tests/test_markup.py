@@ -2,8 +2,8 @@
 
 import pytest
 
-from imbalance_trainer.markup import Cell, Html, count, escaped, join, named, number, table, tag
-from imbalance_trainer.page_style import DARK, HEAT, LIGHT, STYLE
+from imbalance_trainer.reports.markup import Cell, Html, count, escaped, join, named, number, table, tag
+from imbalance_trainer.reports.page_style import DARK, HEAT, LIGHT, STYLE
 
 
 def test_text_is_escaped_once_and_html_not_at_all():

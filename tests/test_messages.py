@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.diagnosis import TITLES, Finding, Settings
-from imbalance_trainer.labels import LabelSchema
-from imbalance_trainer.messages import evaluation_lines, overall, tuning_lines, warning_lines
-from imbalance_trainer.tables import display_width
-from imbalance_trainer.tuning import TuningOptions, tune_decisions
-from imbalance_trainer.weights import ClassWeights
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.labels.class_weights import ClassWeights
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.monitor.diagnose import TITLES, Finding, Settings
+from imbalance_trainer.monitor.messages import evaluation_lines, overall, tuning_lines, warning_lines
+from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
+from imbalance_trainer.utils.text import display_width
 
 NAMES = ("praising extremist acts", "insults", "hateful")
 WEIGHTS = ClassWeights(NAMES, np.array([10.0, 3.0, 2.0]), ("tier",) * 3)

@@ -7,10 +7,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from imbalance_trainer import ImbalanceMetrics, LabelSchema, decision_counts
-from imbalance_trainer import metrics as module
-from imbalance_trainer.decisions import CLOSINGS, DecisionRule
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer import ImbalanceMetrics, LabelSchema
+from imbalance_trainer.decisions.rule import HIERARCHY_POLICIES, DecisionRule
+from imbalance_trainer.metrics import counts as decision_counts
+from imbalance_trainer.metrics import imbalance_metrics as module
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 from .test_average_precision import by_sklearn
 from .test_decisions import breaks_a_rule, closed_by_hand
@@ -198,21 +199,21 @@ def test_violations_are_counted_before_closing_and_there_are_none_after():
 
 
 @QUICK
-@given(schemas(), st.sampled_from(CLOSINGS), st.sampled_from([0.0, 0.5]), st.integers(0, 999))
-def test_decisions_are_closed_in_the_way_that_was_asked_for(schema, closing, unknown, seed):
+@given(schemas(), st.sampled_from(HIERARCHY_POLICIES), st.sampled_from([0.0, 0.5]), st.integers(0, 999))
+def test_decisions_are_closed_in_the_way_that_was_asked_for(schema, hierarchy_policy, unknown, seed):
     logits, labels = multi_label_case(12, len(schema), seed, unknown)
     thresholds = np.random.default_rng(seed).choice([0.2, 0.5, 0.7], len(schema))
     margins = (logits - np.log(thresholds / (1 - thresholds)).astype(np.float32)).tolist()
     before = np.array(margins) > 0
     decided = np.array(
         [
-            [name in closed_by_hand(there, margin, schema, closing) for name in schema.names]
+            [name in closed_by_hand(there, margin, schema, hierarchy_policy) for name in schema.names]
             for row, values in zip(before, margins, strict=True)
             for margin in [dict(zip(schema.names, values, strict=True))]
             for there in [{name for name, on in zip(schema.names, row, strict=True) if on}]
         ]
     )
-    metrics = ImbalanceMetrics(schema, threshold=thresholds, closing=closing)
+    metrics = ImbalanceMetrics(schema, threshold=thresholds, hierarchy_policy=hierarchy_policy)
     metrics.update(logits, labels)
     result, known = metrics.compute(), labels != -100
     rows = known.any(1)
@@ -227,15 +228,15 @@ def test_decisions_are_closed_in_the_way_that_was_asked_for(schema, closing, unk
 def test_violations_after_closing_are_counted_and_not_supposed(monkeypatch):
     logits, labels = multi_label_case(40, 5, 2, 0.3)
     labels[:8] = -100  # rows of which nothing is known count for nothing
-    monkeypatch.setattr(decision_counts, "close_decisions", lambda decisions, *_: decisions)
+    monkeypatch.setattr(decision_counts, "enforce_hierarchy", lambda decisions, *_: decisions)
     result = computed(HATE, logits, labels)
     assert result["violation_rate_closed"] == result["violation_rate"]
     assert result["violation_rate"] == pytest.approx(np.mean(breaks_a_rule(logits[8:] > 0, HATE)))
 
 
 def test_an_unknown_closing_is_an_error():
-    with pytest.raises(UsageError, match="did you mean 'raise_parent'"):
-        ImbalanceMetrics(HATE, closing="raise_parents")
+    with pytest.raises(UsageError, match="did you mean 'add_parent'"):
+        ImbalanceMetrics(HATE, hierarchy_policy="add_parents")
 
 
 def test_a_rule_of_a_model_decides_with_its_constraint_and_calibration():

@@ -12,14 +12,14 @@ from huggingface_hub import ModelCard
 from transformers import RobertaForTokenClassification, Trainer
 
 from imbalance_trainer import LabelSchema, WeightedFocalTrainer
-from imbalance_trainer.arrays import wilson_interval
-from imbalance_trainer.callbacks import RareLabelCallback
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.demo import demo_model
-from imbalance_trainer.loading import Loading
-from imbalance_trainer.markdown import escaped, markdown_table
-from imbalance_trainer.model_card import CardContent, metadata, model_card
-from imbalance_trainer.results import Results
+from imbalance_trainer.data.demo import demo_model
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.monitor.results import Results
+from imbalance_trainer.reports.loading import Loading
+from imbalance_trainer.reports.model_card import CardContent, metadata, model_card
+from imbalance_trainer.training.callbacks import RareLabelCallback
+from imbalance_trainer.utils.markdown import escaped, markdown_table
+from imbalance_trainer.utils.numeric import wilson_interval
 
 NAMES = ["a|b", "new\nline", "<c>", "d `tick` *star* _under_"]
 QUICK = {"n_bootstrap": 0}
@@ -324,7 +324,7 @@ def test_names_stay_in_their_cells():
 
 
 def test_a_torn_write_leaves_the_old_card(make_trainer, monkeypatch, tmp_path):
-    from imbalance_trainer import outputs
+    from imbalance_trainer.training import outputs
 
     trainer = make_trainer()
     trainer.create_model_card()

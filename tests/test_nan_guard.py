@@ -10,8 +10,8 @@ from torch import nn
 
 from benchmarks.exactness import Case, in_two_processes, make_model, make_rows, make_trainer
 from imbalance_trainer import LabelSchema, WeightedFocalTrainer
-from imbalance_trainer.errors import NonFiniteLossError, UsageError
-from imbalance_trainer.nan_guard import NanGuard
+from imbalance_trainer.training.nan_guard import NanGuard
+from imbalance_trainer.utils.errors import NonFiniteLossError, UsageError
 
 ARGS = SimpleNamespace(world_size=1, process_index=0, learning_rate=0.5, max_grad_norm=0.0, fp16=False)
 SCHEMA = LabelSchema(["a", "b", "c"])
@@ -150,7 +150,7 @@ def test_every_process_stops_for_the_nan_of_one():
 
 
 def test_large_batches_are_not_kept(monkeypatch):
-    from imbalance_trainer import nan_guard
+    from imbalance_trainer.training import nan_guard
 
     monkeypatch.setattr(nan_guard, "_LOOKED_AT", 4)
     guard = NanGuard(SCHEMA, "raise")

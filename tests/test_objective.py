@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.constraints import CONSTRAINTS, ConstraintPenalty, max_constraint_logits
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.losses import make_loss
-from imbalance_trainer.objective import Objective
+from imbalance_trainer.losses.constraints import CONSTRAINTS, ConstraintPenalty, max_constraint_logits
+from imbalance_trainer.losses.objective import Objective
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.errors import UsageError
 
 SCHEMA = LabelSchema(["a", "b", "c"], {"g": ["b", "c"]}, [("b", "a"), ("c", "a")], {"g": "at_most_one"})
 WEIGHTS = [1.0, 2.0, 3.0]
@@ -51,8 +51,8 @@ def test_a_row_of_weight_2_counts_as_that_row_twice(constraint):
         {"schema": LabelSchema(list("abc"), {"g": ["b", "c"]})},
         {"weight": 0.0},
         {"constraint": "none"},
-        {"kind": SINGLE_LABEL, "constraint": "mcm"},
-        {"schema": LabelSchema(list("abc")), "constraint": "mcm"},
+        {"kind": SINGLE_LABEL, "constraint": "max_constraint"},
+        {"schema": LabelSchema(list("abc")), "constraint": "max_constraint"},
     ],
 )
 def test_without_rules_weight_or_kind_there_is_no_constraint(changes):
@@ -88,7 +88,7 @@ def test_exclusive_groups_alone_are_rules_enough():
 def test_the_max_constraint_is_the_loss_of_other_logits_and_no_penalty(weight):
     logits, labels = batch()
     row_weights = torch.rand(len(logits))
-    objective, loss = make(constraint="mcm", weight=weight), make_loss("focal", MULTI_LABEL, WEIGHTS)
+    objective, loss = make(constraint="max_constraint", weight=weight), make_loss("focal", MULTI_LABEL, WEIGHTS)
     constrained = max_constraint_logits(logits, labels, SCHEMA)
     assert not torch.equal(constrained, logits)
     assert objective.sums(logits, labels).tolist() == [loss(constrained, labels).item(), 0.0]
@@ -102,7 +102,7 @@ def test_the_max_constraint_is_the_loss_of_other_logits_and_no_penalty(weight):
     [
         {"constraint": "golden"},
         {"direction": "raise_parent"},
-        {"constraint": "mcm", "direction": "lower_child"},
+        {"constraint": "max_constraint", "direction": "lower_child"},
         {"constraint": "product", "direction": "up"},
     ],
 )

@@ -8,10 +8,11 @@ import torch
 from transformers import pipeline
 
 from imbalance_trainer import ImbalanceTextClassificationPipeline, ImbalanceTrainingArguments, WeightedFocalTrainer
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.demo import demo_data, demo_model
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.labels import CONFIG_KEY, MULTI_LABEL, LabelSchema
+from imbalance_trainer.data.demo import demo_data, demo_model
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.utils.constants import CONFIG_KEY, MULTI_LABEL
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 N_TEXTS = 120
 
@@ -41,7 +42,7 @@ def model(data):
 def with_rule(model, schema, **more):
     rng = np.random.default_rng(0)
     rule = DecisionRule(schema, rng.uniform(0.2, 0.8, len(schema)), **more)
-    schema.to_config(model.config, constraint="mcm" if rule.max_constraint else "gold")
+    schema.to_config(model.config, constraint="max_constraint" if rule.max_constraint else "gold")
     rule.to_config(model.config)
 
 
@@ -65,8 +66,8 @@ CALIBRATION = np.stack([np.linspace(0.5, 2, 11), np.linspace(-1, 1, 11)])
     "more",
     [
         {},
-        {"closing": "raise_parent"},
-        {"closing": "larger_margin", "calibration": CALIBRATION},
+        {"hierarchy_policy": "add_parent"},
+        {"hierarchy_policy": "larger_margin", "calibration": CALIBRATION},
         {"max_constraint": True},
     ],
     ids=str,

@@ -7,11 +7,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from imbalance_trainer import page, plots
-from imbalance_trainer.distribution import LabelDistribution
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.labels import LabelSchema
-from imbalance_trainer.weights import compute_class_weights
+from imbalance_trainer.labels.class_weights import compute_class_weights
+from imbalance_trainer.labels.distribution import LabelDistribution
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.reports import page, plots
+from imbalance_trainer.utils.errors import UsageError
 
 pytest.importorskip("matplotlib")
 

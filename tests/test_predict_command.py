@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from imbalance_trainer import predict_command as predict
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.demo import demo_model
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.labels import MULTI_LABEL, LabelSchema
+from imbalance_trainer.cli import predict as predict
+from imbalance_trainer.data.demo import demo_model
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.utils.constants import MULTI_LABEL
+from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.test_examples import EXAMPLES
 
 NAMES = ["hateful", "insults", "threats", "quoted"]
@@ -34,7 +35,7 @@ def save_model(folder, rule, problem_type=MULTI_LABEL, texts=TEXTS):
         model.classifier.out_proj.weight.mul_(4)
         model.classifier.out_proj.bias.sub_(logits_one_by_one(model.eval(), tokenizer, texts).mean(0))
     model.config.problem_type = problem_type
-    rule.schema.to_config(model.config, constraint="mcm" if rule.max_constraint else "none")
+    rule.schema.to_config(model.config, constraint="max_constraint" if rule.max_constraint else "none")
     rule.to_config(model.config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -97,11 +98,13 @@ RULES = {
         LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3], calibration=np.array([[0.5, 1, 2, 3], [-0.2, 0.5, 0.3, -0.4]])
     ),
     "drop_child": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.6, 0.5, 0.4, 0.5]),
-    "raise_parent": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.6, 0.5, 0.4, 0.5], "raise_parent"),
+    "add_parent": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.6, 0.5, 0.4, 0.5], "add_parent"),
     "larger_margin": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.6, 0.5, 0.4, 0.5], "larger_margin"),
     "at_most_one": lambda: DecisionRule(LabelSchema(NAMES, PAIR, (), {"pair": "at_most_one"}), [0.5, 0.3, 0.3, 0.5]),
     "exactly_one": lambda: DecisionRule(LabelSchema(NAMES, PAIR, (), {"pair": "exactly_one"}), [0.5, 0.7, 0.7, 0.5]),
-    "mcm": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.5, 0.5, 0.5, 0.5], max_constraint=True),
+    "max_constraint": lambda: DecisionRule(
+        LabelSchema(NAMES, {}, CHILDREN), [0.5, 0.5, 0.5, 0.5], max_constraint=True
+    ),
 }
 
 
@@ -112,7 +115,7 @@ def test_decides_as_the_rule_does_row_by_row(case, tmp_path, texts_file, capsys)
     decided, raw = rule.decide(logits), rule.margins(logits) > 0
     assert decided.any()
     assert not decided.all()
-    closes = case not in ("thresholds", "calibration", "mcm")
+    closes = case not in ("thresholds", "calibration", "max_constraint")
     assert (decided != raw).any() == closes  # else a rule that is never applied would pass
     for flags in (["--batch_size", "1"], ["--batch_size", "5"], ["--all_labels"]):
         capsys.readouterr()

@@ -9,13 +9,13 @@ import pytest
 
 import imbalance_trainer
 from imbalance_trainer import losses
-from imbalance_trainer.cli import FlagParser
+from imbalance_trainer.cli.parser import FlagParser
 from imbalance_trainer.data import files
-from imbalance_trainer.diagnosis import TITLES
-from imbalance_trainer.head import fresh_head_rate
-from imbalance_trainer.sampling import MAX_GROWTH
-from imbalance_trainer.threshold_search import OBJECTIVES
-from imbalance_trainer.tuning import TuningOptions
+from imbalance_trainer.monitor.diagnose import TITLES
+from imbalance_trainer.training.head import fresh_head_rate
+from imbalance_trainer.training.samplers import MAX_GROWTH
+from imbalance_trainer.tuning.decisions import TuningOptions
+from imbalance_trainer.tuning.threshold_search import OBJECTIVES
 from tests.test_examples import load
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 PUBLIC = """
     ClassAwareSampler ImbalanceMetrics ImbalanceTextClassificationPipeline ImbalanceTrainingArguments LOSSES
     LabelDistribution LabelSchema RareLabelCallback RepeatFactorSampler WeightedFocalLoss WeightedFocalTrainer
-    __version__ apply_thresholds cap_weights close_decisions compute_class_weights load_labelled_dataset
+    __version__ apply_thresholds cap_weights enforce_hierarchy compute_class_weights load_labelled_dataset
     tune_thresholds weighted_focal_loss
 """.split()
 PUBLIC_LOSSES = """

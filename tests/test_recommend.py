@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_trainer.arrays import wilson_interval
-from imbalance_trainer.distribution import LabelDistribution
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
+from imbalance_trainer.analysis.dataset_stats import whole
+from imbalance_trainer.analysis.recommend import RULES, positives_for, recommend
+from imbalance_trainer.labels.distribution import LabelDistribution
+from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.losses import LOSSES, make_loss
-from imbalance_trainer.recommend import RULES, positives_for, recommend
-from imbalance_trainer.recommend.facts import whole
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.errors import UsageError
+from imbalance_trainer.utils.numeric import wilson_interval
 from tests.test_examples import load
 
 
@@ -219,8 +220,8 @@ def test_whatever_the_counts_every_choice_exists_and_is_one_sentence(support, pr
 
 def test_every_flag_that_a_rule_may_choose_is_one_of_training():
     train = load("train_model")
-    from imbalance_trainer.cli import FlagParser
-    from imbalance_trainer.tuning import TuningOptions
+    from imbalance_trainer.cli.parser import FlagParser
+    from imbalance_trainer.tuning.decisions import TuningOptions
 
     known = FlagParser((train.DataArguments, train.TrainArguments, TuningOptions))._option_string_actions
     plans = [found(RARE), found(RARE, [1, 1, 1, 1]), found(RARE, [40, 9, 9, 9]), found([9, 8], rows=(20, 20))]
@@ -296,18 +297,12 @@ def test_the_metric_is_one_that_can_differ_from_zero(primary, validation, metric
 @pytest.mark.parametrize(
     "asked",
     [
-        {"reweight_from": 0.8}, {"adaptive_weights": True}, {"weight_strategy": "balanced"}, {"max_weight": 5.0},
+        {"reweight_from": 0.8}, {"weight_strategy": "balanced"}, {"max_weight": 5.0},
         {"sampler": "repeat_factor", "reweight_from": 0.8},
     ],
 )  # fmt: skip
 def test_what_needs_weights_brings_them(asked):
     assert beside(asked, [9000, 8000, 10_000])[0].value("class_weights") == "auto"
-    assert beside({"adaptive_weights": False}, [9000, 8000, 10_000])[0].value("class_weights") == "none"
-
-
-def test_what_needs_a_gamma_brings_the_focal_loss():
-    assert beside({"adaptive_gamma": True}, [9000, 8000, 10_000])[0].value("loss") == "focal"
-    assert beside({"adaptive_gamma": False}, [9000, 8000, 10_000])[0].value("loss") == "bce"
 
 
 def test_beside_a_plain_loss_without_weights_nothing_raises_rare_labels_already():

@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import pytest
 
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.report import FILE_NAME, write_report
-from imbalance_trainer.report_charts import _envelope, train_losses
-from imbalance_trainer.report_command import main
-from imbalance_trainer.report_tables import MAX_COLUMNS, thinned
-from imbalance_trainer.run_record import read_run
+from imbalance_trainer.cli.report import main
+from imbalance_trainer.monitor.run_record import read_run
+from imbalance_trainer.reports.report import FILE_NAME, write_report
+from imbalance_trainer.reports.report_charts import _envelope, train_losses
+from imbalance_trainer.reports.report_tables import MAX_COLUMNS, thinned
+from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.made_runs import ELEVEN, FINDINGS, Finding, curves_json, eleven, history, many, run_json, write_run
 
 VOID = {"meta", "br"}
@@ -244,7 +244,7 @@ def test_each_curve_says_its_thresholds(run_of_eleven):
 
 def test_tuned_thresholds_of_the_config_have_a_column(tmp_path):
     entries = history(ELEVEN, range(400, 1500, 100), 2)
-    ours = {"thresholds": {name: 0.1 + 0.05 * i for i, name in enumerate(ELEVEN)}, "closing": "drop_child"}
+    ours = {"thresholds": {name: 0.1 + 0.05 * i for i, name in enumerate(ELEVEN)}, "hierarchy_policy": "drop_child"}
     page = report(write_run(tmp_path, entries, config={"imbalance_trainer": ours}))
     head, *rows = page.table("All labels on eval")
     assert head[-1] == "in config.json"
@@ -485,8 +485,8 @@ def diagnosed(monkeypatch):
         asked.append((history, settings, limits))
         return FINDINGS[:1]
 
-    monkeypatch.setattr("imbalance_trainer.report.Settings", Settings)
-    monkeypatch.setattr("imbalance_trainer.report.diagnose", diagnose)
+    monkeypatch.setattr("imbalance_trainer.reports.report.Settings", Settings)
+    monkeypatch.setattr("imbalance_trainer.reports.report.diagnose", diagnose)
     return asked
 
 

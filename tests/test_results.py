@@ -6,11 +6,11 @@ import math
 import pytest
 
 from imbalance_trainer import ImbalanceMetrics, LabelSchema
-from imbalance_trainer.errors import QualityGateError, UsageError
-from imbalance_trainer.metrics import LOWER_IS_BETTER
-from imbalance_trainer.quality_gate import check_results, checked_floors, read_floors
-from imbalance_trainer.results import Results
-from imbalance_trainer.whole_file import write_json
+from imbalance_trainer.cli.quality_gate import check_results, checked_floors, read_floors
+from imbalance_trainer.metrics.imbalance_metrics import LOWER_IS_BETTER
+from imbalance_trainer.monitor.results import Results
+from imbalance_trainer.utils.errors import QualityGateError, UsageError
+from imbalance_trainer.utils.files import write_json
 
 SCHEMA = LabelSchema(["hateful", "rare / label"], {"primary": ["hateful"]})
 ROWS = [

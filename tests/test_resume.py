@@ -13,7 +13,7 @@ import torch
 from transformers import TrainerCallback
 
 from imbalance_trainer import WeightedFocalTrainer
-from imbalance_trainer.history import FILE_NAME, read_history
+from imbalance_trainer.monitor.history import FILE_NAME, read_history
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "train_model.py"
 
@@ -113,7 +113,7 @@ def words(n_words=40, n_rows=240, seed=0):
 
 @pytest.fixture
 def command(tmp_path):
-    from imbalance_trainer.demo import demo_model
+    from imbalance_trainer.data.demo import demo_model
 
     model, tokenizer = demo_model()
     model.base_model.save_pretrained(tmp_path / "encoder")

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema
-from imbalance_trainer.diagnosis import Settings
-from imbalance_trainer.run_info import make_curves, make_run_info
-from imbalance_trainer.weights import compute_class_weights
-from imbalance_trainer.whole_file import write_json
+from imbalance_trainer.labels.class_weights import compute_class_weights
+from imbalance_trainer.monitor.diagnose import Settings
+from imbalance_trainer.monitor.run_info import make_curves, make_run_info
+from imbalance_trainer.utils.files import write_json
 
 SCHEMA = LabelSchema(["hateful", "insults", "threats"], {"primary": ["hateful"]}, [("insults", "hateful")])
 COUNTS = LabelDistribution.from_labels(np.array([[1, 1, 0]] * 60 + [[1, 0, 1]] * 2 + [[0, 0, 0]] * 60), SCHEMA)

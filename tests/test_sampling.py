@@ -21,8 +21,8 @@ from imbalance_trainer import (
     RepeatFactorSampler,
     WeightedFocalTrainer,
 )
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.sampling import MAX_GROWTH, rounded_at_random, shared_evenly
+from imbalance_trainer.training.samplers import MAX_GROWTH, rounded_at_random, shared_evenly
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 PREVALENCE = [0.4, 0.2, 0.05, 0.01]
 
@@ -404,7 +404,7 @@ def test_another_training_set_is_sampled_anew(make_trainer, make_rows):
 def test_the_monitor_says_what_is_drawn_and_what_is_stacked(tmp_path, capsys):
     import json
 
-    from imbalance_trainer.report import write_report
+    from imbalance_trainer.reports.report import write_report
 
     args = {"eval_strategy": "epoch", "num_train_epochs": 1}
     trainer = recorder(tmp_path, **args)

@@ -7,8 +7,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from imbalance_trainer import screen
-from imbalance_trainer.screen import NotebookTable, coloured, has_colour, say
+from imbalance_trainer.monitor import console as screen
+from imbalance_trainer.monitor.console import NotebookTable, coloured, has_colour, say
 
 from .test_callbacks import SILENT, counts, spoken  # noqa: F401
 
@@ -111,7 +111,7 @@ def test_a_notebook_s_table_is_replaced_by_the_next(shown):
 
 
 def test_in_a_notebook_the_callback_shows_a_table_and_prints_the_warnings(shown, spoken, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("imbalance_trainer.callbacks.is_in_notebook", lambda: True)
+    monkeypatch.setattr("imbalance_trainer.training.callbacks.is_in_notebook", lambda: True)
     spoken.begin()
     assert spoken.evaluate(SILENT, 10) == ""
     out = spoken.evaluate(SILENT, 20)
@@ -127,7 +127,7 @@ def test_in_a_notebook_the_callback_shows_a_table_and_prints_the_warnings(shown,
 
 def test_a_notebook_s_own_progress_shows_few_of_our_metrics():
     from imbalance_trainer import RareLabelCallback
-    from imbalance_trainer.callbacks import terse
+    from imbalance_trainer.training.callbacks import terse
 
     class NotebookProgressCallback:
         seen = None

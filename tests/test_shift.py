@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, fisher_exact
 
-from imbalance_trainer.distribution import LabelDistribution
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.labels import LabelSchema
-from imbalance_trainer.shift import LEAST_EXPECTED, adjusted, prevalence_shift
+from imbalance_trainer.analysis.shift import LEAST_EXPECTED, adjusted, prevalence_shift
+from imbalance_trainer.labels.distribution import LabelDistribution
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.utils.errors import UsageError
 
 
 def counts(support, n_rows):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from imbalance_trainer import smoothing
-from imbalance_trainer.smoothing import fit_logistic, smoothed_counts
+from imbalance_trainer.tuning import smoothing
+from imbalance_trainer.tuning.smoothing import fit_logistic, smoothed_counts
 
 QUICK = settings(deadline=None, max_examples=60)
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from imbalance_trainer.svg import Dot, Series, line_chart, precision_recall_panel, scatter, ticks
+from imbalance_trainer.reports.svg import Dot, Series, line_chart, precision_recall_panel, scatter, ticks
 
 
 def parsed(svg):

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_trainer.tables import WIDTH, display_width, shorten, text_table
+from imbalance_trainer.utils.text import WIDTH, display_width, shorten, text_table
 
 
 @given(st.text(), st.integers(8, 60))

@@ -11,10 +11,10 @@ from scipy.special import expit, logit
 from sklearn.metrics import fbeta_score, precision_recall_curve
 
 from imbalance_trainer import LabelSchema, apply_thresholds, tune_thresholds
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.threshold_search import OBJECTIVES, f_score
-from imbalance_trainer.thresholds import PER
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.tuning.threshold_search import OBJECTIVES, f_score
+from imbalance_trainer.tuning.thresholds import PER
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 from .test_labels import assert_one_sentence
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from imbalance_trainer import LabelSchema, threshold_search, thresholds, tune_thresholds
-from imbalance_trainer.threshold_search import OBJECTIVES, Aim, Resample, Search, find_best
-from imbalance_trainer.thresholds import PER
+from imbalance_trainer import LabelSchema, tune_thresholds
+from imbalance_trainer.tuning import threshold_search, thresholds
+from imbalance_trainer.tuning.threshold_search import OBJECTIVES, Resample, Search, ThresholdObjective, find_best
+from imbalance_trainer.tuning.thresholds import PER
 
 from .test_thresholds import NAIVE, QUICK, cases, every_cut, make
 
@@ -162,7 +163,8 @@ def test_resampled_thresholds_are_distributed_as_those_of_resampled_rows(positiv
     scores = np.round(rng.uniform(0.05, 0.95, 60), 2)
     positive = np.zeros(60, bool)
     positive[rng.choice(60, positives, replace=False, p=scores**2 / (scores**2).sum())] = True
-    search = Search(Aim("f1"), lambda p: np.clip(logit(p, where=p > 0, out=np.full(np.shape(p), -36.0)), -36, 36),
+    search = Search(ThresholdObjective("f1"),
+                    lambda p: np.clip(logit(p, where=p > 0, out=np.full(np.shape(p), -36.0)), -36, 36),
                     0.0, Resample(n, np.random.default_rng(0)))  # fmt: skip
     of_label = np.sort(scores[positive])
     _, (best,), _ = find_best(scores[:, None], positive[:, None], [of_label], [np.array([0])], search)

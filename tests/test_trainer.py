@@ -21,8 +21,8 @@ from imbalance_trainer import (
     WeightedFocalTrainer,
     compute_class_weights,
 )
-from imbalance_trainer.demo import demo_model
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.data.demo import demo_model
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 NAMES = ["hateful", "insults", "threats", "praise of violence"]
 SCHEMA = LabelSchema(NAMES, {"primary": NAMES[:1]}, [(name, NAMES[0]) for name in NAMES[1:]])
@@ -370,7 +370,7 @@ def test_a_label_without_positives_is_named(make_trainer, make_rows, caplog):
 
 
 def test_each_labels_weight_is_logged_with_its_reason(make_trainer, caplog):
-    with caplog.at_level("INFO", logger="imbalance_trainer.weighted_loss"):
+    with caplog.at_level("INFO", logger="imbalance_trainer.training.weighted_loss"):
         make_trainer(label_schema=SCHEMA, class_weights={"threats": 30})
     lines = [record.getMessage() for record in caplog.records if "support" in record.getMessage()]
     assert len(lines) == 4

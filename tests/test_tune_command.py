@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from imbalance_trainer import LabelSchema, evaluate_command, tune_command
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.export import main as export
-from imbalance_trainer.tuning import TuningOptions, tune_decisions
+from imbalance_trainer import LabelSchema
+from imbalance_trainer.cli import evaluate as evaluate_command
+from imbalance_trainer.cli import tune as tune_command
+from imbalance_trainer.cli.export import main as export
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
+from imbalance_trainer.utils.errors import UsageError
 
 from .data.made import csv_text
 from .test_evaluate_command import SCHEMA, write_data

@@ -14,10 +14,10 @@ from transformers import RobertaForSequenceClassification
 from benchmarks.exactness import SCHEMA, Case, in_two_processes, make_rows
 from benchmarks.exactness import make_trainer as make_exact_trainer
 from imbalance_trainer import ImbalanceMetrics, LabelSchema, WeightedFocalTrainer, tune_thresholds
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.labels import CONFIG_KEY
-from imbalance_trainer.tuning import TuningOptions
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.tuning.decisions import TuningOptions
+from imbalance_trainer.utils.constants import CONFIG_KEY
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 NAMES = ["a", "b", "c", "d"]
 CHAIN = LabelSchema(NAMES, {"primary": ["a"]}, [("b", "a"), ("c", "b")])
@@ -258,30 +258,30 @@ def test_a_model_with_baked_thresholds_is_not_trained(make_trainer, make_model):
 
 
 def test_evaluation_alone_closes_and_constrains_as_in_training(make_trainer, make_args, make_rows, tmp_path):
-    args = {"constraint": "mcm", "closing": "raise_parent"}
+    args = {"constraint": "max_constraint", "hierarchy_policy": "add_parent"}
     trainer = make_trainer(args=make_args(**args), label_schema=CHAIN)
     trainer.train()
     trainer.save_model(str(tmp_path / "saved"))
     metrics = trainer.evaluate()
     model = RobertaForSequenceClassification.from_pretrained(tmp_path / "saved")
     alone = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1))
-    assert (alone.options.constraint, alone.options.closing) == ("mcm", "raise_parent")
+    assert (alone.options.constraint, alone.options.hierarchy_policy) == ("max_constraint", "add_parent")
     assert alone.decision_rule.max_constraint
     again = alone.evaluate()
     same = ("eval_loss", "eval_f1_macro", "eval_secondary_f1_macro", "eval_mean_average_precision")
     assert [again[name] for name in same] == pytest.approx([metrics[name] for name in same])
-    other = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1), closing="larger_margin")
-    assert other.decision_rule.closing == "larger_margin"
-    default = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1), closing="drop_child")
-    assert default.decision_rule.closing == "drop_child"
+    other = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1), hierarchy_policy="larger_margin")
+    assert other.decision_rule.hierarchy_policy == "larger_margin"
+    default = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1), hierarchy_policy="drop_child")
+    assert default.decision_rule.hierarchy_policy == "drop_child"
     with_training_data = make_trainer(model=model)
-    assert with_training_data.decision_rule.closing == "drop_child"  # what the last trainer wrote
+    assert with_training_data.decision_rule.hierarchy_policy == "drop_child"  # what the last trainer wrote
     assert with_training_data.decision_rule.max_constraint
 
 
-@pytest.mark.parametrize("closing", ["drop_child", "raise_parent", "larger_margin"])
-def test_no_decision_breaks_a_rule_under_any_thresholds(tuned, make_rows, closing):
-    rule = DecisionRule(CHAIN, [0.9, 0.5, 0.1, 0.5], closing)
+@pytest.mark.parametrize("hierarchy_policy", ["drop_child", "add_parent", "larger_margin"])
+def test_no_decision_breaks_a_rule_under_any_thresholds(tuned, make_rows, hierarchy_policy):
+    rule = DecisionRule(CHAIN, [0.9, 0.5, 0.1, 0.5], hierarchy_policy)
     tuned._decide_by(rule)
     metrics = tuned.evaluate(make_rows(200, seed=2))
     assert metrics["eval_violation_rate"] > 0

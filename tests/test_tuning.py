@@ -5,11 +5,12 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.metrics import f1_score
 
-from imbalance_trainer import ImbalanceMetrics, LabelSchema, tune_thresholds, tuning
-from imbalance_trainer.calibration import calibrate
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.tuning import TuningOptions, tune_decisions
+from imbalance_trainer import ImbalanceMetrics, LabelSchema, tune_thresholds
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.tuning import decisions as tuning
+from imbalance_trainer.tuning.calibration import calibrate
+from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 from .test_labels import assert_one_sentence
 
@@ -100,9 +101,9 @@ def test_thresholds_are_tuned_on_calibrated_scores(method):
 def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_go(method):
     logits, labels = make()
     calibration = np.array([[3.0] * 3, [1.0] * 3])
-    before = DecisionRule(SCHEMA, [0.9] * 3, "raise_parent", calibration, max_constraint=True)
+    before = DecisionRule(SCHEMA, [0.9] * 3, "add_parent", calibration, max_constraint=True)
     result = tune_decisions(logits, labels, before, TuningOptions(calibration=method), n_bootstrap=0)
-    assert (result.rule.closing, result.rule.max_constraint) == ("raise_parent", True)
+    assert (result.rule.hierarchy_policy, result.rule.max_constraint) == ("add_parent", True)
     constrained = logits.copy()
     constrained[:, 0] = np.maximum(logits[:, 0], logits[:, 1])
     if method == "none":
@@ -112,7 +113,7 @@ def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_
     else:
         expected = calibrate(constrained, labels, SCHEMA, method)
         assert np.array_equal(result.rule.calibration, expected.parameters)
-    at_half = ImbalanceMetrics(SCHEMA, closing="raise_parent")
+    at_half = ImbalanceMetrics(SCHEMA, hierarchy_policy="add_parent")
     at_half.update(constrained, labels)
     assert result.at_half == at_half.compute()
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from imbalance_trainer import LabelDistribution, LabelSchema, cap_weights, compute_class_weights
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.weights import STRATEGIES, merge_custom_weights, read_class_weights
+from imbalance_trainer.labels.class_weights import STRATEGIES, merge_custom_weights, read_class_weights
+from imbalance_trainer.utils.errors import UsageError
 
 BAD_WEIGHTS = [0, -1, float("nan"), float("inf"), True, np.True_, "3", b"3", None, [1.0]]
 

@@ -9,9 +9,9 @@ from datasets import Dataset, disable_progress_bars
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.cli import FlagParser
-from imbalance_trainer.demo import DEMO_TRAINING, demo_data, demo_model
-from imbalance_trainer.encoders import tokenized
+from imbalance_trainer.cli.encoders import tokenized
+from imbalance_trainer.cli.parser import FlagParser
+from imbalance_trainer.data.demo import DEMO_TRAINING, demo_data, demo_model
 
 
 @dataclass

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from _demo import load_demo, parse
 
 from imbalance_trainer import LabelDistribution, WeightedFocalTrainer, compute_class_weights
-from imbalance_trainer.cli import run
-from imbalance_trainer.demo import DEMO_OPTIONS
-from imbalance_trainer.tables import text_table
+from imbalance_trainer.cli.parser import run
+from imbalance_trainer.data.demo import DEMO_OPTIONS
+from imbalance_trainer.utils.text import text_table
 
 # Upper and lower case do not matter; a name that does not exist is an error that offers the nearest.
 BY_HAND = {"Anti-democratic rhetoric": 15, "praising violence": 6}

@@ -15,10 +15,10 @@ import torch
 from _demo import Demo, load_demo, parse
 from transformers import TrainingArguments, set_seed
 
-from imbalance_trainer import LabelSchema, RareLabelCallback, WeightedFocalTrainer, close_decisions
-from imbalance_trainer.cli import run
-from imbalance_trainer.decisions import CLOSINGS
-from imbalance_trainer.demo import DEMO_OPTIONS, demo_model
+from imbalance_trainer import LabelSchema, RareLabelCallback, WeightedFocalTrainer, enforce_hierarchy
+from imbalance_trainer.cli.parser import run
+from imbalance_trainer.data.demo import DEMO_OPTIONS, demo_model
+from imbalance_trainer.decisions.rule import HIERARCHY_POLICIES
 
 VIOLENT = ("ideologically motivated threats", "praising violence", "praising extremist acts")
 
@@ -77,8 +77,8 @@ def main(flags: Sequence[str]) -> None:
     row = torch.tensor([[scores.get(name, 0.01) for name in schema.names]])
     print(f"\nA row with the probabilities {scores}")
     print(f"  over 0.5       {_names(row > 0.5, schema)}")
-    for how in CLOSINGS:
-        closed = close_decisions(row > 0.5, schema, how, margins=row.logit())  # over that of 0.5, which is 0
+    for how in HIERARCHY_POLICIES:
+        closed = enforce_hierarchy(row > 0.5, schema, how, margins=row.logit())  # over that of 0.5, which is 0
         print(f"  {how:<15}{_names(closed, schema)}")
 
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from _demo import load_demo, parse
 
 from imbalance_trainer import ImbalanceTrainingArguments, RareLabelCallback, WeightedFocalTrainer
-from imbalance_trainer.cli import run
-from imbalance_trainer.demo import demo_model
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.weights import STRATEGIES
+from imbalance_trainer.cli.parser import run
+from imbalance_trainer.data.demo import demo_model
+from imbalance_trainer.labels.class_weights import STRATEGIES
+from imbalance_trainer.utils.errors import UsageError
 
 N_TRIALS = 4
 

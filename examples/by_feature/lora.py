@@ -15,9 +15,9 @@ from _demo import Demo, load_demo, parse
 from transformers import TrainingArguments, pipeline
 
 from imbalance_trainer import ImbalanceTextClassificationPipeline, RareLabelCallback, WeightedFocalTrainer
-from imbalance_trainer.cli import run
-from imbalance_trainer.demo import DEMO_OPTIONS, demo_model
-from imbalance_trainer.errors import UsageError
+from imbalance_trainer.cli.parser import run
+from imbalance_trainer.data.demo import DEMO_OPTIONS, demo_model
+from imbalance_trainer.utils.errors import UsageError
 
 TEXT = "the match was late and they are all lazy today"
 

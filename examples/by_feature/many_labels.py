@@ -16,7 +16,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from torch import nn
 
 from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
-from imbalance_trainer.cli import FlagParser, run
+from imbalance_trainer.cli.parser import FlagParser, run
 
 WIDTH, LABELS_PER_ROW = 64, 5
 

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from imbalance_trainer import LabelDistribution, WeightedFocalTrainer, compute_class_weights
-from imbalance_trainer.cli import run
-from imbalance_trainer.demo import DEMO_OPTIONS
-from imbalance_trainer.errors import UsageError
+from imbalance_trainer.cli.parser import run
+from imbalance_trainer.data.demo import DEMO_OPTIONS
 from imbalance_trainer.losses import UserLoss
+from imbalance_trainer.utils.errors import UsageError
 
 
 class PolyLoss(nn.Module):

@@ -14,9 +14,9 @@ from _demo import load_demo, parse
 from transformers import set_seed
 
 from imbalance_trainer import RepeatFactorSampler, WeightedFocalTrainer
-from imbalance_trainer.cli import run
-from imbalance_trainer.demo import DEMO_OPTIONS, demo_model
-from imbalance_trainer.tables import text_table
+from imbalance_trainer.cli.parser import run
+from imbalance_trainer.data.demo import DEMO_OPTIONS, demo_model
+from imbalance_trainer.utils.text import text_table
 
 SETTINGS = {"without": {}, "with sampler": {"sampler": "repeat_factor"}}
 

@@ -14,9 +14,9 @@ from datasets import ClassLabel, Dataset
 from transformers import TrainingArguments, set_seed
 
 from imbalance_trainer import LabelSchema, RareLabelCallback, WeightedFocalTrainer
-from imbalance_trainer.cli import run
-from imbalance_trainer.demo import DEMO_OPTIONS, SECONDARY_LABELS, demo_model
-from imbalance_trainer.tables import text_table
+from imbalance_trainer.cli.parser import run
+from imbalance_trainer.data.demo import DEMO_OPTIONS, SECONDARY_LABELS, demo_model
+from imbalance_trainer.utils.text import text_table
 
 CLASSES = ["harmless", *SECONDARY_LABELS]  # commonest first
 

@@ -14,7 +14,7 @@ from datasets import List, Value
 from transformers import ProgressCallback, Trainer
 
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, RareLabelCallback
-from imbalance_trainer.cli import run
+from imbalance_trainer.cli.parser import run
 
 
 def main(flags: Sequence[str]) -> None:

@@ -15,8 +15,8 @@ from _demo import load_demo, parse
 from transformers import pipeline
 
 from imbalance_trainer import ImbalanceTextClassificationPipeline, WeightedFocalTrainer
-from imbalance_trainer.cli import run
-from imbalance_trainer.demo import DEMO_OPTIONS
+from imbalance_trainer.cli.parser import run
+from imbalance_trainer.data.demo import DEMO_OPTIONS
 
 TEXTS = (
     "the match was late and they are all lazy what a clown",

@@ -17,8 +17,8 @@ from datasets import Dataset
 from transformers import DataCollatorForTokenClassification, RobertaForTokenClassification, set_seed
 
 from imbalance_trainer import WeightedFocalTrainer
-from imbalance_trainer.cli import run
-from imbalance_trainer.demo import DEMO_OPTIONS, SECONDARY_LABELS
+from imbalance_trainer.cli.parser import run
+from imbalance_trainer.data.demo import DEMO_OPTIONS, SECONDARY_LABELS
 
 NAMES = ["O", *SECONDARY_LABELS]
 TEXTS = (

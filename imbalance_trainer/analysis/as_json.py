@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import Analysis, partners
+from .analyze import Analysis, partners
 
 VERSION = 1
 """Rises when a key changes its meaning; new keys may come without that."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from ..recommend import Recommendation
+from .recommend import Recommendation
 
 
 def config_text(

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..counting import DENSE_LABELS
-from ..distribution import LabelDistribution
-from ..labels import LabelSchema
+from ..labels.counting import DENSE_LABELS
+from ..labels.distribution import LabelDistribution
+from ..labels.schema import LabelSchema
 
 
 @dataclass(frozen=True, eq=False)

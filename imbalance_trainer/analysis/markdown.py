@@ -1,8 +1,8 @@
 """The analysis in Markdown, for an issue or a README."""
 
-from ..label_table import compact_number, percent
-from ..markdown import escaped, how_many_more, markdown_table
-from . import Analysis
+from ..utils.markdown import escaped, how_many_more, markdown_table
+from .analyze import Analysis
+from .label_table import compact_number, percent
 from .parts import Part, parts_after_the_table, shown_labels
 
 

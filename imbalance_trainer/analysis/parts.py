@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..label_table import compact_number, percent, short_count
-from ..metrics import rarest_shown
-from ..recommend import HALF_WIDTH, positives_for
-from ..recommend.gaps import about
-from ..tables import plural, shorten
-from . import Analysis, partners
+from ..metrics.imbalance_metrics import rarest_shown
+from ..utils.text import pluralize, shorten
+from .analyze import Analysis, partners
+from .label_table import compact_number, percent, short_count
+from .limitations import about
+from .recommend import HALF_WIDTH, positives_for
 
 _PARTNERS, _MET, _NAME = 10, 2, 40
 """So many of the rarest labels are told, each with so many labels that it meets, in names of so many letters."""
@@ -124,7 +124,7 @@ def splits_part(analysis: Analysis) -> Part:
     rows, sentences = [], []
     for other, shift in analysis.shifts.items():
         differ = shift.differs
-        said = f"{len(differ):,} of {plural(len(names), 'label')}" if len(differ) else "no label"
+        said = f"{len(differ):,} of {pluralize(len(names), 'label')}" if len(differ) else "no label"
         verb = "are" if len(differ) > 1 else "is"
         sentences.append(f"{other} against train: {said} {verb} rarer or commoner than chance explains.")
         for i in differ[:_DIFFER]:
@@ -136,7 +136,7 @@ def splits_part(analysis: Analysis) -> Part:
     if rows:
         sentences.append("Two-proportion test, false discovery rate 5% (Benjamini & Hochberg); q is the adjusted p.")
     absent = (
-        f"{split} has no positive of {plural(len(labels), 'label')}: {_some(names[i] for i in labels)}."
+        f"{split} has no positive of {pluralize(len(labels), 'label')}: {_some(names[i] for i in labels)}."
         for split, labels in analysis.missing.items()
     )
     sentences += [
@@ -163,7 +163,7 @@ def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
     n_rows = analysis.splits["validation"].labels.row_total
     sentence = (
         f"A measured recall of 0.5 stands for the range below (95%, Wilson). For +-{HALF_WIDTH:g} a label needs "
-        f"{positives_for(HALF_WIDTH)} positives: {enough:,} of {plural(len(names), 'label')} have them in the "
+        f"{positives_for(HALF_WIDTH)} positives: {enough:,} of {pluralize(len(names), 'label')} have them in the "
         f"{n_rows:,} rows; the others need about the rows below."
     )
     legend = ", ".join(f"{word} ({meaning})" for word, meaning in _THRESHOLDS.items() if word in found.threshold)
@@ -229,7 +229,7 @@ def _unknown(analysis: Analysis) -> list[str]:
         )
     if rows := labels.n_rows_unknown:
         verbs = ("has", "teaches") if rows == 1 else ("have", "teach")
-        sentences.append(f"{plural(rows, 'row')} {verbs[0]} no known label and {verbs[1]} nothing.")
+        sentences.append(f"{pluralize(rows, 'row')} {verbs[0]} no known label and {verbs[1]} nothing.")
     return sentences
 
 

@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..counting import DENSE_LABELS
 from ..data.checks import no_positive
 from ..data.files import DELIMITED, SPLITS
 from ..data.options import DataOptions
 from ..data.sources import Source, find_source
 from ..data.splits import MADE_SHARE
-from ..data.stream import LabelStream, stream_labels
-from ..distribution import LabelDistribution
-from ..errors import UsageError
-from ..labels import LabelSchema
-from ..recommend.facts import whole
+from ..data.stream import LabelIterator, iter_labels
+from ..labels.counting import DENSE_LABELS
+from ..labels.distribution import LabelDistribution
+from ..labels.schema import LabelSchema
+from ..utils.errors import UsageError
 from .counts import SplitCounts, sampled
+from .dataset_stats import whole
 
 STREAMED_FROM = 1 << 30
 """Bytes of files from which on they are read in batches, if nothing is said."""
@@ -35,7 +35,7 @@ class StreamedData:
         warnings: what cannot be told without the texts.
     """
 
-    streams: Mapping[str, LabelStream]
+    streams: Mapping[str, LabelIterator]
     schema: LabelSchema
     problem_type: str
     notes: tuple[str, ...]
@@ -56,7 +56,7 @@ def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
         label_info: as in `load_labelled_dataset`.
 
     Raises:
-        UsageError, DataError: data that is no file, or as `stream_labels`.
+        UsageError, DataError: data that is no file, or as `iter_labels`.
     """
     options.check()
     source = _source_of(options)
@@ -68,12 +68,12 @@ def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
     if info is None and source.folder is not None and (source.folder / "label_info.json").exists():
         info = source.folder / "label_info.json"
     how = {"delimiter": options.delimiter, "label_format": options.label_format}
-    streams: dict[str, LabelStream] = {}
+    streams: dict[str, LabelIterator] = {}
     for split in SPLITS:
         if split in source.parts:
             part = source.parts[split]
             columns = (options.text_column, options.label_columns, options.separator)
-            streams[split] = stream_labels(part, *columns, info, **how, like=streams.get("train"))
+            streams[split] = iter_labels(part, *columns, info, **how, like=streams.get("train"))
     train = streams["train"]
     return StreamedData(streams, train.schema, train.problem_type, train.notes)
 

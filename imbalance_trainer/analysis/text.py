@@ -3,9 +3,9 @@
 import textwrap
 from dataclasses import replace
 
-from ..label_table import analysis_table, distinct_names
-from ..tables import WIDTH, display_width, shorten, text_table
-from . import Analysis
+from ..utils.text import WIDTH, display_width, shorten, text_table
+from .analyze import Analysis
+from .label_table import analysis_table, distinct_names
 from .parts import Part, Table, parts_after_the_table, shown_labels
 
 

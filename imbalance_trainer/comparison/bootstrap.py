@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm, t
 
-from ..arrays import ratio
+from ..utils.numeric import ratio
 
 _AT_A_TIME = 64
 

@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from ..errors import UsageError
+from ..utils.errors import UsageError
 
 _UNITS = {"": "steps", "steps": "steps", "step": "steps", "epochs": "epochs", "epoch": "epochs"} | {
     "m": "minutes", "min": "minutes", "minutes": "minutes", "h": "hours", "hours": "hours",

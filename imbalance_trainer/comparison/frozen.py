@@ -12,7 +12,7 @@ from torch import nn
 from transformers import PreTrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from ..whole_file import whole_file
+from ..utils.files import atomic_write
 
 _BATCH = 64
 
@@ -71,7 +71,7 @@ def encoded(
     if not file.exists():
         progress(f"encoding {len(texts):,} texts")
         cache.mkdir(parents=True, exist_ok=True)
-        with whole_file(file) as unfinished, open(unfinished, "wb") as out:
+        with atomic_write(file) as unfinished, open(unfinished, "wb") as out:
             np.save(out, _features(texts, encoder, tokenizer, max_length))
     content = {"features": np.load(file), "labels": split["labels"][:]}
     return Dataset.from_dict(content).cast_column("labels", split.features["labels"]).with_format("torch")

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 
-from ..arrays import ratio
-from ..average_precision import StreamingAveragePrecision
-from ..decisions import DecisionRule
-from ..distribution import UNKNOWN, tiers_by_support
-from ..errors import DataError
-from ..thresholds import tune_thresholds
-from ..tuning import TuningOptions, tune_decisions
+from ..decisions.rule import DecisionRule
+from ..labels.distribution import tiers_by_support
+from ..metrics.average_precision import StreamingAveragePrecision
+from ..tuning.decisions import TuningOptions, tune_decisions
+from ..tuning.thresholds import tune_thresholds
+from ..utils.constants import IGNORE_INDEX
+from ..utils.errors import DataError
+from ..utils.numeric import ratio
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,11 @@ def judge(validation: Split, test: Split, rule: DecisionRule, labels: Labels, is
         values: dict[str, Any] = {name: _values(at_half, gold, labels) for name in ("at_half", "naive", "tuned")}
         of_label = f1(_most_probable(validation), _one_hot(validation))
         values["validation_f1_macro"] = float(of_label[labels.counted].mean())
-        known_gold = np.where((test.labels >= 0)[:, None], gold, UNKNOWN)
+        known_gold = np.where((test.labels >= 0)[:, None], gold, IGNORE_INDEX)
         log_shares = log_softmax(test.logits, axis=1)  # logits of two rows cannot be compared
         values["mean_average_precision"] = _average_precision(log_shares, known_gold, labels)
         return Judged(at_half, at_half, values)
-    known = test.labels != UNKNOWN
+    known = test.labels != IGNORE_INDEX
     plain = rule.untuned()
     tuning = tune_decisions(validation.logits, validation.labels, plain, TuningOptions(), n_bootstrap=0)
     scores = plain.scores(validation.logits).numpy()
@@ -105,7 +106,7 @@ def judge(validation: Split, test: Split, rule: DecisionRule, labels: Labels, is
     values = {name: _values(decided, gold, labels) for name, decided in decisions.items()}
     values["validation_f1_macro"] = float(np.asarray(tuning.held_out_table.f1)[labels.counted].mean())
     values["mean_average_precision"] = _average_precision(
-        plain.scores(test.logits).numpy(), np.where(known, gold, UNKNOWN), labels
+        plain.scores(test.logits).numpy(), np.where(known, gold, IGNORE_INDEX), labels
     )
     return Judged(decisions["at_half"], decisions["tuned"], values)
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import UsageError, did_you_mean, quoted
-from ..json_flag import read_json_flag
 from ..losses import LOSSES
 from ..losses.registry import check_kind, loss_class
-from ..training_args import ImbalanceOptions
+from ..training.arguments import ImbalanceOptions
+from ..utils.errors import UsageError, did_you_mean, quoted
+from ..utils.json_flag import read_json_flag
 
 STOCK, DEFAULT = "stock", "default"
 """transformers.Trainer as it is; WeightedFocalTrainer with nothing set."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..page import GRID, INK, MUTED, WIDTH, Page, draw, printable
+from ..reports.page import GRID, INK, MUTED, WIDTH, Page, draw, printable
 from .summary import MethodResult, Summary
 
 _ROW, _TOP = 0.42, 1.65

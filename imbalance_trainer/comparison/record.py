@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ..errors import DataError, UsageError
-from ..whole_file import whole_file, write_json
+from ..utils.errors import DataError, UsageError
+from ..utils.files import atomic_write, write_json
 
 VERSION = 1
 """Of the files; a change that a reader would trip over makes it larger."""
@@ -81,7 +81,7 @@ class Record:
             return []
         *lines, unfinished = self._runs.read_text(encoding="utf-8").split("\n")
         if unfinished:  # a line that a kill has torn: its run is done again
-            with whole_file(self._runs) as file:
+            with atomic_write(self._runs) as file:
                 file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         try:
             return [Run(**json.loads(line)) for line in lines if line]
@@ -105,7 +105,7 @@ class Record:
     def add(self, run: Run, at_half: np.ndarray | None = None, tuned: np.ndarray | None = None) -> None:
         """Keep a run that is done; its decisions first, so that no line is without them."""
         if tuned is not None:
-            with whole_file(self._decisions_of(run)) as file, open(file, "wb") as out:
+            with atomic_write(self._decisions_of(run)) as file, open(file, "wb") as out:
                 np.savez_compressed(
                     out, at_half=np.packbits(at_half), tuned=np.packbits(tuned), shape=np.array(tuned.shape)
                 )

@@ -5,8 +5,8 @@ from functools import partial
 
 import numpy as np
 
-from ..errors import NonFiniteLossError
-from ..labels import MULTI_LABEL
+from ..utils.constants import MULTI_LABEL
+from ..utils.errors import NonFiniteLossError
 from .measures import Labels, judge
 from .methods import Method
 from .record import Record, Run

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
-from ..recommend import FEW
-from ..tables import WIDTH, plural, text_table
+from ..analysis.recommend import FEW
+from ..utils.errors import DataError
+from ..utils.text import WIDTH, pluralize, text_table
 from .bootstrap import Difference, paired_difference
 from .budget import LEAST_STEPS
 from .methods import STOCK
@@ -103,7 +103,7 @@ class Summary:
             f"{stock.mean('tuned', 'f1_macro'):.3f}; difference {gained.mean:+.3f}, 95% interval {gained.low:+.3f} to "
             f"{gained.high:+.3f}"
         )
-        seeds = plural(n_seeds, "seed")
+        seeds = pluralize(n_seeds, "seed")
         if gained.is_more_than_chance:
             return f"Take {best.name}, {numbers}, {seeds}.{self._rivals()}"
         lead = "is ahead of stock" if gained.mean > 0 else "is not ahead of stock on test"

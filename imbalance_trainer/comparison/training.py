@@ -15,11 +15,11 @@ from datasets import Dataset, List, Value, are_progress_bars_disabled, disable_p
 from transformers import PreTrainedTokenizerBase, Trainer, set_seed
 from transformers.utils import logging as transformers_logging
 
-from ..decisions import DecisionRule
-from ..distribution import UNKNOWN
-from ..labels import MULTI_LABEL, LabelSchema
-from ..trainer import WeightedFocalTrainer
-from ..training_args import ImbalanceTrainingArguments
+from ..decisions.rule import DecisionRule
+from ..labels.schema import LabelSchema
+from ..training.arguments import ImbalanceTrainingArguments
+from ..training.trainer import WeightedFocalTrainer
+from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
 from .measures import Split
 from .methods import Method
 
@@ -131,7 +131,7 @@ def _scored(trainer: Trainer, split: Dataset) -> Split:
 def _float_labels(split: Dataset) -> Dataset:
     """What people give the stock loss: floats, and a 0 where a label is not known, as it has no mask."""
     labels = np.array(split["labels"], dtype=np.float32)
-    labels[labels == UNKNOWN] = 0
+    labels[labels == IGNORE_INDEX] = 0
     return (
         split.remove_columns("labels")
         .add_column("labels", labels.tolist())

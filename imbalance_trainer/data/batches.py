@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from ..errors import DataError, UsageError, first_line
-from ..label_columns import LABEL_COLUMNS
+from ..utils.constants import LABEL_COLUMNS
+from ..utils.errors import DataError, UsageError, first_line
 from .columnar import table_frame
 from .delimited import LOOKED_AT, checked_delimiter, find_delimiter, first_rows
 from .frame import Frame, tidy

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..errors import DataError, UsageError
+from ..utils.errors import DataError, UsageError
 from .frame import Frame
 from .values import as_index, as_numbers, is_blank, is_index, is_numeric, label_entries
 

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..distribution import UNKNOWN, LabelDistribution
-from ..errors import quoted
-from ..labels import LabelSchema
+from ..labels.distribution import LabelDistribution
+from ..labels.schema import LabelSchema
+from ..utils.constants import IGNORE_INDEX
+from ..utils.errors import quoted
 from .frame import Frame
 
 Parts = Mapping[str, tuple[pa.Array, np.ndarray]]  # per split, or file, the texts and the encoded labels
@@ -41,7 +42,7 @@ def conflicting_duplicates(parts: Parts) -> list[str]:
     rows = rows[np.argsort(item[rows], kind="stable")]
     starts = np.flatnonzero(np.diff(item[rows], prepend=-1))
     values = labels[rows] if labels.ndim == 2 else labels[rows, None].astype(np.float32)
-    is_known = values != UNKNOWN
+    is_known = values != IGNORE_INDEX
     top = np.maximum.reduceat(np.where(is_known, values, -np.inf), starts)
     low = np.minimum.reduceat(np.where(is_known, values, np.inf), starts)
     conflict = np.flatnonzero((top > low).any(1))
@@ -126,7 +127,7 @@ def blank_label_cells(cells: Mapping[str, pa.Array], parts: Parts, column: str) 
     for split, array in cells.items():
         if pa.types.is_string(array.type):
             is_blank = pc.equal(pc.utf8_trim_whitespace(array), "").fill_null(False).to_numpy(zero_copy_only=False)
-            n_rows += int((parts[split][1][is_blank] != UNKNOWN).all(1).sum())
+            n_rows += int((parts[split][1][is_blank] != IGNORE_INDEX).all(1).sum())
     if not n_rows:
         return []
     have = "has" if n_rows == 1 else "have"

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
-from ..arrow_labels import without_views
-from ..errors import DataError, UsageError
-from ..labels import LabelSchema
+from ..labels.arrow import without_views
+from ..labels.schema import LabelSchema
+from ..utils.errors import DataError, UsageError
 from .frame import Frame, ReadSettings, whole
 from .json_lines import as_array
 

@@ -1,4 +1,4 @@
-"""Which column of a table is the text and which hold labels, found or named; what they mean is a `Plan`."""
+"""Which column of a table is the text and which hold labels, found or named; what they mean is a `LabelSpec`."""
 
 import shlex
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from ..errors import DataError, UsageError, did_you_mean, first_five, quoted
-from ..label_columns import LABEL_COLUMNS
-from ..labels import LabelSchema
+from ..labels.schema import LabelSchema
+from ..utils.constants import LABEL_COLUMNS
+from ..utils.errors import DataError, UsageError, did_you_mean, first_five, quoted
 from .cells import NO_SEPARATOR
 from .frame import Frame, named_like
-from .plan import COLUMNS, LABEL_FORMATS, Plan, plan_of_cells
+from .plan import COLUMNS, LABEL_FORMATS, LabelSpec, plan_of_cells
 from .values import BARE, are_numbers, is_blank, is_label_like, label_entries
 
 _MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hold one class a row
@@ -75,7 +75,7 @@ def make_plan(
     text: str,
     separator: str | None,
     label_format: str | None = None,
-) -> Plan:
+) -> LabelSpec:
     """Decide what the columns mean.
 
     Args:
@@ -112,7 +112,7 @@ def make_plan(
 
 def _columns_plan(
     frame: Frame, given: LabelSchema | None, asked: tuple[str, ...], columns: tuple[str, ...], others: Sequence[str]
-) -> Plan:
+) -> LabelSpec:
     """The plan for a column per label."""
     schema = given or LabelSchema.from_names(columns)
     for name in schema.names:
@@ -124,11 +124,13 @@ def _columns_plan(
     how = "a dict of them" if frame.fields else "one column each"
     source = "label_info.json" if given else "the keys" if frame.fields else "the columns"
     if given or asked or frame.fields:
-        return Plan(schema.names, "columns", schema, f"Labels: {len(schema)}, multi-label, {how}, names of {source}")
+        return LabelSpec(
+            schema.names, "columns", schema, f"Labels: {len(schema)}, multi-label, {how}, names of {source}"
+        )
     note = f"Labels: {len(schema)} ({quoted(schema.names)}), multi-label, {how}"
     doubtful = doubtful_columns(frame, [name for name in others if name not in columns])
     remarks = (*_soft_columns(frame, columns), *doubtful.values())
-    return Plan(schema.names, "columns", schema, note, remarks=remarks, doubtful=tuple(doubtful))
+    return LabelSpec(schema.names, "columns", schema, note, remarks=remarks, doubtful=tuple(doubtful))
 
 
 def _label_columns(

@@ -3,7 +3,7 @@
 import codecs
 from pathlib import Path
 
-from ..errors import DataError, UsageError, did_you_mean
+from ..utils.errors import DataError, UsageError, did_you_mean
 
 LINE_LIMIT = 256 << 20
 """Bytes of the longest line that is read: a file without line breaks is refused before all of it is in memory."""

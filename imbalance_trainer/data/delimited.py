@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from ..errors import DataError, UsageError, first_five, quoted
+from ..utils.errors import DataError, UsageError, first_five, quoted
 from .decoding import read_utf8
 from .frame import Frame, ReadSettings
 from .values import BARE

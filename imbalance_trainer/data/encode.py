@@ -6,20 +6,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..distribution import UNKNOWN
-from ..errors import DataError, UsageError, did_you_mean, first_five
-from ..label_columns import LABEL_COLUMNS
+from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
+from ..utils.errors import DataError, UsageError, did_you_mean, first_five
 from .cells import check_width, read_cells
 from .frame import Frame, named_like
-from .plan import Plan
+from .plan import LabelSpec
 from .values import ENTRY, as_index, as_name, as_numbers, flatten_lists, is_blank, is_index, is_numeric, label_entries
 
 
-def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
-    """The labels of a file: class indices (rows,), or a matrix (rows, labels) of float32; UNKNOWN where unknown."""
+def encode_labels(frame: Frame, plan: LabelSpec) -> np.ndarray:
+    """The labels of a file: class indices (rows,), or float32 (rows, labels); IGNORE_INDEX where unknown."""
     if plan.form == "columns":
         if _has_no_dict(frame, plan):
-            return np.full((frame.table.num_rows, len(plan.schema)), np.float32(UNKNOWN))
+            return np.full((frame.table.num_rows, len(plan.schema)), np.float32(IGNORE_INDEX))
         matrix = np.stack([label_entries(frame.column(name)) for name in plan.columns], axis=1)
         return _checked(matrix, frame, plan, lambda row, i: frame.column(plan.columns[i])[row].as_py())
     column = plan.columns[0]
@@ -40,9 +39,9 @@ def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
     if plan.form == "sets":
         rows = np.repeat(np.arange(len(cells)), np.maximum(lengths, 0))
         classes = _classes(values, plan, frame, rows)
-        matrix[rows[classes == UNKNOWN]] = UNKNOWN  # what else the row has is not known
+        matrix[rows[classes == IGNORE_INDEX]] = IGNORE_INDEX  # what else the row has is not known
         matrix[rows[classes >= 0], classes[classes >= 0]] = 1
-        matrix[lengths < 0] = UNKNOWN
+        matrix[lengths < 0] = IGNORE_INDEX
         return matrix
     check_width(frame, column, lengths, n)
     full = np.flatnonzero(lengths >= 0)
@@ -52,14 +51,14 @@ def encode_labels(frame: Frame, plan: Plan) -> np.ndarray:
     return _checked(matrix, frame, plan, lambda row, i: values[int(place[row]) * n + i].as_py())
 
 
-def _has_no_dict(frame: Frame, plan: Plan) -> bool:
+def _has_no_dict(frame: Frame, plan: LabelSpec) -> bool:
     """Whether each row has null where the training data has a dict of labels."""
     names = frame.table.column_names
     name = named_like(LABEL_COLUMNS, names)
     return name is not None and pa.types.is_null(frame.column(name).type) and not set(plan.columns) & set(names)
 
 
-def _single_names(cells: pa.Array, plan: Plan) -> pa.Array:
+def _single_names(cells: pa.Array, plan: LabelSpec) -> pa.Array:
     """The lists of a file in whose strings none stands: an empty cell means what it means in the training data."""
     empty: list[str] | None = None if plan.spelled else []
     cell_lists = {
@@ -71,8 +70,8 @@ def _single_names(cells: pa.Array, plan: Plan) -> pa.Array:
     return cells if any(lists) else pa.nulls(len(lists))  # a name where a multi-hot list is expected is refused
 
 
-def _checked(matrix: np.ndarray, frame: Frame, plan: Plan, value_at: Callable[[int, int], Any]) -> np.ndarray:
-    """The matrix with UNKNOWN for NaN; values that no label can have are an error that shows five of them."""
+def _checked(matrix: np.ndarray, frame: Frame, plan: LabelSpec, value_at: Callable[[int, int], Any]) -> np.ndarray:
+    """The matrix with IGNORE_INDEX for NaN; values that no label can have are an error that shows five of them."""
     bad = np.argwhere(np.isinf(matrix))
     if len(bad):
         names = plan.schema.names
@@ -81,27 +80,27 @@ def _checked(matrix: np.ndarray, frame: Frame, plan: Plan, value_at: Callable[[i
         could_be_classes = plan.form == "columns" and len(plan.columns) == 1
         way = "; where it holds a class a row, say --label_format classes" if could_be_classes else ""
         raise DataError(f"{frame.path}: expected {ENTRY}; found {first_five(shown, len(bad))}{way}.")
-    return np.where(np.isnan(matrix), np.float32(UNKNOWN), matrix)
+    return np.where(np.isnan(matrix), np.float32(IGNORE_INDEX), matrix)
 
 
-def _classes(values: pa.Array, plan: Plan, frame: Frame, rows: np.ndarray) -> np.ndarray:
-    """Class indices of names or indices; UNKNOWN for null, blank, -1 and -100. `rows` says where each value stands."""
+def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) -> np.ndarray:
+    """Class indices of names or indices; IGNORE_INDEX for null, blank, -1, -100. `rows`: where each stands."""
     schema, where = plan.schema, f"{frame.path}: column {plan.columns[0]!r}"
     if pa.types.is_null(values.type):
-        return np.full(len(values), UNKNOWN)
+        return np.full(len(values), IGNORE_INDEX)
     if pa.types.is_string(values.type):
         coded = values.dictionary_encode()
         names = coded.dictionary.to_pylist()
-        table = np.array([*_codes(names, plan), UNKNOWN], np.int64)
+        table = np.array([*_codes(names, plan), IGNORE_INDEX], np.int64)
         codes = table[coded.indices.fill_null(len(names)).to_numpy()]
         wrong = codes == _NO_CLASS
     elif is_numeric(values.type):
         numbers = as_numbers(values, pa.float64())
-        unknown = np.isnan(numbers) | (numbers == -1) | (numbers == UNKNOWN)
+        unknown = np.isnan(numbers) | (numbers == -1) | (numbers == IGNORE_INDEX)
         if not plan.numbered:
             numbers = _by_name(numbers, unknown, schema.names)
         wrong = ~unknown & ((numbers != np.floor(numbers)) | (numbers < 0) | (numbers >= len(schema)))
-        codes = np.where(unknown | wrong, UNKNOWN, numbers).astype(np.int64)
+        codes = np.where(unknown | wrong, IGNORE_INDEX, numbers).astype(np.int64)
         if not plan.numbered and wrong.any() and (wrong | unknown).all():
             raise DataError(f"{where}: holds {values.type}; expected names, as in the training data.")
     else:
@@ -111,7 +110,7 @@ def _classes(values: pa.Array, plan: Plan, frame: Frame, rows: np.ndarray) -> np
     return codes
 
 
-def _unknown_labels(values: pa.Array, wrong: np.ndarray, plan: Plan, frame: Frame, rows: np.ndarray) -> str:
+def _unknown_labels(values: pa.Array, wrong: np.ndarray, plan: LabelSpec, frame: Frame, rows: np.ndarray) -> str:
     """The first five values that are no label, and what was expected in place of the first."""
     value = values[int(wrong[0])].as_py()
     said = f"{frame.path}: column {plan.columns[0]!r}, {frame.row(rows[wrong[0]])}: unknown label {value!r}"
@@ -134,7 +133,7 @@ def _by_name(numbers: np.ndarray, unknown: np.ndarray, names: Sequence[str]) -> 
 _NO_CLASS = -2
 
 
-def _codes(names: Sequence[str], plan: Plan) -> list[int]:
+def _codes(names: Sequence[str], plan: LabelSpec) -> list[int]:
     """The class index of each name; numbers are indices where all of them are and none is a name."""
     schema = plan.schema
     filled = [name for name in names if not is_blank(name)]
@@ -147,5 +146,5 @@ def _codes(names: Sequence[str], plan: Plan) -> list[int]:
         try:
             codes.append(schema.index(name if name in schema.names else name.strip()))
         except UsageError:
-            codes.append(UNKNOWN if is_blank(name) else _NO_CLASS)
+            codes.append(IGNORE_INDEX if is_blank(name) else _NO_CLASS)
     return codes

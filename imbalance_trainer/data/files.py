@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ..errors import DataError, UsageError, first_line
+from ..utils.errors import DataError, UsageError, first_line
 from .columnar import read_arrow, read_parquet
 from .delimited import read_delimited
 from .frame import Frame, ReadSettings, join_frames, tidy

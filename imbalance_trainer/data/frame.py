@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..errors import DataError, did_you_mean
-from ..label_columns import LABEL_COLUMNS
+from ..utils.constants import LABEL_COLUMNS
+from ..utils.errors import DataError, did_you_mean
 
 ClassNames = Mapping[str, tuple[str, ...]]
 

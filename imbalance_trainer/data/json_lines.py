@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..errors import DataError, first_five
-from ..label_columns import LABEL_COLUMNS
+from ..utils.constants import LABEL_COLUMNS
+from ..utils.errors import DataError, first_five
 from .decoding import read_utf8
 from .frame import Frame, ReadSettings
 

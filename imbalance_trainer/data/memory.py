@@ -6,7 +6,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
-from ..errors import DataError, UsageError
+from ..utils.errors import DataError, UsageError
 from .columnar import table_frame
 from .frame import Frame
 from .json_lines import as_array, frame_of_rows

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
-from . import LabelledData, load_labelled_dataset
+from ..utils.errors import UsageError
+from .dataset import LabelledData, load_labelled_dataset
 from .plan import LABEL_FORMATS
 from .sources import HubDataset, is_hub_name
 

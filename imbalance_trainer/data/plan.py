@@ -6,20 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ..errors import DataError, UsageError, quoted
-from ..labels import LabelSchema
+from ..labels.schema import LabelSchema
+from ..utils.errors import DataError, UsageError, quoted
 from .cells import NO_SEPARATOR, check_width, is_multi_hot, read_cells
 from .frame import Frame
-from .values import (
-    as_index,
-    as_name,
-    as_numbers,
-    flatten_lists,
-    is_blank,
-    is_index,
-    is_numeric,
-    spelled_numbers,
-)
+from .values import as_index, as_name, as_numbers, flatten_lists, is_blank, is_index, is_numeric, spelled_numbers
 
 COLUMNS, MULTI_HOT, INDICES, NAMES, CLASSES = LABEL_FORMATS = ("columns", "multi_hot", "indices", "names", "classes")
 """What `label_format` may be: a column per label; or one column with lists of 0 and 1, of class indices or of names,
@@ -29,7 +20,7 @@ _SPARE = 10  # times as many classes as occur are taken for numbers of another k
 
 
 @dataclass(frozen=True)
-class Plan:
+class LabelSpec:
     """What the columns mean, decided on the training data.
 
     Args:
@@ -57,7 +48,7 @@ class Plan:
 
 def plan_of_cells(
     frame: Frame, column: str, given: LabelSchema | None, separator: str | None, label_format: str | None
-) -> Plan:
+) -> LabelSpec:
     """The plan for labels that lie in one column."""
     where = f"{frame.path}: column {column!r}"
     known = given.names if given else frame.class_names.get(column)
@@ -91,7 +82,7 @@ def plan_of_cells(
     note = f"Labels: {len(names)}{listed}, {kind}, {how} in {column!r}, {source}"
     spelled = is_list and separator is None and pa.types.is_string(frame.table.schema.field(column).type)
     schema = given or LabelSchema.from_names(names)
-    return Plan((column,), form, schema, note, separator, numbered=numbered, spelled=spelled)
+    return LabelSpec((column,), form, schema, note, separator, numbered=numbered, spelled=spelled)
 
 
 def _form_of(

@@ -9,7 +9,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
-from ..errors import DataError, UsageError, did_you_mean, quoted
+from ..utils.errors import DataError, UsageError, did_you_mean, quoted
 from .files import DELIMITED, SPLITS, TEXT, find_files, nearly_splits, read_files, split_named
 from .frame import Frame, ReadSettings, tidy
 from .memory import object_frame

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ..errors import DataError, quoted
-from ..labels import LabelSchema
+from ..labels.schema import LabelSchema
+from ..utils.errors import DataError, quoted
 
 Parts = dict[str, tuple[pa.Array, np.ndarray]]  # per split the texts and the encoded labels
 

@@ -1,4 +1,4 @@
-"""stream_labels: the labels of files that are too large to load, read in batches, so that memory does not grow.
+"""iter_labels: the labels of files that are too large to load, read in batches, so that memory does not grow.
 
 What the columns mean is decided on the first batch, as for files that are loaded. Only where the labels' names have to
 be found is the label column read once before, to collect them.
@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ..arrow_labels import INDICES, MULTI_HOT, Block, IdLists, array_block
-from ..counting import as_classes
-from ..errors import DataError, UsageError
-from ..labels import MULTI_LABEL, SINGLE_LABEL, LabelSchema
+from ..labels.arrow import INDICES, MULTI_HOT, Block, IdLists, array_block
+from ..labels.counting import as_classes
+from ..labels.schema import LabelSchema
+from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
+from ..utils.errors import DataError, UsageError
 from .batches import BatchFile, open_batches, renumbered
 from .columns import find_text_column, make_plan
 from .encode import encode_labels
 from .frame import Frame
-from .plan import Plan
+from .plan import LabelSpec
 
 _ENTRIES = 1 << 22  # of a batch's matrix, at most about: fewer rows at a time where there are many labels
 _BATCH = 65_536
@@ -29,7 +30,7 @@ _HEADS = (8_192, 65_536, 262_144)
 
 
 @dataclass(frozen=True)
-class LabelStream:
+class LabelIterator:
     """Labels of files, in batches; `LabelDistribution.from_stream` counts them.
 
     Args:
@@ -47,7 +48,7 @@ class LabelStream:
     notes: tuple[str, ...]
     n_rows: int
     paths: tuple[Path, ...]
-    plan: Plan
+    plan: LabelSpec
     text: str
     files: tuple[BatchFile, ...] = field(repr=False)
 
@@ -79,7 +80,7 @@ class LabelStream:
             first += start
 
 
-def stream_labels(
+def iter_labels(
     paths: str | Path | Sequence[str | Path],
     text_column: str | None = None,
     label_columns: str | Sequence[str] | None = None,
@@ -88,8 +89,8 @@ def stream_labels(
     *,
     delimiter: str | None = None,
     label_format: str | None = None,
-    like: LabelStream | None = None,
-) -> LabelStream:
+    like: LabelIterator | None = None,
+) -> LabelIterator:
     """The labels of files that are read in batches: .parquet, .arrow, .csv, .tsv, .jsonl or .json (JSON lines), text
     in UTF-8.
 
@@ -133,16 +134,16 @@ def stream_labels(
     return _stream(every, files, plan, text)
 
 
-def _stream(every: tuple[Path, ...], files: tuple[BatchFile, ...], plan: Plan, text: str) -> LabelStream:
+def _stream(every: tuple[Path, ...], files: tuple[BatchFile, ...], plan: LabelSpec, text: str) -> LabelIterator:
     n_rows = -1 if any(file.n_rows < 0 for file in files) else sum(file.n_rows for file in files)
     size = f", {n_rows:,} rows" if n_rows >= 0 else ""
     names = ", ".join(path.name for path in every[:3]) + (f" and {len(every) - 3} more" if len(every) > 3 else "")
     notes = (f"Read in batches: {names}{size}.", f"{plan.note}.", *plan.remarks)
     problem = SINGLE_LABEL if plan.form == "classes" else MULTI_LABEL
-    return LabelStream(plan.schema, problem, notes, n_rows, every, plan, text, files)
+    return LabelIterator(plan.schema, problem, notes, n_rows, every, plan, text, files)
 
 
-def _with_all_cells(head: Frame, files: Sequence[BatchFile], plan: Plan) -> Frame:
+def _with_all_cells(head: Frame, files: Sequence[BatchFile], plan: LabelSpec) -> Frame:
     """The first batch, and after it a row for each other cell (or for each other value in lists) of the label column
     in all files."""
     column = plan.columns[0]
@@ -175,7 +176,7 @@ def _distinct(cells: pa.Array, is_list: bool) -> pa.Array:
     return (cells.flatten() if is_list and pa.types.is_list(cells.type) else cells).drop_null().unique()
 
 
-def _encoded(frame: Frame, plan: Plan, start: int) -> Block:
+def _encoded(frame: Frame, plan: LabelSpec, start: int) -> Block:
     """The labels of a batch, straight from its buffers where all values are plain, else by `encode_labels`."""
     block = _plain(frame, plan)
     if block is not None:
@@ -184,7 +185,7 @@ def _encoded(frame: Frame, plan: Plan, start: int) -> Block:
         return encode_labels(frame, plan)
 
 
-def _plain(frame: Frame, plan: Plan) -> Block | None:
+def _plain(frame: Frame, plan: LabelSpec) -> Block | None:
     """Lists of numbers as they lie in the buffers; None where a null or a number has to be looked at."""
     if plan.form not in ("multi-hot", "sets") or not plan.numbered:
         return None

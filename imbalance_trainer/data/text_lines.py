@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ..errors import DataError, UsageError, first_five
+from ..utils.errors import DataError, UsageError, first_five
 from .decoding import read_utf8
 from .frame import Frame, ReadSettings
 

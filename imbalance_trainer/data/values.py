@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..distribution import UNKNOWN
+from ..utils.constants import IGNORE_INDEX
 
 BARE = {"0", "1", "0.0", "1.0"}
 """Values of labels, which name no column: where they do, the header is missing."""
@@ -36,7 +36,7 @@ def label_entries(values: pa.Array) -> np.ndarray:
         numbers = as_numbers(values, pa.float32())
     else:
         return np.full(len(values), np.inf, np.float32)
-    numbers[(numbers == -1) | (numbers == UNKNOWN)] = np.nan
+    numbers[(numbers == -1) | (numbers == IGNORE_INDEX)] = np.nan
     numbers[(numbers < 0) | (numbers > 1)] = np.inf
     return numbers
 

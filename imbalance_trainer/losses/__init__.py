@@ -1,6 +1,6 @@
 """Losses: each in a small file of its own, all with one reduction convention (see `reduction`)."""
 
-from ..labels import MULTI_LABEL, SINGLE_LABEL
+from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
 from .asymmetric import AsymmetricLoss, asymmetric_loss
 from .balanced_softmax import BalancedSoftmaxLoss, balanced_softmax_loss
 from .base import Loss

@@ -8,19 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import UsageError
-from ..labels import MULTI_LABEL, SINGLE_LABEL
+from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
+from ..utils.errors import UsageError
 from .blocks import is_one_block, sum_by_rows
-from .reduction import (
-    UNKNOWN,
-    as_tensor,
-    as_weights,
-    at_least_fp32,
-    check_shapes,
-    checked_smoothing,
-    reduce_loss,
-    smoothed,
-)
+from .reduction import as_tensor, as_weights, at_least_fp32, check_shapes, checked_smoothing, reduce_loss, smoothed
 
 _OF_THE_TRAINER = ("class_weights", "support", "n_rows", "reduction", "label_smoothing")
 
@@ -45,11 +36,11 @@ class Loss(nn.Module):
     """False where the loss weighs by itself, or has no entries of its own that could be weighted."""
     needs_counts: ClassVar[bool] = False
     """Whether it takes the labels' supports in the training data."""
-    is_exact: bool = True
+    batch_independent: bool = True
     """False where the loss of an entry depends on other rows, so that it changes with the cut into micro-batches."""
-    is_by_entry: bool = True
+    elementwise: bool = True
     """False where the loss of an entry depends on the row's other labels."""
-    takes_parts: bool = True
+    row_separable: bool = True
     """False where it is not known that the loss of a row can be taken without the other rows."""
     takes_soft_labels: ClassVar[bool] = True
     """False where labels between 0 and 1, and so label smoothing, have no meaning."""
@@ -108,7 +99,7 @@ class Loss(nn.Module):
                 f"Got the support of {self._n_counted} labels for {logits.shape[-1]} logits; give one each."
             )
         reduction = self.reduction if reduction is None else reduction
-        in_parts = kind == MULTI_LABEL and self.is_exact and self.takes_parts and reduction != "none"
+        in_parts = kind == MULTI_LABEL and self.batch_independent and self.row_separable and reduction != "none"
         if in_parts and not is_one_block(logits):
             loss = sum_by_rows(logits, labels, self.each)
         else:
@@ -131,7 +122,7 @@ class MultiLabelLoss(Loss):
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Prepare the targets, and leave out what is unknown."""
-        known = labels != UNKNOWN
+        known = labels != IGNORE_INDEX
         targets = torch.where(known, labels, 0).to(logits.dtype)
         y = smoothed(targets, self.label_smoothing) if self.label_smoothing else targets
         return torch.where(known, self.entries(logits, y, targets, known), 0)
@@ -185,7 +176,7 @@ class SoftmaxLoss(Loss):
             changed,
             classes,
             as_weights(self.class_weights, logits),
-            ignore_index=UNKNOWN,
+            ignore_index=IGNORE_INDEX,
             reduction="none",
             label_smoothing=self.label_smoothing,
         )

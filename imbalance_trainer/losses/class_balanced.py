@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..labels import MULTI_LABEL, SINGLE_LABEL
+from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
 from .base import Loss, number
 from .counts import checked_support, effective_number_weights
 from .focal import checked_gamma, weighted_focal_loss

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from ..errors import UsageError, first_line
-from ..labels import MULTI_LABEL
+from ..utils.constants import MULTI_LABEL
+from ..utils.errors import UsageError, first_line
 from .focal import WeightedFocalLoss
 
 

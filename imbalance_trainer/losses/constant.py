@@ -15,7 +15,7 @@ def best_constant_logits(loss: nn.Module, support: np.ndarray, known: np.ndarray
 
     Args:
         loss: gives the loss of each entry with reduction="none". Where that depends on the row's other labels
-            (`is_by_entry`), binary cross-entropy stands in.
+            (`elementwise`), binary cross-entropy stands in.
         support, known: positives and known entries of each label in training, (labels,).
 
     Returns:
@@ -23,7 +23,7 @@ def best_constant_logits(loss: nn.Module, support: np.ndarray, known: np.ndarray
     """
     known = np.maximum(np.asarray(known, dtype=np.float64), 1)
     positives = np.clip(np.asarray(support, dtype=np.float64), 0.5, np.maximum(known - 0.5, 0.5))
-    if not getattr(loss, "is_by_entry", True):
+    if not getattr(loss, "elementwise", True):
         return np.clip(np.log(positives / (known - positives).clip(0.5)), -_FARTHEST, _FARTHEST)
     least = _least(loss, torch.from_numpy(positives), torch.from_numpy(known - positives)).numpy()
     return np.clip(least, -_FARTHEST, _FARTHEST)

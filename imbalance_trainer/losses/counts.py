@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import UsageError
-from ..weights import MAX_WEIGHT
+from ..utils.constants import MAX_WEIGHT
+from ..utils.errors import UsageError
 
 
 def checked_support(support: Any) -> np.ndarray:

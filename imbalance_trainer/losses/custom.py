@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError
-from ..labels import MULTI_LABEL, SINGLE_LABEL
+from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
+from ..utils.errors import UsageError
 from .base import Loss
-from .reduction import UNKNOWN, check_shapes
+from .reduction import check_shapes
 
 
 class UserLoss(Loss):
@@ -47,9 +47,9 @@ class UserLoss(Loss):
         if isinstance(function, nn.Module) and any(p.requires_grad for p in function.parameters()):
             raise UsageError("The loss has parameters of its own, which no optimizer would train; freeze them.")
         self.function = function
-        self.is_exact = getattr(function, "is_exact", True)
-        self.takes_parts = isinstance(function, Loss)
-        self.is_by_entry = getattr(function, "is_by_entry", False)  # of another's, nobody knows
+        self.batch_independent = getattr(function, "is_exact", True)
+        self.row_separable = isinstance(function, Loss)
+        self.elementwise = getattr(function, "elementwise", False)  # of another's, nobody knows
 
     @classmethod
     def own_arguments(cls) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class UserLoss(Loss):
         """What the function gives, 0 where unknown."""
         if isinstance(self.function, Loss):
             return self.function(logits, labels, reduction="none")
-        known = labels != UNKNOWN
+        known = labels != IGNORE_INDEX
         labels = torch.where(known, labels, 0)
         if check_shapes(logits, labels):
             logits, labels = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1).long()

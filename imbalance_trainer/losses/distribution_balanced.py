@@ -66,7 +66,7 @@ class DistributionBalancedLoss(NegativeTolerantLoss):
     """`distribution_balanced_loss` as a module."""
 
     takes_class_weights = False
-    is_by_entry = False
+    elementwise = False
     inverse_support: Tensor
 
     def __init__(

@@ -7,21 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import UsageError
-from ..labels import MULTI_LABEL, SINGLE_LABEL
+from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
+from ..utils.errors import UsageError
 from .base import Loss
 from .fused_focal import FusedFocal
 from .multi_label_focal import multi_label_focal
-from .reduction import (
-    UNKNOWN,
-    as_weights,
-    at_least_fp32,
-    check_shapes,
-    checked_smoothing,
-    count_items,
-    reduce_loss,
-    smoothed,
-)
+from .reduction import as_weights, at_least_fp32, check_shapes, checked_smoothing, count_items, reduce_loss, smoothed
 
 
 def weighted_focal_loss(
@@ -146,7 +137,7 @@ def checked_gamma(gamma: float) -> float:
 
 def _bce(logits: Tensor, labels: Tensor, weights: Tensor | None, reduction: str = "none") -> Tensor:
     logits = at_least_fp32(logits)
-    known = labels != UNKNOWN
+    known = labels != IGNORE_INDEX
     targets = torch.where(known, labels, 0).to(logits.dtype)
     return F.binary_cross_entropy_with_logits(
         logits, targets, known.to(logits.dtype), pos_weight=weights, reduction=reduction
@@ -163,11 +154,11 @@ def _single_label(
     logits: Tensor, labels: Tensor, weights: Tensor | None, gamma: float, smoothing: float, reduction: str
 ) -> Tensor:
     flat, classes = at_least_fp32(logits).reshape(-1, logits.shape[-1]), labels.reshape(-1).long()
-    known = classes != UNKNOWN
+    known = classes != IGNORE_INDEX
     if gamma == 0 and weights is None and not smoothing and reduction != "none":  # torch's own sum, to the last bit
-        return F.cross_entropy(flat, classes, reduction="sum", ignore_index=UNKNOWN)
+        return F.cross_entropy(flat, classes, reduction="sum", ignore_index=IGNORE_INDEX)
     if not smoothing:
-        cross_entropy = F.cross_entropy(flat, classes, reduction="none", ignore_index=UNKNOWN)
+        cross_entropy = F.cross_entropy(flat, classes, reduction="none", ignore_index=IGNORE_INDEX)
         loss = cross_entropy if gamma == 0 else _Focus.apply(cross_entropy, gamma)
         loss = loss if weights is None else loss * weights[classes.clamp(min=0)]
         return loss.reshape(labels.shape)

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..utils.constants import IGNORE_INDEX
 from .blocks import scaled
-from .reduction import UNKNOWN, at_least_fp32
+from .reduction import at_least_fp32
 
 
 class FusedFocal:
@@ -54,7 +55,7 @@ def _value_and_slope(
     """y w f(-x) + (1 - y) f(x) and its derivative, with f(z) = s^g u and f'(z) = s^g (s + g (1 - s) u), of
     s = sigmoid(z) and u = softplus(z); 1 - s is the other sigmoid, so that nothing cancels."""
     x = at_least_fp32(logits)
-    known = labels != UNKNOWN
+    known = labels != IGNORE_INDEX
     y = torch.where(known, labels, 0).to(x.dtype)
     negative = torch.where(known, 1 - y, 0)
     positive = y if weights is None else y * weights

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..utils.constants import IGNORE_INDEX
 from .blocks import blocks, is_one_block, scaled
-from .reduction import UNKNOWN, at_least_fp32
+from .reduction import at_least_fp32
 
 _NO_OVERFLOW = 80.0  # exp of it is finite in fp32, and its log1p the logit itself
 _N_BUFFERS = 6
@@ -136,7 +137,7 @@ def _any_labels(
     by_s = s.square_() if gamma == 2 else s.pow_(gamma)
     by_s_neg = s_neg.square_() if gamma == 2 else s_neg.pow_(gamma)
     positive = torch.clamp(y, min=0, out=buffers[5])  # 0 where unknown
-    by_s.mul_(y.clone().ne_(UNKNOWN).sub_(positive))
+    by_s.mul_(y.clone().ne_(IGNORE_INDEX).sub_(positive))
     by_s_neg.mul_(positive if weights is None else positive.mul_(weights))
     if slope is not None:
         slope.mul_(by_s).addcmul_(slope_neg, by_s_neg, value=-1)

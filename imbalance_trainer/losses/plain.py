@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..labels import MULTI_LABEL, SINGLE_LABEL
+from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
 from .focal import WeightedFocalLoss
 
 

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..distribution import UNKNOWN
-from ..errors import UsageError
+from ..utils.constants import IGNORE_INDEX
+from ..utils.errors import UsageError
 
 __all__ = [
-    "UNKNOWN",
     "as_tensor",
     "as_weights",
     "at_least_fp32",
@@ -74,7 +73,7 @@ def checked_smoothing(label_smoothing: float) -> float:
 
 def smoothed(labels: Tensor, smoothing: float) -> Tensor:
     """Multi-label targets moved toward 1/2; unknown entries stay."""
-    return torch.where(labels == UNKNOWN, float(UNKNOWN), labels * (1 - smoothing) + smoothing / 2)
+    return torch.where(labels == IGNORE_INDEX, float(IGNORE_INDEX), labels * (1 - smoothing) + smoothing / 2)
 
 
 def count_items(labels: Tensor) -> Tensor:
@@ -100,7 +99,7 @@ def reduce_loss(
 def _count(labels: Tensor) -> int | Tensor:
     """Known entries: by numpy, at a thirtieth of torch's time, where the values are at hand."""
     if labels.device.type != "cpu" or torch.compiler.is_compiling() or labels.dtype == torch.bfloat16:
-        return (labels != UNKNOWN).sum()
+        return (labels != IGNORE_INDEX).sum()
     flat = labels.detach().reshape(-1).numpy()
     parts = (flat[start : start + _PART] for start in range(0, len(flat), _PART))
-    return len(flat) - sum(int(np.count_nonzero(part == UNKNOWN)) for part in parts)
+    return len(flat) - sum(int(np.count_nonzero(part == IGNORE_INDEX)) for part in parts)

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from ..distribution import LabelDistribution
-from ..errors import UsageError, did_you_mean
-from ..json_flag import read_json_flag
+from ..labels.distribution import LabelDistribution
+from ..utils.errors import UsageError, did_you_mean
+from ..utils.json_flag import read_json_flag
 from .asymmetric import AsymmetricLoss
 from .balanced_softmax import BalancedSoftmaxLoss
 from .base import Loss

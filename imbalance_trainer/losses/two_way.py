@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..errors import UsageError
+from ..utils.errors import UsageError
 from .base import MultiLabelLoss, number
 from .terms import log_sum_exp, softplus
 
@@ -55,9 +55,9 @@ class TwoWayLoss(MultiLabelLoss):
     """`two_way_loss` as a module."""
 
     takes_class_weights = False
-    is_by_entry = False
+    elementwise = False
     takes_soft_labels = False
-    is_exact = False
+    batch_independent = False
 
     def __init__(
         self,

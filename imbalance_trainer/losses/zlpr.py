@@ -47,7 +47,7 @@ class ZLPRLoss(MultiLabelLoss):
     """`zlpr_loss` as a module."""
 
     takes_class_weights = False
-    is_by_entry = False
+    elementwise = False
 
     def __init__(self, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(None, reduction, label_smoothing)

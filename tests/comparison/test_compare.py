@@ -15,9 +15,9 @@ from imbalance_trainer.comparison import Record, Setting, compare, read_methods,
 from imbalance_trainer.comparison.frozen import FeatureHead
 from imbalance_trainer.comparison.picture import plot_comparison
 from imbalance_trainer.comparison.training import train
-from imbalance_trainer.demo import demo_data, demo_model
-from imbalance_trainer.errors import NonFiniteLossError, UsageError
-from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.data.demo import demo_data, demo_model
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.errors import NonFiniteLossError, UsageError
 
 NAMES = ("common", "rare", "rarest")
 

@@ -4,8 +4,8 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from imbalance_trainer import LabelSchema, tune_thresholds
 from imbalance_trainer.comparison.measures import Labels, Split, judge
-from imbalance_trainer.decisions import DecisionRule
-from imbalance_trainer.errors import DataError
+from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.utils.errors import DataError
 
 NAMES = ("a", "b", "c", "never in test", "d")
 

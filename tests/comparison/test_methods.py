@@ -4,8 +4,8 @@ import pytest
 
 from imbalance_trainer.comparison.budget import LEAST_STEPS, Budget, read_budget
 from imbalance_trainer.comparison.methods import read_methods
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.labels import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.errors import UsageError
 
 
 def test_stock_comes_first_and_names_may_be_separated_by_commas(tmp_path):

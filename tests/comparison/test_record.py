@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from imbalance_trainer.comparison.record import Record, Run, steps_of
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.utils.errors import DataError, UsageError
 
 SETTINGS = {"data": "d", "steps": 60}
 RNG = np.random.default_rng(0)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from imbalance_trainer.data import decoding, load_labelled_dataset
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.data import decoding
+from imbalance_trainer.data.dataset import load_labelled_dataset
+from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.data.broken_files import UNREADABLE
 from tests.data.broken_values import ASKED, UNFIT
 from tests.data.made import written

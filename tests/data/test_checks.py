@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_trainer.data import load_labelled_dataset
 from imbalance_trainer.data.checks import absent_labels, broken_rules, conflicting_duplicates, leaked_texts
-from imbalance_trainer.labels import LabelSchema
+from imbalance_trainer.data.dataset import load_labelled_dataset
+from imbalance_trainer.labels.schema import LabelSchema
 from tests.data.made import csv_text, written
 
 SCHEMA = LabelSchema(["a", "b"], implications=[("b", "a")])

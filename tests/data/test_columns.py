@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from imbalance_trainer.data import MULTI_LABEL, SINGLE_LABEL, load_labelled_dataset
-from imbalance_trainer.errors import DataError, UsageError
-from imbalance_trainer.labels import LabelSchema
+from imbalance_trainer.data.dataset import load_labelled_dataset
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.data.made import ROWS, csv_text, jsonl, written
 
 

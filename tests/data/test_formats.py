@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbalance_trainer import LabelDistribution
-from imbalance_trainer.data import MULTI_LABEL, SINGLE_LABEL, load_labelled_dataset
+from imbalance_trainer.data.dataset import load_labelled_dataset
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from tests.data.made import (
     EVERY_FORMAT,
     HAVE_NO_NAMES,
@@ -249,10 +250,12 @@ def test_texts_round_trip(ending, texts):
 
 
 def test_needs_no_torch_and_evaluates_nothing():
-    code = "import imbalance_trainer.data, sys; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    code = (
+        "import imbalance_trainer.data.dataset, sys; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
-    files = sorted(Path(sys.modules["imbalance_trainer.data"].__file__).parent.glob("*.py"))
+    files = sorted(Path(sys.modules["imbalance_trainer.data.dataset"].__file__).parent.glob("*.py"))
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
     calls = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
     called = {call.func.id for call in calls}

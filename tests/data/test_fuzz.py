@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imbalance_trainer.data import load_labelled_dataset
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.data.dataset import load_labelled_dataset
+from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.data.made import csv_text, jsonl, plain, written
 
 SPLITS = ("train", "validation", "test")

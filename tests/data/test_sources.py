@@ -7,12 +7,12 @@ import datasets
 import pandas as pd
 import pytest
 
-from imbalance_trainer.cli import FlagParser
-from imbalance_trainer.data import load_labelled_dataset
+from imbalance_trainer.cli.parser import FlagParser
 from imbalance_trainer.data import sources as sources_module
+from imbalance_trainer.data.dataset import load_labelled_dataset
 from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.data.sources import HubDataset, find_source
-from imbalance_trainer.errors import DataError, UsageError
+from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.data.made import INFO, MULTI_FORMATS, OBJECTS, ROWS, assert_rows, given_as, written
 
 CSV = MULTI_FORMATS["columns.csv"]

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from imbalance_trainer.data import load_labelled_dataset
+from imbalance_trainer.data.dataset import load_labelled_dataset
 from imbalance_trainer.data.delimited import check_quotes, read_delimited
 from imbalance_trainer.data.frame import ReadSettings
-from imbalance_trainer.errors import DataError
+from imbalance_trainer.utils.errors import DataError
 from tests.data.made import jsonl
 
 

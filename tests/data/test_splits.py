@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_trainer.data import load_labelled_dataset
+from imbalance_trainer.data.dataset import load_labelled_dataset
 from tests.data.made import jsonl, written
 
 

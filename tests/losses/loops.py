@@ -7,7 +7,7 @@ size: these are the formulas as the papers have them, which overflow at others.
 
 import math
 
-UNKNOWN = -100
+IGNORE_INDEX = -100
 
 
 def sigmoid(z):
@@ -20,7 +20,7 @@ def by_entry(positive, negative):
     def loop(rows, labels, weights):
         return [
             [
-                None if y == UNKNOWN else y * weights[c] * positive(z, c, ys) + (1 - y) * negative(z, c, ys)
+                None if y == IGNORE_INDEX else y * weights[c] * positive(z, c, ys) + (1 - y) * negative(z, c, ys)
                 for c, (z, y) in enumerate(zip(zs, ys, strict=True))
             ]
             for zs, ys in zip(rows, labels, strict=True)
@@ -107,7 +107,7 @@ def distribution_balanced(
     rows, labels, weights, support, known, alpha=0.1, beta=10.0, mu=0.9, gamma=2.0, negative_scale=2.0, kappa=0.05
 ):
     def weight(c, ys):
-        total = sum(y / max(n, 1) for y, n in zip(ys, support, strict=True) if y != UNKNOWN)
+        total = sum(y / max(n, 1) for y, n in zip(ys, support, strict=True) if y != IGNORE_INDEX)
         return alpha + (1.0 if total == 0 else sigmoid(beta * (1 / max(support[c], 1) / total - mu)))
 
     loop = tolerant(support, known, gamma, negative_scale, kappa, weight)
@@ -117,10 +117,10 @@ def distribution_balanced(
 def zlpr(rows, labels, weights, support, known):
     entries = []
     for zs, ys in zip(rows, labels, strict=True):
-        pairs = [(z, y) for z, y in zip(zs, ys, strict=True) if y != UNKNOWN]
+        pairs = [(z, y) for z, y in zip(zs, ys, strict=True) if y != IGNORE_INDEX]
         positives = math.log(1 + sum(y * math.exp(-z) for z, y in pairs))
         negatives = math.log(1 + sum((1 - y) * math.exp(z) for z, y in pairs))
-        entries.append([None if y == UNKNOWN else positives + negatives for y in ys])
+        entries.append([None if y == IGNORE_INDEX else positives + negatives for y in ys])
     return entries
 
 
@@ -137,14 +137,15 @@ def two_way(rows, labels, weights, support, known, temperature_positive=4.0, tem
     by_row = [of_line(zs, ys) for zs, ys in zip(rows, labels, strict=True)]
     by_column = [of_line(zs, ys) for zs, ys in zip(zip(*rows, strict=True), zip(*labels, strict=True), strict=True)]
     return [
-        [None if y == UNKNOWN else by_row[i] + by_column[c] for c, y in enumerate(ys)] for i, ys in enumerate(labels)
+        [None if y == IGNORE_INDEX else by_row[i] + by_column[c] for c, y in enumerate(ys)]
+        for i, ys in enumerate(labels)
     ]
 
 
 def softmax_rows(rows, labels, weights, changed, gamma=0.0):
     losses = []
     for zs, label in zip(rows, labels, strict=True):
-        if label == UNKNOWN:
+        if label == IGNORE_INDEX:
             losses.append(None)
             continue
         exponentials = [math.exp(z) for z in changed(zs, label)]

@@ -5,7 +5,7 @@ import math
 import mpmath
 import torch
 
-UNKNOWN = -100
+IGNORE_INDEX = -100
 
 
 def softplus(z):
@@ -14,7 +14,7 @@ def softplus(z):
 
 def multi_label_entry(z, y, weight, gamma):
     """Loss of one entry, or None where it is masked."""
-    if y == UNKNOWN:
+    if y == IGNORE_INDEX:
         return None
     p, not_p = math.exp(-softplus(-z)), math.exp(-softplus(z))
     return y * weight * not_p**gamma * softplus(-z) + (1 - y) * p**gamma * softplus(z)
@@ -22,7 +22,7 @@ def multi_label_entry(z, y, weight, gamma):
 
 def single_label_row(logits, label, weights, gamma):
     """Loss of one row, or None where it is masked."""
-    if label == UNKNOWN:
+    if label == IGNORE_INDEX:
         return None
     top = max(logits)
     exponentials = [math.exp(z - top) for z in logits]

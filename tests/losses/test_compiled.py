@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.losses import MULTI_LABEL, SINGLE_LABEL, make_loss
+from imbalance_trainer.losses import make_loss
 from imbalance_trainer.losses.compiled import compiled
 from imbalance_trainer.losses.fused_focal import _log1p
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.errors import UsageError
 
 from .test_contract import batch, gradient_of, make
 

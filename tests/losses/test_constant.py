@@ -4,9 +4,9 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from imbalance_trainer import LabelDistribution, LabelSchema
-from imbalance_trainer.labels import MULTI_LABEL
 from imbalance_trainer.losses import LOSSES, WeightedBCELoss, WeightedFocalLoss, make_loss
 from imbalance_trainer.losses.constant import best_constant_logits
+from imbalance_trainer.utils.constants import MULTI_LABEL
 
 SUPPORT, KNOWN = np.array([500, 40, 1, 0, 1000]), np.array([1000, 900, 1000, 1000, 1000])
 
@@ -55,7 +55,7 @@ def test_of_every_loss_by_entry_no_other_constant_is_better(name):
     counts = LabelDistribution.from_counts([300, 20, 2], 1000, LabelSchema(["a", "b", "c"]))
     loss = make_loss(name, MULTI_LABEL, None, counts)
     start = torch.from_numpy(best_constant_logits(loss, counts.support, counts.known))
-    if not loss.is_by_entry:
+    if not loss.elementwise:
         np.testing.assert_allclose(start, np.log(counts.support / (1000 - counts.support)), atol=1e-9)
         return
     labels = torch.zeros(1000, 3)

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from imbalance_trainer import LabelDistribution, LabelSchema, losses
-from imbalance_trainer.errors import UsageError
-from imbalance_trainer.losses import LOSSES, MULTI_LABEL, SINGLE_LABEL, make_loss
+from imbalance_trainer.losses import LOSSES, make_loss
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.errors import UsageError
 
 from .loops import ARGUMENTS, LOOPS
 
@@ -98,7 +99,7 @@ def test_gradcheck(name, kind, arguments, counts):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_extreme_logits_give_finite_values_and_gradients_that_point_the_right_way(name, kind, arguments, dtype):
     blocks = [[[high, low, 0.5, low]] * 4 for high in EXTREMES for low in (-high, 0.0)]
-    if LOSSES[name].is_exact:  # all at once, which is quicker
+    if LOSSES[name].batch_independent:  # all at once, which is quicker
         blocks = [[row for block in blocks for row in block]]
     for counts in COUNTS:
         loss = make(name, kind, arguments, counts)
@@ -115,7 +116,7 @@ def test_extreme_logits_give_finite_values_and_gradients_that_point_the_right_wa
             assert (gradient[positive] <= 0).all()
             assert (gradient[~positive] >= 0).all()
             exact = loss(logits.double(), labels, reduction="none").float()
-            atol = 1e-5 if loss.is_exact else 1e-3  # two_way takes differences of logits, here of 1e4
+            atol = 1e-5 if loss.batch_independent else 1e-3  # two_way takes differences of logits, here of 1e4
             torch.testing.assert_close(value, exact, rtol=1e-5, atol=atol)
 
 
@@ -196,7 +197,7 @@ def test_micro_batches_add_up_to_the_whole_unless_the_loss_says_that_they_do_not
     parts = [gradient_of(loss, logits[a:b], labels[a:b]) for a, b in ((0, 4), (4, 5), (5, 5), (5, 11))]
     total, gradients = sum(value for value, _ in parts), torch.cat([part for _, part in parts])
     same = torch.allclose(total, whole, rtol=1e-12) and torch.allclose(gradients, gradient, rtol=1e-10, atol=1e-14)
-    assert same == loss.is_exact
+    assert same == loss.batch_independent
 
 
 @each_loss

@@ -4,7 +4,8 @@ import doctest
 import re
 from pathlib import Path
 
-from imbalance_trainer.losses import LOSSES, MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.losses import LOSSES
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 
 PAGE = Path(__file__).parents[2] / "docs" / "losses.md"
 FOR = {(MULTI_LABEL, SINGLE_LABEL): "both", (MULTI_LABEL,): "multi-label", (SINGLE_LABEL,): "single-label"}
@@ -25,7 +26,7 @@ def test_the_table_is_what_the_losses_say():
             cls.takes_class_weights,
             cls.needs_counts,
             "gamma" in cls.own_arguments(),
-            cls.is_exact,
+            cls.batch_independent,
             cls.takes_soft_labels,
         )
         expected = [FOR[cls.problem_types], *("yes" if it else "no" for it in has)]

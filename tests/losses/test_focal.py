@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbalance_trainer import LabelDistribution, LabelSchema, compute_class_weights
-from imbalance_trainer.errors import UsageError
 from imbalance_trainer.losses import WeightedFocalLoss, blocks, checked_gamma, weighted_focal_loss
+from imbalance_trainer.utils.errors import UsageError
 
 from . import reference
 

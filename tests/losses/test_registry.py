@@ -8,11 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from imbalance_trainer import LabelDistribution, LabelSchema
-from imbalance_trainer.errors import UsageError
 from imbalance_trainer.losses import (
     LOSSES,
-    MULTI_LABEL,
-    SINGLE_LABEL,
     AsymmetricLoss,
     ClassBalancedLoss,
     LDAMLoss,
@@ -24,6 +21,8 @@ from imbalance_trainer.losses import (
 )
 from imbalance_trainer.losses.counts import effective_number_weights
 from imbalance_trainer.losses.registry import checked_loss_args, has_gamma, name_of, read_loss_args
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.errors import UsageError
 
 COUNTS = LabelDistribution.from_counts([30, 3], 40, LabelSchema.from_names(["a", "b"]))
 
@@ -45,7 +44,7 @@ def test_which_losses_are_for_what():
         "focal", "bce", "asymmetric", "class_balanced", "distribution_balanced", "negative_tolerant", "cb_ntr", "zlpr",
         "hill", "two_way",
     }  # fmt: skip
-    assert [n for n, c in LOSSES.items() if not c.is_exact] == ["two_way"]
+    assert [n for n, c in LOSSES.items() if not c.batch_independent] == ["two_way"]
     assert {n for n in LOSSES if has_gamma(n)} == {
         "focal", "class_balanced", "distribution_balanced", "negative_tolerant", "cb_ntr", "hill",
     }  # fmt: skip
@@ -178,7 +177,7 @@ def test_a_module_of_torch_s_is_taken_and_one_of_ours_as_it_is():
     torch.testing.assert_close(loss(logits.half(), labels), make_loss("bce", MULTI_LABEL)(logits.half(), labels))
     ours = AsymmetricLoss([1.0, 5.0], shift=0.2, label_smoothing=0.1)
     torch.testing.assert_close(make_loss(ours, MULTI_LABEL)(logits, labels), ours(logits, labels, reduction="sum"))
-    assert not make_loss(TwoWayLoss(), MULTI_LABEL).is_exact
+    assert not make_loss(TwoWayLoss(), MULTI_LABEL).batch_independent
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 5)])

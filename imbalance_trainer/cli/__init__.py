@@ -1,0 +1,1 @@
+"""The commands of `imbalance-trainer`, one file each."""

@@ -1,0 +1,282 @@
+"""`imbalance-trainer compare`: which loss, weights and sampler suit your data, and whether any beats stock.
+
+    imbalance-trainer compare DATA --model roberta-base --methods default,asymmetric --seeds 3 --budget 2h
+    imbalance-trainer compare DATA --model roberta-base --methods default,focal --frozen
+
+Rows, steps and seeds are the same for all; thresholds are tuned on validation, and the results are of test.
+"""
+
+import hashlib
+import os
+import shlex
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.hf_argparser import HfArg
+
+from ..comparison import Method, Setting, compare, read_methods
+from ..comparison.budget import Budget, read_budget
+from ..comparison.frozen import FeatureHead, encoded
+from ..comparison.methods import DEFAULT
+from ..comparison.picture import plot_comparison
+from ..comparison.record import Record, steps_of
+from ..comparison.summary import MethodResult
+from ..comparison.training import WARMUP, time_of_steps
+from ..data.dataset import LabelledData
+from ..data.demo import DEMO_TRAINING, demo_data, demo_model
+from ..data.options import DataOptions
+from ..labels.class_weights import DEFAULT_STRATEGY
+from ..labels.schema import LabelSchema
+from ..monitor.run_info import package_versions
+from ..utils.errors import UsageError
+from ..utils.files import write_json
+from ..utils.text import WIDTH, pluralize
+from .encoders import load_bare_encoder, load_encoder, tokenized
+from .parser import FlagParser, as_flag, make_output_dir, print_notes, with_data
+
+GOES_ON = "The same command goes on after the last training that ended."
+"""What is said after Ctrl-C."""
+
+_FROZEN_RATE, _RATE = 1e-3, 2e-5
+
+
+@dataclass
+class CompareArguments:
+    """What is compared, and for how long."""
+
+    model_name_or_path: str | None = HfArg(default=None, aliases=["--model"], help="Encoder: a hub name or a folder.")
+    config_overrides: str | None = field(
+        default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
+    )
+    methods: list[str] = field(
+        default_factory=lambda: [DEFAULT],
+        metadata={
+            "help": "What is compared to the stock Trainer: default (WeightedFocalTrainer with nothing set), losses "
+            "by name, names of --own_methods."
+        },
+    )
+    own_methods: str | None = field(
+        default=None,
+        metadata={"help": 'JSON, or a file of it: {"gamma 3": {"focal_gamma": 3}}, options by a name of yours.'},
+    )
+    seeds: list[int] = field(
+        default_factory=lambda: [3],
+        metadata={"help": "How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number."},
+    )
+    budget: str = field(
+        default="3 epochs",
+        metadata={"help": 'Of each training: "500" steps, "3 epochs"; or of all of it: "30m", "2h".'},
+    )
+    frozen: bool = field(
+        default=False, metadata={"help": "Encode the texts once and train only heads: an answer in minutes."}
+    )
+    learning_rates: list[float] | None = field(
+        default=None,
+        metadata={
+            "help": f"The largest learning rate ({_RATE:g} if not given; {_FROZEN_RATE:g} with --frozen); of several "
+            "each method takes the one that is best for it on validation."
+        },
+    )
+    batch_size: int = field(default=32, metadata={"help": "Rows of an update."})
+    max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows."})
+    max_eval_samples: int | None = field(
+        default=None, metadata={"help": "Tune and test on this many rows of validation and of test."}
+    )
+    bf16: bool = field(default=False, metadata={"help": "Mixed precision."})
+    label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json."})
+    output_dir: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder of the runs (runs/compare-DATA, with --frozen runs/compare-DATA-frozen); one that was "
+            "killed goes on there."
+        },
+    )
+    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
+
+
+def make_parser(prog: str = "imbalance-trainer compare") -> FlagParser:
+    """The flags."""
+    return with_data(FlagParser((CompareArguments, DataOptions), prog=prog, doc=__doc__))
+
+
+def main(flags: Sequence[str]) -> dict[str, Any]:
+    """Run the command; what comparison.json holds."""
+    args, options, others = make_parser().parse(flags)
+    options.take(others.data)
+    options.check()
+    budget = read_budget(args.budget)
+    _check(args, options)
+    data = options.load(args.label_schema) if options.is_given else demo_data()
+    methods = read_methods(args.methods, args.own_methods, data.problem_type)
+    folder = Path(args.output_dir or Path("runs") / f"compare-{options.name}{'-frozen' * args.frozen}")
+    make_output_dir(folder)
+    print_notes(data.remarks)
+    rates = tuple(args.learning_rates or ([_FROZEN_RATE] if args.frozen else [_RATE]))
+    if not options.is_given and not args.learning_rates and not args.frozen:
+        rates = (DEMO_TRAINING["learning_rate"],)
+    splits = {name: _some(split, args, name) for name, split in data.splits.items()}
+    setting = _setting(args, data, splits, folder, budget)
+    if any("sampler" in (method.options or {}) for method in methods):  # which goes with no other order of rows
+        arguments = {name: value for name, value in setting.arguments.items() if name != "train_sampling_strategy"}
+        setting = replace(setting, arguments=arguments)
+    if budget.unit == "seconds":
+        setting = _fitted(setting, budget, len(methods) * (len(rates) + len(args.seeds) - 1), folder, rates[0])
+    record = Record(folder, _shared(args, setting, options.source, _digest(splits, data.schema)))
+    seeds = pluralize(len(args.seeds), "seed")
+    print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
+    summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
+    print("\n".join(["", *summary.lines(), "", *textwrap.wrap(summary.verdict(), WIDTH)]))
+    print(_how_to_train(summary.best, methods, args, options, setting.epochs))
+    content = summary.as_dict()
+    write_json(folder / "comparison.json", content)
+    made = [folder / "comparison.json"]
+    if find_spec("matplotlib") is not None:
+        made.append(plot_comparison(summary, folder / "comparison.png"))
+    print(f"\nKept in {folder}: {', '.join(path.name for path in made)}.")
+    return content
+
+
+def _how_to_train(
+    best: MethodResult, methods: Sequence[Method], args: CompareArguments, data: DataOptions, epochs: float
+) -> str:
+    """What to type to train by the best method as it was trained here, on all rows.
+
+    Args:
+        best: the method's results.
+        methods: all methods.
+        args, data: the flags.
+        epochs: passes over the rows that were compared on.
+    """
+    options = next(method.options for method in methods if method.name == best.name)
+    if options is None:
+        return ""
+    shared = ("model_name_or_path", "config_overrides", "label_schema", "max_length")
+    words = {**asdict(data), **{name: getattr(args, name) for name in shared}}
+    if not args.frozen:  # of a head rate, rows and epochs say nothing
+        words |= {} if data.is_given else {"weight_strategy": DEFAULT_STRATEGY}  # train_model.py has another there
+        words |= {"learning_rate": best.learning_rate, "warmup_steps": WARMUP, "num_train_epochs": round(epochs, 3)}
+        words |= {"per_device_train_batch_size": args.batch_size, "bf16": args.bf16 or None}
+    words = {name: value for name, value in words.items() if value is not None}
+    words |= {name: "none" if value is None else value for name, value in options.items()}
+    flags = [word for name, value in words.items() for word in as_flag(name, value, name == "label_columns")]
+    return f"Train with it: {shlex.join(['python', 'examples/train_model.py', *flags])}"
+
+
+def _check(args: CompareArguments, options: DataOptions) -> None:
+    """What cannot go well is said before anything is loaded; one number of seeds becomes the seeds."""
+    if options.is_given and not args.model_name_or_path:
+        raise UsageError("--model_name_or_path is missing: the encoder to train on the data, such as roberta-base.")
+    if args.frozen and not args.model_name_or_path:
+        raise UsageError("--frozen needs --model_name_or_path: an encoder that was trained before.")
+    for name, least in {"batch_size": 1, "max_train_samples": 1, "max_eval_samples": 1, "max_length": 3}.items():
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise UsageError(f"--{name} must be at least {least}; got {value}.")
+    for name in ("seeds", "learning_rates"):
+        values = getattr(args, name) or []
+        twice = sorted({value for value in values if values.count(value) > 1})
+        if twice:
+            raise UsageError(f"--{name} names {twice[0]:g} twice; name each once.")
+    if min(args.seeds) < 0 or max(args.seeds) >= 2**32:
+        raise UsageError(f"--seeds are whole numbers from 0 to 2^32 - 1; got {min(args.seeds)}.")
+    if args.seeds == [0]:
+        raise UsageError("--seeds 0 would train nothing; give how many, such as 3, or several seeds by number.")
+    if len(args.seeds) == 1:
+        args.seeds = list(range(1, args.seeds[0] + 1))
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("compare trains in one process; start it without accelerate launch or torchrun.")
+    for rate in args.learning_rates or ():
+        if not 0 < rate < float("inf"):
+            raise UsageError(f"--learning_rates are finite numbers above 0; got {rate!r}.")
+
+
+def _setting(
+    args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path, budget: Budget
+) -> Setting:
+    if args.frozen:
+        load_model, tokenizer, made = _frozen(args, data, splits, folder)
+    else:
+        load_model, tokenizer, made = _fine_tuned(args, data, splits)
+    n_rows = len(made["train"])
+    steps = 0 if budget.unit == "seconds" else budget.steps(n_rows, args.batch_size)
+    arguments: dict[str, Any] = {"bf16": args.bf16}
+    if not args.frozen:
+        arguments["train_sampling_strategy"] = "group_by_length"
+    return Setting(
+        made, data.schema, data.problem_type, load_model, steps, args.batch_size,
+        1024 if args.frozen else 128, tokenizer, arguments,
+    )  # fmt: skip
+
+
+def _some(split: Any, args: CompareArguments, name: str) -> Any:
+    limit = args.max_train_samples if name == "train" else args.max_eval_samples
+    return (
+        split if limit is None or limit >= len(split) else split.shuffle(seed=0).select(range(limit)).flatten_indices()
+    )
+
+
+def _fine_tuned(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any]) -> tuple:
+    def load() -> tuple[Any, Any]:
+        if args.model_name_or_path is None:
+            return demo_model(data.schema, torch.initial_seed() % 2**31)
+        return load_encoder(args.model_name_or_path, data.schema, data.problem_type, args.config_overrides)
+
+    _, tokenizer = load()
+    made = tokenized(splits, tokenizer, args.max_length)
+    return lambda: load()[0], tokenizer, made
+
+
+def _frozen(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> tuple:
+    encoder, tokenizer = load_bare_encoder(args.model_name_or_path, args.config_overrides)
+    length = min(args.max_length, tokenizer.model_max_length)
+    made = {
+        name: encoded(split, encoder, tokenizer, length, folder, lambda words: print(f"{words} ...", flush=True))
+        for name, split in splits.items()
+    }
+    width = encoder.config.hidden_size
+    return lambda: FeatureHead(width, len(data.schema), data.problem_type), None, made
+
+
+def _fitted(setting: Setting, budget: Budget, n_runs: int, folder: Path, rate: float) -> Setting:
+    """The setting with as many steps as the time holds; of a comparison that goes on, as many as it has already."""
+    steps = steps_of(folder)
+    if steps is not None:
+        print(f"{folder} holds a comparison of {steps:,} steps each, which goes on, whatever its time.", flush=True)
+    else:
+        print("Timing a few steps ...", flush=True)
+        epoch = -(-len(setting.splits["train"]) // setting.batch_size)
+        steps = budget.steps_in_time(n_runs, *time_of_steps(setting, rate), epoch)
+    return replace(setting, steps=steps)
+
+
+def _shared(args: CompareArguments, setting: Setting, source: str | None, digest: str) -> dict[str, Any]:
+    """What all runs of a folder have in common."""
+    return {
+        **package_versions(["imbalance-trainer"]),
+        "data": source or "demo",
+        "data_digest": digest,
+        "model": args.model_name_or_path or "demo",
+        "config_overrides": args.config_overrides,
+        "frozen": args.frozen,
+        "steps": setting.steps,
+        "batch_size": args.batch_size,
+        "max_length": args.max_length,
+        "bf16": args.bf16,
+    }
+
+
+def _digest(splits: Mapping[str, Any], schema: LabelSchema) -> str:
+    """Of the texts and labels that are trained and tested on, and of what the labels are."""
+    digest = hashlib.sha256(repr(schema.to_dict()).encode())
+    for split in splits.values():
+        for text in split["text"]:
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(np.array(split["labels"]).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,136 @@
+"""`imbalance-trainer export`: a copy of a model for servers that decide at a plain 0.5 and know nothing of thresholds.
+
+    imbalance-trainer export --bake-thresholds --model_dir runs/data --output_dir runs/data-baked
+
+A label's logit z is decided where a z + b > logit(t), with its calibration a, b and threshold t; the copy's head gives
+a z + b - logit(t) instead, so that 0.5 decides the same. Its scores are probabilities no more, and it must not be
+trained on. Rules between labels are not in it: a server that closes no decisions may break them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..decisions.rule import DecisionRule, is_baked
+from ..training.head import linear_heads
+from ..utils.constants import CONFIG_KEY, MULTI_LABEL
+from ..utils.errors import UsageError
+from .parser import FlagParser, load_multi_label_model, make_output_dir
+
+
+@dataclass
+class ExportArguments:
+    """What to export, and where to."""
+
+    model_dir: str = field(metadata={"help": "Folder of a trained model with tuned thresholds."})
+    output_dir: str = field(metadata={"help": "Folder of the copy; new, or empty."})
+    bake_thresholds: bool = field(
+        default=False, metadata={"help": "Shift the head, so that a plain 0.5 gives the tuned decisions."}
+    )
+
+
+def make_parser(prog: str = "imbalance-trainer export") -> FlagParser:
+    """The flags."""
+    return FlagParser((ExportArguments,), prog=prog, doc=__doc__)
+
+
+def main(flags: Sequence[str]) -> dict[str, Any]:
+    """Run the command; where the copy is, and the thresholds that its head has."""
+    (args,) = make_parser().parse(flags)
+    if not args.bake_thresholds:
+        raise UsageError("Nothing to do: --bake-thresholds is what export does; a model without it is a plain copy.")
+    source, target = Path(args.model_dir), Path(args.output_dir)
+    _check_folders(source, target)
+    model, tokenizer = load_multi_label_model(source)
+    rule = bake_thresholds(model)
+    make_output_dir(target)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    print(f"Saved in {target}: at 0.5 it decides as {source} does at its {len(rule.schema)} thresholds. Use it with")
+    print(f"  transformers.pipeline('text-classification', '{target}', top_k=None)('a text')")
+    print("and count a label as decided where its score is over 0.5. The scores are no probabilities.")
+    if rule.schema.rules:
+        print(
+            f"Nothing closes the decisions there: {len(rule.schema.rules)} rules between labels may be broken. "
+            "ImbalanceTextClassificationPipeline and evaluation keep them."
+        )
+    return {"model": str(source), "output_dir": str(target), "baked_thresholds": rule.by_label()}
+
+
+def bake_thresholds(model: Any) -> DecisionRule:
+    """Shift the head of a model in place, so that a logit over 0 is a tuned decision (before closing).
+
+    Its config says so from then on: the thresholds go to "baked_thresholds", and 0.5 decides in our own pipeline too.
+
+    Args:
+        model: a sequence-classification model whose config has thresholds, in evaluation mode. Made fp32: half
+            precision is too coarse for a shifted head.
+
+    Returns:
+        The rule that was baked in.
+
+    Raises:
+        UsageError: no thresholds, a head without bias or of an unknown build, or the max constraint.
+    """
+    config = model.config
+    if config.problem_type != MULTI_LABEL:
+        raise UsageError(f"Thresholds are for multi-label models; this one's problem_type is {config.problem_type!r}.")
+    rule = DecisionRule.from_config(config)
+    if not rule.is_tuned:
+        why = "has its thresholds baked in already" if is_baked(config) else "has no tuned thresholds in its config"
+        raise UsageError(f"The model {why}; take one for which WeightedFocalTrainer.tune_thresholds() stored them.")
+    if rule.max_constraint:
+        raise UsageError(
+            "The model decides by the largest score among a label and its descendants (constraint 'max_constraint'), "
+            "which no shift of the head can give; use ImbalanceTextClassificationPipeline."
+        )
+    model.float()
+    head = _head(model, len(rule.schema))
+    scale, shift = _scale_and_shift(rule)
+    probe = {"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
+    with torch.no_grad():
+        before = model(**probe).logits.double()
+        head.weight.copy_(head.weight.double() * scale[:, None])
+        head.bias.copy_(head.bias.double() * scale + shift)
+        after = model(**probe).logits.double()
+    if not torch.allclose(after, before * scale + shift, rtol=1e-3, atol=1e-3):
+        raise UsageError("The model's logits are not those of its last linear layer: thresholds cannot be baked in.")
+    ours = getattr(config, CONFIG_KEY)
+    rule.untuned().to_config(config)
+    setattr(config, CONFIG_KEY, {**getattr(config, CONFIG_KEY), "baked_thresholds": ours["thresholds"]})
+    return rule
+
+
+def _check_folders(source: Path, target: Path) -> None:
+    if target.resolve() == source.resolve():
+        raise UsageError("--output_dir is the model's own folder, whose scores must stay probabilities; give another.")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"--output_dir {target}: is there already and not empty; give a new folder.")
+
+
+def _head(model: Any, n_labels: int) -> nn.Linear:
+    heads = linear_heads(model, n_labels)
+    if len(heads) != 1:
+        raise UsageError(
+            f"{type(model).__name__} has {len(heads)} linear layers of {n_labels} outputs that could be its head; "
+            "thresholds cannot be baked in."
+        )
+    if heads[0].bias is None:
+        raise UsageError(
+            f"The head of {type(model).__name__} has no bias to shift by the thresholds; use "
+            "ImbalanceTextClassificationPipeline, which applies them."
+        )
+    return heads[0]
+
+
+def _scale_and_shift(rule: DecisionRule) -> tuple[torch.Tensor, torch.Tensor]:
+    thresholds = torch.tensor(rule.thresholds, dtype=torch.float64)
+    shift = -torch.logit(thresholds)
+    if rule.calibration is None:
+        return torch.ones_like(shift), shift
+    scale, offset = torch.tensor(rule.calibration, dtype=torch.float64)
+    return scale, offset + shift

@@ -1,0 +1,35 @@
+"""`imbalance-trainer report`: report.html of a run, or of one that is still running.
+
+    imbalance-trainer report runs/data
+
+It is one file, report.html in the run's folder if --output names no other, and needs nothing else to be looked at.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..reports.report import write_report
+from .parser import FlagParser
+
+
+@dataclass
+class ReportArguments:
+    """Where to write to."""
+
+    output: str | None = field(default=None, metadata={"help": "File to write; else report.html in the run's folder."})
+
+
+def make_parser(prog: str = "imbalance-trainer report") -> FlagParser:
+    """The flags."""
+    parser = FlagParser((ReportArguments,), prog=prog, doc=__doc__)
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="Output directory of a training.")
+    return parser
+
+
+def main(flags: Sequence[str]) -> dict[str, Any]:
+    """Run the command; where the report is."""
+    args, others = make_parser().parse(flags)
+    path = write_report(others.run_dir, args.output)
+    print(f"Wrote {path}: open it in a browser.")
+    return {"run": others.run_dir, "report": str(path)}

@@ -1,0 +1,177 @@
+"""The demo: texts with one primary and ten secondary labels, a small encoder and its tokenizer, all made on the spot.
+
+The texts are made up by a seeded generator. Each label speaks in phrases of its own, put among everyday words; 100
+times as many rows carry the commonest secondary label as the rarest. So that it is no toy, the same phrases stand in
+harmless rows too (quoted, with disapproval), some rows carry a label that no phrase of theirs gives away, and labels
+meet in one text.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..labels.schema import LabelSchema
+from ..utils.constants import MULTI_LABEL
+from .dataset import LabelledData
+
+PRIMARY_LABEL = "hateful"
+
+SECONDARY_LABELS = {
+    "insults": (2000, "what a clown|such a loser|these fools|brain of a pigeon|absolute muppets|shut up idiot"),
+    "stereotypes": (1200, "they are all lazy|typical of that lot|always late those people|they only want money"),
+    "dehumanisation": (750, "swarming like insects|nothing but vermin|a plague in our street|animals the lot"),
+    "exclusion": (450, "not welcome here|keep them out|go back home|our town not theirs"),
+    "conspiracy claims": (280, "they run the banks|a secret plan|puppets of the elite|the great swap"),
+    "sexual harassment": (170, "show us more skin|send me pictures darling|nice legs sweetheart|smile for me babe"),
+    "ideologically motivated threats": (100, "we know where you live|traitors will pay|your turn comes soon"),
+    "praising violence": (60, "he deserved the beating|finally somebody hit back|broken windows well done"),
+    "praising extremist acts": (32, "the bomber was a hero|raise a glass to the attackers|burn it like they did"),
+    "anti-democratic rhetoric": (20, "cancel every election|one strong leader only|close the parliament for good"),
+}
+"""Secondary labels, commonest first: positives in 10,000 rows, and the phrases that give them away."""
+
+_QUOTED = ("nobody should ever say", "the sign that was removed said", "she reported a man who shouted")
+_EVERYDAY = (
+    "the a my our this that some every yesterday today again still maybe really just about with for on in at from "
+    "after before near under bus train match garden dinner kitchen school office weather rain sun morning evening "
+    "coffee bread soup cake recipe book film song concert team coach goal ticket phone laptop update driver road "
+    "bridge river park dog cat neighbour friend sister brother teacher doctor shop market price queue holiday hotel "
+    "beach mountain walk run read watch cook fix paint clean buy sell call ask tell hear see find lose win play wait "
+    "was is were looks sounds feels seems tastes new old small big quiet loud early late happy tired funny strange "
+    "good bad better worse long short warm cold green blue red white open closed busy free cheap local"
+).split()
+
+DEMO_TRAINING: dict[str, Any] = {
+    "num_train_epochs": 5,
+    "per_device_train_batch_size": 32,
+    "per_device_eval_batch_size": 256,
+    "learning_rate": 2e-3,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.1,
+    "dataloader_pin_memory": False,  # which only helps a GPU, and warns without one
+}
+"""Training arguments that suit an encoder that starts from nothing; a pretrained one wants a smaller rate."""
+
+DEMO_OPTIONS: dict[str, Any] = {"weight_strategy": "tiered", "head_learning_rate": 2e-3}
+"""Options of ours that suit it too. The defaults are for a pretrained encoder (docs/choosing-a-loss.md), whose
+features are kept from a head that knows nothing yet. Here there is nothing to keep, so head and encoder learn alike,
+and the full tiers are ahead of their roots."""
+
+_ROWS = {"train": 10_000, "validation": 4_000, "test": 4_000}
+_MARKED = 0.90  # positives of a label that one of its phrases gives away
+_QUOTES = 0.25  # harmless rows with a label's phrase, for each row that carries the label
+_PLAIN_HATE = 0.05  # rows that are hateful in a way of their own, with no secondary label
+_SHORTEST, _LONGEST = 6, 18
+_MAX_LENGTH = 40
+
+
+def demo_schema() -> LabelSchema:
+    """The labels: `hateful` is primary, and each of the ten secondary ones implies it."""
+    names = list(SECONDARY_LABELS)
+    return LabelSchema(
+        (PRIMARY_LABEL, *names),
+        {"primary": (PRIMARY_LABEL,), "secondary": tuple(names)},
+        tuple((name, PRIMARY_LABEL) for name in names),
+    )
+
+
+def demo_data(seed: int = 42) -> LabelledData:
+    """The texts in splits train, validation and test; columns `text` and `labels` (multi-hot, int8)."""
+    from datasets import Dataset, DatasetDict, Features, List, Value
+
+    features = Features({"text": Value("string"), "labels": List(Value("int8"))})
+    splits = {}
+    for i, (split, n_rows) in enumerate(_ROWS.items(), start=1):  # [seed, 0] would be the stream of seed alone
+        texts, labels = _make_rows(n_rows, np.random.default_rng([seed, i]))
+        splits[split] = Dataset.from_dict({"text": texts, "labels": labels.tolist()}, features=features)
+    rows = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
+    notes = (
+        f"Demo: {rows} rows of made-up text; {1 + len(SECONDARY_LABELS)} labels.",
+        "The commonest of the ten secondary labels is 100 times as frequent as the rarest.",
+        "Your own data: --data_dir FOLDER --model_name_or_path ENCODER",
+    )
+    return LabelledData(DatasetDict(splits), demo_schema(), MULTI_LABEL, notes)
+
+
+def demo_model(schema: LabelSchema | None = None, seed: int = 42) -> tuple[Any, Any]:
+    """A RoBERTa encoder of 2 layers, 64 wide, with random weights, and a tokenizer of the demo's words."""
+    import torch
+    from transformers import RobertaConfig, RobertaForSequenceClassification
+
+    tokenizer = _demo_tokenizer()
+    schema = schema or demo_schema()
+    config = RobertaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=128,
+        max_position_embeddings=_MAX_LENGTH + 2,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.cls_token_id,
+        eos_token_id=tokenizer.sep_token_id,
+        num_labels=len(schema),
+        initializer_range=0.1,  # five times the usual: this narrow encoder starts from nothing
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = RobertaForSequenceClassification(config)
+    return model, tokenizer
+
+
+def _demo_tokenizer() -> Any:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    phrases = (phrase for _, phrases in SECONDARY_LABELS.values() for phrase in phrases.split("|"))
+    words = dict.fromkeys(word for text in (*_EVERYDAY, *_QUOTED, *phrases) for word in text.split())
+    vocabulary = {token: i for i, token in enumerate([*special, *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        cls_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        sep_token="</s>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+        model_max_length=_MAX_LENGTH,
+    )
+
+
+def _make_rows(n_rows: int, rng: np.random.Generator) -> tuple[list[str], np.ndarray]:
+    """Texts and labels. Each label has exactly its share of the rows, drawn without replacement."""
+    labels = np.zeros((n_rows, 1 + len(SECONDARY_LABELS)), dtype=np.int8)
+    inserts: list[list[str]] = [[] for _ in range(n_rows)]
+    hateful = rng.permutation(n_rows)[: int(0.38 * n_rows)]
+    labels[hateful[: int(_PLAIN_HATE * n_rows)], 0] = 1
+    harmless = np.setdiff1d(np.arange(n_rows), hateful)
+    for column, (per_10000, phrases) in enumerate(SECONDARY_LABELS.values(), start=1):
+        count = round(per_10000 * n_rows / 10_000)
+        for row in rng.choice(hateful, count, replace=False):
+            labels[row, [0, column]] = 1
+            if rng.random() < _MARKED:
+                inserts[row].append(_pick(phrases.split("|"), rng))
+        for row in rng.choice(harmless, round(_QUOTES * count), replace=False):
+            inserts[row].append(f"{_pick(_QUOTED, rng)} {_pick(phrases.split('|'), rng)}")
+    return [_text(parts, rng) for parts in inserts], labels
+
+
+def _text(inserts: list[str], rng: np.random.Generator) -> str:
+    words = list(rng.choice(_EVERYDAY, rng.integers(_SHORTEST, _LONGEST + 1)))
+    for insert in inserts:
+        words.insert(int(rng.integers(len(words) + 1)), insert)
+    return " ".join(words)
+
+
+def _pick(options: Any, rng: np.random.Generator) -> str:
+    return str(options[int(rng.integers(len(options)))])

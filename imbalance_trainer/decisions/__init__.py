@@ -1,0 +1,1 @@
+"""From scores to decisions: thresholds and the hierarchy of the labels."""

@@ -1,0 +1,322 @@
+"""From logits to decisions: calibration, thresholds, and closing, so that no decision breaks a rule of the schema.
+
+One place decides, for metrics, predictions, the pipeline and the thresholds' own report, so that they cannot differ.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import logit
+from torch import Tensor
+
+from ..labels.schema import EXACTLY_ONE, LabelSchema
+from ..losses.constraints import max_over_descendants
+from ..utils.constants import CONFIG_KEY
+from ..utils.errors import UsageError, did_you_mean
+
+HIERARCHY_POLICIES = ("drop_child", "add_parent", "larger_margin")
+"""What to do about a child that is decided where one of its parents is not."""
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionRule:
+    """How logits become decisions: max constraint, calibration, thresholds, closing, in this order.
+
+    Args:
+        schema: the labels.
+        thresholds: the probability that each label must exceed, (labels,), in (0, 1); None for 0.5.
+        hierarchy_policy: one of HIERARCHY_POLICIES.
+        calibration: scale and offset of each label's logit, (2, labels), see `calibration`; None for none.
+        max_constraint: whether a label's logit is the largest of its own and its descendants'.
+    """
+
+    schema: LabelSchema
+    thresholds: np.ndarray | None = None
+    hierarchy_policy: str = HIERARCHY_POLICIES[0]
+    calibration: np.ndarray | None = None
+    max_constraint: bool = False
+
+    def __post_init__(self) -> None:
+        checked_hierarchy_policy(self.hierarchy_policy)
+        if self.thresholds is not None:
+            object.__setattr__(self, "thresholds", checked_thresholds(self.thresholds, self.schema))
+
+    @classmethod
+    def from_config(cls, config: Any) -> "DecisionRule":
+        """The rule that a model's config holds (`to_config`); 0.5 for every label where it holds none.
+
+        Raises:
+            UsageError: thresholds outside (0, 1) or of other labels than the model's, or an unknown closing.
+        """
+        schema = LabelSchema.from_config(config)
+        ours = getattr(config, CONFIG_KEY, None) or {}
+        calibration = ours.get("calibration")
+        if calibration is not None:
+            calibration = _checked_calibration(calibration, schema)
+        hierarchy_policy = ours.get("hierarchy_policy", HIERARCHY_POLICIES[0])
+        return cls(
+            schema, ours.get("thresholds"), hierarchy_policy, calibration, ours.get("constraint") == "max_constraint"
+        )
+
+    def to_config(self, config: Any) -> None:
+        """Write the rule into a model's config, thresholds and calibration by label name."""
+        ours = dict(getattr(config, CONFIG_KEY, None) or {})
+        for key, value in (("thresholds", self.thresholds), ("calibration", self.calibration)):
+            ours.pop(key, None)
+            if value is not None:
+                ours[key] = dict(zip(self.schema.names, value.T.tolist(), strict=True))
+        setattr(config, CONFIG_KEY, {**ours, "hierarchy_policy": self.hierarchy_policy})
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether there are thresholds other than "0.5 until tuned"."""
+        return self.thresholds is not None
+
+    def untuned(self) -> "DecisionRule":
+        """The same rule with 0.5 for every label and no calibration."""
+        return replace(self, thresholds=None, calibration=None)
+
+    def scores(self, logits: Any) -> Tensor:
+        """Logits (rows, labels) under the max constraint and calibrated, fp32; their sigmoid is the probability."""
+        scores = torch.as_tensor(logits).float()
+        if self.max_constraint:
+            scores = max_over_descendants(scores, self.schema)
+        if self.calibration is not None:
+            scale, offset = torch.as_tensor(self.calibration, dtype=torch.float32, device=scores.device)
+            scores = scores * scale + offset
+        return scores
+
+    def margins(self, logits: Any) -> Tensor:
+        """Scores less the threshold's logit, (rows, labels): a label is decided where that is over 0."""
+        scores = self.scores(logits)
+        return scores if self.thresholds is None else scores - torch.as_tensor(self.cuts(), device=scores.device)
+
+    def decide(self, logits: Any) -> Tensor:
+        """Closed decisions, (rows, labels), boolean."""
+        margins = self.margins(logits)
+        return enforce_hierarchy(margins > 0, self.schema, self.hierarchy_policy, margins)
+
+    def by_label(self) -> dict[str, float]:
+        """The threshold of each label by its name."""
+        values = np.full(len(self.schema), 0.5) if self.thresholds is None else self.thresholds
+        return dict(zip(self.schema.names, values.tolist(), strict=True))
+
+    def cuts(self) -> np.ndarray:
+        """The thresholds' logits, (labels,), fp32: a label is decided where its score is over that."""
+        thresholds = np.full(len(self.schema), 0.5) if self.thresholds is None else self.thresholds
+        return logit(thresholds).astype(np.float32)
+
+
+def forget_foreign_thresholds(config: Any, schema: LabelSchema) -> bool:
+    """Drop thresholds and calibration of other labels than the schema's from a config, as it is trained anew; whether
+    there were any."""
+    ours = dict(getattr(config, CONFIG_KEY, None) or {})
+    foreign = [k for k in ("thresholds", "calibration") if k in ours and set(ours[k]) != set(schema.names)]
+    for key in foreign:
+        del ours[key]
+    setattr(config, CONFIG_KEY, ours)
+    return bool(foreign)
+
+
+def is_baked(config: Any) -> bool:
+    """Whether a model's head has its thresholds baked in (`imbalance-trainer export`): no further training for it."""
+    return "baked_thresholds" in (getattr(config, CONFIG_KEY, None) or {})
+
+
+def apply_thresholds(
+    scores: Any,
+    thresholds: "float | Sequence[float] | Mapping[str, float]",
+    schema: "LabelSchema | Sequence[str]",
+    hierarchy_policy: str = "drop_child",
+    from_logits: bool = False,
+) -> np.ndarray:
+    """Decisions: a score over its label's threshold, closed under the schema's rules.
+
+    Args:
+        scores: (rows, labels), probabilities, or with `from_logits` logits.
+        thresholds: one for all labels, one for each in order, or {label: threshold} for all of them; in (0, 1).
+        schema: the labels, for their implications and exclusive groups.
+        hierarchy_policy: see `enforce_hierarchy`.
+        from_logits: whether scores are logits.
+
+    Returns:
+        (rows, labels), boolean.
+
+    Raises:
+        UsageError: a threshold outside (0, 1) or of an unknown label, a label without one, scores of another width.
+
+    >>> apply_thresholds([[0.6, 0.3]], {"a": 0.5, "b": 0.2}, ["a", "b"])
+    array([[ True,  True]])
+    """
+    schema = LabelSchema.of(schema)
+    values = checked_thresholds(thresholds, schema)
+    array = np.asarray(scores)
+    array = array if array.dtype.kind == "f" else array.astype(np.float32)
+    if array.ndim != 2 or array.shape[1] != len(schema):
+        raise UsageError(f"Got scores of shape {array.shape}; expected (rows, {len(schema)}).")
+    if from_logits:
+        return DecisionRule(schema, values, hierarchy_policy).decide(array).numpy()
+    margins = logit(np.clip(array.astype(np.float64), 0, 1)) - logit(values)  # 0 and 1 are infinitely far
+    return enforce_hierarchy(array > values.astype(array.dtype), schema, hierarchy_policy, margins)
+
+
+def enforce_hierarchy(decisions: Any, schema: LabelSchema, how: str = "drop_child", margins: Any = None) -> Any:
+    """Decisions that break no rule of the schema: no child without all its parents, exclusive groups respected.
+
+    Decisions that break none stay as they are, so closing twice changes nothing more. Of an exclusive group the label
+    with the largest margin stays (where parents may be raised: the largest among it and its decided descendants).
+    Where one of "exactly one" is missing, that with the largest is raised. What is dropped takes its descendants
+    along.
+
+    Args:
+        decisions: (rows, labels), boolean or 0/1, a tensor or an array; not changed.
+        schema: whose implications and exclusive groups are to hold.
+        how: "drop_child" drops a child whose parent is not decided; "add_parent" decides the parent as well;
+            "larger_margin" raises the parents where the child is over its threshold by more than each of them is
+            under its own, else drops the child.
+        margins: (rows, labels), how far each label is over its threshold (under it: below 0), in one measure for all,
+            such as logit - logit(threshold). Only exclusive groups and "larger_margin" need them.
+
+    Returns:
+        A copy of the same kind.
+
+    Raises:
+        UsageError: an unknown `how`, or no margins where they are needed.
+
+    >>> schema = LabelSchema(["hateful", "threat"], implications=[("threat", "hateful")])
+    >>> enforce_hierarchy(torch.tensor([[False, True]]), schema)
+    tensor([[False, False]])
+    >>> enforce_hierarchy(torch.tensor([[False, True]]), schema, "larger_margin", torch.tensor([[-0.1, 0.2]]))
+    tensor([[True, True]])
+    """
+    checked_hierarchy_policy(how)
+    if margins is None and (schema.exclusive or how == "larger_margin"):
+        raise UsageError("Exclusive groups, and closing by the larger margin, need margins= of all labels.")
+    closed = torch.as_tensor(decisions).bool().clone()
+    if margins is not None:
+        margins = torch.as_tensor(margins, device=closed.device)
+        margins = margins if margins.is_floating_point() else margins.float()
+        _fill_groups(closed, margins, schema)
+    _close_implications(closed, schema, how, margins)
+    if schema.exclusive:
+        _thin_groups(closed, margins, schema, how)
+    if isinstance(decisions, Tensor):
+        return closed.to(decisions.dtype)
+    return closed.numpy().astype(np.asarray(decisions).dtype)
+
+
+def violations(decisions: Tensor, schema: LabelSchema) -> Tensor:
+    """Per row, whether a rule of the schema is broken. (rows, labels) -> (rows,), boolean."""
+    broken = torch.zeros(len(decisions), dtype=torch.bool, device=decisions.device)
+    for rows in schema.broken_rules(decisions, ~decisions):
+        broken |= rows
+    return broken
+
+
+def checked_hierarchy_policy(how: str) -> str:
+    """The way to close decisions, or a UsageError that offers the nearest."""
+    if how not in HIERARCHY_POLICIES:
+        raise UsageError(f"Unknown way {how!r} to close decisions: {did_you_mean(how, HIERARCHY_POLICIES)}")
+    return how
+
+
+def checked_thresholds(thresholds: Any, schema: LabelSchema) -> np.ndarray:
+    """Thresholds given as one number, a sequence or {label: number}, as an array (labels,), float64.
+
+    Raises:
+        UsageError: one outside (0, 1), of an unknown label or missing; the message names it.
+    """
+    if isinstance(thresholds, Mapping):
+        given = {schema.resolve(name, "the thresholds"): value for name, value in thresholds.items()}
+        missing = [name for name in schema.names if name not in given]
+        if missing:
+            raise UsageError(
+                f"The thresholds lack {len(missing)} of {len(schema)} labels, the first of them {missing[0]!r}; give "
+                "one for each."
+            )
+        thresholds = [given[name] for name in schema.names]
+    try:
+        values = np.asarray(thresholds, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(f"A threshold is a number in (0, 1); got {str(thresholds)[:60]}.") from None
+    if values.shape not in ((), (len(schema),)):
+        raise UsageError(f"Got {values.size} thresholds for {len(schema)} labels; give one for all or one each.")
+    wrong = np.flatnonzero(~((values > 0) & (values < 1)))
+    if len(wrong):
+        whose = f" for {schema.names[wrong[0]]!r}" if values.ndim else ""
+        raise UsageError(f"A threshold lies in (0, 1); got {float(values.ravel()[wrong[0]])}{whose}.")
+    return np.broadcast_to(values, (len(schema),))
+
+
+def _checked_calibration(by_label: Any, schema: LabelSchema) -> np.ndarray:
+    """{label: [scale, offset]} of a config as an array (2, labels)."""
+    for name in schema.names:
+        pair: Any = by_label.get(name) if isinstance(by_label, Mapping) else None
+        is_pair = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(x, (int, float)) for x in pair)
+        if not is_pair or not all(np.isfinite(pair)) or pair[0] <= 0:
+            raise UsageError(
+                f"The calibration of {name!r} in the config is {pair!r}; expected a scale above 0 and an offset."
+            )
+    return np.array([by_label[name] for name in schema.names], dtype=np.float64).T
+
+
+# ---- closing, in place ----
+
+
+def _close_implications(closed: Tensor, schema: LabelSchema, how: str, margins: Tensor | None) -> None:
+    if how == "larger_margin":
+        # what the nearest undecided ancestor lacks, the worst of them; -inf where all are decided
+        lack = torch.full_like(margins, -torch.inf)
+        for child, parent in schema.parents_first:
+            missing = torch.where(closed[:, parent], -torch.inf, -margins[:, parent])
+            lack[:, child] = torch.maximum(lack[:, child], torch.maximum(lack[:, parent], missing))
+        closed &= (lack == -torch.inf) | (margins > lack)
+    if how == "drop_child":
+        _drop_orphans(closed, schema)
+    else:
+        for child, parent in reversed(schema.parents_first):
+            closed[:, parent] |= closed[:, child]
+
+
+def _drop_orphans(closed: Tensor, schema: LabelSchema) -> None:
+    for child, parent in schema.parents_first:
+        closed[:, child] &= closed[:, parent]
+
+
+def _branch_margins(decided: Tensor, margins: Tensor, schema: LabelSchema) -> Tensor:
+    """The largest margin among a label and its decided descendants: what goes with it."""
+    below = torch.full_like(margins, -torch.inf)
+    for child, parent in reversed(schema.parents_first):
+        own = torch.where(decided[:, child], margins[:, child], -torch.inf)
+        below[:, parent] = torch.maximum(below[:, parent], torch.maximum(below[:, child], own))
+    return torch.maximum(margins, below)
+
+
+def _fill_groups(closed: Tensor, margins: Tensor, schema: LabelSchema) -> None:
+    """Raise the label of the largest margin of each "exactly one" group that has none; such labels imply nothing."""
+    for kind, group in schema.exclusive_indices:
+        if kind == EXACTLY_ONE:
+            labels = torch.tensor(group, device=closed.device)
+            rows = torch.nonzero(~closed[:, labels].any(1)).squeeze(1)
+            closed[rows, labels[margins[rows][:, labels].argmax(1)]] = True
+
+
+def _thin_groups(closed: Tensor, margins: Tensor, schema: LabelSchema, how: str) -> None:
+    """Of each exclusive group leave the strongest label; the others go, and their descendants. Where parents were
+    raised, a label is as strong as the strongest of its decided descendants."""
+    for _, group in schema.exclusive_indices:
+        labels = torch.tensor(group, device=closed.device)
+        rows = torch.nonzero(closed[:, labels].sum(1) > 1).squeeze(1)
+        if not len(rows):
+            continue
+        decided, strength = closed[rows], margins[rows]
+        if how != "drop_child":
+            strength = _branch_margins(decided, strength, schema)
+        strength = strength.clamp(min=torch.finfo(strength.dtype).min)  # -inf is for what is not decided
+        on = torch.where(decided[:, labels], strength[:, labels], -torch.inf)
+        kept = torch.zeros_like(on, dtype=torch.bool).scatter_(1, on.argmax(1, keepdim=True), True)
+        closed[rows[:, None], labels] &= kept
+        _drop_orphans(closed, schema)

@@ -1,0 +1,159 @@
+"""Labels in Arrow buffers as blocks of numpy: without a copy where Arrow has none to make, without a Python object
+for each row."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..utils.errors import DataError
+
+BLOCK = 1_044_480  # rows at a time: 4,096 times 255, see column_sums; with fewer, sums of 28 labels are slower
+_BYTES = 1 << 26  # at a time, where rows are long
+_JOINED = 1 << 21
+_OFFSETS = 65_536  # at a time: what is computed from them stays in the cache
+
+MULTI_HOT, INDICES, TOKENS = "multi-hot", "indices", "tokens"
+"""What a row's list of numbers is: an entry for each label, the classes that it has, or a class for each token."""
+
+
+@dataclass(frozen=True, eq=False)
+class IdLists:
+    """Rows that list their classes.
+
+    Args:
+        values: all lists, one after the other.
+        offsets: (rows + 1,), where each row's list begins, and where the last one ends; the first is the place of
+            `values[0]`, which is 0 or, where the rows are some of many, more.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, rows: slice) -> "IdLists":
+        start, stop, step = rows.indices(len(self))
+        assert step == 1, "rows that follow each other"
+        offsets, first = self.offsets[start : max(start, stop) + 1], self.offsets[0]
+        return IdLists(self.values[offsets[0] - first : offsets[-1] - first], offsets)
+
+    @classmethod
+    def of(cls, values: np.ndarray, lengths: np.ndarray) -> "IdLists":
+        """From all lists, one after the other, and how long each is."""
+        return cls(values, np.concatenate([[0], np.cumsum(lengths)]))
+
+
+Block = np.ndarray | IdLists
+"""Labels of some rows: class indices (rows,), multi-hot (rows, labels), or lists of classes."""
+
+
+def column_blocks(arrays: Iterable[Any], lists: str, where: str, start: int = 0) -> Iterator[tuple[int, Block]]:
+    """A column, which comes in Arrow arrays, in blocks, each with the number of its first row.
+
+    Args:
+        arrays: pyarrow arrays.
+        lists: what a row's list is: MULTI_HOT, INDICES or TOKENS.
+        where: the column, for messages.
+        start: the number of the first row.
+    """
+    for array in _joined(map(without_views, arrays)):
+        rows = int(min(BLOCK, max(1, _BYTES * len(array) // max(1, array.nbytes))))
+        for at in range(0, len(array), rows):
+            piece = array.slice(at, rows)
+            yield start, array_block(piece, lists, where, start)
+            start += len(piece)
+
+
+def _joined(arrays: Iterable[Any]) -> Iterator[Any]:
+    """Small arrays joined to larger ones: datasets writes a thousand rows at a time."""
+    import pyarrow as pa
+
+    waiting: list = []
+    rows = size = 0
+    for array in arrays:
+        rows, size = rows + len(array), size + array.nbytes
+        if waiting and (rows > BLOCK or size > _JOINED):
+            yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
+            waiting, rows, size = [], len(array), array.nbytes
+        waiting.append(array)
+    if waiting:
+        yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
+
+
+def array_block(array: Any, lists: str, where: str, start: int = 0) -> Block:
+    """The labels in an Arrow array as a block; see `column_blocks`.
+
+    Raises:
+        DataError: a row without labels, nested lists, or multi-hot lists of different lengths.
+    """
+    import pyarrow as pa
+
+    array = array.storage if isinstance(array, pa.ExtensionArray) else array
+    if not pa.types.is_nested(array.type):
+        return numeric(array.to_numpy(zero_copy_only=False))
+    if array.null_count:
+        row = start + int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(f"{where}: row {row} has no labels (null); use a list of -100 for unknown.")
+    if not hasattr(array, "flatten") or pa.types.is_struct(array.type):
+        raise DataError(f"{where}: expected a number or a list of numbers in each row, found {array.type}.")
+    values = array.flatten()
+    if pa.types.is_nested(values.type):
+        raise DataError(f"{where}: expected a number or a list of numbers in each row, found nested lists.")
+    flat = numeric(values.to_numpy(zero_copy_only=False))
+    if lists == TOKENS:
+        return flat
+    if pa.types.is_fixed_size_list(array.type):
+        width = array.type.list_size
+        offsets = np.arange(len(array) + 1) * width if lists == INDICES else None
+    else:
+        offsets = array.offsets.to_numpy()
+        width = -1
+    if lists == INDICES:
+        return IdLists(flat, offsets)
+    return flat.reshape(len(array), width) if width >= 0 else as_matrix(flat, offsets, start, where)
+
+
+def without_views(array: Any) -> Any:
+    """Views of lists as lists: pyarrow's own cast loses the values of the last one (pyarrow 26)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not (pa.types.is_list_view(array.type) or pa.types.is_large_list_view(array.type)):
+        return array
+    lengths = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
+    is_null = array.is_null() if array.null_count else None
+    return pa.LargeListArray.from_arrays(offsets, array.flatten(), mask=is_null)
+
+
+def as_matrix(flat: np.ndarray, offsets: np.ndarray, start: int, where: str) -> np.ndarray:
+    """Lists of labels, one after the other, as a matrix (rows, labels); lists of different lengths are an error.
+
+    Args:
+        flat: the lists.
+        offsets: (rows + 1,), where each begins, and where the last one ends.
+        start: the number of the first row.
+        where: the column, for messages.
+    """
+    n = len(offsets) - 1
+    width = int(offsets[1] - offsets[0]) if n else 0
+    for at in range(0, n, _OFFSETS):
+        lengths = np.diff(offsets[at : at + _OFFSETS + 1])
+        if lengths.min() != width or lengths.max() != width:
+            row = int(np.flatnonzero(lengths != width)[0])
+            raise DataError(
+                f"{where}: row {start} has {width} values and row {start + at + row} has {lengths[row]}; expected one "
+                "value for each label in every row."
+            )
+    return flat.reshape(n, width)
+
+
+def numeric(values: np.ndarray) -> np.ndarray:
+    """Booleans as integers, missing values as NaN, bytes in this machine's order."""
+    if values.dtype == object:
+        return np.array([np.nan if v is None else v for v in values.ravel()]).reshape(values.shape)
+    values = values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+    return values.view(np.int8) if values.dtype == bool else values

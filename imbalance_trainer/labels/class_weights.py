@@ -1,0 +1,361 @@
+"""Class weights: what each label's positives count for in the loss, and why."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, overload
+
+import numpy as np
+
+from ..utils.constants import MAX_WEIGHT
+from ..utils.errors import UsageError, did_you_mean, quoted
+from ..utils.json_flag import read_json_flag
+from .distribution import LabelDistribution
+from .schema import LabelSchema
+
+"""Weights past this make training unstable (the note that this project grew from; FARM#443 saw 215 wreck a run)."""
+
+# The tiers of `tiered`: an imbalance ratio of at least this gives the label this weight.
+TIERS = ((30.0, 10.0), (10.0, 5.0))
+COMMON_LIMIT, PRIMARY_LIMIT = 3.0, 2.0
+MOST_RARE = 1 / 3
+"""`sqrt_tiered` weighs nothing where the labels that reach a tier hold more than this share of all positives."""
+
+DEFAULT_STRATEGY = "sqrt_tiered"
+
+_NAMED = 1_000  # labels in the log
+ABSENT = "no positives in training"
+_NOT_ASKED_FOR = "no weights asked for"
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """The weight of each label's positive entries (in single-label problems: of the class's rows), with its reason.
+
+    Args:
+        names: labels, in the schema's order.
+        values: weights, shape (labels,), float64.
+        reasons: for each label where its weight comes from, in a few words.
+        custom: the labels whose weight the user gave.
+        clamped: the labels that were cut at the cap, with the weight before.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    reasons: tuple[str, ...]
+    custom: tuple[str, ...] = ()
+    clamped: Mapping[str, float] | None = None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def asked_for(self) -> bool:
+        """False where class_weights is None, so that every label weighs 1."""
+        return set(self.reasons) != {_NOT_ASKED_FOR}
+
+    def moved(self, weights: Mapping[str, float], why: str) -> "ClassWeights":
+        """The same with other weights of some labels, which have a reason of their own."""
+        values = np.array([weights.get(name, value) for name, value in zip(self.names, self.values, strict=True)])
+        reasons = tuple(
+            reason if new == old else f"{why}, from {old:.3g}"
+            for reason, new, old in zip(self.reasons, values, self.values, strict=True)
+        )
+        return replace(self, values=values, reasons=reasons)
+
+    def as_dict(self) -> dict[str, float]:
+        """{label: weight}, Python floats."""
+        return {name: float(w) for name, w in zip(self.names, self.values, strict=True)}
+
+
+def compute_class_weights(
+    distribution: LabelDistribution | LabelSchema,
+    class_weights: "str | Mapping[str, float] | Sequence[float] | None" = "auto",
+    weight_strategy: str = DEFAULT_STRATEGY,
+    max_weight: float = MAX_WEIGHT,
+    effective_number_beta: float = 0.9999,
+) -> ClassWeights:
+    """Weights for the labels of a training set.
+
+    Args:
+        distribution: counts of the **training** data; a schema alone where there are none, so that "auto" weighs 1.
+        class_weights: "auto" for the strategy's; {label: weight} to override it for the labels named (names are not
+            case-sensitive); a sequence with one weight per label; None for 1 everywhere.
+        weight_strategy: one of `STRATEGIES`.
+
+            - `sqrt_tiered`: the square roots of `tiered`: 3.2, 2.2, at most 1.7, primary at most 1.4. Where the labels
+              of imbalance ratio >= 10 hold more than a third of all positives 1 throughout: they are no few rare
+              labels beside common ones then, but most of the loss. The best of those measured on four data sets
+              (docs/choosing-a-loss.md).
+            - `tiered`: imbalance ratio >= 30 gives 10, >= 10 gives 5, else min(negatives / positives, 3); labels of
+              the primary group min(negatives / positives, 2).
+            - `inverse_frequency`: negatives / positives, the pos_weight of BCEWithLogitsLoss' documentation.
+            - `sqrt_inverse_frequency`: its square root.
+            - `effective_number`: (1 - beta) / (1 - beta^n), mean 1 (Cui et al., 2019, "Class-Balanced Loss Based on
+              Effective Number of Samples").
+            - `balanced`: rows / (labels * positives), scikit-learn's class_weight="balanced".
+        max_weight: no weight is larger than this, custom ones included (see `cap_weights`).
+        effective_number_beta: beta of `effective_number`, in [0, 1).
+
+    Returns:
+        The weights with a reason for each. A label without positives gets 1.
+
+    Raises:
+        UsageError: an unknown strategy or label name (the nearest are offered), a wrong number of weights, or a
+            weight that is not a positive finite number.
+
+    >>> from imbalance_trainer import LabelDistribution, LabelSchema
+    >>> schema = LabelSchema.from_names(["common", "rare"])
+    >>> counts = LabelDistribution.from_labels([[1, 0]] * 40 + [[0, 1]], schema)
+    >>> compute_class_weights(counts, {"Rare": 12}, "tiered").as_dict()
+    {'common': 0.025, 'rare': 12.0}
+    """
+    if isinstance(distribution, LabelSchema):
+        distribution = LabelDistribution.empty(distribution)
+    names = distribution.schema.names
+    strategy = STRATEGIES.get(weight_strategy)
+    if strategy is None:
+        raise UsageError(f"Unknown weight_strategy {weight_strategy!r}: {did_you_mean(weight_strategy, STRATEGIES)}")
+    if class_weights is None:
+        weights = ClassWeights(names, np.ones(len(names)), (_NOT_ASKED_FOR,) * len(names))
+    elif isinstance(class_weights, str):
+        if class_weights != "auto":
+            raise UsageError(f"class_weights is 'auto', None, {{label: weight}} or a sequence; got {class_weights!r}.")
+        weights = _automatic(distribution, strategy, effective_number_beta)
+    elif isinstance(class_weights, Mapping):
+        weights = _overridden(_automatic(distribution, strategy, effective_number_beta), class_weights, distribution)
+    else:
+        weights = _given(class_weights, names)
+    capped, clamped = cap_weights(weights.as_dict(), max_weight)
+    reasons = tuple(
+        f"{reason}, capped from {clamped[name]:.4g}" if name in clamped else reason
+        for name, reason in zip(names, weights.reasons, strict=True)
+    )
+    return replace(weights, values=np.array([capped[n] for n in names]), reasons=reasons, clamped=clamped)
+
+
+@overload
+def cap_weights(
+    weights: Mapping[str, float], max_weight: float = ...
+) -> tuple[dict[str, float], dict[str, float]]: ...
+
+
+@overload
+def cap_weights(weights: Sequence[float], max_weight: float = ...) -> tuple[list[float], dict[int, float]]: ...
+
+
+def cap_weights(weights: Any, max_weight: float = MAX_WEIGHT) -> tuple[Any, dict[Any, float]]:
+    """Clamp weights at `max_weight`, and say which were.
+
+    Args:
+        weights: {label: weight}, or one weight per label.
+        max_weight: the largest weight that is left.
+
+    Returns:
+        The clamped weights, as a dict or a list like the argument, and {label or index: weight before} of those that
+        were clamped.
+
+    Raises:
+        UsageError: a weight or a cap that is not a positive finite number.
+
+    >>> cap_weights({"rare": 57.0, "common": 2.0})
+    ({'rare': 20.0, 'common': 2.0}, {'rare': 57.0})
+    """
+    max_weight = _positive(max_weight, "max_weight")
+    items = weights.items() if isinstance(weights, Mapping) else enumerate(weights)
+    checked = {key: _positive(w, f"The weight of {key!r}") for key, w in items}
+    clamped = {key: w for key, w in checked.items() if w > max_weight}
+    capped = {key: min(w, max_weight) for key, w in checked.items()}
+    return (capped if isinstance(weights, Mapping) else list(capped.values())), clamped
+
+
+# ---- strategies: the counts in, weights and reasons out; labels without positives are put right afterwards ----
+
+
+def _tiered(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    weights, reasons = np.ones(len(counts.schema)), []
+    for i, (ratio, negative_positive) in enumerate(zip(counts.imbalance_ratio, counts.negative_positive, strict=True)):
+        is_primary = i in counts.schema.primary
+        tier = next(((at, w) for at, w in TIERS if ratio >= at), None) if not is_primary else None
+        limit = PRIMARY_LIMIT if is_primary else COMMON_LIMIT
+        weights[i] = tier[1] if tier else min(negative_positive, limit)
+        if tier:
+            reasons.append(f"tier: ratio {ratio:.3g} >= {tier[0]:g}")
+        else:
+            kind = "primary" if is_primary else "tier"
+            reasons.append(f"{kind}: min(neg:pos {negative_positive:.3g}, {limit:g})")
+    return weights, reasons
+
+
+def _sqrt_tiered(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    weights, reasons = _tiered(counts, beta)
+    is_rare = counts.imbalance_ratio >= TIERS[-1][0]
+    is_rare[list(counts.schema.primary)] = False
+    share = counts.support[is_rare].sum() / max(counts.support.sum(), 1)
+    if share > MOST_RARE:
+        why = f"none: labels of ratio >= {TIERS[-1][0]:g} hold {share:.0%} of all positives"
+        return np.ones(len(weights)), [why] * len(weights)
+    named = [reason.replace("tier:", "root:").replace("primary:", "primary root:") for reason in reasons]
+    return np.sqrt(np.maximum(weights, 0)), named
+
+
+def _inverse_frequency(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    return counts.negative_positive, [f"neg:pos {r:.3g}" for r in counts.negative_positive]
+
+
+def _sqrt_inverse_frequency(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    return np.sqrt(counts.negative_positive), [f"sqrt of neg:pos {r:.3g}" for r in counts.negative_positive]
+
+
+def _effective_number(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    if not 0 <= beta < 1:
+        raise UsageError(f"effective_number_beta must lie in [0, 1); got {beta!r}.")
+    effective = -np.expm1(counts.support * np.log(beta)) / (1 - beta) if beta > 0 else np.ones_like(counts.support)
+    with np.errstate(divide="ignore"):
+        weights = 1 / effective
+    present = counts.support > 0
+    weights = weights / weights[present].mean() if present.any() else weights
+    return weights, [f"effective number {n:.4g}" for n in effective]
+
+
+def _balanced(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = counts.n_rows / (len(counts.schema) * counts.support)
+    return weights, [f"balanced: {counts.n_rows} rows / ({len(counts.schema)} x {s:g})" for s in counts.support]
+
+
+STRATEGIES: dict[str, Callable[[LabelDistribution, float], tuple[np.ndarray, list[str]]]] = {
+    "sqrt_tiered": _sqrt_tiered,
+    "tiered": _tiered,
+    "inverse_frequency": _inverse_frequency,
+    "sqrt_inverse_frequency": _sqrt_inverse_frequency,
+    "effective_number": _effective_number,
+    "balanced": _balanced,
+}
+"""Every `weight_strategy`, by name."""
+
+
+def _automatic(counts: LabelDistribution, strategy: Callable, beta: float) -> ClassWeights:
+    weights, reasons = strategy(counts, beta)
+    absent = counts.support <= 0
+    absent_because = ABSENT if counts.n_rows else "labels were not counted"
+    everywhere = ~absent & (weights <= 0)  # a label that is 1 in every row has neg:pos 0
+    reasons = [
+        absent_because if none else "positive in every row" if all_ else reason
+        for none, all_, reason in zip(absent, everywhere, reasons, strict=True)
+    ]
+    return ClassWeights(counts.schema.names, np.where(absent | everywhere, 1.0, weights), tuple(reasons))
+
+
+def _overridden(weights: ClassWeights, custom: Mapping[str, float], counts: LabelDistribution) -> ClassWeights:
+    values, reasons, named = weights.values.copy(), list(weights.reasons), []
+    for given, weight in custom.items():
+        name = counts.schema.resolve(given, "the class weights")
+        if name in named:
+            raise UsageError(f"The class weights name {name!r} twice; keep one.")
+        named.append(name)
+        i = counts.schema.index(name)
+        values[i] = _positive(weight, f"The weight of {name!r}")
+        is_absent = counts.n_rows > 0 and counts.support[i] <= 0
+        reasons[i] = "custom, though no positives in training" if is_absent else "custom"
+    return replace(weights, values=values, reasons=tuple(reasons), custom=tuple(named))
+
+
+def _given(weights: Sequence[float], names: tuple[str, ...]) -> ClassWeights:
+    try:
+        values = list(np.asarray(weights)) if hasattr(weights, "__array__") else list(weights)
+    except TypeError:
+        raise UsageError(f"class_weights is 'auto', None, {{label: weight}} or a sequence; got {weights!r}.") from None
+    if len(values) != len(names):
+        raise UsageError(
+            f"Got {len(values)} class weights for {len(names)} labels; give one each, or {{label: weight}}."
+        )
+    checked = [_positive(w, f"The weight of {name!r}") for name, w in zip(names, values, strict=True)]
+    return ClassWeights(names, np.array(checked), ("custom",) * len(names), custom=names)
+
+
+def _positive(value: Any, what: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if isinstance(value, (bool, np.bool_, str, bytes)) or not (np.isfinite(number) and number > 0):
+        raise UsageError(f"{what} must be a positive finite number; got {value!r}.")
+    return number
+
+
+def log_weights(logger: logging.Logger, counts: LabelDistribution, weights: ClassWeights) -> None:
+    """A line for each label, rarest first: support, ratio, weight and why; a warning for labels without positives. Of
+    many labels the rarest are named."""
+    ratio, order = counts.imbalance_ratio, counts.rarest_first
+    for i in order[:_NAMED]:
+        logger.info(
+            "label %r: support %g, ratio %.3g, weight %.4g (%s)",
+            weights.names[i], counts.support[i], ratio[i], weights.values[i], weights.reasons[i],
+        )  # fmt: skip
+    if len(order) > _NAMED:
+        rest = weights.values[order[_NAMED:]]
+        logger.info("and %d more labels with weights from %.4g to %.4g", len(rest), rest.min(), rest.max())
+    absent = [name for name, support in zip(weights.names, counts.support, strict=True) if support <= 0]
+    if absent:
+        logger.warning(
+            "No positives in the training data for %s: no weight makes the model learn them.", quoted(absent)
+        )
+
+
+def read_class_weights(value: Any, flag: str = "class_weights") -> Any:
+    """What `class_weights` may be in a flag: "auto", "none", JSON, or the path of a JSON file; all else as it is.
+
+    Args:
+        value: the flag's value.
+        flag: its name, for the message.
+
+    >>> read_class_weights('{"rare": 10}')
+    {'rare': 10}
+    """
+    if not isinstance(value, str) or value.casefold() == "auto":
+        return "auto" if isinstance(value, str) else value
+    if value.casefold() == "none":
+        return None
+    weights, where = read_json_flag(value, flag, '{"rare label": 10}', ("{", "["), "auto, none, ")
+    if not isinstance(weights, (dict, list)):
+        raise UsageError(f'{where}: expected {{"label": weight}}, found {weights!r}.')
+    return weights
+
+
+def merge_custom_weights(class_weights: Any, custom: Any, schema: LabelSchema) -> Any:
+    """class_weights with the custom weights of single labels laid over them.
+
+    Args:
+        class_weights: as `compute_class_weights` takes them. Where it is None, labels that are not named weigh 1.
+        custom: {label: weight}, JSON or the path of a JSON file of it; None for none.
+        schema: the labels.
+
+    Raises:
+        UsageError: an unknown label, or custom weights that are no {label: weight}.
+    """
+    custom = read_class_weights(custom, "--custom_weights")
+    if custom is None:
+        return class_weights
+    if not isinstance(custom, Mapping):
+        raise UsageError(f'--custom_weights: expected {{"label": weight}} or a JSON file of it, found {custom!r}.')
+    resolved: dict[str, float] = {}
+    for given, weight in custom.items():
+        name = schema.resolve(given, "the custom weights")
+        if name in resolved:
+            raise UsageError(f"The custom weights name {name!r} twice; keep one.")
+        resolved[name] = weight
+    custom = resolved
+    if class_weights is None:
+        return {**dict.fromkeys(schema.names, 1.0), **custom}
+    if isinstance(class_weights, str):
+        return custom
+    if isinstance(class_weights, Mapping):
+        class_weights = {schema.resolve(name, "the class weights"): w for name, w in class_weights.items()}
+        return {**class_weights, **custom}
+    if len(class_weights) != len(schema):
+        raise UsageError(f"Got {len(class_weights)} class weights for {len(schema)} labels; give one each.")
+    return [custom.get(name, w) for name, w in zip(schema.names, class_weights, strict=True)]

@@ -1,0 +1,227 @@
+"""Where a dataset holds its labels, and the labels in blocks of numpy, whatever kind of dataset it is."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ..utils.constants import LABEL_COLUMNS
+from ..utils.errors import DataError
+from .arrow import INDICES, MULTI_HOT, TOKENS, Block, IdLists, as_matrix, column_blocks, numeric
+
+_LOOKED_AT = 64
+_STREAMED = 16_384  # rows of a stream at a time: they come with their texts
+_PICKED = 65_536
+
+
+def find_label_column(dataset: Any, label_names: Iterable[str] = ()) -> str | None:
+    """The name of the column that holds a dataset's labels, or None.
+
+    Looks at column names; at the first row's keys where there are none, or where a transform makes the rows.
+
+    Args:
+        dataset: anything with rows.
+        label_names: names that count besides LABEL_COLUMNS, and before them.
+    """
+    names = getattr(dataset, "column_names", None)
+    if isinstance(names, Mapping):  # a DatasetDict was given where a Dataset belongs
+        raise DataError(f"Expected one dataset, got a dictionary of {sorted(names)}; pass one of them.")
+    if names is None or has_transform(dataset):
+        row = first_row(dataset)
+        names = list(row) if isinstance(row, Mapping) else ()
+    return next((c for c in (*label_names, *LABEL_COLUMNS) if c in names), None)
+
+
+def first_row(dataset: Any) -> Any:
+    """A dataset's first row; None where it has none, or where looking would use it up (an iterator)."""
+    if not _is_indexed(dataset):
+        return None if iter(dataset) is dataset else next(iter(dataset), None)
+    return dataset[0] if len(dataset) else None
+
+
+def first_row_with_null(dataset: Any, column: str) -> int | None:
+    """The first row of a datasets.Dataset in whose label there is a null, which collators cannot make a tensor of."""
+    if not is_arrow(dataset) or has_transform(dataset) or column not in dataset.column_names:
+        return None
+    if not any(map(_has_null, dataset.data.column(column).chunks)):
+        return None
+    start = 0
+    for array in _arrow_arrays(dataset, column):
+        for i, label in enumerate(array) if _has_null(array) else ():
+            value = label.as_py()
+            if value is None or (isinstance(value, list) and None in value):
+                return start + i
+        start += len(array)
+    return None
+
+
+def lists_of(dataset: Any, column: str | None, n_labels: int, tokens: bool, indices: bool | None) -> str:
+    """What a row's list of numbers is: MULTI_HOT, INDICES or TOKENS.
+
+    As told; else INDICES where the dataset's features have lists of any length of a ClassLabel with as many names.
+    `map` keeps such a feature when it makes multi-hot lists of them: a first row with `n_labels` entries that are all
+    0 or 1, so that some stand twice, is taken as multi-hot.
+    """
+    if tokens:
+        return TOKENS
+    if indices is None:
+        indices = classes_listed(dataset, column) == n_labels
+    return INDICES if indices else MULTI_HOT
+
+
+def classes_listed(dataset: Any, column: str | None) -> int:
+    """How many classes there are where a row lists some of them (see `lists_of`); 0 where it does not."""
+    features = getattr(dataset, "features", None) or {}
+    column = column or next((c for c in LABEL_COLUMNS if c in features), None)
+    feature = features.get(column)
+    n_labels = len(getattr(getattr(feature, "feature", None), "names", None) or ())
+    if not n_labels or getattr(feature, "length", -1) >= 0:
+        return 0
+    some = _some_labels(dataset, column, _LOOKED_AT if n_labels <= 2 else 1)  # of two labels one row says little
+    is_multi_hot = bool(some) and all(len(row) == n_labels and np.isin(row, (0, 1, -100)).all() for row in some)
+    return 0 if is_multi_hot else n_labels
+
+
+def _some_labels(dataset: Any, column: str, n: int) -> list[Any]:
+    """The label lists of the first rows, without those that are null."""
+    if is_arrow(dataset) and not has_transform(dataset):
+        rows = dataset[: min(n, len(dataset))][column]
+    else:
+        row = first_row(dataset)
+        rows = [] if row is None else [row[column]]
+    return [np.asarray(row) for row in rows if row is not None]
+
+
+def label_blocks(
+    dataset: Any, column: str | None = None, limit: int | None = None, lists: str = MULTI_HOT
+) -> tuple[Iterator[tuple[int, Block]], int | None]:
+    """The labels of a dataset in blocks, each with the number of its first row; and where these are only a sample of
+    rows, how many rows there are (else None; -1 for a stream, which does not say).
+
+    A `datasets.Dataset` without a transform is read from its Arrow buffers, all of it. Any other dataset is asked for
+    its rows, so at most `limit` of them are: evenly spaced where it has a length, else the first ones.
+
+    Args:
+        dataset: anything with rows.
+        column: the label column; without it the first of LABEL_COLUMNS.
+        limit: rows that are asked for one by one; None for all.
+        lists: what a row's list is: MULTI_HOT, INDICES or TOKENS.
+    """
+    if is_arrow(dataset) and not has_transform(dataset):
+        name = column or find_label_column(dataset)
+        if name in dataset.column_names:
+            return column_blocks(_arrow_arrays(dataset, name), lists, name), None
+    if not _is_indexed(dataset):
+        if _streams_arrow(dataset) and (name := column or find_label_column(dataset)):
+            return column_blocks(_streamed_arrays(dataset, name, limit), lists, name), -1
+        return _row_blocks(islice(iter(dataset), limit), column, lists), -1
+    total = len(dataset)
+    if limit is None or total <= limit:
+        return _row_blocks(_rows(dataset, range(total)), column, lists), None
+    return _row_blocks(_rows(dataset, np.linspace(0, total - 1, limit).astype(int)), column, lists), total
+
+
+# ---- kinds of datasets ----
+
+
+def is_arrow(dataset: Any) -> bool:
+    """Whether it is a datasets.Dataset, whose rows lie in Arrow tables."""
+    return hasattr(dataset, "with_format") and hasattr(dataset, "data") and hasattr(dataset, "column_names")
+
+
+def has_transform(dataset: Any) -> bool:
+    """Whether the rows of a datasets.Dataset are made by a function as they are asked for."""
+    return is_arrow(dataset) and dataset.format["type"] == "custom"
+
+
+def _is_indexed(dataset: Any) -> bool:
+    """Whether rows can be asked for by number; an IterableDataset of torch may have a length and cannot."""
+    torch_data = sys.modules.get("torch.utils.data")
+    if torch_data is not None and isinstance(dataset, torch_data.IterableDataset):
+        return False
+    return hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+
+
+def _streams_arrow(dataset: Any) -> bool:
+    """Whether it is a datasets.IterableDataset whose source gives Arrow tables, so that no row is made for us."""
+    return getattr(getattr(dataset, "_ex_iterable", None), "iter_arrow", None) is not None
+
+
+# ---- Arrow ----
+
+
+def _arrow_arrays(dataset: Any, column: str) -> Iterator[Any]:
+    """The column of a datasets.Dataset in Arrow arrays, as it lies there; in its order where rows were picked."""
+    labels, picked = dataset.data.column(column), getattr(dataset, "_indices", None)
+    if picked is None:
+        yield from labels.chunks
+        return
+    for at in range(0, len(dataset), _PICKED):  # `iter` of such a dataset gives an array for each row
+        yield from labels.take(picked.column(0).slice(at, _PICKED)).chunks
+
+
+def _streamed_arrays(dataset: Any, column: str, limit: int | None) -> Iterator[Any]:
+    left = sys.maxsize if limit is None else limit
+    size = min(_STREAMED, left)
+    if column in (dataset.column_names or ()):
+        dataset = dataset.select_columns([column])
+    for table in dataset.with_format("arrow").iter(batch_size=size) if size else ():
+        if column not in table.column_names:
+            raise DataError(f"Row 0 has no {column!r}; its keys are {sorted(table.column_names)}.")
+        table = table.slice(0, left)
+        yield from table.column(column).chunks
+        left -= len(table)
+        if left <= 0:
+            return
+
+
+def _has_null(array: Any) -> bool:
+    nested = hasattr(array, "flatten") and "list" in str(array.type)
+    return bool(array.null_count or (nested and array.flatten().null_count))
+
+
+# ---- rows ----
+
+
+def _rows(dataset: Any, indices: Iterable[int]) -> Iterator[Any]:
+    if not is_arrow(dataset):
+        yield from (dataset[int(i)] for i in indices)
+        return
+    for batch in dataset.select(indices).iter(batch_size=1000):  # a transform works on batches, row by row it is slow
+        yield from (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
+
+
+def _row_blocks(rows: Iterable[Any], column: str | None, lists: str) -> Iterator[tuple[int, Block]]:
+    """The labels of rows that come one by one, gathered into blocks."""
+    rows = iter(rows)
+    start = 0
+    while block := list(islice(rows, 4096)):
+        if not isinstance(block[0], Mapping):
+            raise DataError(f"Expected rows that are dictionaries with labels, got a {type(block[0]).__name__}.")
+        name = column or find_label_column(block)
+        if name is None:
+            raise DataError(f"No labels in row {start}: its keys are {sorted(block[0])}, expected 'labels'.")
+        missing = next((i for i, row in enumerate(block) if name not in row), None)
+        if missing is not None:
+            raise DataError(f"Row {start + missing} has no {name!r}; its keys are {sorted(block[missing])}.")
+        labels = [np.asarray(row[name]) for row in block]
+        is_list = [row.ndim > 0 for row in labels]
+        if not any(is_list):
+            yield start, numeric(np.stack(labels))
+        elif all(is_list):
+            yield start, _list_block(labels, lists, start, name)
+        else:
+            i = is_list.index(False)
+            raise DataError(f"{name}: row {start + i} has {labels[i].item()!r}, but others have a list of labels.")
+        start += len(block)
+
+
+def _list_block(labels: list[np.ndarray], lists: str, start: int, name: str) -> Block:
+    filled = [row for row in labels if row.size]  # an empty list has a type of its own, float
+    flat = numeric(np.concatenate(filled or labels))
+    if lists == TOKENS:
+        return flat
+    block = IdLists.of(flat, np.array([len(row) for row in labels]))
+    return block if lists == INDICES else as_matrix(flat, block.offsets, start, name)

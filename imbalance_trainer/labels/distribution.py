@@ -1,0 +1,310 @@
+"""LabelDistribution: how often each label occurs, counted in one pass over whatever holds the labels."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from ..utils.constants import IGNORE_INDEX as IGNORE_INDEX
+from ..utils.errors import DataError, UsageError
+from ..utils.numeric import wilson_interval
+from .arrow import Block
+from .columns import label_blocks, lists_of
+from .counting import MAX_ROWS_NAMED as MAX_ROWS_NAMED
+from .counting import LabelCounts, with_progress
+from .schema import LabelSchema
+from .values import id_lists, labels_array
+
+
+@dataclass(frozen=True)
+class LabelDistribution:
+    """Counts per label. Arrays have shape (labels,).
+
+    Args:
+        schema: the labels.
+        n_rows: rows (for token labels: known tokens; for class indices: rows with a known class) that were counted.
+        support: positives per label; soft labels add their value.
+        known: entries per label that are not masked.
+        violations: per rule of the schema (`LabelSchema.rules`), the rows that break it; empty where nobody looked.
+        violation_rows: per rule the first MAX_ROWS_NAMED of those rows.
+        row_total: rows that there are, where only a sample of them was counted; -1 where that is not known, as of a
+            stream; else equal to `n_rows`.
+        labels_per_row: (most + 1,): how many rows have 0, 1, 2, ... labels (soft ones from over 0.5 on, unknown ones
+            not), of the rows that have a known label; None where that was not asked for.
+        cooccurrence: (labels, labels): how many rows have both labels, on the diagonal those that have the label; an
+            array up to a thousand labels, beyond that a sparse one of scipy; None where that was not asked for.
+    """
+
+    schema: LabelSchema
+    n_rows: int
+    support: np.ndarray
+    known: np.ndarray
+    violations: np.ndarray
+    row_total: int
+    violation_rows: tuple[tuple[int, ...], ...] = ()
+    labels_per_row: np.ndarray | None = None
+    cooccurrence: Any = None
+
+    @property
+    def support_by_label(self) -> dict[str, float]:
+        """{label: positives}, Python numbers."""
+        return dict(zip(self.schema.names, self.support.tolist(), strict=True))
+
+    @classmethod
+    def empty(cls, schema: LabelSchema) -> "LabelDistribution":
+        """Counts of nothing."""
+        zeros = np.zeros(len(schema))
+        return cls(schema, 0, zeros, zeros, np.zeros(len(schema.rules), dtype=np.int64), 0)
+
+    @classmethod
+    def from_counts(cls, support: Sequence[float], n_rows: int, schema: LabelSchema) -> "LabelDistribution":
+        """Counts that are known already, of data that is too long to read or comes as a stream.
+
+        Args:
+            support: positives per label (single-label: rows per class).
+            n_rows: rows.
+            schema: the labels.
+
+        Raises:
+            DataError: another number of counts than labels, or one that is not in 0 to n_rows.
+
+        >>> LabelDistribution.from_counts([900, 9], 1000, LabelSchema(["a", "b"])).imbalance_ratio
+        array([  1., 100.])
+        """
+        counts = np.asarray(support, dtype=np.float64)
+        if counts.shape != (len(schema),):
+            raise DataError(f"Got {counts.size} counts for {len(schema)} labels; give one each.")
+        wrong = np.flatnonzero(~((counts >= 0) & (counts <= n_rows)))
+        if len(wrong):
+            at = wrong[0]
+            label, count = schema.names[at], counts[at]
+            raise DataError(f"Label {label!r}: {count:g} positives in {n_rows} rows; expected 0 to {n_rows}.")
+        known = np.full(len(schema), float(n_rows))
+        return cls(schema, int(n_rows), counts, known, np.zeros(0, dtype=np.int64), int(n_rows))
+
+    @classmethod
+    def from_labels(
+        cls,
+        labels: Any,
+        schema: LabelSchema,
+        where: str = "labels",
+        *,
+        indices: bool = False,
+        labels_per_row: bool = False,
+        cooccurrence: bool = False,
+    ) -> "LabelDistribution":
+        """Count labels that are all there: multi-hot (rows, labels), or class indices (rows,) of single-label data.
+
+        Args:
+            labels: an array, a tensor or lists.
+            schema: the labels.
+            where: what messages call them.
+            indices: whether each row is a list of the classes that it has; one that stands twice in a row counts once.
+            labels_per_row: whether rows are counted by how many labels they have.
+            cooccurrence: whether pairs of labels are counted.
+
+        Raises:
+            DataError: a width that is not the schema's, or a value that is neither 0, 1, in between, nor -100; the
+                message names the row and the label.
+
+        >>> schema = LabelSchema.from_names(["a", "b"])
+        >>> LabelDistribution.from_labels([[1, 0], [1, 1], [0, -100]], schema).negative_positive
+        array([0.5, 1. ])
+        """
+        block = id_lists(labels) if indices else labels_array(labels, where)
+        return cls._of(LabelCounts.of([(0, block)], schema, where, labels_per_row, cooccurrence))
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Any,
+        schema: LabelSchema,
+        column: str | None = None,
+        limit: int | None = 100_000,
+        tokens: bool = False,
+        *,
+        indices: bool | None = None,
+        labels_per_row: bool = False,
+        cooccurrence: bool = False,
+        progress: bool = False,
+    ) -> "LabelDistribution":
+        """Count the label column of a dataset: lists of 0 and 1, class indices, or lists of classes.
+
+        A `datasets.Dataset` is read from its Arrow buffers, all of it; of any other dataset, or one with a transform,
+        at most `limit` rows (see `label_blocks`).
+
+        Args:
+            dataset: anything with rows.
+            schema: the labels.
+            column: the label column; without it `labels`, `label` or `label_ids`.
+            limit: rows that are asked for one by one; None for all.
+            tokens: whether a row is a list with a class for each token.
+            indices: whether a row is a list of the classes that it has, each counted once; without it where the
+                dataset's features have a list of ClassLabel there (see `lists_of`).
+            labels_per_row: whether rows are counted by how many labels they have; about seven times the time.
+            cooccurrence: whether pairs of labels are counted; about twenty times the time.
+            progress: whether a bar is shown, on a terminal, where counting takes more than a second.
+        """
+        lists = lists_of(dataset, column, len(schema), tokens, indices)
+        blocks, total = label_blocks(dataset, column, limit, lists)
+        n_rows = len(dataset) if total is None else limit if total < 0 else min(total, limit)
+
+        shown = with_progress(blocks, n_rows, progress)
+        counted = cls._of(LabelCounts.of(shown, schema, column or "labels", labels_per_row, cooccurrence))
+        read_to_its_end = total is None or (total < 0 and (limit is None or counted.n_rows < limit))
+        if read_to_its_end:
+            return counted
+        if total > 0:  # counted were rows that label_blocks picked; name them by their numbers in the dataset
+            picked = np.linspace(0, total - 1, limit).astype(int)
+            rows = tuple(tuple(picked[list(rows)].tolist()) for rows in counted.violation_rows)
+            counted = replace(counted, violation_rows=rows)
+        return replace(counted, row_total=total)
+
+    @classmethod
+    def from_stream(
+        cls,
+        stream: Any,
+        limit: int | None = None,
+        *,
+        labels_per_row: bool = False,
+        cooccurrence: bool = False,
+        progress: bool = False,
+    ) -> "LabelDistribution":
+        """Count the labels of files that are read in batches, so that memory does not grow with them.
+
+        Args:
+            stream: a `data.stream.LabelIterator`, from `iter_labels`.
+            limit: rows to read, the first ones; None for all.
+            labels_per_row: as in `from_dataset`.
+            cooccurrence: as in `from_dataset`.
+            progress: as in `from_dataset`.
+        """
+        n_rows = stream.n_rows if stream.n_rows >= 0 else None
+        n_rows = n_rows if limit is None else min(limit, n_rows or limit)
+        seen = [0, False]  # rows, and whether there were more
+
+        def blocks() -> Iterator[tuple[int, Block]]:
+            for start, block in stream.blocks():
+                if limit is not None and start + len(block) > limit:
+                    seen[1] = True
+                    block = block[: limit - start]
+                seen[0] += len(block)
+                if len(block):
+                    yield start, block
+                if seen[1]:
+                    return
+
+        shown = with_progress(blocks(), n_rows, progress)
+        counted = cls._of(LabelCounts.of(shown, stream.schema, stream.where, labels_per_row, cooccurrence))
+        return replace(counted, row_total=stream.n_rows) if seen[1] else counted
+
+    @classmethod
+    def _of(cls, counts: LabelCounts) -> "LabelDistribution":
+        n, named = counts.n_rows, tuple(map(tuple, counts.named))
+        per_row, pairs = counts.per_row, counts.cooccurrence()
+        return cls(counts.schema, n, counts.support, counts.known, counts.violations, n, named, per_row, pairs)
+
+    # ---- derived ----
+
+    @cached_property
+    def prevalence(self) -> np.ndarray:
+        """Support / known entries; 0 where nothing is known."""
+        return np.divide(self.support, self.known, out=np.zeros_like(self.support), where=self.known > 0)
+
+    @cached_property
+    def negative_positive(self) -> np.ndarray:
+        """Negatives for each positive; inf where there is no positive."""
+        negatives = self.known - self.support
+        return np.divide(negatives, self.support, out=np.full_like(self.support, np.inf), where=self.support > 0)
+
+    @cached_property
+    def imbalance_ratio(self) -> np.ndarray:
+        """Support of the most frequent secondary label / support of this one; inf where there is no positive."""
+        top = self.support[list(self.schema.secondary)].max(initial=0.0)
+        return np.divide(top, self.support, out=np.full_like(self.support, np.inf), where=self.support > 0)
+
+    @cached_property
+    def irlbl(self) -> np.ndarray:
+        """IRLbl (Charte et al., 2015): support of the most frequent label of all / support of this one; inf where
+        there is no positive. Unlike `imbalance_ratio` it looks at primary labels too.
+
+        Source: Charte, Rivera, del Jesus, Herrera, "Addressing imbalance in multilabel classification: Measures and
+        random resampling algorithms", Neurocomputing 163, 2015.
+        """
+        top = self.support.max(initial=0.0)
+        return np.divide(top, self.support, out=np.full_like(self.support, np.inf), where=self.support > 0)
+
+    @property
+    def mean_ir(self) -> float:
+        """MeanIR (Charte et al., 2015, see `irlbl`): the mean of IRLbl over labels with positives; 0 without any."""
+        ratios = self.irlbl[self.support > 0]
+        return float(ratios.mean()) if len(ratios) else 0.0
+
+    @property
+    def unknown(self) -> np.ndarray:
+        """Masked entries per label, in the rows that were counted."""
+        return self.n_rows - self.known
+
+    @property
+    def n_rows_without_label(self) -> int | None:
+        """Rows that are known to have no label; None where `labels_per_row` was not asked for."""
+        return None if self.labels_per_row is None else int(self.labels_per_row[0])
+
+    @property
+    def n_rows_unknown(self) -> int | None:
+        """Rows of which no label is known; None where `labels_per_row` was not asked for."""
+        return None if self.labels_per_row is None else self.n_rows - int(self.labels_per_row.sum())
+
+    def interval(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Between which bounds each label's support in all the data lies, where a sample of its rows was counted.
+
+        Wilson's interval (1927) of the prevalence, with a sample of n of N rows taken for one of n (N - 1) / (N - n)
+        independent rows (finite population correction), times the rows that there are; never less than the positives
+        that were seen, nor more than the negatives that were seen leave room for. Both bounds are `support` where all
+        rows were counted. The sample has to be a random one: the first rows of a sorted file are not.
+
+        Args:
+            confidence: of the interval, over 0 and under 1.
+
+        Returns:
+            Lower and upper bounds, each (labels,): of the support where `row_total` is known; of the prevalence where
+            it is not (-1).
+
+        >>> counts = LabelDistribution.from_counts([10], 100, LabelSchema(["a"]))
+        >>> low, high = replace(counts, row_total=10_000).interval()
+        >>> round(low[0]), round(high[0])
+        (554, 1739)
+        """
+        if not 0 < confidence < 1:
+            raise UsageError(f"confidence is over 0 and under 1, such as 0.95; got {confidence!r}.")
+        z = NormalDist().inv_cdf((1 + confidence) / 2)
+        if self.row_total < 0:
+            return wilson_interval(self.support, self.known, z)
+        if self.row_total <= self.n_rows:
+            return self.support.copy(), self.support.copy()
+        entries = self.known * (self.row_total / max(self.n_rows, 1)) if self.n_rows else self.row_total
+        larger = (self.row_total - 1) / (self.row_total - self.n_rows)
+        low, high = wilson_interval(self.support * larger, self.known * larger, z)
+        return np.maximum(low * entries, self.support), np.minimum(high * entries, entries - self.known + self.support)
+
+    @cached_property
+    def rarest_first(self) -> np.ndarray:
+        """Label indices by rising support; equal supports keep the schema's order."""
+        return np.argsort(self.support, kind="stable")
+
+    def tiers(self) -> dict[str, np.ndarray]:
+        """Label indices of head, medium and tail, see `tiers_by_support`."""
+        return tiers_by_support(self.support)
+
+
+def tiers_by_support(support: np.ndarray) -> dict[str, np.ndarray]:
+    """Label indices of head, medium and tail, commonest first: terciles by support, what does not divide to the head.
+
+    >>> {tier: labels.tolist() for tier, labels in tiers_by_support(np.array([5, 40, 9, 9])).items()}
+    {'head': [1, 3], 'medium': [2], 'tail': [0]}
+    """
+    commonest_first = np.argsort(support, kind="stable")[::-1]
+    return dict(zip(("head", "medium", "tail"), np.array_split(commonest_first, 3), strict=True))

@@ -1,0 +1,356 @@
+"""LabelSchema: what the labels are called, which groups they form and which label implies which."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..utils.constants import CONFIG_KEY
+from ..utils.errors import DataError, UsageError, did_you_mean
+from .label_info import check_kinds, flat_groups, read_json_object
+
+PRIMARY, SECONDARY = "primary", "secondary"
+
+AT_MOST_ONE, EXACTLY_ONE = EXCLUSIVE = "at_most_one", "exactly_one"
+"""How many labels of an exclusive group a row may have."""
+
+# A metric of the whole evaluation is called f1_micro or recall_micro; a label called "micro" must not take its name.
+_RESERVED_SLUGS = {"micro", "macro", "weighted", "head", "medium", "tail"}
+
+
+@dataclass(frozen=True)
+class LabelSchema:
+    """Names, groups and implications of a model's labels, in the order of its outputs. Checked once, here.
+
+    Args:
+        names: one name per model output, distinct.
+        groups: named sets of labels. `primary` and `secondary` have meaning: without a `secondary` group every label
+            that is not primary is secondary.
+        implications: pairs (child, parent): the child may be 1 only where the parent is. They form a DAG.
+        exclusive: groups of which a row has "at_most_one" or "exactly_one" label, by the group's name.
+
+    Raises:
+        UsageError: a duplicate or empty name, a group or implication with an unknown name, a label that is both
+            primary and secondary, implications that form a cycle, or exclusive groups with which a label could never
+            be 1; the message names it.
+
+    >>> schema = LabelSchema(["hateful", "threat"], {"primary": ["hateful"]}, [("threat", "hateful")])
+    >>> schema.secondary
+    (1,)
+    """
+
+    names: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    implications: tuple[tuple[str, str], ...] = ()
+    exclusive: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        set_ = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the class is frozen
+        set_("names", _checked_names(self.names))
+        set_("groups", {group: self._checked_group(group, members) for group, members in self.groups.items()})
+        set_("implications", tuple(dict.fromkeys(self._checked_implication(pair) for pair in self.implications)))
+        both = set(self.groups.get(PRIMARY, ())) & set(self.groups.get(SECONDARY, ()))
+        if both:
+            raise UsageError(f"Label {sorted(both)[0]!r} is in the groups primary and secondary; keep it in one.")
+        _ = self.parents_first  # a cycle is an error now, not at the first batch
+        if not isinstance(self.exclusive, Mapping):
+            raise UsageError(f'Exclusive groups are given as {{"group": "at_most_one"}}; got {self.exclusive!r}.')
+        set_("exclusive", dict(sorted(self.exclusive.items())))  # as a config.json sorts them: their order decides
+        self._check_exclusive()
+
+    # ---- made from ----
+
+    @classmethod
+    def from_names(cls, names: Sequence[str]) -> "LabelSchema":
+        """A schema with names alone: no groups, so that every label is secondary, and no implications."""
+        return cls(tuple(names))
+
+    @classmethod
+    def from_label_info(cls, source: str | Path | Mapping[str, Any]) -> "LabelSchema":
+        """Read a `label_info.json` (or its content): `names`, and optionally `groups`, `implications`, `exclusive`.
+
+        A group is a list of labels. Groups may be nested one level (`{"ekman": {"joy": [...]}}` gives the group
+        `ekman/joy`) or given per label (`{"domain": {"gym": ["hotels"]}}` gives `domain/hotels`).
+        """
+        where = "label_info"
+        if not isinstance(source, Mapping):
+            where = str(source)
+            source = read_json_object(Path(source))
+        if not isinstance(source.get("names"), (list, tuple)):
+            raise DataError(f"{where}: expected a key 'names' with the list of label names, found {sorted(source)}.")
+        check_kinds(source, where)
+        try:
+            names = _checked_names(source["names"])
+            groups = flat_groups(source.get("groups") or {}, set(names))
+            return cls(names, groups, tuple(source.get("implications") or ()), source.get("exclusive") or {})
+        except UsageError as error:
+            raise DataError(f"{where}: {error}") from None
+
+    @classmethod
+    def from_features(cls, features: Mapping[str, Any], column: str = "labels") -> "LabelSchema | None":
+        """The names that a dataset's ClassLabel (or list of ClassLabel) column carries; None where it has none."""
+        feature = features.get(column)
+        inner = getattr(feature, "feature", feature)  # List(ClassLabel) has no dtype: look inside
+        names = getattr(inner, "names", None)
+        return cls(tuple(names)) if names else None
+
+    @classmethod
+    def from_config(cls, config: Any) -> "LabelSchema":
+        """Read the schema that `to_config` wrote; a config without one gives its id2label names alone."""
+        ours = getattr(config, CONFIG_KEY, None) or {}
+        id2label = config.id2label
+        names = tuple(str(id2label[i]) for i in sorted(id2label, key=int))
+        return cls(names, ours.get("groups", {}), tuple(ours.get("implications", ())), ours.get("exclusive", {}))
+
+    @classmethod
+    def of(cls, source: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | Path") -> "LabelSchema":
+        """Whatever stands for a schema: one, a list of names, a label_info mapping or the path of one."""
+        if isinstance(source, LabelSchema):
+            return source
+        if isinstance(source, (str, Path, Mapping)):
+            return cls.from_label_info(source)
+        return cls.from_names(source)
+
+    # ---- written to ----
+
+    def to_config(self, config: Any, **more: Any) -> None:
+        """Write names (id2label, label2id) and our own dict into a model's config, where from_config finds them.
+
+        Args:
+            config: the model's config.
+            **more: further JSON-able entries of our dict.
+        """
+        config.id2label = dict(enumerate(self.names))
+        config.label2id = {name: i for i, name in enumerate(self.names)}
+        ours = dict(getattr(config, CONFIG_KEY, None) or {})
+        setattr(config, CONFIG_KEY, {**ours, **self.to_dict(names=False), **more})
+
+    def to_dict(self, names: bool = True) -> dict[str, Any]:
+        """JSON-able content, as from_label_info reads it."""
+        content = {
+            "groups": {g: list(ns) for g, ns in self.groups.items()},
+            "implications": [list(pair) for pair in self.implications],
+            "exclusive": dict(self.exclusive),
+        }
+        return {"names": list(self.names), **content} if names else content
+
+    # ---- asked for ----
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def resolve(self, name: str, where: str = "the labels") -> str:
+        """The label that a user means by `name`: the exact name, else the only one that differs in case alone."""
+        if name in self._index:
+            return name
+        matches = self._folded.get(str(name).casefold(), [])
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise UsageError(f"{name!r} in {where} fits {' and '.join(map(repr, matches))}; write it exactly.")
+        nameless = " (label_schema= gives them names)" if self.names[0] == "LABEL_0" else ""
+        raise UsageError(f"Unknown label {name!r} in {where}: {did_you_mean(name, self.names)}{nameless}")
+
+    def index(self, name: str) -> int:
+        """The output that a label stands at (names as in `resolve`)."""
+        return self._index[self.resolve(name)]
+
+    @cached_property
+    def primary(self) -> tuple[int, ...]:
+        """Indices of the primary labels, in order; empty where there is no such group."""
+        return tuple(sorted(self._index[n] for n in self.groups.get(PRIMARY, ())))
+
+    @cached_property
+    def secondary(self) -> tuple[int, ...]:
+        """Indices of the secondary labels: the group of that name, else all labels that are not primary."""
+        if SECONDARY in self.groups:
+            return tuple(sorted(self._index[n] for n in self.groups[SECONDARY]))
+        return tuple(i for i in range(len(self)) if i not in self.primary)
+
+    @cached_property
+    def implication_indices(self) -> tuple[tuple[int, int], ...]:
+        """The implications as pairs (child, parent) of indices, in the order given."""
+        return tuple((self._index[child], self._index[parent]) for child, parent in self.implications)
+
+    @cached_property
+    def parents_first(self) -> tuple[tuple[int, int], ...]:
+        """The same pairs ordered so that every pair about a label's own parents precedes those about its children."""
+        depth = _depths(self.implication_indices, self.names)
+        return tuple(sorted(self.implication_indices, key=lambda pair: (depth[pair[0]], pair)))
+
+    @cached_property
+    def ancestors(self) -> tuple[tuple[int, ...], ...]:
+        """For each label all that it implies, directly or by way of others, in order."""
+        above: list[set[int]] = [set() for _ in self.names]
+        for child, parent in self.parents_first:
+            above[child] |= {parent, *above[parent]}
+        return tuple(tuple(sorted(labels)) for labels in above)
+
+    @cached_property
+    def ancestor_pairs(self) -> tuple[tuple[int, int], ...]:
+        """All pairs (label, ancestor)."""
+        return tuple((label, above) for label, labels in enumerate(self.ancestors) for above in labels)
+
+    @cached_property
+    def exclusive_indices(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The exclusive groups as (kind, indices of the labels), by the name of the group."""
+        return tuple(
+            (kind, tuple(self._index[name] for name in self.groups[group])) for group, kind in self.exclusive.items()
+        )
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """What may be broken, in words: the implications, then the exclusive groups."""
+        implied = [f"{child!r} without {parent!r}" for child, parent in self.implications]
+        words = {AT_MOST_ONE: "more than one of", EXACTLY_ONE: "not exactly one of"}
+        return (*implied, *(f"{words[kind]} the group {group!r}" for group, kind in self.exclusive.items()))
+
+    def broken_rules(self, positive: Any, negative: Any) -> Iterator[Any]:
+        """For each of `rules`, in which rows it is broken.
+
+        Args:
+            positive: (rows, labels), boolean, a tensor or an array: where a label is there.
+            negative: the same: where it is known not to be.
+
+        Yields:
+            (rows,), boolean, of the same kind.
+        """
+        for child, parent in self.implication_indices:
+            yield positive[:, child] & negative[:, parent]
+        for kind, labels in self.exclusive_indices:
+            broken = positive[:, labels].sum(1) > 1
+            yield broken if kind == AT_MOST_ONE else broken | negative[:, labels].all(1)
+
+    @cached_property
+    def slugs(self) -> tuple[str, ...]:
+        """One name per label for metrics and trackers: ASCII letters, digits and `_`, distinct within the schema."""
+        taken: set[str] = set(_RESERVED_SLUGS)
+        slugs = []
+        for i, name in enumerate(self.names):
+            base = _slug(name) or f"label_{i}"
+            slug, n = base, 2
+            while slug.casefold() in taken:  # trackers that are files must not see two names that differ in case
+                slug, n = f"{base}_{n}", n + 1
+            taken.add(slug.casefold())
+            slugs.append(slug)
+        return tuple(slugs)
+
+    def from_slug(self, slug: str) -> str:
+        """The label that a slug stands for: the inverse of `slugs`."""
+        try:
+            return self.names[self.slugs.index(slug)]
+        except ValueError:
+            raise UsageError(f"No label has the metric name {slug!r}: {did_you_mean(slug, self.slugs)}") from None
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def _folded(self) -> dict[str, list[str]]:
+        folded: dict[str, list[str]] = {}
+        for name in self.names:
+            folded.setdefault(name.casefold(), []).append(name)
+        return folded
+
+    def _checked_group(self, group: str, members: Any) -> tuple[str, ...]:
+        if isinstance(members, str) or not isinstance(members, Iterable):
+            raise UsageError(f"Group {group!r} is a list of labels; got {members!r}.")
+        return tuple(dict.fromkeys(self.resolve(name, f"group {group!r}") for name in members))  # a set, in order
+
+    def _check_exclusive(self) -> None:
+        for group, kind in self.exclusive.items():
+            if group not in self.groups:
+                raise UsageError(f"Unknown group {group!r} in exclusive: {did_you_mean(group, self.groups)}")
+            if kind not in EXCLUSIVE:
+                raise UsageError(f"Group {group!r} cannot be {kind!r}: expected {' or '.join(EXCLUSIVE)}.")
+            if len(self.groups[group]) < 2:
+                raise UsageError(f"Group {group!r} is {kind}, which takes two labels or more; it has too few.")
+        for (group, _), (kind, labels) in zip(self.exclusive.items(), self.exclusive_indices, strict=True):
+            for label, above in enumerate(self.ancestors):
+                within = [self.names[i] for i in labels if i == label or i in above]
+                if len(within) > 1:
+                    raise UsageError(
+                        f"Label {self.names[label]!r} could never be 1: it takes {' and '.join(map(repr, within))}, "
+                        f"and the group {group!r} is {kind}; drop an implication or the exclusion."
+                    )
+            if kind == EXACTLY_ONE:
+                self._check_exactly_one(group, labels)
+
+    def _check_exactly_one(self, group: str, labels: Sequence[int]) -> None:
+        """One of the group has to be in every row: what it implied, and what it excluded elsewhere, would too."""
+        others = {i for g, (_, more) in zip(self.exclusive, self.exclusive_indices, strict=True) if g != group
+                  for i in more}  # fmt: skip
+        for label in labels:
+            if self.ancestors[label]:
+                parent = self.names[self.ancestors[label][0]]
+                raise UsageError(
+                    f"Group {group!r} is exactly_one, so its labels cannot imply others, but {self.names[label]!r} "
+                    f"implies {parent!r}; make the group at_most_one."
+                )
+            if label in others:
+                raise UsageError(
+                    f"Label {self.names[label]!r} is in the group {group!r}, which is exactly_one, and in another "
+                    "exclusive group; keep it in one."
+                )
+
+    def _checked_implication(self, pair: Any) -> tuple[str, str]:
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise UsageError(f"An implication is a pair [child, parent]; got {pair!r}.")
+        return self.resolve(pair[0], "the implications"), self.resolve(pair[1], "the implications")
+
+
+def _checked_names(names: Any) -> tuple[str, ...]:
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UsageError(f"Label names are a list of strings; got {names!r}.")
+    names = tuple(names)
+    if not names:
+        raise UsageError("Label names: expected at least one, got an empty list.")
+    seen: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip():
+            raise UsageError(f"Label name {i} is {name!r}; expected a string that is not blank.")
+        if name in seen:
+            raise UsageError(f"Label name {name!r} stands twice, at {seen[name]} and {i}; names must be distinct.")
+        seen[name] = i
+    return names
+
+
+def _depths(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> dict[int, int]:
+    """The longest way from each label up to a root; a cycle is an error that names it."""
+    parents: dict[int, list[int]] = {}
+    for child, parent in pairs:
+        parents.setdefault(child, []).append(parent)
+        parents.setdefault(parent, [])
+    depth: dict[int, int] = {}
+    for start in parents:
+        path: dict[int, None] = {}  # an ordered set: the labels between `start` and here
+        stack = [start]
+        while stack:
+            label = stack[-1]
+            if label in depth:
+                stack.pop()
+                continue
+            path[label] = None
+            waiting = [p for p in parents[label] if p not in depth]
+            if not waiting:
+                depth[label] = 1 + max((depth[p] for p in parents[label]), default=-1)
+                path.pop(label)
+                stack.pop()
+            elif waiting[0] in path:
+                cycle = [*list(path)[list(path).index(waiting[0]) :], waiting[0]]
+                way = " -> ".join(repr(names[i]) for i in cycle)
+                raise UsageError(
+                    f"The implications form a cycle: {way}. A child must not imply itself; drop one pair."
+                )
+            else:
+                stack.append(waiting[0])
+    return depth
+
+
+def _slug(name: str) -> str:
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "_", ascii_name).strip("_")

@@ -1,0 +1,230 @@
+r"""What teaches a model the rules of its labels: penalties, and the max constraint.
+
+A rule is an implication (child, parent) or an exclusive group. Each penalty has an entry for each row and rule;
+`ConstraintPenalty` adds them up and counts those that say something. With p the probability of a label,
+as if labels were independent, the probability that a rule is broken is
+
+    implication        p_c (1 - p_a)
+    at most one        1 - prod(1 - p) - sum_i p_i prod_{j != i}(1 - p_j)
+    exactly one        1 - sum_i p_i prod_{j != i}(1 - p_j)
+
+which is "product"; "semantic" is -log(1 - that).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+from ..labels.schema import EXACTLY_ONE, LabelSchema
+from ..utils.constants import IGNORE_INDEX
+from ..utils.errors import UsageError, did_you_mean
+
+DIRECTIONS = ("both", "raise_parent", "lower_child")
+"""Which side of an implication a penalty moves."""
+
+
+# ---- implications: entries from the logits of child and parent and the parent's gold label, all (rows, pairs) ----
+
+
+def gold_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tensor:
+    r""":math:`p_c\,[y_a = 0]`: the child's probability where the parent is not; a soft parent counts with 1 - y.
+
+    The penalty of the note that this project grew from, there with weight 0.5. It looks at the parent's label, not at
+    its prediction, so it can only lower the child.
+    """
+    return torch.sigmoid(child) * torch.where(gold_parent == IGNORE_INDEX, 0, 1 - gold_parent.to(child.dtype))
+
+
+def lukasiewicz_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tensor:
+    r""":math:`\max(p_c - p_a, 0)`: one minus the Łukasiewicz implication (Giannini et al. 2019; Roychowdhury et al.,
+    2021); no gradient where the parent is as likely as the child."""
+    return torch.relu(torch.sigmoid(child) - torch.sigmoid(parent))
+
+
+def product_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tensor:
+    r""":math:`p_c (1 - p_a)`: one minus the Reichenbach implication (van Krieken et al., 2022); smooth everywhere."""
+    return torch.sigmoid(child) * torch.sigmoid(-parent)
+
+
+def semantic_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tensor:
+    r""":math:`-\log(1 - p_c (1 - p_a))`: the semantic loss (Xu et al., 2018); large where the rule is surely broken.
+
+    Computed from logits, as -log((1 - p_c) + p_c p_a).
+    """
+    return -torch.logaddexp(logsigmoid(-child), logsigmoid(child) + logsigmoid(parent))
+
+
+# ---- exclusive groups: entries (rows,) from the logits and gold labels of the members, (rows, members) ----
+
+
+def gold_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
+    r""":math:`\sum_i p_i\,[\exists j \neq i: y_j = 1]`: the probability of the members beside the gold one."""
+    is_there = (gold > 0.5).to(logits.dtype)
+    others = is_there.sum(1, keepdim=True) - is_there
+    return (torch.sigmoid(logits) * (others > 0)).sum(1)
+
+
+def lukasiewicz_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
+    r""":math:`\max(\sum_i p_i - 1, 0)`, for exactly one :math:`|\sum_i p_i - 1|` (Giannini et al., 2019)."""
+    over = torch.sigmoid(logits).sum(1) - 1
+    return over.abs() if exactly else torch.relu(over)
+
+
+def product_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
+    """The probability that the group is broken if its labels are independent: 1 - exp(-semantic)."""
+    return -torch.expm1(-semantic_exclusive(logits, gold, exactly))
+
+
+def semantic_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
+    """-log of the probability that the group holds if its labels are independent (Xu et al., 2018).
+
+    Computed from logits: sum softplus(z) - logsumexp(z), for at most one with a further 0 in the logsumexp.
+    """
+    choices = logits if exactly else torch.nn.functional.pad(logits, (1, 0))
+    return softplus(logits).sum(1) - torch.logsumexp(choices, 1)
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A penalty's two functions, and whether it looks at gold labels (if so, only where they are known)."""
+
+    implication: Callable[[Tensor, Tensor, Tensor], Tensor]
+    exclusive: Callable[[Tensor, Tensor, bool], Tensor]
+    uses_gold: bool = False
+
+
+PENALTIES = {
+    "gold": Penalty(gold_implication, gold_exclusive, uses_gold=True),
+    "lukasiewicz": Penalty(lukasiewicz_implication, lukasiewicz_exclusive),
+    "product": Penalty(product_implication, product_exclusive),
+    "semantic": Penalty(semantic_implication, semantic_exclusive),
+}
+
+CONSTRAINTS = (*PENALTIES, "max_constraint", "none")
+"""Every `constraint`: a penalty, the max constraint, or none."""
+
+
+def check_constraint(name: str, direction: str = "both") -> None:
+    """Raise a UsageError for an unknown constraint or direction, or a direction that the constraint cannot have."""
+    if name not in CONSTRAINTS:
+        raise UsageError(f"Unknown constraint {name!r}: {did_you_mean(name, CONSTRAINTS)}")
+    if direction not in DIRECTIONS:
+        raise UsageError(f"Unknown constraint_direction {direction!r}: {did_you_mean(direction, DIRECTIONS)}")
+    if name == "gold" and direction == "raise_parent":
+        raise UsageError(
+            "constraint 'gold' looks at the parent's label and can only lower the child; for constraint_direction "
+            "'raise_parent' take lukasiewicz, product or semantic."
+        )
+    if name == "max_constraint" and direction != "both":
+        raise UsageError(
+            f"constraint 'max_constraint' is no penalty and has no constraint_direction {direction!r}; leave it out."
+        )
+
+
+class ConstraintPenalty:
+    """The penalty of a schema's rules, as a sum over rows and rules and the count to divide it by.
+
+    Args:
+        name: a name in PENALTIES.
+        schema: whose rules they are.
+        direction: "both"; "raise_parent" moves the parents of implications alone, so that rare children are not pushed
+            down; "lower_child" the children alone. Exclusive groups are not affected.
+    """
+
+    def __init__(self, name: str, schema: LabelSchema, direction: str = "both") -> None:
+        check_constraint(name, direction)
+        if name not in PENALTIES:
+            raise UsageError(f"constraint {name!r} is no penalty; expected one of {', '.join(PENALTIES)}.")
+        self.functions, self.direction = PENALTIES[name], direction
+        self.pairs = torch.tensor(schema.implication_indices, dtype=torch.long).reshape(-1, 2)
+        self.groups = [(kind == EXACTLY_ONE, torch.tensor(labels)) for kind, labels in schema.exclusive_indices]
+
+    def entries(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The penalty of each row and rule, (rows, rules), fp32 (fp64 for fp64 logits); 0 where nothing is known.
+
+        Args:
+            logits: (rows, labels).
+            labels: (rows, labels), -100 for unknown.
+        """
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        child, parent = self.pairs.to(logits.device).T
+        z_child, z_parent = logits[:, child], logits[:, parent]
+        if self.direction == "raise_parent":
+            z_child = z_child.detach()
+        elif self.direction == "lower_child":
+            z_parent = z_parent.detach()
+        parts = [self.functions.implication(z_child, z_parent, labels[:, parent])]
+        for exactly, group in self.groups:
+            members = group.to(logits.device)
+            parts.append(self.functions.exclusive(logits[:, members], labels[:, members], exactly)[:, None])
+        return torch.cat(parts, 1)
+
+    def sum(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
+        """The sum of `entries`, a scalar; a row counts by its weight, (rows,), if there are any."""
+        entries = self.entries(logits, labels)
+        return entries.sum() if row_weights is None else (entries.sum(1) * row_weights).sum()
+
+    def known(self, labels: Tensor) -> Tensor:
+        """Where an entry says something, (rows, rules), boolean: everywhere, but for a penalty that looks at gold
+        labels where the parent is known, and of a group a label that is there or all of them."""
+        if not self.functions.uses_gold:
+            return torch.ones(len(labels), len(self.pairs) + len(self.groups), dtype=torch.bool, device=labels.device)
+        parts = [labels[:, self.pairs[:, 1].to(labels.device)] != IGNORE_INDEX]
+        for _, group in self.groups:
+            gold = labels[:, group.to(labels.device)]
+            parts.append(((gold > 0.5).any(1) | (gold != IGNORE_INDEX).all(1))[:, None])
+        return torch.cat(parts, 1)
+
+    def count(self, labels: Tensor) -> Tensor:
+        """Known (row, rule) pairs, a scalar: what `sum` is to be divided by."""
+        return self.known(labels).sum()
+
+
+# ---- the max constraint ----
+
+
+def max_over_descendants(logits: Tensor, schema: LabelSchema) -> Tensor:
+    """Each label's logit or the largest of its descendants', whichever is larger, so that p_child <= p_parent.
+
+    The max constraint module of C-HMCNN (Giunchiglia & Lukasiewicz, 2020); under equal thresholds its decisions break
+    no implication. As sigmoid rises, it is the same on logits.
+
+    Args:
+        logits: (rows, labels).
+        schema: whose implications hold.
+
+    Returns:
+        (rows, labels).
+    """
+    label, below = _descendant_pairs(schema, logits.device)
+    return logits.scatter_reduce(1, label.expand(len(logits), -1), logits[:, below], "amax")
+
+
+def max_constraint_logits(logits: Tensor, labels: Tensor, schema: LabelSchema) -> Tensor:
+    r"""The logits on which the loss of C-HMCNN (Giunchiglia & Lukasiewicz, 2020) is the loss at hand.
+
+    Where a label is 1, the largest logit among it and those of its descendants that are 1 as well; where it is 0, the
+    largest among it and all descendants. So an entry trains the label, below it or itself, that decides it.
+
+    Args:
+        logits: (rows, labels).
+        labels: the same shape; over 0.5 counts as 1, unknown ones as 0.
+        schema: whose implications hold.
+
+    Returns:
+        (rows, labels), made by one scatter over the pairs of a label and a descendant.
+    """
+    label, below = _descendant_pairs(schema, logits.device)
+    is_there = labels > 0.5
+    passed_over = is_there[:, label] & ~is_there[:, below]
+    from_below = torch.where(passed_over, -torch.inf, logits[:, below])
+    return logits.scatter_reduce(1, label.expand(len(logits), -1), from_below, "amax")
+
+
+def _descendant_pairs(schema: LabelSchema, device: torch.device) -> tuple[Tensor, Tensor]:
+    """All pairs of a label and a descendant of it, as two tensors (pairs,)."""
+    below, label = torch.tensor(schema.ancestor_pairs, dtype=torch.long, device=device).reshape(-1, 2).T
+    return label, below

@@ -1,0 +1,1 @@
+"""Metrics of imbalanced classification, counted while batches stream by."""

@@ -1,0 +1,1 @@
+"""From the history of a run to findings, and to words."""

@@ -1,0 +1,1 @@
+"""WeightedFocalTrainer, its arguments and the objects that it has."""

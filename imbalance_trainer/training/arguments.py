@@ -1,0 +1,246 @@
+"""ImbalanceTrainingArguments: our options beside those of TrainingArguments, as flags and as fields."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import TrainingArguments
+
+from ..decisions.rule import HIERARCHY_POLICIES, checked_hierarchy_policy
+from ..labels.class_weights import DEFAULT_STRATEGY, STRATEGIES, read_class_weights
+from ..losses import LOSSES, checked_gamma
+from ..losses.constraints import CONSTRAINTS, DIRECTIONS, check_constraint
+from ..losses.registry import (
+    check_gamma_fits,
+    check_weights_fit,
+    checked_loss_args,
+    has_gamma,
+    loss_class,
+    name_of,
+    read_loss_args,
+)
+from ..metrics.imbalance_metrics import LOWER_IS_BETTER
+from ..utils.constants import MAX_WEIGHT
+from ..utils.errors import UsageError, did_you_mean
+from .nan_guard import ON_NAN
+from .samplers import MAX_GROWTH, MAX_REPEATS, SAMPLERS, check_sampling
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "unset"
+
+
+UNSET: Any = _Unset()
+"""Stands for a keyword that was not given, as None is a value that some of them take."""
+
+
+@dataclass
+class ImbalanceOptions:
+    """What WeightedFocalTrainer can be told. The one place of the defaults; each is also a field of
+    ImbalanceTrainingArguments and a keyword of the trainer (the keyword wins)."""
+
+    class_weights: dict | str | None = field(
+        default="auto",
+        metadata={
+            "help": "Weights of the labels' positives: auto (see --weight_strategy), none, JSON such as "
+            "'{\"rare label\": 10}' or the path of a JSON file; the labels it names are set, the others stay auto."
+        },
+    )
+    weight_strategy: str = field(
+        default=DEFAULT_STRATEGY, metadata={"help": f"How auto computes weights: {', '.join(STRATEGIES)}."}
+    )
+    max_weight: float = field(default=MAX_WEIGHT, metadata={"help": "No class weight is larger than this."})
+    effective_number_beta: float = field(
+        default=0.9999, metadata={"help": "Beta of --weight_strategy effective_number, in [0, 1)."}
+    )
+    loss: str = field(default="focal", metadata={"help": f"One of {', '.join(LOSSES)} (docs/losses.md)."})
+    loss_args: dict | str | None = field(
+        default=None,
+        metadata={"help": "Arguments of the loss's own: JSON such as '{\"gamma_negative\": 4}', or a JSON file."},
+    )
+    compile_loss: bool = field(
+        default=False,
+        metadata={
+            "help": "Compile the loss with torch.compile: worth its half a minute from some thousand labels on."
+        },
+    )
+    reweight_from: float = field(
+        default=0.0,
+        metadata={"help": "Class weights count from here on, 1 before: a share of training such as 0.8, or a step."},
+    )
+    focal_gamma: float = field(
+        default=2.0,
+        metadata={"help": "Gamma of a loss that has one, >= 0; larger looks more at what is still wrong."},
+    )
+    label_schema: str | None = field(
+        default=None, metadata={"help": "Path of a label_info.json with names, groups and implications."}
+    )
+    constraint: str = field(
+        default="gold",
+        metadata={"help": f"What teaches implications and exclusive groups: {', '.join(CONSTRAINTS)}."},
+    )
+    constraint_weight: float = field(default=0.5, metadata={"help": "What a penalty is multiplied by, >= 0."})
+    constraint_direction: str = field(
+        default="both",
+        metadata={"help": f"Which side of an implication a penalty moves: {', '.join(DIRECTIONS)}."},
+    )
+    hierarchy_policy: str = field(
+        default="drop_child",
+        metadata={"help": f"A child decided where its parent is not: {', '.join(HIERARCHY_POLICIES)}."},
+    )
+    sampler: str | None = field(
+        default=None,
+        metadata={"help": f"Draw rows of rare labels more often: {', '.join(SAMPLERS)} or none."},
+    )
+    oversample_threshold: float | None = field(
+        default=None,
+        metadata={
+            "help": "Share of the rows under which --sampler repeat_factor repeats a label, in (0, 1]; without it the "
+            f"largest at which an epoch has at most {MAX_GROWTH:g} times the rows."
+        },
+    )
+    max_repeats: float = field(
+        default=MAX_REPEATS, metadata={"help": "A sampler draws a row of a label at most so often in an epoch."}
+    )
+    init_head_bias: bool = field(
+        default=True,
+        metadata={
+            "help": "Start the bias of a fresh multi-label head where the loss is least without a look at the text, "
+            "so that the first updates are about the text."
+        },
+    )
+    head_learning_rate: float | None = field(
+        default=None,
+        metadata={
+            "help": "Learning rate of the classification head's last layer; without it 30 times --learning_rate, at "
+            "most 0.006, where a multi-label head is fresh, else --learning_rate."
+        },
+    )
+    on_nan: str = field(
+        default="raise",
+        metadata={
+            "help": "If the loss is NaN or infinite: raise (stop and say why), warn (go on, as Trainer does) or skip "
+            "(leave the update out)."
+        },
+    )
+    rare_label_patience: int = field(
+        default=2, metadata={"help": "Warn of a label whose recall is 0 at this many evaluations in a row."}
+    )
+
+    def checked(self) -> "ImbalanceOptions":
+        """These options with class_weights and loss_args read; an error where one of them cannot be right."""
+        if self.weight_strategy not in STRATEGIES:
+            raise UsageError(
+                f"Unknown weight_strategy {self.weight_strategy!r}: {did_you_mean(self.weight_strategy, STRATEGIES)}"
+            )
+        loss_args = read_loss_args(self.loss_args)
+        self._check_loss(loss_args)
+        if self.on_nan not in ON_NAN:
+            raise UsageError(f"Unknown on_nan {self.on_nan!r}: {did_you_mean(self.on_nan, ON_NAN)}")
+        sampler = None if self.sampler in ("none", "None") else self.sampler
+        check_sampling(sampler, self.oversample_threshold, self.max_repeats)
+        check_constraint(self.constraint, self.constraint_direction)
+        checked_hierarchy_policy(self.hierarchy_policy)
+        if not 0 < self.max_weight < float("inf"):
+            raise UsageError(f"max_weight must be a positive finite number; got {self.max_weight!r}.")
+        if not 0 <= self.constraint_weight < float("inf"):
+            raise UsageError(f"constraint_weight must be a finite number >= 0; got {self.constraint_weight!r}.")
+        if self.head_learning_rate is not None and not 0 < self.head_learning_rate < float("inf"):
+            raise UsageError(f"head_learning_rate must be a positive finite number; got {self.head_learning_rate!r}.")
+        if not 0 <= self.effective_number_beta < 1:
+            raise UsageError(f"effective_number_beta must lie in [0, 1); got {self.effective_number_beta!r}.")
+        if int(self.rare_label_patience) != self.rare_label_patience or self.rare_label_patience < 1:
+            raise UsageError(f"rare_label_patience must be a whole number >= 1; got {self.rare_label_patience!r}.")
+        class_weights = read_class_weights(self.class_weights)
+        return dataclasses.replace(self, class_weights=class_weights, loss_args=loss_args, sampler=sampler)
+
+    def _check_loss(self, loss_args: dict[str, Any] | None) -> None:
+        checked_gamma(self.focal_gamma)
+        if isinstance(self.loss, str):
+            loss_class(self.loss)
+            checked_loss_args(self.loss, loss_args)
+        if not self.is_default("focal_gamma"):
+            check_gamma_fits(self.loss, loss_args)
+        at = self.reweight_from
+        if not (0 <= at < 1 or (at < float("inf") and at == int(at) >= 1)):
+            raise UsageError(
+                f"reweight_from is a share of training from 0 and below 1, or a step (1, 2, ...); got {at}."
+            )
+        if self.reweight_from:
+            check_weights_fit(self.loss)
+        if self.reweight_from and self.class_weights is None:
+            raise UsageError("reweight_from says from when on class weights count, and class_weights is None.")
+
+    @property
+    def gamma(self) -> float | None:
+        """focal_gamma where the loss has a gamma that loss_args does not set; else None."""
+        return self.focal_gamma if has_gamma(self.loss) and "gamma" not in (self.loss_args or {}) else None
+
+    def plain(self) -> dict[str, Any]:
+        """The options that are a word, a number or a dict of them, as run.json keeps them."""
+        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(ImbalanceOptions)}
+        del options["class_weights"], options["label_schema"]
+        return {**options, "loss": name_of(self.loss), "focal_gamma": self.gamma}
+
+    def is_default(self, name: str) -> bool:
+        """Whether an option has its default."""
+        return getattr(self, name) == type(self).__dataclass_fields__[name].default
+
+    @classmethod
+    def resolve(cls, args: Any, **keywords: Any) -> "ImbalanceOptions":
+        """Options from keywords, else from args (which may be plain TrainingArguments), else the defaults."""
+        values: dict[str, Any] = {}
+        for option in dataclasses.fields(cls):
+            keyword = keywords.get(option.name, UNSET)
+            values[option.name] = getattr(args, option.name, option.default) if keyword is UNSET else keyword
+        return cls(**values).checked()
+
+
+_TIMES = ("loss", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+
+
+def check_best_metric(args: Any, ours: Sequence[str], sets: Sequence[str]) -> None:
+    """Raise a UsageError where metric_for_best_model does not exist, or would keep the worst model.
+
+    Args:
+        args: TrainingArguments.
+        ours: names of our metrics.
+        sets: names of the evaluation sets, none where there is a single one without a name.
+    """
+    wanted = args.metric_for_best_model
+    if wanted is None:
+        return
+    prefixes = [f"{name}_" for name in sets] or [""]
+    known = {prefix + name: name for prefix in prefixes for name in (*ours, *_TIMES)}
+    name = known.get(wanted.removeprefix("eval_"))
+    if name is None:
+        raise UsageError(f"Unknown metric_for_best_model {wanted!r}: {did_you_mean(wanted, known)}")
+    higher_is_better = name not in LOWER_IS_BETTER
+    if name not in _TIMES and bool(args.greater_is_better) != higher_is_better:
+        raise UsageError(
+            f"metric_for_best_model={wanted!r} is best when {'high' if higher_is_better else 'low'}, but "
+            f"greater_is_better is {args.greater_is_better} (transformers guesses it from the name); set "
+            f"greater_is_better={higher_is_better}."
+        )
+
+
+@dataclass
+class ImbalanceTrainingArguments(ImbalanceOptions, TrainingArguments):
+    """TrainingArguments with the options of `ImbalanceOptions`. No default of TrainingArguments is changed."""
+
+    def __post_init__(self) -> None:
+        options = self.checked()
+        self.class_weights, self.sampler = options.class_weights, options.sampler
+        self.loss_args = options.loss_args
+        super().__post_init__()
+
+    def to_dict(self) -> dict[str, Any]:
+        """TrainingArguments' own; a loss that is no name is said by its class or function."""
+        return {**super().to_dict(), "loss": name_of(self.loss)}
+
+    def checked(self) -> ImbalanceOptions:
+        """Our options among the arguments, checked."""
+        ours = {option.name: getattr(self, option.name) for option in dataclasses.fields(ImbalanceOptions)}
+        return ImbalanceOptions(**ours).checked()

@@ -1,0 +1,245 @@
+r"""Thresholds per label, tuned on held-out scores without believing what a few positives say.
+
+A label with few positives has a noisy best threshold, and tuned by itself it does worse on new data than it seems (Lin
+& Lin, CIKM 2023; Lipton et al., 2014). Two things help against it, both by the number P of its positives:
+
+- the counts behind F are smoothed by a logistic model of the label that counts for `smoothing` more positives (see
+  `smoothing`);
+- the logit of the threshold is drawn towards that of t_all, the one threshold for all labels with the best mean over
+  them, as if that were the word of k = `shrinkage` more positives:
+
+      logit t = (P logit t_label + k logit t_all) / (P + k)
+
+Both rules and their strengths were chosen by a measurement: docs/thresholds.md, `python -m benchmarks.thresholds`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit
+
+from ..labels.schema import LabelSchema
+from ..metrics.curves import counts_over, positive_scores
+from ..utils.errors import DataError, UsageError, did_you_mean
+from .threshold_search import Resample, Search, ThresholdObjective, drawn_towards, f_score, find_best
+
+PER = ("label", "group", "all")
+"""What has a threshold of its own."""
+
+SMOOTHING = 100.0
+"""Positives that a label's logistic model counts for."""
+
+SHRINKAGE = 1.0
+"""Positives that the one threshold for all labels counts for."""
+
+FEW = 5
+"""A label with fewer positives in training is not learned reliably, whatever is set; and of a threshold that is tuned
+on fewer an interval over resampled rows would look surer than it is."""
+
+_FARTHEST = 36.0  # the sigmoid of which is still under 1 in float64
+
+
+@dataclass(frozen=True, eq=False)
+class TunedThresholds:
+    """Thresholds, and how much to trust them. Arrays have shape (labels,).
+
+    Args:
+        schema: the labels.
+        thresholds: in (0, 1).
+        low, high: the 95% interval of each threshold over resampled rows; NaN without a bootstrap.
+        support: positives of the label; one without any has the threshold of all.
+        tuned_on: positives that each threshold was tuned on: of all labels that share it.
+        f1_at_half, f1: F1 at 0.5 and at the threshold **on the data that was tuned on**, where the latter flatters.
+        reached: whether the floor was reached, boolean; where it was not, the threshold comes as near as it can.
+        shared: the one threshold for all labels.
+    """
+
+    schema: LabelSchema
+    thresholds: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    support: np.ndarray
+    tuned_on: np.ndarray
+    f1_at_half: np.ndarray
+    f1: np.ndarray
+    reached: np.ndarray
+    shared: float
+
+    @property
+    def has_range(self) -> np.ndarray:
+        """Whether the interval says something, boolean: of few positives, drawn again and again, it would look surer
+        than it is."""
+        return ~np.isnan(self.low) & (self.tuned_on >= FEW)
+
+    def as_dict(self) -> dict[str, float]:
+        """{label: threshold}, as a model's config keeps them."""
+        return dict(zip(self.schema.names, self.thresholds.tolist(), strict=True))
+
+
+def tune_thresholds(
+    scores: Any,
+    labels: Any,
+    schema: "LabelSchema | Sequence[str] | None" = None,
+    *,
+    objective: str = "f1",
+    beta: float = 1.0,
+    floor: float | None = None,
+    per: str = "label",
+    groups: Sequence[str] | None = None,
+    smoothing: float | None = None,
+    shrinkage: float | None = None,
+    from_logits: bool = False,
+    n_bootstrap: int = 0,
+    seed: int = 0,
+) -> TunedThresholds:
+    """Thresholds from scores of data that the model was **not** trained on.
+
+    A threshold stands halfway, in logits, between the lowest score that it decides and the next lower one, and at most
+    one logit under the former.
+
+    Args:
+        scores: (rows, labels), probabilities, or logits with `from_logits`.
+        labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
+        schema: the labels, for names and groups; None for LABEL_0, LABEL_1 and so on.
+        objective: "f1"; "f_beta"; "recall_at_precision" (the most recall at a precision of at least `floor`);
+            "precision_at_recall" (the other way); "macro_micro" (macro F1 plus micro F1, jointly; at a maximum that no
+            change of one threshold improves, short of giving its label up).
+        beta: recall counts beta times as much as precision, for "f_beta".
+        floor: in (0, 1], for the two objectives that have one.
+        per: "label"; "group" (the labels of a group share a threshold, that with the best mean over them, for a floor
+            over their pooled counts; a label in no group has its own); "all" (one for all labels).
+        groups: which groups, with per="group"; None for all of the schema's.
+        smoothing: positives that a label's model counts for beside its own; 0 for none. None for SMOOTHING, and for 0
+            where there is a floor, which smoothing might break. Of labels that share a threshold nothing is smoothed.
+        shrinkage: positives that the one threshold for all counts for when a label's is drawn towards it; 0 for none.
+            None for SHRINKAGE, and for 0 where there is a floor. With both 0 tuning is naive.
+        from_logits: whether scores are logits. Better so: probabilities near 1 are ties in fp32.
+        n_bootstrap: resamples of the rows (Poisson bootstrap: Chamandy et al., 2012) for the intervals; 0 for none.
+        seed: of the bootstrap.
+
+    Returns:
+        TunedThresholds.
+
+    Raises:
+        UsageError: an unknown objective or `per`, a floor or beta that does not fit, groups that overlap, shapes that
+            do not match.
+        DataError: scores that are not finite or no probabilities, or no positive at all.
+
+    >>> tuned = tune_thresholds([[0.1], [0.2], [0.4]], [[0], [1], [1]], ["rare"], smoothing=0, shrinkage=0)
+    >>> round(float(tuned.thresholds[0]), 3)  # halfway between 0.1 and 0.2, in logits
+    0.143
+    """
+    scores, labels, schema = _checked_data(scores, labels, schema, from_logits)
+    aim = ThresholdObjective.checked(objective, beta, floor)
+    smoothing = _checked_strength("smoothing", smoothing, SMOOTHING if aim.floor is None else 0.0)
+    shrinkage = _checked_strength("shrinkage", shrinkage, SHRINKAGE if aim.floor is None else 0.0)
+    if not 0 <= n_bootstrap < float("inf") or n_bootstrap != int(n_bootstrap):
+        raise UsageError(f"n_bootstrap is a whole number >= 0; got {n_bootstrap!r}.")
+    units = units_of(schema, per, groups)
+    resample = Resample(int(n_bootstrap), np.random.default_rng(seed))
+    search = Search(aim, _clipped if from_logits else _logit, smoothing, resample)
+    positives = positive_scores(scores, labels)
+    everyone, found, support = find_best(scores, labels, positives, units, search)
+    logits, low, high = np.empty((3, len(schema)))
+    tuned_on = np.zeros_like(support)
+    drawn = drawn_towards(found, everyone.logit, 0.0 if per == "all" else shrinkage)
+    for unit, *of_unit in zip(units, *drawn, strict=True):
+        logits[unit], low[unit], high[unit] = of_unit
+        tuned_on[unit] = support[unit].sum()
+    over = _rounded_down(logits if from_logits else expit(logits), scores.dtype)
+    half = np.full_like(over, 0.0 if from_logits else 0.5)
+    true_positives, predicted = counts_over(scores, labels, np.stack([half, over]), positives)
+    f1_at_half, f1 = f_score(true_positives, predicted, support)
+    return TunedThresholds(
+        schema,
+        thresholds=expit(over.astype(np.float64)) if from_logits else over.astype(np.float64),
+        low=expit(low),
+        high=expit(high),
+        support=support,
+        tuned_on=tuned_on,
+        f1_at_half=f1_at_half,
+        f1=f1,
+        reached=aim.is_reached(true_positives[1], predicted[1], support),
+        shared=float(expit(np.float64(everyone.logit))),
+    )
+
+
+def _checked_strength(name: str, value: float | None, default: float) -> float:
+    if value is None:
+        return default
+    if not 0 <= value < float("inf"):
+        raise UsageError(f"{name} is a finite number of positives >= 0; got {value!r}.")
+    return float(value)
+
+
+def units_of(schema: LabelSchema, per: str, groups: Sequence[str] | None) -> list[np.ndarray]:
+    """Which labels share a threshold, as arrays of indices; each label is in one."""
+    if per not in PER:
+        raise UsageError(f"Unknown per {per!r}: {did_you_mean(per, PER)}")
+    if groups is not None and per != "group":
+        raise UsageError("groups= goes with per='group'; drop it, or set per='group'.")
+    if per == "all":
+        return [np.arange(len(schema))]
+    units: list[np.ndarray] = []
+    taken: dict[str, str] = {}
+    for group in (schema.groups if groups is None else groups) if per == "group" else ():
+        if group not in schema.groups:
+            raise UsageError(f"Unknown group {group!r}: {did_you_mean(group, schema.groups)}")
+        for name in schema.groups[group]:
+            if name in taken:
+                raise UsageError(
+                    f"Label {name!r} is in the groups {taken[name]!r} and {group!r}, so that its threshold is not "
+                    "settled; name groups that do not overlap in groups=."
+                )
+            taken[name] = group
+        if schema.groups[group]:
+            units.append(np.array([schema.index(name) for name in schema.groups[group]]))
+    return units + [np.array([i]) for i, name in enumerate(schema.names) if name not in taken]
+
+
+def _checked_data(
+    scores: Any, labels: Any, schema: Any, from_logits: bool
+) -> tuple[np.ndarray, np.ndarray, LabelSchema]:
+    scores, labels = (
+        x.detach().float().cpu().numpy() if hasattr(x, "detach") else np.asarray(x) for x in (scores, labels)
+    )
+    scores = scores if scores.dtype in (np.float32, np.float64) else scores.astype(np.float32)
+    if scores.ndim != 2 or labels.shape != scores.shape:
+        raise UsageError(
+            f"Expected scores and labels of one shape (rows, labels); got {scores.shape} and {labels.shape}."
+        )
+    if not scores.size:
+        raise DataError(f"There is nothing to tune thresholds on: the scores have the shape {scores.shape}.")
+    schema = LabelSchema.of([f"LABEL_{i}" for i in range(scores.shape[1])] if schema is None else schema)
+    if len(schema) != scores.shape[1]:
+        raise UsageError(f"Got scores of {scores.shape[1]} labels; the schema has {len(schema)}.")
+    low, high = float(scores.min()), float(scores.max())  # NaN if there is one
+    if not np.isfinite(low) or not np.isfinite(high):
+        row, label = np.argwhere(~np.isfinite(scores))[0]
+        raise DataError(
+            f"The score in row {row} of {schema.names[label]!r} is {scores[row, label]}; expected a number."
+        )
+    if not from_logits and not (low >= 0 and high <= 1):
+        row, label = np.argwhere((scores < 0) | (scores > 1))[0]
+        raise DataError(
+            f"The score in row {row} of {schema.names[label]!r} is {scores[row, label]:g}, no probability; if these "
+            "are logits, say from_logits=True."
+        )
+    return scores, labels, schema
+
+
+def _rounded_down(thresholds: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """As numbers of the scores' type that decide the same: rounded to the nearest, one between two scores that are
+    neighbours in fp32 could become the upper, which is then no longer decided."""
+    near = thresholds.astype(dtype)
+    return np.where(near > thresholds, np.nextafter(near, dtype.type(-np.inf)), near)
+
+
+def _logit(probability: np.ndarray) -> np.ndarray:
+    return _clipped(logit(np.maximum(np.asarray(probability, dtype=np.float64), 0)))  # "no lower score" is -inf
+
+
+def _clipped(logit: np.ndarray) -> np.ndarray:
+    return np.clip(np.asarray(logit, dtype=np.float64), -_FARTHEST, _FARTHEST)

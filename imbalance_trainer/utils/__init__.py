@@ -1,0 +1,1 @@
+"""Errors, atomic writes, text helpers and constants that every room uses."""

@@ -1,0 +1,57 @@
+"""Files that appear whole or not at all, and JSON in them."""
+
+import json
+import math
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place at the end: after a kill or an error the old content is
+    there, or none, and nothing is left beside it after an error.
+
+    Args:
+        path: the file that is wanted.
+
+    Yields:
+        The path to write to.
+    """
+    path = Path(path)
+    unfinished = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a file as a whole; NaN and infinite values become null. Its folder is made where there is none."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(as_json(content) + "\n", encoding="utf-8")
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """JSON in lines, with null for NaN and infinite values."""
+    return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """A JSON-able value with None for every NaN and infinity in it.
+
+    >>> finite({"a": [float("nan"), 1.0]})
+    {'a': [None, 1.0]}
+    """
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
