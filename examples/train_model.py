@@ -41,7 +41,7 @@ from imbalance_trainer.labels.class_weights import merge_custom_weights
 from imbalance_trainer.monitor.history import FILE_NAME as HISTORY_FILE
 from imbalance_trainer.monitor.results import FILE_NAME as RESULTS_FILE
 from imbalance_trainer.reports.report import write_report
-from imbalance_trainer.training.outputs import CARD_FILE
+from imbalance_trainer.training.card import CARD_FILE
 from imbalance_trainer.tuning.decisions import TuningOptions
 from imbalance_trainer.utils.constants import MULTI_LABEL
 from imbalance_trainer.utils.errors import DataError, UsageError

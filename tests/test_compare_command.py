@@ -67,7 +67,7 @@ def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, op
     assert trainer.model.config.hidden_dropout_prob == 0
     assert max(map(len, trainer.train_dataset["input_ids"])) <= 16
     for name, value in options.items():
-        assert getattr(trainer.options, name) == value
+        assert getattr(trainer.imbalance.options, name) == value
     expected = {"learning_rate": 1e-4, "warmup_steps": 0.1, "num_train_epochs": 2.5, "per_device_train_batch_size": 4}
     for name, value in ({} if is_frozen else expected).items():
         assert getattr(trainer.args, name) == value

@@ -577,4 +577,4 @@ def test_the_trainer_says_what_counting_cost_and_weighs_by_training_data_alone(m
     assert first.class_weights.as_dict() == other.class_weights.as_dict()
     assert other.label_distribution.support.tolist() == np.sum(train["labels"], 0).tolist()
     nothing = concatenate_datasets([train, make_rows(9, seed=5)])
-    assert make_trainer(train_dataset=nothing).label_distribution.n_rows == 59
+    assert make_trainer(train_dataset=nothing).imbalance.distribution.n_rows == 59

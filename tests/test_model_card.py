@@ -153,7 +153,7 @@ def test_the_code_of_the_card_runs(make_trainer, make_args, make_rows, tmp_path,
     trainer = make_trainer(model=model, args=make_args(output_dir=str(tmp_path / "it's")), processing_class=tokenizer,
                            label_schema=LabelSchema(names))  # fmt: skip
     trainer.train()
-    trainer._decide_by(DecisionRule(trainer.label_schema, [0.01, 0.02, 0.999999, 0.03]))
+    trainer._decide_by(DecisionRule(trainer.imbalance.schema, [0.01, 0.02, 0.999999, 0.03]))
     trainer.save_model()
     blocks = re.findall(r"^```python\n(.*?)^```", card_of(trainer).text, re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
@@ -218,7 +218,7 @@ def test_a_stock_problem_keeps_the_stock_card(make_model, make_args, make_rows, 
     monkeypatch.setattr(Trainer, "create_model_card", lambda self, *given: seen.update(given=given))
     model = make_model(num_labels=1, problem_type="regression")
     trainer = WeightedFocalTrainer(model, make_args())
-    assert trainer.problem is None
+    assert trainer.imbalance is None
     trainer.create_model_card(model_name="mine", tags=["x"])
     assert seen["given"] == (None, None, ["x"], "mine", None, None, None, None, None)
 

@@ -79,7 +79,7 @@ def train(setting: Setting, method: Method, learning_rate: float, seed: int) -> 
     if method.is_stock:
         rule = DecisionRule(LabelSchema.from_names(setting.schema.names))  # it knows of no hierarchy
     else:
-        rule = trainer.label_metrics.rule
+        rule = trainer.imbalance.metrics.rule
     return Trained(scored["validation"], scored["test"], rule, time.perf_counter() - start)
 
 
