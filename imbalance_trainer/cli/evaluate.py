@@ -101,7 +101,7 @@ def _evaluated(
 def _write_metrics(
     path: Path, results: Results, report: Sequence[dict[str, Any]], args: EvaluateArguments
 ) -> dict[str, Any]:
-    """What train_model.py writes, and for each label, and their mean, what is known from all scores."""
+    """What `train` writes, and for each label, and their mean, what is known from all scores."""
     content = results.as_dict({"name": args.name, "folder": args.source})
     content["metrics"]["mean_expected_calibration_error"] = _mean_calibration_error(report)
     content["labels"] = [{**row, **more} for row, more in zip(content["labels"], report, strict=True)]

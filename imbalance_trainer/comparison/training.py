@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -110,16 +110,6 @@ def _trainer(setting: Setting, method: Method, learning_rate: float, seed: int, 
         return WeightedFocalTrainer(train_dataset=split, label_schema=setting.schema, **common, **method.options)
     split = _float_labels(split) if setting.problem_type == MULTI_LABEL else split
     return (method.trainer or Trainer)(train_dataset=split, **common)
-
-
-def time_of_steps(setting: Setting, learning_rate: float) -> tuple[float, float]:
-    """Seconds that an update takes, and seconds that a training takes beside its updates, for loading and scoring."""
-    few, more = 5, 45
-    method = Method("default")  # it has more to do than stock
-    train(replace(setting, steps=few), method, learning_rate, 0)  # what happens only once is not measured
-    short, longer = (train(replace(setting, steps=n), method, learning_rate, 0).seconds for n in (few, more))
-    of_step = max(longer - short, 0.02 * longer) / (more - few)
-    return of_step, max(short - few * of_step, 0.0)
 
 
 def _scored(trainer: Trainer, split: Dataset) -> Split:
