@@ -52,7 +52,9 @@ def _edges(file: Any, n_bytes: int) -> tuple[bytes, bytes]:
     return start, end
 
 
-def table_frame(path: Path | str, table: pa.Table, format: str, features: Mapping[str, Any] | None = None) -> Frame:
+def table_frame(
+    path: Path | str, table: pa.Table, format: str, features: Mapping[str, Any] | None = None, start: int = 0
+) -> Frame:
     """A frame of an Arrow table, without the index that pandas stores as a column.
 
     Args:
@@ -60,6 +62,7 @@ def table_frame(path: Path | str, table: pa.Table, format: str, features: Mappin
         table: the rows.
         format: the format, in words.
         features: those of a datasets.Dataset; None for what the table's own metadata says.
+        start: rows of the file before these.
 
     Raises:
         DataError: features that cannot be read, a class index beyond the names of its ClassLabel, or JSON values of
@@ -72,7 +75,7 @@ def table_frame(path: Path | str, table: pa.Table, format: str, features: Mappin
     class_names, broken = {}, {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         try:
-            values = _plain(whole(column), path, name)
+            values = _plain(whole(column), path, name, start)
         except pa.ArrowException:
             broken[name] = f"{path}: column {name!r} holds {column.type}, which is not read; make it text or numbers."
             values = pa.nulls(len(column))
@@ -84,10 +87,10 @@ def table_frame(path: Path | str, table: pa.Table, format: str, features: Mappin
             raise DataError(f"{path}: column {name!r}: its ClassLabel is not right. {error}") from None
         if schema is not None:
             class_names[name] = schema.names
-            values = _named(values, schema.names, f"{path}: column {name!r}")
+            values = _named(values, schema.names, f"{path}: column {name!r}", start)
         columns.append(values)
     plain = pa.Table.from_arrays(columns, names=table.column_names)
-    return Frame(path, plain, class_names, format=format, broken=broken)
+    return Frame(path, plain, class_names, format=format, broken=broken, start=start)
 
 
 def _own_features(path: Path | str, schema: pa.Schema) -> Mapping[str, Any]:
@@ -99,12 +102,12 @@ def _own_features(path: Path | str, schema: pa.Schema) -> Mapping[str, Any]:
         raise DataError(f"{path}: the features in its metadata cannot be read ({error}).") from None
 
 
-def _plain(values: pa.Array, path: Path | str, name: str) -> pa.Array:
+def _plain(values: pa.Array, path: Path | str, name: str, start: int) -> pa.Array:
     if isinstance(values.type, pa.BaseExtensionType):
         values = values.storage
         if pa.types.is_string(values.type) and name:  # datasets' Json: each value is one JSON document
             documents = [None if v is None else json.loads(v) for v in values.to_pylist()]
-            return as_array(documents, path, name)[0]
+            return as_array(documents, path, name, start)[0]
     values = without_views(values)
     kind = _plain_type(values.type)
     if kind == pa.list_(pa.null()):  # whose cast loses values in pyarrow 26
@@ -126,7 +129,7 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _named(values: pa.Array, names: Sequence[str], where: str) -> pa.Array:
+def _named(values: pa.Array, names: Sequence[str], where: str, start: int) -> pa.Array:
     """ClassLabel indices (or lists of them) as names, so that the order of these names does not matter later."""
     is_list = pa.types.is_list(values.type)
     flat = values.values if is_list else values
@@ -134,7 +137,7 @@ def _named(values: pa.Array, names: Sequence[str], where: str) -> pa.Array:
     if top is not None and top >= len(names):
         at = pc.index(flat, pa.scalar(top, flat.type)).as_py()
         row = int(np.searchsorted(values.offsets.to_numpy(), at, "right")) if is_list else at + 1
-        raise DataError(f"{where}, row {row}: holds class {top}, but its ClassLabel has {len(names)} names.")
+        raise DataError(f"{where}, row {row + start}: holds class {top}, but its ClassLabel has {len(names)} names.")
     flat = pa.array(names).take(pc.if_else(pc.less(flat, 0), pa.scalar(None, flat.type), flat))
     if not is_list:
         return flat
