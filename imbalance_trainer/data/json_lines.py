@@ -140,15 +140,13 @@ def as_array(values: list, path: Path | str, name: str, start: int = 0) -> tuple
     try:
         texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
     except TypeError:
-        row = next(i for i, value in enumerate(values, start + 1) if not _is_json(value))
+        row, value = next((i, value) for i, value in enumerate(values, start + 1) if not _is_json(value))
         raise DataError(
-            f"{path}: column {name!r}, row {row}: holds a value of type {type(values[row - start - 1]).__name__!r}; expected "
-            "strings, numbers or lists of them."
+            f"{path}: column {name!r}, row {row}: holds a value of type {type(value).__name__!r}; expected strings, "
+            "numbers or lists of them."
         ) from None
-    odd = next(
-        (f"row {i} holds {value!r}" for i, value in enumerate(values, start + 1) if not isinstance(value, str | None)),
-        "",
-    )
+    others = ((i, value) for i, value in enumerate(values, start + 1) if not isinstance(value, str | None))
+    odd = next((f"row {i} holds {value!r}" for i, value in others), "")
     return pa.array(texts, pa.string()), odd[:100] or None
 
 
