@@ -132,11 +132,10 @@ def test_a_mask_of_another_shape_is_named(make_trainer, make_rows):
 # ---- data ----
 
 
-def test_streams_are_counted_from_their_beginning_and_it_is_said(make_trainer, make_rows, monkeypatch, capsys):
-    monkeypatch.setattr("imbalance_trainer.training.trainer._COUNTED_ONE_BY_ONE", 32)
-    trainer = make_trainer(train_dataset=make_rows().to_iterable_dataset())
+def test_streams_are_counted_from_their_beginning_and_it_is_said(make_trainer, make_rows, capsys):
+    trainer = make_trainer(train_dataset=make_rows(n=20_010).to_iterable_dataset())
     trainer.train()
-    assert "Class weights from 32 training rows (the first of a stream)" in capsys.readouterr().out
+    assert "Class weights from 20,000 training rows (the first of a stream)" in capsys.readouterr().out
     whole = make_trainer(train_dataset=make_rows(n=20).to_iterable_dataset())
     whole.train()
     assert "from 20 training rows, rarest" in capsys.readouterr().out

@@ -131,7 +131,8 @@ class Weights(TrainerCallback):
         self.seen = []
 
     def on_pre_optimizer_step(self, args, state, control, **kwargs):
-        self.seen.append((state.global_step, self.trainer._current_objective.loss.class_weights is not None))
+        objective = self.trainer.imbalance.objective.at(state.global_step, state.max_steps)
+        self.seen.append((state.global_step, objective.loss.class_weights is not None))
 
 
 def run(make_trainer, make_args, folder, stop=None, resume=False, **options):
@@ -159,7 +160,7 @@ def test_weights_count_from_a_step_on_and_a_resumed_run_is_the_same(
     options = {"reweight_from": reweight_from, "class_weights": {"LABEL_3": 12}}
     trainer, seen = run(make_trainer, make_args, tmp_path / "whole", **options)
     assert seen == [(step, step >= 3) for step in range(6)]
-    assert capsys.readouterr().out.count("Step 3: class weights count from here on") == 1
+    assert capsys.readouterr().out.count("Step 3: class weights apply from here on") == 1
     run(make_trainer, make_args, tmp_path / "parts", StopAt3(), **options)
     resumed, seen = run(make_trainer, make_args, tmp_path / "parts", resume=True, **options)
     assert seen == [(4, True), (5, True)]

@@ -70,7 +70,7 @@ def test_every_later_evaluation_and_prediction_decides_by_them(tuned, make_rows)
 
 def test_the_metrics_at_half_are_those_of_the_untuned_model(tuned, make_rows):
     output = tuned.predict(make_rows(seed=3))
-    plain = ImbalanceMetrics(CHAIN, tuned.label_distribution.support)
+    plain = ImbalanceMetrics(CHAIN, tuned.imbalance.distribution.support)
     plain.update(output.predictions, output.label_ids)
     assert tuned.metrics_at_half == plain.compute()
 

@@ -21,13 +21,12 @@ import numpy as np
 import torch
 from transformers.hf_argparser import HfArg
 
-from ..comparison import Method, Setting, compare, read_methods
 from ..comparison.frozen import FeatureHead, encoded
-from ..comparison.methods import DEFAULT
+from ..comparison.methods import DEFAULT, Method, read_methods
 from ..comparison.picture import plot_comparison
 from ..comparison.record import Record
 from ..comparison.summary import MethodResult
-from ..comparison.training import WARMUP
+from ..comparison.training import WARMUP, Setting, compare
 from ..data.dataset import LabelledData
 from ..data.demo import DEMO_TRAINING, demo_data, demo_model
 from ..data.options import DataOptions
@@ -37,7 +36,7 @@ from ..monitor.run_info import package_versions
 from ..utils.errors import UsageError
 from ..utils.files import write_json
 from ..utils.text import WIDTH, pluralize
-from .encoders import load_bare_encoder, load_encoder, tokenized
+from .models import load_bare_encoder, load_encoder, tokenized
 from .parser import FlagParser, as_flag, make_output_dir, print_notes, with_data
 
 GOES_ON = "The same command goes on after the last training that ended."

@@ -27,10 +27,10 @@ from ..tuning.calibration import expected_calibration_error
 from ..utils.errors import DataError, UsageError
 from ..utils.files import atomic_write, write_json
 from ..utils.text import text_table
+from .models import SavedModel, SavedModelOptions
 from .parser import FlagParser, make_output_dir, with_data
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, checked_floors, read_floors
-from .saved_model import SavedModel, SavedModelOptions
 
 COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
 

@@ -27,6 +27,7 @@ from ..data.options import SOURCE_FLAGS, DataOptions
 from ..labels.class_weights import merge_custom_weights
 from ..monitor.history import FILE_NAME as HISTORY_FILE
 from ..monitor.results import FILE_NAME as RESULTS_FILE
+from ..monitor.results import Results
 from ..reports.report import write_report
 from ..training.arguments import ImbalanceTrainingArguments
 from ..training.card import CARD_FILE
@@ -35,7 +36,7 @@ from ..tuning.decisions import TuningOptions
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
-from .encoders import load_encoder, tokenized
+from .models import load_encoder, tokenized
 from .parser import (
     FlagParser,
     check_training_numbers,
@@ -135,8 +136,8 @@ def main(flags: Sequence[str], prog: str = "imbalance-trainer train") -> dict[st
     if data_args.tune_thresholds and is_asked and data.problem_type == MULTI_LABEL:
         _tune(trainer, tuning)
     results = _finish(trainer, splits["test"], data_args, args)
-    check_results(trainer.results_of("test"), floors, data.schema)
-    return results
+    check_results(results, floors, data.schema)
+    return results.as_dict({"name": data_args.name, "folder": data_args.source})
 
 
 def _parse(flags: Sequence[str], prog: str) -> tuple[TrainDataArguments, TrainArguments, TuningOptions]:
@@ -172,7 +173,7 @@ def _check(data_args: TrainDataArguments, args: TrainArguments, flags: Sequence[
         args.output_dir = tempfile.mkdtemp()
         args.max_steps, args.load_best_model_at_end = 1, False
         args.eval_strategy = args.save_strategy = "no"
-    make_output_dir(args.output_dir)
+    make_output_dir(str(args.output_dir))
 
 
 def _load_model(data_args: TrainDataArguments, args: TrainArguments, data: LabelledData) -> tuple[Any, Any]:
@@ -205,9 +206,7 @@ def _tune(trainer: WeightedFocalTrainer, options: TuningOptions) -> None:
         print(f"{too_few}: --tune_thresholds false keeps 0.5.", flush=True)
 
 
-def _finish(
-    trainer: WeightedFocalTrainer, test: Any, data_args: TrainDataArguments, args: TrainArguments
-) -> dict[str, Any]:
+def _finish(trainer: WeightedFocalTrainer, test: Any, data_args: TrainDataArguments, args: TrainArguments) -> Results:
     """Test metrics, at 0.5 too where thresholds are tuned; then all that is kept: model, tokenizer, card, metrics."""
     metrics = trainer.predict(test).metrics or {}
     at_half = trainer.metrics_at_half or {}
@@ -216,10 +215,11 @@ def _finish(
     trainer.save_state()
     trainer.create_model_card(dataset=data_args.name)
     results = trainer.results_of("test")
-    content = {} if results is None else results.as_dict({"name": data_args.name, "folder": data_args.source})
+    if results is None:
+        raise DataError("The test data has no labels to measure the model by.")
     folder = Path(str(args.output_dir))
     if trainer.is_world_process_zero():
-        write_json(folder / RESULTS_FILE, content)
+        write_json(folder / RESULTS_FILE, results.as_dict({"name": data_args.name, "folder": data_args.source}))
         if (folder / HISTORY_FILE).is_file():
             print(f"\nWhat happened to each label: {write_report(folder)}")
         print(f"Saved in {folder}: model, tokenizer, {CARD_FILE}, {RESULTS_FILE}, {HISTORY_FILE}.")
@@ -227,4 +227,4 @@ def _finish(
         print(f"  imbalance-trainer predict --model_dir {folder} --text 'a text'")
     trainer.accelerator.wait_for_everyone()  # a process that ends before takes the one that writes along
     trainer.end()
-    return content
+    return results

@@ -21,8 +21,8 @@ from ..training.card import CARD_FILE
 from ..training.checkpoints import write_decision_rule
 from ..tuning.decisions import N_BOOTSTRAP, Tuning, TuningOptions
 from ..utils.errors import UsageError
+from .models import SavedModel, SavedModelOptions
 from .parser import FlagParser, with_data
-from .saved_model import SavedModel, SavedModelOptions
 
 
 @dataclass

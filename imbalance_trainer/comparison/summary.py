@@ -11,7 +11,7 @@ import numpy as np
 from ..analysis.recommend import FEW
 from ..utils.errors import DataError
 from ..utils.text import WIDTH, pluralize, text_table
-from .bootstrap import Difference, paired_difference
+from .measures import Difference, paired_difference
 from .methods import STOCK
 from .record import Record, Run
 

@@ -18,9 +18,8 @@ from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import DataError, UsageError
 from .batches import BatchFile, open_batches
 from .columns import find_text_column, make_plan
-from .encode import encode_labels
 from .frame import Frame
-from .plan import LabelSpec
+from .label_spec import LabelSpec, encode_labels
 
 _ENTRIES = 1 << 22  # of a batch's matrix, at most about: fewer rows at a time where there are many labels
 _BATCH = 65_536

@@ -21,11 +21,10 @@ from ..tuning.decisions import N_BOOTSTRAP, Tuning, TuningOptions
 from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, LABEL_MASK, SAMPLE_WEIGHT
 from ..utils.errors import DataError, UsageError, quoted
 from .arguments import OPTION_NAMES, ImbalanceOptions, check_best_metric, with_options
-from .batch import labels_of, logits_of, sample_weights_of, without_loss
+from .batch import MultiHotCollator, labels_of, logits_of, sample_weights_of, without_loss
 from .callbacks import RareLabelCallback, terse
 from .card import write_card
 from .checkpoints import last_complete_checkpoint, write_decision_rule
-from .collator import MultiHotCollator
 from .decision_tuning import rows_of
 from .evaluation import RunningEvaluation
 from .head import frozen_head
