@@ -1,6 +1,6 @@
 """Runs of the demo that are made ill on purpose, each in one way, and what the monitor says of them.
 
-    python -m benchmarks.ill_runs [--cases CASE ...]
+    python -m benchmarks.failure_modes [--cases CASE ...]
 
 Prints Markdown: for each case how it was made, the evaluation at which the ailment was first told and in what words,
 and which other kinds of findings there were. docs/troubleshooting.md holds its output. Takes about ten minutes on two
