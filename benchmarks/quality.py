@@ -72,7 +72,6 @@ OWN: dict[str, Method] = {
     "slow_head": Method("slow_head", {"head_learning_rate": RATES["full"][0]}),
     "zero_start": Method("zero_start", {"init_head_bias": False}),
     "repeat_factor": Method("repeat_factor", {"sampler": "repeat_factor"}),
-    "class_aware": Method("class_aware", {"sampler": "class_aware"}),
 }
 """Methods beside those of the registry: the seed note's loss as people write it, stock's with the head's start and
 rate, the default with one thing taken from it, and the default with a sampler (with --size frozen, as a sampler goes

@@ -13,16 +13,16 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from imbalance_trainer import ClassAwareSampler, RepeatFactorSampler, load_labelled_dataset
-from imbalance_trainer.training.samplers import MAX_REPEATS, EpochSampler
+from imbalance_trainer import RepeatFactorSampler, load_labelled_dataset
+from imbalance_trainer.training.samplers import MAX_REPEATS
 
 
-def row(name: str, sampler: EpochSampler) -> str:
+def row(name: str, sampler: RepeatFactorSampler) -> str:
     """A line of the table: threshold, length, repeats of the rarest label, labels that are drawn twice or more."""
     positives, repeats = sampler.positives, sampler.repeats_by_label
     support = dict(zip(positives.schema.names, positives.support.tolist(), strict=True))
     rarest = min(repeats, key=support.get)
-    threshold = f"{sampler.threshold:g}" if isinstance(sampler, RepeatFactorSampler) else ""
+    threshold = f"{sampler.threshold:g}"
     length = f"{len(sampler):,} ({len(sampler) / positives.n_rows:.2f} x)"
     often = f"{sum(times >= 2 for times in repeats.values())} of {len(repeats)}"
     cells = (name, f"{positives.n_rows:,}", threshold, length, f"{repeats[rarest]:.1f} (support {support[rarest]:,})")
@@ -30,16 +30,14 @@ def row(name: str, sampler: EpochSampler) -> str:
 
 
 def table(folders: Sequence[Path], max_repeats: float) -> list[str]:
-    """Both samplers on each folder's training rows, with their defaults."""
-    heads = ["data, sampler", "rows", "threshold", "rows of an epoch", "times the rarest label is drawn"]
+    """The sampler on each folder's training rows, with their defaults."""
+    heads = ["data", "rows", "threshold", "rows of an epoch", "times the rarest label is drawn"]
     heads += ["the least drawn", "labels drawn twice or more"]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for folder in folders:
         data = load_labelled_dataset(folder)
-        for cls in (RepeatFactorSampler, ClassAwareSampler):
-            sampler = cls(data.splits["train"], max_repeats=max_repeats, schema=data.schema)
-            name = {RepeatFactorSampler: "repeat_factor", ClassAwareSampler: "class_aware"}[cls]
-            lines.append(row(f"{folder.name}, `{name}`", sampler))
+        sampler = RepeatFactorSampler(data.splits["train"], max_repeats=max_repeats, schema=data.schema)
+        lines.append(row(folder.name, sampler))
     return lines
 
 
@@ -49,13 +47,11 @@ def speed(n: int = 1_000_000, n_labels: int = 28) -> list[str]:
     offsets = np.arange(n + 1, dtype=np.int32) * n_labels
     labels = pa.ListArray.from_arrays(offsets, pa.array(hot.astype(np.int8).ravel()))
     rows, lines = datasets.Dataset(pa.table({"labels": labels})), []
-    for cls in (RepeatFactorSampler, ClassAwareSampler):
-        start = time.perf_counter()
-        sampler = cls(rows)
-        made = time.perf_counter()
-        sampler.order(0)
-        end = time.perf_counter()
-        lines.append(f"{cls.__name__}: made in {made - start:.2f} s, an epoch drawn in {end - made:.2f} s")
+    start = time.perf_counter()
+    sampler = RepeatFactorSampler(rows)
+    made = time.perf_counter()
+    sampler.order(0)
+    lines.append(f"made in {made - start:.2f} s, an epoch drawn in {time.perf_counter() - made:.2f} s")
     return lines
 
 

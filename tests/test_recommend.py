@@ -86,8 +86,8 @@ def test_beside_a_sampler_that_was_asked_for_no_weights_are_recommended_unless_t
     assert set(plan.weights.reasons) == {"none: the sampler does it"}
     assert plan.weights.values.tolist() == [1, 1, 1, 1]
     for asked in ({"class_weights": "auto"}, {"custom_weights": {"l3": 9}}, {"weight_strategy": "balanced"}):
-        both, _ = beside({"sampler": "class_aware", **asked})
-        assert (both.value("class_weights"), both.value("sampler")) == ("auto", "class_aware")
+        both, _ = beside({"sampler": "repeat_factor", **asked})
+        assert (both.value("class_weights"), both.value("sampler")) == ("auto", "repeat_factor")
         assert both.weights.values.max() > 1
 
 

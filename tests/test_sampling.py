@@ -15,13 +15,12 @@ from transformers import RobertaForTokenClassification, TrainerCallback, Trainin
 
 from benchmarks.exactness import SCHEMA, Case, in_two_processes, make_model
 from imbalance_trainer import (
-    ClassAwareSampler,
     ImbalanceTrainingArguments,
     LabelSchema,
     RepeatFactorSampler,
     WeightedFocalTrainer,
 )
-from imbalance_trainer.training.samplers import MAX_GROWTH, rounded_at_random, shared_evenly
+from imbalance_trainer.training.samplers import MAX_GROWTH, rounded_at_random
 from imbalance_trainer.utils.errors import DataError, UsageError
 
 PREVALENCE = [0.4, 0.2, 0.05, 0.01]
@@ -66,10 +65,9 @@ def test_factors_are_those_of_a_loop(unknown, max_repeats):
 
 def test_class_indices_are_multi_hot_rows_with_one_label():
     classes = np.random.default_rng(0).choice(4, 300, p=[0.7, 0.2, 0.08, 0.02])
-    for cls in (RepeatFactorSampler, ClassAwareSampler):
-        single, multi = cls(classes), cls(np.eye(4)[classes])
-        np.testing.assert_allclose(single.expected_draws, multi.expected_draws)
-        np.testing.assert_array_equal(single.order(3), multi.order(3))
+    single, multi = RepeatFactorSampler(classes), RepeatFactorSampler(np.eye(4)[classes])
+    np.testing.assert_allclose(single.expected_draws, multi.expected_draws)
+    np.testing.assert_array_equal(single.order(3), multi.order(3))
     known, unknown = RepeatFactorSampler(classes, 0.2), RepeatFactorSampler([*classes, -100, -100], 0.2)
     np.testing.assert_allclose(unknown.expected_draws, [*known.expected_draws, 1, 1])
 
@@ -83,23 +81,9 @@ def test_without_a_threshold_an_epoch_grows_by_a_quarter(prevalence):
     assert more > 1 or RepeatFactorSampler(labels, more).expected_draws.sum() > MAX_GROWTH * 3000
 
 
-def test_class_aware_draws_each_label_equally_often():
-    classes = np.repeat([0, 1, 2, 3], [700, 200, 80, 20])
-    assert ClassAwareSampler(classes, 100).repeats_by_label == pytest.approx(
-        {"LABEL_0": 250 / 700, "LABEL_1": 250 / 200, "LABEL_2": 250 / 80, "LABEL_3": 250 / 20}
-    )
-    capped = ClassAwareSampler(classes, 2)  # 40 and 160 draws; 400 for class 1, and class 0 takes the rest
-    assert capped.repeats_by_label == pytest.approx({"LABEL_0": 400 / 700, "LABEL_1": 2, "LABEL_2": 2, "LABEL_3": 2})
-    rows = np.array([[1, 0]] * 10 + [[1, 1]] * 10 + [[0, 0]] * 60 + [[-100, -100]] * 20)
-    sampler = ClassAwareSampler(rows, 100)  # 80 rows of which something is known; 3 classes with that of no label
-    third = 80 / 3
-    expected = [third / 20] * 10 + [third / 20 + third / 10] * 10 + [third / 60] * 60 + [0] * 20
-    np.testing.assert_allclose(sampler.expected_draws, expected)
-
-
-@pytest.mark.parametrize("sampler", [RepeatFactorSampler(multi_hot(), 0.3), ClassAwareSampler(multi_hot())])
-def test_rows_are_drawn_as_often_as_expected(sampler):
+def test_rows_are_drawn_as_often_as_expected():
     """Mean draws of 2000 epochs, each row within 5 standard errors; in each epoch within one of a row's share."""
+    sampler = RepeatFactorSampler(multi_hot(), 0.3)
     counts = np.array([np.bincount(sampler.order(epoch), minlength=400) for epoch in range(2000)])
     assert set(counts.sum(1)) == {len(sampler)}
     spread = counts.std(0) / math.sqrt(len(counts)) + 1e-3
@@ -125,28 +109,17 @@ def test_rounding_keeps_the_sum(expected, seed):
     assert (counts <= np.ceil(expected) + 1).all()
 
 
-@given(st.lists(st.floats(1, 50), min_size=1, max_size=20), st.floats(0, 1))
-def test_what_is_left_over_is_shared(at_most, part):
-    at_most, total = np.array(at_most), part * sum(at_most)
-    parts = shared_evenly(total, at_most)
-    assert parts.sum() == pytest.approx(total)
-    assert (parts <= at_most + 1e-9).all()
-    free = parts[parts < at_most - 1e-9]
-    assert free.size == 0 or free.min() == pytest.approx(parts.max())  # who is not at the limit has most
-
-
 # ---- the order: processes, epochs, seeds ----
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(1, 60), processes=st.integers(1, 3), batch=st.integers(1, 9), seed=st.integers(-5, 99),
-    epoch=st.integers(0, 9), data_seed=st.integers(0, 9), aware=st.booleans(), drop_last=st.booleans(),
+    epoch=st.integers(0, 9), data_seed=st.integers(0, 9), drop_last=st.booleans(),
 )  # fmt: skip
-def test_processes_share_one_order(n, processes, batch, seed, epoch, data_seed, aware, drop_last):
+def test_processes_share_one_order(n, processes, batch, seed, epoch, data_seed, drop_last):
     """In accelerate's own shards: disjoint, and complete but for what fills up, or is dropped of, the last batches."""
-    cls = ClassAwareSampler if aware else RepeatFactorSampler
-    labels = multi_hot(n, data_seed)
+    cls, labels = RepeatFactorSampler, multi_hot(n, data_seed)
     whole = cls(labels, seed=seed).order(epoch).tolist()
     drawn = []
     for rank in range(processes):
@@ -168,13 +141,12 @@ def test_processes_share_one_order(n, processes, batch, seed, epoch, data_seed, 
 
 
 def test_seed_and_epoch_make_the_order():
-    for cls in (RepeatFactorSampler, ClassAwareSampler):
-        one, other = cls(multi_hot(), seed=1), cls(multi_hot(), seed=1)
-        list(one)  # an order does not depend on what was drawn before
-        one.set_epoch(2)
-        assert list(one) == list(one) == other.order(2).tolist()
-        assert list(one) != other.order(3).tolist()
-        assert list(one) != cls(multi_hot(), seed=2).order(2).tolist()
+    one, other = RepeatFactorSampler(multi_hot(), seed=1), RepeatFactorSampler(multi_hot(), seed=1)
+    list(one)  # an order does not depend on what was drawn before
+    one.set_epoch(2)
+    assert list(one) == list(one) == other.order(2).tolist()
+    assert list(one) != other.order(3).tolist()
+    assert list(one) != RepeatFactorSampler(multi_hot(), seed=2).order(2).tolist()
 
 
 # ---- reading labels ----
@@ -209,11 +181,6 @@ def test_a_dataset_is_read_as_its_labels_are():
 def test_what_does_not_fit_is_said(labels, how, error, message):
     with pytest.raises(error, match=message):
         RepeatFactorSampler(labels, **how)
-
-
-def test_class_aware_needs_something_known():
-    with pytest.raises(UsageError, match="every label of the training data is unknown"):
-        ClassAwareSampler([[-100, -100]] * 3)
 
 
 # ---- in the trainer ----
@@ -261,24 +228,21 @@ def weights_of(trainer):
     return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
 
 
-@pytest.mark.parametrize("sampler", ["repeat_factor", "class_aware"])
-def test_the_trainer_trains_on_what_the_sampler_draws(sampler, tmp_path):
-    trainer = recorder(tmp_path, sampler, data_seed=7, save_strategy="no")
+def test_the_trainer_trains_on_what_the_sampler_draws(tmp_path):
+    trainer = recorder(tmp_path, data_seed=7, save_strategy="no")
     trainer.train()
-    cls = {"repeat_factor": RepeatFactorSampler, "class_aware": ClassAwareSampler}[sampler]
-    expected = cls(numbered_rows(), seed=7)
+    expected = RepeatFactorSampler(numbered_rows(), seed=7)
     assert trainer.seen == [row for epoch in range(2) for row in expected.order(epoch).tolist()]
     assert trainer.state.max_steps == 2 * math.ceil(math.ceil(len(expected) / 4) / 2)
     assert trainer.num_examples(trainer.get_train_dataloader()) == len(expected)
 
 
-@pytest.mark.parametrize("sampler", ["repeat_factor", "class_aware"])
-def test_a_run_resumed_inside_an_epoch_is_bit_equal(sampler, tmp_path):
-    whole = recorder(tmp_path / "whole", sampler)
+def test_a_run_resumed_inside_an_epoch_is_bit_equal(tmp_path):
+    whole = recorder(tmp_path / "whole")
     whole.train()
-    stopped = recorder(tmp_path / "parts", sampler, stop_at=21)  # in the second epoch
+    stopped = recorder(tmp_path / "parts", stop_at=21)  # in the second epoch
     stopped.train()
-    resumed = recorder(tmp_path / "parts", sampler)
+    resumed = recorder(tmp_path / "parts")
     resumed.train(resume_from_checkpoint=True)
     assert stopped.seen + resumed.seen == whole.seen
     assert torch.equal(weights_of(whole), weights_of(resumed))
@@ -348,16 +312,15 @@ def test_the_seed_is_that_of_the_data(make_trainer, make_args):
     ("keywords", "arguments", "message"),
     [
         ({"sampler": "repeat-factors"}, {}, "Unknown sampler 'repeat-factors': did you mean 'repeat_factor'"),
-        ({"oversample_threshold": 0.1}, {}, "oversample_threshold is of sampler='repeat_factor'; the sampler is None"),
-        ({"sampler": "class_aware", "oversample_threshold": 0.1}, {}, "the sampler is 'class_aware'"),
-        ({"max_repeats": 3.0}, {}, r"max_repeats goes with a sampler \(repeat_factor, class_aware\)"),
+        ({"oversample_threshold": 0.1}, {}, "oversample_threshold goes with sampler='repeat_factor'; set that too"),
+        ({"max_repeats": 3.0}, {}, "max_repeats goes with sampler='repeat_factor'; set that too"),
         ({"sampler": "repeat_factor", "max_repeats": 0}, {}, "max_repeats must be a finite number >= 1; got 0"),
         (
             {"sampler": "repeat_factor"},
             {"train_sampling_strategy": "group_by_length"},
             "sampler='repeat_factor' and train_sampling_strategy='group_by_length' both say which rows come next",
         ),
-        ({"sampler": "class_aware"}, {"accelerator_config": {"dispatch_batches": True}}, "dispatch_batches=True"),
+        ({"sampler": "repeat_factor"}, {"accelerator_config": {"dispatch_batches": True}}, "dispatch_batches=True"),
     ],
 )
 def test_settings_that_do_not_go_together(keywords, arguments, message, make_trainer, make_args):
@@ -388,7 +351,7 @@ def test_data_that_a_sampler_cannot_draw_from(make_trainer, make_rows, make_mode
 def test_plain_arguments_and_single_labels(make_trainer, make_rows, make_args):
     rows = make_rows(kind="classes").cast_column("labels", ClassLabel(names=list("abcd")))
     args = make_args(cls=TrainingArguments)
-    trainer = make_trainer(args=args, train_dataset=rows, eval_dataset=rows, sampler="class_aware")
+    trainer = make_trainer(args=args, train_dataset=rows, eval_dataset=rows, sampler="repeat_factor")
     trainer.train()
     assert set(trainer._get_train_sampler().repeats_by_label) <= set("abcd")
 

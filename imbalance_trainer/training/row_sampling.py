@@ -12,7 +12,7 @@ from ..labels.schema import LabelSchema
 from ..utils.errors import UsageError
 from .arguments import ImbalanceOptions
 from .problem import Problem
-from .samplers import EpochSampler, make_sampler
+from .samplers import RepeatFactorSampler
 
 
 class RowSampling:
@@ -29,9 +29,9 @@ class RowSampling:
         self, options: ImbalanceOptions, problem: Problem, schema: LabelSchema, args: TrainingArguments
     ) -> None:
         self.options, self.problem, self.schema, self.args = options, problem, schema, args
-        self._made: tuple[Any, EpochSampler] | None = None
+        self._made: tuple[Any, RepeatFactorSampler] | None = None
 
-    def sampler_of(self, dataset: Any) -> EpochSampler | None:
+    def sampler_of(self, dataset: Any) -> RepeatFactorSampler | None:
         """The sampler of a training set; None where rows are drawn as Trainer draws them.
 
         Raises:
@@ -44,7 +44,7 @@ class RowSampling:
         if self._made is None or self._made[0] is not dataset:
             seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
             settings = (options.oversample_threshold, options.max_repeats, seed, self.schema, self._column(dataset))
-            self._made = dataset, make_sampler(options.sampler, dataset, *settings)
+            self._made = dataset, RepeatFactorSampler(dataset, *settings)
         return self._made[1]
 
     def drawn(self, dataset: Any, counts: LabelDistribution | None) -> LabelDistribution | None:

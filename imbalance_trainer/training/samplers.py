@@ -1,9 +1,7 @@
-"""Which rows an epoch is made of: rows of rare labels are drawn more often.
+"""RepeatFactorSampler: rows of rare labels are drawn more often.
 
-Two ways: `RepeatFactorSampler` gives every row at least once and rows of rare labels up to `max_repeats` times (Gupta
-et al., 2019); `ClassAwareSampler` draws each label equally often (Shen et al., 2016). Both give the same number of
-rows in every epoch, in an order that is a function of seed and epoch alone: it is the same in every process, and a
-run that is resumed inside an epoch goes on where it was.
+The order of an epoch is a function of seed and epoch alone. So it is the same in every process, and a run that is
+resumed inside an epoch goes on where it was.
 """
 
 from bisect import bisect_left
@@ -39,7 +37,6 @@ class Positives:
         n_rows: rows that there are.
         row, label: the pairs, each of shape (positives,).
         known: entries per label that are not masked, shape (labels,).
-        has_known: whether anything is known of a row, shape (rows,).
     """
 
     schema: LabelSchema
@@ -47,7 +44,6 @@ class Positives:
     row: np.ndarray
     label: np.ndarray
     known: np.ndarray
-    has_known: np.ndarray
 
     @property
     def support(self) -> np.ndarray:
@@ -79,71 +75,28 @@ class Positives:
             every = list(blocks)
             blocks, schema = iter(every), LabelSchema.from_names([f"LABEL_{i}" for i in range(_width(every))])
         read = [_positives_of(block, schema, start, column or "labels") for start, block in blocks]
-        if not sum(len(part[3]) for part in read):
+        if not sum(part[3] for part in read):
             raise UsageError("A sampler needs rows to draw from, and the data has none.")
-        rows, found, known, has_known = zip(*read, strict=True)
-        has_known, n_known = np.concatenate(has_known), sum(known, np.zeros(len(schema), np.int64))
-        return cls(schema, len(has_known), np.concatenate(rows), np.concatenate(found), n_known, has_known)
+        rows, found, known, sizes = zip(*read, strict=True)
+        n_known = sum(known, np.zeros(len(schema), np.int64))
+        return cls(schema, sum(sizes), np.concatenate(rows), np.concatenate(found), n_known)
 
 
-class EpochSampler(Sampler[int]):
-    """Rows of an epoch, so that each is drawn as often as expected; the base of the samplers here.
-
-    Args:
-        positives: which rows have which labels.
-        seed: of the order, together with the epoch.
-    """
-
-    def __init__(self, positives: Positives, seed: int) -> None:
-        self.positives, self.seed, self.epoch = positives, seed, 0
-        self.expected_draws = self._expect()
-
-    def _expect(self) -> np.ndarray:
-        raise NotImplementedError
-
-    def _draw(self, rng: np.random.Generator) -> np.ndarray:
-        """How often each row is drawn, shape (rows,)."""
-        raise NotImplementedError
-
-    @property
-    def repeats_by_label(self) -> dict[str, float]:
-        """{label: how often a row of it is drawn in an epoch, on average}; labels without rows are left out."""
-        positives = self.positives
-        draws = np.bincount(positives.label, self.expected_draws[positives.row], len(positives.schema))
-        named = zip(positives.schema.names, draws.tolist(), positives.support.tolist(), strict=True)
-        return {name: drawn / support for name, drawn, support in named if support}
-
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch whose rows come next; Trainer and accelerate call it, in a loop of your own you do."""
-        self.epoch = epoch
-
-    def order(self, epoch: int) -> np.ndarray:
-        """The rows of an epoch in order, shape (len(self),): a function of seed and epoch alone."""
-        rng = np.random.default_rng([self.seed % 2**64, epoch])
-        return rng.permutation(np.repeat(np.arange(self.positives.n_rows), self._draw(rng)))
-
-    def __len__(self) -> int:
-        return round(self.expected_draws.sum())
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.order(self.epoch).tolist())
-
-
-class RepeatFactorSampler(EpochSampler):
+class RepeatFactorSampler(Sampler[int]):
     """Every row once, and rows of rare labels more often (Gupta et al., 2019, "LVIS", section 5).
 
         r(label) = max(1, sqrt(threshold / f)),  f = rows of the label / rows in which it is known
         r(row)   = min(largest r of its labels, max_repeats)
 
     A row is drawn r times in an epoch: its whole part, and once more with the probability of the rest. The paper rolls
-    a die for each row, so that epochs differ in length; here the extra draws are spread by systematic sampling (Madow,
+    a die for each row, so that epochs differ in length. Here the extra draws are spread by systematic sampling (Madow,
     1949) over the rows in random order, so that every epoch has exactly sum(r) rows, rounded, and each row still r
     times on average. A row without labels is drawn once.
 
     Args:
         labels: multi-hot (rows, labels), class indices (rows,), or a dataset with a column of such labels.
-        threshold: share of the rows from which on a label is not repeated (the paper's t). None: the largest (three
-            digits) at which an epoch has at most MAX_GROWTH times the rows; the attribute has what was found.
+        threshold: share of the rows under which a label is repeated (the paper's t). None: the largest (three digits)
+            at which an epoch has at most MAX_GROWTH times the rows; the attribute has what was found.
         max_repeats: no row has a larger factor; >= 1.
         seed: of the order, together with the epoch.
         schema: the labels, for errors and `repeats_by_label`; without it LABEL_0, LABEL_1, ...
@@ -168,8 +121,9 @@ class RepeatFactorSampler(EpochSampler):
         column: str | None = None,
     ) -> None:
         check_sampling("repeat_factor", threshold, max_repeats)
-        self.threshold, self.max_repeats = threshold, max_repeats
-        super().__init__(Positives.of(labels, schema, column), seed)
+        self.threshold, self.max_repeats, self.seed, self.epoch = threshold, max_repeats, seed, 0
+        self.positives = Positives.of(labels, schema, column)
+        self.expected_draws = self._expect()
 
     def _expect(self) -> np.ndarray:
         positives = self.positives
@@ -182,76 +136,42 @@ class RepeatFactorSampler(EpochSampler):
             self.threshold = _threshold_of_growth(share, self.max_repeats)
         return repeat_factors(share, self.threshold, self.max_repeats)
 
-    def _draw(self, rng: np.random.Generator) -> np.ndarray:
-        return rounded_at_random(self.expected_draws, rng)
-
-
-class ClassAwareSampler(EpochSampler):
-    """Each label equally often: a label is picked uniformly, then a row of it (Shen et al., 2016, section 3).
-
-    An epoch has as many draws as the data has rows. As in the paper all rows of a label are drawn before one of them
-    is drawn again. Rows without a label are a class of their own, so that negatives are still seen; rows of which
-    nothing is known (all -100) are not drawn. A label is drawn at most `max_repeats` times its rows, and what that
-    leaves over goes to the other labels in equal parts; a row with several labels is drawn for each of them.
-
-    Args:
-        labels, max_repeats, seed, schema, column: as in `RepeatFactorSampler`.
-
-    Raises:
-        UsageError: max_repeats under 1, a stream, or rows of which nothing is known.
-        DataError: a value that no label can have.
-
-    >>> sampler = ClassAwareSampler([0] * 90 + [1] * 10, max_repeats=20)
-    >>> sampler.repeats_by_label["LABEL_1"], len(sampler)
-    (5.0, 100)
-    """
-
-    def __init__(
-        self,
-        labels: Any,
-        max_repeats: float = MAX_REPEATS,
-        seed: int = 0,
-        schema: LabelSchema | None = None,
-        column: str | None = None,
-    ) -> None:
-        check_sampling("class_aware", None, max_repeats)
-        self.max_repeats = max_repeats
-        super().__init__(Positives.of(labels, schema, column), seed)
-
-    def _expect(self) -> np.ndarray:
+    @property
+    def repeats_by_label(self) -> dict[str, float]:
+        """{label: how often a row of it is drawn in an epoch, on average}; labels without rows are left out."""
         positives = self.positives
-        if not positives.has_known.any():
-            raise UsageError("sampler='class_aware' draws by label, but every label of the training data is unknown.")
-        by_label = positives.row[np.argsort(positives.label, kind="stable")]
-        classes = np.split(by_label, np.cumsum(positives.support)[:-1])
-        without = positives.has_known.copy()
-        without[positives.row] = False
-        self._classes = [rows for rows in (*classes, np.flatnonzero(without)) if len(rows)]
-        sizes = np.array([len(rows) for rows in self._classes])
-        self._draws_of_class = shared_evenly(int(positives.has_known.sum()), sizes * float(self.max_repeats))
-        each = np.repeat(self._draws_of_class / sizes, sizes)
-        return np.bincount(np.concatenate(self._classes), each, positives.n_rows)
+        draws = np.bincount(positives.label, self.expected_draws[positives.row], len(positives.schema))
+        named = zip(positives.schema.names, draws.tolist(), positives.support.tolist(), strict=True)
+        return {name: drawn / support for name, drawn, support in named if support}
 
-    def _draw(self, rng: np.random.Generator) -> np.ndarray:
-        counts = np.zeros(self.positives.n_rows, dtype=np.int64)
-        for rows, draws in zip(self._classes, rounded_at_random(self._draws_of_class, rng).tolist(), strict=True):
-            rounds, rest = divmod(draws, len(rows))
-            counts[rows] += rounds  # a label has a row only once
-            counts[rng.choice(rows, rest, replace=False, shuffle=False)] += 1
-        return counts
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch whose rows come next. Trainer and accelerate call it; in a loop of your own you do."""
+        self.epoch = epoch
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The rows of an epoch in order, shape (len(self),): a function of seed and epoch alone."""
+        rng = np.random.default_rng([self.seed % 2**64, epoch])
+        return rng.permutation(
+            np.repeat(np.arange(self.positives.n_rows), rounded_at_random(self.expected_draws, rng))
+        )
+
+    def __len__(self) -> int:
+        return round(self.expected_draws.sum())
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order(self.epoch).tolist())
 
 
-SAMPLERS = ("repeat_factor", "class_aware")
+SAMPLERS = ("repeat_factor",)
 
 
 def check_sampling(sampler: str | None, threshold: float | None, max_repeats: float) -> None:
     """Raise a UsageError where the settings of a sampler cannot be right."""
     if sampler is not None and sampler not in SAMPLERS:
         raise UsageError(f"Unknown sampler {sampler!r}: {did_you_mean(sampler, [*SAMPLERS, 'none'])}")
-    if threshold is not None and sampler != "repeat_factor":
-        raise UsageError(f"oversample_threshold is of sampler='repeat_factor'; the sampler is {sampler!r}.")
-    if max_repeats != MAX_REPEATS and sampler is None:
-        raise UsageError(f"max_repeats goes with a sampler ({', '.join(SAMPLERS)}); set that too, or leave it out.")
+    for name, is_set in (("oversample_threshold", threshold is not None), ("max_repeats", max_repeats != MAX_REPEATS)):
+        if is_set and sampler is None:
+            raise UsageError(f"{name} goes with sampler='repeat_factor'; set that too, or leave it out.")
     if threshold is not None and not (isinstance(threshold, Real) and 0 < threshold <= 1):
         raise UsageError(
             "oversample_threshold is the share of the rows under which a label is repeated, in (0, 1]; "
@@ -259,22 +179,6 @@ def check_sampling(sampler: str | None, threshold: float | None, max_repeats: fl
         )
     if not (isinstance(max_repeats, Real) and 1 <= max_repeats < float("inf")):
         raise UsageError(f"max_repeats must be a finite number >= 1; got {max_repeats!r}.")
-
-
-def make_sampler(
-    name: str,
-    labels: Any,
-    threshold: float | None = None,
-    max_repeats: float = MAX_REPEATS,
-    seed: int = 0,
-    schema: LabelSchema | None = None,
-    column: str | None = None,
-) -> EpochSampler:
-    """The sampler of a name in SAMPLERS; the arguments are theirs."""
-    check_sampling(name, threshold, max_repeats)
-    if name == "class_aware":
-        return ClassAwareSampler(labels, max_repeats, seed, schema, column)
-    return RepeatFactorSampler(labels, threshold, max_repeats, seed, schema, column)
 
 
 def repeat_factors(share: np.ndarray, threshold: float, max_repeats: float) -> np.ndarray:
@@ -303,19 +207,6 @@ def rounded_at_random(expected: np.ndarray, rng: np.random.Generator) -> np.ndar
     return counts + np.bincount(uneven[hit], minlength=len(counts))
 
 
-def shared_evenly(total: int, at_most: np.ndarray) -> np.ndarray:
-    """`total` in equal parts, none above its `at_most`; what these leave over goes to the others, equally.
-
-    >>> shared_evenly(12, np.array([1.0, 20.0, 5.0])).tolist()
-    [1.0, 6.0, 5.0]
-    """
-    parts, left, order = np.empty(len(at_most)), float(total), np.argsort(at_most)
-    for done, i in enumerate(order):  # the tightest first
-        parts[i] = min(at_most[i], left / (len(order) - done))
-        left -= parts[i]
-    return parts
-
-
 def _threshold_of_growth(share: np.ndarray, max_repeats: float) -> float:
     """The largest threshold, of three digits, at which an epoch has at most MAX_GROWTH times the rows."""
     values, counts = np.unique(share, return_counts=True)
@@ -329,24 +220,23 @@ def _threshold_of_growth(share: np.ndarray, max_repeats: float) -> float:
 
 def _positives_of(
     block: Block, schema: LabelSchema, start: int, where: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rows and labels of a block's positives, known entries per label, and whether anything is known of each row."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Rows and labels of a block's positives, known entries per label, and the number of rows."""
     if isinstance(block, IdLists):
         rows = np.repeat(np.arange(len(block)), np.diff(block.offsets))
         classes = checked_classes(block.values, schema, start, where, rows)
         is_whole = np.bincount(rows[classes == IGNORE_INDEX], minlength=len(block)) == 0
         row, label = np.unique(np.stack([rows, classes])[:, classes != IGNORE_INDEX], axis=1)
         known = is_whole.sum() + np.bincount(label[~is_whole[row]], minlength=len(schema))
-        return start + row, label, known, is_whole | (np.bincount(row, minlength=len(block)) > 0)
+        return start + row, label, known, len(block)
     if block.ndim == 1:
         classes = checked_classes(block, schema, start, where)
-        has_known = classes != IGNORE_INDEX
-        rows = np.flatnonzero(has_known)
-        return start + rows, classes[rows], np.full(len(schema), len(rows)), has_known
+        rows = np.flatnonzero(classes != IGNORE_INDEX)
+        return start + rows, classes[rows], np.full(len(schema), len(rows)), len(block)
     block = checked_multi_hot(block, schema, start, where)
     is_known = block != IGNORE_INDEX
     rows, labels = np.divmod(np.flatnonzero(block > 0.5), block.shape[1])
-    return start + rows, labels, is_known.sum(0), is_known.any(1)
+    return start + rows, labels, is_known.sum(0), len(block)
 
 
 def _width(blocks: list[tuple[int, Block]]) -> int:

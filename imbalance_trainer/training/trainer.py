@@ -29,7 +29,7 @@ from .decision_tuning import rows_of
 from .evaluation import RunningEvaluation
 from .head import frozen_head
 from .problem import find_problem, is_of_transformers, stored_options
-from .samplers import EpochSampler
+from .samplers import RepeatFactorSampler
 from .setup import ImbalanceSetup
 
 logger = logging.getLogger(__name__)
@@ -63,8 +63,8 @@ class WeightedFocalTrainer(Trainer):
             groups (a penalty in PENALTIES, or "max_constraint"), the weight of a penalty, and which side of an
             implication it moves.
         hierarchy_policy: see `enforce_hierarchy`.
-        sampler, oversample_threshold, max_repeats: "repeat_factor" or "class_aware", which draw rows of rare labels
-            more often (see `RepeatFactorSampler`, `ClassAwareSampler`); None draws each row once.
+        sampler, oversample_threshold, max_repeats: "repeat_factor" draws rows of rare labels more often (see
+            `RepeatFactorSampler`); None draws each row once.
         init_head_bias: whether the bias of a fresh head starts where the loss is least without a look at the input
             (see `best_constant_logits`).
         head_learning_rate: learning rate of the head's last layer; None for `fresh_head_rate` where a multi-label
@@ -226,7 +226,7 @@ class WeightedFocalTrainer(Trainer):
             self.imbalance.head_start.split(optimizer, model or self.model, is_ours=not is_made)
         return optimizer
 
-    def _row_sampler(self) -> EpochSampler | None:
+    def _row_sampler(self) -> RepeatFactorSampler | None:
         return None if self.imbalance is None else self.imbalance.sampling.sampler_of(self.train_dataset)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
@@ -245,7 +245,7 @@ class WeightedFocalTrainer(Trainer):
         """Trainer's; with a sampler of ours the rows of an epoch."""
         get_sampler = getattr(dataloader, "get_sampler", None)
         sampler = None if get_sampler is None else get_sampler()
-        return len(sampler) if isinstance(sampler, EpochSampler) else super().num_examples(dataloader)
+        return len(sampler) if isinstance(sampler, RepeatFactorSampler) else super().num_examples(dataloader)
 
     def _set_signature_columns_if_needed(self) -> None:
         """Trainer's, so that remove_unused_columns leaves the columns that our loss takes."""
