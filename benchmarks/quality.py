@@ -26,6 +26,7 @@ from imbalance_trainer import load_labelled_dataset
 from imbalance_trainer.cli.encoders import encoder_config, load_bare_encoder, load_encoder, tokenized
 from imbalance_trainer.comparison import STOCK, Method, Record, Setting, compare, read_methods
 from imbalance_trainer.comparison.frozen import FeatureHead, encoded
+from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.files import write_json
 
 SETS = {"goemotions": (20_000, 2), "edos": (None, 3), "nlupp": (None, 10), "cooking": (None, 3)}
@@ -194,7 +195,7 @@ def main() -> None:
         methods = methods_of(flags.methods, setting.problem_type)
         summary = compare(setting, methods, rates, flags.seeds, record, lambda words: print(words, flush=True))
         write_json(folder / "comparison.json", summary.as_dict())
-        print(f"\n{name}\n\n" + "\n".join(summary.lines()) + f"\n{summary.verdict()}\n", flush=True)
+        print(f"\n{name}\n\n{as_text(*summary.message(), summary.verdict())}\n", flush=True)
     print(tables(flags.out / flags.size))
 
 

@@ -39,7 +39,7 @@ from imbalance_trainer.data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data, 
 from imbalance_trainer.data.options import SOURCE_FLAGS, DataOptions
 from imbalance_trainer.labels.class_weights import merge_custom_weights
 from imbalance_trainer.monitor.history import FILE_NAME as HISTORY_FILE
-from imbalance_trainer.monitor.results import FILE_NAME as RESULTS_FILE
+from imbalance_trainer.monitor.run_info import RESULTS_FILE
 from imbalance_trainer.reports.report import write_report
 from imbalance_trainer.training.outputs import CARD_FILE
 from imbalance_trainer.tuning.decisions import TuningOptions

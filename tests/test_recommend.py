@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_trainer.analysis.dataset_stats import whole
-from imbalance_trainer.analysis.recommend import RULES, positives_for, recommend
+from imbalance_trainer.analysis.dataset_stats import positives_for, whole
+from imbalance_trainer.analysis.recommend import RULES, recommend
 from imbalance_trainer.labels.distribution import LabelDistribution
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.losses import LOSSES, make_loss
@@ -178,7 +178,7 @@ def test_rules_that_the_rows_break_are_said():
     assert (
         recommend(train, counts([50, 400], 2000, schema))
         .warnings[-1]
-        .startswith("The training rows break rules of the schema ('child' without 'parent' in 6 of 500 positives)")
+        .startswith("The training rows violate rules of the schema ('child' without 'parent' in 6 of 500 positives)")
     )
     train = dataclasses.replace(train, violations=np.array([5]))  # 1%: labelling is never perfect
     assert recommend(train, counts([50, 400], 2000, schema)).warnings == ()

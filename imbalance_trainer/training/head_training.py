@@ -13,7 +13,7 @@ from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..losses.constant import best_constant_logits
 from ..losses.objective import Objective
-from ..monitor.console import say
+from ..utils.console import console_print
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
 from .arguments import ImbalanceOptions
@@ -85,7 +85,9 @@ class TrainsHead(Trainer):
             logger.info("Learning rate of the head: %s; of the rest: %s.", rates[-1], rates[0])
             if asked is None and rates[-1] != rates[0] and self.is_world_process_zero():
                 times = f"{rates[-1] / rates[0]:.3g} times the rate of the rest"
-                say(f"\nThe head is new: it learns at {rates[-1]:.2g}, {times} (head_learning_rate sets another).")
+                console_print(
+                    "", f"The head is new: it learns at {rates[-1]:.2g}, {times} (head_learning_rate sets another)."
+                )
         return optimizer
 
     def _head_rate(self, rate: Any) -> Any:

@@ -14,8 +14,7 @@ from ..decisions.rule import is_baked
 from ..labels.class_weights import ClassWeights
 from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..monitor.history import make_entry
-from ..monitor.results import Results
-from ..monitor.run_info import package_versions
+from ..monitor.run_info import Results, package_versions
 from ..reports.loading import Loading
 from ..reports.model_card import CardContent, model_card
 from ..utils.constants import MULTI_LABEL

@@ -16,14 +16,15 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_comp
 
 from ..decisions.rule import DecisionRule, forget_foreign_thresholds, is_baked
 from ..labels.schema import LabelSchema
+from ..losses.registry import takes_class_weights
 from ..metrics.imbalance_metrics import ImbalanceMetrics, first
-from ..monitor.console import say
-from ..monitor.results import Results
+from ..monitor.run_info import Results
+from ..utils.console import console_print
 from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, LABEL_MASK, MULTI_LABEL, SAMPLE_WEIGHT
 from ..utils.errors import UsageError
 from ..utils.text import pluralize
 from .arguments import UNSET, ImbalanceOptions, check_best_metric
-from .callbacks import RareLabelCallback, terse
+from .callbacks import RareLabelCallback
 from .checkpoints import last_complete_checkpoint
 from .collator import MultiHotCollator
 from .evaluation import RunningEvaluation
@@ -31,6 +32,7 @@ from .head import frozen_head
 from .head_training import TrainsHead
 from .nan_guard import NanGuard
 from .problem import Problem, count_labels, find_problem, find_schema, is_of_transformers, needs_labels, stored_options
+from .progress import terse
 from .row_sampling import SamplesRows
 from .weighted_loss import ComputesWeightedLoss
 
@@ -156,7 +158,7 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         self.label_distribution = count_labels(self.train_dataset, *how, limit=_COUNTED_ONE_BY_ONE, progress=bar)
         if (counts := self.label_distribution) is not None and self.is_world_process_zero():
             seconds, counted = time.perf_counter() - start, pluralize(counts.n_rows, self.problem.unit)
-            say(f"Counted {counted} x {len(counts.schema)} labels in {seconds:.2f} s.")
+            console_print(f"Counted {counted} x {len(counts.schema)} labels in {seconds:.2f} s.")
         if self.args.world_size > 1:  # ranks may see different parts of a stream, and weights must not differ
             self.label_distribution = broadcast_object_list([self.label_distribution])[0]
         for dataset in self._eval_datasets().values():
@@ -228,7 +230,12 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
     def _plain_options(self) -> dict[str, Any]:
         """The options as run.json keeps them."""
         sampler = self._row_sampler()
-        return {**self.options.plain(), **({} if sampler is None else {"rows_per_epoch": len(sampler)})}
+        takes = takes_class_weights(self.options.loss)
+        return {
+            **self.options.plain(),
+            "takes_class_weights": takes,
+            **({} if sampler is None else {"rows_per_epoch": len(sampler)}),
+        }
 
     def call_model_init(self, trial: Any = None) -> Any:
         """A fresh model, configured like the first one."""

@@ -13,7 +13,7 @@ from ..losses import make_loss
 from ..losses.compiled import compiled
 from ..losses.objective import Objective
 from ..losses.registry import check_weights_fit, name_of, takes_class_weights
-from ..monitor.console import say
+from ..utils.console import console_print
 from ..utils.constants import LABEL_COLUMNS, LABEL_MASK, SAMPLE_WEIGHT
 from ..utils.errors import DataError, UsageError
 from .batch import labels_of, logits_of, sample_weights_of, without_loss
@@ -81,7 +81,9 @@ class ComputesWeightedLoss(WritesOutputs):
             return self._unweighted_objective
         if step == start and self._said_reweighting_of != start and self.is_world_process_zero():
             self._said_reweighting_of = start
-            say(f"Step {step:,}: class weights count from here on (reweight_from {self.options.reweight_from:g}).")
+            console_print(
+                f"Step {step:,}: class weights count from here on (reweight_from {self.options.reweight_from:g})."
+            )
         return self.training_objective
 
     def weigh_by(self, weights: Mapping[str, float], gamma: float | None, step: int) -> None:
