@@ -27,7 +27,7 @@ class Choice:
     """One setting.
 
     Args:
-        flag: its flag, a field of the training arguments.
+        flag: its flag of `imbalance-trainer train`, a field of the training arguments.
         value: the recommended value.
         reason: a sentence with the numbers.
         source: where the rule comes from.

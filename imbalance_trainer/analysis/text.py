@@ -90,7 +90,7 @@ def _part_markdown(part: Part) -> list[str]:
 def config_text(
     recommendation: Recommendation, given: Mapping[str, Any], asked_for: Mapping[str, Any], command: str
 ) -> str:
-    """The recommendation as YAML for `--config`, with the reason above each line.
+    """The recommendation as YAML for `imbalance-trainer train --config`, with the reason above each line.
 
     Args:
         recommendation: its settings, with the defaults, so that the run stays the same when a default changes.
