@@ -65,11 +65,15 @@ PERFECT = np.array([[1, 1, 0]] * 30 + [[1, 0, 1]] * 9 + [[0, 0, 0]] * 6)
 TOO_OFTEN = np.array([[1, 1, 1]] * 39 + [[0, 0, 0]] * 6)
 
 
-def test_weights_are_said_at_the_start_once(spoken):
+def test_weights_are_said_at_the_start_once(spoken, capsys):
     out = spoken.begin()
     (line,) = (line for line in out.splitlines() if line.startswith("praising"))
     assert line.split() == ["praising", "extremist", "acts", "2", "1.64", "60", "30", "10", "ratio", ">=", "30"]
+    assert "secondary_* metrics count only the rows in which 'hateful' is 1." in out
     assert spoken.begin() == ""  # auto_find_batch_size starts again
+    foreign = {"eval_loss": 1.0}  # metrics of others are left alone
+    spoken.callback.on_evaluate(spoken.args, spoken.state, TrainerControl(), metrics=foreign)
+    assert capsys.readouterr().out == ""
 
 
 def test_the_table_is_rarest_first_with_changes(spoken):
@@ -110,14 +114,13 @@ def test_without_flags_of_its_own_a_script_is_told_once_what_flags_are_in_python
     assert ["is focal_gamma=3" in out for out in outs] == [False, is_said, False, False]
 
 
-def test_low_precision_is_warned_of(spoken):
+def test_low_precision_is_warned_of_the_second_time(spoken):
     spoken.begin()
     assert "WARNING" not in spoken.evaluate(TOO_OFTEN, 10)  # which often passes
-    out = spoken.evaluate(TOO_OFTEN, 20)
+    out = " ".join(spoken.evaluate(TOO_OFTEN, 20).split())
     assert "WARNING: 1 label predicted too often." in out
-    assert "9 of 39 predictions are right (precision 0.23), recall 1.00; weight 10" in " ".join(out.split())
+    assert "9 of 39 predictions are right (precision 0.23), recall 1.00; weight 10" in out
     assert "--custom_weights '{\"praising extremist acts\": 7}'" in out
-    assert "--focal_gamma 1.5 (now 2)" in out
 
 
 @pytest.mark.parametrize("patience", [None, 1, 3, 50])
@@ -133,13 +136,6 @@ def test_the_report_says_what_the_screen_said(spoken, tmp_path, patience, min_pr
         assert _diagnosed(read_run(tmp_path)) == said
 
 
-def test_patience_is_the_users(spoken):
-    spoken.callback = spoken.make(patience=3)
-    spoken.begin()
-    outs = [spoken.evaluate(ZERO_RECALL, step) for step in (10, 20, 30)]
-    assert ["WARNING" in out for out in outs] == [False, False, True]
-
-
 def test_other_ranks_are_silent_and_write_nothing(spoken, tmp_path):
     spoken.state.is_world_process_zero = False
     assert spoken.begin() == ""
@@ -152,11 +148,6 @@ def test_each_set_has_its_own_history(spoken):
     spoken.evaluate(ZERO_RECALL, 10, prefix="eval_a")
     assert "WARNING" not in spoken.evaluate(ZERO_RECALL, 10, prefix="eval_b")
     assert "WARNING" in spoken.evaluate(ZERO_RECALL, 20, prefix="eval_a")
-
-
-def test_metrics_of_others_are_left_alone(spoken, capsys):
-    spoken.callback.on_evaluate(spoken.args, spoken.state, TrainerControl(), metrics={"eval_loss": 1.0})
-    assert capsys.readouterr().out == ""
 
 
 def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(spoken, tmp_path):
@@ -188,10 +179,6 @@ def test_the_history_of_an_earlier_run_is_kept_beside_the_new_one(spoken, tmp_pa
     assert "holds an earlier run" not in spoken.begin()
     assert read_history(tmp_path / FILE_NAME) == []
     assert [entry["step"] for entry in read_history(tmp_path / "label_history.previous.jsonl")] == [10]
-
-
-def test_it_is_said_what_secondary_metrics_count(spoken):
-    assert "secondary_* metrics count only the rows in which 'hateful' is 1." in spoken.begin()
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(spoken, tmp_path):

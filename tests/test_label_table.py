@@ -75,13 +75,16 @@ def test_says_counts_ratios_weights_and_reasons_rarest_first():
     ]
 
 
-def test_large_counts_are_abbreviated_above_99_999():
-    lines = table_of(counts_of([99_999, 123_456, 2_500_000], n_rows=5_000_000))
-    assert [line.split()[2] for line in lines[1:]] == ["99,999", "123k", "2.5M"]
-
-
 @pytest.mark.parametrize(
-    ("value", "text"), [(99_999.4, "99,999"), (100_000, "100k"), (999_600, "1M"), (5e12, "5e+03B")]
+    ("value", "text"),
+    [
+        (99_999, "99,999"),
+        (99_999.4, "99,999"),
+        (100_000, "100k"),
+        (123_456, "123k"),
+        (999_600, "1M"),
+        (5e12, "5e+03B"),
+    ],
 )
 def test_numbers_stay_short(value, text):
     assert compact_number(value) == text
@@ -147,13 +150,10 @@ def test_no_violation_is_one_line_and_no_implication_none():
     assert len(table_of(counts_of([9, 8, 7]))) == 4
 
 
-@pytest.mark.parametrize("max_rows", [-1, 1.5, True])
-def test_max_rows_is_checked(max_rows):
-    with pytest.raises(UsageError, match="max_rows is a number of labels"):
-        table_of(counts_of([1, 2]), max_rows=max_rows)
-
-
-def test_weights_of_other_labels_are_a_usage_error():
+def test_what_does_not_fit_is_a_usage_error():
+    for max_rows in (-1, 1.5, True):
+        with pytest.raises(UsageError, match="max_rows is a number of labels"):
+            table_of(counts_of([1, 2]), max_rows=max_rows)
     with pytest.raises(UsageError, match="weights are of 2 labels and the counts of 3"):
         label_table(counts_of([1, 2, 3]), compute_class_weights(counts_of([1, 2])))
 

@@ -12,7 +12,7 @@ from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
 from ..monitor.diagnose import Finding, Settings, diagnose
-from ..monitor.findings import ERROR, WARNING, has_zero_recall, parents_of
+from ..monitor.findings import ERROR, WARNING, has_zero_recall
 from ..monitor.history import FILE_NAME, append_history, make_entry, metric_prefix, read_history, write_history
 from ..monitor.messages import (
     Message,
@@ -34,11 +34,6 @@ from .arguments import ImbalanceOptions
 
 _Findings = dict[tuple[str, str, str, int], Finding]
 """By kind, label, severity, and whether it was found once or more often. A new key is printed again."""
-
-_EARLIER_RUN = (
-    "NOTE: {} holds an earlier run, whose model and report this one replaces, and whose checkpoints stay beside its "
-    "own. Another --output_dir keeps both."
-)
 
 
 class RareLabelCallback(TrainerCallback):
@@ -94,7 +89,7 @@ class RareLabelCallback(TrainerCallback):
         if self.class_weights is not None and self.distribution is not None and not self._introduced:
             self._introduced = True
             console_print(*self._weight_message(self.class_weights, self.distribution))
-        path = Path(args.output_dir) / FILE_NAME
+        path, model = Path(args.output_dir) / FILE_NAME, kwargs.get("model")
         if state.global_step:
             checkpoint = path.parent / f"checkpoint-{state.global_step}" / FILE_NAME
             self.history = _resumed([*read_history(path), *read_history(checkpoint)], state.global_step)
@@ -102,26 +97,27 @@ class RareLabelCallback(TrainerCallback):
             self.history = [entry for entry in self.history if entry["step"] == 0]
             if any(entry["step"] > 0 for entry in read_history(path)):
                 path.replace(path.with_suffix(".previous.jsonl"))  # to compare with, before and after a change
-                console_print("", _EARLIER_RUN.format(args.output_dir))
+                words = "whose model and report this one replaces. Its checkpoints stay beside the new ones"
+                console_print("", f"NOTE: {args.output_dir} holds an earlier run, {words}.")
         self._in_training, self._model_step = True, None
         write_history(path, self.history)
-        self._write_run_info(args, kwargs.get("model"))
+        self._write_run_info(args, model)
         by_split = _by_split(self.history)  # warnings from before the stop are not repeated
-        self._found = {split: self._findings(entries, args) for split, entries in by_split.items()}
+        self._found = {split: self._findings(entries, args, model) for split, entries in by_split.items()}
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table, warn, and write the history."""
         prefix = metric_prefix(metrics)
         if prefix is None or not state.is_world_process_zero:
             return
-        before = _by_split(self.history).get(prefix, [])
-        entry = self._entry(metrics, prefix, state, kwargs.get("model"), before[-1]["step"] if before else 0)
+        before, model = _by_split(self.history).get(prefix, []), kwargs.get("model")
+        entry = self._entry(metrics, prefix, state, model, before[-1]["step"] if before else 0)
         message = self._evaluation_message(entry, before[-1] if before else None)
         self.history.append(entry)
-        found = self._findings([*before, entry], args)
+        found = self._findings([*before, entry], args, model)
         new = {key: finding for key, finding in found.items() if key not in self._found.get(prefix, {})}
         self._found[prefix], self._new[prefix] = found, new
-        console_print(*message, *self._warning_message(new.values(), args))
+        console_print(*message, *self._warning_message(new.values(), args, model))
         path = Path(args.output_dir) / FILE_NAME
         if self._in_training or not path.exists():  # another process's history of a training run stays as it is
             self._in_training = True
@@ -140,13 +136,14 @@ class RareLabelCallback(TrainerCallback):
         """Repeat the warnings that still hold, as those of early epochs have scrolled away; write the report."""
         if not state.is_world_process_zero:
             return
-        self._write_run_info(args, kwargs.get("model"))  # weights may have moved
+        model = kwargs.get("model")
+        self._write_run_info(args, model)  # weights may have moved
         for split, found in self._found.items():
             still = [finding for key, finding in found.items() if key not in self._new.get(split, {})]
             still = [finding for finding in still if finding.severity in (ERROR, WARNING)]
             if still:
                 heading = f"Still so at the last evaluation ({split}):"
-                console_print("", heading, *self._warning_message(still, args))
+                console_print("", heading, *self._warning_message(still, args, model))
         if args.load_best_model_at_end and state.best_global_step is not None and state.best_metric is not None:
             self._model_step = state.best_global_step
             best = f"{args.metric_for_best_model} {state.best_metric:.4g}, of step {state.best_global_step:,}"
@@ -210,14 +207,22 @@ class RareLabelCallback(TrainerCallback):
             focal_gamma=self.focal_gamma,
         )
 
-    def _write_run_info(self, args: Any, model: Any) -> None:
+    def _run_info(self, args: Any, model: Any) -> dict[str, Any]:
         schema = self._schema(model)
-        if schema is not None:
-            limits = self._limits()
-            known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
-            known |= {"rare_label_patience": limits["patience"], "min_precision": limits["min_precision"]}
-            info = make_run_info(schema, args, known, self.class_weights, self.distribution, self.repeats)
+        if schema is None:
+            return {}
+        known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
+        limits = self._limits()
+        known |= {"rare_label_patience": limits["patience"], "min_precision": limits["min_precision"]}
+        return make_run_info(schema, args, known, self.class_weights, self.distribution, self.repeats)
+
+    def _write_run_info(self, args: Any, model: Any) -> None:
+        if info := self._run_info(args, model):
             write_json(Path(args.output_dir) / RUN_FILE, info)
+
+    def settings(self, args: Any, model: Any = None) -> Settings:
+        """The settings in use, for advice: those that run.json has, as the report gives advice from it too."""
+        return Settings.from_run(self._run_info(args, model))
 
     def _schema(self, model: Any) -> LabelSchema | None:
         if self.metrics is not None:
@@ -228,37 +233,19 @@ class RareLabelCallback(TrainerCallback):
     def _train_support(self) -> dict[str, float] | None:
         return None if self.distribution is None else self.distribution.support_by_label
 
-    def _findings(self, entries: list[dict[str, Any]], args: Any) -> _Findings:
+    def _findings(self, entries: list[dict[str, Any]], args: Any, model: Any) -> _Findings:
         """The findings of the last evaluation of a split; of several at one step the last counts.
 
         A finding is new again when it holds for a second evaluation in a row: only then it is worth a change.
         """
         entries = list({entry["step"]: entry for entry in entries}.values())
-        found = diagnose(entries, self.settings(args), **self._limits())
+        found = diagnose(entries, self.settings(args, model), **self._limits())
         return {(f.kind, f.label, f.severity, min(f.evaluations, 2)): f for f in found}
 
     def _limits(self) -> dict[str, Any]:
         """The limits of `diagnose`, which the report of the run uses too."""
         patience = self.patience or ImbalanceOptions.rare_label_patience
         return {"patience": patience, "min_precision": self.min_precision}
-
-    def settings(self, args: Any) -> Settings:
-        """The settings in use, for advice."""
-        schema = None if self.metrics is None else self.metrics.schema
-        return Settings(
-            class_weights=self.class_weights,
-            max_weight=self.max_weight,
-            focal_gamma=self.focal_gamma,
-            learning_rate=args.learning_rate,
-            num_epochs=None if args.max_steps > 0 else args.num_train_epochs,
-            sampler=self.options.get("sampler"),
-            hierarchy_policy=self.options.get("hierarchy_policy", Settings.hierarchy_policy),
-            parents=parents_of(() if schema is None else schema.implications),
-            secondary=None if schema is None else tuple(schema.names[i] for i in schema.secondary),
-            repeats=self.repeats,
-            loss=self.options.get("loss"),
-            takes_class_weights=self.options.get("takes_class_weights"),
-        )
 
     # ---- messages ----
 
@@ -283,9 +270,9 @@ class RareLabelCallback(TrainerCallback):
         at_half = None if self.metrics is None else self.metrics.at_half
         return evaluation_message(entry, before, self._train_support(), at_half)
 
-    def _warning_message(self, findings: Iterable[Finding], args: Any) -> Message:
+    def _warning_message(self, findings: Iterable[Finding], args: Any, model: Any) -> Message:
         findings = list(findings)
-        message = warning_message(findings, self.settings(args))
+        message = warning_message(findings, self.settings(args, model))
         has_flags = any("--" in finding.advice for finding in findings)
         if has_flags and not (self._explained_flags or was_started_with_flags()):
             self._explained_flags = True
