@@ -207,24 +207,14 @@ def _labels_per_row(analysis: Analysis) -> str:
 
 def _unknown(analysis: Analysis) -> list[str]:
     """Unknown entries, and rows without a known label."""
-    labels = analysis.counts.labels
-    found = [(float(n), name) for n, name in zip(labels.unknown, labels.schema.names, strict=True) if n > 0]
-    found.sort(key=lambda counted: -counted[0])
-    sentences = []
+    labels, sentences = analysis.counts.labels, []
+    found = [(int(n), name) for n, name in zip(labels.unknown, labels.schema.names, strict=True) if n > 0]
     if found:
-        total, most = int(sum(n for n, _ in found)), found[0][0]
-        if len(found) == 1:
-            where = f"all in {found[0][1]!r}"
-        elif found[-1][0] == most:
-            where = f"{most:,.0f} in each of {len(found):,} labels"
-        else:
-            where = f"in {len(found):,} labels, most in {', '.join(f'{name!r} {n:,.0f}' for n, name in found[:3])}"
-        sentences.append(
-            f"{total:,} unknown {'entry' if total == 1 else 'entries'} (-100), {where}. % is of the known entries."
-        )
+        most = ", ".join(f"{name!r} {n:,}" for n, name in sorted(found, key=lambda counted: -counted[0])[:3])
+        where = f"in {pluralize(len(found), 'label')}{', most' * (len(found) > 3)}: {most}"
+        sentences.append(f"Unknown entries (-100): {sum(n for n, _ in found):,} {where}. % is of the known entries.")
     if rows := labels.n_rows_unknown:
-        verbs = ("has", "teaches") if rows == 1 else ("have", "teach")
-        sentences.append(f"{pluralize(rows, 'row')} {verbs[0]} no known label and {verbs[1]} nothing.")
+        sentences.append(f"Rows without a known label, which teach nothing: {rows:,}.")
     return sentences
 
 

@@ -29,7 +29,7 @@ TITLES = {
     "threshold_too_high": "never found, but ranked well: all scores are under the threshold",
     "held_down_by_parent": "never found, because a parent label is not predicted",
     "not_learned": "never found: not learned yet",
-    "at_the_cap": "never found, with its weight at the cap already",
+    "at_the_cap": "never found, with a weight at the cap",
     "no_positives_in_training": "never found: no positives in the training data",
     "over_predicted": "predicted too often",
     "compounded_reweighting": "rare labels are re-weighted in several ways at once",

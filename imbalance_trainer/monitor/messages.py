@@ -110,10 +110,10 @@ def _label_table(
     cells = []
     for row in [*shown, *changed]:
         weight = "-" if row["weight"] is None else f"{row['weight']:.3g}"
-        last = old.get(row["label"])
-        measured = [_with_change(row, last, metric) for metric in ("recall", "precision")]
-        cells.append([row["label"], f"{row['support']:,}", weight, *_flat(m if old else m[:1] for m in measured)])
-    table = text_table(header, cells)
+        recall, precision = (_with_change(row, old.get(row["label"]), name) for name in ("recall", "precision"))
+        measured = [*recall, *precision] if old else [recall[0], precision[0]]
+        cells.append([row["label"], f"{row['support']:,}", weight, *measured])
+    table = text_table(header, cells, gap=1 if old else 2)
     rest = [row for row in others if row not in changed]
     if not rest:
         return [table]
@@ -267,10 +267,6 @@ def _with_change(row: Mapping[str, Any], last: Mapping[str, Any] | None, metric:
         return ["-", ""]
     change = "" if last is None else f"{row[metric] - last[metric]:+.2f}"
     return [f"{row[metric]:.2f}", "" if change in ("+0.00", "-0.00") else change]
-
-
-def _flat(parts: Iterable[Sequence[str]]) -> list[str]:
-    return [cell for part in parts for cell in part]
 
 
 def _is_found_by_chance(row: Mapping[str, Any]) -> bool:
