@@ -117,8 +117,8 @@ def _label_table(
     rest = [row for row in others if row not in changed]
     if not rest:
         return [table]
-    recall = [row["recall"] for row in rest if row["support"]]
-    mean = sum(recall) / max(len(recall), 1)
+    recalls = [row["recall"] for row in rest if row["support"]]
+    mean = sum(recalls) / max(len(recalls), 1)
     zero_recall = sum(map(has_zero_recall, rest))
     note = f"... {len(rest):,} more labels: mean recall {mean:.2f}, {zero_recall:,} at recall 0; all in {FILE_NAME}"
     return [table, note]
