@@ -30,9 +30,9 @@ def console_print(*parts: RenderableType) -> None:
     """Print paragraphs and tables to standard output without tearing a progress bar.
 
     A terminal gets its own width, and colour unless NO_COLOR or TERM=dumb is set. A pipe or a file gets plain text of
-    80 columns, a notebook HTML. Text is taken literally: it has no markup.
+    80 columns, a notebook HTML. Strings have no markup.
     """
-    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    console = Console(file=sys.stdout)
     console.width = min(console.width, _WIDEST) if console.is_terminal else WIDTH
     if console.is_jupyter:
         _print(console, parts)
@@ -45,8 +45,7 @@ def console_print(*parts: RenderableType) -> None:
 def as_text(*parts: RenderableType) -> str:
     """What `console_print` writes to a file, without the last line break."""
     out = io.StringIO()
-    _print(Console(file=out, width=WIDTH, color_system=None, force_jupyter=False, markup=False, emoji=False,
-                   highlight=False), parts)  # fmt: skip
+    _print(Console(file=out, width=WIDTH, color_system=None, force_jupyter=False), parts)
     return _stripped(out.getvalue()).removesuffix("\n")
 
 
