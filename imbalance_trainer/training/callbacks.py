@@ -122,8 +122,7 @@ class RareLabelCallback(TrainerCallback):
         if self._in_training or not path.exists():  # another process's history of a training run stays as it is
             self._in_training = True
             append_history(path, entry)
-            table = None if self.metrics is None else self.metrics.table
-            if table is not None:
+            if self.metrics is not None and (table := self.metrics.table) is not None:
                 write_json(path.parent / CURVES_FILE, make_curves(table, prefix, entry["step"]))
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -212,8 +211,7 @@ class RareLabelCallback(TrainerCallback):
         if schema is None:
             return {}
         known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
-        limits = self._limits()
-        known |= {"rare_label_patience": limits["patience"], "min_precision": limits["min_precision"]}
+        known |= {"rare_label_patience": self._limits()["patience"], "min_precision": self.min_precision}
         return make_run_info(schema, args, known, self.class_weights, self.distribution, self.repeats)
 
     def _write_run_info(self, args: Any, model: Any) -> None:
