@@ -86,9 +86,7 @@ def test_settings_go_through_the_parser_of_training(data_dir, tmp_path, capsys):
 def test_the_command_line_wins_over_the_settings(data_dir, tmp_path):
     file = tmp_path / "train.yaml"
     analyze([str(data_dir), "--config_out", str(file)])
-    _, args, _ = make_parser().parse(
-        ["--config", str(file), "--num_epochs", "2", "--output_dir", "unused", "--use_cpu"]
-    )
+    _, args, _ = parsed(file, "--num_epochs", "2")
     assert args.num_train_epochs == 2
 
 
