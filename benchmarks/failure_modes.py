@@ -24,8 +24,9 @@ from transformers import set_seed
 from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
 from imbalance_trainer.data.demo import DEMO_TRAINING, demo_data, demo_model
 from imbalance_trainer.monitor.diagnose import Finding, diagnose
-from imbalance_trainer.monitor.messages import warning_lines
+from imbalance_trainer.monitor.messages import warning_message
 from imbalance_trainer.training.callbacks import RareLabelCallback
+from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.errors import NonFiniteLossError
 
 RAREST, RARE, COMMON = "anti-democratic rhetoric", "ideologically motivated threats", "insults"
@@ -178,7 +179,7 @@ def main() -> None:
         if at is not None:
             mine = [finding for finding in found[at] if finding.kind == name]
             print(f"Told at evaluation {at + 1} of {len(history)}:\n\n```")
-            print("\n".join(warning_lines(mine, settings)).strip() + "\n```")
+            print(as_text(*warning_message(mine, settings)).strip() + "\n```")
         elif name != "healthy":
             print(f"NOT TOLD in {len(history)} evaluations.")
         print(f"\nBeside it: {', '.join(others) or 'nothing'}.\n", flush=True)

@@ -28,6 +28,7 @@ from imbalance_trainer.comparison.frozen import FeatureHead, encoded
 from imbalance_trainer.comparison.methods import STOCK, Method, read_methods
 from imbalance_trainer.comparison.record import Record
 from imbalance_trainer.comparison.training import Setting, compare
+from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.files import write_json
 
 SETS = {"goemotions": (20_000, 2), "edos": (None, 3), "nlupp": (None, 10), "cooking": (None, 3)}
@@ -195,7 +196,7 @@ def main() -> None:
         methods = methods_of(flags.methods, setting.problem_type)
         summary = compare(setting, methods, rates, flags.seeds, record, lambda words: print(words, flush=True))
         write_json(folder / "comparison.json", summary.as_dict())
-        print(f"\n{name}\n\n" + "\n".join(summary.lines()) + f"\n{summary.verdict()}\n", flush=True)
+        print(f"\n{name}\n\n{as_text(*summary.message(), summary.verdict())}\n", flush=True)
     print(tables(flags.out / flags.size))
 
 

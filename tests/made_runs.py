@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 
-from imbalance_trainer.monitor.diagnose import Finding
+from imbalance_trainer.labels.class_weights import ClassWeights
+from imbalance_trainer.monitor.diagnose import Finding, Settings
 
 ELEVEN = ["hateful", "insults", "dehumanising language", "calls for exclusion", "stereotypes", "slurs",
           "threats of violence", "denial of atrocities", "praising extremist acts", "incitement to violence",
@@ -137,3 +138,34 @@ FINDINGS = [
     Finding("improving", "", "good", "secondary_f1_macro rose at 3 of 4 evaluations"),
 ]  # fmt: skip
 """As they might be of the eleven."""
+
+
+# ---- single evaluations, for rules ----
+
+ZERO, FOUND = (12, 0, 0), (12, 6, 4)
+"""Support, predictions and true positives of a label that is never found, and of one that is."""
+
+
+def weights(**values):
+    clamped = {name: value for name, value in values.items() if value > 20}
+    kept = np.minimum(list(values.values()), 20.0)
+    return ClassWeights(tuple(values), kept, ("tier",) * len(values), (), clamped)
+
+
+def settings(**changes):
+    return Settings(**{"class_weights": weights(a=10.0, b=1.0), "focal_gamma": 2.0, **changes})
+
+
+def row(support, predicted, right, weight=10.0, **more):
+    counts = {"support": support, "predicted": predicted, "true_positives": right, "weight": weight}
+    return {**counts, "known": 1000, **more}
+
+
+def evaluation(metrics=None, train_losses=(), epoch=None, step=0, **labels):
+    """labels: name=row(...) or (support, predicted, true_positives, weight)."""
+    rows = [{"label": name, **(r if isinstance(r, dict) else row(*r))} for name, r in labels.items()]
+    return {"step": step, "epoch": epoch, "metrics": metrics or {}, "train_losses": list(train_losses), "labels": rows}
+
+
+def kinds(findings):
+    return [finding.kind for finding in findings]

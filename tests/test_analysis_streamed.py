@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from imbalance_trainer.analysis import streamed
+from imbalance_trainer.analysis.counts import is_large
 from imbalance_trainer.cli.analyze import main as analyze
+from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.utils.errors import DataError, UsageError
 
 INFO = {"names": ["a", "b", "c"], "implications": [["c", "a"]]}
@@ -52,11 +53,12 @@ def test_a_limit_counts_the_first_rows_and_says_so(tmp_path, capsys):
         analyze([str(tmp_path / "data"), "--streaming", "true", "--limit", "0"])
 
 
-def test_large_files_are_streamed_without_a_flag(tmp_path, capsys, monkeypatch):
-    folder = write(tmp_path / "data")
-    assert not any("Texts" in warning for warning in told(capsys, folder)["warnings"])
-    monkeypatch.setattr(streamed, "STREAMED_FROM", 1000)
-    assert "Texts were not read" in told(capsys, folder)["warnings"][0]
+def test_large_files_are_streamed_without_a_flag(tmp_path):
+    data = DataOptions(data_dir=str(write(tmp_path / "data")))
+    size = sum(path.stat().st_size for path in (tmp_path / "data").glob("*.parquet"))
+    assert [is_large(data, limit) for limit in (size, size + 1)] == [True, False]
+    assert not is_large(data)
+    assert not is_large(DataOptions(dataset_name="org/name"), 0)
 
 
 def test_what_cannot_be_streamed_is_one_sentence(tmp_path):

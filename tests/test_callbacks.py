@@ -1,9 +1,10 @@
-"""RareLabelCallback: what is said, when, by whom, and what is kept in label_history.jsonl."""
+"""RareLabelCallback: what is printed, when, by whom, and what is kept in label_history.jsonl."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from transformers import Trainer, TrainerControl, TrainerState
 
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, RareLabelCallback
@@ -11,7 +12,7 @@ from imbalance_trainer.labels.class_weights import compute_class_weights
 from imbalance_trainer.monitor.history import FILE_NAME, read_history
 from imbalance_trainer.monitor.run_record import read_run
 from imbalance_trainer.reports.report import _diagnosed
-from imbalance_trainer.utils.text import display_width
+from imbalance_trainer.training.progress import terse
 
 SCHEMA = LabelSchema(["hateful", "insults", "praising extremist acts"], {"primary": ["hateful"]})
 TRAIN = np.array([[1, 1, 0]] * 60 + [[1, 0, 1]] * 2 + [[0, 0, 0]] * 60)
@@ -59,21 +60,25 @@ def spoken(counts, tmp_path, capsys):
     return Run()
 
 
-SILENT = np.array([[1, 1, 0]] * 39 + [[0, 0, 0]] * 6)
+ZERO_RECALL = np.array([[1, 1, 0]] * 39 + [[0, 0, 0]] * 6)
 PERFECT = np.array([[1, 1, 0]] * 30 + [[1, 0, 1]] * 9 + [[0, 0, 0]] * 6)
 TOO_OFTEN = np.array([[1, 1, 1]] * 39 + [[0, 0, 0]] * 6)
 
 
-def test_weights_are_said_at_the_start_once(spoken):
+def test_weights_are_said_at_the_start_once(spoken, capsys):
     out = spoken.begin()
     (line,) = (line for line in out.splitlines() if line.startswith("praising"))
     assert line.split() == ["praising", "extremist", "acts", "2", "1.64", "60", "30", "10", "ratio", ">=", "30"]
+    assert "secondary_* metrics count only the rows in which 'hateful' is 1." in out
     assert spoken.begin() == ""  # auto_find_batch_size starts again
+    foreign = {"eval_loss": 1.0}  # metrics of others are left alone
+    spoken.callback.on_evaluate(spoken.args, spoken.state, TrainerControl(), metrics=foreign)
+    assert capsys.readouterr().out == ""
 
 
 def test_the_table_is_rarest_first_with_changes(spoken):
     spoken.begin()
-    first = spoken.evaluate(SILENT, 10)
+    first = spoken.evaluate(ZERO_RECALL, 10)
     names = [line.split("  ")[0] for line in first.splitlines() if line.startswith(tuple(SCHEMA.names))]
     assert names == ["praising extremist acts", "insults", "hateful"]
     assert "secondary_f1_macro" in first
@@ -82,41 +87,40 @@ def test_the_table_is_rarest_first_with_changes(spoken):
     (line,) = (line for line in second.splitlines() if line.startswith("praising"))
     assert line.split() == ["praising", "extremist", "acts", "9", "10", "1.00", "+1.00", "1.00", "+1.00"]
     assert "every label is found" in second
-    assert all(display_width(line) <= 80 for line in (first + second).splitlines())
+    assert all(cell_len(line) <= 80 for line in (first + second).splitlines())
 
 
 def test_zero_recall_is_warned_of_once_with_what_to_change(spoken):
     spoken.begin()
-    assert "WARNING" not in spoken.evaluate(SILENT, 10)
-    out = spoken.evaluate(SILENT, 20)
+    assert "WARNING" not in spoken.evaluate(ZERO_RECALL, 10)
+    out = spoken.evaluate(ZERO_RECALL, 20)
     assert "WARNING: 1 label never found: not learned yet." in out
     assert "0 of 9 found in the last 2 evaluations" in out
     assert "--custom_weights '{\"praising extremist acts\": 15}'" in out
     assert "--focal_gamma 3 (now 2)" in out
-    assert "WARNING" not in spoken.evaluate(SILENT, 30)
+    assert "WARNING" not in spoken.evaluate(ZERO_RECALL, 30)
     spoken.evaluate(PERFECT, 40)
-    spoken.evaluate(SILENT, 50)
-    assert "WARNING" in spoken.evaluate(SILENT, 60)  # it came back
+    spoken.evaluate(ZERO_RECALL, 50)
+    assert "WARNING" in spoken.evaluate(ZERO_RECALL, 60)  # it came back
 
 
 @pytest.mark.parametrize(("words", "is_said"), [([], True), (["train.yaml"], True), (["--learning_rate", "1"], False)])
 def test_without_flags_of_its_own_a_script_is_told_once_what_flags_are_in_python(spoken, monkeypatch, words, is_said):
     monkeypatch.setattr("sys.argv", ["train.py", *words])
     spoken.begin()
-    outs = [spoken.evaluate(SILENT, 10), spoken.evaluate(SILENT, 20)]
+    outs = [spoken.evaluate(ZERO_RECALL, 10), spoken.evaluate(ZERO_RECALL, 20)]
     outs += [spoken.evaluate(TOO_OFTEN, 30), spoken.evaluate(TOO_OFTEN, 40)]
     assert ["--focal_gamma" in out for out in outs] == [False, True, False, True]
     assert ["is focal_gamma=3" in out for out in outs] == [False, is_said, False, False]
 
 
-def test_low_precision_is_warned_of(spoken):
+def test_low_precision_is_warned_of_the_second_time(spoken):
     spoken.begin()
     assert "WARNING" not in spoken.evaluate(TOO_OFTEN, 10)  # which often passes
-    out = spoken.evaluate(TOO_OFTEN, 20)
+    out = " ".join(spoken.evaluate(TOO_OFTEN, 20).split())
     assert "WARNING: 1 label predicted too often." in out
-    assert "9 of 39 predictions are right (precision 0.23), recall 1.00; weight 10" in " ".join(out.split())
+    assert "9 of 39 predictions are right (precision 0.23), recall 1.00; weight 10" in out
     assert "--custom_weights '{\"praising extremist acts\": 7}'" in out
-    assert "--focal_gamma 1.5 (now 2)" in out
 
 
 @pytest.mark.parametrize("patience", [None, 1, 3, 50])
@@ -125,43 +129,31 @@ def test_the_report_says_what_the_screen_said(spoken, tmp_path, patience, min_pr
     spoken.callback = spoken.make(patience=patience, min_precision=min_precision)
     spoken.begin()
     for step, decided in enumerate(
-        [PERFECT, SILENT, SILENT, TOO_OFTEN, TOO_OFTEN, TOO_OFTEN, SILENT, SILENT], start=1
+        [PERFECT, ZERO_RECALL, ZERO_RECALL, TOO_OFTEN, TOO_OFTEN, TOO_OFTEN, ZERO_RECALL, ZERO_RECALL], start=1
     ):
         spoken.evaluate(decided, step)
-        said = list(spoken.callback._said["eval"].values())
+        said = list(spoken.callback._found["eval"].values())
         assert _diagnosed(read_run(tmp_path)) == said
-
-
-def test_patience_is_the_users(spoken):
-    spoken.callback = spoken.make(patience=3)
-    spoken.begin()
-    outs = [spoken.evaluate(SILENT, step) for step in (10, 20, 30)]
-    assert ["WARNING" in out for out in outs] == [False, False, True]
 
 
 def test_other_ranks_are_silent_and_write_nothing(spoken, tmp_path):
     spoken.state.is_world_process_zero = False
     assert spoken.begin() == ""
-    assert spoken.evaluate(SILENT, 10) == ""
+    assert spoken.evaluate(ZERO_RECALL, 10) == ""
     assert not (tmp_path / FILE_NAME).exists()
 
 
 def test_each_set_has_its_own_history(spoken):
     spoken.begin()
-    spoken.evaluate(SILENT, 10, prefix="eval_a")
-    assert "WARNING" not in spoken.evaluate(SILENT, 10, prefix="eval_b")
-    assert "WARNING" in spoken.evaluate(SILENT, 20, prefix="eval_a")
-
-
-def test_metrics_of_others_are_left_alone(spoken, capsys):
-    spoken.callback.on_evaluate(spoken.args, spoken.state, TrainerControl(), metrics={"eval_loss": 1.0})
-    assert capsys.readouterr().out == ""
+    spoken.evaluate(ZERO_RECALL, 10, prefix="eval_a")
+    assert "WARNING" not in spoken.evaluate(ZERO_RECALL, 10, prefix="eval_b")
+    assert "WARNING" in spoken.evaluate(ZERO_RECALL, 20, prefix="eval_a")
 
 
 def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(spoken, tmp_path):
     spoken.begin()
     for step in (10, 20):
-        spoken.evaluate(SILENT, step)
+        spoken.evaluate(ZERO_RECALL, step)
     spoken.evaluate(PERFECT, 30)
     undisturbed = read_history(tmp_path / FILE_NAME)
     spoken.state.global_step = 20  # the checkpoint that is resumed from
@@ -171,43 +163,15 @@ def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(spoken, tmp_path):
     assert len(read_history(tmp_path / FILE_NAME)) == 2
     assert "+1.00" in spoken.evaluate(PERFECT, 30)
     assert read_history(tmp_path / FILE_NAME) == undisturbed
-
-
-def test_what_was_warned_of_before_the_stop_is_not_said_again(spoken):
-    spoken.begin()
-    for step in (10, 20):
-        spoken.evaluate(SILENT, step)
+    spoken.state.global_step = 20
     spoken.callback = spoken.make()
     spoken.begin()
-    assert "WARNING" not in spoken.evaluate(SILENT, 30)
-
-
-def test_the_history_is_rebuilt_from_the_log_where_the_file_is_gone(spoken, tmp_path):
-    spoken.begin()
-    spoken.evaluate(SILENT, 10)
-    before = read_history(tmp_path / FILE_NAME)
-    (tmp_path / FILE_NAME).unlink()
-    spoken.callback = spoken.make()
-    spoken.begin()
-    (entry,) = read_history(tmp_path / FILE_NAME)
-    assert entry["step"] == 10
-    kept = ("support", "predicted", "true_positives", "recall", "precision", "f1")
-    by_label = {row["label"]: row for row in entry["labels"]}
-    for row in before[0]["labels"]:
-        assert [by_label[row["label"]][key] for key in kept] == [row[key] for key in kept]
-
-
-def test_a_new_run_starts_a_new_history(spoken, tmp_path):
-    spoken.begin()
-    spoken.evaluate(SILENT, 10)
-    spoken.state.global_step = 0
-    spoken.begin()
-    assert read_history(tmp_path / FILE_NAME) == []
+    assert "WARNING" not in spoken.evaluate(ZERO_RECALL, 30)  # said before the stop
 
 
 def test_the_history_of_an_earlier_run_is_kept_beside_the_new_one(spoken, tmp_path):
     spoken.begin()
-    spoken.evaluate(SILENT, 10)
+    spoken.evaluate(ZERO_RECALL, 10)
     spoken.state.global_step = 0
     spoken.callback = spoken.make()
     said = " ".join(spoken.begin().split())
@@ -217,13 +181,9 @@ def test_the_history_of_an_earlier_run_is_kept_beside_the_new_one(spoken, tmp_pa
     assert [entry["step"] for entry in read_history(tmp_path / "label_history.previous.jsonl")] == [10]
 
 
-def test_it_is_said_what_secondary_metrics_count(spoken):
-    assert "secondary_* metrics count only the rows in which 'hateful' is 1." in spoken.begin()
-
-
 def test_a_line_cut_off_by_a_kill_is_left_out(spoken, tmp_path):
     spoken.begin()
-    spoken.evaluate(SILENT, 10)
+    spoken.evaluate(ZERO_RECALL, 10)
     with open(tmp_path / FILE_NAME, "a") as file:
         file.write('{"version": 1, "st')
     assert [entry["step"] for entry in read_history(tmp_path / FILE_NAME)] == [10]
@@ -280,18 +240,34 @@ def test_a_finished_run_that_is_resumed_has_its_test_once(make_trainer, make_row
     assert run(True) == first
 
 
-def test_a_best_model_that_is_silent_where_the_last_was_not_is_said():
-    def entry(step, found):
-        return {"step": step, "split": "eval", "labels": [{"label": "a", "support": 9, "true_positives": found}]}
+@pytest.mark.parametrize(
+    ("first", "last", "warned"),
+    [(ZERO_RECALL, PERFECT, True), (PERFECT, ZERO_RECALL, False), (ZERO_RECALL, ZERO_RECALL, False)],
+)
+def test_a_best_model_with_more_zero_recall_than_the_last_one_is_warned_of(spoken, capsys, first, last, warned):
+    spoken.begin()
+    for step, decided in enumerate([first, last], start=1):
+        spoken.evaluate(decided, step)
+    spoken.args.load_best_model_at_end, spoken.args.metric_for_best_model = True, "mean_average_precision"
+    spoken.state.best_global_step, spoken.state.best_metric = 1, 0.5
+    spoken.callback.on_train_end(spoken.args, spoken.state, TrainerControl())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "The best model is loaded (mean_average_precision 0.5, of step 1)." in said
+    warning = "WARNING: 1 of 3 labels have recall 0 in it, and 0 at the last evaluation: mean_average_precision"
+    assert (warning in said) == ("--metric_for_best_model secondary_f1_macro" in said) == warned
 
-    args = SimpleNamespace(metric_for_best_model="mean_average_precision")
-    callback = RareLabelCallback()
-    for silent_first in (True, False):
-        callback.history = [entry(1, 0 if silent_first else 4), entry(2, 4 if silent_first else 0)]
-        callback._model_step = 1
-        lines = callback._silent_best(args)
-        assert bool(lines) == silent_first
-    callback.history, callback._model_step = [entry(1, 0), entry(2, 4)], 1
-    said = " ".join(" ".join(callback._silent_best(args)).split())
-    assert said.startswith("WARNING: 1 of 1 labels have recall 0 in it, and 0 at the last evaluation: mean_average")
-    assert "--metric_for_best_model secondary_f1_macro" in said
+
+@pytest.mark.parametrize("name", ["ProgressCallback", "PrinterCallback", "NotebookProgressCallback"])
+def test_progress_callbacks_print_few_of_our_metrics(name):
+    seen = []
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        seen.append(metrics)
+
+    stock = type(name, (), {"on_evaluate": on_evaluate, "__module__": "transformers.somewhere"})
+    ours = ["f1_a", "recall_a", "secondary_f1_macro", "n_labels_without_recall"]
+    metrics = {"eval_loss": 1.0, "eval_mine": 2.0, **{f"eval_{name}": 0.5 for name in ours}}
+    for callbacks in ([RareLabelCallback()], []):
+        terse(stock())(ours, callbacks).on_evaluate(None, None, None, metrics=metrics)
+    assert seen == [{"eval_loss": 1.0, "eval_mine": 2.0, "eval_secondary_f1_macro": 0.5}, metrics]
+    assert terse(RareLabelCallback()) is None

@@ -1,26 +1,44 @@
-"""The monitor's words: what a person reads after an evaluation, and the advice that they can paste."""
+"""The monitor's words: what is printed after an evaluation, and the advice to paste."""
 
 import json
 import re
 import shlex
+import sys
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.class_weights import ClassWeights
 from imbalance_trainer.labels.schema import LabelSchema
-from imbalance_trainer.monitor.diagnose import TITLES, Finding, Settings
-from imbalance_trainer.monitor.messages import evaluation_lines, overall, tuning_lines, warning_lines
+from imbalance_trainer.monitor.findings import TITLES, Finding, Settings
+from imbalance_trainer.monitor.messages import (
+    evaluation_message,
+    overall,
+    tuning_message,
+    warning_message,
+    was_started_with_flags,
+)
 from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
-from imbalance_trainer.utils.text import display_width
+from imbalance_trainer.utils.console import as_text
 
 NAMES = ("praising extremist acts", "insults", "hateful")
 WEIGHTS = ClassWeights(NAMES, np.array([10.0, 3.0, 2.0]), ("tier",) * 3)
 
 
-def silent(label="praising extremist acts", weight=10.0, new_weight=15.0, new_gamma=3.0, advice="the flags"):
+def lines_of(message):
+    return as_text(*message).splitlines()
+
+
+def words_of(message):
+    """Without the line breaks of paragraphs."""
+    return " ".join(as_text(*message).split())
+
+
+def zero_recall(label="praising extremist acts", weight=10.0, new_weight=15.0, new_gamma=3.0, advice="the flags"):
     words = ("0 of 12 found in the last 2 evaluations", advice)
     return Finding("not_learned", label, "warning", *words, weight, new_weight, new_gamma, 2)
 
@@ -30,110 +48,106 @@ def over(label="insults", weight=3.0, new_weight=2.1, new_gamma=1.5):
     return Finding("over_predicted", label, "warning", *words, weight, new_weight, new_gamma, 2)
 
 
-def pasted(lines):
+def pasted(message):
     """The weights in the line that is to be pasted into a shell."""
-    (line,) = (line for line in lines if "--custom_weights" in line)
-    return json.loads(re.fullmatch(r"    --custom_weights '(.*)'", line)[1])
+    (line,) = (line for line in lines_of(message) if line.startswith("    --custom_weights"))
+    return json.loads(shlex.split(line)[1])
 
 
-def test_without_findings_nothing_is_said():
-    assert warning_lines([], Settings(WEIGHTS)) == []
+# ---- findings ----
 
 
 def test_both_kinds_share_one_line_to_paste_and_gamma_stays():
-    lines = warning_lines([silent(), over()], Settings(WEIGHTS, focal_gamma=2.0))
-    assert pasted(lines) == {"praising extremist acts": 15.0, "insults": 2.1}
-    assert sum(line.startswith("WARNING") for line in lines) == 2
-    assert "focal_gamma" not in "\n".join(lines)  # one kind wants it larger, the other smaller
+    message = warning_message([zero_recall(), over()], Settings(WEIGHTS, focal_gamma=2.0))
+    assert pasted(message) == {"praising extremist acts": 15.0, "insults": 2.1}
+    assert sum(line.startswith("WARNING") for line in lines_of(message)) == 2
+    assert "focal_gamma" not in words_of(message)  # one kind wants it larger, the other smaller
+    assert warning_message([], Settings(WEIGHTS)) == []
 
 
 def test_gamma_is_told_after_the_weights():
-    text = "\n".join(warning_lines([silent()], Settings(WEIGHTS, focal_gamma=2.0)))
+    settings = Settings(WEIGHTS, focal_gamma=2.0)
+    text = words_of(warning_message([zero_recall()], settings))
     assert text.index("--custom_weights") < text.index("if that is not enough: --focal_gamma 3 (now 2)")
-    text = "\n".join(warning_lines([over(new_weight=None)], Settings(WEIGHTS, focal_gamma=2.0)))
-    assert "    --focal_gamma 1.5 (now 2)" in text
-    assert "focal_gamma" not in "".join(warning_lines([silent(new_gamma=None)], Settings(WEIGHTS)))
+    assert "    --focal_gamma 1.5 (now 2)" in lines_of(warning_message([over(new_weight=None)], settings))
+    assert "focal_gamma" not in words_of(warning_message([zero_recall(new_gamma=None)], settings))
 
 
-def test_the_line_to_paste_keeps_the_custom_weights_in_force():
-    weights = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), ("tier", "custom", "tier"), custom=("insults",))
-    assert pasted(warning_lines([silent()], Settings(weights))) == {"insults": 8.0, "praising extremist acts": 15.0}
-    all_given = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), ("custom",) * 3, custom=NAMES)  # as a sequence
-    assert pasted(warning_lines([silent()], Settings(all_given))) == {
-        "praising extremist acts": 15.0,
-        "insults": 8.0,
-        "hateful": 2.0,
-    }
-
-
-def test_hundreds_of_custom_weights_are_not_repeated():
+def test_the_line_to_paste_keeps_the_custom_weights_in_use_if_they_are_not_hundreds():
+    for custom in (("insults",), NAMES):
+        weights = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), ("custom",) * 3, custom=custom)
+        kept = {name: weights.as_dict()[name] for name in custom}
+        assert pasted(warning_message([zero_recall()], Settings(weights))) == {**kept, NAMES[0]: 15.0}
     names = tuple(f"label {i}" for i in range(200))
-    lines = warning_lines(
-        [silent("label 7")], Settings(ClassWeights(names, np.full(200, 10.0), ("custom",) * 200, names))
-    )
-    assert pasted(lines) == {"label 7": 15.0}
-    assert "change these in your class_weights" in lines[-1]
+    many = Settings(ClassWeights(names, np.full(200, 10.0), ("custom",) * 200, names))
+    message = warning_message([zero_recall("label 7")], many)
+    assert pasted(message) == {"label 7": 15.0}
+    assert "change these in your class_weights" in lines_of(message)[-1]
 
 
-def test_the_line_to_paste_survives_a_shell():
-    (line,) = (x for x in warning_lines([silent('it\'s "so"')], Settings(WEIGHTS)) if "--custom_weights" in x)
-    assert json.loads(shlex.split(line)[1]) == {'it\'s "so"': 15.0}
+@pytest.mark.parametrize("label", ['it\'s "so"', "long " * 40, "[bold]b[/]"])
+def test_the_line_to_paste_survives_a_shell_and_any_width(label):
+    assert pasted(warning_message([zero_recall(label)], Settings(WEIGHTS))) == {label: 15.0}
 
 
-@pytest.mark.parametrize(
-    ("silent_labels", "unsupported", "said"),
-    [
-        (0, 0, "every label is found"),
-        (0, 1, "every label that has positives here is found, 1 without a positive"),
-        (1, 1, "1 of 2 labels have recall 0, 1 without a positive"),
-        (0, 2, "2 without a positive"),
-    ],
-)
-def test_the_last_line_does_not_say_more_than_is_known(silent_labels, unsupported, said):
-    now = entry(row("a", 3, 0, 0), row("b", 3, 0, 0), n_labels_without_recall=silent_labels,
-                n_labels_without_support=unsupported)  # fmt: skip
-    assert said in " ".join(evaluation_lines(now))
-
-
-def test_advice_that_all_have_in_common_is_told_once():
-    found = [silent(name, new_weight=None, new_gamma=None, advice="use ours.") for name in NAMES]
-    lines = warning_lines(found, Settings())
+def test_shared_advice_is_printed_once_and_other_advice_beside_each_label():
+    findings = [zero_recall(name, new_weight=None, new_gamma=None, advice="use ours.") for name in NAMES]
+    lines = lines_of(warning_message(findings, Settings()))
     assert lines[-1] == "    What to change: use ours."
     assert "".join(lines).count("use ours") == 1
-
-
-def test_advice_of_its_own_stands_beside_each_label():
-    found = [silent(n, new_weight=None, new_gamma=None, advice=f"{n} it is.") for n in NAMES[:2]]
-    text = " ".join(" ".join(warning_lines(found, Settings())).split())
+    own = [zero_recall(n, new_weight=None, new_gamma=None, advice=f"{n} it is.") for n in NAMES[:2]]
+    text = words_of(warning_message(own, Settings()))
     assert "What to change: praising extremist acts it is. - insults:" in text
 
 
-def test_what_is_good_is_one_line_at_the_end():
+def test_good_news_are_the_last_line():
     good = Finding("improving", "", "good", "secondary_f1_macro 0.1 -> 0.2")
-    lines = warning_lines([silent(), good], Settings(WEIGHTS, focal_gamma=2.0))
-    assert " ".join(lines[-2:]).startswith("Good: the rare labels get better at every evaluation (secondary_f1_macro")
+    text = words_of(warning_message([zero_recall(), good], Settings(WEIGHTS, focal_gamma=2.0)))
+    assert text.endswith("Good: the rare labels get better at every evaluation (secondary_f1_macro 0.1 -> 0.2).")
 
 
-def test_labels_that_need_no_word_of_their_own_are_named_in_a_row():
+def test_labels_that_need_no_words_of_their_own_are_listed():
     found = [Finding("no_positives_here", f"l{i}", "note", "no positive here", "move rows of it.") for i in range(400)]
-    lines = warning_lines(found, Settings())
-    assert lines[1] == "NOTE: 400 labels without a positive in the evaluation data."
+    lines = lines_of(warning_message(found, Settings()))
+    assert lines[1] == "NOTE: 400 labels without positives in the evaluation data."
     assert "l11, and 388 more" in " ".join(lines)
     assert len(lines) < 7
 
 
+def test_many_findings_are_counted():
+    message = warning_message([zero_recall(f"label {i}") for i in range(30)], Settings(WEIGHTS))
+    assert "30 labels never found" in lines_of(message)[1]
+    assert "  - ... and 22 more" in lines_of(message)
+    assert len(pasted(message)) == 8
+
+
 @pytest.mark.parametrize("kind", TITLES)
-def test_every_kind_is_told_in_80_columns(kind):
-    found = [Finding(kind, label, "warning", "word " * 60, "do " * 60) for label in ("", "a" * 50)]
-    for finding in found:
-        assert max(map(display_width, warning_lines([finding], Settings()))) <= 80
+def test_every_kind_fits_80_columns(kind):
+    for label in ("", "a" * 50):
+        message = warning_message([Finding(kind, label, "warning", "word " * 60, "do " * 60)], Settings())
+        assert max(map(cell_len, lines_of(message))) <= 80
 
 
-def test_many_findings_are_counted_not_listed():
-    lines = warning_lines([silent(f"label {i}") for i in range(30)], Settings(WEIGHTS))
-    assert "30 labels never found" in lines[1]
-    assert "  - ... and 22 more" in lines
-    assert len(pasted(lines)) == 8
+@pytest.mark.parametrize(
+    ("words", "kernel", "has"),
+    [
+        (["train.py"], False, False),
+        (["train.py", "data", "-f"], False, False),
+        (["train.py", "--loss=bce"], False, True),
+        (["train.py", "--local-rank=0"], False, False),
+        (["train.py", "--local_rank=1", "--bf16"], False, True),
+        (["ipykernel_launcher.py", "--f=/x/kernel-1.json"], True, False),
+    ],
+)
+def test_flags_are_those_that_a_user_gave(monkeypatch, words, kernel, has):
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    if kernel:
+        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    assert was_started_with_flags() is has
+
+
+# ---- evaluations ----
 
 
 def row(label, support, predicted, true_positives, weight=10.0):
@@ -149,29 +163,44 @@ def entry(*rows, step=10, epoch=1.0, **metrics):
 
 
 @pytest.mark.parametrize(
+    ("zero_recall", "unsupported", "said"),
+    [
+        (0, 0, "every label is found"),
+        (0, 1, "every label that has positives here is found, 1 without a positive"),
+        (1, 1, "1 of 2 labels have recall 0, 1 without a positive"),
+        (0, 2, "2 without a positive"),
+    ],
+)
+def test_the_summary_does_not_say_more_than_is_known(zero_recall, unsupported, said):
+    now = entry(row("a", 3, 0, 0), row("b", 3, 0, 0), n_labels_without_recall=zero_recall,
+                n_labels_without_support=unsupported)  # fmt: skip
+    assert said in words_of(evaluation_message(now))
+
+
+@pytest.mark.parametrize(
     ("predicted", "right", "said"),
     [(1000, 20, True), (500, 11, True), (500, 20, False), (20, 15, False), (1, 1, False), (50, 1, True)],
 )
 def test_a_label_that_is_predicted_everywhere_is_not_just_found(predicted, right, said):
     rows = [{**row(name, 20, predicted, right), "known": 1000} for name in "ab"]
-    text = " ".join(evaluation_lines(entry(*rows, n_labels_without_recall=0)))
+    text = words_of(evaluation_message(entry(*rows, n_labels_without_recall=0)))
     assert ("every label is found, 2 of them no better than by drawing rows at random" in text) == said
 
 
-def test_what_is_not_defined_is_a_dash_and_what_is_zero_a_zero():
-    lines = evaluation_lines(entry(row("no support", 0, 3, 0), row("not predicted", 4, 0, 0)))
+def test_undefined_is_a_dash_and_zero_a_zero():
+    lines = lines_of(evaluation_message(entry(row("no support", 0, 3, 0), row("not predicted", 4, 0, 0))))
     cells = {line[:15].strip(): line.split()[-2:] for line in lines[3:5]}
     assert cells == {"no support": ["-", "0.00"], "not predicted": ["0.00", "-"]}
 
 
-def test_columns_stay_in_line_with_and_without_changes():
+def test_columns_are_aligned_with_and_without_changes():
     before = entry(row("a", 10, 10, 5), row("b", 20, 10, 5), row("c", 0, 0, 0))
     now = entry(row("a", 10, 10, 9), row("b", 20, 10, 5), row("c", 0, 0, 0), secondary_f1_macro=0.5)
-    for lines in (evaluation_lines(now)[2:-1], evaluation_lines(now, before)[2:-1]):
+    for lines in (lines_of(evaluation_message(now))[2:-1], lines_of(evaluation_message(now, before))[2:-1]):
         place = lines[0].index("recall") + len("recall")
-        values = [line[:place].split()[-1] for line in lines[1:]]
-        assert values == ["-", "0.90", "0.25"]
-    assert "+0.40" in evaluation_lines(now, before)[4]
+        assert [line[:place].split()[-1] for line in lines[1:]] == ["-", "0.90", "0.25"]
+    assert "+0.40" in lines[2]
+    assert "+0.00" not in " ".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -180,19 +209,19 @@ def test_columns_stay_in_line_with_and_without_changes():
         (1200, 2.0, {"loss": 0.5}, "eval: epoch 2, step 1,200, loss 0.5000"),
         (3, None, {"loss": 0.5}, "eval: step 3, loss 0.5000"),
         (0, 0.0, {"loss": 0.5}, "eval: loss 0.5000"),
+        (0, 0.0, {"loss": None}, "eval: loss is not a number"),
         (0, 0.0, {}, "eval"),
     ],
 )
-def test_an_evaluation_without_training_has_no_place_in_it(step, epoch, metrics, said):
-    assert ", ".join(overall(entry(step=step, epoch=epoch, **metrics))) == said
+def test_an_evaluation_without_training_has_no_step(step, epoch, metrics, said):
+    assert overall(entry(step=step, epoch=epoch, **metrics)) == said
 
 
 @pytest.mark.parametrize(
     ("before", "now", "said"), [(0.5, 0.4999, "(+0.000)"), (0.5, 0.45, "(-0.050)"), (0.1, 0.3, "(+0.200)")]
 )
 def test_a_change_that_rounds_to_nothing_has_no_minus(before, now, said):
-    lines = evaluation_lines(*(entry(row("a", 10, 10, 9), secondary_f1_macro=value) for value in (now, before)))
-    assert said in "\n".join(lines)
+    assert said in overall(*(entry(secondary_f1_macro=value) for value in (now, before)))
 
 
 @pytest.mark.parametrize("name", ["x", "a very long name of a label " * 6, "言葉" * 40, "naïve façade"])
@@ -201,8 +230,20 @@ def test_no_line_is_wider_than_80_columns(name, changes):
     now = entry(row(name, 1_234_567, 7_654_321, 3), row("b", 20, 10, 5), loss=1.0, secondary_f1_macro=0.123,
                 f1_macro=0.1, f1_micro=0.1, mean_average_precision=0.1, primary_f1=0.5, violation_rate=0.25,
                 n_labels_without_recall=2, n_labels_without_support=1)  # fmt: skip
-    lines = evaluation_lines(now, entry(row(name, 1_234_567, 2, 1), secondary_f1_macro=0.1) if changes else None)
-    assert max(map(display_width, lines)) <= 80
+    before = entry(row(name, 1_234_567, 2, 1), secondary_f1_macro=0.1) if changes else None
+    assert max(map(cell_len, lines_of(evaluation_message(now, before)))) <= 80
+
+
+def test_of_many_labels_those_that_changed_most_are_shown_below_the_rarest():
+    before = [row(f"l{i}", 9 + i, 9, 5) for i in range(100)]
+    now = [*before[:70], *(row(f"l{i}", 9 + i, 20, 20) for i in range(70, 73)), *before[73:]]
+    lines = lines_of(evaluation_message(entry(*now), entry(*before)))
+    named = [line.split()[0] for line in lines if re.match(r"l\d", line)]
+    assert named == [f"l{i}" for i in (*range(20), 70, 71, 72)]
+    assert any(line.startswith("rarest, then changed") for line in lines)
+    rest = now[20:70] + now[73:]
+    mean = sum(r["recall"] for r in rest) / len(rest)
+    assert f"... 77 more labels: mean recall {mean:.2f}, 0 at recall 0; all in label_history.jsonl" in " ".join(lines)
 
 
 # ---- thresholds ----
@@ -221,7 +262,7 @@ def tuning_of(n_labels=3, floor=None, calibration="none"):
 
 def test_the_table_of_thresholds_has_each_label_with_both_results():
     tuning = tuning_of()
-    lines = tuning_lines(tuning, {"label number 0": 5, "label number 1": 1, "label number 2": 9})
+    lines = lines_of(tuning_message(tuning, {"label number 0": 5, "label number 1": 1, "label number 2": 9}))
     rows = [line for line in lines if line.startswith("label number")]
     assert [row.split()[2] for row in rows] == ["1", "0", "2"]  # rarest in training first
     first = rows[0].split()
@@ -238,25 +279,13 @@ def test_a_threshold_of_fewer_than_five_positives_has_no_range(per):
     logits = (np.random.default_rng(0).normal(size=labels.shape) + labels).astype(np.float32)
     rule = DecisionRule(LabelSchema(["four", "five", "sixty"]))
     tuning = tune_decisions(logits, labels, rule, TuningOptions(thresholds_per=per), n_bootstrap=50)
-    lines = tuning_lines(tuning)
+    lines = lines_of(tuning_message(tuning))
     ranges = {row.split()[0]: row.split()[3] for row in lines if row.split()[:1] in (["four"], ["five"], ["sixty"])}
     expected = {i: f"{tuning.thresholds.low[i]:.2f}-{tuning.thresholds.high[i]:.2f}" for i in range(3)}
     four = "too" if per == "label" else expected[0]  # one that all share is tuned on the 69 positives of all
     assert ranges == {"four": four, "five": expected[1], "sixty": expected[2]}
-    assert ("too few: under 5 positives" in " ".join(lines)) == (per == "label")
+    assert ("Too few: under 5 positives" in " ".join(lines)) == (per == "label")
     assert tuning.thresholds.tuned_on.tolist() == ([4, 5, 60] if per == "label" else [69] * 3)
-
-
-def test_thresholds_that_lose_once_decisions_are_closed_are_not_recommended():
-    tuning = tuning_of()
-    assert tuning.stored["f1_macro"] >= tuning.held_out["f1_macro"] - 0.05  # it saw these rows
-    worse = replace(tuning, stored={**tuning.stored, "f1_macro": tuning.at_half["f1_macro"] - 0.02},
-                    held_out={**tuning.held_out, "f1_macro": 0.99})  # fmt: skip
-    assert "WARNING: f1_macro is lower with them than at 0.5" in " ".join(tuning_lines(worse))
-    assert repr(tuning).startswith("Tuning(3 labels, 120 rows, f1_macro 0.")
-    assert len(repr(tuning)) < 100
-    recall = replace(tuning, objective="recall_at_precision")
-    assert "Thresholds tuned on 120 rows for recall_at_precision" in " ".join(tuning_lines(recall))
 
 
 @pytest.mark.parametrize(
@@ -270,32 +299,19 @@ def test_thresholds_that_lose_where_they_were_to_gain_are_not_recommended(at_hal
         "held_out": {**tuning.held_out, "f1_macro": held_out},
         "stored": {"f1_macro": 0.9},
     }
-    lines = tuning_lines(replace(tuning, objective=objective, **results))
-    assert ("WARNING: f1_macro is lower with them than at 0.5" in " ".join(lines)) == is_said
-    assert max(map(len, lines)) <= 80
+    text = words_of(tuning_message(replace(tuning, objective=objective, **results)))
+    assert ("WARNING: f1_macro is lower with these thresholds than at 0.5" in text) == is_said
+    assert (f"Thresholds tuned on 120 rows for {objective}." in text) == (objective != "f1")
 
 
 @pytest.mark.parametrize("n_labels", [1, 11, 80])
 def test_the_table_of_thresholds_fits_80_columns_and_says_what_it_leaves_out(n_labels):
-    lines = tuning_lines(tuning_of(n_labels))
+    lines = lines_of(tuning_message(tuning_of(n_labels)))
     assert max(map(len, lines)) <= 80
     assert ("... and 60 more labels, in the model's config" in lines) == (n_labels == 80)
 
 
 def test_a_floor_that_is_not_reached_and_calibration_are_said():
-    lines = " ".join(tuning_lines(tuning_of(floor=0.99, calibration="platt")))
+    lines = words_of(tuning_message(tuning_of(floor=0.99, calibration="platt")))
     assert "! the floor is not reached" in lines
     assert "mean expected calibration error" in lines
-
-
-def test_of_many_labels_those_that_changed_most_are_shown_below_the_rarest():
-    before = [row(f"l{i}", 9 + i, 9, 5) for i in range(100)]
-    now = [*before[:70], *(row(f"l{i}", 9 + i, 20, 20) for i in range(70, 73)), *before[73:]]
-    lines = evaluation_lines(entry(*now), entry(*before))
-    named = [line.split()[0] for line in lines if re.match(r"l\d", line)]
-    assert named == [f"l{i}" for i in (*range(20), 70, 71, 72)]
-    assert any(line.startswith("rarest, then changed") for line in lines)
-    rest = now[20:70] + now[73:]
-    mean = sum(r["recall"] for r in rest) / len(rest)
-    assert f"... 77 more labels: mean recall {mean:.2f}, 0 at recall 0; all in label_history.jsonl" in lines
-    assert max(map(display_width, lines)) <= 80

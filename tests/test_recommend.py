@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_trainer.analysis.dataset_stats import whole
-from imbalance_trainer.analysis.recommend import RULES, positives_for, recommend
+from imbalance_trainer.analysis.dataset_stats import positives_for, whole
+from imbalance_trainer.analysis.recommend import RULES, recommend
+from imbalance_trainer.cli.train import make_parser
 from imbalance_trainer.labels.distribution import LabelDistribution
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.losses import LOSSES, make_loss
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import UsageError
 from imbalance_trainer.utils.numeric import wilson_interval
-from tests.test_examples import load
 
 
 def counts(support, n_rows=20_000, schema=None):
@@ -31,26 +31,28 @@ def found(train, validation=None, rows=(20_000, 2000), problem=MULTI_LABEL, sche
 
 
 RARE = [8000, 4000, 400, 40]
+IMPLICATION = LabelSchema(["child", "parent"], {}, [("child", "parent")])
+EXCLUSIVE = LabelSchema(["a", "b"], {"pair": ["a", "b"]}, exclusive={"pair": "at_most_one"})
 
 
 def test_rare_labels_get_tiers_focal_loss_and_a_threshold_each():
-    settings = {c.flag: c.value for c in found(RARE).choices}
-    assert settings == {
+    plan = found(RARE)
+    assert {c.flag: c.value for c in plan.choices} == {
         "class_weights": "auto", "weight_strategy": "sqrt_tiered", "loss": "focal", "focal_gamma": 2.0,
         "sampler": "none", "metric_for_best_model": "secondary_f1_macro",
         "tune_thresholds": True, "thresholds_per": "label",
     }  # fmt: skip
-    assert found(RARE).weights.values.tolist() == pytest.approx(np.sqrt([1.5, 3, 5, 10]).tolist())
+    assert plan.weights.values.tolist() == pytest.approx(np.sqrt([1.5, 3, 5, 10]).tolist())
 
 
 def test_where_nothing_is_rare_the_plain_loss_does():
     even = found([9000, 8000, 10_000])
-    assert (even.value("loss"), even.value("class_weights")) == ("bce", "none")
+    assert [even.value(flag) for flag in ("loss", "class_weights", "sampler")] == ["bce", "none", None]
+    assert set(even.weights.reasons) == {"none needed: no label is rare"}
     assert even.weights.values.tolist() == [1, 1, 1]
-    assert even.value("sampler") is None
+    assert found([9000, 8000, 0]).weights.reasons[2] == "no positives in training"
     single = found([2000] * 10, problem=SINGLE_LABEL)  # each class against nine others, none of them rare
-    assert (single.value("loss"), single.value("class_weights")) == ("ce", "none")
-    assert single.value("tune_thresholds") is None
+    assert [single.value(flag) for flag in ("loss", "class_weights", "tune_thresholds")] == ["ce", "none", None]
     assert set(single.threshold) == {"highest"}
     assert found([15_000, 4960, 40], problem=SINGLE_LABEL).value("loss") == "focal"
 
@@ -98,31 +100,28 @@ def test_a_choice_of_the_user_s_own_takes_along_what_goes_with_it():
     assert beside({"focal_gamma": 3.0}, [9000, 8000, 10_000])[0].value("loss") == "focal"
 
 
-def test_weights_that_are_none_say_why():
-    assert set(beside({}, [9000, 8000, 10_000])[0].weights.reasons) == {"none needed: no label is rare"}
-    assert set(beside({"class_weights": "none"})[0].weights.reasons) == {"no weights asked for"}
-    assert beside({"class_weights": "none"})[0].value("weight_strategy") is None
-    custom, _ = beside({"custom_weights": {"l0": 2}}, [9000, 8000, 10_000])
-    assert custom.weights.values.tolist() == [2, 1, 1]
+def test_without_weights_asked_for_nothing_raises_rare_labels_already():
+    plan, _ = beside({"class_weights": "none"})
+    assert set(plan.weights.reasons) == {"no weights asked for"}
+    assert plan.value("weight_strategy") is None
+    assert beside({"loss": "bce", "class_weights": "none"})[0].value("sampler") is None
+    assert beside({"loss": "bce"})[0].value("sampler") == "none"
 
 
-def test_the_metric_follows_the_positives_in_validation():
-    assert found(RARE, [800, 400, 40, 4]).value("metric_for_best_model") == "secondary_f1_macro"
-    assert found(RARE, [800, 9, 4, 4]).value("metric_for_best_model") == "mean_average_precision"
-    few = found(RARE, [20, 9, 4, 4])  # no threshold will be tuned, so that ranks alone may decide nothing at 0.5
-    assert (few.value("metric_for_best_model"), few.value("tune_thresholds")) == ("secondary_f1_macro", False)
-    assert found(RARE, [0, 0, 0, 0]).value("metric_for_best_model") == "secondary_f1_macro"
-
-
-def test_the_threshold_plan_follows_the_positives_in_validation():
-    plan = found(RARE, [800, 400, 40, 4])
-    assert plan.threshold == ("own", "own", "own", "unsure")
-    assert found(RARE, [800, 400, 40, 0]).threshold == ("own", "own", "own", "shared")
-    plan = found(RARE, [800, 9, 4, 4])
-    assert (plan.value("thresholds_per"), set(plan.threshold)) == ("all", {"shared"})
-    plan = found(RARE, [30, 10, 5, 4])
-    assert (plan.value("tune_thresholds"), plan.value("thresholds_per")) == (False, None)
-    assert set(plan.threshold) == {"0.5"}
+@pytest.mark.parametrize(
+    ("validation", "metric", "tune", "per", "threshold"),
+    [
+        ([800, 400, 40, 4], "secondary_f1_macro", True, "label", ("own", "own", "own", "unsure")),
+        ([800, 400, 40, 0], "secondary_f1_macro", True, "label", ("own", "own", "own", "shared")),
+        ([800, 9, 4, 4], "mean_average_precision", True, "all", ("shared",) * 4),
+        ([20, 9, 4, 4], "secondary_f1_macro", False, None, ("0.5",) * 4),  # ranks alone may find nothing at 0.5
+        ([0, 0, 0, 0], "secondary_f1_macro", False, None, ("0.5",) * 4),
+    ],
+)
+def test_metric_and_thresholds_follow_the_positives_in_validation(validation, metric, tune, per, threshold):
+    plan = found(RARE, validation)
+    settings = [plan.value(flag) for flag in ("metric_for_best_model", "tune_thresholds", "thresholds_per")]
+    assert (settings, plan.threshold) == ([metric, tune, per], threshold)
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(20_000, None), (5344, None), (5328, 4), (2159, 8), (160, 20), (16, 20)])
@@ -136,52 +135,50 @@ def test_small_data_is_trained_longer(rows, epochs):
         assert reason.endswith(f"about 1,000 updates are wanted, and {epochs} epochs{most} give {reached:,}.")
 
 
-def test_no_positives_in_training_cannot_be_mended():
+@pytest.mark.parametrize(
+    ("train", "validation", "i", "said"),
+    [
+        ([8000, 0, 0], [800, 10, 0], 0, "2 labels ('l1', 'l2') have no positive in training: no weight"),
+        ([8000, 4, 5], [800, 10, 10], 0, "Label 'l1' has 4 positives in training, fewer than 5: no setting will make"),
+        ([8000, 4, 5], [800, 10, 10], 0, "20 positives of it would take about 80,000 more rows"),  # 16, 1 in 5,000
+        ([4, 3, 2, 1], [4, 3, 2, 1], 0, "All 4 labels have fewer than 5 positives in training: no setting"),
+        ([4, 3, 2, 1], [4, 3, 2, 1], 1, "All 4 labels have fewer than 39 positives in validation, so their recall"),
+        ([1, 9], [50, 50], 0, "Label 'l0' has 1 positive in training, fewer than 5:"),
+        (RARE, [800, 400, 8, 0], 0, "Label 'l3' has no positive in validation: whether it is learned cannot be seen"),
+        (RARE, [800, 400, 8, 0], 1, "Label 'l2' has 8 positives in validation, fewer than 39, so its recall"),
+        (RARE, [800, 400, 8, 0], 1, "0.22 to 0.78 (95% interval). About 2,000 validation rows"),  # 39 at 2%: 1,950
+    ],
+)
+def test_problems_no_setting_can_fix_are_told_with_numbers(train, validation, i, said):
+    assert said in found(train, validation).warnings[i]
+
+
+def test_rows_to_label_follow_the_prevalence():
+    assert found([8000, 4, 5], [800, 10, 10]).rows_to_label.tolist() == [0, 80_000, 0]
     plan = found([8000, 0, 0], [800, 10, 0])
-    assert plan.warnings[0].startswith("2 labels ('l1', 'l2') have no positive in training: no weight")
-    assert np.isinf(plan.validation_rows[1:]).all()
-    assert np.isinf(plan.rows_to_label[1:]).all()
-    assert plan.weights.values[1:].tolist() == [1, 1]
-
-
-def test_fewer_than_five_positives_say_that_data_is_what_helps_and_how_much():
-    plan = found([8000, 4, 5], [800, 10, 10])
-    sentence = plan.warnings[0]
-    assert sentence.startswith(
-        "Label 'l1' has 4 positives in training, fewer than 5: no setting will make the model learn"
-    )
-    assert "20 positives of it would take about 80,000 more rows" in sentence  # 16 more, one in 5,000 rows
-    assert plan.rows_to_label.tolist() == [0, 80_000, 0]
-
-
-def test_of_all_labels_none_is_named():
-    plan = found([4, 3, 2, 1], [4, 3, 2, 1], rows=(100, 100))
-    assert plan.warnings[0].startswith("All 4 labels have fewer than 5 positives in training: no setting")
-    assert plan.warnings[1].startswith("All 4 labels have fewer than 39 positives in validation, so their recall")
-    assert found([1, 9], [50, 50]).warnings[0].startswith("Label 'l0' has 1 positive in training, fewer than 5:")
-
-
-def test_a_validation_split_without_a_label_or_with_few_of_it_is_said():
-    plan = found(RARE, [800, 400, 8, 0])
-    assert plan.warnings[0].startswith(
-        "Label 'l3' has no positive in validation: whether it is learned cannot be seen"
-    )
-    assert plan.warnings[1].startswith("Label 'l2' has 8 positives in validation, fewer than 39, so its recall")
-    assert "0.22 to 0.78" in plan.warnings[1]
-    assert "About 2,000 validation rows" in plan.warnings[1]  # 39 at 2%: 1,950
+    assert np.isinf([*plan.validation_rows[1:], *plan.rows_to_label[1:]]).all()
     assert found([8000, 4000], [800, 400]).warnings == ()
 
 
-def test_rules_that_the_rows_break_are_said():
-    schema = LabelSchema(["child", "parent"], {}, [("child", "parent")])
-    train = dataclasses.replace(counts([500, 4000], schema=schema), violations=np.array([6]))
-    assert (
-        recommend(train, counts([50, 400], 2000, schema))
-        .warnings[-1]
-        .startswith("The training rows break rules of the schema ('child' without 'parent' in 6 of 500 positives)")
-    )
-    train = dataclasses.replace(train, violations=np.array([5]))  # 1%: labelling is never perfect
-    assert recommend(train, counts([50, 400], 2000, schema)).warnings == ()
+@pytest.mark.parametrize(
+    ("schema", "violations", "asked_for", "said"),
+    [
+        (
+            IMPLICATION,
+            6,
+            {},
+            "violate rules of the schema ('child' without 'parent' in 6 of 500 positives)",
+        ),
+        (IMPLICATION, 5, {}, ""),  # 1%: labelling is never perfect
+        (EXCLUSIVE, 267, {}, "in 267 of 2,000 rows"),
+        (EXCLUSIVE, 267, {"constraint": "none"}, ""),
+    ],
+)
+def test_rules_that_training_rows_violate_are_told(schema, violations, asked_for, said):
+    train = dataclasses.replace(counts([500, 400], 2000, schema), violations=np.array([violations]))
+    warnings = recommend(train, counts([50, 40], 2000, schema), asked_for=asked_for).warnings
+    assert said in " ".join(warnings)
+    assert any("rules of the schema" in warning for warning in warnings) == bool(said)
 
 
 @given(st.floats(0.02, 0.45))
@@ -219,11 +216,7 @@ def test_whatever_the_counts_every_choice_exists_and_is_one_sentence(support, pr
 
 
 def test_every_flag_that_a_rule_may_choose_is_one_of_training():
-    train = load("train_model")
-    from imbalance_trainer.cli.parser import FlagParser
-    from imbalance_trainer.tuning.decisions import TuningOptions
-
-    known = FlagParser((train.DataArguments, train.TrainArguments, TuningOptions))._option_string_actions
+    known = make_parser()._option_string_actions
     plans = [found(RARE), found(RARE, [1, 1, 1, 1]), found(RARE, [40, 9, 9, 9]), found([9, 8], rows=(20, 20))]
     assert {f"--{c.flag}" for plan in plans for c in plan.choices} <= set(known)
     assert len({c.flag for plan in plans for c in plan.choices}) > len(RULES)
@@ -259,11 +252,6 @@ def test_a_label_that_a_sample_has_not_is_taken_for_a_rare_one():
     assert "how rare it is cannot be told from them; count more rows" in plan.warnings[0]
     assert not any("drop" in warning for warning in plan.warnings)
     assert recommend(counts([120, 0], 300, schema), counts([800, 2], 2000, schema)).value("loss") == "bce"
-
-
-def test_a_label_without_positives_is_not_called_common():
-    plan = found([9000, 8000, 0])
-    assert plan.weights.reasons == (*["none needed: no label is rare"] * 2, "no positives in training")
 
 
 def test_rows_for_positives_count_the_rows_of_which_nothing_is_known():
@@ -305,20 +293,6 @@ def test_what_needs_weights_brings_them(asked):
     assert beside(asked, [9000, 8000, 10_000])[0].value("class_weights") == "auto"
 
 
-def test_beside_a_plain_loss_without_weights_nothing_raises_rare_labels_already():
-    assert beside({"loss": "bce", "class_weights": "none"})[0].value("sampler") is None
-    assert beside({"loss": "bce"})[0].value("sampler") == "none"
-
-
 def test_no_label_is_called_rarer_than_itself():
     reason = next(c.reason for c in found([90], rows=(2000, 200)).choices if c.flag == "weight_strategy")
     assert reason.startswith("A positive of the rarest label stands against 21 negatives; 'l0' gets weight")
-
-
-def test_exclusive_groups_that_rows_break_are_said_and_no_rule_where_none_is_taught():
-    schema = LabelSchema(["a", "b"], {"pair": ["a", "b"]}, exclusive={"pair": "at_most_one"})
-    train = dataclasses.replace(counts([500, 400], 2000, schema), violations=np.array([267]))
-    said = recommend(train, counts([50, 40], 200, schema)).warnings
-    assert any("in 267 of 2,000 rows" in warning and "constraint" in warning for warning in said)
-    quiet = recommend(train, counts([50, 40], 200, schema), asked_for={"constraint": "none"}).warnings
-    assert not any("constraint" in warning for warning in quiet)

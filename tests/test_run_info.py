@@ -1,6 +1,8 @@
-"""run.json and precision_recall.json: what they say, and that they are JSON whatever the numbers are."""
+"""run.json, precision_recall.json and metrics.json: their content, and that they are JSON whatever the numbers are."""
 
 import json
+import math
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema
 from imbalance_trainer.labels.class_weights import compute_class_weights
 from imbalance_trainer.monitor.diagnose import Settings
-from imbalance_trainer.monitor.run_info import make_curves, make_run_info
+from imbalance_trainer.monitor.run_info import Results, make_curves, make_run_info
 from imbalance_trainer.utils.files import write_json
 
 SCHEMA = LabelSchema(["hateful", "insults", "threats"], {"primary": ["hateful"]}, [("insults", "hateful")])
@@ -32,10 +34,12 @@ def test_a_run_says_its_weights_labels_and_settings():
     assert info["settings"]["focal_gamma"] == 2.0
     assert info["versions"]["torch"] == torch.__version__.split("+")[0] or info["versions"]["torch"]
     assert json.loads(json.dumps(info, allow_nan=False)) == info
-    read = Settings.from_run(info)
+    read = Settings.from_run({**info, "settings": {**info["settings"], "takes_class_weights": True}})
     assert read.class_weights.as_dict() == weights.as_dict()
     assert (read.learning_rate, read.num_epochs, read.focal_gamma) == (2e-5, 3, 2.0)
-    assert read.parents == {"insults": ("hateful",)}
+    assert (read.class_weights.custom, dict(read.class_weights.clamped)) == (("threats",), {"threats": 57.0})
+    assert (read.parents, read.secondary) == ({"insults": ("hateful",)}, ("insults", "threats"))
+    assert read.takes_class_weights is True
 
 
 def test_without_weights_counts_or_epochs_there_is_null():
@@ -44,7 +48,8 @@ def test_without_weights_counts_or_epochs_there_is_null():
     assert info["labels"][0]["weight"] is None
     assert info["labels"][0]["train_support"] is None
     assert info["settings"]["num_epochs"] is None
-    assert Settings.from_run(info).class_weights is None
+    assert Settings.from_run(info).class_weights is Settings.from_run({}).class_weights is None
+    assert Settings.from_run({}).takes_class_weights is None
 
 
 def test_curves_are_rarest_first_and_json(tmp_path):
@@ -59,9 +64,27 @@ def test_curves_are_rarest_first_and_json(tmp_path):
     assert (curves["split"], curves["step"], curves["version"]) == ("eval", 10, 1)
 
 
-def test_a_file_is_whole_or_not_there(tmp_path):
-    with pytest.raises(TypeError, match="JSON"):
-        write_json(tmp_path / "a.json", {"a": object()})
-    assert list(tmp_path.iterdir()) == []
-    write_json(tmp_path / "a.json", {"a": [float("nan"), 1]})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"a": [None, 1]}
+def test_results_have_the_documented_keys_and_no_nan(tmp_path):
+    rows = [{"label": "hateful", "recall": 0.5}, {"label": "insults", "average_precision": math.nan}]
+    results = Results("test", 5, {"f1_macro": 0.312, "secondary_f1_macro": math.nan, "loss": math.inf}, rows, 20)
+    path = tmp_path / "metrics.json"
+    write_json(path, results.as_dict({"name": "demo"}))
+    written = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert list(written) == ["version", "split", "step", "metrics", "metrics_at_0.5", "labels", "thresholds",
+                             "thresholds_are_tuned", "thresholds_tuned_on_this_data", "data"]  # fmt: skip
+    assert (written["version"], written["split"], written["step"]) == (1, "test", 5)
+    assert written["metrics"] == {"f1_macro": 0.312, "secondary_f1_macro": None, "loss": None}
+    assert written["labels"][0] == rows[0]
+    assert written["labels"][1]["average_precision"] is None
+    assert written["metrics_at_0.5"] is written["thresholds"] is None
+    assert written["data"] == {"name": "demo", "rows": 20}
+
+
+def test_a_file_is_written_as_a_whole(tmp_path):
+    path = tmp_path / "a.json"
+    for content, kept in (({"a": object()}, None), ({"a": [math.nan, 1]}, {"a": [None, 1]}), ({"a": object()}, ...)):
+        with nullcontext() if kept == {"a": [None, 1]} else pytest.raises(TypeError, match="JSON"):
+            write_json(path, content)
+        assert path.exists() == (kept is not None)
+    assert json.loads(path.read_text()) == {"a": [None, 1]}
+    assert list(tmp_path.iterdir()) == [path]

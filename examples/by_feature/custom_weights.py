@@ -14,7 +14,7 @@ from _demo import load_demo, parse
 from imbalance_trainer import LabelDistribution, WeightedFocalTrainer, compute_class_weights
 from imbalance_trainer.cli.parser import run
 from imbalance_trainer.data.demo import DEMO_OPTIONS
-from imbalance_trainer.utils.text import text_table
+from imbalance_trainer.utils.console import console_print, text_table
 
 # Upper and lower case do not matter; a name that does not exist is an error that offers the nearest.
 BY_HAND = {"Anti-democratic rhetoric": 15, "praising violence": 6}
@@ -35,7 +35,7 @@ def main(flags: Sequence[str]) -> None:
     columns = [compute_class_weights(counts, **setting).as_dict() for setting in SETTINGS.values()]
     rarest_first = [demo.schema.names[i] for i in counts.rarest_first]
     cells = [[name, *(f"{weights[name]:.3g}" for weights in columns)] for name in rarest_first]
-    print("\n".join(text_table(["class weights", *SETTINGS], cells)))
+    console_print(text_table(["class weights", *SETTINGS], cells))
 
     trainer = WeightedFocalTrainer(
         demo.model,

@@ -16,7 +16,7 @@ from transformers import set_seed
 from imbalance_trainer import RepeatFactorSampler, WeightedFocalTrainer
 from imbalance_trainer.cli.parser import run
 from imbalance_trainer.data.demo import DEMO_OPTIONS, demo_model
-from imbalance_trainer.utils.text import text_table
+from imbalance_trainer.utils.console import console_print, text_table
 
 SETTINGS = {"without": {}, "with sampler": {"sampler": "repeat_factor"}}
 
@@ -47,7 +47,7 @@ def main(flags: Sequence[str]) -> None:
     drawn = RepeatFactorSampler(demo.train, schema=demo.schema).repeats_by_label  # of labels that have rows
     rows = zip(demo.schema.names, *columns, strict=True)
     cells = [[name, f"{drawn.get(name, 0):.1f}", *pairs] for name, *pairs in rows]
-    print("\n" + "\n".join(text_table(["recall and precision", "drawn", *SETTINGS], cells)))
+    console_print("", text_table(["recall and precision", "drawn", *SETTINGS], cells))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from transformers import TrainingArguments, set_seed
 from imbalance_trainer import LabelSchema, RareLabelCallback, WeightedFocalTrainer
 from imbalance_trainer.cli.parser import run
 from imbalance_trainer.data.demo import DEMO_OPTIONS, SECONDARY_LABELS, demo_model
-from imbalance_trainer.utils.text import text_table
+from imbalance_trainer.utils.console import console_print, text_table
 
 CLASSES = ["harmless", *SECONDARY_LABELS]  # commonest first
 
@@ -59,7 +59,7 @@ def main(flags: Sequence[str]) -> None:
     demo.train, demo.validation = with_classes(demo.train), with_classes(demo.validation)
     columns = [evaluated(setting, demo, args) for setting in SETTINGS.values()]
     cells = list(zip([*CLASSES, "mean recall", "accuracy"], *columns, strict=True))
-    print("\n" + "\n".join(text_table(["recall", *SETTINGS], cells)))
+    console_print("", text_table(["recall", *SETTINGS], cells))
 
 
 if __name__ == "__main__":

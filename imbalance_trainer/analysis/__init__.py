@@ -1,1 +1,1 @@
-"""Before training: what is rare, what it will weigh and what to set."""
+"""Analysis of a data set before training: label counts, class weights and recommended settings."""

@@ -1,4 +1,4 @@
-"""What `imbalance-trainer analyze` finds out before training; how it is told: `text`, `markdown`, `tables`, `page`."""
+"""The content of `imbalance-trainer analyze`: all that is found before training. `parts` puts it into words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,29 +9,26 @@ import numpy as np
 from ..data.dataset import LabelledData
 from ..labels.class_weights import ClassWeights
 from ..utils.errors import UsageError, did_you_mean
-from .counts import SplitCounts, count_split, partners
+from .counts import SplitCounts, StreamedData
 from .recommend import Recommendation, recommend
 from .shift import Shift, prevalence_shift
-from .streamed import StreamedData
-
-__all__ = ["Analysis", "SplitCounts", "analyze", "count_split", "partners"]
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """What was found out.
+    """The result of an analysis.
 
     Args:
-        name: of the data.
-        splits: the counts, by split.
-        split: the one whose labels are listed and drawn.
+        name: name of the data.
+        splits: the counts by split.
+        split: the split whose labels are listed and drawn.
         problem_type: "multi_label_classification" or "single_label_classification".
-        recommendation: what to set.
-        weights: the class weights that training will use: recommended, unless asked for otherwise.
-        gamma: of the focal loss; 0 where the loss is another.
-        shifts: every other split against training.
-        data_warnings: what reading the data found, such as texts that stand in two splits.
-        notes: what was decided on reading the data.
+        recommendation: the recommended settings.
+        weights: the class weights of the training: the recommended ones, or those asked for.
+        gamma: gamma of the focal loss; 0 for another loss.
+        shifts: every other split compared with training.
+        data_warnings: data-quality warnings, as about texts that are in two splits.
+        notes: what was decided while reading the data.
     """
 
     name: str
@@ -47,48 +44,33 @@ class Analysis:
 
     @property
     def counts(self) -> SplitCounts:
-        """Of the split that is listed."""
+        """Counts of the listed split."""
         return self.splits[self.split]
 
     @property
     def rarest_first(self) -> np.ndarray:
-        """Label indices by rising support in that split."""
+        """Label indices by rising support in the listed split."""
         return self.counts.labels.rarest_first
 
     @property
     def missing(self) -> dict[str, np.ndarray]:
-        """Per split the labels without a positive there, where another split has some."""
+        """For each split the labels without a positive there, where another split has some."""
         support = {name: split.labels.support for name, split in self.splits.items()}
         anywhere = np.sum(list(support.values()), axis=0) > 0
         found = {name: np.flatnonzero(anywhere & (s <= 0)) for name, s in support.items()}
         return {name: labels for name, labels in found.items() if len(labels)}
 
 
-def count_splits(data: LabelledData, limit: int | None = None, seed: int = 42) -> dict[str, SplitCounts]:
-    """Counts of every split; with `limit`, of so many rows of each that are drawn at random.
-
-    Raises:
-        UsageError: a limit under 1.
-    """
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit must be at least 1 row; got {limit}.")
-    counted = {name: count_split(split, data.schema, limit, seed) for name, split in data.splits.items()}
-    if not data.made:
-        return counted
-    # rows of a split that was made are no rows of a file, which the warnings name
-    return {name: replace(split, labels=replace(split.labels, violation_rows=())) for name, split in counted.items()}
-
-
 def recommend_for(
-    data: "LabelledData | StreamedData", splits: Mapping[str, SplitCounts], asked_for: Mapping[str, Any] | None = None
+    data: LabelledData | StreamedData, splits: Mapping[str, SplitCounts], asked_for: Mapping[str, Any] | None = None
 ) -> Recommendation:
-    """The recommendation, from the counts of training and validation, beside what was asked for."""
+    """Recommend settings from the counts of training and validation, with those the user asked for."""
     validation = replace(splits["validation"].labels, support=splits["validation"].positives)
     return recommend(splits["train"].labels, validation, data.problem_type, asked_for=asked_for)
 
 
 def analyze(
-    data: "LabelledData | StreamedData",
+    data: LabelledData | StreamedData,
     name: str,
     splits: Mapping[str, SplitCounts],
     recommendation: Recommendation,
@@ -100,12 +82,12 @@ def analyze(
 
     Args:
         data: what was counted.
-        name: what to call it.
+        name: name of the data.
         splits: its counts.
-        recommendation: for it.
-        weights: the weights of the training to come; None for the recommended ones.
-        gamma: of the focal loss to come; 0 for none.
-        split: whose labels to list.
+        recommendation: its recommended settings.
+        weights: the class weights of the training; None for the recommended ones.
+        gamma: gamma of the focal loss; 0 for another loss.
+        split: the split to list.
 
     Raises:
         UsageError: no such split.

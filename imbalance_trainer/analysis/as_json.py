@@ -1,21 +1,19 @@
-"""The analysis as one JSON object, for scripts; docs/analysis.md names every key."""
+"""The analysis as a JSON object for scripts (docs/analysis.md has the keys)."""
 
 import math
 from typing import Any
 
 import numpy as np
 
-from .analyze import Analysis, partners
+from .analyze import Analysis
+from .counts import partners
 
 VERSION = 1
-"""Rises when a key changes its meaning; new keys may come without that."""
-
-MAX_PARTNERS = 5
-"""Labels named per label that it meets in rows."""
+"""Version of the object. It rises when a key changes its meaning, not with new keys."""
 
 
 def analysis_json(analysis: Analysis) -> dict[str, Any]:
-    """Everything that was found out, all labels in the schema's order; None for a number that is not defined."""
+    """The whole analysis, labels in the schema's order; None for a number that is not defined."""
     found = analysis.recommendation
     labels = analysis.counts.labels
     return {
@@ -68,7 +66,7 @@ def _split(analysis: Analysis, name: str) -> dict[str, Any]:
     }
 
 
-def _label(analysis: Analysis, i: int) -> dict[str, Any]:
+def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]:
     found, weights, split = analysis.recommendation, analysis.weights, analysis.counts
     counts = split.labels
     name = counts.schema.names[i]
@@ -91,7 +89,7 @@ def _label(analysis: Analysis, i: int) -> dict[str, Any]:
         "shifts": {s: _shift(shift, i) for s, shift in analysis.shifts.items()},
         "meets": [
             {"label": counts.schema.names[j], "rows": n, "implied": j in counts.schema.ancestors[i]}
-            for j, n in partners(split, i)[:MAX_PARTNERS]
+            for j, n in partners(split, i)[:most_partners]
         ],
         "recall_interval": [plain(found.recall_low[i]), plain(found.recall_high[i])],
         "validation_rows_needed": plain(found.validation_rows[i]),

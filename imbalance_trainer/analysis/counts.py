@@ -1,33 +1,48 @@
-"""The counts of a split that the analysis looks at, and of a sample of its rows an interval on each."""
+"""Label counts of the splits, of all rows or of a sample, from loaded data or from files that are read in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..data.checks import no_positive
+from ..data.dataset import LabelledData
+from ..data.files import DELIMITED, SPLITS
+from ..data.options import DataOptions
+from ..data.sources import Source, find_source
+from ..data.splits import MADE_SHARE
+from ..data.stream import LabelIterator, iter_labels
 from ..labels.counting import DENSE_LABELS
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
+from ..utils.errors import UsageError
+from .dataset_stats import whole
+
+STREAMED_FROM = 1 << 30
+"""Size in bytes from which files are read in batches by default."""
+
+_CHUNK = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
 class SplitCounts:
-    """A split.
+    """Counts of a split.
 
     Args:
         labels: counts per label.
-        drawn: of a sample the rows that were looked at, with those of which nothing is known, and how many there are;
-            None where all were counted.
+        drawn: rows that were drawn for a sample, with those that have no known label, and rows in all; None where all
+            rows were counted.
     """
 
     labels: LabelDistribution
     drawn: tuple[int, int] | None = None
 
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
-        """Between which bounds each label's support in all rows lies, see `LabelDistribution.interval`.
+        """The 95% interval of each label's support in all rows, see `LabelDistribution.interval`.
 
-        Of single-label rows nobody knows how many have a known class: the share of a class is one of all rows then.
+        How many single-label rows have a known class is not known: the share of a class is one of all rows then.
         """
         if self.drawn is None or self.drawn[0] == self.labels.n_rows:
             return self.labels.interval()
@@ -37,19 +52,19 @@ class SplitCounts:
 
     @property
     def labels_per_row(self) -> np.ndarray:
-        """How many rows have 0, 1, 2, ... labels, of those that have a known one; no row where nobody counted."""
+        """Rows with 0, 1, 2, ... labels, of those with a known label; [0] where it was not counted."""
         per_row = self.labels.labels_per_row
         return np.zeros(1, dtype=np.int64) if per_row is None else per_row
 
     @property
     def pairs(self) -> Any:
-        """Rows that have both labels, shape (labels, labels); None where nobody counted."""
+        """Rows with both labels, shape (labels, labels); None where it was not counted."""
         return self.labels.cooccurrence
 
     @property
     def positives(self) -> np.ndarray:
-        """Rows that have each label, (labels,): of soft ones from over 0.5 on, as metrics count them, where pairs were
-        counted; else their sum."""
+        """Rows with each label, (labels,). Soft labels count above 0.5, as in metrics, where pairs were counted; else
+        they are summed."""
         return self.labels.support if self.pairs is None else np.asarray(self.pairs.diagonal(), dtype=float)
 
     @property
@@ -59,7 +74,7 @@ class SplitCounts:
 
     @property
     def mean_labels(self) -> float:
-        """Labels of a row on the mean (label cardinality; Tsoumakas & Katakis, 2007)."""
+        """Mean labels per row (label cardinality; Tsoumakas & Katakis, 2007)."""
         rows = self.labels_per_row.sum()
         return float(self.labels_per_row @ np.arange(len(self.labels_per_row)) / rows) if rows else 0.0
 
@@ -85,15 +100,30 @@ def count_split(dataset: Any, schema: LabelSchema, limit: int | None = None, see
     return SplitCounts(counts)
 
 
+def count_splits(data: LabelledData, limit: int | None = None, seed: int = 42) -> dict[str, SplitCounts]:
+    """Count every split, or `limit` rows of each drawn at random.
+
+    Raises:
+        UsageError: a limit under 1.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit must be at least 1 row; got {limit}.")
+    counted = {name: count_split(split, data.schema, limit, seed) for name, split in data.splits.items()}
+    if not data.made:
+        return counted
+    # warnings name rows of files, which a split made from another does not have
+    return {name: replace(split, labels=replace(split.labels, violation_rows=())) for name, split in counted.items()}
+
+
 def sampled(counts: LabelDistribution, rows: int, total: int) -> SplitCounts:
-    """Counts of some rows of a split. Of single-label rows those with a known class count: what there is in all is
-    reckoned from their share."""
+    """Counts of a sample of a split. Only single-label rows with a known class count, so that the rows in all are
+    estimated from their share."""
     row_total = max(counts.n_rows, round(total * counts.n_rows / rows))
     return SplitCounts(replace(counts, row_total=row_total), (rows, total))
 
 
 def partners(split: SplitCounts, label: int, without: Sequence[int] = ()) -> list[tuple[int, int]]:
-    """(label, rows) of the labels that are met most often in the rows of one, the most frequent first."""
+    """(label, rows) of the labels that co-occur with `label`, the most frequent first; not those in `without`."""
     if split.pairs is None:
         return []
     row = split.pairs[[label]]
@@ -101,3 +131,115 @@ def partners(split: SplitCounts, label: int, without: Sequence[int] = ()) -> lis
     together[[label, *without]] = 0
     order = np.argsort(-together, kind="stable")
     return [(int(i), int(together[i])) for i in order[: np.count_nonzero(together)]]
+
+
+# ---- files that are too large to load ----
+
+
+@dataclass(frozen=True)
+class StreamedData:
+    """Data whose labels alone are read.
+
+    Args:
+        streams: the labels of each split with files.
+        schema, problem_type: those of training.
+        notes: what was decided while reading.
+        warnings: what is not known without the texts.
+    """
+
+    streams: Mapping[str, LabelIterator]
+    schema: LabelSchema
+    problem_type: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ("Texts were not read, so that nothing is known of texts that stand twice.",)
+
+
+def is_large(options: DataOptions, limit: int = STREAMED_FROM) -> bool:
+    """Whether the data is files that together have `limit` bytes or more."""
+    source = _source_of(options)
+    return source is not None and sum(path.stat().st_size for path in source.paths()) >= limit
+
+
+def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
+    """Open files to read their labels in batches.
+
+    Args:
+        options: the flags that name the data.
+        label_info: as in `load_labelled_dataset`.
+
+    Raises:
+        UsageError, DataError: data that is no file, or as `iter_labels`.
+    """
+    options.check()
+    source = _source_of(options)
+    if source is None or not source.paths():
+        raise UsageError("--streaming reads files; give a folder or a file of parquet, Arrow, CSV or JSON lines.")
+    if options.encoding is not None:
+        raise UsageError("--streaming reads UTF-8 only; convert the file, or leave --streaming out.")
+    info = label_info
+    if info is None and source.folder is not None and (source.folder / "label_info.json").exists():
+        info = source.folder / "label_info.json"
+    how = {"delimiter": options.delimiter, "label_format": options.label_format}
+    streams: dict[str, LabelIterator] = {}
+    for split in SPLITS:
+        if split in source.parts:
+            part = source.parts[split]
+            columns = (options.text_column, options.label_columns, options.separator)
+            streams[split] = iter_labels(part, *columns, info, **how, like=streams.get("train"))
+    train = streams["train"]
+    return StreamedData(streams, train.schema, train.problem_type, train.notes)
+
+
+def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[str, SplitCounts], StreamedData]:
+    """Count each split, or its first `limit` rows; the data comes back with warnings about that.
+
+    Without a validation file, a tenth of the training rows stands for that split, as training makes it.
+
+    Raises:
+        UsageError: a limit under 1.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit must be at least 1 row; got {limit}.")
+    splits, said = {}, []
+    for name, stream in data.streams.items():
+        counts = LabelDistribution.from_stream(
+            stream, limit, labels_per_row=True, cooccurrence=len(data.schema) <= DENSE_LABELS, progress=True
+        )
+        where = name
+        if limit is not None and counts.row_total != counts.n_rows:
+            where = f"the rows of {name} that were counted"
+            total = _lines(stream.paths) if counts.row_total < 0 else counts.row_total
+            splits[name] = sampled(counts, limit, total)
+            of = f"the first {limit:,} of {total:,} {'lines' if stream.n_rows < 0 else 'rows'}"
+            said.append(f"Of {name} only {of} were counted, which mislead if sorted.")
+        else:
+            splits[name] = SplitCounts(counts)
+        said += no_positive(counts.support > 0, data.schema, where)
+    if "validation" not in splits:
+        train = whole(splits["train"].labels)
+        made = LabelDistribution.from_counts(
+            (train.support * MADE_SHARE).round(), int(train.n_rows * MADE_SHARE), data.schema
+        )
+        splits["validation"] = SplitCounts(made)
+        said.append("There is no validation file: a tenth of the training rows is taken for it, as training makes it.")
+    data = replace(data, warnings=(*data.warnings, *said))
+    return {name: splits[name] for name in SPLITS if name in splits}, data
+
+
+def _lines(paths: Iterable[Path]) -> int:
+    """Lines of text files without CSV headers: their rows, or more where cells have line breaks."""
+    lines, last = 0, b"\n"
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                lines += chunk.count(b"\n")
+                last = chunk[-1:]
+        lines += (last != b"\n") - (path.suffix.lower() in DELIMITED)
+    return lines
+
+
+def _source_of(options: DataOptions) -> Source | None:
+    """The files that the options name; None for a dataset of the hub, or no data."""
+    if options.dataset_name is not None or not options.is_given:
+        return None
+    return find_source(options.data())

@@ -1,4 +1,4 @@
-"""What the rules look at: counts, of all rows where only a sample was counted, and what follows from them alone."""
+"""Statistics of a data set that the recommendation follows from: counts of all rows, estimated from a sample."""
 
 import math
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from ..tuning.thresholds import FEW as FEW
 from ..utils.constants import MULTI_LABEL
 
 ENOUGH = 20
-"""Positives to aim at for such a label: a rule of thumb, what the demo's rarest label has, of which half is found."""
+"""Positives to aim at for a label with fewer than FEW: a rule of thumb from the demo's rarest label."""
 
 HALF_WIDTH = 0.15
-"""The 95% interval of a recall of 0.5 should reach no further than this to either side."""
+"""Half the width that the 95% interval of a recall of 0.5 should have at most."""
 
 _Z = 1.96
 _WEIGHT_SETTINGS = ("weight_strategy", "max_weight", "effective_number_beta")
@@ -27,11 +27,11 @@ class Choice:
     """One setting.
 
     Args:
-        flag: its flag of `imbalance-trainer train`, the field of the training arguments.
-        value: what to set it to.
-        reason: why, in a sentence with the numbers.
+        flag: its flag of `imbalance-trainer train`, a field of the training arguments.
+        value: the recommended value.
+        reason: a sentence with the numbers.
         source: where the rule comes from.
-        in_short: why, in the few words that a table has room for; of weights that are none.
+        in_short: the reason in a few words for the table of labels, where there are no weights.
     """
 
     flag: str
@@ -43,13 +43,13 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class DatasetStats:
-    """What rules look at.
+    """Counts of the splits, and what follows from them.
 
     Args:
-        train, validation: counts of the splits, of all their rows, estimated where a sample was counted.
+        train, validation: counts of all rows of the splits, estimated where a sample was counted.
         problem_type: "multi_label_classification" or "single_label_classification".
         is_sample: whether they are estimated.
-        asked_for: settings of the user's own, which the reasons have to be true beside.
+        asked_for: settings of the user.
         counted: rows of training that were counted.
     """
 
@@ -61,7 +61,7 @@ class DatasetStats:
     counted: int = 0
 
     def weights(self, class_weights: Any = "auto", weight_strategy: str = DEFAULT_STRATEGY) -> ClassWeights:
-        """The class weights of training: as recommended here, but for what was asked for."""
+        """The class weights of training: those recommended here, with what was asked for."""
         asked = {"class_weights": class_weights, "weight_strategy": weight_strategy, **self.asked_for}
         given = None if asked["class_weights"] == "none" else asked["class_weights"]
         given = merge_custom_weights(given, asked.get("custom_weights"), self.train.schema)
@@ -70,12 +70,12 @@ class DatasetStats:
 
     @property
     def sampler(self) -> str | None:
-        """The sampler that was asked for; None for none."""
+        """The sampler that was asked for, if any."""
         sampler = self.asked_for.get("sampler")
         return None if sampler == "none" else sampler
 
     def rows_of(self, split: str) -> str:
-        """What to call the rows of a split: of a sample it must not be said that a label is nowhere in them."""
+        """The name of a split, or of its counted rows: a label that is not in a sample may be in the split."""
         return f"the rows of {split} that were counted" if self.is_sample else split
 
     @property
@@ -86,15 +86,14 @@ class DatasetStats:
 
     @property
     def rarest(self) -> int:
-        """The rarest secondary label that has positives; of all labels where no secondary one has."""
+        """The rarest secondary label with positives; of all labels where no secondary one has any."""
         secondary = set(self.train.schema.secondary)
         return int(next((i for i in self.present if i in secondary), self.present[0]))
 
     @property
     def hardest(self) -> float:
-        """The most negatives for a positive of any label that has positives; in single-label problems, where each
-        class is the others' negative, rows of the commonest class for one of the rarest. Of a sample also the
-        `unseen`."""
+        """The largest number of negatives per positive of any label with positives, or `unseen` if larger. In
+        single-label problems, rows of the commonest class per row of the rarest one."""
         return max(float(self._odds[self.present].max(initial=0.0)), self.unseen)
 
     @property
@@ -103,14 +102,14 @@ class DatasetStats:
 
     @property
     def unseen(self) -> float:
-        """The least negatives for a positive of a label that a sample has not, 0 where it has all: with 95% confidence
-        there are at most 3 in as many rows as were counted (Hanley & Lippman-Hand, 1983)."""
+        """Negatives per positive, at least, of a label that is not in the sample; 0 where each label is. With 95%
+        confidence it has at most 3 positives in as many rows as were counted (Hanley & Lippman-Hand, 1983)."""
         is_unseen = self.is_sample and 0 < len(self.present) < len(self.train.schema)
         return self.counted / 3 if is_unseen else 0.0
 
     @property
     def hardest_in_words(self) -> str:
-        """What a positive of the hardest label stands against."""
+        """`hardest` as the beginning of a sentence."""
         odds = self._odds[self.present]
         if self.unseen > odds.max(initial=0.0):
             what = f"is not among the {self.counted:,} rows counted stands against {_in_words(self.hardest)} negatives"
@@ -128,7 +127,7 @@ class DatasetStats:
 
 
 def whole(counts: LabelDistribution) -> LabelDistribution:
-    """The counts of all rows, estimated where only a sample of a known number of rows was counted."""
+    """Counts of all rows, estimated where only a sample was counted and the number of rows is known."""
     if counts.row_total <= counts.n_rows or counts.n_rows == 0:
         return counts
     times = counts.row_total / counts.n_rows
@@ -144,7 +143,7 @@ def whole(counts: LabelDistribution) -> LabelDistribution:
 
 
 def positives_for(half_width: float, z: float = _Z) -> int:
-    """Positives for which the Wilson interval of a recall of 0.5 is at most +-half_width: z^2 / (4 h^2) - z^2.
+    """Positives needed for a Wilson interval of a recall of 0.5 of +-half_width: z^2 / (4 h^2) - z^2.
 
     >>> [positives_for(h) for h in (0.1, 0.15, 0.3)]
     [93, 39, 7]
@@ -153,8 +152,8 @@ def positives_for(half_width: float, z: float = _Z) -> int:
 
 
 def rows_for(positives: Any, counts: LabelDistribution) -> np.ndarray:
-    """Rows in which so many positives are expected, known ones and others as they are; inf for a label that never
-    occurs."""
+    """Rows in which each label is expected to have `positives`, at its share of all rows; inf for a label without
+    positives."""
     share = counts.support / max(counts.n_rows, 1)
     rows = np.divide(positives, share, out=np.full(len(counts.schema), np.inf), where=share > 0)
     return np.ceil(np.round(rows, 6))

@@ -1,4 +1,4 @@
-"""The table that says before training what each label weighs and why, and which rows break an implication."""
+"""The table of labels before training: counts, ratios, weights with their reasons, and rows that violate a rule."""
 
 import math
 import os
@@ -8,22 +8,25 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+from rich.cells import cell_len
+from rich.console import RenderableType
 
 from ..labels.class_weights import ClassWeights
 from ..labels.distribution import LabelDistribution
-from ..labels.schema import LabelSchema
+from ..utils.console import bullets, text_table
 from ..utils.errors import UsageError
-from ..utils.text import WIDTH, display_width, pluralize, shorten, text_table
+from ..utils.text import pluralize, shorten
 
-_HEADER = ("samples", "%", "neg:pos", "ratio", "weight")
-_MIN_NAME, _MIN_REASON = 19, 15
-_ROWS_SHOWN = 8
+_ROWS_SHOWN, _ROOM = 8, 38  # columns that names and reasons have in 80 beside the numbers
 
 
-def analysis_table(distribution: LabelDistribution, weights: ClassWeights, max_rows: int | None = None) -> str:
-    """Counts, ratios and weights of all labels as plain text of at most 80 columns, the rarest label first.
+def label_table(
+    distribution: LabelDistribution, weights: ClassWeights, max_rows: int | None = None
+) -> list[RenderableType]:
+    """Counts, ratios and weights of the labels, rarest label first, for `console_print`.
 
-    Below the table stands how many rows break a rule of the schema, and which (counted from 0), the worst rule first.
+    Below the table are the rules of the schema that rows violate, with their first rows (counted from 0), the worst
+    rule first.
 
     Args:
         distribution: counts of the **training** data.
@@ -31,12 +34,13 @@ def analysis_table(distribution: LabelDistribution, weights: ClassWeights, max_r
         max_rows: labels in the table (the rarest ones), and rules below it; None for all.
 
     Raises:
-        UsageError: weights of other labels than those counted, or a max_rows that is no whole number from 0 on.
+        UsageError: weights of other labels than those counted, or a max_rows that is not a whole number from 0 on.
 
     >>> from imbalance_trainer import LabelDistribution, LabelSchema, compute_class_weights
+    >>> from imbalance_trainer.utils.console import as_text
     >>> schema = LabelSchema(["hateful", "threat"], {"primary": ["hateful"]}, [("threat", "hateful")])
     >>> counts = LabelDistribution.from_labels([[1, 0]] * 40 + [[0, 0]] * 59 + [[0, 1]], schema)
-    >>> print(analysis_table(counts, compute_class_weights(counts)))
+    >>> print(as_text(*label_table(counts, compute_class_weights(counts))))
     label    samples     %  neg:pos  ratio  weight  reason
     threat         1  1.00       99      1    1.73  at most 1.7
     hateful       40  40.0      1.5  0.025    1.22  primary: at most 1.4
@@ -49,12 +53,14 @@ def analysis_table(distribution: LabelDistribution, weights: ClassWeights, max_r
         raise UsageError(f"max_rows is a number of labels, 0 or more, or None for all; got {max_rows!r}.")
     order = distribution.rarest_first
     shown = order if max_rows is None else order[: int(max_rows)]
-    lines = _table(distribution, weights, shown)
+    rows = [_cells(distribution, weights, i) for i in shown]
+    header = ["label", "samples", "%", "neg:pos", "ratio", "weight", "reason"]
+    is_wide = sum(max((cell_len(row[i]) for row in rows), default=0) for i in (0, 6)) > _ROOM
+    message: list[RenderableType] = [text_table(header, rows, left=(0, 6), gap=1 if is_wide else 2)]
     if len(shown) < len(order):
         rest = weights.values[order[len(shown) :]]
-        lines.append(f"... and {pluralize(len(rest), 'more label')}: weights {_span(rest)}")
-    broken = _violation_lines(distribution, max_rows)
-    return "\n".join([*lines, "", *broken] if broken else lines)
+        message.append(f"... and {pluralize(len(rest), 'more label')}: weights {_span(rest)}")
+    return message + _violations(distribution, max_rows)
 
 
 def check_same_labels(distribution: LabelDistribution, weights: ClassWeights) -> None:
@@ -95,7 +101,7 @@ def _cut_alike(names: Sequence[str], width: int) -> list[str]:
     """Long names that begin and end alike, each as its beginning and the part where it differs."""
     start, end = len(os.path.commonprefix(names)), len(os.path.commonprefix([name[::-1] for name in names]))
     parts = [name[start : max(len(name) - end, start)] for name in names]
-    beginning = names[0][: min(start, max(width - 6 - max(map(display_width, parts)), 0))]
+    beginning = names[0][: min(start, max(width - 6 - max(map(cell_len, parts)), 0))]
     return [shorten(f"{beginning}...{part}...", width) for part in parts]
 
 
@@ -205,31 +211,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}" if share < 0.0995 else f"{100 * share:.1f}"
 
 
-def _table(counts: LabelDistribution, weights: ClassWeights, shown: np.ndarray) -> list[str]:
-    rows = _numbers(counts, weights, shown)
-    widths = [max(len(row[c]) for row in [_HEADER, *rows]) for c in range(len(_HEADER))]
-    reasons = [_short_reason(weights.reasons[i]) for i in shown]
-    names = [counts.schema.names[i] for i in shown]
-    room, gap = WIDTH - sum(widths) - 2 * (len(widths) + 1), "  "
-    if max(map(display_width, names), default=0) + max(map(len, reasons), default=0) > room:  # else one space apart
-        room, gap = room + len(widths) - 1, " "
-    numbers = [gap.join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in [_HEADER, *rows]]
-    for_name = max(_MIN_NAME, room - max(map(len, reasons), default=0))
-    for_name = min(for_name, room - _MIN_REASON, max(map(display_width, names), default=5))
-    reasons = [shorten(reason, room - max(for_name, len("label"))) for reason in reasons]
-    cells = zip(distinct_names(names, for_name), numbers[1:], reasons, strict=True)
-    return text_table(["label", numbers[0], "reason"], [list(row) for row in cells], left=(0, 2))
-
-
-def _numbers(counts: LabelDistribution, weights: ClassWeights, shown: np.ndarray) -> list[list[str]]:
-    columns = (
-        map(compact_number, counts.support[shown]),
-        map(percent, counts.prevalence[shown]),
-        map(compact_number, counts.negative_positive[shown]),
-        map(compact_number, counts.imbalance_ratio[shown]),
-        (f"{weight:.3g}" for weight in weights.values[shown]),
-    )
-    return [list(row) for row in zip(*columns, strict=True)]
+def _cells(counts: LabelDistribution, weights: ClassWeights, i: int) -> list[str]:
+    return [
+        counts.schema.names[i],
+        compact_number(counts.support[i]),
+        percent(counts.prevalence[i]),
+        compact_number(counts.negative_positive[i]),
+        compact_number(counts.imbalance_ratio[i]),
+        f"{weights.values[i]:.3g}",
+        _short_reason(weights.reasons[i]),
+    ]
 
 
 def _short_reason(reason: str) -> str:
@@ -244,42 +235,27 @@ def _short_reason(reason: str) -> str:
     return re.sub(r"^balanced: .* rows / \(.*?\)", "balanced", reason).replace("capped from", "cut from")
 
 
-def _violation_lines(counts: LabelDistribution, max_rows: int | None) -> list[str]:
+def _violations(counts: LabelDistribution, max_rows: int | None) -> list[RenderableType]:
     rules, rows = counts.schema.rules, np.asarray(counts.violations)
+    worst = [int(i) for i in np.argsort(-rows, kind="stable") if rows[i] > 0]
     if not len(rows):
         return []
-    worst = [i for i in np.argsort(-rows, kind="stable") if rows[i] > 0]
     if not worst:
         kind = "rule" if counts.schema.exclusive else "implication"
-        return [f"No row violates the {pluralize(len(rules), kind)}."]
+        return ["", f"No row violates the {pluralize(len(rules), kind)}."]
     shown = worst if max_rows is None else worst[: int(max_rows)]
-    lines = []
+    message: list[RenderableType] = [""]
     for i in shown:
-        start = f"{pluralize(int(rows[i]), 'row')} {'has' if rows[i] == 1 else 'have'} "
-        lines.append(start + _rule_in_words(counts.schema, i, WIDTH - len(start)))
-        if counts.violation_rows and counts.violation_rows[i]:
-            lines.append(_rows_in_words(counts.violation_rows[i][:_ROWS_SHOWN], int(rows[i])))
+        n = int(rows[i])
+        message.append(f"{pluralize(n, 'row')} {'has' if n == 1 else 'have'} {rules[i]}")
+        if named := (counts.violation_rows or [()] * len(rows))[i][:_ROWS_SHOWN]:
+            more = f" and {n - len(named):,} more" if n > len(named) else ""
+            message.append(bullets([f"{'row' if n == 1 else 'rows'} {', '.join(map(str, named))}{more}"], "  "))
     if len(shown) < len(worst):
         rest = pluralize(len(worst) - len(shown), "more rule")
-        lines.append(f"... and {rest} violated, {pluralize(int(rows[worst[len(shown) :]].sum()), 'time')} in all")
-    return lines
-
-
-def _rule_in_words(schema: LabelSchema, i: int, room: int) -> str:
-    if i >= len(schema.implications):
-        return shorten(schema.rules[i], room)
-    child, parent = distinct_names(schema.implications[i], (room - len("'' without ''")) // 2)
-    return f"'{child}' without '{parent}'"
-
-
-def _rows_in_words(named: Sequence[int], n: int) -> str:
-    """The numbers of the first of n rows, as many as fit into a line, and how many more there are."""
-    for shown in range(len(named), 0, -1):
-        more = f" and {n - shown:,} more" if n > shown else ""
-        line = f"  row{'s' if n > 1 else ''} {', '.join(map(str, named[:shown]))}{more}"
-        if len(line) <= WIDTH:
-            break
-    return line
+        times = pluralize(int(rows[worst[len(shown) :]].sum()), "time")
+        message.append(f"... and {rest} violated, {times} in all")
+    return message
 
 
 def _span(values: np.ndarray) -> str:

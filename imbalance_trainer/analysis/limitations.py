@@ -1,4 +1,4 @@
-"""What no setting can mend, in sentences with the numbers and what to do about it."""
+"""Problems no setting can fix, as sentences with the numbers and what to do."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from .dataset_stats import ENOUGH, FEW, HALF_WIDTH, DatasetStats, positives_for,
 
 
 def warn_of_none(facts: DatasetStats) -> str:
-    """Labels without a positive in training."""
+    """Labels without positives in training."""
     absent = np.flatnonzero(facts.train.support <= 0)
     if not len(absent):
         return ""
@@ -26,7 +26,7 @@ def warn_of_none(facts: DatasetStats) -> str:
 
 
 def warn_of_few(facts: DatasetStats, few: int = FEW, enough: int = ENOUGH) -> str:
-    """Labels with fewer than `few` positives in training, and how many rows would make `enough`."""
+    """Labels with fewer than `few` positives in training, and the rows needed for `enough`."""
     support = facts.train.support
     scarce = facts.present[support[facts.present] < few]
     if not len(scarce):
@@ -42,7 +42,7 @@ def warn_of_few(facts: DatasetStats, few: int = FEW, enough: int = ENOUGH) -> st
 
 
 def warn_of_unseen(facts: DatasetStats) -> str:
-    """Labels that training has and validation does not."""
+    """Labels with positives in training but not in validation."""
     unseen = facts.present[facts.validation.support[facts.present] <= 0]
     if not len(unseen):
         return ""
@@ -54,7 +54,7 @@ def warn_of_unseen(facts: DatasetStats) -> str:
 
 
 def warn_of_small_validation(facts: DatasetStats, half_width: float = HALF_WIDTH) -> str:
-    """Labels whose recall the validation split cannot tell to +-half_width (Wilson, 1927)."""
+    """Labels whose recall validation measures less precisely than +-half_width (Wilson, 1927)."""
     needed, here = positives_for(half_width), facts.validation.support
     unsure = facts.present[(here[facts.present] < needed) & (here[facts.present] > 0)]
     if not len(unsure):
@@ -64,15 +64,15 @@ def warn_of_small_validation(facts: DatasetStats, half_width: float = HALF_WIDTH
     rows = rows_for(needed, facts.train)[worst]
     return (
         f"{_labels(facts, unsure)} {_has(unsure)} {_fewer(here[unsure], needed, 'validation')}, so {_its(unsure)} "
-        f"recall cannot be told to +-{half_width:g}: one of 0.5 of {facts.train.schema.names[worst]!r} would mean "
+        f"recall cannot be measured to +-{half_width:g}: one of 0.5 of {facts.train.schema.names[worst]!r} would mean "
         f"{low:.2f} to {high:.2f} (95% interval). About {about(rows)} validation rows would do for that label at "
         f"its rate in training; the split has {facts.validation.n_rows:,}."
     )
 
 
 def warn_of_violations(facts: DatasetStats, share: float = 0.01) -> str:
-    """Implications that more than `share` of the child's positives in training break, and exclusive groups that more
-    than `share` of the rows do: the penalty teaches what the rows deny."""
+    """Implications that more than `share` of the child's positives in training violate, and exclusive groups that more
+    than `share` of the rows do: the constraint contradicts these rows."""
     counts, found = facts.train, []
     if facts.asked_for.get("constraint") == "none":
         return ""
@@ -87,8 +87,8 @@ def warn_of_violations(facts: DatasetStats, share: float = 0.01) -> str:
         return ""
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return (
-        f"The training rows break rules of the schema ({'; '.join(found[:3])}{more}): the constraint teaches the "
-        "opposite there. Correct the rows, or take the rule out of label_info.json."
+        f"The training rows violate rules of the schema ({'; '.join(found[:3])}{more}): the constraint teaches the "
+        "opposite there. Correct the rows, or remove the rule from label_info.json."
     )
 
 
@@ -99,11 +99,11 @@ LIMITATIONS: tuple[Callable[[DatasetStats], str], ...] = (
     warn_of_small_validation,
     warn_of_violations,
 )
-"""The worst first."""
+"""The checks, the worst problem first. A check gives "" where there is no problem."""
 
 
 def about(rows: float) -> str:
-    """A number of rows in two digits, rounded up: more would promise what a few positives cannot keep.
+    """A number of rows in two digits, rounded up, as few positives allow no more precision.
 
     >>> about(15_123), about(7), about(float("inf"))
     ('16,000', '7', '-')
@@ -125,7 +125,7 @@ def _labels(facts: DatasetStats, labels: np.ndarray, shown: int = 3) -> str:
 
 
 def _fewer(support: np.ndarray, limit: int, split: str) -> str:
-    """How few positives there are: of one label the number."""
+    """That there are too few positives; for one label with their number."""
     if len(support) > 1:
         return f"fewer than {limit} positives in {split}"
     return f"{support[0]:,.3g} positive{'' if support[0] == 1 else 's'} in {split}, fewer than {limit}"

@@ -1,22 +1,17 @@
-"""What the analysis says, part by part, the same in a terminal, in Markdown and on a page."""
+"""The words of the analysis in parts, the same in a terminal, in Markdown and on a page."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..metrics.imbalance_metrics import rarest_shown
 from ..utils.text import pluralize, shorten
-from .analyze import Analysis, partners
+from .analyze import Analysis
+from .counts import partners
+from .dataset_stats import HALF_WIDTH, positives_for
 from .label_table import compact_number, percent, short_count
 from .limitations import about
-from .recommend import HALF_WIDTH, positives_for
-
-_PARTNERS, _MET, _NAME = 10, 2, 40
-"""So many of the rarest labels are told, each with so many labels that it meets, in names of so many letters."""
-
-_DIFFER = 20
-"""So many labels that differ between splits are listed."""
 
 _THRESHOLDS = {
     "own": "tuned on the label's positives",
@@ -25,12 +20,12 @@ _THRESHOLDS = {
     "0.5": "not tuned",
     "highest": "the largest score decides",
 }
-"""What stands in the column threshold; `threshold_plan` says which."""
+"""Legend of the column "threshold", see `threshold_plan`."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; the first column is a label's name."""
+    """Cells as text. The first column has label names; columns in `left` are text, the others numbers."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -39,14 +34,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Part:
-    """One thing that is said.
+    """A part of the analysis.
 
     Args:
-        key: its name, for links.
-        title: its heading.
-        sentences: before the table.
+        key: name for links.
+        title: heading.
+        sentences: text before the table.
         table: numbers by label.
-        items: (head, text), after the table.
+        items: (head, text) after the table.
     """
 
     key: str
@@ -57,13 +52,13 @@ class Part:
 
 
 def shown_labels(analysis: Analysis, max_rows: int | None) -> np.ndarray:
-    """The labels that tables list: the rarest `max_rows`; without it all, or of more than 50 the 20 rarest."""
+    """The labels in tables: the rarest `max_rows`; for None all, or of more than 50 the 20 rarest."""
     order = analysis.rarest_first
     return rarest_shown(order) if max_rows is None else order[:max_rows]
 
 
 def summary_part(analysis: Analysis) -> Part:
-    """Tiers, mean imbalance ratio, labels per row, unknown entries, rules."""
+    """Tiers, mean imbalance ratio, labels per row, unknown entries."""
     counts, labels = analysis.counts, analysis.counts.labels
     tiers = [f"{tier} {_tier(labels.support[i])}" for tier, i in labels.tiers().items() if len(i)]
     sentences = [f"By support: {'; '.join(tiers)}."]
@@ -79,7 +74,7 @@ def summary_part(analysis: Analysis) -> Part:
 
 
 def sample_part(analysis: Analysis, max_rows: int | None = None) -> Part | None:
-    """Of a sample of the rows, how many positives there may be in all of them."""
+    """Estimated positives in all rows, where a sample was counted."""
     counts = analysis.counts
     if not counts.is_sample:
         return None
@@ -95,31 +90,33 @@ def sample_part(analysis: Analysis, max_rows: int | None = None) -> Part | None:
         for i in shown_labels(analysis, max_rows)
     )
     sentence = (
-        f"Counted were {labels.n_rows:,} of {labels.row_total:,} rows. The range holds the positives in all rows with "
-        "95% confidence, if they are a random sample."
+        f"Counted were {labels.n_rows:,} of {labels.row_total:,} rows. The range has the positives in all rows with "
+        "95% confidence, if these are a random sample."
     )
     return Part("sample", "In all rows", (sentence,), Table(("label", "counted", "in all", "95% range"), rows))
 
 
-def company_part(analysis: Analysis, max_rows: int | None = None) -> Part | None:
-    """Which labels the rarest ones meet in a row. What a rule of the schema makes certain is left out."""
+def cooccurrence_part(analysis: Analysis, max_rows: int | None = None, most: int = 10) -> Part | None:
+    """The two labels that co-occur most often with each of the `most` rarest ones. Labels implied by a rule of the
+    schema are left out."""
     counts, names = analysis.counts, analysis.counts.labels.schema.names
+    if counts.pairs is None or analysis.recommendation.threshold[0] == "highest":
+        return None
     tail = [i for i in counts.labels.tiers()["tail"][::-1] if counts.labels.support[i] > 0]
     items = []
-    for i in tail[: _PARTNERS if max_rows is None else min(max_rows, _PARTNERS)]:
+    for i in tail[: most if max_rows is None else min(max_rows, most)]:
         of, implied = short_count(counts.positives[i]), counts.labels.schema.ancestors[i]
-        met = partners(counts, i, implied)
-        also = ", ".join(f"{n:,} of {of} also {shorten(names[j], _NAME)}" for j, n in met[:_MET])
-        beyond = "a label beyond what a rule implies" if implied else "another label"
-        items.append((names[i], also or f"0 of {of} with {beyond}"))
-    if not items or counts.pairs is None or analysis.recommendation.threshold[0] == "highest":
+        also = [f"{n:,} of {of} also {shorten(names[j], 40)}" for j, n in partners(counts, i, implied)[:2]]
+        none = f"0 of {of} with {'a label that no rule implies' if implied else 'another label'}"
+        items.append((names[i], ", ".join(also) or none))
+    if not items:
         return None
-    sentence = "Rows in which a rare label meets another; a model may take the one for the other."
-    return Part("company", "What the rarest labels meet", (sentence,), items=tuple(items))
+    sentence = "Rows in which a rare label co-occurs with another; a model may confuse the two."
+    return Part("cooccurrence", "Co-occurrence of the rarest labels", (sentence,), items=tuple(items))
 
 
-def splits_part(analysis: Analysis) -> Part:
-    """Shift of prevalence, labels missing somewhere, and what reading the data warned of."""
+def splits_part(analysis: Analysis, most: int = 20) -> Part:
+    """Prevalence shifts between splits, labels missing in a split, and data-quality warnings."""
     names = analysis.counts.labels.schema.names
     rows, sentences = [], []
     for other, shift in analysis.shifts.items():
@@ -127,27 +124,25 @@ def splits_part(analysis: Analysis) -> Part:
         said = f"{len(differ):,} of {pluralize(len(names), 'label')}" if len(differ) else "no label"
         verb = "are" if len(differ) > 1 else "is"
         sentences.append(f"{other} against train: {said} {verb} rarer or commoner than chance explains.")
-        for i in differ[:_DIFFER]:
+        for i in differ[:most]:
             word = f"{'commoner' if shift.ratio[i] > 1 else 'rarer'} x{compact_number(shift.ratio[i])}"
             shares = (f"{percent(shift.before[i])}%", f"{percent(shift.after[i])}%")
             rows.append((names[i], other, *shares, word if shift.before[i] else "only there", _q(shift.q[i])))
-        if len(differ) > _DIFFER:
-            sentences.append(f"Listed are the {_DIFFER} surest in {other}.")
+        if len(differ) > most:
+            sentences.append(f"Listed are the {most} surest in {other}.")
     if rows:
         sentences.append("Two-proportion test, false discovery rate 5% (Benjamini & Hochberg); q is the adjusted p.")
-    absent = (
+    absent = [
         f"{split} has no positive of {pluralize(len(labels), 'label')}: {_some(names[i] for i in labels)}."
         for split, labels in analysis.missing.items()
-    )
-    sentences += [
-        f"Warning: {warning}" for warning in analysis.data_warnings
-    ] or absent  # the warnings of the data name the absent labels too
+    ]
+    sentences += [f"Warning: {warning}" for warning in analysis.data_warnings] or absent  # warnings name these too
     header = ("label", "split", "in train", "there", "", "q")
     return Part("splits", "Between the splits", tuple(sentences), Table(header, tuple(rows), (0, 1)) if rows else None)
 
 
 def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
-    """What the validation split allows to be known of each label, and how it is decided."""
+    """How precisely the validation split measures each label, and which threshold each label gets."""
     found, names = analysis.recommendation, analysis.counts.labels.schema.names
     rows = tuple(
         (
@@ -162,14 +157,14 @@ def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
     enough = int((found.validation_support >= positives_for(HALF_WIDTH)).sum())
     n_rows = analysis.splits["validation"].labels.row_total
     sentence = (
-        f"A measured recall of 0.5 stands for the range below (95%, Wilson). For +-{HALF_WIDTH:g} a label needs "
+        f"A measured recall of 0.5 means the range below (95%, Wilson). For +-{HALF_WIDTH:g} a label needs "
         f"{positives_for(HALF_WIDTH)} positives: {enough:,} of {pluralize(len(names), 'label')} have them in the "
         f"{n_rows:,} rows; the others need about the rows below."
     )
     legend = ", ".join(f"{word} ({meaning})" for word, meaning in _THRESHOLDS.items() if word in found.threshold)
     header = ("label", "positives", "a recall of 0.5 may be", "rows needed", "threshold")
     sentences = (sentence, f"Threshold: {legend}.")
-    return Part("validation", "What validation can tell", sentences, Table(header, rows, (0, 4)))
+    return Part("validation", "What validation can measure", sentences, Table(header, rows, (0, 4)))
 
 
 def recommendation_part(analysis: Analysis) -> Part:
@@ -181,24 +176,24 @@ def recommendation_part(analysis: Analysis) -> Part:
     return Part("recommendation", "Recommended settings", items=items)
 
 
-def gaps_part(analysis: Analysis) -> Part | None:
-    """What no setting can mend."""
+def limitations_part(analysis: Analysis) -> Part | None:
+    """Problems no setting can fix."""
     found = analysis.recommendation.warnings
-    return Part("gaps", "What no setting can mend", found) if found else None
+    return Part("limitations", "Problems no setting can fix", found) if found else None
 
 
 def parts_after_the_table(analysis: Analysis, max_rows: int | None = None) -> list[Part]:
-    """All parts but the table of labels, in the order of a terminal, where the last lines are read first."""
-    makers: tuple[Callable[[], Part | None], ...] = (
-        lambda: summary_part(analysis),
-        lambda: sample_part(analysis, max_rows),
-        lambda: company_part(analysis, max_rows),
-        lambda: splits_part(analysis),
-        lambda: validation_part(analysis, max_rows),
-        lambda: gaps_part(analysis),
-        lambda: recommendation_part(analysis),
+    """All parts but the table of labels. The recommendation is last: the last lines in a terminal are read first."""
+    parts = (
+        summary_part(analysis),
+        sample_part(analysis, max_rows),
+        cooccurrence_part(analysis, max_rows),
+        splits_part(analysis),
+        validation_part(analysis, max_rows),
+        limitations_part(analysis),
+        recommendation_part(analysis),
     )
-    return [part for make in makers if (part := make()) is not None]
+    return [part for part in parts if part is not None]
 
 
 def _labels_per_row(analysis: Analysis) -> str:
@@ -207,29 +202,19 @@ def _labels_per_row(analysis: Analysis) -> str:
     shown = [f"{n}: {rows:,}" for n, rows in seen[:5]]
     if len(seen) > 5:
         shown.append(f"{seen[5][0]} and more: {sum(rows for _, rows in seen[5:]):,}")
-    return f"Labels in a row: {analysis.counts.mean_labels:.3g} on the mean; rows with {', '.join(shown)}."
+    return f"Labels in a row: {analysis.counts.mean_labels:.3g} on average; rows with {', '.join(shown)}."
 
 
 def _unknown(analysis: Analysis) -> list[str]:
-    """Entries, and rows, of which nothing is known."""
-    labels = analysis.counts.labels
-    found = [(float(n), name) for n, name in zip(labels.unknown, labels.schema.names, strict=True) if n > 0]
-    found.sort(key=lambda counted: -counted[0])
-    sentences = []
+    """Unknown entries, and rows without a known label."""
+    labels, sentences = analysis.counts.labels, []
+    found = [(int(n), name) for n, name in zip(labels.unknown, labels.schema.names, strict=True) if n > 0]
     if found:
-        total, most = int(sum(n for n, _ in found)), found[0][0]
-        if len(found) == 1:
-            where = f"all in {found[0][1]!r}"
-        elif found[-1][0] == most:
-            where = f"{most:,.0f} in each of {len(found):,} labels"
-        else:
-            where = f"in {len(found):,} labels, most in {', '.join(f'{name!r} {n:,.0f}' for n, name in found[:3])}"
-        sentences.append(
-            f"{total:,} unknown {'entry' if total == 1 else 'entries'} (-100), {where}. % is of the known entries."
-        )
+        most = ", ".join(f"{name!r} {n:,}" for n, name in sorted(found, key=lambda counted: -counted[0])[:3])
+        where = f"in {pluralize(len(found), 'label')}{', most' * (len(found) > 3)}: {most}"
+        sentences.append(f"Unknown entries (-100): {sum(n for n, _ in found):,} {where}. % is of the known entries.")
     if rows := labels.n_rows_unknown:
-        verbs = ("has", "teaches") if rows == 1 else ("have", "teach")
-        sentences.append(f"{pluralize(rows, 'row')} {verbs[0]} no known label and {verbs[1]} nothing.")
+        sentences.append(f"Rows without a known label, which teach nothing: {rows:,}.")
     return sentences
 
 

@@ -1,6 +1,11 @@
-"""From label counts to a configuration: what to set (`rules`), why, and what no setting can mend (`gaps`)."""
+"""From label counts to recommended settings, each with its reason.
 
-from collections.abc import Callable, Mapping, Sequence
+`RULES` has the rules. Each is a pure function of the counts, its limits are its arguments, and its docstring names the
+source. A rule may only choose settings that exist: tests/test_recommend.py checks each choice against the flags.
+"""
+
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,42 +13,33 @@ import numpy as np
 
 from ..labels.class_weights import ABSENT, DEFAULT_STRATEGY, ClassWeights
 from ..labels.distribution import LabelDistribution
-from ..utils.constants import MULTI_LABEL
+from ..utils.constants import MAX_WEIGHT, MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import wilson_interval
 from .dataset_stats import ENOUGH, FEW, HALF_WIDTH, Choice, DatasetStats, positives_for, rows_for, whole
 from .limitations import LIMITATIONS
-from .recommendation_rules import NONE_NEEDED, RULES, threshold_plan, too_few_to_tune
 
-__all__ = [
-    "ENOUGH",
-    "FEW",
-    "HALF_WIDTH",
-    "RULES",
-    "Choice",
-    "DatasetStats",
-    "Recommendation",
-    "positives_for",
-    "recommend",
-    "too_few_to_tune",
-]
+_NONE_NEEDED = "none needed: no label is rare"
+_COMPOUNDED = "FARM#443, nnUNet#1118"
+_WEIGHTS = {"class_weights", "custom_weights", "weight_strategy"}
+_NEED_WEIGHTS = ("weight_strategy", "max_weight", "effective_number_beta", "reweight_from")
 
 
 @dataclass(frozen=True, eq=False)
 class Recommendation:
-    """What to set, and what each label's data allows to be known. Arrays have shape (labels,).
+    """Recommended settings, and how precisely each label can be measured. Arrays have shape (labels,).
 
     Args:
         choices: the settings.
-        warnings: what the data lacks and no setting can mend, in sentences, the worst first.
-        weights: the class weights that the choices give.
-        support, validation_support: positives in training and validation, of all rows where a sample was counted.
-        recall_low, recall_high: the 95% interval (Wilson, 1927) of a recall of 0.5 on the validation split as it is.
-        validation_rows: rows that would make it +-HALF_WIDTH, at the label's prevalence in training; inf where it has
-            no positive there.
-        threshold: per label what it is decided at, see `threshold_plan`.
-        rows_to_label: more training rows for `ENOUGH` positives at the same prevalence; 0 where there are FEW or more,
-            inf where there is none.
+        warnings: problems no setting can fix, in sentences, the worst first.
+        weights: the class weights that the settings give.
+        support, validation_support: positives in training and validation, estimated where a sample was counted.
+        recall_low, recall_high: the 95% interval (Wilson, 1927) of a recall of 0.5 on the validation split.
+        validation_rows: validation rows for an interval of +-HALF_WIDTH, at the label's prevalence in training; inf
+            for a label without positives there.
+        threshold: the kind of each label's threshold, see `threshold_plan`.
+        rows_to_label: additional training rows for `ENOUGH` positives at the same prevalence; 0 for FEW or more
+            positives, inf for none.
     """
 
     choices: tuple[Choice, ...]
@@ -58,7 +54,7 @@ class Recommendation:
     rows_to_label: np.ndarray
 
     def value(self, flag: str) -> Any:
-        """What a flag should be; None where nothing is recommended."""
+        """The recommended value of a flag; None where nothing is recommended."""
         return next((choice.value for choice in self.choices if choice.flag == flag), None)
 
 
@@ -66,21 +62,19 @@ def recommend(
     train: LabelDistribution,
     validation: LabelDistribution,
     problem_type: str = MULTI_LABEL,
-    rules: "Sequence[Callable[[DatasetStats], list[Choice]]] | None" = None,
     asked_for: Mapping[str, Any] | None = None,
 ) -> Recommendation:
-    """A configuration for a data set, from nothing but its counts.
+    """Recommend settings for a data set from its label counts.
 
     Args:
         train: counts of the training rows.
         validation: counts of the rows that choose the best model and the thresholds.
         problem_type: "multi_label_classification" or "single_label_classification".
-        rules: instead of `RULES`.
-        asked_for: settings of the user's own by flag, "none" for none: they stand in place of the recommended ones,
-            and what else is recommended goes with them.
+        asked_for: settings of the user by flag, "none" for none. They replace the recommended ones, and the other
+            recommendations follow from them.
 
     Raises:
-        UsageError: splits with other labels; weights asked for that cannot be right.
+        UsageError: splits with different labels, or invalid weights in `asked_for`.
 
     >>> from imbalance_trainer import LabelSchema
     >>> schema = LabelSchema(["insult", "threat"])
@@ -96,7 +90,7 @@ def recommend(
     if "focal_gamma" in asked:  # a gamma asks for the focal loss
         asked.setdefault("loss", "focal")
     facts = DatasetStats(whole(train), whole(validation), problem_type, is_sample, asked, train.n_rows)
-    choices = tuple(_own(choice, asked) for rule in rules or RULES for choice in rule(facts))
+    choices = tuple(_own(choice, asked) for rule in RULES for choice in rule(facts))
     chosen = {choice.flag: choice.value for choice in choices}
     weights = facts.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
     in_short = next((choice.in_short for choice in choices if choice.flag == "class_weights"), "")
@@ -111,17 +105,188 @@ def recommend(
 
 
 def _reasons(facts: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[str, ...]:
-    """Why each label weighs what it does: of those without a positive, that there is none."""
+    """The reason of each weight; for a label without positives that it has none."""
     reasons = (in_short,) * len(weights) if in_short and not weights.asked_for else weights.reasons
     absent = "none in the rows counted" if facts.is_sample else ABSENT
     is_absent = facts.train.support <= 0
-    told = {ABSENT, NONE_NEEDED}
+    told = {ABSENT, _NONE_NEEDED}
     return tuple(absent if no and r in told else r for r, no in zip(reasons, is_absent, strict=True))
 
 
 def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:
-    """The user's own choice in place of one that differs from it."""
+    """The choice, or the user's setting in its place."""
     own = asked_for.get(choice.flag, choice.value)
     if own == choice.value:
         return choice
     return Choice(choice.flag, own, f"Your own choice; else {choice.value} is recommended here.", "asked for")
+
+
+# ---- rules ----
+
+
+def choose_weights(facts: DatasetStats, balanced: float = 3.0) -> list[Choice]:
+    """Weights of the default strategy, which was measured (docs/choosing-a-loss.md). None where no label has more than
+    `balanced` negatives per positive, the largest weight that the tiers give a common label. None with a sampler,
+    unless weights, or a setting that needs them, were asked for too."""
+    asked = facts.asked_for
+    needs = any(asked.get(flag) not in (None, False, "none") for flag in _NEED_WEIGHTS)
+    if facts.hardest <= balanced and not needs:
+        reason = f"{facts.hardest_in_words}, so no label needs a weight."
+        return [Choice("class_weights", "none", reason, "limit of the tiers for common labels", _NONE_NEEDED)]
+    if facts.sampler and not _WEIGHTS & set(asked) and not needs:
+        reason = f"The sampler {facts.sampler} draws rare labels more often already; weights would count them twice."
+        return [Choice("class_weights", "none", reason, _COMPOUNDED, "none: the sampler does it")]
+    i, source = facts.rarest, "the tiers, docs/quick-reference.md"
+    auto = Choice("class_weights", "auto", "Each label's weight follows from its counts in training.", source)
+    weights = facts.weights()
+    if not weights.asked_for:
+        return [auto]
+    if weights.reasons[i].startswith("none:"):
+        reason = f"Every label weighs 1 ({weights.reasons[i]}): with weights most of the loss would be about them."
+        return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, reason, source)]
+    custom = f" ({weights.reasons[i]})" if facts.train.schema.names[i] in weights.custom else ""
+    top = "commonest secondary label" if facts.train.schema.primary else "commonest"
+    name, weight = facts.train.schema.names[i], f"weight {weights.values[i]:.3g}{custom}"
+    if facts.train.imbalance_ratio[i] > 1:
+        reason = f"{name!r} is {_times(facts.train.imbalance_ratio[i])} rarer than the {top} and gets {weight}"
+    else:  # itself the commonest
+        reason = f"{facts.hardest_in_words}; {name!r} gets {weight}"
+    if facts.hardest > MAX_WEIGHT:
+        reason += (
+            f"; negatives : positives would ask for up to {facts.hardest:,.0f}, and past {MAX_WEIGHT:g} training is "
+            "unstable"
+        )
+    return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, f"{reason}.", source)]
+
+
+def choose_loss(facts: DatasetStats, balanced: float = 3.0, gamma: float = 2.0) -> list[Choice]:
+    """The focal loss with gamma 2 (Lin et al., 2017). The plain loss where no label is rare, with the limit of the
+    weights. On Reuters focal beats BCE by 27 points of F1 on labels with at most 8 positives (Huang et al., 2021)."""
+    if facts.hardest <= balanced:
+        plain = "bce" if facts.is_multi_label else "ce"
+        return [Choice("loss", plain, "No label is rare here, so the plain loss does.", "no rarity, no remedy")]
+    reason = f"{facts.hardest_in_words}, nearly all of them easy; the focal term takes those out of the loss."
+    source = "Lin et al., 2017; Huang et al., 2021"
+    if facts.asked_for.get("loss", "focal") != "focal":
+        return [Choice("loss", "focal", reason, source)]
+    softer = "1.5 if rare labels are predicted too often, 3 if their recall stays 0: the monitor says which."
+    return [Choice("loss", "focal", reason, source), Choice("focal_gamma", gamma, softer, "Lin et al., 2017")]
+
+
+def choose_sampler(facts: DatasetStats, balanced: float = 3.0) -> list[Choice]:
+    """No sampler: weights and focal loss raise rare labels already, and compounded re-weighting ruins training
+    (FARM#443, nnUNet#1118). No choice where no label is rare."""
+    asked = facts.asked_for
+    if facts.hardest <= balanced or (asked.get("class_weights") == "none" and asked.get("loss", "focal") != "focal"):
+        return []
+    reason = "The loss raises rare labels already; drawing their rows more often as well would count them twice."
+    return [Choice("sampler", "none", reason, _COMPOUNDED)]
+
+
+def choose_metric(facts: DatasetStats, few: int = 10) -> list[Choice]:
+    """Macro F1 of the secondary labels, or mean average precision where half of them have few positives in validation.
+
+    With fewer than `few` one row moves F1 at 0.5 by a tenth (Saito & Rehmsmeier, 2015, on ranks). Only where
+    thresholds will be tuned: the best model by ranks may find nothing at 0.5.
+    """
+    schema, here = facts.train.schema, facts.validation.support
+    if not len(schema.secondary):
+        reason = "No label is secondary; each label counts the same."
+        return [Choice("metric_for_best_model", "f1_macro", reason, "docs/quick-reference.md")]
+    if schema.primary and not here[list(schema.primary)].any():
+        reason = "No row of validation has the primary label, and F1 of the secondary ones looks at such rows only."
+        return [Choice("metric_for_best_model", "mean_average_precision", reason, "docs/quick-reference.md")]
+    support = here[np.array(schema.secondary, dtype=int)]
+    if len(support) and np.median(support) < few and not too_few_to_tune(float(facts.validation.support.sum())):
+        reason = (
+            f"Half of the labels have at most {_positives(np.median(support))} in validation, where F1 at 0.5 jumps "
+            "with single rows; average precision looks at the ranks of all of them."
+        )
+        return [Choice("metric_for_best_model", "mean_average_precision", reason, "Saito & Rehmsmeier, 2015")]
+    over = "the rows whose primary label is 1" if facts.train.schema.primary else "all rows"
+    reason = f"Each secondary label counts the same, however rare, over {over}."
+    return [Choice("metric_for_best_model", "secondary_f1_macro", reason, "docs/quick-reference.md")]
+
+
+def choose_thresholds(facts: DatasetStats, few: int = 10) -> list[Choice]:
+    """A threshold per label. One for all where half of the labels have fewer than `few` positives in validation: on
+    nlupp, with a median of 6, it is as good on test and overfits less (docs/thresholds.md). 0.5 where there are
+    `too_few_to_tune`."""
+    if not facts.is_multi_label:
+        return []
+    support = facts.validation.support
+    total, median = float(support.sum()), float(np.median(support))
+    source = "measured, docs/thresholds.md; Lin & Lin, 2023"
+    if too_few := too_few_to_tune(total):
+        reason = f"{too_few}."
+        return [Choice("tune_thresholds", False, reason, source)]
+    tune = Choice(
+        "tune_thresholds", True, "F1 is seldom best at 0.5, above all where labels weigh differently.", source
+    )
+    if median < few and len(support) > 1:
+        reason = f"Half of the labels have at most {_positives(median)} in validation: one threshold for all."
+        return [tune, Choice("thresholds_per", "all", reason, source)]
+    reason = (
+        f"Half of the labels have {_positives(median)} in validation or more; the fewer a label has, the more its "
+        "threshold is drawn towards that of all."
+    )
+    return [tune, Choice("thresholds_per", "label", reason, source)]
+
+
+def too_few_to_tune(positives: float, least: int = 50, where: str = "Validation") -> str:
+    """A sentence that validation has too few positives, over all labels, to tune thresholds; "" from `least` on.
+
+    >>> too_few_to_tune(19), too_few_to_tune(50)
+    ('Validation has 19 positives in all, too few to tune on', '')
+    """
+    return "" if positives >= least else f"{where} has {_positives(positives)} in all, too few to tune on"
+
+
+def choose_epochs(
+    facts: DatasetStats, batch: int = 16, epochs: int = 3, least: int = 1000, most: int = 20
+) -> list[Choice]:
+    """More epochs, up to `most`, where the default gives fewer than `least` updates: small data needs longer training
+    (Mosbach et al., 2021; Zhang et al., 2021)."""
+    updates = math.ceil(facts.train.n_rows / batch)
+    if not updates or updates * epochs >= least:
+        return []
+    wanted = min(math.ceil(least / updates), most)
+    reason = (
+        f"{facts.train.n_rows:,} rows give {updates * epochs:,} updates in {epochs} epochs at a batch of {batch}; "
+        f"about {least:,} updates are wanted, and {wanted} epochs{', the most,' * (wanted == most)} give "
+        f"{updates * wanted:,}."
+    )
+    return [Choice("num_train_epochs", wanted, reason, "Mosbach et al., 2021; Zhang et al., 2021")]
+
+
+RULES: tuple[Callable[[DatasetStats], list[Choice]], ...] = (
+    choose_weights,
+    choose_loss,
+    choose_sampler,
+    choose_metric,
+    choose_thresholds,
+    choose_epochs,
+)
+"""The rules, in the order in which their choices are printed."""
+
+
+def threshold_plan(facts: DatasetStats, chosen: Mapping[str, Any], few: int = 10) -> tuple[str, ...]:
+    """The kind of each label's threshold, by its positives in validation.
+
+    It is the label's "own"; "unsure", its own from fewer than `few` positives; "shared" by all labels, as for a label
+    without positives; "0.5"; or in single-label problems the class with the "highest" score.
+    """
+    if not facts.is_multi_label or chosen.get("tune_thresholds") is False:
+        return ("0.5" if facts.is_multi_label else "highest",) * len(facts.train.schema)
+    support = facts.validation.support
+    if chosen.get("thresholds_per") == "all":
+        return ("shared",) * len(support)
+    return tuple("own" if n >= few else "unsure" if n > 0 else "shared" for n in support)
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"
+
+
+def _positives(n: float) -> str:
+    return f"{n:,.3g} positive{'' if n == 1 else 's'}" if n < 1000 else f"{n:,.0f} positives"

@@ -19,13 +19,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..analysis.analyze import Analysis, SplitCounts, analyze, count_splits, recommend_for
+from ..analysis.analyze import Analysis, analyze, recommend_for
 from ..analysis.as_json import analysis_json
-from ..analysis.config_file import config_text
-from ..analysis.markdown import analysis_markdown
+from ..analysis.counts import STREAMED_FROM, SplitCounts, count_splits, count_streams, is_large, open_streams
 from ..analysis.recommend import Recommendation
-from ..analysis.streamed import STREAMED_FROM, count_streams, is_large, open_streams
-from ..analysis.text import analysis_text
+from ..analysis.text import analysis_markdown, analysis_text, config_text
 from ..data.demo import demo_data
 from ..data.files import SPLITS
 from ..data.options import DataOptions

@@ -10,7 +10,6 @@ import hashlib
 import math
 import os
 import shlex
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
@@ -33,9 +32,10 @@ from ..data.options import DataOptions
 from ..labels.class_weights import DEFAULT_STRATEGY
 from ..labels.schema import LabelSchema
 from ..monitor.run_info import package_versions
+from ..utils.console import console_print
 from ..utils.errors import UsageError
 from ..utils.files import write_json
-from ..utils.text import WIDTH, pluralize
+from ..utils.text import pluralize
 from .models import load_bare_encoder, load_encoder, tokenized
 from .parser import FlagParser, as_flag, make_output_dir, print_notes, with_data
 
@@ -126,7 +126,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     seeds = pluralize(len(args.seeds), "seed")
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
     summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
-    print("\n".join(["", *summary.lines(), "", *textwrap.wrap(summary.verdict(), WIDTH)]))
+    console_print("", *summary.message(), "", summary.verdict())
     print(_how_to_train(summary.best, methods, args, options, setting.epochs))
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)

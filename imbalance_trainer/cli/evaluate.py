@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import RenderableType
 
 from ..decisions.rule import DecisionRule
 from ..metrics.curves import known
 from ..metrics.imbalance_metrics import first, rarest_shown
-from ..monitor.results import Results
+from ..monitor.run_info import Results
 from ..reports.evaluation_plots import plot_calibration, plot_precision_recall
 from ..tuning.calibration import expected_calibration_error
+from ..utils.console import console_print, text_table
 from ..utils.errors import DataError, UsageError
 from ..utils.files import atomic_write, write_json
-from ..utils.text import text_table
 from .models import SavedModel, SavedModelOptions
 from .parser import FlagParser, make_output_dir, with_data
 from .quality_gate import HELP as FAIL_UNDER_HELP
@@ -69,7 +70,7 @@ def main(flags: Sequence[str], prog: str = "imbalance-trainer evaluate") -> dict
     results, logits, labels, rule = _evaluated(saved, saved.tokens(data, args.split), args, output_dir)
     report = label_report(logits, labels, rule)
     calibration_error = _mean_calibration_error(report)
-    print("\n".join(["", *confusion_lines(report), f"Mean expected calibration error: {calibration_error:.4f}"]))
+    console_print("", *confusion_message(report), f"Mean expected calibration error: {calibration_error:.4f}")
     content = _write_metrics(output_dir / "metrics.json", results, report, args)
     errors = worst_errors(logits, labels, rule, data.splits[args.split]["text"], args.n_worst)
     _write(output_dir / "worst_errors.jsonl", "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in errors))
@@ -136,14 +137,14 @@ def _mean_calibration_error(report: Sequence[dict[str, Any]]) -> float:
     return float(np.mean([row["expected_calibration_error"] for row in report]))
 
 
-def confusion_lines(report: Sequence[dict[str, Any]]) -> list[str]:
-    """The counts as a table of 80 columns, rarest label first."""
+def confusion_message(report: Sequence[dict[str, Any]]) -> list[RenderableType]:
+    """The counts as a table for `console_print`, rarest label first."""
     ranked = sorted(report, key=lambda row: row["true_positives"] + row["false_negatives"])
     shown = rarest_shown(ranked)
     cells = [[row["label"], *(f"{row[count]:,}" for count in COUNTS)] for row in shown]
     header = ["label (rarest first)", "true pos", "false pos", "false neg", "true neg"]
     more = [f"... and {len(ranked) - len(shown)} more labels, in metrics.json"] if len(shown) < len(ranked) else []
-    return text_table(header, cells) + more
+    return [text_table(header, cells), *more]
 
 
 def worst_errors(

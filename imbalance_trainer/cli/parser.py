@@ -22,9 +22,8 @@ from tqdm.auto import tqdm
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, HfArgumentParser
 
 from ..training.checkpoints import find_fault, last_complete_checkpoint
-from ..utils.constants import MULTI_LABEL
+from ..utils.constants import MULTI_LABEL, WIDTH
 from ..utils.errors import DataError, NonFiniteLossError, QualityGateError, UsageError, did_you_mean, first_line
-from ..utils.text import WIDTH
 
 _FLAG = re.compile(r"--?[^\W\d][\w-]*(=|$)")  # neither a negative number nor a text that begins with a dash
 

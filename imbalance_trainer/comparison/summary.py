@@ -1,16 +1,17 @@
 """What a comparison says: a table, a sentence that names the method to take or says that none is better, and JSON."""
 
 import statistics
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from rich.console import RenderableType
 
 from ..analysis.recommend import FEW
+from ..utils.console import text_table
 from ..utils.errors import DataError
-from ..utils.text import WIDTH, pluralize, text_table
+from ..utils.text import pluralize
 from .measures import Difference, paired_difference
 from .methods import STOCK
 from .record import Record, Run
@@ -136,8 +137,8 @@ class Summary:
             found.append(f"{self.steps} steps are hardly any training.")
         return found
 
-    def lines(self) -> list[str]:
-        """A table of at most 80 columns, and what its columns mean."""
+    def message(self) -> list[RenderableType]:
+        """A table, and what its columns mean, for `console_print`."""
         header = ["method", "at 0.5", "tuned", "val", "vs stock", "head/mid/tail", "missed", "mAP"]
         rows = []
         for method in self.methods:
@@ -155,8 +156,8 @@ class Summary:
                     _short(method.mean(None, "mean_average_precision")),
                 ]
             )
-        failed = [line for name, why in self.failed.items() for line in textwrap.wrap(f"{name} failed: {why}", WIDTH)]
-        return [*text_table(header, rows), *failed, *textwrap.wrap(_COLUMNS.format(self.n_labels), WIDTH)]
+        failed = [f"{name} failed: {why}" for name, why in self.failed.items()]
+        return [text_table(header, rows), *failed, _COLUMNS.format(self.n_labels)]
 
     def as_dict(self) -> dict[str, Any]:
         """All of it, JSON-able."""

@@ -1,1 +1,1 @@
-"""From the history of a run to findings, and to words."""
+"""Monitoring of a run: history, findings and messages."""

@@ -1,4 +1,4 @@
-"""label_history.jsonl: every evaluation, label by label, one JSON line each."""
+"""label_history.jsonl: one JSON line for each evaluation, with all labels."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,15 @@ from typing import Any
 
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import LABEL_METRICS, LabelTable
+from ..utils.errors import DataError
 from ..utils.files import atomic_write, finite
 
 FILE_NAME = "label_history.jsonl"
 VERSION = 2
-"""Version of the lines' content; it rises when keys change. 2 has thresholds, what would be best, and train_losses."""
+"""Version of the lines' content. It rises when keys change."""
 
 MARKER = "secondary_f1_macro"
-"""A metric that every evaluation of ours has: by its key the prefix of an evaluation is found."""
+"""A metric in every evaluation by ImbalanceMetrics. Its key shows the prefix of the evaluation."""
 
 
 _COUNTS = ("support", "known", "predicted", "true_positives", "found_before_closing")
@@ -25,7 +26,7 @@ _SHARES = (
 
 
 def metric_prefix(metrics: Mapping[str, Any]) -> str | None:
-    """The prefix ("eval", "eval_<dataset>", "test") of an evaluation's metrics; None where they are not ours."""
+    """The prefix ("eval", "eval_<dataset>", "test") of metrics; None where they are not of ImbalanceMetrics."""
     prefixes = [key[: -len(MARKER) - 1] for key in metrics if key.endswith(f"_{MARKER}")]
     return next((p for p in prefixes if f"{p}_n_labels_without_recall" in metrics), None)  # not a user's ema_...
 
@@ -42,7 +43,7 @@ def make_entry(
     train_losses: Sequence[Sequence[float]] = (),
     focal_gamma: float | None = None,
 ) -> dict[str, Any]:
-    """One evaluation as a JSON-able dict; its labels come from `table`, else from the metrics that name labels.
+    """One evaluation as a JSON-able dict. Its labels come from `table`, else from the metrics with label names.
 
     Args:
         metrics: the evaluation's metrics, with their prefix.
@@ -50,10 +51,10 @@ def make_entry(
         step: updates so far.
         epoch: epochs so far.
         schema: the labels, for the names behind the metrics.
-        table: all labels, where they are known.
+        table: all labels, if available.
         weights: class weights by label.
         train_support: positives in training by label.
-        train_losses: (step, loss) of what was logged since the evaluation before.
+        train_losses: (step, loss) logged since the evaluation before.
         focal_gamma: in use.
     """
     own = {key[len(prefix) + 1 :]: value for key, value in metrics.items() if key.startswith(f"{prefix}_")}
@@ -76,23 +77,46 @@ def make_entry(
     return finite(entry)  # what is in memory is what a file would give back
 
 
-def read_history(path: str | Path) -> list[dict[str, Any]]:
-    """The entries of a file; a missing file has none, and a last line that was cut off by a kill is left out."""
+def read_entries(path: str | Path) -> tuple[list[dict[str, Any]], bool]:
+    """Read a history file.
+
+    Returns:
+        Its evaluations, and whether the last line was cut off by a kill and left out.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DataError: a file that cannot be read, or is not a history. The sentence names the line.
+    """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        return []
-    entries = []
-    for line in lines:
+        raise
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}).") from None
+    entries: list[dict[str, Any]] = []
+    lines = [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+    for i, line in lines:
         try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return entries
+            entries.append(_checked(json.loads(line), f"{path}, line {i}"))
+        except json.JSONDecodeError as error:
+            if i == lines[-1][0] and not text.endswith("\n"):
+                return entries, True
+            raise DataError(f"{path}, line {i}: is no valid JSON ({error.msg}); mend or delete it.") from None
+    return entries, False
+
+
+def read_history(path: str | Path) -> list[dict[str, Any]]:
+    """The evaluations of a file; none where it is missing or broken, as a training goes on without them."""
+    try:
+        return read_entries(path)[0]
+    except (FileNotFoundError, DataError):
+        return []
 
 
 def write_history(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Replace the file as a whole: after a kill it holds the old entries or the new ones, nothing between."""
+    """Replace the file atomically: after a kill it has the old entries or the new ones."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:
@@ -100,7 +124,7 @@ def write_history(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> Non
 
 
 def append_history(path: str | Path, entry: Mapping[str, Any]) -> None:
-    """Add one entry; if a kill cuts its line off, `read_history` leaves that line out."""
+    """Append one entry. `read_history` leaves out a line that a kill cut off."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
@@ -133,6 +157,19 @@ def _rows_of_metrics(own: Mapping[str, float], schema: LabelSchema | None) -> li
 
 
 def _slugs(own: Mapping[str, float]) -> list[str]:
-    """The labels that have metrics of their own."""
+    """The labels with metrics of their own."""
     slugs = [key[len("support_") :] for key in own if key.startswith("support_")]
     return [slug for slug in slugs if all(f"{metric}_{slug}" in own for metric in LABEL_METRICS)]
+
+
+def _checked(entry: Any, where: str) -> dict[str, Any]:
+    """The entry, if it has the keys that are read everywhere."""
+    kinds = {"split": (str,), "step": (int, float), "metrics": (dict,), "labels": (list,)}
+    found = type(entry).__name__ if not isinstance(entry, dict) else None
+    wrong = next((k for k, kind in kinds.items() if found is None and not isinstance(entry.get(k), kind)), None)
+    if found is not None or wrong is not None:
+        what = f"found a {found}" if found is not None else f"its {wrong!r} is missing or of another kind"
+        raise DataError(f"{where}: is no evaluation as this package writes them ({what}).")
+    if not all(isinstance(row, dict) and isinstance(row.get("label"), str) for row in entry["labels"]):
+        raise DataError(f"{where}: an item of 'labels' has no 'label'.")
+    return entry

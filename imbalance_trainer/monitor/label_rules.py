@@ -1,33 +1,32 @@
-"""What is wrong with single labels: never found, and why; predicted too often; cut at the cap; not to be told.
+"""Findings about single labels: zero recall and its cause, over-prediction, capped weights, no positives.
 
-Each rule is a pure function of the evaluations (see `history`), oldest first. Its thresholds are its arguments.
+Each rule is a pure function of the evaluations (see `history`), oldest first. Its limits are its arguments.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..utils.numeric import wilson_interval
 from .findings import (
-    LOUDER_GAMMA,
-    LOWER_BY,
     NOTE,
-    RAISE_BY,
-    SOFTER_GAMMA,
     WARNING,
     Finding,
+    Rows,
     Settings,
     custom_weights_flag,
+    evaluations_in_a_row,
+    gamma_flag,
+    has_zero_recall,
+    is_near_chance,
+    larger_gamma,
+    last_rows,
 )
-
-CHANCE = 3.0
-"""Times a label's share of the rows: less average precision than that says little."""
 
 _ONE_SIDED = 1.645  # z of a one-sided interval of 95%
 
-Rows = Sequence[Mapping[str, Any]]
 
-
-def find_silent(
+def find_zero_recall(
     history: Rows,
     settings: Settings,
     patience: int = 2,
@@ -35,101 +34,96 @@ def find_silent(
     min_average_precision: float = 0.2,
     on_its_way: float = 1.25,
 ) -> list[Finding]:
-    """Labels with support of which nothing was found in the last `patience` evaluations, rarest first, each with why.
+    """Labels with zero recall in the last `patience` evaluations, rarest first, each with its cause.
 
-    The note: "rare labels stuck at 0 recall -> increase weights". Before that these are ruled out, in this order: no
-    row of it in training; a parent that is not decided; fewer than `min_support` positives, which say little (Wilson,
-    1927); an average precision of `min_average_precision` or more, so that only the threshold is wrong (Lipton et al.,
-    2014); and a weight that is at its cap. A label that is not learned is left alone, which is a note, while its
-    average precision is `on_its_way` times that of the last evaluation.
+    The note: "rare labels stuck at 0 recall -> increase weights". Other causes are ruled out first, in this order: no
+    positives in training; a parent that is not predicted; fewer than `min_support` positives, which say little
+    (Wilson, 1927); an average precision of `min_average_precision` or more, so that only the threshold is wrong
+    (Lipton et al., 2014); and a weight at its cap. While average precision is `on_its_way` times that of the
+    evaluation before, the finding is a note.
     """
-    since = evaluations_in_a_row(history, is_silent)
-    before = {row["label"]: row.get("average_precision") for row in (history[-2]["labels"] if history[1:] else ())}
-    labels = sorted(history[-1]["labels"] if history else (), key=lambda row: row["support"])
+    since = evaluations_in_a_row(history, has_zero_recall)
+    before = {row["label"]: row.get("average_precision") or 0.0 for row in last_rows(history[:-1])}
+    rows = [row for row in last_rows(history) if since[row["label"]] >= patience]
     found = []
-    for row in labels:
-        if since.get(row["label"], 0) >= patience:
-            last = before.get(row["label"])
-            is_rising = (row.get("average_precision") or 0) > on_its_way * (last or 1)
-            limits = (min_support, min_average_precision)
-            found.append(_why_silent(row, settings, since[row["label"]], *limits, last if is_rising else None))
+    for row in sorted(rows, key=lambda row: row["support"]):
+        last = before.get(row["label"], 0.0)
+        is_rising = 0 < on_its_way * last < (row.get("average_precision") or 0)
+        limits = (min_support, min_average_precision, last if is_rising else None)
+        found.append(_cause_of_zero_recall(row, settings, since[row["label"]], *limits))
     return found
 
 
-def _why_silent(
-    row: dict[str, Any], settings: Settings, count: int, min_support: int, ranked: float, rising_from: float | None
+def _cause_of_zero_recall(
+    row: Mapping[str, Any],
+    settings: Settings,
+    count: int,
+    min_support: int,
+    min_average_precision: float,
+    rising_from: float | None,
 ) -> Finding:
-    name, support, weight = row["label"], row["support"], row.get("weight")
+    support, average = row["support"], row.get("average_precision")
     _, upper = wilson_interval(0, support)
     evidence = f"0 of {support:,} found in the last {count} evaluations (95% interval of recall: 0 to {upper:.2f})"
-    if row["predicted"]:
-        evidence += f", {row['predicted']:,} predicted"
-    average = row.get("average_precision")
-    if average:
-        evidence += f", average precision {average:.2g}"
+    evidence += f", {row['predicted']:,} predicted" if row["predicted"] else ""
+    evidence += f", average precision {average:.2g}" if average else ""
+    found = Finding("not_learned", row["label"], WARNING, evidence, "", row.get("weight"), evaluations=count)
     if row.get("train_support") == 0:
-        evidence = f"0 of {support:,} found, and the training data has no positive of it"
-        advice = "put rows of it into the training data; no weight, gamma or threshold can help."
-        return Finding("no_positives_in_training", name, WARNING, evidence, advice, weight, evaluations=count)
+        evidence = f"0 of {support:,} found, and the training data has no positive"
+        advice = "add training rows with this label. No weight, gamma or threshold can help."
+        return replace(found, kind="no_positives_in_training", evidence=evidence, advice=advice)
     if row.get("found_before_closing"):
-        return _held_down(row, settings, count)
+        return _held_down(found, row, settings)
     if support < min_support:
-        enough = f"{_enough()} or more positives of each"
-        advice = f"give evaluation data with {enough}: a recall of 0 would then mean something."
-        return Finding("too_few_to_tell", name, NOTE, evidence, advice, weight, evaluations=count)
-    if average and average >= max(ranked, CHANCE * (row.get("prevalence") or 0)) and would_find(row) > 1:
-        evidence += f", highest score {row['highest_score']:.2g} at a threshold of {row['threshold']:.2g}"
-        sets_it = "--tune_thresholds true (in Python trainer.tune_thresholds()) sets it"
-        if settings.class_weights is None:  # the stock Trainer has neither
-            sets_it = "imbalance_trainer.tune_thresholds(scores, labels) finds one for each label"
-        advice = f"{threshold_advice(row)}; {sets_it}."
-        return Finding("threshold_too_high", name, WARNING, evidence, advice, weight, evaluations=count)
+        advice = f"use evaluation data with {_enough()} or more positives of each, so that recall 0 means something."
+        return replace(found, kind="too_few_to_tell", severity=NOTE, advice=advice)
+    if average and average >= min_average_precision and not is_near_chance(row) and _would_find(row) > 1:
+        return _threshold_too_high(found, row, settings)
     if rising_from is not None:
-        evidence += f", from {rising_from:.2g} at the evaluation before: it is on its way"
-        advice = "nothing yet; if it stays at 0, longer training."
-        return Finding("not_learned", name, NOTE, evidence, advice, weight, evaluations=count)
-    return _not_learned(name, evidence, settings, weight, count)
+        evidence += f", up from {rising_from:.2g} at the evaluation before"
+        return replace(found, severity=NOTE, evidence=evidence, advice="nothing yet; if it stays at 0, train longer.")
+    return _not_learned(found, settings)
 
 
-def _held_down(row: dict[str, Any], settings: Settings, count: int) -> Finding:
-    over, support = row["found_before_closing"], row["support"]
+def _held_down(found: Finding, row: Mapping[str, Any], settings: Settings) -> Finding:
     parents = settings.parents.get(row["label"], ())
     named = " or ".join(repr(parent) for parent in parents[:3]) or "a parent"
     evidence = (
-        f"{over:,} of {support:,} positives are over its threshold, but {named} is not decided there, "
-        "so that closing drops them"
+        f"{row['found_before_closing']:,} of {row['support']:,} positives are over its threshold, but {named} is not "
+        "predicted there, so they are dropped"
     )
-    lower = f", or a lower threshold for {named}" if parents else ""
-    advice = (
-        f"--hierarchy_policy add_parent (now {settings.hierarchy_policy}), which decides the parent with it{lower}."
-    )
-    weight = row.get("weight")
-    return Finding("held_down_by_parent", row["label"], WARNING, evidence, advice, weight, evaluations=count)
+    lower = f"a lower threshold for {named}, or " if parents else ""
+    advice = f"{lower}predict the parent with it: --hierarchy_policy add_parent (now {settings.hierarchy_policy})."
+    return replace(found, kind="held_down_by_parent", evidence=evidence, advice=advice)
 
 
-def _not_learned(name: str, evidence: str, settings: Settings, weight: float | None, count: int) -> Finding:
-    weights, gamma = settings.class_weights, settings.focal_gamma
-    louder = LOUDER_GAMMA if gamma is not None and gamma < LOUDER_GAMMA else None
-    then = "" if louder is None else f"--focal_gamma {louder:g} (now {gamma:g})"
+def _threshold_too_high(found: Finding, row: Mapping[str, Any], settings: Settings) -> Finding:
+    scores = f", highest score {row['highest_score']:.2g} at a threshold of {row['threshold']:.2g}"
+    tune = "tune it: --tune_thresholds true (in Python trainer.tune_thresholds())"
+    if settings.class_weights is None:  # the stock Trainer has neither
+        tune = "tune it: imbalance_trainer.tune_thresholds(scores, labels)"
+    advice = f"{_threshold_advice(row)}; {tune}."
+    return replace(found, kind="threshold_too_high", evidence=found.evidence + scores, advice=advice)
+
+
+def _not_learned(found: Finding, settings: Settings, raise_by: float = 1.5) -> Finding:
+    """The note's step: a weight of 10 goes to 15."""
+    weights, weight, gamma = settings.class_weights, found.weight, larger_gamma(settings)
     if weights is None or weight is None:
-        advice = "use WeightedFocalTrainer in place of Trainer; it weighs rare labels."
-        return Finding("not_learned", name, WARNING, evidence, advice, None, evaluations=count)
-    if not weights.asked_for and settings.loss_weighs_itself:
-        advice = f"another --loss, such as focal, that takes a weight for it ({settings.loss!r} takes none)."
-        return Finding("not_learned", name, WARNING, evidence, advice, weight, evaluations=count)
+        return replace(found, advice="use WeightedFocalTrainer in place of Trainer; it weighs rare labels.")
+    if not weights.asked_for and settings.takes_class_weights is False:
+        return replace(found, advice=f"take a loss with class weights ({settings.loss!r} has none): --loss focal.")
     if not weights.asked_for:
-        advice = "--class_weights auto (now none), which weighs rare labels."
-        return Finding("not_learned", name, WARNING, evidence, advice, weight, evaluations=count)
+        return replace(found, advice="weigh rare labels: --class_weights auto (now none).")
     if weight >= settings.max_weight:
-        evidence += f"; weight {weight:.3g}, the cap, past which training is unstable"
-        advice = f"{then}, or " if then else ""
-        advice += "more rows of it in training (or a look at whether its rows are labelled alike)."
-        found = (advice, weight, None, louder)
-        return Finding("at_the_cap", name, WARNING, evidence, *found, evaluations=count)
-    raised = min(weight * RAISE_BY, settings.max_weight)
-    advice = f"{custom_weights_flag({name: raised})} (now {weight:.3g}, cap {settings.max_weight:g})"
-    advice += f"; if that is not enough, {then}." if then else "."
-    return Finding("not_learned", name, WARNING, evidence, advice, weight, raised, louder, count)
+        evidence = f"{found.evidence}; weight {weight:.3g} is the cap, above which training is unstable"
+        flag = f", or {gamma_flag(settings, gamma)}" if gamma else ""
+        advice = f"add training rows with this label, or check that its rows are labelled alike{flag}."
+        return replace(found, kind="at_the_cap", evidence=evidence, advice=advice, new_gamma=gamma)
+    new_weight = min(weight * raise_by, settings.max_weight)
+    advice = f"{custom_weights_flag({found.label: new_weight})} (now {weight:.3g}, cap {settings.max_weight:g})"
+    advice += f"; if that is not enough, {gamma_flag(settings, gamma)}." if gamma else "."
+    return replace(found, advice=advice, new_weight=new_weight, new_gamma=gamma)
 
 
 def find_over_predicted(
@@ -142,93 +136,80 @@ def find_over_predicted(
     times: float = 1.5,
     min_predicted: int = 5,
 ) -> list[Finding]:
-    """Labels of whose predictions fewer than `floor` are right, worst first. The note: "overpredicts rare labels ->
-    decrease weights (10 -> 7)", gamma to 1.5.
+    """Labels with too many predictions of which fewer than `floor` are right, lowest precision first.
 
-    Too often is `times` as often as there are positives, or more: a label that is predicted less is confused with
-    others, and a lower weight would only take recall from it. And the predictions must carry it: the one-sided 95%
-    interval of precision (Wilson, 1927) lies under the floor at `patience` evaluations in a row. Left out are labels
-    whose precision rose by `rising` since the last evaluation, as it does early in training, and those of which
-    nothing is found, which are left to `find_silent`. A note where the run improves at every evaluation.
+    The note: "overpredicts rare labels -> decrease weights (10 -> 7)", gamma to 1.5. Too many is `times` the positives
+    or more: a label that is predicted less often is confused with others, and a lower weight would only cost recall.
+    The one-sided 95% interval of precision (Wilson, 1927) must be under the floor at `patience` evaluations in a row.
+    Left out are labels whose precision rose by `rising` since the last evaluation, and labels with zero recall. The
+    findings are notes where the run improves at every evaluation.
     """
-    last = {row["label"]: row for row in (history[-2]["labels"] if len(history) > 1 else ())}
+    before = {row["label"]: _precision(row) for row in last_rows(history[:-1])}
 
-    def is_rising(row: dict[str, Any]) -> bool:
-        before = last.get(row["label"])
-        return before is not None and _precision(row) >= _precision(before) + rising
-
-    def is_low(row: dict[str, Any]) -> bool:
+    def is_low(row: Mapping[str, Any]) -> bool:
         predicted, right = row["predicted"], row["true_positives"]
-        if predicted < max(min_predicted, times * row["support"]) or not (right > 0 or not row["support"]):
-            return False
-        return bool(wilson_interval(right, predicted, _ONE_SIDED)[1] < floor)
+        is_often = predicted >= max(min_predicted, times * row["support"]) and not has_zero_recall(row)
+        return is_often and bool(wilson_interval(right, predicted, _ONE_SIDED)[1] < floor)
 
     since = evaluations_in_a_row(history, is_low)
-    rows = [row for row in (history[-1]["labels"] if history else ()) if since.get(row["label"], 0) >= patience]
-    rows = sorted((row for row in rows if not is_rising(row)), key=_precision)
+    rows = [row for row in last_rows(history) if since[row["label"]] >= patience]
+    rows = [row for row in rows if _precision(row) < before.get(row["label"], 1) + rising]
     severity = NOTE if is_improving else WARNING
-    return [_over_predicted(row, settings, since[row["label"]], severity) for row in rows]
+    return [_over_predicted(row, settings, since[row["label"]], severity) for row in sorted(rows, key=_precision)]
 
 
-def _over_predicted(row: dict[str, Any], settings: Settings, count: int, severity: str) -> Finding:
+def _over_predicted(
+    row: Mapping[str, Any], settings: Settings, count: int, severity: str, lower_by: float = 0.7, gamma: float = 1.5
+) -> Finding:
     predicted, right, weight = row["predicted"], row["true_positives"], row.get("weight")
     evidence = f"{right:,} of {predicted:,} predictions are right (precision {_precision(row):.2f})"
-    if row["support"]:
-        evidence += f", recall {right / row['support']:.2f}"
-    gamma = settings.focal_gamma
-    softer = SOFTER_GAMMA if gamma is not None and gamma > SOFTER_GAMMA else None
-    ways, lowered = [], None
-    if would_find(row) and row["best_threshold"] > row["threshold"] and row["best_precision"] > _precision(row):
-        evidence += f"; {threshold_advice(row)}"
+    evidence += f", recall {right / row['support']:.2f}" if row["support"] else ""
+    if _would_find(row) and row["best_threshold"] > row["threshold"] and row["best_precision"] > _precision(row):
+        evidence += f"; {_threshold_advice(row)}"
+    new_gamma = gamma if settings.focal_gamma is not None and settings.focal_gamma > gamma else None
+    new_weight, ways = None, []
     if weight is not None and weight > 1 and settings.class_weights is not None:
-        lowered = max(weight * LOWER_BY, 1.0)
-        ways.append(f"{custom_weights_flag({row['label']: lowered})} (now {weight:.3g})")
-    if softer is not None:
-        ways.append(f"--focal_gamma {softer:g} (now {gamma:g})")
+        new_weight = max(weight * lower_by, 1.0)
+        ways.append(f"{custom_weights_flag({row['label']: new_weight})} (now {weight:.3g})")
+    ways += [gamma_flag(settings, new_gamma)] if new_gamma else []
     advice = "; or ".join(ways) + "." if ways else ""
-    return Finding("over_predicted", row["label"], severity, evidence, advice, weight, lowered, softer, count)
+    return Finding("over_predicted", row["label"], severity, evidence, advice, weight, new_weight, new_gamma, count)
 
 
 def find_capped(history: Rows, settings: Settings, max_recall: float = 0.5) -> list[Finding]:
-    """Labels whose weight was cut at the cap and of which less than `max_recall` is surely found: the note's "never
-    exceed 20x (causes instability)", so that something else has to help. Silent labels are left to `find_silent`."""
+    """Labels with a weight cut at the cap and a recall surely under `max_recall`. The note: "never exceed 20x (causes
+    instability)". Labels with zero recall are left to `find_zero_recall`."""
     clamped = (settings.class_weights.clamped if settings.class_weights is not None else None) or {}
+    gamma = larger_gamma(settings)
+    flag = f", or {gamma_flag(settings, gamma)}" if gamma else ""
     findings = []
-    for row in history[-1]["labels"] if history else ():
+    for row in last_rows(history):
         found, support, cap = row["true_positives"], row["support"], row.get("weight")
-        if row["label"] not in clamped or not found or wilson_interval(found, support)[1] >= max_recall:
-            continue
-        evidence = f"{clamped[row['label']]:.3g} was asked for, {cap:.3g} is in force; recall {found / support:.2f}"
-        gamma = settings.focal_gamma
-        louder = (
-            f"--focal_gamma {LOUDER_GAMMA:g} (now {gamma:g}), " if gamma is not None and gamma < LOUDER_GAMMA else ""
-        )
-        advice = f"no larger weight; --tune_thresholds true, {louder}or more rows of it."
-        findings.append(Finding("capped", row["label"], NOTE, evidence, advice, cap))
+        if row["label"] in clamped and found and wilson_interval(found, support)[1] < max_recall:
+            evidence = f"{clamped[row['label']]:.3g} was asked for, {cap:.3g} is in use; recall {found / support:.2f}"
+            advice = f"no larger weight, but more training rows with this label, --tune_thresholds true{flag}."
+            findings.append(Finding("capped", row["label"], NOTE, evidence, advice, cap))
     return findings
 
 
 def find_unsupported(history: Rows, settings: Settings) -> list[Finding]:
-    """Labels that this evaluation says nothing of: no positive, or known in no row. Their recall is 0/0, and every
-    macro value counts it as 0."""
+    """Labels without a positive, or without a known row, in the evaluation data. Their recall is 0/0, which every
+    macro value counts as 0."""
     findings = []
-    for row in history[-1]["labels"] if history else ():
+    for row in last_rows(history):
         if row.get("known") == 0:
-            advice = "every entry is masked (blank, -1, -100); give evaluation data in which it is known."
+            advice = "use evaluation data in which it is known; every entry is masked (blank, -1, -100)."
             findings.append(Finding("unknown_here", row["label"], NOTE, "known in no row", advice))
         elif not row["support"]:
             trained = row.get("train_support")
             evidence = "no positive here" + ("" if trained is None else f", {trained:,.0f} in training")
-            advice = f"move rows of it to the evaluation data ({_enough()} or more say something)."
+            advice = f"move rows with it to the evaluation data ({_enough()} or more say something)."
             findings.append(Finding("no_positives_here", row["label"], NOTE, evidence, advice, row.get("weight")))
     return findings
 
 
-# ---- small parts ----
-
-
-def threshold_advice(row: Mapping[str, Any]) -> str:
-    """What the best threshold on this evaluation would give."""
+def _threshold_advice(row: Mapping[str, Any]) -> str:
+    """Recall and precision at the best threshold on this evaluation."""
     return (
         f"threshold {row['best_threshold']:.2g} would give recall {row['best_recall']:.2f} at precision "
         f"{row['best_precision']:.2f} on this evaluation"
@@ -239,32 +220,15 @@ def _precision(row: Mapping[str, Any]) -> float:
     return row["true_positives"] / row["predicted"] if row["predicted"] else 0.0
 
 
-def would_find(row: Mapping[str, Any]) -> int:
-    """Positives over the threshold that would be best here."""
+def _would_find(row: Mapping[str, Any]) -> int:
+    """Positives over the best threshold on this evaluation; 0 where that is not known."""
     recall = row.get("best_recall")
     known = recall is not None and row.get("best_threshold") is not None and row.get("threshold") is not None
     return round(recall * row["support"]) if known else 0
 
 
-def is_silent(row: Mapping[str, Any]) -> bool:
-    """Whether nothing was found of a label that had positives."""
-    return bool(row["support"]) and not row["true_positives"]
-
-
-def evaluations_in_a_row(history: Rows, holds: Callable[[dict[str, Any]], bool]) -> dict[str, int]:
-    """For each label of which something holds at the last evaluation, at how many in a row, counted back from it."""
-    since: dict[str, int] = {}
-    for back, evaluation in enumerate(reversed(history)):
-        still = {row["label"] for row in evaluation["labels"] if holds(row)}
-        still = still if back == 0 else {label for label in still if since.get(label) == back}
-        if not still:
-            break
-        since.update(dict.fromkeys(still, back + 1))
-    return since
-
-
 def _enough(upper: float = 0.3) -> int:
-    """Positives of which 0 found puts the interval of recall under `upper`."""
+    """Positives of which 0 found puts the upper end of recall's interval at `upper` or less."""
     n = 1
     while wilson_interval(0, n)[1] > upper:
         n += 1

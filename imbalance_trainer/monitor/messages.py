@@ -1,98 +1,135 @@
-"""The words of the monitor: an evaluation as a table, findings as warnings with what to change. Text of 80 columns.
+"""The words of the monitor: an evaluation as a table, thresholds as a table, findings as warnings.
 
-An evaluation is a dict as `label_history.jsonl` has them (see `history`).
+A message is a list of paragraphs and tables for `console_print`. An evaluation is a dict as in `label_history.jsonl`
+(see `history`).
 """
 
 import math
-import textwrap
+import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from rich.console import RenderableType
 
 from ..metrics.imbalance_metrics import rarest_shown
 from ..tuning.decisions import Tuning
 from ..tuning.thresholds import FEW, TunedThresholds
-from ..utils.text import WIDTH, text_table
-from .diagnose import Finding, Settings
-from .findings import GOOD, custom_weights_flag
+from ..utils.console import bullets, text_table, verbatim
+from .findings import GOOD, Finding, Settings, custom_weights_flag, gamma_flag, has_zero_recall
 from .history import FILE_NAME
+
+Message = list[RenderableType]
 
 _SHOWN_FINDINGS, _NAMED, _CUSTOM_SHOWN = 8, 12, 30
 
-_MOVED_SHOWN, _MOVED = 10, 0.05
-"""Of many labels so many are shown beside the rarest: those whose recall changed most, by this at least."""
-
 _WEIGHED = ("not_learned", "over_predicted")
-"""Kinds of which the weights to try are told in one line."""
+"""Kinds whose weights to try are printed in one line."""
 
 _NAMES_SAY_ALL = ("no_positives_here", "unknown_here")
 
 _OVERALL = ("loss", "secondary_f1_macro", "f1_macro", "f1_micro", "mean_average_precision", "primary_f1")
+_F1 = ("secondary_f1_macro", "f1_macro", "f1_micro")
 
 
-def evaluation_lines(
+def evaluation_message(
     entry: Mapping[str, Any],
     before: Mapping[str, Any] | None = None,
     train_support: Mapping[str, float] | None = None,
     at_half: Mapping[str, float] | None = None,
-) -> list[str]:
-    """An evaluation for a person: overall metrics, a table with the rarest label first, and what stands out.
+) -> Message:
+    """An evaluation: overall metrics, a table with the rarest label first, and a summary.
 
     Args:
         entry: the evaluation.
-        before: the one before it, for the changes.
-        train_support: positives in training by label, which say what is rare; else those of the evaluation do.
+        before: the evaluation before it, for the changes.
+        train_support: positives in training by label, which order the table; without it those of the evaluation do.
         at_half: the metrics at 0.5, where thresholds are tuned.
     """
-    lines = ["", *_wrapped(overall(entry, before)), *_label_lines(entry, before, train_support or {})]
-    return lines + summary_lines(entry, at_half)
+    table = _label_table(entry, before, train_support or {})
+    return ["", overall(entry, before), *table, *_summary(entry, at_half)]
 
 
-def overall(entry: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> list[str]:
-    """Where in the run an evaluation stands, and its overall metrics."""
+def overall(entry: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> str:
+    """Epoch and step of an evaluation, and its overall metrics."""
     metrics, last = entry["metrics"], (before or {}).get("metrics", {})
     parts = []
     if entry["step"]:  # else it is before training, or without any
         parts = [] if entry["epoch"] is None else [f"epoch {entry['epoch']:.3g}"]
         parts.append(f"step {entry['step']:,}")
-    for name in _OVERALL:
-        if name in metrics:
-            is_headline = name == "secondary_f1_macro" and name in last
-            change = f" ({_signed(metrics[name] - last[name])})" if is_headline else ""
-            value = "is not a number" if metrics[name] is None else f"{metrics[name]:.{4 if name == 'loss' else 3}f}"
-            parts.append(f"{name} {value}{change}")
-    return [f"{entry['split']}: {parts[0]}", *parts[1:]] if parts else [entry["split"]]
+    for name in (name for name in _OVERALL if name in metrics):
+        is_headline = name == "secondary_f1_macro" and name in last
+        change = f" ({_signed(metrics[name] - last[name])})" if is_headline else ""
+        value = "is not a number" if metrics[name] is None else f"{metrics[name]:.{4 if name == 'loss' else 3}f}"
+        parts.append(f"{name} {value}{change}")
+    return f"{entry['split']}: {', '.join(parts)}" if parts else entry["split"]
 
 
-def summary_lines(entry: Mapping[str, Any], at_half: Mapping[str, float] | None = None) -> list[str]:
-    """What stands out below the table."""
-    metrics = entry["metrics"]
-    silent, unsupported = (int(metrics.get(k, 0)) for k in ("n_labels_without_recall", "n_labels_without_support"))
-    notes = [f"{silent} of {len(entry['labels'])} labels have recall 0"] if silent else []
-    if not silent and unsupported < len(entry["labels"]):
+def _summary(entry: Mapping[str, Any], at_half: Mapping[str, float] | None) -> list[str]:
+    metrics, labels = entry["metrics"], entry["labels"]
+    zero_recall = int(metrics.get("n_labels_without_recall", 0))
+    unsupported = int(metrics.get("n_labels_without_support", 0))
+    notes = [f"{zero_recall} of {len(labels)} labels have recall 0"] if zero_recall else []
+    if not zero_recall and unsupported < len(labels):
         notes = ["every label is found" if not unsupported else "every label that has positives here is found"]
-        by_chance = sum(map(_is_found_by_chance, entry["labels"]))
-        if by_chance:
+        if by_chance := sum(map(_is_found_by_chance, labels)):
             notes.append(f"{by_chance} of them no better than by drawing rows at random")
     if unsupported:
         notes.append(f"{unsupported} without a positive in this data (0 in every macro value)")
     if metrics.get("violation_rate"):
-        notes.append(f"rules of the labels broken in {metrics['violation_rate']:.1%} of rows before closing")
-    lines = _wrapped(notes)
+        notes.append(f"label hierarchy violated in {metrics['violation_rate']:.1%} of rows before correction")
+    lines = [", ".join(notes)] if notes else []
     if at_half is not None:
-        silent = int(at_half["n_labels_without_recall"])
-        values = [f"{name} {at_half[name]:.3f}" for name in ("secondary_f1_macro", "f1_macro", "f1_micro")]
-        lines += _wrapped([f"decided by tuned thresholds; at 0.5: {values[0]}", *values[1:], f"{silent} at recall 0"])
+        values = ", ".join(f"{name} {at_half[name]:.3f}" for name in _F1)
+        zero_recall = int(at_half["n_labels_without_recall"])
+        lines.append(f"decided by tuned thresholds; at 0.5: {values}, {zero_recall} at recall 0")
     return lines
 
 
-def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = None) -> list[str]:
-    """Thresholds with their intervals, and F1 at 0.5 and tuned, rarest label first; then what that does to the whole.
+def _label_table(
+    entry: Mapping[str, Any],
+    before: Mapping[str, Any] | None,
+    train_support: Mapping[str, float],
+    most_changed: int = 10,
+    least_change: float = 0.05,
+) -> Message:
+    """The table of labels, and a line on the labels that it leaves out.
+
+    Of more than 50 labels it has the 20 rarest, and the `most_changed` of the others whose recall changed by
+    `least_change` or more.
+    """
+    old = {row["label"]: row for row in (before or {}).get("labels", ())}
+    rows = sorted(entry["labels"], key=lambda row: train_support.get(row["label"], row["support"]))
+    shown = rarest_shown(rows)
+    others = rows[len(shown) :]
+    changed = sorted(others, key=lambda row: -abs(_change(row, old)))[:most_changed]
+    changed = [row for row in others if row in changed and abs(_change(row, old)) >= least_change]
+    header = ["rarest, then changed" if changed else "label (rarest first)", "support", "weight"]
+    header += ["recall", "", "precision", ""] if old else ["recall", "precision"]
+    cells = []
+    for row in [*shown, *changed]:
+        weight = "-" if row["weight"] is None else f"{row['weight']:.3g}"
+        recall, precision = (_with_change(row, old.get(row["label"]), name) for name in ("recall", "precision"))
+        measured = [*recall, *precision] if old else [recall[0], precision[0]]
+        cells.append([row["label"], f"{row['support']:,}", weight, *measured])
+    table = text_table(header, cells, gap=1 if old else 2)
+    rest = [row for row in others if row not in changed]
+    if not rest:
+        return [table]
+    recalls = [row["recall"] for row in rest if row["support"]]
+    mean = sum(recalls) / max(len(recalls), 1)
+    zero_recall = sum(map(has_zero_recall, rest))
+    note = f"... {len(rest):,} more labels: mean recall {mean:.2f}, {zero_recall:,} at recall 0; all in {FILE_NAME}"
+    return [table, note]
+
+
+def tuning_message(tuning: Tuning, train_support: Mapping[str, float] | None = None) -> Message:
+    """Tuned thresholds with their intervals, and F1 at 0.5 and tuned, rarest label first; then the overall metrics.
 
     Args:
-        tuning: what was tuned.
-        train_support: positives in training by label, which say what is rare; else those of the data at hand do.
+        tuning: the result of tuning.
+        train_support: positives in training by label, which order the table; without it those of the data at hand do.
     """
     thresholds, names = tuning.thresholds, tuning.rule.schema.names
     rarity = [thresholds.support[i] if train_support is None else train_support[name] for i, name in enumerate(names)]
@@ -100,40 +137,36 @@ def tuning_lines(tuning: Tuning, train_support: Mapping[str, float] | None = Non
     shown = rarest_shown(order)
     cells = []
     for i in shown:
-        floor = "" if thresholds.reached[i] else "!"
+        mark = "" if thresholds.reached[i] else "!"
         f1 = [f"{table.f1[i]:.2f}" for table in (tuning.at_half_table, tuning.held_out_table)]
-        cells.append(
-            [
-                names[i],
-                f"{thresholds.support[i]:,}",
-                f"{thresholds.thresholds[i]:.3f}{floor}",
-                _range(thresholds, i),
-                *f1,
-            ]
-        )
+        threshold = f"{thresholds.thresholds[i]:.3f}{mark}"
+        cells.append([names[i], f"{thresholds.support[i]:,}", threshold, _range(thresholds, i), *f1])
     header = ["label (rarest first)", "support", "threshold", "95% range", "F1 at 0.5", "tuned"]
     aim = "" if tuning.objective == "f1" else f" for {tuning.objective}"
-    one = f"one for all labels would be {thresholds.shared:.3f}"
-    lines = ["", *_wrapped([f"Thresholds tuned on {tuning.n_rows:,} rows{aim}; {one}:"])]
-    lines += text_table(header, cells)
+    one = f"One for all labels would be {thresholds.shared:.3f}."
+    message: Message = ["", f"Thresholds tuned on {tuning.n_rows:,} rows{aim}. {one}", text_table(header, cells)]
     if len(shown) < len(order):
-        lines.append(f"... and {len(order) - len(shown)} more labels, in the model's config")
+        message.append(f"... and {len(order) - len(shown)} more labels, in the model's config")
+    return message + _tuning_summary(tuning, shown)
+
+
+def _tuning_summary(tuning: Tuning, shown: Sequence[int]) -> list[str]:
+    thresholds, before, after = tuning.thresholds, tuning.at_half, tuning.held_out
+    lines = []
     if not thresholds.reached.all():
-        lines += _wrapped([f"! the floor is not reached ({int((~thresholds.reached).sum())} labels)"])
-    before, after = tuning.at_half, tuning.held_out
-    overall = ("secondary_f1_macro", "f1_macro", "f1_micro")
-    values = [f"{name} {before[name]:.3f} -> {after[name]:.3f}" for name in overall]
-    silent = [int(metrics["n_labels_without_recall"]) for metrics in (before, after)]
-    lines += _wrapped([f"0.5 -> tuned: {values[0]}", *values[1:], f"labels at recall 0 {silent[0]} -> {silent[1]}"])
-    what = "Tuned: each fifth of the rows is decided by thresholds of the other four"
-    few = f"; too few: under {FEW} positives" if (thresholds.tuned_on[shown] < FEW).any() else ""
-    lines += _wrapped([f"{what}. Range: of the threshold, when rows are drawn anew{few}."])
+        lines.append(f"! the floor is not reached ({int((~thresholds.reached).sum())} labels)")
+    values = ", ".join(f"{name} {before[name]:.3f} -> {after[name]:.3f}" for name in _F1)
+    zero_recall = [int(metrics["n_labels_without_recall"]) for metrics in (before, after)]
+    lines.append(f"0.5 -> tuned: {values}, labels at recall 0 {zero_recall[0]} -> {zero_recall[1]}")
+    few = f" Too few: under {FEW} positives." if (thresholds.tuned_on[shown] < FEW).any() else ""
+    folds = "Tuned: each fifth of the rows with thresholds of the other four."
+    lines.append(f"{folds} Range: of the threshold, over resampled rows.{few}")
     if tuning.is_worse_than_half:
-        worse = "f1_macro is lower with them than at 0.5, so they are not worth it here. What to change: tune on more"
-        lines += ["", *_wrapped([f"WARNING: {worse} positives, or stay at 0.5 (imbalance-trainer tune --at_half)."])]
+        worse = "WARNING: f1_macro is lower with these thresholds than at 0.5, so they are not worth it here."
+        lines += ["", f"{worse} What to change: tune on more positives, or imbalance-trainer tune --at_half."]
     if tuning.calibration is not None:
         errors = [getattr(tuning.calibration, f"error_{when}").mean() for when in ("before", "after")]
-        lines += _wrapped([f"Calibration: mean expected calibration error {errors[0]:.3f} -> {errors[1]:.3f}"])
+        lines.append(f"Calibration: mean expected calibration error {errors[0]:.3f} -> {errors[1]:.3f}")
     return lines
 
 
@@ -144,38 +177,42 @@ def _range(thresholds: TunedThresholds, i: int) -> str:
     return f"{low:.2f}-{high:.2f}" if thresholds.has_range[i] else "too few"
 
 
-def warning_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
-    """Findings with their evidence and what to change, most severe first. No lines without findings.
+def warning_message(findings: Sequence[Finding], settings: Settings) -> Message:
+    """Findings with their evidence and what to change, most severe first. Empty without findings.
 
-    Weights and gamma are told once, below all of them, so that the line can be pasted as it is.
+    Weights and gamma to try are printed once, at the end, in a line that can be pasted.
     """
-    lines, good = [], []
+    message: Message = []
+    good: Message = []
     for kind, mine in _by_kind(findings).items():
         first, advice = mine[0], {finding.advice for finding in mine}
         if first.severity == GOOD:
-            good += ["", *_wrapped([f"Good: {first.title} ({first.evidence})."])]
+            good += ["", f"Good: {first.title} ({first.evidence})."]
             continue
         how_many = "" if not first.label else "1 label " if len(mine) == 1 else f"{len(mine):,} labels "
-        lines += ["", *_wrapped([f"{first.severity.upper()}: {how_many}{first.title}."])]
+        message += ["", f"{first.severity.upper()}: {how_many}{first.title}."]
         if kind in _NAMES_SAY_ALL:
-            names = [finding.label for finding in mine]
-            more = [f"and {len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
-            lines += _wrapped([*names[:_NAMED], *more], "  - ")
+            more = [f"and {len(mine) - _NAMED:,} more"] if len(mine) > _NAMED else []
+            items = [", ".join([*(finding.label for finding in mine[:_NAMED]), *more])]
         else:
-            for finding in mine[:_SHOWN_FINDINGS]:
-                own = _sentence(finding) if len(advice) > 1 and not _in_common(finding) else ""
-                lines += _wrapped([_line(finding) + own], "  - ")
-            if len(mine) > _SHOWN_FINDINGS:
-                lines.append(f"  - ... and {len(mine) - _SHOWN_FINDINGS:,} more")
-        if len(advice) == 1 and first.advice and not _in_common(first):
-            lines += _wrapped([f"What to change: {first.advice}"], "    ")
-    return lines + _weight_lines(findings, settings) + good
+            items = [_item(finding, with_advice=len(advice) > 1) for finding in mine[:_SHOWN_FINDINGS]]
+            items += [f"... and {len(mine) - _SHOWN_FINDINGS:,} more"] if len(mine) > _SHOWN_FINDINGS else []
+        message.append(bullets(items))
+        if len(advice) == 1 and first.advice and not _is_in_the_line_to_paste(first):
+            message.append(bullets([f"What to change: {first.advice}"], "    "))
+    return message + _line_to_paste(findings, settings) + good
 
 
-def flags_in_python() -> list[str]:
-    """What the flags that findings name are in a script without any."""
-    words = "In Python a flag is the argument of its name: --focal_gamma 3 is focal_gamma=3; --tune_thresholds is"
-    return ["", *_wrapped([f"({words} trainer.tune_thresholds(), --threshold_... its TuningOptions.)"])]
+def flags_in_python() -> Message:
+    """How to give the flags that findings name in a Python script."""
+    flags = "In Python a flag is the argument of its name: --focal_gamma 3 is focal_gamma=3."
+    return ["", f"({flags} --tune_thresholds is trainer.tune_thresholds(), --threshold_... its TuningOptions.)"]
+
+
+def was_started_with_flags() -> bool:
+    """Whether the user gave flags on the command line. Those of a notebook's kernel and of launchers do not count."""
+    words = [word for word in sys.argv[1:] if not re.match("--local[-_]rank", word)]
+    return "ipykernel" not in sys.modules and any(word.startswith("--") for word in words)
 
 
 def _by_kind(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
@@ -185,107 +222,55 @@ def _by_kind(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     return kinds
 
 
-def _line(finding: Finding) -> str:
+def _item(finding: Finding, with_advice: bool) -> str:
     label = f"{finding.label}: " if finding.label else ""
     weight = "" if finding.weight is None or finding.kind == "at_the_cap" else f"; weight {finding.weight:.3g}"
-    return f"{label}{finding.evidence}{weight}"
+    own = with_advice and finding.advice and not _is_in_the_line_to_paste(finding)
+    return f"{label}{finding.evidence}{weight}" + (f". What to change: {finding.advice}" if own else "")
 
 
-def _sentence(finding: Finding) -> str:
-    return f". What to change: {finding.advice}" if finding.advice else ""
-
-
-def _in_common(finding: Finding) -> bool:
-    """Whether its advice is told for all labels of its kind together."""
+def _is_in_the_line_to_paste(finding: Finding) -> bool:
     return finding.new_weight is not None or (finding.kind in _WEIGHED and finding.new_gamma is not None)
 
 
-def _weight_lines(findings: Sequence[Finding], settings: Settings) -> list[str]:
-    """The weights and the gamma to try, for all labels that were named, at once."""
+def _line_to_paste(findings: Sequence[Finding], settings: Settings) -> Message:
+    """The weights and the gamma to try for all labels that were named."""
     kinds = _by_kind(finding for finding in findings if finding.kind in _WEIGHED)
-    findings = [finding for mine in kinds.values() for finding in mine[:_SHOWN_FINDINGS]]
-    new = {f.label: round(f.new_weight, 2) for f in findings if f.new_weight is not None}
-    gamma = next((f.new_gamma for f in findings if f.new_gamma is not None), None)
-    gamma = (
-        gamma if len(kinds) == 1 and settings.focal_gamma is not None else None
-    )  # one kind wants it larger, the other smaller
+    named = [finding for mine in kinds.values() for finding in mine[:_SHOWN_FINDINGS]]
+    new = {f.label: round(f.new_weight, 2) for f in named if f.new_weight is not None}
+    gammas = [f.new_gamma for f in named if f.new_gamma is not None and settings.focal_gamma is not None]
+    gamma = gammas[0] if gammas and len(kinds) == 1 else None  # one kind wants it larger, the other smaller
     if not new and gamma is None:
         return []
-    lines = [f"    What to change (a weight never goes past {settings.max_weight:g}):"]
-    if new:  # with the custom weights in force, so that the line can be pasted as it is
-        weights = settings.class_weights
-        kept = weights.custom if len(weights.custom) <= _CUSTOM_SHOWN else ()
-        in_force = weights.as_dict()
-        pasted = {**{name: round(in_force[name], 4) for name in kept}, **new}
+    message: Message = [f"    What to change (a weight never goes above {settings.max_weight:g}):"]
+    if new and (weights := settings.class_weights) is not None:
+        kept = weights.custom if len(weights.custom) <= _CUSTOM_SHOWN else ()  # custom weights in use stay as they are
+        in_use = weights.as_dict()
+        pasted = {**{name: round(in_use[name], 4) for name in kept}, **new}
         where = "class_weights= this dict" if kept == weights.custom else "change these in your class_weights"
-        lines += [f"    {custom_weights_flag(pasted)}", f"    (in Python: {where})"]
+        message += [verbatim(f"    {custom_weights_flag(pasted)}"), f"    (in Python: {where})"]
     if gamma is not None:
         also = "if that is not enough: " if new else ""
-        lines.append(f"    {also}--focal_gamma {gamma:g} (now {settings.focal_gamma:g})")
-    return lines
-
-
-def label_cells(
-    entry: Mapping[str, Any], before: Mapping[str, Any] | None, train_support: Mapping[str, float]
-) -> tuple[list[str], list[list[str]], str]:
-    """Header and cells of the table of labels, rarest first, and a line on the labels that it leaves out.
-
-    Of more than 50 labels the 20 rarest are in it, and below them those whose recall changed most.
-    """
-    old = {row["label"]: row for row in (before or {}).get("labels", ())}
-    rows = sorted(entry["labels"], key=lambda row: train_support.get(row["label"], row["support"]))
-    shown, changed = rarest_shown(rows), bool(old)
-    others = rows[len(shown) :]
-    moved = sorted(others, key=lambda row: -abs(_change(row, old)))[:_MOVED_SHOWN]
-    moved = [row for row in others if row in moved and abs(_change(row, old)) >= _MOVED]
-    cells = []
-    for row in [*shown, *moved]:
-        weight = "-" if row["weight"] is None else f"{row['weight']:.3g}"
-        measured = [_with_change(row, old.get(row["label"]), metric, changed) for metric in ("recall", "precision")]
-        cells.append([row["label"], f"{row['support']:,}", weight, *measured])
-    blank = " " * 6 if changed else ""
-    header = [
-        "rarest, then changed" if moved else "label (rarest first)",
-        "support",
-        "weight",
-        f"recall{blank}",
-        f"precision{blank}",
-    ]
-    rest = [row for row in others if row not in moved]
-    if not rest:
-        return header, cells, ""
-    with_support = [row for row in rest if row["support"]]
-    recall = sum(row["recall"] for row in with_support) / max(len(with_support), 1)
-    silent = sum(not row["true_positives"] for row in with_support)
-    note = f"... {len(rest):,} more labels: mean recall {recall:.2f}, {silent:,} at recall 0; all in {FILE_NAME}"
-    return header, cells, note
-
-
-def _label_lines(
-    entry: Mapping[str, Any], before: Mapping[str, Any] | None, train_support: Mapping[str, float]
-) -> list[str]:
-    header, cells, note = label_cells(entry, before, train_support)
-    return text_table(header, cells) + _wrapped([note])
+        message.append(f"    {also}{gamma_flag(settings, gamma)}")
+    return message
 
 
 def _change(row: Mapping[str, Any], old: Mapping[str, Any]) -> float:
-    """How much a label's recall changed since the evaluation before."""
+    """The change of a label's recall since the evaluation before."""
     last = old.get(row["label"])
     return row["recall"] - last["recall"] if last is not None and row["support"] else 0.0
 
 
-def _with_change(row: Mapping[str, Any], last: Mapping[str, Any] | None, metric: str, room: bool) -> str:
-    """A value and its change since the last evaluation, if `room` for that is kept in the column."""
+def _with_change(row: Mapping[str, Any], last: Mapping[str, Any] | None, metric: str) -> list[str]:
+    """A value and its change since the evaluation before; "-" where the value is not defined."""
     if not row["support" if metric == "recall" else "predicted"]:
-        return f"-{' ' * 6 if room else ''}"
+        return ["-", ""]
     change = "" if last is None else f"{row[metric] - last[metric]:+.2f}"
-    change = "" if change in ("+0.00", "-0.00") else change
-    return f"{row[metric]:.2f} {change:>5}" if room else f"{row[metric]:.2f}"
+    return [f"{row[metric]:.2f}", "" if change in ("+0.00", "-0.00") else change]
 
 
 def _is_found_by_chance(row: Mapping[str, Any]) -> bool:
-    """Whether rows drawn at random, as many as are predicted, would have as many of a label's positives, within two
-    standard deviations."""
+    """Whether as many rows drawn at random would find as many positives, within two standard deviations."""
     if not (row.get("known") and row["predicted"] and row["support"]):
         return False
     expected = row["predicted"] * row["support"] / row["known"]
@@ -293,10 +278,5 @@ def _is_found_by_chance(row: Mapping[str, Any]) -> bool:
 
 
 def _signed(change: float) -> str:
-    """A change with its sign; one that rounds to nothing has gone up by nothing, not down."""
+    """A change with its sign; "+0.000" where it rounds to 0."""
     return f"{round(change, 3) + 0.0:+.3f}"
-
-
-def _wrapped(parts: Sequence[str], indent: str = "") -> list[str]:
-    below = " " * (len(indent) - len(indent.lstrip()) + 2)
-    return textwrap.wrap(", ".join(parts), width=WIDTH, initial_indent=indent, subsequent_indent=below)

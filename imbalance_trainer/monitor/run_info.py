@@ -1,11 +1,13 @@
-"""run.json and precision_recall.json: what a run was made with, and the curves of its last evaluation.
+"""Content of the JSON files of a run: run.json, precision_recall.json and metrics.json (docs/outputs.md has the keys).
 
-With `label_history.jsonl` they are all that a report needs (docs/outputs.md has the keys).
+run.json holds the labels, weights and settings, precision_recall.json the curves of the last evaluation, metrics.json
+one evaluation for scripts.
 """
 
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,9 +17,9 @@ from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import LabelTable
 from ..utils.files import finite
 
-RUN_FILE, CURVES_FILE = "run.json", "precision_recall.json"
-RUN_VERSION = CURVES_VERSION = 1
-"""Versions of the files' content; they rise when a key changes its meaning."""
+RUN_FILE, CURVES_FILE, RESULTS_FILE = "run.json", "precision_recall.json", "metrics.json"
+VERSION = 1
+"""Version of the files' content. It rises when a key changes its meaning."""
 
 _ARGUMENTS = (
     *("learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "num_train_epochs", "max_steps"),
@@ -35,14 +37,14 @@ def make_run_info(
     counts: LabelDistribution | None = None,
     repeats: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """What a run is made with, as a JSON-able dict.
+    """Describe a run: its labels, weights, settings and package versions, as a JSON-able dict.
 
     Args:
         schema: the labels.
         args: TrainingArguments.
-        options: our own options by name, and whatever else is to be kept.
+        options: the options of this package by name.
         weights: the class weights; None with the stock Trainer.
-        counts: of the training data.
+        counts: label counts of the training data.
         repeats: {label: how often a row of it is drawn in an epoch}; None without a sampler that repeats rows.
     """
     labels: list[dict[str, Any]] = [{"label": name} for name in schema.names]
@@ -60,7 +62,7 @@ def make_run_info(
     settings = {**of_args, "num_epochs": None if by_steps else of_args["num_train_epochs"], **options}
     return finite(
         {
-            "version": RUN_VERSION,
+            "version": VERSION,
             "labels": labels,
             "groups": named,
             "secondary": [schema.names[i] for i in schema.secondary],
@@ -74,26 +76,73 @@ def make_run_info(
 
 
 def make_curves(table: LabelTable, split: str, step: int) -> dict[str, Any]:
-    """Precision over recall of the rarest labels that have positives, rarest first, as a JSON-able dict."""
+    """Precision-recall curves of the rarest labels with positives, rarest first, as a JSON-able dict."""
     curves = [
         {"label": table.schema.names[i], "recall": recall.tolist(), "precision": precision.tolist()}
         for i, (recall, precision) in table.curves.items()
     ]
     support = dict(zip(table.schema.names, table.support.tolist(), strict=True))
     curves.sort(key=lambda curve: support[curve["label"]])
-    return finite({"version": CURVES_VERSION, "split": split, "step": step, "curves": curves})
+    return finite({"version": VERSION, "split": split, "step": step, "curves": curves})
 
 
 def _flat(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float, bool)):
-        return getattr(value, "value", value)  # an enum of strings is what it stands for
+        return getattr(value, "value", value)  # of an enum of strings
     return str(value)
 
 
 def package_versions(packages: Sequence[str]) -> dict[str, str]:
-    """The installed version of each of the packages that are installed."""
+    """The version of each package that is installed."""
     versions = {}
     for package in packages:
         with suppress(PackageNotFoundError):
             versions[package] = version(package)
     return versions
+
+
+@dataclass(frozen=True)
+class Results:
+    """One evaluation of a model.
+
+    Args:
+        split: the prefix of its metrics: "eval", "eval_<dataset>" or "test".
+        step: updates of the evaluated model; None where it was not trained here.
+        metrics: the overall metrics, without prefix.
+        labels: one dict per label in the schema's order, as in label_history.jsonl.
+        n_rows: number of rows; None where it is not known.
+        at_half: the same metrics at 0.5, where thresholds are tuned.
+        thresholds: the threshold of each label; None where the largest score decides.
+        is_tuned: whether the thresholds are tuned, and not 0.5.
+        tuned_on_this_data: whether they were tuned on these rows, so that the metrics are too good; None where that is
+            not known, or nothing is tuned.
+    """
+
+    split: str
+    step: int | None
+    metrics: Mapping[str, float]
+    labels: Sequence[Mapping[str, Any]]
+    n_rows: int | None = None
+    at_half: Mapping[str, float] | None = None
+    thresholds: Mapping[str, float] | None = None
+    is_tuned: bool = False
+    tuned_on_this_data: bool | None = None
+
+    def as_dict(self, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The content of metrics.json.
+
+        Args:
+            data: where the rows come from, such as {"name": "demo"}. The number of rows is added.
+        """
+        return {
+            "version": VERSION,
+            "split": self.split,
+            "step": self.step,
+            "metrics": dict(self.metrics),
+            "metrics_at_0.5": None if self.at_half is None else dict(self.at_half),
+            "labels": [dict(row) for row in self.labels],
+            "thresholds": None if self.thresholds is None else dict(self.thresholds),
+            "thresholds_are_tuned": self.is_tuned,
+            "thresholds_tuned_on_this_data": self.tuned_on_this_data,
+            "data": {**(data or {}), "rows": self.n_rows},
+        }

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..analysis.analyze import Analysis, partners
+from ..analysis.analyze import Analysis
+from ..analysis.counts import partners
 from ..analysis.label_table import compact_number, distinct_names, percent, short_count
 from .markup import Cell, Html, figure, named, table, tag
 from .svg import LabelRow, label_rows

@@ -8,8 +8,8 @@ from ..analysis.label_table import compact_number, percent
 from ..analysis.limitations import about
 from ..analysis.parts import (
     Part,
-    company_part,
-    gaps_part,
+    cooccurrence_part,
+    limitations_part,
     recommendation_part,
     sample_part,
     splits_part,
@@ -44,10 +44,10 @@ def write_page(analysis: Analysis, path: str | Path) -> Path:
 
 def build_page(analysis: Analysis) -> str:
     """The page, as HTML."""
-    gaps, sample = gaps_part(analysis), sample_part(analysis)
+    gaps, sample = limitations_part(analysis), sample_part(analysis)
     sections = {
         "Settings": _settings_section(recommendation_part(analysis)),
-        "What no setting can mend": _sentences_section(gaps) if gaps else "",
+        "Problems no setting can fix": _sentences_section(gaps) if gaps else "",
         "Support": section("support", "Support of each label, rarest first", support_chart(analysis)),
         "Rows": _sentences_section(summary_part(analysis)),
         "In all rows": _table_section(sample, analysis) if sample else "",
@@ -71,7 +71,7 @@ def _lead(analysis: Analysis) -> list[Html]:
     rows = ", ".join(f"{name} {split.labels.row_total:,}" for name, split in analysis.splits.items())
     few = analysis.recommendation.warnings
     parts = [tag("p", f"{pluralize(len(labels.schema), 'label')}; rows: {rows}. Listed is {analysis.split}.")]
-    parts.append(tag("p", tag("strong", f"{pluralize(len(few), 'thing')} that no setting can mend." if few else "")))
+    parts.append(tag("p", tag("strong", f"{pluralize(len(few), 'problem')} no setting can fix." if few else "")))
     return parts if few else parts[:1]
 
 
@@ -141,7 +141,7 @@ def _labels_section(analysis: Analysis) -> Html:
 
 
 def _company_section(analysis: Analysis) -> Html:
-    part = company_part(analysis)
+    part = cooccurrence_part(analysis)
     if part is None:
         return Html("")
     items = (tag("li", tag("strong", named(name)), f": {text}") for name, text in part.items)

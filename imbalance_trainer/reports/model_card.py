@@ -14,11 +14,11 @@ from ..labels.class_weights import ClassWeights
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import rarest_shown
 from ..monitor.history import FILE_NAME as HISTORY_FILE
-from ..monitor.results import Results
+from ..monitor.run_info import Results
 from ..tuning.decisions import Tuning
 from ..utils.errors import first_five
-from ..utils.markdown import escaped, how_many_more, markdown_table
 from ..utils.numeric import is_number, wilson_interval
+from ..utils.text import escaped, how_many_more, markdown_table
 from .loading import Loading, loading_lines
 
 _SMALL = 10

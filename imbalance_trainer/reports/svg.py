@@ -7,8 +7,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len as display_width
+
 from ..utils.numeric import is_number
-from ..utils.text import display_width, shorten
+from ..utils.text import shorten
 from .markup import Html, tag
 
 _WIDTH, _HEIGHT, _LETTER = 440.0, 270.0, 7.0  # of a chart, and of a letter of 13 px

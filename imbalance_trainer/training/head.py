@@ -12,7 +12,7 @@ from transformers import TrainingArguments
 
 from ..labels.distribution import LabelDistribution
 from ..losses.constant import best_constant_logits
-from ..monitor.console import say
+from ..utils.console import console_print
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
 from .arguments import ImbalanceOptions
@@ -83,7 +83,9 @@ class HeadStart:
             rest, rate = (optimizer.param_groups[i]["lr"] for i in (0, -1))
             if rate != rest:
                 times = f"{rate / rest:.3g} times the rate of the rest"
-                say(f"\nThe head is new: it learns at {rate:.2g}, {times} (head_learning_rate sets another).")
+                console_print(
+                    "", f"The head is new: it learns at {rate:.2g}, {times} (head_learning_rate sets another)."
+                )
 
     def _rate(self, rate: Any) -> Any:
         """The head's learning rate beside the encoder's. An optimizer without a rate keeps it so."""

@@ -10,7 +10,7 @@ from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..losses.objective import Objective
 from ..losses.registry import check_weights_fit, make_loss, name_of, takes_class_weights
-from ..monitor.console import say
+from ..utils.console import console_print
 from ..utils.errors import UsageError
 from .arguments import ImbalanceOptions
 from .problem import Problem, stored_weights
@@ -80,7 +80,9 @@ class WeightedObjective:
             return self.unweighted
         if step == start and not self._announced and self.args.process_index == 0:
             self._announced = True
-            say(f"Step {step:,}: class weights apply from here on (reweight_from {self.options.reweight_from:g}).")
+            console_print(
+                f"Step {step:,}: class weights apply from here on (reweight_from {self.options.reweight_from:g})."
+            )
         return self.weighted
 
     def _make(self, weights: Any) -> Objective:

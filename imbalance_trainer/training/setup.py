@@ -13,8 +13,9 @@ from ..decisions.rule import DecisionRule, forget_foreign_thresholds
 from ..labels.class_weights import ClassWeights
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
+from ..losses.registry import takes_class_weights
 from ..metrics.imbalance_metrics import ImbalanceMetrics
-from ..monitor.console import say
+from ..utils.console import console_print
 from ..utils.constants import MULTI_LABEL
 from ..utils.text import pluralize
 from .arguments import ImbalanceOptions
@@ -100,7 +101,7 @@ class ImbalanceSetup:
         counts = count_labels(train_dataset, *how, limit=_COUNTED_ONE_BY_ONE, progress=not args.disable_tqdm)
         if counts is not None and args.process_index == 0:
             rows, seconds = pluralize(counts.n_rows, problem.unit), time.perf_counter() - start
-            say(f"Counted {rows} x {len(schema)} labels in {seconds:.2f} s.")
+            console_print(f"Counted {rows} x {len(schema)} labels in {seconds:.2f} s.")
         if args.world_size > 1:  # ranks may see different parts of a stream, and weights must not differ
             counts = broadcast_object_list([counts])[0]
         for dataset in eval_datasets.values():
@@ -173,4 +174,5 @@ class ImbalanceSetup:
     def plain_options(self, train_dataset: Any) -> dict[str, Any]:
         """The options as run.json keeps them."""
         sampler = self.sampling.sampler_of(train_dataset)
-        return {**self.options.plain(), **({} if sampler is None else {"rows_per_epoch": len(sampler)})}
+        more = {} if sampler is None else {"rows_per_epoch": len(sampler)}
+        return {**self.options.plain(), "takes_class_weights": takes_class_weights(self.options.loss), **more}

@@ -16,19 +16,20 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_comp
 from ..decisions.rule import DecisionRule, is_baked
 from ..metrics.imbalance_metrics import ImbalanceMetrics, first
 from ..monitor.history import make_entry
-from ..monitor.results import Results
+from ..monitor.run_info import Results
 from ..tuning.decisions import N_BOOTSTRAP, Tuning, TuningOptions
 from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, LABEL_MASK, SAMPLE_WEIGHT
 from ..utils.errors import DataError, UsageError, quoted
 from .arguments import OPTION_NAMES, ImbalanceOptions, check_best_metric, with_options
 from .batch import MultiHotCollator, labels_of, logits_of, sample_weights_of, without_loss
-from .callbacks import RareLabelCallback, terse
+from .callbacks import RareLabelCallback
 from .card import write_card
 from .checkpoints import last_complete_checkpoint, write_decision_rule
 from .decision_tuning import rows_of
 from .evaluation import RunningEvaluation
 from .head import frozen_head
 from .problem import find_problem, is_of_transformers, stored_options
+from .progress import terse
 from .samplers import RepeatFactorSampler
 from .setup import ImbalanceSetup
 

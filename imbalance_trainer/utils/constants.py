@@ -23,3 +23,6 @@ SAMPLE_WEIGHT = "sample_weight"
 
 SINGLE_LABEL = "single_label_classification"
 """A config's `problem_type` where a row has exactly one label."""
+
+WIDTH = 80
+"""Columns of printed text where there is no terminal."""

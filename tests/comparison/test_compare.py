@@ -18,6 +18,7 @@ from imbalance_trainer.comparison.picture import plot_comparison
 from imbalance_trainer.comparison.record import Record
 from imbalance_trainer.comparison.training import Setting, compare, train
 from imbalance_trainer.data.demo import demo_data, demo_model
+from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import NonFiniteLossError, UsageError
 
@@ -145,7 +146,7 @@ def test_single_label_problems_are_compared_too(tmp_path):
 
 def test_lines_fit_a_terminal_and_the_picture_is_written(tmp_path):
     summary = run(tmp_path, made_setting())
-    lines = summary.lines()
+    lines = as_text(*summary.message()).splitlines()
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines[1:4]] == ["stock", "default", "plain"]
     best = max(summary.methods, key=lambda m: np.mean([r.values["validation_f1_macro"] for r in m.runs]))
@@ -179,7 +180,7 @@ def test_a_method_that_fails_leaves_the_others(tmp_path, monkeypatch):
     summary = run(tmp_path, made_setting(), said.append)
     assert summary.failed == {"plain": "Step 3: the loss is NaN."}
     assert [m.name for m in summary.methods] == ["stock", "default"]
-    assert "plain failed: Step 3: the loss is NaN." in summary.lines()
+    assert "plain failed: Step 3: the loss is NaN." in summary.message()
     assert sum("failed" in line for line in said) == 2
     assert without_seconds(run(tmp_path, made_setting())) == without_seconds(summary)  # kept, and not tried again
 

@@ -1,6 +1,5 @@
-"""metrics.json and the floors of --fail_under."""
+"""The floors of --fail_under."""
 
-import json
 import math
 
 import pytest
@@ -8,9 +7,8 @@ import pytest
 from imbalance_trainer import ImbalanceMetrics, LabelSchema
 from imbalance_trainer.cli.quality_gate import check_results, checked_floors, read_floors
 from imbalance_trainer.metrics.imbalance_metrics import LOWER_IS_BETTER
-from imbalance_trainer.monitor.results import Results
+from imbalance_trainer.monitor.run_info import Results
 from imbalance_trainer.utils.errors import QualityGateError, UsageError
-from imbalance_trainer.utils.files import write_json
 
 SCHEMA = LabelSchema(["hateful", "rare / label"], {"primary": ["hateful"]})
 ROWS = [
@@ -18,29 +16,6 @@ ROWS = [
     {"label": "rare / label", "recall": 0.125, "precision": None, "f1": 0.0, "average_precision": math.nan},
 ]
 RESULTS = Results("test", 5, {"f1_macro": 0.312, "secondary_f1_macro": math.nan, "loss": math.inf}, ROWS, 20)
-
-
-def test_the_file_has_the_documented_keys_and_no_nan(tmp_path):
-    path = tmp_path / "metrics.json"
-    write_json(path, RESULTS.as_dict({"name": "demo"}))
-    written = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
-    assert list(written) == ["version", "split", "step", "metrics", "metrics_at_0.5", "labels", "thresholds",
-                             "thresholds_are_tuned", "thresholds_tuned_on_this_data", "data"]  # fmt: skip
-    assert (written["version"], written["split"], written["step"]) == (1, "test", 5)
-    assert written["metrics"] == {"f1_macro": 0.312, "secondary_f1_macro": None, "loss": None}
-    assert written["labels"][0] == ROWS[0]
-    assert written["labels"][1]["average_precision"] is None
-    assert written["metrics_at_0.5"] is written["thresholds"] is None
-    assert written["data"] == {"name": "demo", "rows": 20}
-
-
-def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
-    path = tmp_path / "metrics.json"
-    path.write_text("old")
-    with pytest.raises(TypeError):
-        write_json(path, {"metrics": object()})
-    assert path.read_text() == "old"
-    assert [file.name for file in tmp_path.iterdir()] == ["metrics.json"]
 
 
 def floors(*texts, split="test", schema=SCHEMA):

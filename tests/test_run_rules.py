@@ -1,5 +1,6 @@
-"""Findings of a run as a whole from made histories: each kind where it is due, and none where it is not."""
+"""Findings about a run as a whole from made histories: each where it is due, and none in near misses."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from imbalance_trainer.monitor.diagnose import diagnose
 from imbalance_trainer.monitor.run_rules import (
+    find_compounded_reweighting,
     find_improving,
     find_learning_rate_too_high,
     find_nan,
@@ -16,13 +18,18 @@ from imbalance_trainer.monitor.run_rules import (
     find_overfitting,
     find_plateau,
     find_precision_under_target,
-    find_stacked,
     find_undertrained,
 )
 
-from .test_diagnosis import FOUND, ZERO, evaluation, kinds, losing, row, settings
+from .made_runs import FOUND, ZERO, evaluation, kinds, row, settings
 
-# ---- the run as a whole ----
+
+def losing(losses, train, f1):
+    series = zip(losses, train, f1, itertools.count(1), strict=False)
+    return [
+        evaluation({"loss": loss, "secondary_f1_macro": f}, [(i, t)], epoch=i, step=i * 10, a=FOUND)
+        for loss, t, f, i in series
+    ]
 
 
 @pytest.mark.parametrize("loss", [float("nan"), None, float("inf")])
@@ -111,17 +118,9 @@ def test_a_steady_rise_is_good():
     assert finding.severity == "good"
     for history in (f1_of(0.1, 0.2), f1_of(0.1, 0.2, 0.2), f1_of(0.1, 0.101, 0.102), []):
         assert find_improving(history, settings()) == []
-
-
-def test_a_rise_that_leaves_a_label_at_recall_0_is_not_called_good():
     history = f1_of(0.1, 0.2, 0.4)
-    history[-1]["labels"] += evaluation(b=ZERO)["labels"]
+    history[-1]["labels"] += evaluation(b=ZERO)["labels"]  # a label is left behind
     assert find_improving(history, settings()) == []
-
-
-def test_an_f1_that_is_still_0_is_no_plateau():
-    assert find_plateau(f1_of(0.0, 0.0, 0.0, 0.0, 0.0), settings()) == []
-    assert len(find_plateau(f1_of(0.0, 0.1, 0.1, 0.1, 0.1), settings())) == 1
 
 
 def test_a_plateau_is_three_evaluations_without_gain():
@@ -129,7 +128,8 @@ def test_a_plateau_is_three_evaluations_without_gain():
     assert "0.401 at step 4" in finding.evidence
     assert finding.evaluations == 3
     assert find_plateau(f1_of(0.1, 0.4, *[0.3] * 7), settings())[0].evaluations == 7
-    for history in (f1_of(0.1, 0.4, 0.39, 0.40), f1_of(0.1, 0.4, 0.39, 0.40, 0.42), f1_of(0.4, 0.4)):
+    for values in ((0.1, 0.4, 0.39, 0.40), (0.1, 0.4, 0.39, 0.40, 0.42), (0.4, 0.4), (0.0,) * 5):
+        history = f1_of(*values)
         assert find_plateau(history, settings()) == []
     ranking = f1_of(0.1, 0.4, 0.39, 0.40, 0.401)
     for i, entry in enumerate(ranking):
@@ -148,38 +148,33 @@ def test_precision_under_its_target_is_counted_back_from_the_last_evaluation():
         assert find_precision_under_target(history(*values), settings()) == []
     (finding,) = find_precision_under_target(history(0.65, 0.65), settings(), target=0.7)
     assert "--threshold_floor 0.7." in finding.advice
+    low = {"secondary_precision": 0.55, "secondary_recall": 0.7}
+    many, few = (evaluation(low, a=(40, n, 11), primary=(900, 900, 900)) for n in (50, 20))
+    (finding,) = find_precision_under_target([many] * 2, settings(secondary=("a",)))
+    assert "secondary_precision 0.55, target 0.6, at secondary_recall 0.70 (50 decisions)" in finding.evidence
+    assert find_precision_under_target([few] * 2, settings(secondary=("a",))) == []
 
 
-def test_what_is_stacked():
+def test_strong_remedies_at_once_are_compounded():
     strong = settings(focal_gamma=3.0, sampler="repeat_factor")
-    (finding,) = find_stacked([evaluation(a=FOUND)], strong, 0)
+    (finding,) = find_compounded_reweighting([evaluation(a=FOUND)], strong, 0)
     assert (finding.severity, finding.evidence) == (
         "note",
         "class weights up to 10, focal_gamma 3, sampler repeat_factor",
     )
-    assert find_stacked([evaluation(a=FOUND)], strong, 2)[0].severity == "warning"
+    assert find_compounded_reweighting([evaluation(a=FOUND)], strong, 2)[0].severity == "warning"
     assert finding.advice == "keep one of them: with a sampler --class_weights none, or --focal_gamma 2 (now 3)."
     for changes, advice in (
         ({"focal_gamma": None}, "keep one of them: with a sampler --class_weights none."),
         ({"sampler": None}, "keep one of them: --focal_gamma 2 (now 3)."),
     ):
-        assert find_stacked([evaluation(a=FOUND)], replace(strong, **changes), 0)[0].advice == advice
+        assert find_compounded_reweighting([evaluation(a=FOUND)], replace(strong, **changes), 0)[0].advice == advice
     drawn = settings(sampler="repeat_factor", repeats={"a": 4.2, "b": 1.0})
-    (finding,) = find_stacked([evaluation(a=FOUND)], drawn, 0)
+    (finding,) = find_compounded_reweighting([evaluation(a=FOUND)], drawn, 0)
     assert finding.evidence.endswith("repeat_factor: an epoch counts 'a' 42 times, weight 10 x drawn 4.2 times")
     hardly = settings(sampler="repeat_factor", repeats={"a": 1.9, "b": 1.0})
-    assert find_stacked([evaluation(a=FOUND)], hardly, 0) == []
-    assert find_stacked([evaluation(a=FOUND)], settings(), 2) == []  # the defaults
-
-
-def test_precision_under_its_target():
-    low = {"secondary_precision": 0.55, "secondary_recall": 0.7}
-    history = [evaluation(low, a=(40, 50, 27), primary=(900, 900, 900))] * 2
-    (finding,) = find_precision_under_target(history, settings(secondary=("a",)))
-    assert "secondary_precision 0.55, target 0.6, at secondary_recall 0.70 (50 decisions)" in finding.evidence
-    few = [evaluation(low, a=(40, 20, 11), primary=(900, 900, 900))] * 2
-    assert find_precision_under_target(few, settings(secondary=("a",))) == []
-    assert find_precision_under_target(history[:1], settings()) == []
+    assert find_compounded_reweighting([evaluation(a=FOUND)], hardly, 0) == []
+    assert find_compounded_reweighting([evaluation(a=FOUND)], settings(), 2) == []  # the defaults
 
 
 def by_chance(times=1.0, mean=0.05):
@@ -201,8 +196,8 @@ def test_a_learning_rate_that_is_too_high_is_not_told_to_be_raised():
 
 
 def hardly_learned(step, epoch=None):
-    silent = {f"label {i}": (300 - i, 0, 0, 3.0) for i in range(9)}
-    return evaluation({"mean_average_precision": 0.1 * step}, epoch=epoch, top=(900, 1500, 700, 1.0), **silent)
+    zero = {f"label {i}": (300 - i, 0, 0, 3.0) for i in range(9)}
+    return evaluation({"mean_average_precision": 0.1 * step}, epoch=epoch, top=(900, 1500, 700, 1.0), **zero)
 
 
 def test_most_of_the_common_labels_at_zero_is_no_matter_of_rarity():
@@ -212,27 +207,29 @@ def test_most_of_the_common_labels_at_zero_is_no_matter_of_rarity():
     assert (finding.kind, finding.label, finding.evaluations) == ("undertrained", "", 2)
     assert "9 of 10 labels have recall 0, even 'label 0' with its 300 positives" in finding.evidence
     assert "0.100 -> 0.200" in finding.evidence
-    assert finding.advice == "--num_train_epochs 9 (now 3) or --learning_rate 1e-04 (now 2e-05)."
+    assert (
+        finding.advice == "train longer or faster: --num_train_epochs 9 (now 3) or --learning_rate 1e-04 (now 2e-05)."
+    )
     (early,) = diagnose([hardly_learned(1, 1), hardly_learned(2, 2)], settings(num_epochs=5))
     assert (early.severity, "epoch 2 of 5" in early.evidence) == ("note", True)
 
 
-@pytest.mark.parametrize(("n_silent", "undertrained"), [(4, False), (7, False), (8, True)])
-def test_a_long_tail_at_zero_is_not_undertrained(n_silent, undertrained):
-    """10 labels, the rarest silent: only when half of the 5 commonest are silent too is the model to blame."""
-    labels = {f"l{i}": (10 * (10 - i), 5, 0 if 10 - i <= n_silent else 5, 1.0) for i in range(10)}
+@pytest.mark.parametrize(("n_zero", "undertrained"), [(4, False), (7, False), (8, True)])
+def test_a_long_tail_at_zero_is_not_undertrained(n_zero, undertrained):
+    """10 labels, the rarest with zero recall: the model is to blame only when half of the 5 commonest have it too."""
+    labels = {f"l{i}": (10 * (10 - i), 5, 0 if 10 - i <= n_zero else 5, 1.0) for i in range(10)}
     assert bool(find_undertrained([evaluation(**labels)] * 2, settings())) == undertrained
 
 
-def ranked(average_precision, mean, silent=2):
-    """Four labels, the rarest `silent` of them not found, with that average precision at a share of 0.01."""
+def ranked(average_precision, mean, zero=2):
+    """Four labels, the rarest `zero` of them not found, with that average precision at a share of 0.01."""
     known = {"average_precision": average_precision, "prevalence": 0.01}
-    labels = {f"l{i}": row(90 - 20 * i, 9, 0 if i >= 4 - silent else 9, 3.0, **known) for i in range(4)}
+    labels = {f"l{i}": row(90 - 20 * i, 9, 0 if i >= 4 - zero else 9, 3.0, **known) for i in range(4)}
     return evaluation({"mean_average_precision": mean}, **labels)
 
 
 @pytest.mark.parametrize(
-    ("average_precision", "means", "silent", "kind"),
+    ("average_precision", "means", "zero", "kind"),
     [
         (0.01, (0.2, 0.2), 2, "undertrained"),  # half of the labels, by chance
         (0.01, (0.2, 0.3), 1, "undertrained"),  # on its way
@@ -241,8 +238,8 @@ def ranked(average_precision, mean, silent=2):
         (None, (0.2, 0.3), 2, "not_learned"),  # with the stock Trainer that is not known
     ],
 )
-def test_a_label_that_ranks_by_chance_is_not_given_a_weight(average_precision, means, silent, kind):
-    found = diagnose([ranked(average_precision, mean, silent) for mean in means], settings())
+def test_a_label_that_ranks_by_chance_is_not_given_a_weight(average_precision, means, zero, kind):
+    found = diagnose([ranked(average_precision, mean, zero) for mean in means], settings())
     assert found[0].kind == kind
     if kind == "undertrained":
         assert "average precision 0.01 at a share of 0.01 of the rows" in found[0].evidence
