@@ -4,7 +4,6 @@ import dataclasses
 import json
 import math
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from imbalance_trainer.analysis.markdown import analysis_markdown
 from imbalance_trainer.analysis.text import analysis_text
 from imbalance_trainer.data.dataset import LabelledData, load_labelled_dataset
 from imbalance_trainer.labels.schema import LabelSchema
-from imbalance_trainer.reports.analysis_page import build_page
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import UsageError
 from imbalance_trainer.utils.text import display_width
@@ -138,7 +136,7 @@ def test_warnings_of_the_data_are_told():
     data = made(3)
     analysis = analysis_of(Warned(data.splits, data.schema, data.problem_type))
     sentence = "49 of 5,426 rows of validation"
-    for form in (analysis_text, analysis_markdown, build_page):
+    for form in (analysis_text, analysis_markdown):
         assert sentence in form(analysis)
     assert analysis_json(analysis)["warnings"][0].startswith(sentence)
 
@@ -242,35 +240,6 @@ def test_markdown_says_names_as_they_are():
     assert "42 more labels are in `--format json`." in many
 
 
-class Balanced(HTMLParser):
-    def __init__(self):
-        super().__init__(convert_charrefs=True)
-        self.open, self.ids, self.links = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        found = dict(attrs)
-        self.ids += [found["id"]] if "id" in found else []
-        self.links += [found["href"]] if "href" in found else []
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-@pytest.mark.parametrize("n_labels", [1, 11, 62, 735])
-def test_the_page_is_whole_and_its_links_lead_somewhere(n_labels):
-    page = build_page(analysis_of(made(n_labels, name="</td> & {}", tilt=0.2)))
-    parser = Balanced()
-    parser.feed(page)
-    assert parser.open == []
-    assert len(set(parser.ids)) == len(parser.ids)
-    assert {link[1:] for link in parser.links} <= set(parser.ids)
-    assert "http" not in page.replace("http-equiv", "")
-    assert "nan" not in re.findall(r'(?:[dxy]|width|height)="[^"]*nan', page)
-    assert not re.search(r'="[^"]*\b(?:nan|inf)\b', page)
-
-
 def test_single_label_data_has_no_thresholds_and_no_company():
     labels = {"train": [0] * 90 + [1] * 8 + [2] * 2, "validation": [0] * 18 + [1, 2], "test": [0] * 19 + [1]}
     splits = DatasetDict({s: Dataset.from_dict({"text": ["t"] * len(v), "labels": v}) for s, v in labels.items()})
@@ -281,7 +250,6 @@ def test_single_label_data_has_no_thresholds_and_no_company():
     assert "Threshold: highest (the largest score decides)." in " ".join(text.split())
     assert "--tune_thresholds" not in text
     assert "no setting will make the model learn it reliably" in " ".join(text.split())
-    assert build_page(analysis)
 
 
 def test_numbers_that_are_not_defined_are_null():

@@ -10,7 +10,7 @@ from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, 
 from imbalance_trainer.labels.class_weights import compute_class_weights
 from imbalance_trainer.monitor.history import FILE_NAME, read_history
 from imbalance_trainer.monitor.run_record import read_run
-from imbalance_trainer.reports.report import _diagnosed
+from imbalance_trainer.reports.report import diagnosed
 from imbalance_trainer.utils.text import display_width
 
 SCHEMA = LabelSchema(["hateful", "insults", "praising extremist acts"], {"primary": ["hateful"]})
@@ -129,7 +129,7 @@ def test_the_report_says_what_the_screen_said(spoken, tmp_path, patience, min_pr
     ):
         spoken.evaluate(decided, step)
         said = list(spoken.callback._said["eval"].values())
-        assert _diagnosed(read_run(tmp_path)) == said
+        assert diagnosed(read_run(tmp_path)) == said
 
 
 def test_patience_is_the_users(spoken):

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from jinja2 import Template
 from tqdm.auto import tqdm
-
-from ..reports.markup import Html, tag
 
 _STYLES = {
     r"^ERROR:.*": "bold red",
@@ -21,6 +20,15 @@ _STYLES = {
     r"(?<=\s)0\.00(?=\s)": "red",
 }
 """What is set off by colour; the words say the same without it."""
+
+_TABLE = Template(
+    "<div><p>{{ words }}</p><table>"
+    "<thead><tr>{% for cell in header %}<th scope='col'>{{ cell.strip() }}</th>{% endfor %}</tr></thead>"
+    "<tbody>{% for row in rows %}<tr><th scope='row'>{{ row[0] }}</th>"
+    "{% for cell in row[1:] %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</tbody>"
+    "</table>{% for note in notes if note %}<p>{{ note }}</p>{% endfor %}</div>",
+    autoescape=True,
+)
 
 
 def say(text: str) -> None:
@@ -76,15 +84,8 @@ class NotebookTable:
         """
         from IPython.display import HTML, display
 
-        page = HTML(_html(lines, header, rows, notes))
+        page = HTML(_TABLE.render(words=", ".join(lines), header=header, rows=rows, notes=notes))
         if self._display is None:
             self._display = display(page, display_id=True)
         else:
             self._display.update(page)
-
-
-def _html(lines: Sequence[str], header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> Html:
-    head = tag("thead", tag("tr", *(tag("th", cell.strip(), scope="col") for cell in header)))
-    body = (tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in cells)) for first, *cells in rows)
-    paragraphs = [tag("p", ", ".join(lines)), tag("table", head, tag("tbody", *body))]
-    return tag("div", *paragraphs, *(tag("p", note) for note in notes if note))

@@ -16,8 +16,7 @@ from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..monitor.history import make_entry
 from ..monitor.results import Results
 from ..monitor.run_info import package_versions
-from ..reports.loading import Loading
-from ..reports.model_card import CardContent, model_card
+from ..reports.model_card import CardContent, Loading, model_card
 from ..utils.constants import MULTI_LABEL
 from ..utils.files import atomic_write
 from .arguments import ImbalanceOptions
@@ -248,6 +247,6 @@ def _listed(value: Any) -> list[str]:
 def _versions() -> dict[str, str]:
     found = package_versions(list(_CARD_NAMES))
     return {
-        "imbalance-trainer": import_module(__package__).__version__,
+        "imbalance-trainer": import_module(__package__.partition(".")[0]).__version__,
         **{_CARD_NAMES[p]: v for p, v in found.items()},
     }
