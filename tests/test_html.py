@@ -45,13 +45,6 @@ def test_a_picture_in_a_page_has_words_own_ids_and_names_as_they_are(series):
     assert "://" not in "".join(texts)
 
 
-def test_a_caption_can_differ_from_the_description():
-    picture = inline("a", "Title", "Caption", lambda: label_chart(["x"], {"y": [0.5]}, "n", limits=(0, 1)), "Words")
-    assert picture.caption == "Caption"
-    assert "Words" in picture.svg
-    assert "Caption" not in picture.svg
-
-
 # ---- contrast ----
 
 

@@ -295,6 +295,14 @@ def test_a_loss_that_was_nan_is_said(tmp_path):
     assert "It was NaN or infinite at 1 logged step, first at step 160." in page.words
 
 
+def test_a_long_log_of_losses_is_a_small_picture(tmp_path):
+    entries = history(ELEVEN, range(400, 1500, 100), 2)
+    entries[1]["train_losses"] = [[i, 0.5 + 0.4 * (-1) ** i / (1 + i % 7)] for i in range(100_000, 0, -1)]
+    page = report(write_run(tmp_path, entries))
+    assert (tmp_path / FILE_NAME).stat().st_size < 1_000_000
+    assert "Training loss went from 0.3 (step 1) to 0.567 (step 100,000)." in page.words  # by step
+
+
 def test_hostile_names_are_text_everywhere(tmp_path):
     entries = history(HOSTILE, [400, 300, 200, 100, 50, 30, 20, 10], 3)
     found = [Finding("not_learned", name, "error", f"{name} is 0", f"--custom_weights '{name}'") for name in HOSTILE]

@@ -54,6 +54,7 @@ _STYLE = {
 _MORE_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei",
                "Arial Unicode MS")  # fmt: skip
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_REFERENCE = re.compile(r"^#(?![0-9a-f]{6}$)|(?<=url\()#")  # to an id; a colour is none
 _NAME = 28  # columns of a label's name beside a row
 
 
@@ -98,56 +99,36 @@ def save(figure: Callable[[], Any], path: str | Path) -> Path:
     return path
 
 
-def inline(name: str, title: str, caption: str, figure: Callable[[], Any], words: str | None = None) -> Picture:
+def inline(name: str, title: str, caption: str, figure: Callable[[], Any]) -> Picture:
     """Draw a picture for a page: text stays text, and ids are unlike those of any other picture.
 
     Args:
         name: start of its ids, unlike any other on the page.
         title: its title, for readers who do not see it.
-        caption: the sentence below it.
+        caption: what is to be seen, in words; also for readers who do not see it.
         figure: makes the figure.
-        words: what is to be seen, for readers who do not see it; None for the caption.
     """
     out = io.BytesIO()
     with _style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the browser has other fonts
-        figure().savefig(out, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format",
-                                                                                      "Type")))  # fmt: skip
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure().savefig(out, format="svg", transparent=True, metadata=nothing)
     root = ElementTree.fromstring(out.getvalue())
+    for parent in list(root.iter()):
+        for child in [child for child in parent if child.tag.endswith(("}style", "}metadata"))]:
+            parent.remove(child)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
-        element.attrib = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
-    for parent in list(root.iter()):
-        for child in [child for child in parent if child.tag in ("style", "metadata")]:
-            parent.remove(child)
-    _rename_ids(root, name)
-    box = root.get("viewBox", "")
-    root.attrib = {"viewBox": box, "role": "img", "aria-labelledby": f"{name}-title {name}-desc"}
-    for place, (tag, text) in enumerate((("title", title), ("desc", caption if words is None else words))):
+        element.attrib = {
+            key.rpartition("}")[2]: f"{name}-{value}" if key == "id" else _REFERENCE.sub(f"#{name}-", value)
+            for key, value in element.attrib.items()
+        }
+    root.attrib = {"viewBox": root.get("viewBox", ""), "role": "img", "aria-labelledby": f"{name}-title {name}-desc"}
+    for place, (tag, text) in enumerate((("title", title), ("desc", caption))):
         element = ElementTree.Element(tag, {"id": f"{name}-{tag}"})
         element.text = text
         root.insert(place, element)
     return Picture(Markup(ElementTree.tostring(root, encoding="unicode")), caption)
-
-
-def _rename_ids(root: Any, name: str) -> None:
-    """Put the picture's name before each id that is referred to, and drop the others."""
-    referred = re.compile(r"(?<=#)[\w-]+")
-    used = {
-        found
-        for element in root.iter()
-        for key, value in element.attrib.items()
-        if key == "href" or "url(#" in value
-        for found in referred.findall(value)
-    }
-    for element in root.iter():
-        own = element.attrib.pop("id", None)
-        for key, value in element.attrib.items():
-            if key == "href" or "url(#" in value:
-                element.set(key, referred.sub(lambda found: f"{name}-{found[0]}" if found[0] in used else found[0],
-                                              value))  # fmt: skip
-        if own in used:
-            element.set("id", f"{name}-{own}")
 
 
 @contextmanager
@@ -185,8 +166,7 @@ def new_figure(width: float, height: float, title: str = "", *lines: str) -> Any
     if title:
         figure.text(0.15 / width, 1 - 0.33 / (height + head), title, size=14, weight="bold")
     for i, line in enumerate(lines):
-        figure.text(0.15 / width, 1 - (0.61 + 0.23 * i) / (height + head), line, size=10 if i == 0 else 8,
-                    color=INK if i == 0 else MUTED)  # fmt: skip
+        figure.text(0.15 / width, 1 - (0.61 + 0.23 * i) / (height + head), line)
     return figure
 
 

@@ -139,7 +139,7 @@ def _support_in_words(support: Sequence[float], recalls: Sequence[float], where:
 
 def curve_panels(record: RunRecord) -> dict[str, Any]:
     """Draw precision-recall curves with the thresholds in use and those of the best F1."""
-    curves = [curve for curve in record.curves.get("curves") or () if _is_curve(curve)]
+    curves = record.curves.get("curves") or ()
     split, step = record.curves.get("split"), record.curves.get("step")
     entry = next((e for e in reversed(record.entries) if e["split"] == split and e["step"] == step), None)
     rows = {} if entry is None else rows_by_label(entry)
@@ -180,14 +180,6 @@ def _panel(i: int, curve: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str
     return {"label": curve["label"], "lines": lines, "picture": inline(f"curve-{i}", title, " ".join(lines), figure)}
 
 
-def _is_curve(curve: Any) -> bool:
-    if not isinstance(curve, Mapping) or "label" not in curve:
-        return False
-    sides: list[Any] = [curve.get("recall"), curve.get("precision")]
-    lists = all(isinstance(side, list) and side and all(map(is_number, side)) for side in sides)
-    return lists and len(sides[0]) == len(sides[1])
-
-
 # ---- charts ----
 
 
@@ -219,7 +211,7 @@ def _line_chart(
         axes.annotate(ring[2], ring[:2], (0, side), textcoords="offset points", ha="center", va="center")
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set(xlabel=axes_names[0], ylabel=axes_names[1])
     if limits is not None:
