@@ -23,9 +23,11 @@ import torch.nn.functional as F
 from transformers import Trainer
 
 from imbalance_trainer import load_labelled_dataset
-from imbalance_trainer.cli.encoders import encoder_config, load_bare_encoder, load_encoder, tokenized
-from imbalance_trainer.comparison import STOCK, Method, Record, Setting, compare, read_methods
+from imbalance_trainer.cli.models import encoder_config, load_bare_encoder, load_encoder, tokenized
 from imbalance_trainer.comparison.frozen import FeatureHead, encoded
+from imbalance_trainer.comparison.methods import STOCK, Method, read_methods
+from imbalance_trainer.comparison.record import Record
+from imbalance_trainer.comparison.training import Setting, compare
 from imbalance_trainer.utils.files import write_json
 
 SETS = {"goemotions": (20_000, 2), "edos": (None, 3), "nlupp": (None, 10), "cooking": (None, 3)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_HOME = {
+HOMES = {
     "LabelSchema": "labels.schema",
     "LabelDistribution": "labels.distribution",
     "compute_class_weights": "labels.class_weights",
@@ -29,7 +29,7 @@ _HOME = {
     "load_labelled_dataset": "data.dataset",
 }
 
-__all__ = [*_HOME, "__version__"]
+__all__ = [*HOMES, "__version__"]
 
 if TYPE_CHECKING:
     from .data.dataset import load_labelled_dataset as load_labelled_dataset
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    return getattr(importlib.import_module(f".{HOMES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

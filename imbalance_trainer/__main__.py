@@ -13,6 +13,7 @@ COMMANDS = {
         "cli.analyze",
         "before training: how rare each label is, what it will weigh, and what to set, with the reasons",
     ),
+    "train": ("cli.train", "fine-tune an encoder, and see what happens to each label"),
     "compare": ("cli.compare", "which loss, weights and sampler suit your data, and whether any beats stock"),
     "tune": ("cli.tune", "a threshold for each label of a saved model, stored in its config"),
     "evaluate": ("cli.evaluate", "a saved model on labelled data: metrics, pictures, and its worst errors"),

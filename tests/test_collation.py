@@ -7,7 +7,7 @@ from datasets import ClassLabel, Dataset, Features, List
 
 from imbalance_trainer.labels.columns import classes_listed
 from imbalance_trainer.losses.custom import UserLoss
-from imbalance_trainer.training.collator import MultiHotCollator
+from imbalance_trainer.training.batch import MultiHotCollator
 from imbalance_trainer.training.samplers import Positives
 from imbalance_trainer.utils.errors import DataError
 
@@ -44,9 +44,9 @@ def test_training_and_evaluation_are_those_of_multi_hot_rows(more, make_trainer,
     names = [f"name {i}" for i in range(len(train["labels"][0]))]
     plain = make_trainer(args=args, train_dataset=train, eval_dataset=test, label_schema=names, **more)
     lists = make_trainer(args=args, train_dataset=listed(train, names), eval_dataset=listed(test, names), **more)
-    assert lists.problem.lists_classes
-    assert lists.label_schema.names == tuple(names)
-    np.testing.assert_array_equal(lists.label_distribution.support, plain.label_distribution.support)
+    assert lists.imbalance.problem.lists_classes
+    assert lists.imbalance.schema.names == tuple(names)
+    np.testing.assert_array_equal(lists.imbalance.distribution.support, plain.imbalance.distribution.support)
     for trainer in (plain, lists):
         trainer.train()
     for one, other in zip(plain.model.parameters(), lists.model.parameters(), strict=True):

@@ -9,7 +9,7 @@ import pytest
 
 from imbalance_trainer.cli.compare import CompareArguments, _how_to_train
 from imbalance_trainer.cli.compare import main as compare
-from imbalance_trainer.comparison import Method
+from imbalance_trainer.comparison.methods import Method
 from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.utils.errors import UsageError
 from tests.test_examples import encoder, train, write_csv  # noqa: F401 - a fixture
@@ -27,7 +27,18 @@ def data_dir(tmp_path):
 @pytest.mark.parametrize("frozen", ["false", "true"])
 def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir, encoder, tmp_path, capsys, frozen):  # noqa: F811
     out = tmp_path / "out"
-    flags = [str(data_dir), "--model", str(encoder), "--methods", "default,bce", "--seeds", "1", "2", "--budget", "4"]
+    flags = [
+        str(data_dir),
+        "--model",
+        str(encoder),
+        "--methods",
+        "default,bce",
+        "--seeds",
+        "1",
+        "2",
+        "--max_steps",
+        "4",
+    ]
     flags += ["--frozen", frozen, "--batch_size", "8", "--output_dir", str(out)]
     compare(flags)
     first = capsys.readouterr().out
@@ -54,7 +65,7 @@ def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, op
     best = SimpleNamespace(name="mine", learning_rate=1e-4)
     line = _how_to_train(best, [Method("stock", None), Method("mine", options)], args, data, 2.5)
     words = shlex.split(line.removeprefix("Train with it: "))
-    assert words[:2] == ["python", "examples/train_model.py"]
+    assert words[:2] == ["imbalance-trainer", "train"]
     made = []
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -67,7 +78,7 @@ def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, op
     assert trainer.model.config.hidden_dropout_prob == 0
     assert max(map(len, trainer.train_dataset["input_ids"])) <= 16
     for name, value in options.items():
-        assert getattr(trainer.options, name) == value
+        assert getattr(trainer.imbalance.options, name) == value
     expected = {"learning_rate": 1e-4, "warmup_steps": 0.1, "num_train_epochs": 2.5, "per_device_train_batch_size": 4}
     for name, value in ({} if is_frozen else expected).items():
         assert getattr(trainer.args, name) == value
@@ -79,7 +90,7 @@ def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, op
         (["nowhere"], "--model_name_or_path is missing"),
         (["--frozen", "true"], "--frozen needs --model_name_or_path"),
         (["--methods", "focl"], "Unknown method 'focl'"),
-        (["--budget", "soon"], "--budget is"),
+        (["--num_epochs", "0"], "--num_train_epochs must be a finite number above 0; got 0"),
         (["--seeds", "1", "1"], "--seeds names 1 twice"),
         (["--seeds", "0"], "--seeds 0 would train nothing"),
         (["--seeds", "-1"], "--seeds are whole numbers"),

@@ -10,9 +10,6 @@ import pytest
 
 import imbalance_trainer
 from imbalance_trainer.__main__ import COMMANDS
-from imbalance_trainer.cli.parser import FlagParser
-from imbalance_trainer.tuning.decisions import TuningOptions
-from tests.test_examples import load
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -46,12 +43,8 @@ OTHER_FLAGS = {
 
 
 def known_flags():
-    train = load("train_model")
     commands = (importlib.import_module(f"imbalance_trainer.{module}") for module, _ in COMMANDS.values())
-    parsers = (
-        FlagParser((train.DataArguments, train.TrainArguments, TuningOptions)),
-        *(command.make_parser() for command in commands),
-    )
+    parsers = [command.make_parser() for command in commands]
     return OTHER_FLAGS.union(*(parser._option_string_actions for parser in parsers))
 
 

@@ -170,7 +170,7 @@ def test_a_subclass_of_a_token_classifier_is_one(make_model, make_args):
 
     rows = Dataset.from_dict({"input_ids": [[0, 5, 6, 7, 8, 9]] * 16, "labels": [[-100, 0, 1, 2, 3, 0]] * 16})
     trainer = WeightedFocalTrainer(make_model(cls=BertTagger), make_args(), train_dataset=rows, eval_dataset=rows)
-    assert trainer.problem.tokens
+    assert trainer.imbalance.problem.tokens
     trainer.train()
 
 
@@ -189,15 +189,15 @@ def test_labels_that_a_transform_makes_are_counted(make_trainer, make_rows):
         return {"input_ids": batch["input_ids"], "labels": batch["tags"]}
 
     trainer = make_trainer(train_dataset=raw.with_transform(transform), args=None)
-    assert trainer.label_distribution.support.tolist() == np.sum(rows["labels"], 0).tolist()
-    assert trainer.class_weights.asked_for
+    assert trainer.imbalance.distribution.support.tolist() == np.sum(rows["labels"], 0).tolist()
+    assert trainer.imbalance.class_weights.asked_for
 
 
 def test_labels_in_a_column_of_another_name(make_trainer, make_rows, make_args):
     rows = make_rows().rename_column("labels", "targets")
     args = make_args(label_names=["targets"])
     trainer = make_trainer(args=args, train_dataset=rows, eval_dataset=rows)
-    assert trainer.label_distribution.n_rows == 64
+    assert trainer.imbalance.distribution.n_rows == 64
     plain = make_trainer()
     assert torch.equal(trained(trainer), trained(plain))
     assert "eval_f1_macro" in trainer.evaluate()
@@ -218,7 +218,7 @@ def test_labels_that_only_the_collator_makes(make_trainer, make_rows, make_model
     trainer.train()
     assert "eval_f1_macro" in trainer.evaluate()
     weighted = make(model=model, args=_args(make_trainer, **args_keep), class_weights={"LABEL_3": 12})
-    assert weighted.training_objective.loss.class_weights.tolist() == [1, 1, 1, 12]
+    assert weighted.imbalance.objective.weighted.loss.class_weights.tolist() == [1, 1, 1, 12]
 
 
 def _args(make_trainer, **changes):
@@ -279,7 +279,7 @@ class MapStyle(torch.utils.data.Dataset):
 @pytest.mark.parametrize("kind", [Stream, MapStyle, Dataset.to_iterable_dataset])
 def test_data_sets_of_every_kind_are_counted(kind, make_trainer, make_rows):
     trainer = make_trainer(train_dataset=kind(make_rows()), eval_dataset=kind(make_rows(seed=1)))
-    assert trainer.label_distribution.support.tolist() == np.sum(make_rows()["labels"], 0).tolist()
+    assert trainer.imbalance.distribution.support.tolist() == np.sum(make_rows()["labels"], 0).tolist()
     trainer.train()
     assert "eval_f1_macro" in trainer.evaluate()
 
@@ -342,7 +342,7 @@ def test_evaluation_alone_uses_the_weights_of_training(make_trainer, make_model,
     again = WeightedFocalTrainer(trainer.model, make_args(), eval_dataset=make_rows(seed=1))
     assert again.evaluate()["eval_loss"] == pytest.approx(expected, rel=1e-7)
     given = WeightedFocalTrainer(make_model(), make_args(), eval_dataset=make_rows(), class_weights=[1, 2, 3, 4])
-    assert given.training_objective.loss.class_weights.tolist() == [1, 2, 3, 4]
+    assert given.imbalance.objective.weighted.loss.class_weights.tolist() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -378,8 +378,8 @@ def test_a_callback_that_is_added_later_knows_the_weights(make_trainer):
     trainer.remove_callback(RareLabelCallback)
     own = RareLabelCallback()
     trainer.add_callback(own)
-    assert own.class_weights is trainer.class_weights
-    assert own.metrics is trainer.label_metrics
+    assert own.class_weights is trainer.imbalance.class_weights
+    assert own.metrics is trainer.imbalance.metrics
 
 
 @pytest.mark.parametrize(("own", "option", "patience"), [(None, 7, 7), (4, 7, 4), (None, None, 2)])
@@ -457,5 +457,5 @@ def test_search_moves_our_options_and_its_objective_is_eval_loss(make_model, mak
     )
     assert seen == [(0.5, 1.2), (4.0, 2.0)]
     assert best.objective == pytest.approx(min(losses))
-    assert trainer.training_objective.loss.gamma == 4.0
-    assert trainer.class_weights.values.max() <= 2.0
+    assert trainer.imbalance.objective.weighted.loss.gamma == 4.0
+    assert trainer.imbalance.class_weights.values.max() <= 2.0

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import multilabel_confusion_matrix
 
 from imbalance_trainer.cli import evaluate as evaluate
-from imbalance_trainer.cli import saved_model
+from imbalance_trainer.cli import models
 from imbalance_trainer.data.demo import demo_data
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
@@ -217,7 +217,7 @@ def test_without_thresholds_on_the_demos_data(tmp_path, monkeypatch):
     data = demo_data()
     for split, rows in data.splits.items():
         data.splits[split] = rows.select(range(40))
-    monkeypatch.setattr(saved_model, "demo_data", lambda: data)
+    monkeypatch.setattr(models, "demo_data", lambda: data)
     save_model(tmp_path / "model", DecisionRule(data.schema))
     evaluate.main(["--model_dir", str(tmp_path / "model")])
     found = results(tmp_path)

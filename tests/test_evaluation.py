@@ -119,7 +119,7 @@ def test_scores_are_kept_in_fp32_and_in_order_where_they_are_asked_for(dtype):
 
 def test_otherwise_nothing_is_kept():
     evaluation = run(RunningEvaluation(ImbalanceMetrics(SCHEMA), make_objective()), *make())
-    assert evaluation._kept is None
+    assert not evaluation.keeps_scores
 
 
 def test_it_knows_whether_labels_came_by():

@@ -82,7 +82,7 @@ def test_the_one_batch_is_what_the_formula_says(case, whole):
     """In float64, with torch's autograd through a loop over rows: the reference of all others."""
     trainer = make_trainer(case, "unused")
     model, rows = trainer.model.double().eval(), make_rows(case.rows, case.kind, case.masked)
-    weights = torch.tensor(trainer.class_weights.values)
+    weights = torch.tensor(trainer.imbalance.class_weights.values)
     loss, entries, penalty, pairs = 0.0, 0, 0.0, 0
     for row in rows:
         z = model(input_ids=torch.tensor([row["input_ids"]])).logits[0]

@@ -114,9 +114,10 @@ def test_a_label_mask_reaches_the_loss(make_trainer, make_rows):
     masked = np.where(mask, np.array(rows["labels"]), -100)
     by_mask = rows.add_column("label_mask", mask.astype(int).tolist())
     by_value = rows.remove_columns("labels").add_column("labels", masked.tolist())
+    weights = make_trainer().imbalance.class_weights
     first, second = (
         make_trainer(train_dataset=by_mask, init_head_bias=False),  # counts do not know of the mask
-        make_trainer(train_dataset=by_value, class_weights=make_trainer().class_weights, init_head_bias=False),
+        make_trainer(train_dataset=by_value, class_weights=weights, init_head_bias=False),
     )
     assert torch.equal(trained(first), trained(second))
     assert first.evaluate(by_mask)["eval_f1_macro"] == second.evaluate(by_value)["eval_f1_macro"]
@@ -131,11 +132,10 @@ def test_a_mask_of_another_shape_is_named(make_trainer, make_rows):
 # ---- data ----
 
 
-def test_streams_are_counted_from_their_beginning_and_it_is_said(make_trainer, make_rows, monkeypatch, capsys):
-    monkeypatch.setattr("imbalance_trainer.training.trainer._COUNTED_ONE_BY_ONE", 32)
-    trainer = make_trainer(train_dataset=make_rows().to_iterable_dataset())
+def test_streams_are_counted_from_their_beginning_and_it_is_said(make_trainer, make_rows, capsys):
+    trainer = make_trainer(train_dataset=make_rows(n=20_010).to_iterable_dataset())
     trainer.train()
-    assert "Class weights from 32 training rows (the first of a stream)" in capsys.readouterr().out
+    assert "Class weights from 20,000 training rows (the first of a stream)" in capsys.readouterr().out
     whole = make_trainer(train_dataset=make_rows(n=20).to_iterable_dataset())
     whole.train()
     assert "from 20 training rows, rarest" in capsys.readouterr().out
@@ -146,7 +146,7 @@ def test_weights_from_counts_that_are_given(make_trainer, make_rows):
     counts = LabelDistribution.from_counts([900_000, 300_000, 40_000, 9_000], 2_000_000, schema)
     weights = compute_class_weights(counts)
     trainer = make_trainer(train_dataset=make_rows().to_iterable_dataset(), class_weights=weights)
-    assert trainer.training_objective.loss.class_weights.tolist() == pytest.approx(weights.values.tolist())
+    assert trainer.imbalance.objective.weighted.loss.class_weights.tolist() == pytest.approx(weights.values.tolist())
     assert weights.values[3] == pytest.approx(10**0.5)
 
 
@@ -299,7 +299,7 @@ def test_token_classification_with_rare_entities(make_model, make_args, capsys):
     model.config.id2label = dict(enumerate(["O", "PER", "LOC", "LAW"]))
     args = make_args(max_steps=60, learning_rate=1e-2, eval_strategy="steps", eval_steps=30)
     trainer = WeightedFocalTrainer(model, args, train_dataset=rows, eval_dataset=rows)
-    assert trainer.class_weights.as_dict()["LAW"] > trainer.class_weights.as_dict()["PER"] > 1
+    assert trainer.imbalance.class_weights.as_dict()["LAW"] > trainer.imbalance.class_weights.as_dict()["PER"] > 1
     trainer.train()
     assert trainer.evaluate()["eval_recall_LAW"] > 0.5
     assert "Class weights from 448 training tokens, rarest label first" in capsys.readouterr().out

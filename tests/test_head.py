@@ -152,7 +152,7 @@ def test_the_trainer_starts_a_fresh_head_with_no_gradient_of_its_bias(make_train
     labels = torch.tensor(rows["labels"])
     bias = trainer.model.classifier.out_proj.bias.detach().clone().requires_grad_()
     assert bias.any()
-    trainer.training_objective.loss(bias.expand(labels.shape), labels, reduction="sum").backward()
+    trainer.imbalance.objective.weighted.loss(bias.expand(labels.shape), labels, reduction="sum").backward()
     assert bias.grad.abs().max() < 1e-2  # of 64 rows
     sampled = make_trainer(
         train_dataset=rows, constraint="none", sampler="class_aware", loss="bce", class_weights=None

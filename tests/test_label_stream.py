@@ -13,7 +13,6 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from imbalance_trainer import LabelDistribution, LabelSchema, load_labelled_dataset
 from imbalance_trainer.data import stream as stream_module
-from imbalance_trainer.data.batches import with_rows_from
 from imbalance_trainer.data.stream import iter_labels
 from imbalance_trainer.utils.errors import DataError, UsageError
 
@@ -166,12 +165,6 @@ def test_an_unknown_in_a_narrow_column_is_no_class_of_many(tmp_path, kind):
         LabelDistribution.from_stream(iter_labels(tmp_path / "b.parquet", label_info=schema))
 
 
-def test_row_numbers_in_names_and_paths_are_left_alone():
-    said = "/row 1/a.csv: row 2, column 'row 3': \"it's row 4\" (rows 5 and 6)"
-    moved = with_rows_from(10, said, "/row 1/a.csv")
-    assert moved == "/row 1/a.csv: row 12, column 'row 3': \"it's row 4\" (rows 15 and 16)"
-
-
 def test_the_first_rows_may_have_no_labels_at_all(tmp_path):
     path = write(tmp_path, "jsonl", {"labels": [[]] * 200 + [["b"], ["a", "b"]] * 50})
     counts = LabelDistribution.from_stream(iter_labels(path), labels_per_row=True)
@@ -225,8 +218,6 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     code = f"""
 import resource
 from imbalance_trainer import LabelDistribution, LabelSchema
-from imbalance_trainer.data.batches import renumbered
-from imbalance_trainer.data.batches import with_rows_from
 from imbalance_trainer.data.stream import iter_labels
 import pyarrow.compute
 stream = iter_labels({str(tmp_path / "a.parquet")!r}, text_column="text",

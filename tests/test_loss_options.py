@@ -12,7 +12,7 @@ from imbalance_trainer import ImbalanceTrainingArguments, LabelDistribution
 from imbalance_trainer.cli.parser import FlagParser
 from imbalance_trainer.losses import LOSSES, AsymmetricLoss, make_loss
 from imbalance_trainer.training.arguments import ImbalanceOptions
-from imbalance_trainer.training.weighted_loss import reweighting_step
+from imbalance_trainer.training.objective import reweighting_step
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import UsageError
 
@@ -26,7 +26,7 @@ def test_every_loss_trains_from_its_name_alone(name, kind, make_trainer, make_ro
     before = trainer.evaluate()["eval_loss"]
     assert trainer.train().global_step == 2
     assert 0 < before < 100
-    assert trainer.class_weights.asked_for == LOSSES[name].takes_class_weights
+    assert trainer.imbalance.class_weights.asked_for == LOSSES[name].takes_class_weights
 
 
 def test_the_training_data_s_counts_and_loss_args_reach_the_loss(make_trainer, make_args):
@@ -34,13 +34,13 @@ def test_the_training_data_s_counts_and_loss_args_reach_the_loss(make_trainer, m
     assert args.loss_args == {"kappa": 0.5}
     json.loads(args.to_json_string())
     trainer = make_trainer(args=args, focal_gamma=1.0, class_weights=None)
-    got = trainer.training_objective.loss
+    got = trainer.imbalance.objective.weighted.loss
     expected = make_loss(
-        "negative_tolerant", MULTI_LABEL, counts=trainer.label_distribution, loss_args={"kappa": 0.5}, gamma=1.0
+        "negative_tolerant", MULTI_LABEL, counts=trainer.imbalance.distribution, loss_args={"kappa": 0.5}, gamma=1.0
     )
     assert torch.equal(got.margin, expected.margin)
     assert got.gamma == 1.0
-    assert make_trainer(args=args, loss_args={"kappa": 0.1}).training_objective.loss.kappa == 0.1
+    assert make_trainer(args=args, loss_args={"kappa": 0.1}).imbalance.objective.weighted.loss.kappa == 0.1
 
 
 def test_flags(tmp_path):
@@ -59,7 +59,7 @@ def test_a_loss_of_the_user_s_own_in_the_trainer(make_trainer):
     trainer = make_trainer(loss=AsymmetricLoss(shift=0.1))
     named = make_trainer(loss="asymmetric", loss_args={"shift": 0.1}, class_weights=None)
     assert trainer.evaluate()["eval_loss"] == pytest.approx(named.evaluate()["eval_loss"], rel=1e-6)
-    assert trainer.options.plain()["loss"] == "AsymmetricLoss"
+    assert trainer.imbalance.options.plain()["loss"] == "AsymmetricLoss"
     trainer.train()
     own = make_trainer(loss=nn.BCEWithLogitsLoss(reduction="none"))
     bce = make_trainer(loss="bce", class_weights=None)
@@ -70,8 +70,8 @@ def test_auto_weights_are_none_for_a_loss_that_weighs_by_itself_and_that_is_said
     with caplog.at_level(logging.INFO, logger="imbalance_trainer"):
         trainer = make_trainer(loss="class_balanced")
     assert "loss='class_balanced' weighs by itself: class_weights='auto' means none." in caplog.text
-    assert trainer.class_weights.values.tolist() == [1.0] * 4
-    assert trainer.training_objective.loss.class_weights is None
+    assert trainer.imbalance.class_weights.values.tolist() == [1.0] * 4
+    assert trainer.imbalance.objective.weighted.loss.class_weights is None
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,8 @@ class Weights(TrainerCallback):
         self.seen = []
 
     def on_pre_optimizer_step(self, args, state, control, **kwargs):
-        self.seen.append((state.global_step, self.trainer._current_objective.loss.class_weights is not None))
+        objective = self.trainer.imbalance.objective.at(state.global_step, state.max_steps)
+        self.seen.append((state.global_step, objective.loss.class_weights is not None))
 
 
 def run(make_trainer, make_args, folder, stop=None, resume=False, **options):
@@ -159,7 +160,7 @@ def test_weights_count_from_a_step_on_and_a_resumed_run_is_the_same(
     options = {"reweight_from": reweight_from, "class_weights": {"LABEL_3": 12}}
     trainer, seen = run(make_trainer, make_args, tmp_path / "whole", **options)
     assert seen == [(step, step >= 3) for step in range(6)]
-    assert capsys.readouterr().out.count("Step 3: class weights count from here on") == 1
+    assert capsys.readouterr().out.count("Step 3: class weights apply from here on") == 1
     run(make_trainer, make_args, tmp_path / "parts", StopAt3(), **options)
     resumed, seen = run(make_trainer, make_args, tmp_path / "parts", resume=True, **options)
     assert seen == [(4, True), (5, True)]
@@ -186,10 +187,10 @@ def test_a_step_that_training_does_not_have_is_an_error(make_trainer):
 def test_the_trainer_s_counts_are_of_the_training_data(make_trainer, make_rows):
     rows = make_rows(kind="classes")
     trainer = make_trainer(loss="ldam", train_dataset=rows, eval_dataset=rows)
-    counts = trainer.label_distribution
+    counts = trainer.imbalance.distribution
     assert isinstance(counts, LabelDistribution)
     expected = make_loss("ldam", SINGLE_LABEL, counts=counts).margin
-    assert torch.equal(trainer.training_objective.loss.margin, expected)
+    assert torch.equal(trainer.imbalance.objective.weighted.loss.margin, expected)
 
 
 def test_arguments_with_a_loss_of_ones_own_can_be_written_as_json(make_args):

@@ -104,7 +104,7 @@ def test_labels_of_the_test_data_with_support_and_interval(finished):
     gold, decided = np.array(output.label_ids) == 1, finished.decision_rule.decide(output.predictions).numpy()
     text = card_of(finished).text
     rows = table(section(text, "## Results per label").partition("### test")[2])
-    order = np.argsort(finished.label_distribution.support, kind="stable")
+    order = np.argsort(finished.imbalance.distribution.support, kind="stable")
     assert [row["label"] for row in rows] == [" ".join(NAMES[i].split()) for i in order]
     for row, i in zip(rows, order, strict=True):
         support, right = gold[:, i].sum(), (gold & decided)[:, i].sum()
@@ -115,7 +115,7 @@ def test_labels_of_the_test_data_with_support_and_interval(finished):
             assert row["precision"] == f"{right / decided[:, i].sum():.2f}"
         assert row["threshold"] == f"{finished.decision_rule.by_label()[NAMES[i]]:.3g}"
     weights = {row["label"]: row["weight"] for row in table(section(text, "## Thresholds and class weights"))}
-    assert weights == {" ".join(n.split()): f"{w:.3g}" for n, w in finished.class_weights.as_dict().items()}
+    assert weights == {" ".join(n.split()): f"{w:.3g}" for n, w in finished.imbalance.class_weights.as_dict().items()}
 
 
 def test_an_evaluation_of_other_weights_is_not_passed_off_as_of_these(make_trainer, make_args):
@@ -138,7 +138,7 @@ def test_results_of_an_earlier_run_of_the_trainer_are_forgotten(make_trainer, ma
 
 def test_the_best_evaluation_is_found_in_the_history_where_a_resumed_run_has_it_not(finished):
     best = finished.results_of("eval")
-    finished._all_results = [results for results in finished._all_results if results.split == "test"]
+    finished.imbalance.results.clear()
     assert finished.results_of("eval").step == best.step == finished.state.best_global_step
     assert finished.results_of("eval").metrics == pytest.approx(best.metrics)
     assert card_of(finished).data.eval_results[0].dataset_split == "eval"
@@ -152,7 +152,7 @@ def test_the_code_of_the_card_runs(make_trainer, make_args, make_rows, tmp_path,
     trainer = make_trainer(model=model, args=make_args(output_dir=str(tmp_path / "it's")), processing_class=tokenizer,
                            label_schema=LabelSchema(names))  # fmt: skip
     trainer.train()
-    trainer._decide_by(DecisionRule(trainer.label_schema, [0.01, 0.02, 0.999999, 0.03]))
+    trainer._decide_by(DecisionRule(trainer.imbalance.schema, [0.01, 0.02, 0.999999, 0.03]))
     trainer.save_model()
     blocks = re.findall(r"^```python\n(.*?)^```", card_of(trainer).text, re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
@@ -214,12 +214,12 @@ def test_an_evaluation_alone_claims_no_training(make_trainer, make_model, make_r
 
 def test_a_stock_problem_keeps_the_stock_card(make_model, make_args, make_rows, monkeypatch):
     seen = {}
-    monkeypatch.setattr(Trainer, "create_model_card", lambda self, *given: seen.update(given=given))
+    monkeypatch.setattr(Trainer, "create_model_card", lambda self, **given: seen.update(given))
     model = make_model(num_labels=1, problem_type="regression")
     trainer = WeightedFocalTrainer(model, make_args())
-    assert trainer.problem is None
+    assert trainer.imbalance is None
     trainer.create_model_card(model_name="mine", tags=["x"])
-    assert seen["given"] == (None, None, ["x"], "mine", None, None, None, None, None)
+    assert {name: value for name, value in seen.items() if value is not None} == {"model_name": "mine", "tags": ["x"]}
 
 
 def test_only_rank_zero_writes(make_trainer, monkeypatch, tmp_path):
@@ -323,7 +323,7 @@ def test_names_stay_in_their_cells():
 
 
 def test_a_torn_write_leaves_the_old_card(make_trainer, monkeypatch, tmp_path):
-    from imbalance_trainer.training import outputs
+    from imbalance_trainer.training import card
 
     trainer = make_trainer()
     trainer.create_model_card()
@@ -335,7 +335,7 @@ def test_a_torn_write_leaves_the_old_card(make_trainer, monkeypatch, tmp_path):
     def torn(content):
         raise Full
 
-    monkeypatch.setattr(outputs, "model_card", torn)
+    monkeypatch.setattr(card, "model_card", torn)
     with pytest.raises(Full):
         trainer.create_model_card()
     assert (tmp_path / "out" / "README.md").read_bytes() == before
@@ -385,7 +385,8 @@ def test_of_a_split_the_last_and_the_best_evaluation_are_kept(make_trainer):
         trainer.state.global_step = step
         trainer.evaluate()
         trainer.state.best_global_step = 1
-    assert [results.step for results in trainer._all_results] == [1, 3]
+    kept = trainer.imbalance.results
+    assert [kept.of("eval", step, [], None).step for step in (1, 2, 3)] == [1, 3, 3]
     assert trainer.results_of("eval").step == 3
     trainer._best_checkpoint = "checkpoint-1"  # as where it is loaded at the end
     assert trainer.results_of("eval").step == 1

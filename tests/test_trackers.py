@@ -65,9 +65,9 @@ def test_a_tracker_sees_floats_and_all_keys_from_the_first_evaluation(train):
     evaluations = [log for log in tracker.logs if "eval_loss" in log]
     assert len(evaluations) == 2
     assert evaluations[0].keys() == evaluations[1].keys()
-    assert {f"eval_{key}" for key in trainer.label_metrics.keys()} <= evaluations[0].keys()  # noqa: SIM118
+    assert {f"eval_{key}" for key in trainer.imbalance.metrics.keys()} <= evaluations[0].keys()  # noqa: SIM118
     assert {type(value) for log in tracker.logs for value in log.values()} == {float}
-    assert {type(log[f"eval_{key}"]) for log in evaluations for key in trainer.label_metrics.keys()} == {float}  # noqa: SIM118
+    assert {type(log[f"eval_{key}"]) for log in evaluations for key in trainer.imbalance.metrics.keys()} == {float}  # noqa: SIM118
     assert all(SAFE.fullmatch(key) for log in tracker.logs for key in log)
 
 
@@ -76,7 +76,7 @@ def test_several_evaluation_sets_are_told_apart(train, make_rows):
     for name in ("near", "far"):
         seen = [log for log in tracker.logs if f"eval_{name}_loss" in log]
         assert len(seen) == 2
-        assert {f"eval_{name}_{key}" for key in trainer.label_metrics.keys()} <= seen[0].keys()  # noqa: SIM118
+        assert {f"eval_{name}_{key}" for key in trainer.imbalance.metrics.keys()} <= seen[0].keys()  # noqa: SIM118
     assert trainer.results_of("eval_far").metrics["f1_macro"] == seen[-1]["eval_far_f1_macro"]
 
 

@@ -43,8 +43,8 @@ def test_takes_the_place_of_trainer(kind, arguments, make_model, make_rows, make
     assert np.isfinite(metrics["eval_loss"])
     assert 0 <= metrics["eval_secondary_f1_macro"] <= 1
     assert all(type(value) in (float, int) for value in metrics.values())
-    assert trainer.options.focal_gamma == 2.0
-    assert trainer.options.weight_strategy == "sqrt_tiered"
+    assert trainer.imbalance.options.focal_gamma == 2.0
+    assert trainer.imbalance.options.weight_strategy == "sqrt_tiered"
     assert "label (rarest first)" in capsys.readouterr().out
 
 
@@ -59,20 +59,20 @@ def test_int_and_float_labels_give_the_same_model(make_trainer, make_rows):
 
 def test_defaults_are_the_recommended_ones(make_trainer):
     trainer = make_trainer()
-    expected = compute_class_weights(trainer.label_distribution)
-    assert np.array_equal(trainer.class_weights.values, expected.values)
+    expected = compute_class_weights(trainer.imbalance.distribution)
+    assert np.array_equal(trainer.imbalance.class_weights.values, expected.values)
     assert torch.allclose(
-        trainer.training_objective.loss.class_weights, torch.tensor(expected.values, dtype=torch.float32)
+        trainer.imbalance.objective.weighted.loss.class_weights, torch.tensor(expected.values, dtype=torch.float32)
     )
-    assert (trainer.training_objective.loss.gamma, trainer.options.constraint_weight) == (2.0, 0.5)
+    assert (trainer.imbalance.objective.weighted.loss.gamma, trainer.imbalance.options.constraint_weight) == (2.0, 0.5)
 
 
 def test_keywords_win_over_arguments(make_trainer, make_args):
     args = make_args(focal_gamma=3.0, class_weights={"label_1": 7}, max_weight=12.0)
     trainer = make_trainer(args=args, focal_gamma=1.0)
-    assert (trainer.options.focal_gamma, trainer.options.max_weight) == (1.0, 12.0)
-    assert trainer.class_weights.values[1] == 7
-    assert make_trainer(args=args, class_weights=None).training_objective.loss.class_weights is None
+    assert (trainer.imbalance.options.focal_gamma, trainer.imbalance.options.max_weight) == (1.0, 12.0)
+    assert trainer.imbalance.class_weights.values[1] == 7
+    assert make_trainer(args=args, class_weights=None).imbalance.objective.weighted.loss.class_weights is None
 
 
 def test_positional_arguments_are_trainers_own(make_model, make_args, make_rows):
@@ -94,7 +94,7 @@ def test_regression_keeps_the_stock_loss(make_model, make_args):
         trainer = cls(make_model(num_labels=1), make_args(), train_dataset=rows, eval_dataset=rows)
         trainer.train()
         losses.append(trainer.evaluate()["eval_loss"])
-    assert trainer.problem is None
+    assert trainer.imbalance is None
     assert losses[0] == losses[1]
 
 
@@ -107,7 +107,7 @@ def test_token_classification_counts_tokens(make_model, make_args):
     trainer = WeightedFocalTrainer(model, make_args(), train_dataset=rows, eval_dataset=rows)
     trainer.train()
     assert trainer.evaluate()["eval_recall_micro"] == pytest.approx(trainer.evaluate()["eval_accuracy"])
-    assert trainer.label_distribution.n_rows == 32 * 5
+    assert trainer.imbalance.distribution.n_rows == 32 * 5
 
 
 def test_a_models_own_tuple_output_will_do(make_trainer, make_model):
@@ -123,7 +123,7 @@ def test_a_models_own_tuple_output_will_do(make_trainer, make_model):
 def reference_loss(trainer, rows):
     """The loss of all rows as a loop over entries, in float64."""
     model = trainer.model.eval().double()
-    weights, total, pairs, penalty = trainer.class_weights.values, 0.0, 0, 0.0
+    weights, total, pairs, penalty = trainer.imbalance.class_weights.values, 0.0, 0, 0.0
     entries = 0
     for row in rows:
         logits = model(input_ids=torch.tensor([row["input_ids"]])).logits[0].tolist()
@@ -133,7 +133,7 @@ def reference_loss(trainer, rows):
                 continue
             entries += 1
             total += weights[i] * (1 - p[i]) ** 2 * -np.log(p[i]) if y else p[i] ** 2 * -np.log(1 - p[i])
-        for child, parent in trainer.label_schema.implication_indices:
+        for child, parent in trainer.imbalance.schema.implication_indices:
             if row["labels"][parent] != -100:
                 pairs += 1
                 penalty += p[child] * (row["labels"][parent] == 0)
@@ -207,7 +207,7 @@ def test_our_metrics_stand_beside_the_users_own(make_trainer):
 def test_metrics_equal_imbalance_metrics_on_the_predictions(make_trainer):
     trainer = make_trainer(label_schema=SCHEMA)
     output = trainer.predict(trainer.eval_dataset)
-    reference = ImbalanceMetrics(SCHEMA, trainer.label_distribution.support)
+    reference = ImbalanceMetrics(SCHEMA, trainer.imbalance.distribution.support)
     reference.update(output.predictions, output.label_ids)
     for name, value in reference.compute().items():
         assert output.metrics[f"test_{name}"] == pytest.approx(value, abs=1e-12)
@@ -271,8 +271,8 @@ def test_the_schema_in_the_config_is_taken_up_again(make_trainer, make_model):
     model = make_model()
     SCHEMA.to_config(model.config)
     trainer = make_trainer(model=model)
-    assert trainer.label_schema == SCHEMA
-    assert trainer.training_objective.penalty is not None
+    assert trainer.imbalance.schema == SCHEMA
+    assert trainer.imbalance.objective.weighted.penalty is not None
 
 
 def test_names_come_from_the_datasets_features(make_trainer, make_rows):
@@ -362,7 +362,7 @@ def test_names_in_another_order_than_the_models(make_trainer, make_model):
 def test_a_label_without_positives_is_named(make_trainer, make_rows, caplog):
     rows = make_rows(prevalence=[0.5, 0.5, 0.5, 0.0])
     trainer = make_trainer(train_dataset=rows, label_schema=SCHEMA)
-    assert trainer.class_weights.values[3] == 1
+    assert trainer.imbalance.class_weights.values[3] == 1
     assert "No positives in the training data for 'praise of violence'" in caplog.text
 
 
@@ -370,7 +370,7 @@ def test_a_label_without_positives_is_named(make_trainer, make_rows, caplog):
 
 
 def test_each_labels_weight_is_logged_with_its_reason(make_trainer, caplog):
-    with caplog.at_level("INFO", logger="imbalance_trainer.training.weighted_loss"):
+    with caplog.at_level("INFO", logger="imbalance_trainer.training.objective"):
         make_trainer(label_schema=SCHEMA, class_weights={"threats": 30})
     lines = [record.getMessage() for record in caplog.records if "support" in record.getMessage()]
     assert len(lines) == 4
@@ -382,7 +382,7 @@ def test_users_own_label_callback_is_kept(make_trainer):
     trainer = make_trainer(callbacks=[own])
     assert [c for c in trainer.callback_handler.callbacks if isinstance(c, RareLabelCallback)] == [own]
     assert own.patience == 5
-    assert own.class_weights is trainer.class_weights
+    assert own.class_weights is trainer.imbalance.class_weights
 
 
 @pytest.mark.parametrize("disable_tqdm", [True, False])

@@ -70,7 +70,7 @@ def test_every_later_evaluation_and_prediction_decides_by_them(tuned, make_rows)
 
 def test_the_metrics_at_half_are_those_of_the_untuned_model(tuned, make_rows):
     output = tuned.predict(make_rows(seed=3))
-    plain = ImbalanceMetrics(CHAIN, tuned.label_distribution.support)
+    plain = ImbalanceMetrics(CHAIN, tuned.imbalance.distribution.support)
     plain.update(output.predictions, output.label_ids)
     assert tuned.metrics_at_half == plain.compute()
 
@@ -218,7 +218,7 @@ def test_a_users_own_imbalance_metrics_decide_by_the_thresholds_too(make_trainer
     trainer.tune_thresholds(**QUICK)
     metrics = trainer.evaluate()
     assert own.rule is trainer.decision_rule
-    assert metrics["eval_f1_macro"] == pytest.approx(float(trainer.label_metrics.table.f1.mean()))
+    assert metrics["eval_f1_macro"] == pytest.approx(float(trainer.imbalance.metrics.table.f1.mean()))
 
 
 def test_metrics_at_half_are_those_of_the_last_evaluation(tuned, make_rows):
@@ -265,7 +265,10 @@ def test_evaluation_alone_closes_and_constrains_as_in_training(make_trainer, mak
     metrics = trainer.evaluate()
     model = RobertaForSequenceClassification.from_pretrained(tmp_path / "saved")
     alone = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1))
-    assert (alone.options.constraint, alone.options.hierarchy_policy) == ("max_constraint", "add_parent")
+    assert (alone.imbalance.options.constraint, alone.imbalance.options.hierarchy_policy) == (
+        "max_constraint",
+        "add_parent",
+    )
     assert alone.decision_rule.max_constraint
     again = alone.evaluate()
     same = ("eval_loss", "eval_f1_macro", "eval_secondary_f1_macro", "eval_mean_average_precision")
@@ -291,7 +294,7 @@ def test_no_decision_breaks_a_rule_under_any_thresholds(tuned, make_rows, hierar
 def test_exclusive_groups_reach_training_and_decisions(make_trainer, make_rows):
     schema = LabelSchema(NAMES, {"kind": ["b", "c", "d"]}, exclusive={"kind": "at_most_one"})
     trainer = make_trainer(label_schema=schema)
-    assert trainer.training_objective.penalty is not None
+    assert trainer.imbalance.objective.weighted.penalty is not None
     trainer._decide_by(DecisionRule(schema, [0.01] * 4))
     output = trainer.predict(make_rows(seed=2))
     assert output.metrics["test_violation_rate"] > 0

@@ -9,7 +9,7 @@ from datasets import Dataset, disable_progress_bars
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.cli.encoders import tokenized
+from imbalance_trainer.cli.models import tokenized
 from imbalance_trainer.cli.parser import FlagParser
 from imbalance_trainer.data.demo import DEMO_TRAINING, demo_data, demo_model
 

@@ -41,7 +41,7 @@ def main(flags: Sequence[str]) -> None:
         )
         trainer.train()
         trainer.evaluate()
-        table = trainer.label_metrics.table
+        table = trainer.imbalance.metrics.table
         columns.append([f"{r:.2f} {p:.2f}" for r, p in zip(table.recall, table.precision, strict=True)])
 
     drawn = RepeatFactorSampler(demo.train, schema=demo.schema).repeats_by_label  # of labels that have rows

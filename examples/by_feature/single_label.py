@@ -49,7 +49,7 @@ def evaluated(setting: dict, demo: Demo, args: TrainingArguments) -> list[str]:
     )
     trainer.remove_callback(RareLabelCallback)  # the table at the end says it
     trainer.train()
-    accuracy, recall = trainer.evaluate()["eval_accuracy"], trainer.label_metrics.table.recall
+    accuracy, recall = trainer.evaluate()["eval_accuracy"], trainer.imbalance.metrics.table.recall
     return [*(f"{value:.2f}" for value in recall), f"{recall.mean():.2f}", f"{accuracy:.2f}"]
 
 

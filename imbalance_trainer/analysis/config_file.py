@@ -1,4 +1,4 @@
-"""The recommendation as a YAML file for `examples/train_model.py --config`, with the reason above each line."""
+"""The recommendation as a YAML file for `imbalance-trainer train --config`, with the reason above each line."""
 
 import textwrap
 from collections.abc import Mapping

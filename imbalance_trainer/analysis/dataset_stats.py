@@ -27,7 +27,7 @@ class Choice:
     """One setting.
 
     Args:
-        flag: its flag in examples/train_model.py, the field of the training arguments.
+        flag: its flag of `imbalance-trainer train`, the field of the training arguments.
         value: what to set it to.
         reason: why, in a sentence with the numbers.
         source: where the rule comes from.

@@ -53,7 +53,7 @@ class AnalyzeArguments(DataOptions):
     plot: str | None = field(default=None, metadata={"help": "A picture to write, such as labels.png; none for none."})
     html: str | None = field(default=None, metadata={"help": "A page to write, one file that needs nothing else."})
     config_out: str | None = field(
-        default=None, metadata={"help": "Write the recommendation as a file for train_model.py --config."}
+        default=None, metadata={"help": "Write the recommendation as a file for `train --config`."}
     )
     model_name_or_path: str = field(
         default="roberta-base", metadata={"help": "Encoder that goes into --config_out: a hub name or a folder."}
@@ -185,7 +185,7 @@ def _write_files(
         text = _config(analysis, args, asked_for, flags)
         _write(Path(args.config_out), text)
         said.append(f"Settings: {args.config_out}. Train with them:")
-        said.append(f"  accelerate launch examples/train_model.py --config {shlex.quote(args.config_out)}")
+        said.append(f"  imbalance-trainer train --config {shlex.quote(args.config_out)}")
     return said
 
 

@@ -1,12 +1,13 @@
 """`imbalance-trainer compare`: which loss, weights and sampler suit your data, and whether any beats stock.
 
-    imbalance-trainer compare DATA --model roberta-base --methods default,asymmetric --seeds 3 --budget 2h
+    imbalance-trainer compare DATA --model roberta-base --methods default,asymmetric --seeds 3 --num_epochs 5
     imbalance-trainer compare DATA --model roberta-base --methods default,focal --frozen
 
 Rows, steps and seeds are the same for all; thresholds are tuned on validation, and the results are of test.
 """
 
 import hashlib
+import math
 import os
 import shlex
 import textwrap
@@ -19,13 +20,11 @@ import numpy as np
 import torch
 from transformers.hf_argparser import HfArg
 
-from ..comparison import Method, Setting, compare, read_methods
-from ..comparison.budget import Budget, read_budget
 from ..comparison.frozen import FeatureHead, encoded
-from ..comparison.methods import DEFAULT
-from ..comparison.record import Record, steps_of
+from ..comparison.methods import DEFAULT, Method, read_methods
+from ..comparison.record import Record
 from ..comparison.summary import MethodResult
-from ..comparison.training import WARMUP, time_of_steps
+from ..comparison.training import WARMUP, Setting, compare
 from ..data.dataset import LabelledData
 from ..data.demo import DEMO_TRAINING, demo_data, demo_model
 from ..data.options import DataOptions
@@ -36,7 +35,7 @@ from ..reports.evaluation_plots import plot_comparison
 from ..utils.errors import UsageError
 from ..utils.files import write_json
 from ..utils.text import WIDTH, pluralize
-from .encoders import load_bare_encoder, load_encoder, tokenized
+from .models import load_bare_encoder, load_encoder, tokenized
 from .parser import FlagParser, as_flag, make_output_dir, print_notes, with_data
 
 GOES_ON = "The same command goes on after the last training that ended."
@@ -68,10 +67,8 @@ class CompareArguments:
         default_factory=lambda: [3],
         metadata={"help": "How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number."},
     )
-    budget: str = field(
-        default="3 epochs",
-        metadata={"help": 'Of each training: "500" steps, "3 epochs"; or of all of it: "30m", "2h".'},
-    )
+    num_train_epochs: float = HfArg(default=3.0, aliases=["--num_epochs"], help="Epochs of each training.")
+    max_steps: int = field(default=-1, metadata={"help": "Updates of each training, in place of epochs."})
     frozen: bool = field(
         default=False, metadata={"help": "Encode the texts once and train only heads: an answer in minutes."}
     )
@@ -110,7 +107,6 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     args, options, others = make_parser().parse(flags)
     options.take(others.data)
     options.check()
-    budget = read_budget(args.budget)
     _check(args, options)
     data = options.load(args.label_schema) if options.is_given else demo_data()
     methods = read_methods(args.methods, args.own_methods, data.problem_type)
@@ -121,12 +117,10 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     if not options.is_given and not args.learning_rates and not args.frozen:
         rates = (DEMO_TRAINING["learning_rate"],)
     splits = {name: _some(split, args, name) for name, split in data.splits.items()}
-    setting = _setting(args, data, splits, folder, budget)
+    setting = _setting(args, data, splits, folder)
     if any("sampler" in (method.options or {}) for method in methods):  # which goes with no other order of rows
         arguments = {name: value for name, value in setting.arguments.items() if name != "train_sampling_strategy"}
         setting = replace(setting, arguments=arguments)
-    if budget.unit == "seconds":
-        setting = _fitted(setting, budget, len(methods) * (len(rates) + len(args.seeds) - 1), folder, rates[0])
     record = Record(folder, _shared(args, setting, options.source, _digest(splits, data.schema)))
     seeds = pluralize(len(args.seeds), "seed")
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
@@ -157,13 +151,13 @@ def _how_to_train(
     shared = ("model_name_or_path", "config_overrides", "label_schema", "max_length")
     words = {**asdict(data), **{name: getattr(args, name) for name in shared}}
     if not args.frozen:  # of a head rate, rows and epochs say nothing
-        words |= {} if data.is_given else {"weight_strategy": DEFAULT_STRATEGY}  # train_model.py has another there
+        words |= {} if data.is_given else {"weight_strategy": DEFAULT_STRATEGY}  # train has another there
         words |= {"learning_rate": best.learning_rate, "warmup_steps": WARMUP, "num_train_epochs": round(epochs, 3)}
         words |= {"per_device_train_batch_size": args.batch_size, "bf16": args.bf16 or None}
     words = {name: value for name, value in words.items() if value is not None}
     words |= {name: "none" if value is None else value for name, value in options.items()}
     flags = [word for name, value in words.items() for word in as_flag(name, value, name == "label_columns")]
-    return f"Train with it: {shlex.join(['python', 'examples/train_model.py', *flags])}"
+    return f"Train with it: {shlex.join(['imbalance-trainer', 'train', *flags])}"
 
 
 def _check(args: CompareArguments, options: DataOptions) -> None:
@@ -176,6 +170,8 @@ def _check(args: CompareArguments, options: DataOptions) -> None:
         value = getattr(args, name)
         if value is not None and value < least:
             raise UsageError(f"--{name} must be at least {least}; got {value}.")
+    if args.max_steps <= 0 and not 0 < args.num_train_epochs < float("inf"):
+        raise UsageError(f"--num_train_epochs must be a finite number above 0; got {args.num_train_epochs:g}.")
     for name in ("seeds", "learning_rates"):
         values = getattr(args, name) or []
         twice = sorted({value for value in values if values.count(value) > 1})
@@ -194,15 +190,13 @@ def _check(args: CompareArguments, options: DataOptions) -> None:
             raise UsageError(f"--learning_rates are finite numbers above 0; got {rate!r}.")
 
 
-def _setting(
-    args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path, budget: Budget
-) -> Setting:
+def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> Setting:
     if args.frozen:
         load_model, tokenizer, made = _frozen(args, data, splits, folder)
     else:
         load_model, tokenizer, made = _fine_tuned(args, data, splits)
-    n_rows = len(made["train"])
-    steps = 0 if budget.unit == "seconds" else budget.steps(n_rows, args.batch_size)
+    epoch = math.ceil(len(made["train"]) / args.batch_size)
+    steps = args.max_steps if args.max_steps > 0 else max(1, math.ceil(args.num_train_epochs * epoch))
     arguments: dict[str, Any] = {"bf16": args.bf16}
     if not args.frozen:
         arguments["train_sampling_strategy"] = "group_by_length"
@@ -239,18 +233,6 @@ def _frozen(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any
     }
     width = encoder.config.hidden_size
     return lambda: FeatureHead(width, len(data.schema), data.problem_type), None, made
-
-
-def _fitted(setting: Setting, budget: Budget, n_runs: int, folder: Path, rate: float) -> Setting:
-    """The setting with as many steps as the time holds; of a comparison that goes on, as many as it has already."""
-    steps = steps_of(folder)
-    if steps is not None:
-        print(f"{folder} holds a comparison of {steps:,} steps each, which goes on, whatever its time.", flush=True)
-    else:
-        print("Timing a few steps ...", flush=True)
-        epoch = -(-len(setting.splits["train"]) // setting.batch_size)
-        steps = budget.steps_in_time(n_runs, *time_of_steps(setting, rate), epoch)
-    return replace(setting, steps=steps)
 
 
 def _shared(args: CompareArguments, setting: Setting, source: str | None, digest: str) -> dict[str, Any]:

@@ -26,10 +26,10 @@ from ..tuning.calibration import expected_calibration_error
 from ..utils.errors import DataError, UsageError
 from ..utils.files import atomic_write, write_json
 from ..utils.text import text_table
+from .models import SavedModel, SavedModelOptions
 from .parser import FlagParser, make_output_dir, with_data
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, checked_floors, read_floors
-from .saved_model import SavedModel, SavedModelOptions
 
 COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
 
@@ -96,7 +96,7 @@ def _evaluated(
 def _write_metrics(
     path: Path, results: Results, report: Sequence[dict[str, Any]], args: EvaluateArguments
 ) -> dict[str, Any]:
-    """What train_model.py writes, and for each label, and their mean, what is known from all scores."""
+    """What `train` writes, and for each label, and their mean, what is known from all scores."""
     content = results.as_dict({"name": args.name, "folder": args.source})
     content["metrics"]["mean_expected_calibration_error"] = _mean_calibration_error(report)
     content["labels"] = [{**row, **more} for row, more in zip(content["labels"], report, strict=True)]

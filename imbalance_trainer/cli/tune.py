@@ -17,12 +17,12 @@ from typing import Any
 
 from ..analysis.recommend import too_few_to_tune
 from ..decisions.rule import DecisionRule, is_baked
+from ..training.card import CARD_FILE
 from ..training.checkpoints import write_decision_rule
-from ..training.outputs import CARD_FILE
 from ..tuning.decisions import N_BOOTSTRAP, Tuning, TuningOptions
 from ..utils.errors import UsageError
+from .models import SavedModel, SavedModelOptions
 from .parser import FlagParser, with_data
-from .saved_model import SavedModel, SavedModelOptions
 
 
 @dataclass

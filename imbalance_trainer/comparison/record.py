@@ -131,12 +131,6 @@ class Record:
         return self.folder / "decisions" / f"{name}-lr{run.learning_rate!r}-seed{run.seed}.npz"
 
 
-def steps_of(folder: str | Path) -> int | None:
-    """The steps of each training of the comparison that lies in a folder; None where there is none."""
-    file = Path(folder) / "settings.json"
-    return _read(file)["steps"] if file.exists() else None
-
-
 def _read(file: Path) -> dict[str, Any]:
     try:
         return json.loads(file.read_text(encoding="utf-8"))

@@ -11,10 +11,12 @@ import numpy as np
 from ..analysis.recommend import FEW
 from ..utils.errors import DataError
 from ..utils.text import WIDTH, pluralize, text_table
-from .bootstrap import Difference, paired_difference
-from .budget import LEAST_STEPS
+from .measures import Difference, paired_difference
 from .methods import STOCK
 from .record import Record, Run
+
+_FEW_STEPS = 50
+"""A training of fewer says nothing."""
 
 _COLUMNS = (
     "Macro F1 over {} labels, the mean over seeds: on test at 0.5, and at thresholds tuned on validation (± standard "
@@ -130,7 +132,7 @@ class Summary:
         if few:
             labels = "1 label has" if few == 1 else f"{few} of {self.n_labels} labels have"
             found.append(f"{labels} fewer than {FEW} positives in test, where a single row moves F1 a lot.")
-        if self.steps is not None and self.steps < LEAST_STEPS:
+        if self.steps is not None and self.steps < _FEW_STEPS:
             found.append(f"{self.steps} steps are hardly any training.")
         return found
 

@@ -3,7 +3,6 @@
 import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +69,19 @@ class BatchFile:
         try:
             for batch in self.read(columns, rows):
                 if len(batch):
-                    with renumbered(self.path, start):
-                        frame = self._frame(batch, as_names)
-                        for name in set(columns or ()) & set(frame.broken):
-                            raise DataError(frame.broken[name])
+                    frame = self._frame(batch, as_names, start)
+                    for name in set(columns or ()) & set(frame.broken):
+                        raise DataError(frame.broken[name])
                     yield frame
                 start += len(batch)
         except (OSError, pa.ArrowException, UnicodeError, csv.Error) as error:
             said = re.sub(r"\bRow #(\d+)", _without_header, first_line(error))
             raise DataError(f"{self.path}: cannot be read ({said}).") from None
 
-    def _frame(self, batch: Any, as_names: bool) -> Frame:
+    def _frame(self, batch: Any, as_names: bool, start: int) -> Frame:
         if isinstance(batch, list):
-            return tidy(frame_of_rows(self.path, batch, self.format))
-        return tidy(table_frame(self.path, batch, self.format, None if as_names else {}))
+            return tidy(frame_of_rows(self.path, batch, self.format, start))
+        return tidy(table_frame(self.path, batch, self.format, None if as_names else {}, start))
 
 
 def _without_header(row: re.Match[str]) -> str:
@@ -111,41 +109,6 @@ def open_batches(path: Path, delimiter: str | None = None) -> BatchFile:
         return opened(path, delimiter)
     except (OSError, pa.ArrowException, UnicodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read ({first_line(error)}).") from None
-
-
-_ROW = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\b(rows?) (\d+)\b(?: and (\d+)\b)?""")
-
-
-@contextmanager
-def renumbered(path: Path | str, start: int) -> Iterator[None]:
-    """Within it a DataError about rows of a batch, counted from 1, counts them from the beginning of the file.
-
-    Args:
-        path: the file, with which messages begin.
-        start: rows of the file before the batch.
-    """
-    try:
-        yield
-    except DataError as error:
-        raise DataError(with_rows_from(start, str(error), str(path))) from None
-
-
-def with_rows_from(start: int, said: str, path: str) -> str:
-    """A message with `start` added to its rows' numbers, but for what is quoted, and the path at its beginning: there
-    may be a "row 3" in them.
-
-    >>> with_rows_from(10, "a.csv: row 2, column 'row 3': 5", "a.csv")
-    "a.csv: row 12, column 'row 3': 5"
-    """
-
-    def moved(found: re.Match) -> str:
-        if found[1] is None:
-            return found[0]
-        more = f" and {int(found[3]) + start}" if found[3] else ""
-        return f"{found[1]} {int(found[2]) + start}{more}"
-
-    head = path if said.startswith(path) else ""
-    return head + _ROW.sub(moved, said[len(head) :])
 
 
 def _parquet(path: Path, delimiter: str | None) -> BatchFile:

@@ -9,10 +9,9 @@ import pyarrow as pa
 from ..labels.schema import LabelSchema
 from ..utils.constants import LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, did_you_mean, first_five, quoted
-from .cells import NO_SEPARATOR
+from .cells import BARE, NO_SEPARATOR, are_numbers, is_blank, is_label_like, label_entries
 from .frame import Frame, named_like
-from .plan import COLUMNS, LABEL_FORMATS, LabelSpec, plan_of_cells
-from .values import BARE, are_numbers, is_blank, is_label_like, label_entries
+from .label_spec import COLUMNS, LABEL_FORMATS, LabelSpec, plan_of_cells
 
 _MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hold one class a row
 

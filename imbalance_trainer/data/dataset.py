@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import DataError, quoted
+from .cells import label_entries
 from .checks import (
     absent_labels,
     blank_label_cells,
@@ -28,13 +29,11 @@ from .checks import (
     unused_label_columns,
 )
 from .columns import find_text_column, is_label_column, make_plan, read_texts
-from .encode import encode_labels
 from .files import SPLITS
 from .frame import Frame, ReadSettings
-from .plan import LabelSpec
+from .label_spec import LabelSpec, encode_labels
 from .sources import Source, find_source, read_source
 from .splits import Parts, make_splits
-from .values import label_entries
 
 __all__ = ["MULTI_LABEL", "SINGLE_LABEL", "LabelledData", "load_labelled_dataset"]
 

@@ -11,10 +11,9 @@ import pyarrow as pa
 
 from ..utils.errors import DataError, UsageError, first_line
 from .columnar import read_arrow, read_parquet
-from .delimited import read_delimited
+from .delimited import read_delimited, read_text_lines
 from .frame import Frame, ReadSettings, join_frames, tidy
 from .json_lines import read_json
-from .text_lines import read_text_lines
 
 SPLITS = {"train": ("train",), "validation": ("validation", "dev", "val", "valid"), "test": ("test",)}
 """The splits, and the file names (without their ending) under which each is looked for."""

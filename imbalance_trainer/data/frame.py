@@ -43,6 +43,7 @@ class Frame:
         shards: name and number of rows of each file, where several were joined.
         mixed: per column that became strings, as its values were of several kinds, one that is no string.
         broken: per column that cannot be read, and is null here, why: an error where it is asked for.
+        start: rows of the file before these, where it is read in batches.
     """
 
     path: Path | str
@@ -54,6 +55,7 @@ class Frame:
     shards: tuple[tuple[str, int], ...] = ()
     mixed: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
+    start: int = 0
 
     @property
     def name(self) -> str:
@@ -71,7 +73,7 @@ class Frame:
 
     def row(self, index: int) -> str:
         """What a row is called in a message: counted from 1, in its own file where several were joined."""
-        number = int(index) + 1
+        number = int(index) + self.start + 1
         if not self.shards:
             return f"row {number}"
         ends = np.cumsum([n for _, n in self.shards])

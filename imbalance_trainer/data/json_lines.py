@@ -26,18 +26,18 @@ def read_json(path: Path, settings: ReadSettings) -> Frame:
     return frame_of_rows(path, rows, f"{'a JSON array' if is_array else 'JSON lines'}, {encoding}")
 
 
-def frame_of_rows(path: Path | str, rows: list[Mapping[str, Any]], format: str) -> Frame:
-    """A frame of rows that are dictionaries; a key that a row has not is null."""
+def frame_of_rows(path: Path | str, rows: list[Mapping[str, Any]], format: str, start: int = 0) -> Frame:
+    """A frame of rows that are dictionaries, `start` rows into the file. A key that a row does not have is null."""
     columns, mixed, broken = {}, {}, {}
     for name in dict.fromkeys(name for row in rows for name in row):
         try:
-            columns[name], said = as_array([row.get(name) for row in rows], path, name)
+            columns[name], said = as_array([row.get(name) for row in rows], path, name, start)
             if said:
                 mixed[name] = said
         except DataError as error:
             columns[name], broken[name] = pa.nulls(len(rows)), str(error)
     table = pa.table(columns) if columns else pa.table({"": pa.nulls(len(rows))})
-    return Frame(path, table, format=format, mixed=mixed, broken=broken)
+    return Frame(path, table, format=format, mixed=mixed, broken=broken, start=start)
 
 
 def json_row(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -121,47 +121,46 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "a number")
 
 
-def as_array(values: list, path: Path | str, name: str) -> tuple[pa.Array, str | None]:
+def as_array(values: list, path: Path | str, name: str, start: int = 0) -> tuple[pa.Array, str | None]:
     """Python values as an Arrow array, and one of them that is no string where all of them were made strings.
 
     Scalars of kinds that Arrow does not mix (1 and true, 0 and "no") become strings, as label cells of CSV are.
     """
-    _check_kinds(values, path, name)
-    _check_keys(values, path, name)
+    _check_kinds(values, path, name, start)
+    _check_keys(values, path, name, start)
     try:
         return pa.array(values), None
     except UnicodeEncodeError:
-        row = next(i for i, value in enumerate(values, 1) if _is_broken(value))
+        row = next(i for i, value in enumerate(values, start + 1) if _is_broken(value))
         raise DataError(f"{path}: column {name!r}, row {row}: half a surrogate pair, which is no character.") from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         pass
     if any(isinstance(value, Mapping) for value in values):
-        return _struct_array(values, path, name), None
+        return _struct_array(values, path, name, start), None
     try:
         texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
     except TypeError:
-        row = next(i for i, value in enumerate(values, 1) if not _is_json(value))
+        row, value = next((i, value) for i, value in enumerate(values, start + 1) if not _is_json(value))
         raise DataError(
-            f"{path}: column {name!r}, row {row}: holds a value of type {type(values[row - 1]).__name__!r}; expected "
-            "strings, numbers or lists of them."
+            f"{path}: column {name!r}, row {row}: holds a value of type {type(value).__name__!r}; expected strings, "
+            "numbers or lists of them."
         ) from None
-    odd = next(
-        (f"row {i} holds {value!r}" for i, value in enumerate(values, 1) if not isinstance(value, str | None)), ""
-    )
+    others = ((i, value) for i, value in enumerate(values, start + 1) if not isinstance(value, str | None))
+    odd = next((f"row {i} holds {value!r}" for i, value in others), "")
     return pa.array(texts, pa.string()), odd[:100] or None
 
 
-def _struct_array(dicts: Sequence[Mapping[str, Any] | None], path: Path | str, name: str) -> pa.Array:
+def _struct_array(dicts: Sequence[Mapping[str, Any] | None], path: Path | str, name: str, start: int) -> pa.Array:
     """Dicts as an Arrow array in which the values of a key are of one kind."""
     keys = list(dict.fromkeys(key for value in dicts for key in value or ()))
-    arrays = [as_array([value and value.get(key) for value in dicts], path, f"{name}.{key}")[0] for key in keys]
+    arrays = [as_array([value and value.get(key) for value in dicts], path, f"{name}.{key}", start)[0] for key in keys]
     return pa.StructArray.from_arrays(arrays, keys, mask=pa.array([value is None for value in dicts]))
 
 
-def _check_kinds(values: Iterable[Any], path: Path | str, name: str) -> None:
+def _check_kinds(values: Iterable[Any], path: Path | str, name: str, start: int) -> None:
     """Lists, dicts and single values do not go together in a column."""
     first: dict[str, tuple[int, str]] = {}
-    for row, value in enumerate(values, 1):
+    for row, value in enumerate(values, start + 1):
         if value is not None:
             kind = "list" if isinstance(value, (list, tuple)) else "dict" if isinstance(value, dict) else "scalar"
             first.setdefault(kind, (row, _kind(value)))
@@ -172,8 +171,8 @@ def _check_kinds(values: Iterable[Any], path: Path | str, name: str) -> None:
         )
 
 
-def _check_keys(values: list, path: Path | str, name: str) -> None:
-    dicts = [(row, value) for row, value in enumerate(values, 1) if isinstance(value, dict)]
+def _check_keys(values: list, path: Path | str, name: str, start: int) -> None:
+    dicts = [(row, value) for row, value in enumerate(values, start + 1) if isinstance(value, dict)]
     for row, value in dicts:
         differ = value.keys() ^ dicts[0][1].keys()
         if differ and name in LABEL_COLUMNS:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..utils.errors import UsageError
 from .dataset import LabelledData, load_labelled_dataset
-from .plan import LABEL_FORMATS
+from .label_spec import LABEL_FORMATS
 from .sources import HubDataset, is_hub_name
 
 SOURCE_FLAGS = ("data_dir", "dataset_name", "train_file")

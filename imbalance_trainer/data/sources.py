@@ -10,9 +10,9 @@ import datasets
 import pyarrow as pa
 
 from ..utils.errors import DataError, UsageError, did_you_mean, quoted
+from .columnar import object_frame
 from .files import DELIMITED, SPLITS, TEXT, find_files, nearly_splits, read_files, split_named
 from .frame import Frame, ReadSettings, tidy
-from .memory import object_frame
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 

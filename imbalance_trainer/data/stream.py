@@ -16,11 +16,10 @@ from ..labels.counting import as_classes
 from ..labels.schema import LabelSchema
 from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import DataError, UsageError
-from .batches import BatchFile, open_batches, renumbered
+from .batches import BatchFile, open_batches
 from .columns import find_text_column, make_plan
-from .encode import encode_labels
 from .frame import Frame
-from .plan import LabelSpec
+from .label_spec import LabelSpec, encode_labels
 
 _ENTRIES = 1 << 22  # of a batch's matrix, at most about: fewer rows at a time where there are many labels
 _BATCH = 65_536
@@ -75,7 +74,7 @@ class LabelIterator:
             start = 0
             own_names = file.class_names.get(self.plan.columns[0])
             for frame in file.frames(self.plan.columns, rows, as_names=own_names != self.schema.names):
-                yield first + start, _encoded(frame, self.plan, start)
+                yield first + start, _encoded(frame, self.plan)
                 start += len(frame.table)
             first += start
 
@@ -176,13 +175,12 @@ def _distinct(cells: pa.Array, is_list: bool) -> pa.Array:
     return (cells.flatten() if is_list and pa.types.is_list(cells.type) else cells).drop_null().unique()
 
 
-def _encoded(frame: Frame, plan: LabelSpec, start: int) -> Block:
+def _encoded(frame: Frame, plan: LabelSpec) -> Block:
     """The labels of a batch, straight from its buffers where all values are plain, else by `encode_labels`."""
     block = _plain(frame, plan)
     if block is not None:
         return block
-    with renumbered(frame.path, start):
-        return encode_labels(frame, plan)
+    return encode_labels(frame, plan)
 
 
 def _plain(frame: Frame, plan: LabelSpec) -> Block | None:

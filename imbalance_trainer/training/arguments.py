@@ -1,7 +1,8 @@
 """ImbalanceTrainingArguments: our options beside those of TrainingArguments, as flags and as fields."""
 
 import dataclasses
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,15 +26,6 @@ from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import UsageError, did_you_mean
 from .nan_guard import ON_NAN
 from .samplers import MAX_GROWTH, MAX_REPEATS, SAMPLERS, check_sampling
-
-
-class _Unset:
-    def __repr__(self) -> str:
-        return "unset"
-
-
-UNSET: Any = _Unset()
-"""Stands for a keyword that was not given, as None is a value that some of them take."""
 
 
 @dataclass
@@ -189,13 +181,34 @@ class ImbalanceOptions:
         return getattr(self, name) == type(self).__dataclass_fields__[name].default
 
     @classmethod
-    def resolve(cls, args: Any, **keywords: Any) -> "ImbalanceOptions":
-        """Options from keywords, else from args (which may be plain TrainingArguments), else the defaults."""
-        values: dict[str, Any] = {}
-        for option in dataclasses.fields(cls):
-            keyword = keywords.get(option.name, UNSET)
-            values[option.name] = getattr(args, option.name, option.default) if keyword is UNSET else keyword
-        return cls(**values).checked()
+    def resolve(
+        cls, args: Any, keywords: Mapping[str, Any], stored: Mapping[str, Any] | None = None
+    ) -> "ImbalanceOptions":
+        """Options from keywords, else from args, else what the model was trained with, else the defaults.
+
+        Args:
+            args: training arguments, which may be plain TrainingArguments.
+            keywords: options by name.
+            stored: options that the model's config holds.
+        """
+        values = {name: getattr(args, name) for name in OPTION_NAMES if hasattr(args, name)}
+        options = cls(**{**values, **keywords})
+        unsaid = {k: v for k, v in (stored or {}).items() if k not in keywords and options.is_default(k)}
+        return dataclasses.replace(options, **unsaid).checked()
+
+
+OPTION_NAMES = tuple(option.name for option in dataclasses.fields(ImbalanceOptions))
+"""Names of the options, each a keyword of the trainer and a field of ImbalanceTrainingArguments."""
+
+
+def with_options(init: Callable[..., None]) -> inspect.Signature:
+    """The signature of Trainer's __init__ with our options as keywords behind its own parameters."""
+    signature = inspect.signature(init)
+    ours = [
+        inspect.Parameter(o.name, inspect.Parameter.KEYWORD_ONLY, default=o.default, annotation=o.type)
+        for o in dataclasses.fields(ImbalanceOptions)
+    ]
+    return signature.replace(parameters=[*signature.parameters.values(), *ours])
 
 
 _TIMES = ("loss", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
@@ -242,5 +255,4 @@ class ImbalanceTrainingArguments(ImbalanceOptions, TrainingArguments):
 
     def checked(self) -> ImbalanceOptions:
         """Our options among the arguments, checked."""
-        ours = {option.name: getattr(self, option.name) for option in dataclasses.fields(ImbalanceOptions)}
-        return ImbalanceOptions(**ours).checked()
+        return ImbalanceOptions(**{name: getattr(self, name) for name in OPTION_NAMES}).checked()

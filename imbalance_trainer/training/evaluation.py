@@ -1,4 +1,7 @@
-"""What is counted while an evaluation of the trainer runs: metrics, the exact loss, and scores where they are kept."""
+"""What is counted while an evaluation runs, and the evaluations that are kept."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -6,6 +9,9 @@ from torch import Tensor
 
 from ..losses.objective import Objective
 from ..metrics.imbalance_metrics import ImbalanceMetrics
+from ..monitor.results import Results
+
+_TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
 
 
 class RunningEvaluation:
@@ -13,37 +19,37 @@ class RunningEvaluation:
 
     Args:
         metrics: the metrics, which are reset.
-        objective: what the loss is the value of; None where the loss is not ours.
+        objective: gives the exact loss; None where the loss is not ours.
         keep_scores: whether all logits and labels are kept.
     """
 
     def __init__(self, metrics: ImbalanceMetrics, objective: Objective | None, keep_scores: bool = False) -> None:
-        self.metrics, self.objective = metrics, objective
+        self.metrics, self.objective, self.keeps_scores = metrics, objective, keep_scores
         self.metrics.reset()
         self.at_half: ImbalanceMetrics | None = None
         if metrics.rule.is_tuned:
             self.at_half = metrics.fresh()
             self.at_half.rule = metrics.rule.untuned()
         self.has_labels = False
-        self.logits: Tensor | None = None  # of the batch at hand, from compute_loss to prediction_step
+        self.logits: Any = None  # of the batch at hand, from compute_loss to prediction_step
         self.row_weights: Tensor | None = None
         self.sums: tuple[Tensor, Tensor] | None = None  # of its loss: sums and counts of the objective
-        self._kept: list[tuple[Tensor, Tensor]] | None = [] if keep_scores else None
+        self._kept: list[tuple[Tensor, Tensor]] = []
         self._sums = torch.zeros(2, 2, dtype=torch.float64)  # sums and counts, each of loss and penalty
 
+    def see(self, logits: Tensor, row_weights: Tensor | None, sums: tuple[Tensor, Tensor]) -> None:
+        """Take what `compute_loss` has of a batch of this rank."""
+        self.logits, self.row_weights, self.sums = logits.detach(), row_weights, sums
+
     def add(
-        self,
-        logits: Tensor,
-        labels: Tensor,
-        row_weights: Tensor | None,
-        sums: tuple[Tensor, Tensor] | None = None,
+        self, logits: Tensor, labels: Tensor, row_weights: Tensor | None, sums: tuple[Tensor, Tensor] | None = None
     ) -> None:
-        """Count a batch; `sums` and counts of the objective where they are known of just these rows."""
+        """Count a batch of all ranks; `sums` and counts of the objective where they are known of just these rows."""
         self.has_labels = True
         self.metrics.update(logits, labels)
         if self.at_half is not None:
             self.at_half.update(logits, labels)
-        if self._kept is not None:
+        if self.keeps_scores:
             self._kept.append((logits.float().cpu(), labels.cpu()))
         if self.objective is not None:
             if sums is None:
@@ -53,11 +59,61 @@ class RunningEvaluation:
     @property
     def loss(self) -> float | None:
         """The exact loss over everything; None where it is not ours, or nothing is known."""
-        known = self.objective is not None and self._sums[1, 0] > 0
-        return self.objective.value(*self._sums).item() if known else None
+        if self.objective is None or not self._sums[1, 0] > 0:
+            return None
+        return self.objective.value(*self._sums).item()
 
     @property
     def scores(self) -> tuple[np.ndarray, np.ndarray]:
         """Logits and labels of everything, (rows, labels) each."""
         logits, labels = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
         return logits.numpy(), labels.numpy()
+
+
+class KeptResults:
+    """Evaluations of a run: of each split the last one and that of the best step stay."""
+
+    def __init__(self) -> None:
+        self._all: list[Results] = []
+
+    def clear(self) -> None:
+        """Forget all of them, as another training begins."""
+        self._all = []
+
+    def keep(self, results: Results, best_step: int | None) -> None:
+        """Keep an evaluation in place of an earlier one of its split.
+
+        Args:
+            results: the evaluation.
+            best_step: step of the best model so far, whose evaluation stays.
+        """
+        kept = [r for r in self._all if r.split != results.split or r.step == best_step]
+        self._all = [r for r in kept if (r.split, r.step) != (results.split, results.step)] + [results]
+
+    def of(
+        self, split: str, step: int | None, history: Iterable[Mapping[str, Any]], names: Iterable[str] | None
+    ) -> Results | None:
+        """The last evaluation of a split with the model of a step, else its last one; None where there was none.
+
+        Args:
+            split: the prefix of its metrics.
+            step: updates that the model in use had.
+            history: entries of the monitor, which also has evaluations from before this process took the run up.
+            names: labels that are decided at 0.5 in such entries; None where the largest score decides.
+        """
+        known = [results for results in self._all if results.split == split]
+        fitting = [results for results in known if results.step == step]
+        if not fitting:
+            half = None if names is None else dict.fromkeys(names, 0.5)
+            entries = [entry for entry in history if (entry["split"], entry["step"]) == (split, step)]
+            fitting = [Results(split, step, _untimed(e["metrics"]), e["labels"], thresholds=half) for e in entries]
+        return next(reversed([*known, *fitting]), None)
+
+    def splits(self, history: Iterable[Mapping[str, Any]]) -> list[str]:
+        """The names of all splits that were evaluated, in order."""
+        return list(dict.fromkeys([*(entry["split"] for entry in history), *(r.split for r in self._all)]))
+
+
+def _untimed(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics without the times that Trainer adds once an evaluation is over."""
+    return {name: value for name, value in metrics.items() if name not in _TIMES}

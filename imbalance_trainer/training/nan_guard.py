@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from accelerate.utils import gather_object
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..labels.schema import LabelSchema
 from ..utils.errors import NonFiniteLossError, first_five
@@ -37,7 +37,7 @@ class NanGuard:
         """Keep a batch until its loss is known to be finite."""
         self._batch = (logits.detach(), labels) if logits.numel() <= _LOOKED_AT else None
 
-    def check(self, loss: Tensor, model: nn.Module, args: Any, step: int, at_update: bool) -> bool:
+    def check(self, loss: Tensor, model: Any, args: Any, step: int, at_update: bool) -> bool:
         """Look at a micro-batch's loss; at the update, have all ranks agree.
 
         Args:
@@ -87,7 +87,7 @@ class NanGuard:
         return f" for {first_five([repr(name) for name in names])}"
 
 
-def likely_cause(batch: tuple[Tensor, Tensor] | None, model: nn.Module, args: Any) -> str:
+def likely_cause(batch: tuple[Tensor, Tensor] | None, model: Any, args: Any) -> str:
     """Why a loss is not finite, and what to change, as far as weights and logits tell."""
     broken = next((name for name, p in model.named_parameters() if not p.isfinite().all()), None)
     largest = max((p.detach().abs().max().item() for p in model.parameters() if p.numel()), default=0.0)

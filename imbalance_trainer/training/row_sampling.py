@@ -1,11 +1,13 @@
-"""Which rows WeightedFocalTrainer trains on: a sampler of ours in place of Trainer's."""
+"""Which rows WeightedFocalTrainer draws in an epoch: a sampler of ours in place of Trainer's."""
 
+import dataclasses
 from typing import Any
 
-from torch.utils.data import Sampler
-from transformers import Trainer
+import numpy as np
+from transformers import TrainingArguments
 
 from ..labels.columns import find_label_column
+from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..utils.errors import UsageError
 from .arguments import ImbalanceOptions
@@ -13,44 +15,55 @@ from .problem import Problem
 from .samplers import EpochSampler, make_sampler
 
 
-class SamplesRows(Trainer):
-    """The part of WeightedFocalTrainer that is about which rows are drawn (`sampler`)."""
+class RowSampling:
+    """Makes the sampler of the options for a training set, once, as it reads every row.
 
-    _sampler: EpochSampler | None = None
-    _sampled_from: tuple[Any, tuple[Any, ...]] = (None, ())
+    Args:
+        options: the trainer's options (`sampler`, `oversample_threshold`, `max_repeats`).
+        problem: what the labels are for.
+        schema: the labels.
+        args: the training arguments.
+    """
 
-    # of WeightedFocalTrainer
-    problem: Problem | None
-    options: ImbalanceOptions
-    label_schema: LabelSchema
+    def __init__(
+        self, options: ImbalanceOptions, problem: Problem, schema: LabelSchema, args: TrainingArguments
+    ) -> None:
+        self.options, self.problem, self.schema, self.args = options, problem, schema, args
+        self._made: tuple[Any, EpochSampler] | None = None
 
-    def _row_sampler(self) -> EpochSampler | None:
-        """The sampler of the options and the training data, made once, as it looks at every row; None without one.
+    def sampler_of(self, dataset: Any) -> EpochSampler | None:
+        """The sampler of a training set; None where rows are drawn as Trainer draws them.
 
         Raises:
-            UsageError: data or settings that it does not go with.
+            UsageError: data or settings that the sampler does not go with.
             DataError: a value that no label can have.
         """
-        options, dataset = self.options, self.train_dataset
-        if self.problem is None or options.sampler is None or dataset is None:
+        options = self.options
+        if options.sampler is None or dataset is None:
             return None
-        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        arguments = (options.sampler, options.oversample_threshold, options.max_repeats, seed)
-        if self._sampled_from[0] is not dataset or self._sampled_from[1] != arguments:
-            column = self._sampled_column(dataset)
-            self._sampler = make_sampler(arguments[0], dataset, *arguments[1:], self.label_schema, column)
-            self._sampled_from = dataset, arguments
-        return self._sampler
+        if self._made is None or self._made[0] is not dataset:
+            seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+            settings = (options.oversample_threshold, options.max_repeats, seed, self.schema, self._column(dataset))
+            self._made = dataset, make_sampler(options.sampler, dataset, *settings)
+        return self._made[1]
 
-    def _sampled_column(self, dataset: Any) -> str:
-        """The column that the sampler looks at; an error where there is none, or another sampler was asked for."""
+    def drawn(self, dataset: Any, counts: LabelDistribution | None) -> LabelDistribution | None:
+        """Counts of what an epoch draws, from those of the training set."""
+        sampler = None if counts is None else self.sampler_of(dataset)
+        if counts is None or sampler is None:
+            return counts
+        repeats = np.array([sampler.repeats_by_label.get(name, 1.0) for name in self.schema.names])
+        known = counts.known * len(sampler) / max(counts.n_rows, 1)
+        return dataclasses.replace(counts, support=counts.support * repeats, known=known)
+
+    def _column(self, dataset: Any) -> str:
         name, strategy = self.options.sampler, self.args.train_sampling_strategy
         if strategy != "random":
             raise UsageError(
                 f"sampler={name!r} and train_sampling_strategy={strategy!r} both say which rows come next; "
                 "keep one of them."
             )
-        if self.args.accelerator_config.dispatch_batches:
+        if self.args.accelerator_config.dispatch_batches:  # type: ignore[union-attr]  # read by TrainingArguments
             raise UsageError(
                 f"sampler={name!r} has every process read its own rows, dispatch_batches=True has the first one read "
                 "all; keep one of them."
@@ -64,21 +77,3 @@ class SamplesRows(Trainer):
                 "a column 'labels', or drop the sampler."
             )
         return column
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
-        """Trainer's, or ours: the same order in every process, of which accelerate gives each its batches."""
-        return self._row_sampler() or super()._get_train_sampler(train_dataset)
-
-    def get_train_dataloader(self) -> Any:
-        """Trainer's; a sampler of ours stands where accelerate puts its own, so that set_epoch reaches it also in a
-        run on several processes that is resumed inside an epoch."""
-        dataloader, sampler = super().get_train_dataloader(), self._row_sampler()
-        if sampler is not None and hasattr(dataloader, "set_sampler"):
-            dataloader.set_sampler(sampler)
-        return dataloader
-
-    def num_examples(self, dataloader: Any) -> int:
-        """Trainer's; with a sampler of ours the rows of an epoch."""
-        get_sampler = getattr(dataloader, "get_sampler", None)
-        sampler = None if get_sampler is None else get_sampler()
-        return len(sampler) if isinstance(sampler, EpochSampler) else super().num_examples(dataloader)

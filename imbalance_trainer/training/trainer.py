@@ -1,252 +1,200 @@
 """WeightedFocalTrainer: transformers.Trainer with a loss, metrics and a monitor for rare labels."""
 
-import dataclasses
 import logging
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from accelerate.utils import broadcast_object_list
+import torch
 from torch import Tensor
-from transformers import TrainerState
+from torch.utils.data import Sampler
+from transformers import Trainer, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_compute_objective
 
-from ..decisions.rule import DecisionRule, forget_foreign_thresholds, is_baked
-from ..labels.schema import LabelSchema
+from ..decisions.rule import DecisionRule, is_baked
 from ..metrics.imbalance_metrics import ImbalanceMetrics, first
-from ..monitor.console import say
+from ..monitor.history import make_entry
 from ..monitor.results import Results
-from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, LABEL_MASK, MULTI_LABEL, SAMPLE_WEIGHT
-from ..utils.errors import UsageError
-from ..utils.text import pluralize
-from .arguments import UNSET, ImbalanceOptions, check_best_metric
+from ..tuning.decisions import N_BOOTSTRAP, Tuning, TuningOptions
+from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, LABEL_MASK, SAMPLE_WEIGHT
+from ..utils.errors import DataError, UsageError, quoted
+from .arguments import OPTION_NAMES, ImbalanceOptions, check_best_metric, with_options
+from .batch import MultiHotCollator, labels_of, logits_of, sample_weights_of, without_loss
 from .callbacks import RareLabelCallback, terse
-from .checkpoints import last_complete_checkpoint
-from .collator import MultiHotCollator
+from .card import write_card
+from .checkpoints import last_complete_checkpoint, write_decision_rule
+from .decision_tuning import rows_of
 from .evaluation import RunningEvaluation
 from .head import frozen_head
-from .head_training import TrainsHead
-from .nan_guard import NanGuard
-from .problem import Problem, count_labels, find_problem, find_schema, is_of_transformers, needs_labels, stored_options
-from .row_sampling import SamplesRows
-from .weighted_loss import ComputesWeightedLoss
+from .problem import find_problem, is_of_transformers, stored_options
+from .samplers import EpochSampler
+from .setup import ImbalanceSetup
 
 logger = logging.getLogger(__name__)
 
-_COUNTED_ONE_BY_ONE = 20_000
-"""Training rows that are counted where each has to be asked for (the table of weights says that it is a sample)."""
 
-_CHECKED_ONE_BY_ONE = 256
-
-
-class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
+class WeightedFocalTrainer(Trainer):
     """A drop-in replacement for transformers.Trainer that makes rare labels learn.
 
     Takes Trainer's arguments, unchanged, and the options below, each of which is also a field of
-    ImbalanceTrainingArguments (the keyword wins). With none of them given it does what is recommended: class weights
-    from the training data, milder than its imbalance, the focal loss with gamma 2, and a fresh head that starts where
-    its loss is least and learns faster than the encoder. After each evaluation it adds the
-    metrics of ImbalanceMetrics beside the user's own and prints what happens to each label (RareLabelCallback).
+    ImbalanceTrainingArguments (the keyword wins). The defaults are what is recommended: class weights from the
+    training data, milder than its imbalance, the focal loss with gamma 2, and a fresh head that starts where its loss
+    is least and learns faster than the encoder. Each evaluation adds the metrics of ImbalanceMetrics to the user's own
+    and prints what happens to each label (RareLabelCallback).
 
-    Besides labels, a column `sample_weight` (a number that the row's loss is multiplied by) and a column `label_mask`
-    (1 where a label is known) reach the loss.
+    Two more columns reach the loss: `sample_weight`, a number by which the row's loss is multiplied, and `label_mask`,
+    1 where a label is known.
 
-    For multi-label, single-label and token classification; any other problem keeps Trainer's own behaviour, and a
-    warning says why.
+    Multi-label, single-label and token classification are covered. Any other problem keeps Trainer's own behaviour,
+    and a warning says why.
 
     Args:
         class_weights: "auto", None, {label: weight} or one weight per label. See `compute_class_weights`.
         weight_strategy, max_weight, effective_number_beta: see `compute_class_weights`.
         loss, loss_args: a name in LOSSES and arguments of its own; or a module or function of yours (see `UserLoss`).
-        compile_loss: whether torch.compile makes one kernel of the loss, which pays from some thousand labels on.
         focal_gamma: gamma of a loss that has one.
-        reweight_from: from where on class weights count, a share of training below 1 or a step; evaluations always
-            take them (Cao et al., 2019).
+        reweight_from: step or fraction of training after which class weights apply; evaluations always use them (Cao
+            et al., 2019).
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
-            it the schema in the model's config holds, or the names in the training data's features, or id2label.
+            it the schema in the model's config is used, or the names in the training data's features, or id2label.
         constraint, constraint_weight, constraint_direction: what teaches the schema's implications and exclusive
-            groups (a penalty in PENALTIES, or "max_constraint"), what a penalty is multiplied by, and which side
-            of an implication it moves; without rules in the schema there is none.
+            groups (a penalty in PENALTIES, or "max_constraint"), the weight of a penalty, and which side of an
+            implication it moves.
         hierarchy_policy: see `enforce_hierarchy`.
         sampler, oversample_threshold, max_repeats: "repeat_factor" or "class_aware", which draw rows of rare labels
             more often (see `RepeatFactorSampler`, `ClassAwareSampler`); None draws each row once.
         init_head_bias: whether the bias of a fresh head starts where the loss is least without a look at the input
             (see `best_constant_logits`).
-        head_learning_rate: that of the head's last layer; None for `fresh_head_rate` where a multi-label head is new.
+        head_learning_rate: learning rate of the head's last layer; None for `fresh_head_rate` where a multi-label
+            head is new.
         on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
+
+    Attributes:
+        imbalance: labels, counts, class weights and options as they were found (`ImbalanceSetup`); None where the
+            problem is not a classification, so that everything is Trainer's.
 
     Raises:
         UsageError, DataError: settings or labels that do not fit; one sentence that says what to change.
     """
 
-    def __init__(
-        self,
-        *trainer_args: Any,
-        class_weights: "str | Mapping[str, float] | Sequence[float] | None" = UNSET,
-        weight_strategy: str = UNSET,
-        max_weight: float = UNSET,
-        effective_number_beta: float = UNSET,
-        loss: "str | Callable[[Tensor, Tensor], Tensor]" = UNSET,
-        loss_args: "Mapping[str, Any] | str | None" = UNSET,
-        compile_loss: bool = UNSET,
-        reweight_from: float = UNSET,
-        focal_gamma: float = UNSET,
-        label_schema: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | None" = UNSET,
-        constraint: str = UNSET,
-        constraint_weight: float = UNSET,
-        constraint_direction: str = UNSET,
-        hierarchy_policy: str = UNSET,
-        sampler: str | None = UNSET,
-        oversample_threshold: float | None = UNSET,
-        max_repeats: float = UNSET,
-        init_head_bias: bool = UNSET,
-        head_learning_rate: float | None = UNSET,
-        on_nan: str = UNSET,
-        rare_label_patience: int = UNSET,
-        **trainer_kwargs: Any,
-    ) -> None:
-        given = locals()
-        ours = {option.name: given[option.name] for option in dataclasses.fields(ImbalanceOptions)}
-        self.problem: Problem | None = None  # Trainer.__init__ calls methods that ask for it
-        self._evaluation: RunningEvaluation | None = None
-        self._keeps_scores = False
-        self._all_results: list[Results] = []
-        self._best_checkpoint: str | None = None  # that which the weights are of, if they are of one
+    imbalance: ImbalanceSetup | None = None  # Trainer.__init__ calls methods that ask for it
+    _evaluation: RunningEvaluation | None = None
+    _best_checkpoint: str | None = None  # checkpoint that the weights in use came from, if any
+    _made_optimizer = False
+    _pairs_of_update: Tensor | None = None  # known (row, rule) pairs, which the penalty is divided by
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._keywords = {name: kwargs.pop(name) for name in OPTION_NAMES if name in kwargs}
         with warnings.catch_warnings():  # ours smooths multi-label targets too
             warnings.filterwarnings("ignore", message=r"(?s).*Disabling label smoothing")
-            super().__init__(*trainer_args, **trainer_kwargs)
-        self._keywords = {name: value for name, value in ours.items() if value is not UNSET}
-        self.options = ImbalanceOptions.resolve(self.args, **self._keywords)
-        stored = stored_options(self.model)  # as the model was trained, where nothing else is said
-        unsaid = {k: v for k, v in stored.items() if k not in self._keywords and self.options.is_default(k)}
-        self.options = dataclasses.replace(self.options, **unsaid).checked()
-        self.problem, why_not = find_problem(self.model, self._example_dataset(), tuple(self.args.label_names or ()))
-        if self.problem is None:
-            if self._keywords and self.train_dataset is not None:
+            super().__init__(*args, **kwargs)
+        model: Any = self.model
+        options = ImbalanceOptions.resolve(self.args, self._keywords, stored_options(model))
+        problem, why_not = find_problem(model, self._example_dataset(), tuple(self.args.label_names or ()))
+        trains = self.train_dataset is not None
+        if problem is None:
+            if self._keywords and trains:
                 raise UsageError(f"{why_not}, so that {', '.join(self._keywords)} would have no effect; drop it.")
             logger.warning("%s: the stock Trainer's loss and metrics stay.", why_not)
             return
-        if self.train_dataset is not None and is_baked(getattr(self.model, "config", None)):
+        if trains and is_baked(getattr(model, "config", None)):
             raise UsageError(
                 "The model has its thresholds baked into its head, so that its scores are no probabilities; train "
                 "the model that it was exported from."
             )
-        self._prepare_problem()
-        if self.compute_metrics is None:  # a user's own metrics have names that only they know
-            sets = list(self._eval_datasets()) if isinstance(self.eval_dataset, Mapping) else []
-            check_best_metric(self.args, self.label_metrics.keys(), sets)
-        self._prepare_callbacks()
-
-    # ---- set-up ----
-
-    def _prepare_problem(self) -> None:
-        self.label_schema = find_schema(self.model, self._example_dataset(), self.options.label_schema, self.problem)
         if not self.args.label_names:  # a forward need not know labels: we take them out
             in_forward = self.label_names
             self.label_names = in_forward[:1] if in_forward and "labels" not in in_forward else ["labels"]
-        if self.problem.lists_classes and is_of_transformers(self.data_collator):  # one of the user's makes its labels
-            self.data_collator = MultiHotCollator(self.problem.n_labels, self.data_collator, self.label_names)
-        self._forward_needs_labels = needs_labels(self.model, self.label_names[0])
-        how = (self.label_schema, self.problem, tuple(self.args.label_names or ()), self.data_collator)
-        start, bar = time.perf_counter(), not self.args.disable_tqdm
-        self.label_distribution = count_labels(self.train_dataset, *how, limit=_COUNTED_ONE_BY_ONE, progress=bar)
-        if (counts := self.label_distribution) is not None and self.is_world_process_zero():
-            seconds, counted = time.perf_counter() - start, pluralize(counts.n_rows, self.problem.unit)
-            say(f"Counted {counted} x {len(counts.schema)} labels in {seconds:.2f} s.")
-        if self.args.world_size > 1:  # ranks may see different parts of a stream, and weights must not differ
-            self.label_distribution = broadcast_object_list([self.label_distribution])[0]
-        for dataset in self._eval_datasets().values():
-            count_labels(dataset, *how, limit=_CHECKED_ONE_BY_ONE)  # a bad value is an error now, not after an epoch
-        self.label_metrics = ImbalanceMetrics(
-            self.label_schema, None if self.label_distribution is None else self.label_distribution.support
-        )
-        self._guard = NanGuard(self.label_schema, self.options.on_nan)
+        if problem.lists_classes and is_of_transformers(self.data_collator):  # one of the user's makes its labels
+            self.data_collator = MultiHotCollator(problem.n_labels, self.data_collator, self.label_names)
+        sets = self._eval_datasets()
+        data = (self.train_dataset, sets, self.data_collator, self.label_names[0])
+        self.imbalance = ImbalanceSetup.find(options, problem, self.args, model, *data)
         if self.compute_loss_func is None:
             self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
-        self._prepare_loss()
-        self._configure(self.model)
-        self._prepare_head(self.model)
-        if self.train_dataset is not None and (head := frozen_head(self.model)):
+        self._prepare_model(model)
+        if trains and (head := frozen_head(model)):
             logger.warning(
                 "The classification head (%s) is frozen, so that it stays as it is. With LoRA, put "
                 "task_type='SEQ_CLS' or modules_to_save=[%r] into the LoraConfig.", head, head,
             )  # fmt: skip
+        if self.compute_metrics is None:  # a user's own metrics have names that only they know
+            check_best_metric(self.args, self.imbalance.metrics.keys(), [name for name in sets if name])
+        self._prepare_callbacks()
 
-    def _configure(self, model: Any) -> None:
-        """Write into the model's config what inference needs, so that plain transformers loads and uses it rightly."""
-        config = getattr(model, "config", None)
-        is_multi_label = self.problem.type == MULTI_LABEL
-        if config is None:
-            if is_multi_label:
-                takes_max = self.options.constraint == "max_constraint"
-                rule = DecisionRule(
-                    self.label_schema, hierarchy_policy=self.options.hierarchy_policy, max_constraint=takes_max
-                )
-                self._decide_by(rule, model)
-            return
-        if not self.problem.tokens:
-            config.problem_type = self.problem.type  # else pipeline() would take softmax for multi-label
-        weights = self.class_weights.as_dict() if self.class_weights.asked_for else None
-        more = {"constraint": self.options.constraint, "hierarchy_policy": self.options.hierarchy_policy}
-        self.label_schema.to_config(config, class_weights=weights, **(more if is_multi_label else {}))
-        if is_multi_label:
-            if self.train_dataset is not None and forget_foreign_thresholds(config, self.label_schema):
-                logger.warning("The thresholds in the model's config are of other labels, and are dropped.")
-            self._decide_by(DecisionRule.from_config(config), model)
+    __init__.__signature__ = with_options(Trainer.__init__)  # type: ignore[attr-defined]
+
+    # ---- set-up ----
+
+    def _prepare_model(self, model: Any) -> None:
+        """Write the config that inference needs, and start a fresh head."""
+        ours, config = self._ours, getattr(model, "config", None)
+        rule = ours.configure(config, trains=self.train_dataset is not None)
+        if rule is not None:
+            ours.decisions.use(rule, config, self.compute_metrics)
+        counts = ours.sampling.drawn(self.train_dataset, ours.distribution)
+        is_our_loss = self.train_dataset is not None and self.compute_loss_func is None
+        ours.head_start.prepare(model, ours.objective.at_start.loss if is_our_loss else None, counts)
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
         for callback in list(callbacks):
             if (replacement := terse(callback)) is not None:
                 self.remove_callback(callback)
-                self.callback_handler.add_callback(replacement(self.label_metrics.keys(), callbacks))
+                self.callback_handler.add_callback(replacement(self._ours.metrics.keys(), callbacks))
         if not any(isinstance(callback, RareLabelCallback) for callback in callbacks):
             self.callback_handler.add_callback(RareLabelCallback())
         self._equip_callbacks()
 
+    def _equip_callbacks(self) -> None:
+        """Tell RareLabelCallbacks labels, weights and counts."""
+        ours = self._ours
+        sampler = ours.sampling.sampler_of(self.train_dataset)
+        for callback in self._rare_label_callbacks():
+            callback.metrics, callback.distribution = ours.metrics, ours.distribution
+            callback.class_weights, callback.max_weight = ours.class_weights, ours.options.max_weight
+            callback.focal_gamma, callback.options = ours.options.gamma, ours.plain_options(self.train_dataset)
+            callback.unit = ours.problem.unit
+            callback.repeats = None if sampler is None else sampler.repeats_by_label
+            if callback.patience is None:
+                callback.patience = ours.options.rare_label_patience
+
+    def _rare_label_callbacks(self) -> list[RareLabelCallback]:
+        return [c for c in self.callback_handler.callbacks if isinstance(c, RareLabelCallback)]
+
     def add_callback(self, callback: Any) -> None:
         """Trainer's; a RareLabelCallback is told labels, weights and counts."""
         super().add_callback(callback)
-        if self.problem is not None:
+        if self.imbalance is not None:
             self._equip_callbacks()
-
-    def _equip_callbacks(self) -> None:
-        for callback in self.callback_handler.callbacks:
-            if isinstance(callback, RareLabelCallback):
-                callback.metrics, callback.distribution = self.label_metrics, self.label_distribution
-                callback.class_weights, callback.max_weight = self.class_weights, self.options.max_weight
-                callback.focal_gamma, callback.options = self.options.gamma, self._plain_options()
-                callback.unit = self.problem.unit
-                callback.repeats = sampler.repeats_by_label if (sampler := self._row_sampler()) else None
-                if callback.patience is None:
-                    callback.patience = self.options.rare_label_patience
-
-    def _plain_options(self) -> dict[str, Any]:
-        """The options as run.json keeps them."""
-        sampler = self._row_sampler()
-        return {**self.options.plain(), **({} if sampler is None else {"rows_per_epoch": len(sampler)})}
 
     def call_model_init(self, trial: Any = None) -> Any:
         """A fresh model, configured like the first one."""
         model = super().call_model_init(trial)
-        if self.problem is not None:
-            self._configure(model)
-            self._prepare_head(model)
-            self._decide_by(self.label_metrics.rule.untuned(), model)
+        if self.imbalance is not None:
+            self._prepare_model(model)
+            self.imbalance.decisions.use(self.imbalance.metrics.rule.untuned(), getattr(model, "config", None))
         return model
+
+    @property
+    def _ours(self) -> ImbalanceSetup:
+        if self.imbalance is None:
+            raise UsageError(
+                "The model is no classifier whose labels were found, so that there are only Trainer's parts."
+            )
+        return self.imbalance
 
     # ---- hyper-parameter search ----
 
-    def hyperparameter_search(
+    def hyperparameter_search(  # type: ignore[override]  # its other arguments go through
         self, hp_space: Any = None, compute_objective: Callable[[dict[str, float]], float] | None = None, **kwargs: Any
     ) -> Any:
         """Trainer's. Its default objective is what it would be without our metrics: eval_loss, or the user's own."""
-        if compute_objective is None and self.problem is not None:
-            names = self.label_metrics.keys()
+        if compute_objective is None and self.imbalance is not None:
+            names = self.imbalance.metrics.keys()
             ours = tuple(f"_{name}" for name in names)
 
             def compute_objective(metrics: dict[str, float]) -> float:
@@ -256,30 +204,84 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
 
     def _hp_search_setup(self, trial: Any) -> None:
         super()._hp_search_setup(trial)
-        names = {option.name for option in dataclasses.fields(ImbalanceOptions)}
-        tried = names & set(getattr(trial, "params", trial) or ())
-        if self.problem is not None and tried:
-            self._keywords = {name: value for name, value in self._keywords.items() if name not in tried}
-            self.options = ImbalanceOptions.resolve(self.args, **self._keywords)
-            self._prepare_loss()
+        tried = set(OPTION_NAMES) & set(getattr(trial, "params", trial) or ())
+        if self.imbalance is not None and tried:
+            keywords = {name: value for name, value in self._keywords.items() if name not in tried}
+            options = ImbalanceOptions.resolve(self.args, keywords)
+            self.imbalance = self.imbalance.with_options(options, self.args, self.model)
             self._equip_callbacks()
+
+    # ---- optimizer and rows ----
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Trainer's, with the head's last layer in groups of its own, which have its learning rate.
+
+        Raises:
+            UsageError: head_learning_rate is set, and would have no effect.
+        """
+        is_made = self.optimizer is not None
+        optimizer = super().create_optimizer(model)
+        if self.imbalance is not None and not (is_made and self._made_optimizer):  # by an earlier call of train()
+            self._made_optimizer = not is_made
+            self.imbalance.head_start.split(optimizer, model or self.model, is_ours=not is_made)
+        return optimizer
+
+    def _row_sampler(self) -> EpochSampler | None:
+        return None if self.imbalance is None else self.imbalance.sampling.sampler_of(self.train_dataset)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
+        """Trainer's, or ours: the same order in every process, of which accelerate gives each its batches."""
+        return self._row_sampler() or super()._get_train_sampler(train_dataset)
+
+    def get_train_dataloader(self) -> Any:
+        """Trainer's. A sampler of ours stands where accelerate puts its own, so that set_epoch reaches it also in a
+        run on several processes that is resumed inside an epoch."""
+        dataloader, sampler = super().get_train_dataloader(), self._row_sampler()
+        if sampler is not None and hasattr(dataloader, "set_sampler"):
+            dataloader.set_sampler(sampler)
+        return dataloader
+
+    def num_examples(self, dataloader: Any) -> int:
+        """Trainer's; with a sampler of ours the rows of an epoch."""
+        get_sampler = getattr(dataloader, "get_sampler", None)
+        sampler = None if get_sampler is None else get_sampler()
+        return len(sampler) if isinstance(sampler, EpochSampler) else super().num_examples(dataloader)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        """Trainer's, so that remove_unused_columns leaves the columns that our loss takes."""
+        is_first = self._signature_columns is None
+        super()._set_signature_columns_if_needed()
+        if is_first and self.imbalance is not None:
+            self._signature_columns += [SAMPLE_WEIGHT, LABEL_MASK]  # type: ignore[operator]  # to Trainer it is None
+
+    def _example_dataset(self) -> Any:
+        sets = [self.train_dataset, *self._eval_datasets().values()]
+        return next((dataset for dataset in sets if dataset is not None), None)
+
+    def _eval_datasets(self) -> dict[str, Any]:
+        """The evaluation sets by name; a single one has the name ""."""
+        if self.eval_dataset is None:
+            return {}
+        return dict(self.eval_dataset) if isinstance(self.eval_dataset, dict) else {"": self.eval_dataset}
 
     # ---- training ----
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
         """Trainer's; with True it resumes from the last checkpoint that is complete, and says which were not."""
         if resume_from_checkpoint is True:
-            checkpoint, skipped = last_complete_checkpoint(self.args.output_dir)
+            checkpoint, skipped = last_complete_checkpoint(str(self.args.output_dir))
             for reason in skipped:
                 logger.warning("Passed over %s.", reason)
             if checkpoint is None:
                 raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
             resume_from_checkpoint = str(checkpoint)
-        self._best_checkpoint, self._all_results = None, []
+        self._best_checkpoint = None
         self.resumed_from = resume_from_checkpoint or None
-        if self.problem is not None and self.label_metrics.rule.is_tuned:
-            logger.warning("Training changes scores: its config's thresholds are dropped; tune them again.")
-            self._decide_by(self.label_metrics.rule.untuned())
+        if self.imbalance is not None:
+            self.imbalance.results.clear()
+            if self.imbalance.metrics.rule.is_tuned:
+                logger.warning("Training changes scores: its config's thresholds are dropped; tune them again.")
+                self._decide_by(self.imbalance.metrics.rule.untuned())
         if isinstance(resume_from_checkpoint, str) and self.args.max_steps > 0:
             state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
             if state.global_step >= self.args.max_steps:
@@ -303,12 +305,86 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Tensor | int | None = None) -> Tensor:
         """Trainer's; a loss that is not finite is seen here (`on_nan`)."""
         loss = super().training_step(model, inputs, num_items_in_batch)
-        if self.problem is not None:
+        if self.imbalance is not None:
             at_update = self.accelerator.sync_gradients
-            leave_out = self._guard.check(loss, self.model, self.args, self.state.global_step, at_update)
+            leave_out = self.imbalance.guard.check(loss, self.model, self.args, self.state.global_step, at_update)
             if leave_out and self.accelerator.scaler is None:  # a scaler of fp16 leaves it out by itself
                 model.zero_grad(set_to_none=True)
         return loss
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Any:
+        """Trainer's count of known entries over the whole update, where the labels lie under any of the usual names.
+
+        The (row, rule) pairs of the penalty are counted along with them.
+        """
+        if self.imbalance is None or self.compute_loss_func is not None:
+            return super()._get_num_items_in_batch(batch_samples, device)
+        self._pairs_of_update = None
+        labels = [part for part in map(self._labels_in, batch_samples) if part is not None]
+        if self._evaluation is not None or not labels:  # the loss of an evaluation is of the whole data
+            return None
+        counts = torch.stack([self.imbalance.objective.weighted.counts(part).to(device) for part in labels]).sum(0)
+        if self.args.average_tokens_across_devices and self.args.world_size > 1:
+            counts = self.accelerator.gather(counts).reshape(-1, 2).sum(0) / self.get_tp_size()
+        self._pairs_of_update = counts[1]
+        return counts[0]
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """The weighted loss plus the constraint penalty, each divided by its count over the whole update.
+
+        The counts come from `_get_num_items_in_batch`: over all micro-batches and all ranks, so that the update is the
+        same however its batch is cut up. A `compute_loss_func` of the user's takes the place of all of it.
+
+        Raises:
+            DataError: a batch without labels, or outputs without logits.
+        """
+        ours, running = self.imbalance, self._evaluation
+        if ours is None or self.compute_loss_func is not None:
+            result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            if ours is not None and running is not None and return_outputs:
+                running.logits = self._logits_in(result[1])
+            return result
+        labels = self._labels_in(inputs)
+        if labels is None:
+            raise DataError(
+                f"The batch has no labels: its keys are {sorted(inputs)}, expected {self.label_names[0]!r}; "
+                "have the data collator give them, or name their key in label_names."
+            )
+        withheld = {SAMPLE_WEIGHT, LABEL_MASK}
+        if not ours.forward_needs_labels:
+            withheld |= {*self.label_names, *LABEL_COLUMNS}
+        outputs = model(**{name: value for name, value in inputs.items() if name not in withheld})
+        logits, row_weights = self._logits_in(outputs), sample_weights_of(inputs)
+        objective, scale = ours.objective.weighted, 1
+        if running is None and self.is_in_train:
+            objective = ours.objective.at(self.state.global_step, self.state.max_steps)
+        sums = objective.sums(logits, labels, row_weights)
+        if num_items_in_batch is None or self._pairs_of_update is None:
+            counts = objective.counts(labels)
+        else:
+            counts = torch.stack([torch.as_tensor(n).to(sums) for n in (num_items_in_batch, self._pairs_of_update)])
+            if self.args.average_tokens_across_devices and self.args.n_gpu <= 1:
+                scale = self.accelerator.num_processes // self.get_tp_size()  # DDP averages gradients over the ranks
+        if running is None:
+            ours.guard.look_at(logits, labels)
+        else:
+            running.see(logits, row_weights, (sums.detach(), counts))
+        loss = objective.value(sums, counts) * scale
+        if not return_outputs:
+            return loss
+        return loss, outputs if isinstance(outputs, Mapping) else (loss, *without_loss(outputs))
+
+    def _labels_in(self, inputs: Mapping[str, Any]) -> Tensor | None:
+        return labels_of(inputs, self.label_names[0] if self.label_names else "labels")
+
+    def _logits_in(self, outputs: Any) -> Tensor:
+        return logits_of(outputs, self._ours.problem.n_labels, type(self.model).__name__)
 
     # ---- evaluation ----
 
@@ -322,74 +398,206 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
     ) -> EvalLoopOutput:
         """Trainer's loop; our metrics and the exact loss are counted on the way and added to its own."""
         arguments = (dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
-        if self.problem is None:
+        if self.imbalance is None:
             return super().evaluation_loop(*arguments)
-        outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
-        metrics = self.label_metrics if outer is None else self.label_metrics.fresh()
-        ours = self.training_objective if self.compute_loss_func is None else None
-        metrics.at_half = None
-        running = self._evaluation = RunningEvaluation(metrics, ours, self._keeps_scores)
-        try:
-            output = super().evaluation_loop(*arguments)
-        finally:
-            self._evaluation = outer
-        if not running.has_labels:
+        metrics = self.imbalance.metrics if self._evaluation is None else self.imbalance.metrics.fresh()
+        output, running = self._counted_loop(metrics, arguments)
+        if not running.has_labels or output.metrics is None:
             return output
         if running.loss is not None:
             output.metrics[f"{metric_key_prefix}_loss"] = running.loss
         metrics.at_half = None if running.at_half is None else running.at_half.compute()
-        self._kept_scores = running.scores if self._keeps_scores else None
         for name, value in running.metrics.compute().items():
             output.metrics.setdefault(f"{metric_key_prefix}_{name}", value)  # the user's own metric wins
-        if outer is None and not self._keeps_scores:
+        if self._evaluation is None:
             self._keep_results(dataloader, metric_key_prefix, output, metrics)
         return output
+
+    def _counted_loop(
+        self, metrics: ImbalanceMetrics, arguments: tuple[Any, ...], keep_scores: bool = False
+    ) -> tuple[EvalLoopOutput, RunningEvaluation]:
+        outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
+        objective = self._ours.objective.weighted if self.compute_loss_func is None else None
+        metrics.at_half = None
+        self._evaluation = running = RunningEvaluation(metrics, objective, keep_scores)
+        try:
+            return super().evaluation_loop(*arguments), running
+        finally:
+            self._evaluation = outer
 
     def prediction_step(
         self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
     ) -> tuple[Tensor | None, Any, Any]:
         """Trainer's step; logits and labels of all ranks, without the rows that only fill a batch, are counted."""
-        labels = None if self.problem is None or self._evaluation is None else self._labels(inputs)
-        if labels is None:
+        running = self._evaluation
+        labels = None if running is None else self._labels_in(inputs)
+        if running is None or labels is None:
             return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
         others = {key: value for key, value in inputs.items() if key not in (*LABEL_COLUMNS, LABEL_MASK)}
         inputs = {**others, self.label_names[0]: labels}
-        self._evaluation.sums = None
+        running.sums = None
         loss, logits, labels = super().prediction_step(model, inputs, False, ignore_keys)
         if labels is not None:
-            self._accumulate(self._evaluation.logits, first(labels))
+            self._accumulate(running, first(labels))
         return (loss, None, None) if prediction_loss_only else (loss, logits, labels)
 
-    def _accumulate(self, logits: Tensor, labels: Tensor) -> None:
-        running = self._evaluation
+    def _accumulate(self, running: RunningEvaluation, labels: Tensor) -> None:
+        logits, row_weights = running.logits, running.row_weights
         if self.accelerator.num_processes == 1:
-            running.add(logits, labels, running.row_weights, running.sums)
+            running.add(logits, labels, row_weights, running.sums)
             return
-        if self.problem.tokens:
+        if self._ours.problem.tokens:
             logits, labels = (
                 self.accelerator.pad_across_processes(part, dim=1, pad_index=IGNORE_INDEX) for part in (logits, labels)
             )
         logits, labels = self.accelerator.gather_for_metrics((logits, labels))
-        row_weights = running.row_weights
         if row_weights is not None:
             row_weights = self.accelerator.gather_for_metrics(row_weights)
         running.add(logits, labels, row_weights)
 
-    # ---- data ----
+    # ---- decisions ----
 
-    def _set_signature_columns_if_needed(self) -> None:
-        """Trainer's, so that remove_unused_columns leaves the columns that our loss takes."""
-        is_first = self._signature_columns is None
-        super()._set_signature_columns_if_needed()
-        if is_first and self.problem is not None:
-            self._signature_columns += [SAMPLE_WEIGHT, LABEL_MASK]  # type: ignore[operator]  # to Trainer it is None
+    @property
+    def decision_rule(self) -> DecisionRule:
+        """How logits become decisions in every evaluation: `trainer.decision_rule.decide(output.predictions)`.
 
-    def _example_dataset(self) -> Any:
-        sets = [self.train_dataset, *self._eval_datasets().values()]
-        return next((dataset for dataset in sets if dataset is not None), None)
+        Raises:
+            UsageError: a problem that is not multi-label.
+        """
+        return self._ours.decisions.rule
 
-    def _eval_datasets(self) -> dict[str, Any]:
-        """The evaluation sets by name; a single one has the name ""."""
-        if self.eval_dataset is None:
-            return {}
-        return dict(self.eval_dataset) if isinstance(self.eval_dataset, dict) else {"": self.eval_dataset}
+    @property
+    def metrics_at_half(self) -> dict[str, float] | None:
+        """The metrics of the last evaluation at 0.5; None as long as no thresholds are tuned."""
+        return None if self.imbalance is None else self.imbalance.metrics.at_half
+
+    def tune_thresholds(
+        self,
+        eval_dataset: Any = None,
+        options: TuningOptions | None = None,
+        n_bootstrap: int = N_BOOTSTRAP,
+    ) -> Tuning:
+        """Tune a threshold for each label on evaluation data, and decide by them from now on.
+
+        They are stored in the model's config as {label: threshold}, where every later evaluation and `predict`,
+        ImbalanceTextClassificationPipeline, and a trainer of the saved model find them. From then on
+        `metrics_at_half` has the metrics of the last evaluation at 0.5.
+
+        Args:
+            eval_dataset: what to tune on, with labels; None for the trainer's evaluation data. Never the test data,
+                whose results would flatter.
+            options: what is aimed at; None for F1 of each label.
+            n_bootstrap: resamples for the intervals; 0 for none.
+
+        Raises:
+            UsageError: a problem that is not multi-label, no evaluation data or several sets of it, or options that
+                do not fit.
+            DataError: no label has a positive in it.
+        """
+        ours, rule = self._ours, self.decision_rule
+        options = (options or TuningOptions()).checked(rule.schema)
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        if dataset is None or isinstance(dataset, dict):
+            which = "there is none" if dataset is None else f"there are {quoted(list(dataset))}"
+            raise UsageError(f"Thresholds are tuned on one set of evaluation data, but {which}; give eval_dataset=.")
+        dataloader = self.get_eval_dataloader(dataset)
+        _, running = self._counted_loop(ours.metrics, (dataloader, "Thresholds", True, None, "tune"), keep_scores=True)
+        if not running.has_labels:
+            raise DataError("The data to tune thresholds on has no labels.")
+        tuning = ours.decisions.tune(*running.scores, options, n_bootstrap)
+        self._decide_by(tuning.rule)
+        ours.decisions.tuned, ours.decisions.tuned_on = tuning, rows_of(dataloader)
+        if self.is_world_process_zero():
+            if hasattr(self.model, "peft_config"):
+                logger.warning(
+                    "An adapter is saved without the model's config, and so without its thresholds: save what "
+                    "model.merge_and_unload() gives, which has them."
+                )
+            if self._best_checkpoint is not None:
+                write_decision_rule(self._best_checkpoint, tuning.rule)
+            for callback in self._rare_label_callbacks():
+                callback.on_tuned(tuning)
+        return tuning
+
+    def _decide_by(self, rule: DecisionRule) -> None:
+        self._ours.decisions.use(rule, getattr(self.model, "config", None), self.compute_metrics)
+
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        self._best_checkpoint = self.state.best_model_checkpoint
+        self._take_rule_of(self._best_checkpoint)
+
+    def _take_rule_of(self, checkpoint: str | None) -> None:
+        if self.imbalance is not None and checkpoint is not None:
+            rule = self.imbalance.decisions.of_checkpoint(checkpoint)
+            if rule is not None:
+                self._decide_by(rule)
+
+    # ---- results and card ----
+
+    def results_of(self, split: str = "test") -> Results | None:
+        """The last evaluation of a split with the weights in use, else the last one; None where there was none.
+
+        Args:
+            split: the prefix of its metrics: "eval", "eval_<dataset>", or "test" for `predict`.
+        """
+        ours = self._ours
+        names = ours.schema.names if ours.is_multi_label else None
+        return ours.results.of(split, self._model_step, self._history(), names)
+
+    def _history(self) -> list[dict[str, Any]]:
+        """Evaluations as the monitor has them, also from before this process took the run up."""
+        return [entry for callback in self._rare_label_callbacks() for entry in callback.history]
+
+    def create_model_card(
+        self,
+        language: str | None = None,
+        license: str | None = None,
+        tags: str | list[str] | None = None,
+        model_name: str | None = None,
+        finetuned_from: str | None = None,
+        tasks: str | list[str] | None = None,
+        dataset_tags: str | list[str] | None = None,
+        dataset: str | list[str] | None = None,
+        dataset_args: str | list[str] | None = None,
+    ) -> None:
+        """Write README.md: metrics of each split (`model-index`), labels, thresholds, weights, and how to load.
+
+        Args: as Trainer's. `dataset` is the name of the data; `dataset_tags` are ids of data sets on the Hub.
+        """
+        given = {"language": language, "license": license, "tags": tags, "model_name": model_name}
+        given |= {"finetuned_from": finetuned_from, "tasks": tasks, "dataset_tags": dataset_tags}
+        given |= {"dataset": dataset, "dataset_args": dataset_args}
+        if self.imbalance is None:
+            super().create_model_card(**given)  # type: ignore[arg-type]
+        elif self.is_world_process_zero():
+            results = [self.results_of(split) for split in self.imbalance.results.splits(self._history())]
+            best = self.args.metric_for_best_model if self._best_checkpoint is not None else None
+            chosen_by = None if best is None else f"eval_{best.removeprefix('eval_')}"
+            write_card(self, self.imbalance, given, [r for r in results if r], self._model_step, chosen_by)
+
+    @property
+    def _model_step(self) -> int | None:
+        """Updates that the weights in use had; None where they were not trained here."""
+        if self._best_checkpoint is not None and self.state.best_global_step is not None:
+            return self.state.best_global_step
+        return self.state.global_step if self.train_dataset is not None or self.state.global_step else None
+
+    def _keep_results(self, dataloader: Any, split: str, output: Any, metrics: ImbalanceMetrics) -> None:
+        ours, step = self._ours, self._model_step
+        support = None if ours.distribution is None else ours.distribution.support_by_label
+        known = (ours.schema, metrics.table, ours.class_weights.as_dict(), support)
+        entry = make_entry(output.metrics, split, step or 0, self.state.epoch, *known)
+        at_half, rule = metrics.at_half, metrics.rule if ours.is_multi_label else None
+        results = Results(
+            split=split,
+            step=step,
+            metrics=entry["metrics"],
+            labels=entry["labels"],
+            n_rows=output.num_samples,
+            at_half=at_half and {name: at_half[name] for name in entry["metrics"] if name in at_half},
+            thresholds=None if rule is None else rule.by_label(),
+            is_tuned=rule is not None and rule.is_tuned,
+            tuned_on_this_data=ours.decisions.is_tuned_on(rows_of(dataloader)),
+        )
+        ours.results.keep(results, self.state.best_global_step)

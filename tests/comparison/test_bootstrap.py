@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from imbalance_trainer.comparison.bootstrap import paired_difference
+from imbalance_trainer.comparison.measures import paired_difference
 
 N_LABELS = 6
 

@@ -11,9 +11,11 @@ from sklearn.metrics import roc_auc_score
 from transformers import Trainer
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.comparison import Record, Setting, compare, read_methods, runner
+from imbalance_trainer.comparison import training
 from imbalance_trainer.comparison.frozen import FeatureHead
-from imbalance_trainer.comparison.training import train
+from imbalance_trainer.comparison.methods import read_methods
+from imbalance_trainer.comparison.record import Record
+from imbalance_trainer.comparison.training import Setting, compare, train
 from imbalance_trainer.data.demo import demo_data, demo_model
 from imbalance_trainer.reports.evaluation_plots import plot_comparison
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
@@ -165,14 +167,14 @@ def test_a_method_that_became_another_under_its_name_is_refused(tmp_path):
 
 
 def test_a_method_that_fails_leaves_the_others(tmp_path, monkeypatch):
-    original = runner.train
+    original = training.train
 
     def failing(setting, method, *args):
         if method.name == "plain":
             raise NonFiniteLossError("Step 3: the loss is NaN.")
         return original(setting, method, *args)
 
-    monkeypatch.setattr(runner, "train", failing)
+    monkeypatch.setattr(training, "train", failing)
     said = []
     summary = run(tmp_path, made_setting(), said.append)
     assert summary.failed == {"plain": "Step 3: the loss is NaN."}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imbalance_trainer.comparison.record import Record, Run, steps_of
+from imbalance_trainer.comparison.record import Record, Run
 from imbalance_trainer.utils.errors import DataError, UsageError
 
 SETTINGS = {"data": "d", "steps": 60}
@@ -17,7 +17,6 @@ def kept(folder, *seeds):
 
 
 def test_runs_and_their_decisions_are_found_again(tmp_path):
-    assert steps_of(tmp_path) is None
     kept(tmp_path, 1, 2)
     again = Record(tmp_path, SETTINGS)
     assert set(again.runs) == {("my/method", 1e-3, 1), ("my/method", 1e-3, 2)}
@@ -25,7 +24,6 @@ def test_runs_and_their_decisions_are_found_again(tmp_path):
     assert run.values == {"tuned": {"f1_macro": 0.5}}
     for when, decided in DECISIONS.items():
         np.testing.assert_array_equal(again.decisions(run, when), decided)
-    assert steps_of(tmp_path) == 60
 
 
 def test_a_line_that_a_kill_has_torn_is_done_again(tmp_path):

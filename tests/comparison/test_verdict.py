@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from imbalance_trainer.comparison.bootstrap import Difference
+from imbalance_trainer.comparison.measures import Difference
 from imbalance_trainer.comparison.summary import MethodResult, Summary
 
 

@@ -1,0 +1,184 @@
+"""Models of the command line: an encoder with a new head, and a saved model with labelled data to score."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+from ..data.dataset import LabelledData
+from ..data.demo import demo_data
+from ..data.files import SPLITS
+from ..data.options import DataOptions
+from ..labels.schema import LabelSchema
+from ..training.arguments import ImbalanceTrainingArguments
+from ..training.trainer import WeightedFocalTrainer
+from ..utils.constants import MULTI_LABEL
+from ..utils.errors import DataError, UsageError, did_you_mean, first_line, quoted
+from .parser import load_multi_label_model, print_notes
+
+_CANNOT_BE_LOADED = (OSError, ValueError, RuntimeError, SafetensorError)
+
+
+def encoder_config(name: str, overrides: str | None = None) -> Any:
+    """The config of an encoder.
+
+    Args:
+        name: a folder, or a name on the Hub.
+        overrides: changes to it, such as "num_hidden_layers=3,hidden_dropout_prob=0.2".
+
+    Raises:
+        UsageError: one that cannot be loaded, or an override that does not fit.
+    """
+    try:
+        config = AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise _not_loaded(name, error) from None
+    if overrides:
+        try:
+            config.update_from_string(overrides)
+        except ValueError as error:
+            raise UsageError(f"--config_overrides {overrides}: {first_line(error)}.") from None
+    return config
+
+
+def load_encoder(name: str, schema: LabelSchema, problem_type: str, overrides: str | None = None) -> tuple[Any, Any]:
+    """A model for sequence classification with a new head, and its tokenizer.
+
+    Args:
+        name: a folder, or a name on the Hub.
+        schema: the labels.
+        problem_type: multi-label or single-label.
+        overrides: see `encoder_config`.
+
+    Raises:
+        UsageError: an encoder that cannot be loaded.
+    """
+    config = encoder_config(name, overrides)
+    config.num_labels, config.problem_type = len(schema), problem_type
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        return AutoModelForSequenceClassification.from_pretrained(name, config=config), tokenizer
+    except _CANNOT_BE_LOADED as error:
+        raise _not_loaded(name, error) from None
+
+
+def load_bare_encoder(name: str, overrides: str | None = None) -> tuple[Any, Any]:
+    """The encoder without a head, and its tokenizer.
+
+    Args:
+        name: a folder, or a name on the Hub.
+        overrides: see `encoder_config`.
+
+    Raises:
+        UsageError: an encoder that cannot be loaded.
+    """
+    config = encoder_config(name, overrides)
+    try:
+        return AutoModel.from_pretrained(name, config=config), AutoTokenizer.from_pretrained(name)
+    except _CANNOT_BE_LOADED as error:
+        raise _not_loaded(name, error) from None
+
+
+def tokenized(splits: Mapping[str, Any], tokenizer: Any, max_length: int) -> dict[str, Any]:
+    """Splits with a column `text` made ready for a model, which reads at most `max_length` tokens of each.
+
+    Args:
+        splits: datasets by name.
+        tokenizer: of the model; where it reads fewer tokens, that is the limit. It keeps the limit, also when saved.
+        max_length: tokens.
+    """
+    tokenizer.model_max_length = length = min(max_length, tokenizer.model_max_length)
+    return {
+        name: split.map(
+            lambda rows: tokenizer(rows["text"], truncation=True, max_length=length),
+            batched=True,
+            remove_columns=["text"],
+            desc="Tokenizing",
+        )
+        for name, split in splits.items()
+    }
+
+
+def _not_loaded(name: str, error: Exception) -> UsageError:
+    return UsageError(f"--model_name_or_path {name}: cannot be loaded ({first_line(error)}).")
+
+
+@dataclass
+class SavedModelOptions(DataOptions):
+    """The model, and the data (without any, the demo's)."""
+
+    model_dir: str = field(kw_only=True, metadata={"help": "Folder of the saved model, such as runs/data."})
+    label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json with the names."})
+    batch_size: int = field(default=64, metadata={"help": "Rows per device."})
+    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
+
+    def check_split(self, split: str) -> None:
+        """Raise a UsageError for flags that cannot be right."""
+        self.check()
+        if split not in SPLITS:
+            raise UsageError(f"Unknown --split {split!r}: {did_you_mean(split, SPLITS)}")
+        if self.batch_size < 1:
+            raise UsageError(f"--batch_size must be at least 1; got {self.batch_size}.")
+
+
+class SavedModel:
+    """What a folder holds.
+
+    Args:
+        options: the flags.
+    """
+
+    def __init__(self, options: SavedModelOptions) -> None:
+        self.options = options
+        self.model, self.tokenizer = load_multi_label_model(options.model_dir)
+        self.schema = LabelSchema.from_config(self.model.config)
+
+    def data(self) -> LabelledData:
+        """The data, its labels checked to be the model's; what was decided on loading is printed."""
+        options = self.options
+        data = options.load(options.label_schema) if options.is_given else demo_data()
+        self._places_of_labels(data)
+        print_notes(data.remarks)
+        return data
+
+    def tokens(self, data: LabelledData, split: str) -> Any:
+        """A split's rows in tokens, cut at the length that was saved with the model, labels in the model's order."""
+        places = self._places_of_labels(data)
+        return data.splits[split].map(
+            lambda batch: {
+                **self.tokenizer(batch["text"], truncation=True),
+                "labels": [[labels[i] for i in places] for labels in batch["labels"]],
+            },
+            batched=True,
+            remove_columns=["text"],
+            desc="Tokenizing",
+        )
+
+    def trainer(self, rows: Any, output_dir: str | Path) -> WeightedFocalTrainer:
+        """A trainer that evaluates, its model deciding as it was saved."""
+        args = ImbalanceTrainingArguments(
+            output_dir=str(output_dir),
+            per_device_eval_batch_size=self.options.batch_size,
+            report_to="none",
+            dataloader_pin_memory=torch.accelerator.is_available(),  # without one it only warns
+        )
+        return WeightedFocalTrainer(self.model, args, eval_dataset=rows, processing_class=self.tokenizer)
+
+    def _places_of_labels(self, data: LabelledData) -> Sequence[int]:
+        """Where the data has each of the model's labels; an error where it has not just these."""
+        where, folder = self.options.source or "The demo's data", self.options.model_dir
+        if data.problem_type != MULTI_LABEL:
+            raise DataError(f"{where}: has one class a row, but the model in {folder} is multi-label.")
+        names, wanted = data.schema.names, self.schema.names
+        only = {
+            "the data": [name for name in names if name not in wanted],
+            "the model": [name for name in wanted if name not in names],
+        }
+        if any(only.values()):
+            said = "; ".join(f"only {whose} has {quoted(those)}" for whose, those in only.items() if those)
+            raise DataError(f"{where}: has other labels than the model in {folder}: {said}.")
+        return [names.index(name) for name in wanted]

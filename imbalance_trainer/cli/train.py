@@ -1,0 +1,230 @@
+"""`imbalance-trainer train`: fine-tune an encoder on texts with rare labels, and see what happens to each label.
+
+    imbalance-trainer train                               # the demo: embedded data and model, no network
+    imbalance-trainer train my_data --model_name_or_path roberta-base --bf16
+    accelerate launch -m imbalance_trainer train my_data --model_name_or_path roberta-base
+
+A data folder holds train, and if you have them validation and test, as CSV, JSON lines, parquet and others
+(docs/data-formats.md), and optionally a label_info.json with names, groups and implications. Every field of
+TrainingArguments is a flag too, and --config file.yaml sets defaults for any of them.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import set_seed
+from transformers.hf_argparser import HfArg
+
+from ..analysis.recommend import too_few_to_tune
+from ..data.dataset import LabelledData
+from ..data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data, demo_model
+from ..data.options import SOURCE_FLAGS, DataOptions
+from ..labels.class_weights import merge_custom_weights
+from ..monitor.history import FILE_NAME as HISTORY_FILE
+from ..monitor.results import FILE_NAME as RESULTS_FILE
+from ..monitor.results import Results
+from ..reports.report import write_report
+from ..training.arguments import ImbalanceTrainingArguments
+from ..training.card import CARD_FILE
+from ..training.trainer import WeightedFocalTrainer
+from ..tuning.decisions import TuningOptions
+from ..utils.constants import MULTI_LABEL
+from ..utils.errors import DataError, UsageError
+from ..utils.files import write_json
+from .models import load_encoder, tokenized
+from .parser import (
+    FlagParser,
+    check_training_numbers,
+    checkpoint_to_resume,
+    make_output_dir,
+    print_notes,
+    strategy_defaults,
+    value_of,
+    with_data,
+)
+from .quality_gate import HELP as FAIL_UNDER_HELP
+from .quality_gate import check_results, checked_floors, read_floors
+
+GOES_ON = "--resume_from_checkpoint true goes on from the last checkpoint."
+"""What is said after Ctrl-C."""
+
+
+@dataclass
+class TrainDataArguments(DataOptions):
+    """What to train on (without data, the demo runs), and what to start from."""
+
+    model_name_or_path: str | None = field(default=None, metadata={"help": "Encoder: a hub name or a folder."})
+    config_overrides: str | None = field(
+        default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
+    )
+    max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows, drawn by seed."})
+    custom_weights: str | None = field(
+        default=None,
+        metadata={"help": "JSON (or a JSON file) of weights by label name; the other labels follow --class_weights."},
+    )
+    tune_thresholds: bool = field(
+        default=True, metadata={"help": "Tune a threshold for each label on the validation data after training."}
+    )
+    fail_under: list[str] | None = field(default=None, metadata={"help": FAIL_UNDER_HELP.format("test split")})
+    dry_run: bool = field(default=False, metadata={"help": "Load and check everything, train on one batch, stop."})
+    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
+
+
+@dataclass
+class TrainArguments(ImbalanceTrainingArguments):
+    """Our and Trainer's arguments. Changed defaults of Trainer's are these, and no others."""
+
+    num_train_epochs: float = HfArg(default=3.0, aliases=["--num_epochs"], help="Passes over the training data.")
+    per_device_train_batch_size: int = HfArg(default=16, aliases=["--batch_size"], help="Rows per device and step.")
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows per device in evaluation."})
+    learning_rate: float = field(default=2e-5, metadata={"help": "The largest learning rate."})
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate: epoch, steps or no."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to save: epoch, steps, best or no."})
+    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints that are kept."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best model, not the last."})
+    metric_for_best_model: str | None = field(default="secondary_f1_macro", metadata={"help": "What best means."})
+    logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
+    do_train: bool = field(default=True, metadata={"help": "False: only test the model in --model_name_or_path."})
+
+
+def make_parser(prog: str = "imbalance-trainer train") -> FlagParser:
+    """The flags."""
+    return with_data(FlagParser((TrainDataArguments, TrainArguments, TuningOptions), prog=prog, doc=__doc__))
+
+
+def main(flags: Sequence[str], prog: str = "imbalance-trainer train") -> dict[str, Any] | None:
+    """Run the command; what metrics.json holds, None after a dry run."""
+    data_args, args, tuning = _parse(flags, prog)
+    floors = read_floors(data_args.fail_under)
+    tuning.checked()
+    _check(data_args, args, flags)
+    set_seed(args.seed)
+
+    data = data_args.load(args.label_schema) if data_args.is_given else demo_data()
+    if args.process_index == 0:
+        print_notes(data.remarks)
+    tuning.checked(data.schema)
+    floors = checked_floors(floors, data.schema, "test")
+    class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
+    model, tokenizer = _load_model(data_args, args, data)
+    splits = _tokenized(data, tokenizer, data_args, args)
+
+    trainer = WeightedFocalTrainer(
+        model=model,
+        args=args,
+        train_dataset=splits["train"] if args.do_train else None,
+        eval_dataset=splits["validation"],
+        processing_class=tokenizer,
+        label_schema=data.schema,
+        class_weights=class_weights,
+    )
+    if args.do_train:
+        result = trainer.train(resume_from_checkpoint=checkpoint_to_resume(args))
+        if data_args.dry_run:
+            shutil.rmtree(str(args.output_dir))
+            if trainer.is_world_process_zero():
+                print("Dry run: the data, the model and one update are fine. Nothing was saved.")
+            return None
+        trainer.save_metrics("train", result.metrics)
+    is_asked = args.do_train or value_of("tune_thresholds", flags) is not None
+    if data_args.tune_thresholds and is_asked and data.problem_type == MULTI_LABEL:
+        _tune(trainer, tuning)
+    results = _finish(trainer, splits["test"], data_args, args)
+    check_results(results, floors, data.schema)
+    return results.as_dict({"name": data_args.name, "folder": data_args.source})
+
+
+def _parse(flags: Sequence[str], prog: str) -> tuple[TrainDataArguments, TrainArguments, TuningOptions]:
+    """The arguments, with defaults that suit the demo where no data is named."""
+    parser = make_parser(prog)
+    data = parser.parse_known_args(flags)[0].data
+    is_demo = data is None and all(value_of(flag, flags) is None for flag in SOURCE_FLAGS)
+    suited = DEMO_OPTIONS if is_demo and value_of("model_name_or_path", flags) is None else {}
+    if value_of("learning_rate", flags) is not None:  # the head's rate follows from it
+        suited = {name: value for name, value in suited.items() if name != "head_learning_rate"}
+    defaults = {**(DEMO_TRAINING if is_demo else {}), **suited, **strategy_defaults(flags)}
+    data_args, args, tuning, _ = parser.parse(flags, defaults)
+    data_args.take(data)
+    return data_args, args, tuning
+
+
+def _check(data_args: TrainDataArguments, args: TrainArguments, flags: Sequence[str]) -> None:
+    """What cannot go well is said before anything is loaded; and arguments that follow from others are set."""
+    data_args.check()
+    if data_args.is_given and not data_args.model_name_or_path:
+        flag = next(flag for flag in SOURCE_FLAGS if getattr(data_args, flag) is not None)
+        raise UsageError(f"--{flag} needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
+    if data_args.max_train_samples is not None and data_args.max_train_samples < 1:
+        raise UsageError(f"--max_train_samples must be at least 1; got {data_args.max_train_samples}.")
+    if data_args.max_length < 3:
+        raise UsageError(f"--max_length must be at least 3, as two tokens are special; got {data_args.max_length}.")
+    check_training_numbers(args)
+    if value_of("dataloader_pin_memory", flags) is None:
+        args.dataloader_pin_memory = torch.accelerator.is_available()  # without one it only warns
+    if value_of("output_dir", flags) is None:
+        args.output_dir = str(Path("runs") / data_args.name)
+    if data_args.dry_run:
+        args.output_dir = tempfile.mkdtemp()
+        args.max_steps, args.load_best_model_at_end = 1, False
+        args.eval_strategy = args.save_strategy = "no"
+    make_output_dir(str(args.output_dir))
+
+
+def _load_model(data_args: TrainDataArguments, args: TrainArguments, data: LabelledData) -> tuple[Any, Any]:
+    name = data_args.model_name_or_path
+    if not name:
+        return demo_model(data.schema, args.seed)
+    return load_encoder(name, data.schema, data.problem_type, data_args.config_overrides)
+
+
+def _tokenized(
+    data: LabelledData, tokenizer: Any, data_args: TrainDataArguments, args: TrainArguments
+) -> dict[str, Any]:
+    splits = data.splits
+    if data_args.max_train_samples is not None:
+        n_rows = min(data_args.max_train_samples, len(splits["train"]))
+        splits["train"] = splits["train"].shuffle(seed=args.seed).select(range(n_rows))
+    with args.main_process_first(desc="tokenizing"):
+        return tokenized(splits, tokenizer, data_args.max_length)
+
+
+def _tune(trainer: WeightedFocalTrainer, options: TuningOptions) -> None:
+    trainer.save_model()  # should tuning fail, nothing is lost
+    try:
+        tuned = trainer.tune_thresholds(options=options)
+    except DataError as error:
+        print(f"\nThe thresholds stay at 0.5: {error}", flush=True)
+        return
+    too_few = too_few_to_tune(float(tuned.thresholds.support.sum()))
+    if too_few and trainer.is_world_process_zero():
+        print(f"{too_few}: --tune_thresholds false keeps 0.5.", flush=True)
+
+
+def _finish(trainer: WeightedFocalTrainer, test: Any, data_args: TrainDataArguments, args: TrainArguments) -> Results:
+    """Test metrics, at 0.5 too where thresholds are tuned; then all that is kept: model, tokenizer, card, metrics."""
+    metrics = trainer.predict(test).metrics or {}
+    at_half = trainer.metrics_at_half or {}
+    trainer.save_metrics("test", {**metrics, **{f"test_at_0.5_{name}": value for name, value in at_half.items()}})
+    trainer.save_model()
+    trainer.save_state()
+    trainer.create_model_card(dataset=data_args.name)
+    results = trainer.results_of("test")
+    if results is None:
+        raise DataError("The test data has no labels to measure the model by.")
+    folder = Path(str(args.output_dir))
+    if trainer.is_world_process_zero():
+        write_json(folder / RESULTS_FILE, results.as_dict({"name": data_args.name, "folder": data_args.source}))
+        if (folder / HISTORY_FILE).is_file():
+            print(f"\nWhat happened to each label: {write_report(folder)}")
+        print(f"Saved in {folder}: model, tokenizer, {CARD_FILE}, {RESULTS_FILE}, {HISTORY_FILE}.")
+        print("Use it with")
+        print(f"  imbalance-trainer predict --model_dir {folder} --text 'a text'")
+    trainer.accelerator.wait_for_everyone()  # a process that ends before takes the one that writes along
+    trainer.end()
+    return results

@@ -1,0 +1,116 @@
+"""The decision rule that every evaluation uses, and the tuning that it came from."""
+
+import dataclasses
+import logging
+from typing import Any
+
+import numpy as np
+from accelerate.utils import broadcast_object_list
+from transformers import TrainingArguments
+
+from ..decisions.rule import DecisionRule
+from ..labels.distribution import LabelDistribution
+from ..metrics.imbalance_metrics import ImbalanceMetrics
+from ..tuning.decisions import Tuning, TuningOptions, tune_decisions
+from ..utils.constants import MULTI_LABEL
+from ..utils.errors import DataError, UsageError
+from .checkpoints import read_decision_rule
+from .problem import Problem
+
+logger = logging.getLogger(__name__)
+
+
+class DecisionTuning:
+    """Holds the decision rule of a trainer and tunes its thresholds.
+
+    Args:
+        problem: what the labels are for.
+        metrics: decide by the rule.
+        distribution: counts of the training data, None where they are not known.
+        args: the training arguments.
+
+    Attributes:
+        tuned: the tuning of the thresholds in use, where it was done here.
+        tuned_on: the rows that it was done on, see `rows_of`.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        metrics: ImbalanceMetrics,
+        distribution: LabelDistribution | None,
+        args: TrainingArguments,
+    ) -> None:
+        self.problem, self.metrics, self.distribution, self.args = problem, metrics, distribution, args
+        self.tuned: Tuning | None = None
+        self.tuned_on: Any = None
+
+    @property
+    def rule(self) -> DecisionRule:
+        """How logits become decisions.
+
+        Raises:
+            UsageError: a problem that is not multi-label.
+        """
+        if self.problem.type != MULTI_LABEL:
+            raise UsageError("Thresholds are for multi-label problems; in this one the largest score decides.")
+        return self.metrics.rule
+
+    def use(self, rule: DecisionRule, config: Any, users_metrics: Any = None) -> None:
+        """Decide by a rule in every evaluation, and store it in the model's config.
+
+        Args:
+            rule: the rule.
+            config: the model's config; None where it has none.
+            users_metrics: the trainer's `compute_metrics`; ours must decide by the same rule.
+        """
+        self.metrics.rule, self.metrics.at_half = rule, None
+        self.tuned = self.tuned_on = None
+        if isinstance(users_metrics, ImbalanceMetrics):
+            users_metrics.rule = rule
+        if config is not None:
+            rule.to_config(config)
+
+    def tune(self, logits: np.ndarray, labels: np.ndarray, options: TuningOptions, n_bootstrap: int) -> Tuning:
+        """Tune on scores, on the first process; every process gets the result, or the error.
+
+        Raises:
+            UsageError, DataError: as `tune_decisions`.
+        """
+        done: list[Any] = [None]
+        if self.args.process_index == 0:
+            support = None if self.distribution is None else self.distribution.support
+            try:
+                done = [tune_decisions(logits, labels, self.rule, options, n_bootstrap, support)]
+            except (UsageError, DataError) as error:  # every rank has to hear of it, as all wait
+                done = [error]
+        if self.args.world_size > 1:
+            done = broadcast_object_list(done)
+        if isinstance(done[0], Exception):
+            raise done[0]
+        return done[0]
+
+    def of_checkpoint(self, checkpoint: str) -> DecisionRule | None:
+        """The rule in use with the thresholds of a checkpoint, as they belong to its weights; None where it has none.
+
+        Thresholds are gone with the weights that they were tuned for, and come back with them.
+        """
+        stored = read_decision_rule(checkpoint) if self.problem.type == MULTI_LABEL else None
+        if stored is None:
+            return None
+        known: dict[str, Any] = {"thresholds": stored.thresholds, "calibration": stored.calibration}
+        return dataclasses.replace(self.rule, **known)
+
+    def is_tuned_on(self, rows: Any) -> bool | None:
+        """Whether the thresholds were tuned on these rows; None where that is not known."""
+        if self.tuned_on is None:
+            return None
+        if isinstance(self.tuned_on, str) and isinstance(rows, str):
+            return self.tuned_on == rows
+        return True if self.tuned_on is rows else None  # equal rows may lie in another object
+
+
+def rows_of(dataloader: Any) -> Any:
+    """What tells the rows of a dataloader from others: the fingerprint of their dataset, else the dataset itself."""
+    dataset = getattr(dataloader, "dataset", None)
+    return getattr(dataset, "_fingerprint", dataset)
