@@ -295,6 +295,14 @@ def test_a_loss_that_was_nan_is_said(tmp_path):
     assert "It was NaN or infinite at 1 logged step, first at step 160." in page.words
 
 
+def test_one_loss_of_each_kind_went_nowhere(tmp_path):
+    (entry,) = history(ELEVEN, range(400, 1500, 100), 1)
+    entry["train_losses"] = entry["train_losses"][:1]
+    ((step, loss),) = entry["train_losses"]
+    said = f"Training loss is {loss:.3g} (step {step}). Loss on eval is {entry['metrics']['loss']:.3g}."
+    assert said in report(write_run(tmp_path, [entry])).words
+
+
 def test_a_long_log_of_losses_is_a_small_picture(tmp_path):
     entries = history(ELEVEN, range(400, 1500, 100), 2)
     entries[1]["train_losses"] = [[i, 0.5 + 0.4 * (-1) ** i / (1 + i % 7)] for i in range(100_000, 0, -1)]

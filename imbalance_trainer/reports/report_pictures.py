@@ -70,14 +70,16 @@ def _loss_in_words(record: RunRecord, train: Points) -> str:
     parts = ["No training loss is in the history."]
     if known:
         (first, before), (last, after) = known[0], known[-1]
-        parts = [f"Training loss went from {before:.3g} (step {first:,}) to {after:.3g} (step {last:,})."]
+        went = f"went from {before:.3g} (step {first:,}) to" if len(known) > 1 else "is"
+        parts = [f"Training loss {went} {after:.3g} (step {last:,})."]
     if lost:
         parts.append(f"It was NaN or infinite at {pluralize(len(lost), 'logged step')}, first at step {lost[0]:,}.")
     split = record.splits[0]
     points = [(e["metrics"]["loss"], e) for e in record.timeline(split) if is_number(e["metrics"].get("loss"))]
     if points:
         least, lowest = min(points, key=lambda pair: pair[0])
-        parts.append(f"Loss on {split} is {points[-1][0]:.3g}; its lowest was {least:.3g} at {place(lowest)}.")
+        low = f"; its lowest was {least:.3g} at {place(lowest)}" if len(points) > 1 else ""
+        parts.append(f"Loss on {split} is {points[-1][0]:.3g}{low}.")
     return " ".join(parts)
 
 
@@ -203,7 +205,7 @@ def _line_chart(
     axes = figure.subplots()
     for (name, points), (colour, marker, dashes) in zip(series.items(), SERIES, strict=False):
         x, y = [p[0] for p in points], [np.nan if p[1] is None else p[1] for p in points]
-        marker = "" if name in unmarked or len(points) > 25 else marker
+        marker = "" if len(points) > (1 if name in unmarked else 25) else marker
         axes.plot(x, y, color=colour, marker=marker, linestyle=dashes, markersize=5, label=name)
     if ring is not None:
         axes.plot(*[[at] for at in ring[:2]], "o", color=SERIES[1][0], markerfacecolor="none", markersize=13)
