@@ -1,6 +1,6 @@
 """The pictures of docs/class-imbalance.md.
 
-    python docs/pictures.py    # writes docs/pictures/*.png; needs matplotlib (the extra `plots`)
+    python docs/pictures.py    # writes docs/pictures/*.png
 
 Each curve is what the package itself computes.
 """

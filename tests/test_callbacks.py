@@ -11,7 +11,7 @@ from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, 
 from imbalance_trainer.labels.class_weights import compute_class_weights
 from imbalance_trainer.monitor.history import FILE_NAME, read_history
 from imbalance_trainer.monitor.run_record import read_run
-from imbalance_trainer.reports.report import _diagnosed
+from imbalance_trainer.reports.report import diagnosed
 from imbalance_trainer.training.progress import terse
 
 SCHEMA = LabelSchema(["hateful", "insults", "praising extremist acts"], {"primary": ["hateful"]})
@@ -133,7 +133,7 @@ def test_the_report_says_what_the_screen_said(spoken, tmp_path, patience, min_pr
     ):
         spoken.evaluate(decided, step)
         said = list(spoken.callback._found["eval"].values())
-        assert _diagnosed(read_run(tmp_path)) == said
+        assert diagnosed(read_run(tmp_path)) == said
 
 
 def test_other_ranks_are_silent_and_write_nothing(spoken, tmp_path):

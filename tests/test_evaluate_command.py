@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import multilabel_confusion_matrix
 
 from imbalance_trainer.cli import evaluate as evaluate
-from imbalance_trainer.cli import models as saved_model
+from imbalance_trainer.cli import models
 from imbalance_trainer.data.demo import demo_data
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
@@ -214,21 +214,19 @@ def test_many_labels_are_a_table_of_the_rarest():
     assert max(map(len, lines)) <= 80
 
 
-def test_without_matplotlib_and_thresholds_on_the_demos_data(tmp_path, monkeypatch, capsys):
+def test_without_thresholds_on_the_demos_data(tmp_path, monkeypatch):
     data = demo_data()
     for split, rows in data.splits.items():
         data.splits[split] = rows.select(range(40))
-    monkeypatch.setattr(saved_model, "demo_data", lambda: data)
-    monkeypatch.setattr(evaluate, "find_spec", lambda name: None)
+    monkeypatch.setattr(models, "demo_data", lambda: data)
     save_model(tmp_path / "model", DecisionRule(data.schema))
     evaluate.main(["--model_dir", str(tmp_path / "model")])
-    assert "No pictures: pip install matplotlib to have them." in capsys.readouterr().out
     found = results(tmp_path)
     assert found["thresholds_are_tuned"] is False
     assert found["metrics_at_0.5"] is None
     assert set(found["thresholds"].values()) == {0.5}
     assert found["data"]["name"] == "demo"
-    names = ["metrics.json", "worst_errors.jsonl"]
+    names = ["calibration.png", "metrics.json", "precision_recall.png", "worst_errors.jsonl"]
     assert sorted(path.name for path in (tmp_path / "model" / "evaluation_test").iterdir()) == names
 
 

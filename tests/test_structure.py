@@ -64,7 +64,7 @@ def floors(graph):
             level[node] = 1 + max((visit(other, (*path, node)) for other in below[node]), default=0)
         return level[node]
 
-    for node in below:
+    for node in sorted(below):
         visit(node, ())
     return level
 

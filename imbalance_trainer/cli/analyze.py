@@ -15,7 +15,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ def main(flags: Sequence[str], plot: str | None = None, prog: str = "imbalance-t
 
     Args:
         flags: the command line.
-        plot: the picture that is written where --plot is not given; left out where matplotlib is missing.
+        plot: the picture that is written where --plot is not given.
         prog: what the command is called.
     """
     args, options, others = make_parser(prog).parse(flags)
@@ -140,8 +139,6 @@ def _check(args: AnalyzeArguments, data: str | None) -> None:
         raise UsageError(f"--limit must be at least 1 row; got {args.limit}.")
     if args.max_rows is not None and args.max_rows < 0:
         raise UsageError(f"--max_rows is a number of labels, 0 or more; got {args.max_rows}.")
-    if args.plot is not None and args.plot.lower() != "none" and find_spec("matplotlib") is None:
-        raise UsageError("--plot needs matplotlib: pip install matplotlib, or leave --plot out.")
     args.take(data)
     args.check()
 
@@ -174,9 +171,7 @@ def _write_files(
     """Write what was asked for, and say where."""
     said = []
     picture = args.plot or plot
-    if args.plot is None and plot is not None and find_spec("matplotlib") is None:
-        said.append("No picture: pip install matplotlib to have one.")
-    elif picture is not None and picture.lower() != "none":
+    if picture is not None and picture.lower() != "none":
         counts = analysis.counts.labels
         where = "training" if analysis.split == "train" else analysis.split
         _make_folder(Path(picture))

@@ -12,7 +12,6 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from transformers.hf_argparser import HfArg
 
 from ..comparison.frozen import FeatureHead, encoded
 from ..comparison.methods import DEFAULT, Method, read_methods
-from ..comparison.picture import plot_comparison
 from ..comparison.record import Record
 from ..comparison.summary import MethodResult
 from ..comparison.training import WARMUP, Setting, compare
@@ -32,6 +30,7 @@ from ..data.options import DataOptions
 from ..labels.class_weights import DEFAULT_STRATEGY
 from ..labels.schema import LabelSchema
 from ..monitor.run_info import package_versions
+from ..reports.evaluation_plots import plot_comparison
 from ..utils.console import console_print
 from ..utils.errors import UsageError
 from ..utils.files import write_json
@@ -130,9 +129,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     print(_how_to_train(summary.best, methods, args, options, setting.epochs))
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)
-    made = [folder / "comparison.json"]
-    if find_spec("matplotlib") is not None:
-        made.append(plot_comparison(summary, folder / "comparison.png"))
+    made = [folder / "comparison.json", plot_comparison(content, folder / "comparison.png")]
     print(f"\nKept in {folder}: {', '.join(path.name for path in made)}.")
     return content
 

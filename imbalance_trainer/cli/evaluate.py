@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +73,9 @@ def main(flags: Sequence[str], prog: str = "imbalance-trainer evaluate") -> dict
     content = _write_metrics(output_dir / "metrics.json", results, report, args)
     errors = worst_errors(logits, labels, rule, data.splits[args.split]["text"], args.n_worst)
     _write(output_dir / "worst_errors.jsonl", "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in errors))
-    written = ["metrics.json", "worst_errors.jsonl"]
-    if find_spec("matplotlib") is None:
-        print("\nNo pictures: pip install matplotlib to have them.")
-    else:
-        plot_precision_recall(logits, labels, rule, output_dir / "precision_recall.png")
-        plot_calibration(rule.scores(logits).sigmoid(), labels, rule.schema, output_dir / "calibration.png")
-        written += ["precision_recall.png", "calibration.png"]
+    plot_precision_recall(logits, labels, rule, output_dir / "precision_recall.png")
+    plot_calibration(rule.scores(logits).sigmoid(), labels, rule.schema, output_dir / "calibration.png")
+    written = ["metrics.json", "worst_errors.jsonl", "precision_recall.png", "calibration.png"]
     print(f"\nSaved in {output_dir}: {', '.join(written)}")
     check_results(results, floors, saved.schema)
     return content

@@ -1,29 +1,38 @@
-"""The analysis as one page that loads nothing: for a wide screen, a phone, paper and a screen reader."""
+"""The page of `analyze`: for a wide screen, a phone, paper and a screen reader. It loads nothing.
 
-import re
+What it shows is put together here as data; templates/analysis.html says it.
+"""
+
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..analysis.analyze import Analysis
-from ..analysis.label_table import compact_number, percent
+from ..analysis.counts import partners
+from ..analysis.label_table import compact_number, distinct_names, percent, short_count
 from ..analysis.limitations import about
 from ..analysis.parts import (
     Part,
     cooccurrence_part,
     limitations_part,
-    recommendation_part,
     sample_part,
     splits_part,
     summary_part,
     validation_part,
 )
-from ..utils.errors import UsageError
-from ..utils.files import atomic_write
 from ..utils.text import pluralize
-from .analysis_charts import company_table, prevalence_chart, support_chart
-from .markup import Cell, Html, count, document, folded, join, named, number, section, table, tag
+from .html import Cell, Table, count, number, render, write
+from .pictures import Picture, inline, label_chart
 
 MAX_ROWS = 60
-"""Up to so many labels each have a row that is seen at once."""
+"""Up to so many labels each have a row that is seen at once, and a bar; of more a few are drawn."""
+
+SHOWN, COLUMNS = 20, 10
+"""Of more labels so many are drawn; and so many labels that the rarest occur with have a column."""
+
+_BINS = (0, 1, 5, 10, 20, 50, 100, 500, 1000, 10_000, np.inf)
 
 
 def write_page(analysis: Analysis, path: str | Path) -> Path:
@@ -32,154 +41,161 @@ def write_page(analysis: Analysis, path: str | Path) -> Path:
     Raises:
         UsageError: it cannot be written.
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as unfinished:
-            unfinished.write_text(build_page(analysis), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
-    return path
+    return write(build_page(analysis), path)
 
 
 def build_page(analysis: Analysis) -> str:
-    """The page, as HTML."""
-    gaps, sample = limitations_part(analysis), sample_part(analysis)
-    sections = {
-        "Settings": _settings_section(recommendation_part(analysis)),
-        "Problems no setting can fix": _sentences_section(gaps) if gaps else "",
-        "Support": section("support", "Support of each label, rarest first", support_chart(analysis)),
-        "Rows": _sentences_section(summary_part(analysis)),
-        "In all rows": _table_section(sample, analysis) if sample else "",
-        "Weights": _labels_section(analysis),
-        "Together": _company_section(analysis),
-        "Splits": _splits_section(analysis),
-        "Validation": _table_section(validation_part(analysis, len(analysis.rarest_first)), analysis),
-        "Rules": _rules_section(analysis),
-    }
-    present = {title: part for title, part in sections.items() if part}
-    ids = {title: re.search(' id="([^"]*)"', part)[1] for title, part in present.items()}
-    links = (tag("li", tag("a", title, href=f"#{name}")) for title, name in ids.items())
-    nav = tag("nav", tag("ul", *links), aria_label="Parts of this page")
-    title = f"Label analysis: {analysis.name}"
-    header = tag("header", tag("h1", title), *_lead(analysis), nav)
-    return document(title, header, "\n", tag("main", join(present.values(), "\n")), "\n")
-
-
-def _lead(analysis: Analysis) -> list[Html]:
-    labels = analysis.counts.labels
-    rows = ", ".join(f"{name} {split.labels.row_total:,}" for name, split in analysis.splits.items())
-    few = analysis.recommendation.warnings
-    parts = [tag("p", f"{pluralize(len(labels.schema), 'label')}; rows: {rows}. Listed is {analysis.split}.")]
-    parts.append(tag("p", tag("strong", f"{pluralize(len(few), 'problem')} no setting can fix." if few else "")))
-    return parts if few else parts[:1]
-
-
-def _settings_section(part: Part) -> Html:
-    items = []
-    for head, text in part.items:
-        reason, _, source = text.rstrip("]").rpartition(" [")
-        flag, _, value = head.partition(" ")
-        setting = tag("p", tag("code", tag("span", flag, class_="flag"), " ", value))
-        items.append(tag("li", setting, tag("p", f"{reason} ", tag("span", f"({source})", class_="muted"))))
-    option, file = (tag("code", tag("span", flag, class_="flag")) for flag in ("--config_out", "--config"))
-    note = tag(
-        "p",
-        "Weights and settings follow the training split alone, metric and thresholds the validation split. ",
-        join([option, " writes them as a file for examples/train_model.py ", file, "."]),
-        class_="muted",
+    """Build the page, as HTML."""
+    everyone = len(analysis.rarest_first)
+    validation, sample, splits = (
+        validation_part(analysis, everyone),
+        sample_part(analysis, everyone),
+        splits_part(analysis),
     )
-    return section(part.key, part.title, tag("ul", *items), note)
+    return render(
+        "analysis.html",
+        analysis=analysis,
+        choices=[(choice, str(choice.value).lower() if isinstance(choice.value, bool) else str(choice.value))
+                 for choice in analysis.recommendation.choices],
+        problems=limitations_part(analysis),
+        support=_support_picture(analysis),
+        summary=summary_part(analysis),
+        sample=sample and (sample, _table_of(sample, f"{sample.title}, rarest label first", "plain")),
+        weights=_weights_table(analysis),
+        co_occurrence=cooccurrence_part(analysis),
+        co_occurrence_table=_co_occurrence_table(analysis),
+        splits=splits,
+        prevalence=_prevalence_picture(analysis),
+        differences=_table_of(
+            splits, "Labels that differ from training by more than chance explains", header=("change", "q")),
+        validation=(validation, _table_of(validation, f"{validation.title}, rarest label first", "plain")),
+        n_rules=len(analysis.counts.labels.schema.rules),
+        broken=_broken_rules(analysis),
+        max_rows=MAX_ROWS,
+    )  # fmt: skip
 
 
-def _sentences_section(part: Part) -> Html:
-    return section(part.key, part.title, tag("ul", *(tag("li", sentence) for sentence in part.sentences)))
+def _table_of(part: Part, caption: str, kind: str = "", header: tuple[str, ...] = ()) -> Table | None:
+    """The table of a part, if it has one; `header` replaces its last heads."""
+    table = part.table
+    if table is None:
+        return None
+    heads = (*table.header[: len(table.header) - len(header)], *header)
+    return Table(caption, heads, table.rows, kind, table.left)
 
 
-def _table_section(part: Part, analysis: Analysis) -> Html:
-    """Sentences, then the table, folded where it is long."""
-    head, *others = part.table.header
-    header = [head, *(Cell(h, "t" if i in part.table.left else "") for i, h in enumerate(others, start=1))]
-    rows = [
-        [named(name), *(Cell(c, "t" if i in part.table.left else "") for i, c in enumerate(cells, start=1))]
-        for name, *cells in part.table.rows
-    ]
-    body = table(f"{part.title}, rarest label first", header, rows, "plain")
-    shown = body if len(rows) <= MAX_ROWS else folded(f"All {len(rows):,} labels", body)
-    return section(part.key, part.title, *(tag("p", s) for s in part.sentences), shown)
-
-
-def _labels_section(analysis: Analysis) -> Html:
-    counts, weights = analysis.counts, analysis.weights
-    labels = counts.labels
+def _weights_table(analysis: Analysis) -> Table:
+    labels, weights = analysis.counts.labels, analysis.weights
     tiers = {int(i): tier for tier, members in labels.tiers().items() for i in members}
-    has_unknown = bool((counts.labels.unknown > 0).any())
-    header = ["label", "tier", "positives", "%", "neg:pos", "IRLbl", "ratio", *["unknown"] * has_unknown, "weight"]
+    unknown = ["unknown"] * bool((labels.unknown > 0).any())
+    header = ["label", "tier", "positives", "%", "neg:pos", "IRLbl", "ratio", *unknown, "weight", "why that weight"]
     rows = [
         [
-            named(labels.schema.names[i], 1000),
+            labels.schema.names[i],
             tiers[int(i)],
             count(labels.support[i]),
             percent(labels.prevalence[i]),
             compact_number(labels.negative_positive[i]),
-            compact_number(counts.labels.irlbl[i]),
+            compact_number(labels.irlbl[i]),
             compact_number(labels.imbalance_ratio[i]),
-            *[count(counts.labels.unknown[i])] * has_unknown,
+            *[count(labels.unknown[i])] * len(unknown),
             number(weights.values[i], 2),
-            Cell(weights.reasons[i], "t"),
+            weights.reasons[i],
         ]
         for i in analysis.rarest_first
     ]
-    what = f"Counts in {analysis.split} and weights in training, {pluralize(len(rows), 'label')}, rarest first"
-    body = table(what, [*header, Cell("why that weight", "t")], rows, "wide")
-    note = (
-        "neg:pos is the negatives for each positive; IRLbl the positives of the commonest label for one of this, "
-        "ratio the same against the commonest secondary label. The weight multiplies the loss of a label's positives."
-    )
-    shown = body if len(rows) <= MAX_ROWS else folded(f"All {len(rows):,} labels", body)
-    return section("weights", "Every label, and its weight", tag("p", note, class_="muted"), shown)
+    caption = f"Counts in {analysis.split} and weights in training, {pluralize(len(rows), 'label')}, rarest first"
+    return Table(caption, header, rows, "wide", (len(header) - 1,), room=1000)
 
 
-def _company_section(analysis: Analysis) -> Html:
-    part = cooccurrence_part(analysis)
-    if part is None:
-        return Html("")
-    items = (tag("li", tag("strong", named(name)), f": {text}") for name, text in part.items)
-    sentences = (tag("p", sentence) for sentence in part.sentences)
-    return section(part.key, part.title, *sentences, tag("ul", *items), *company_table(analysis))
-
-
-def _splits_section(analysis: Analysis) -> Html:
-    part = splits_part(analysis)
-    content = [tag("ul", *(tag("li", sentence) for sentence in part.sentences)), prevalence_chart(analysis)]
-    if part.table is not None:
-        rows = [[named(name), *cells] for name, *cells in part.table.rows]
-        header = [*part.table.header[:4], "change", "q"]
-        content.append(table("Labels that differ from training by more than chance explains", header, rows))
-    return section(part.key, part.title, *content)
-
-
-def _rules_section(analysis: Analysis) -> Html:
-    """Which rules of the schema the rows break, in each split."""
-    rules = analysis.counts.labels.schema.rules
-    if not rules:
-        return Html("")
+def _broken_rules(analysis: Analysis) -> Table | None:
+    """Which rules of the schema the rows break, in each split, the worst first; None where none is broken."""
+    rules, first_rows = analysis.counts.labels.schema.rules, analysis.counts.labels.violation_rows
     broken = {name: split.labels.violations for name, split in analysis.splits.items()}
     broken = {name: rows for name, rows in broken.items() if len(rows) == len(rules)}
-    total = sum(int(rows.sum()) for rows in broken.values())
-    if not total:
-        return section(
-            "rules", "Rules", tag("p", f"No row of any split breaks one of the {pluralize(len(rules), 'rule')}.")
-        )
-    worst = sorted(range(len(rules)), key=lambda i: -sum(int(rows[i]) for rows in broken.values()))
-    worst = [i for i in worst if any(rows[i] for rows in broken.values())]
-    rows = [[rules[i], *(count(int(n[i])) for n in broken.values()), Cell(_first(analysis, i), "t")] for i in worst]
-    first = f"first rows in {analysis.split}, from 1"
-    header = ["rule that is broken", *(f"rows in {name}" for name in broken), Cell(first, "t")]
-    return section("rules", "Rules", table(f"{pluralize(len(worst), 'broken rule')}, the worst first", header, rows))
+    total = np.sum(list(broken.values()), axis=0) if broken and rules else np.zeros(0)
+    worst = [i for i in np.argsort(-total, kind="stable") if total[i] > 0]
+    if not worst:
+        return None
+    rows = []
+    for i in worst:
+        named = ", ".join(str(row + 1) for row in first_rows[i][:5]) if first_rows else ""
+        rows.append([rules[i], *(count(int(n[i])) for n in broken.values()), named or about(float("inf"))])
+    header = ["rule that is broken", *(f"rows in {name}" for name in broken)]
+    header.append(f"first rows in {analysis.split}, from 1")
+    caption = f"{pluralize(len(worst), 'broken rule')}, the worst first"
+    return Table(caption, header, rows, left=(len(header) - 1,), heads="text")
 
 
-def _first(analysis: Analysis, rule: int) -> str:
-    named_rows = analysis.counts.labels.violation_rows
-    rows = named_rows[rule][:5] if named_rows else ()
-    return ", ".join(str(row + 1) for row in rows) or about(float("inf"))
+def _co_occurrence_table(analysis: Analysis) -> Table | None:
+    """For each of the rarest labels the share of its rows that have another label too; None without pairs."""
+    counts, schema, support = analysis.counts, analysis.counts.labels.schema, analysis.counts.labels.support
+    common = set(counts.labels.tiers()["head"])
+    rarest = [int(i) for i in analysis.rarest_first if support[i] > 0 and i not in common][:SHOWN]
+    if counts.pairs is None or analysis.recommendation.threshold[0] == "highest" or not rarest:
+        return None
+    shares = np.zeros((len(schema), len(schema)))
+    for i in rarest:
+        for j, n in partners(counts, i, schema.ancestors[i]):
+            shares[i, j] = min(n / support[i], 1.0)
+    often = shares.sum(0)
+    columns = [int(j) for j in np.argsort(-often, kind="stable")[:COLUMNS] if often[j] > 0]
+
+    def cell(i: int, j: int) -> Cell:
+        if i == j or j in schema.ancestors[i]:
+            return Cell("-" if i == j else "implied", "none")
+        share = shares[i, j]
+        return Cell(f"{100 * share:.0f}%", f"h{round(10 * share)}") if share else Cell("0", "none")
+
+    rows = [[schema.names[i], Cell(compact_number(support[i]), "n"), *(cell(i, j) for j in columns)] for i in rarest]
+    short = distinct_names([schema.names[j] for j in columns], 16)
+    header = ["label", Cell("positives", "n"), *(Cell(name, "e") for name in short)]
+    caption = f"Of the rows with the {len(rarest)} rarest labels, the share that have another label too"
+    return Table(caption, header, rows, "heat many" if len(columns) > 6 else "heat")
+
+
+# ---- pictures ----
+
+
+def _support_picture(analysis: Analysis) -> Picture:
+    """Bars of the labels' positives; of many labels, how many have so many."""
+    counts, order = analysis.counts.labels, analysis.rarest_first
+    names, support = counts.schema.names, counts.support
+    if len(order) > MAX_ROWS:
+        inside, _ = np.histogram(support, _BINS)
+        ends = [(low, high - 1) for low, high in pairwise(_BINS)]
+        bins = [f"{low:,}" if low == high else f"{low:,} and more" if high == np.inf else f"{low:,} to {high:,}"
+                for low, high in ends if low <= support.max()]  # fmt: skip
+        found = [f"{n:,}" for n in inside[: len(bins)]]
+        words = f"Labels by their positives: {'; '.join(f'{n} with {b}' for n, b in zip(found, bins, strict=True))}."
+        values = {"labels": inside[: len(bins)].tolist()}
+        return inline("support", f"How many labels have so many positives in {analysis.split}", words,
+                      lambda: label_chart(bins, values, "labels with so many positives", found,
+                                          limits=(0, inside.max() * 1.02)))  # fmt: skip
+    notes = [f"{short_count(support[i])} ({percent(counts.prevalence[i])}%)" for i in order]
+    least, most = order[0], order[-1]
+    words = (
+        f"The rarest label, {names[least]}, has {short_count(support[least])} positives in {counts.n_rows:,} rows of "
+        f"{analysis.split}, the commonest, {names[most]}, {short_count(support[most])}."
+    )
+    values = {"positives": [float(support[i]) for i in order]}
+    return inline("support", f"Positives of each label in {analysis.split}", words,
+                  lambda: label_chart([names[i] for i in order], values, "positives, log scale", notes))  # fmt: skip
+
+
+def _prevalence_picture(analysis: Analysis) -> Picture:
+    """A mark for each split and label; of many labels those that differ between splits, else the rarest."""
+    names, order = analysis.counts.labels.schema.names, list(analysis.rarest_first)
+    differ: dict[Any, float] = {i: min(s.q[i] for s in analysis.shifts.values())
+                                for shift in analysis.shifts.values() for i in shift.differs}  # fmt: skip
+    title = "Prevalence of each label, by split, rarest first"
+    if len(order) > MAX_ROWS:
+        chosen = sorted(differ, key=differ.__getitem__)[:SHOWN] or order[:SHOWN]
+        title += f": the {len(chosen)} that differ most" if differ else f": the {SHOWN} rarest"
+        order = [i for i in order if i in set(chosen)]
+    splits = list(analysis.splits)[:4]
+    shares = {name: 100 * analysis.splits[name].labels.prevalence[order] for name in splits}
+    stars = ["*" if i in differ else "" for i in order]
+    words = f"{title}. A star: by more than chance explains. Hollow, at the left end: no positive there."
+    shown = [names[i] for i in order]
+    return inline("prevalence", title, words, lambda: label_chart(shown, shares, "% of the rows, log scale", stars))

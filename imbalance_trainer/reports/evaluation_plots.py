@@ -1,6 +1,8 @@
-"""Pictures of an evaluation, a small panel for each label: precision over recall, and calibration."""
+"""Pictures of what was measured: precision over recall and calibration of each label, and methods side by side."""
 
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,33 +11,45 @@ import numpy as np
 from ..analysis.label_table import compact_number, percent
 from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
-from ..metrics.curves import known
+from ..metrics.curves import curve_at, known
 from ..tuning.calibration import N_BINS, expected_calibration_error
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import wilson_interval
-from .page import GRID, INK, MUTED, WIDTH, Page, draw
-from .plots import names_that_fit
+from ..utils.text import pluralize
+from .pictures import INK, MUTED, SERIES, WHITE, WIDTH, head, new_figure, printable_names, save
 
 MAX_PANELS = 12
 """Up to so many labels each have a panel; of more the rarest have one."""
 
-_COLUMNS = 4
-# Inches. Above the panels stands what all of them share, above each panel what is said of its label.
-_LEFT, _BETWEEN, _RIGHT, _HEAD, _LINE_HEIGHT, _AXIS = 0.65, 0.55, 0.3, 1.1, 0.17, 0.62
-_HEIGHT, _TALLER = 1.7, 2.6  # of a panel; the taller are for one or two labels, whose panels are wide
-_STRIP = 0.5  # the histogram below a panel
-_LINE, _BARS = "#0b3c5d", "#c3d9ea"
-_FILLED, _HOLLOW = "●", "○"
+_COLUMNS, _NAME, _MAX_POINTS = 4, 30, 500  # panels beside each other, columns of a name, points of a curve
+_LINE, _BARS = SERIES[0][0], "#c3d9ea"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A point of a precision-recall panel: what a threshold decides.
+
+    Args:
+        threshold: None where it is not known.
+        recall: of the decisions.
+        precision: None where nothing is predicted.
+        is_in_use: whether it is the threshold in use, a filled dot; others are hollow.
+    """
+
+    threshold: float | None
+    recall: float
+    precision: float | None
+    is_in_use: bool
 
 
 def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: str | Path) -> Path:
     """Draw precision over recall of each label, rarest first, with the points at which it is decided.
 
-    A curve has a point at every distinct score, rows with the same score taken together, and the area below it is the
-    average precision. The filled dot is what `rule` decides, the hollow one (where thresholds are tuned) what 0.5
-    would without calibration. Both are closed under the schema's rules, so that recall and precision are those of the
-    metrics; where closing changes a decision, a dot lies off its curve. Of more than MAX_PANELS labels the rarest that
-    have positives are shown. The file appears whole or not at all.
+    A curve has a point at every distinct score of a positive, rows with the same score taken together, and the area
+    below it is the average precision. The filled dot is what `rule` decides, the hollow one (where thresholds are
+    tuned) what 0.5 would without calibration. Both are closed under the schema's rules, so that recall and precision
+    are those of the metrics; where closing changes a decision, a dot lies off its curve. Of more than MAX_PANELS
+    labels the rarest that have positives are shown. The file appears whole or not at all.
 
     Args:
         logits: (rows, labels), the model's, as `rule` takes them.
@@ -47,38 +61,36 @@ def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: st
         The path.
 
     Raises:
-        UsageError: matplotlib is missing, shapes that do not fit, or a file that cannot be written.
+        UsageError: shapes that do not fit, or a file that cannot be written.
         DataError: no rows.
     """
     labels = np.asarray(labels)
     scores = _checked(rule.scores(logits).cpu().numpy(), labels, rule.schema)
-    rules = {_FILLED: rule, _HOLLOW: rule.untuned()} if rule.is_tuned else {_FILLED: rule}
-    points = {mark: (r.by_label(), r.decide(logits).cpu().numpy()) for mark, r in rules.items()}
+    decisions = [(r.by_label(), r.decide(logits).cpu().numpy()) for r in ([rule, rule.untuned()][: 1 + rule.is_tuned])]
+    tuned = "at the label's threshold   ○ at 0.5" if rule.is_tuned else "at 0.5"
+    closed = "; closing by the rules of the labels can move a dot off its curve" if rule.schema.rules else ""
+    legend = f"● decided {tuned}   dashed: prevalence, the precision of chance{closed}"
 
-    def figure() -> Any:
-        where = f"at the label's threshold   {_HOLLOW} at 0.5" if rule.is_tuned else "at 0.5"
-        closed = "; closing by the rules of the labels can move a dot off its curve" if rule.schema.rules else ""
-        legend = f"{_FILLED} decided {where}   dashed: prevalence, the precision of chance{closed}"
-        panels = _Panels(labels, rule.schema, "Precision over recall", legend, 1 + len(points))
-        for i, axes, say in panels:
-            is_known, positive = panels.known[:, i], panels.positive[:, i]
-            recall, precision = precision_recall(scores[is_known, i], positive[is_known])
-            decided = {mark: (by_label[rule.schema.names[i]], yes[:, i] & is_known)
-                       for mark, (by_label, yes) in points.items()}  # fmt: skip
-            lines = [_point_in_words(mark, *point, positive) for mark, point in decided.items()]
-            area = f"{average_precision(recall, precision):.3f}" if positive.any() else "-"
-            say(f"average precision {area}", *lines)
+    def draw(i: int, is_known: np.ndarray, positive: np.ndarray, axes: Any) -> list[str]:
+        own = scores[is_known, i]
+        points, lines = [], []
+        for place, (thresholds, decided) in enumerate(decisions):
+            yes = decided[is_known, i]
+            n, hits, threshold = int(yes.sum()), int((yes & positive).sum()), thresholds[rule.schema.names[i]]
             if positive.any():
-                axes.axhline(positive.sum() / is_known.sum(), color=MUTED, linewidth=1, linestyle="--", zorder=1.5)
-                axes.plot(
-                    *_thinned(recall, precision), color=_LINE, linewidth=1.5, drawstyle="steps-pre", clip_on=False
-                )
-                for mark, (_, yes) in reversed(decided.items()):
-                    _dot(axes, mark, (yes & positive).sum(), positive.sum(), yes.sum())
-        panels.name_axes("recall", "precision")
-        return panels.page.figure
+                points.append(Decided(threshold, hits / positive.sum(), hits / n if n else None, place == 0))
+            said = f"decided in {pluralize(n, 'row')}" if not n or not positive.any() else ""
+            said = said or f"recall {points[-1].recall:.2f}, precision {points[-1].precision:.2f}"
+            lines.append(f"{'●○'[place]} {threshold:.3g}: {said}")
+        if not positive.any():
+            return ["average precision -", *lines]
+        recall, precision = precision_recall(own, positive)
+        draw_precision_recall(axes, recall, precision, points, positive.mean())
+        area = float((np.diff(recall, prepend=0) * precision).sum())
+        return [f"average precision {area:.3f}", *lines]
 
-    return draw(figure, path)
+    names = ("recall", "precision")
+    return save(lambda: _panels(labels, rule.schema, "Precision over recall", legend, names, draw), path)
 
 
 def plot_calibration(probabilities: Any, labels: Any, schema: LabelSchema, path: str | Path) -> Path:
@@ -98,64 +110,66 @@ def plot_calibration(probabilities: Any, labels: Any, schema: LabelSchema, path:
         The path.
 
     Raises:
-        UsageError: matplotlib is missing, shapes that do not fit, or a file that cannot be written.
+        UsageError: shapes that do not fit, or a file that cannot be written.
         DataError: no rows.
     """
     labels = np.asarray(labels)
     probabilities = _checked(np.asarray(probabilities, dtype=np.float64), labels, schema)
+    legend = (
+        "dashed: where a score is a probability   lines: 95% intervals   bars: rows in each bin, log scale   "
+        "expected calibration error: how far score and share are apart, mean over the rows"
+    )
 
-    def figure() -> Any:
-        title = "Calibration: share of positives over the mean score"
-        legend = (
-            "dashed: where a score is a probability   lines: 95% intervals   bars: rows in each bin, log scale   "
-            "expected calibration error: how far score and share are apart, mean over the rows"
-        )
-        panels = _Panels(labels, schema, title, legend, 1, _STRIP)
-        for i, axes, say in panels:
-            p, positive = probabilities[panels.known[:, i], i], panels.positive[panels.known[:, i], i]
-            say(f"expected calibration error {expected_calibration_error(p, positive):.3f}" if len(p) else "")
-            axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", zorder=1.5)
-            mean, share, rows = reliability(p, positive)
-            _strip(panels.strip(axes), rows)
-            filled = rows > 0
-            if positive.any():
-                low, high = wilson_interval(share[filled] * rows[filled], rows[filled])
-                axes.vlines(mean[filled], low, high, color=_LINE, linewidth=1)
-                axes.plot(mean[filled], share[filled], "o", color=_LINE, markersize=4, clip_on=False)
-        panels.name_axes("mean score", "share of positives")
-        return panels.page.figure
+    def draw(i: int, is_known: np.ndarray, positive: np.ndarray, axes: Any, below: Any) -> list[str]:
+        p = probabilities[is_known, i]
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", zorder=1.5)
+        mean, share, rows = reliability(p, positive)
+        _histogram(below, rows)
+        filled = rows > 0
+        if positive.any():
+            low, high = wilson_interval(share[filled] * rows[filled], rows[filled])
+            axes.vlines(mean[filled], low, high, color=_LINE, linewidth=1)
+            axes.plot(mean[filled], share[filled], "o", color=_LINE, markersize=4, clip_on=False)
+        return [f"expected calibration error {expected_calibration_error(p, positive):.3f}" if len(p) else ""]
 
-    return draw(figure, path)
+    title, names = "Calibration: share of positives over the mean score", ("mean score", "share of positives")
+    return save(lambda: _panels(labels, schema, title, legend, names, draw, (3, 1)), path)
+
+
+def plot_comparison(comparison: Mapping[str, Any], path: str | Path) -> Path:
+    """Draw macro F1 of each method at 0.5 and tuned, the difference from stock, and the labels never found.
+
+    Args:
+        comparison: what comparison.json holds: `methods`, each with `runs` and `difference_from_stock`, and `verdict`.
+        path: file to write; its suffix says the format, png where it has none.
+
+    Returns:
+        The path.
+
+    Raises:
+        UsageError: a format that matplotlib does not write, or a file that cannot be written.
+    """
+    return save(lambda: _comparison(comparison["methods"], comparison["verdict"]), path)
 
 
 # ---- what is drawn, in numbers ----
 
 
 def precision_recall(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Recall and precision at every distinct score, highest first; the first point has recall 0.
+    """Recall and precision at every distinct score of a positive, highest first.
 
     Args:
         scores: (rows,).
         positive: (rows,), boolean.
 
     Returns:
-        Two arrays (distinct scores + 1,); recall is 0 where there are no positives.
+        Two arrays (distinct scores,), empty without positives.
 
     >>> precision_recall(np.array([2.0, 1.0, 1.0]), np.array([True, False, True]))
-    (array([0. , 0.5, 1. ]), array([1.        , 1.        , 0.66666667]))
+    (array([0.5, 1. ]), array([1.        , 0.66666667]))
     """
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], len(ranked) > 0))  # the last row of each score
-    true_positives = np.cumsum(positive[order])[ends]
-    recall = np.concatenate([[0.0], true_positives / max(int(positive.sum()), 1)])
-    precision = true_positives / (ends + 1)
-    return recall, np.concatenate([precision[:1], precision])
-
-
-def average_precision(recall: np.ndarray, precision: np.ndarray) -> float:
-    """The area below the curve: precision, summed over the steps of recall."""
-    return float((np.diff(recall) * precision[1:]).sum())
+    curve = curve_at(np.sort(scores), np.sort(scores[positive]))
+    return curve.true_positives / max(curve.support, 1), curve.true_positives / curve.predicted
 
 
 def reliability(
@@ -173,109 +187,99 @@ def reliability(
     return mean, share, rows
 
 
-def _thinned(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points that differ from the one before by what can be seen, so that no file grows with the rows."""
-    place = np.round(np.stack([recall, precision]) * 1000)
-    moved = (np.diff(place, prepend=-1) != 0).any(0)
-    moved[-1] = True
-    return recall[moved], precision[moved]
-
-
 # ---- panels ----
 
 
-class _Panels:
-    """A page with a panel for each label. Iterating gives its index, its axes, and what writes lines above it."""
+def square(axes: Any) -> None:
+    """Make both axes of a panel go from 0 to 1."""
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
+    axes.set_yticks((0, 0.5, 1), ("0", "0.5", "1"))
+    axes.grid()
 
-    def __init__(
-        self,
-        labels: np.ndarray,
-        schema: LabelSchema,
-        title: str,
-        legend: str,
-        n_lines: int,
-        below: float = 0.0,
-    ) -> None:
-        self.schema, self.known = schema, known(labels)
-        self.positive = (labels > 0.5) & self.known
-        self.support, self.n_known = self.positive.sum(0), self.known.sum(0)
-        self.shown = _rarest(self.support)
-        columns = min(_COLUMNS, len(self.shown))
-        self._text = _LINE_HEIGHT * (n_lines + 2)
-        self._height, self._below = _HEIGHT if columns > 2 else _TALLER, below
-        self._width = (WIDTH - _LEFT - _RIGHT - (columns - 1) * _BETWEEN) / columns
-        self._row = self._text + self._height + below + _AXIS
-        self._columns, n_rows = columns, -(-len(self.shown) // columns)
-        self.page = Page(_HEAD + n_rows * self._row)
-        self._axes: list[Any] = []
-        self._bottoms: list[Any] = []
-        self.page.text(0.25, 0.36, title, size=14, weight="bold")
-        self.page.text(0.25, 0.62, self._summary(len(labels)), size=10)
-        self.page.text(0.25, 0.85, legend, size=8, color=MUTED)
 
-    def __iter__(self) -> Any:
-        for place, (i, name) in enumerate(zip(self.shown, self._names(), strict=True)):
-            row, column = divmod(place, self._columns)
-            left = _LEFT + column * (self._width + _BETWEEN)
-            top = _HEAD + row * self._row + self._text
-            axes = self.page.axes(left, top, self._width, self._height)
-            axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
-            axes.set_xticklabels(["0", "0.5", "1"])
-            axes.set_yticklabels(["0", "0.5", "1"], size=8)
-            axes.grid(color=GRID, linewidth=0.6)
-            self._axes.append(axes)
-            self._bottoms.append(axes)
-            if not self.support[i]:
-                none = "no positives in this data" if self.n_known[i] else "not known in any row"
-                axes.text(0.5, 0.5, none, ha="center", va="center", color=MUTED, transform=axes.transAxes,
-                          bbox={"facecolor": "white", "edgecolor": "none", "pad": 3})  # fmt: skip
-            yield i, axes, self._writer(i, name, left, top)
+def draw_precision_recall(
+    axes: Any,
+    recall: Sequence[float] | np.ndarray,
+    precision: Sequence[float] | np.ndarray,
+    points: Sequence[Decided],
+    prevalence: float | None = None,
+) -> None:
+    """Draw a label's curve as a staircase, with what thresholds decide and a dashed line at the precision of chance.
 
-    def strip(self, axes: Any) -> Any:
-        """A panel below a panel, with the same x axis."""
-        box = axes.get_position()
-        top = self.page.height * (1 - box.y0) + 0.14
-        strip = self.page.axes(box.x0 * WIDTH, top, self._width, self._below - 0.14, sharex=axes)
-        axes.tick_params(axis="x", labelbottom=False, length=0)
-        self._bottoms[-1] = strip
-        return strip
+    Args:
+        axes: to draw on.
+        recall, precision: of each point, recall rising.
+        points: a filled dot for the threshold in use, a hollow one for any other.
+        prevalence: the precision of chance; None for no line.
+    """
+    if prevalence is not None:
+        axes.axhline(prevalence, color=MUTED, linewidth=1, linestyle="--", zorder=1.5)
+    some = np.unique(np.linspace(0, len(recall) - 1, min(len(recall), _MAX_POINTS)).astype(int))
+    x, y = np.asarray(recall)[some], np.asarray(precision)[some]
+    axes.plot([0, *x], [y[0], *y], color=_LINE, linewidth=1.5, drawstyle="steps-pre", clip_on=False)
+    for point in sorted(points, key=lambda point: point.is_in_use):
+        if point.precision is not None:
+            face, size = (INK, 4.5) if point.is_in_use else (WHITE, 8.5)  # both are seen where they meet
+            axes.plot([point.recall], [point.precision], "o", color=INK, markerfacecolor=face, markersize=size,
+                      clip_on=False, zorder=4)  # fmt: skip
 
-    def name_axes(self, x: str, y: str) -> None:
-        """Name x below the lowest panel of each column, and y at the left."""
-        for place, (axes, bottom) in enumerate(zip(self._axes, self._bottoms, strict=True)):
-            if place + self._columns >= len(self._axes):
-                bottom.set_xlabel(x, color=MUTED, size=8.5)
-            if place % self._columns == 0:
-                axes.set_ylabel(y, color=MUTED, size=8.5)
 
-    def _writer(self, i: int, name: str, left: float, top: float) -> Callable[..., None]:
-        def say(*lines: str) -> None:
-            n, rows = self.support[i], self.n_known[i]
-            counted = f"{compact_number(n)} {_plural(n, 'positive')} in {compact_number(rows)} {_plural(rows, 'row')}"
-            share = f" ({percent(n / rows)}%)" if n else ""
-            y = top - self._text + 0.05
-            self.page.text(left, y, name, size=10, weight="bold")
-            for line in (f"{counted}{share}", *lines):
-                y += _LINE_HEIGHT
-                self.page.text(left, y, line, size=8, color=INK if line[:1] in (_FILLED, _HOLLOW) else MUTED)
+def _panels(
+    labels: np.ndarray,
+    schema: LabelSchema,
+    title: str,
+    legend: str,
+    axes_names: tuple[str, str],
+    draw: Callable,
+    heights: tuple[int, ...] = (1,),
+) -> Any:
+    """A panel for each label, of one axes or more below each other.
 
-        return say
-
-    def _summary(self, n_rows: int) -> str:
-        n, without = len(self.support), int((self.support == 0).sum())
-        few = f"the {len(self.shown)} rarest of {n:,} labels" if len(self.shown) < n else f"{n:,} labels"
-        few = "1 label" if n == 1 else f"{few}, rarest first"
-        none = f"  ·  {without:,} without positives in this data" if without else ""
-        return f"{n_rows:,} {_plural(n_rows, 'row')}  ·  {few}{none}"
-
-    def _names(self) -> list[str]:
-        """Names as wide as a panel."""
-        width = self._width + 0.25
-
-        def fits(name: str) -> bool:
-            return self.page.width_of(name, 10) * 1.15 <= width  # bold is wider
-
-        return names_that_fit(self.schema, self.shown, fits, 44 if self._columns > 2 else 80)
+    Above it stand its name, its counts, and the lines that `draw(label, known, positive, *axes)` gives.
+    """
+    is_known = known(labels)
+    positives = (labels > 0.5) & is_known
+    support, n_known = positives.sum(0), is_known.sum(0)
+    shown = _rarest(support)
+    columns = min(_COLUMNS, len(shown))
+    n_rows = -(-len(shown) // columns)
+    few = (
+        f"the {len(shown)} rarest of {len(schema):,} labels" if len(shown) < len(schema) else f"{len(schema):,} labels"
+    )
+    few = "1 label" if len(schema) == 1 else f"{few}, rarest first"
+    without = int((support == 0).sum())
+    none = f"  ·  {without:,} without positives in this data" if without else ""
+    height = n_rows * (2.5 + 0.7 * len(heights) if columns > 2 else 4.2)
+    figure = new_figure(WIDTH, height, title, f"{pluralize(len(labels), 'row')}  ·  {few}{none}", legend)
+    figure.get_layout_engine().set(h_pad=0.1, wspace=0.04)
+    grid = figure.subplots(n_rows * len(heights), columns, squeeze=False, height_ratios=heights * n_rows)
+    names = printable_names([schema.names[i] for i in shown], [schema.slugs[i] for i in shown], _NAME)
+    for place in range(n_rows * columns):
+        row, column = divmod(place, columns)
+        parts = grid[row * len(heights) : (row + 1) * len(heights), column]
+        if place >= len(shown):
+            for part in parts:
+                part.remove()
+            continue
+        i, axes = shown[place], parts[0]
+        square(axes)
+        axes.tick_params(axis="x", labelbottom=len(parts) == 1)
+        lines = draw(i, is_known[:, i], positives[is_known[:, i], i], *parts)
+        share = f" ({percent(support[i] / n_known[i])}%)" if support[i] else ""
+        word = "positive" if support[i] == 1 else "positives"
+        rows = f"{compact_number(n_known[i])} {'row' if n_known[i] == 1 else 'rows'}"
+        counted = f"{compact_number(support[i])} {word} in {rows}{share}"
+        head(axes, f"{names[place]} (primary)" if i in schema.primary else names[place], counted, *lines)
+        if not support[i]:
+            said = "no positives in this data" if n_known[i] else "not known in any row"
+            axes.text(0.5, 0.5, said, ha="center", va="center", color=MUTED,
+                      bbox={"facecolor": WHITE, "edgecolor": "none", "pad": 3})  # fmt: skip
+        if place % columns == 0:
+            axes.set_ylabel(axes_names[1])
+        if place + columns >= len(shown):
+            parts[-1].set_xlabel(axes_names[0])
+    return figure
 
 
 def _rarest(support: np.ndarray) -> Sequence[int]:
@@ -287,32 +291,14 @@ def _rarest(support: np.ndarray) -> Sequence[int]:
     return order.tolist()
 
 
-def _point_in_words(mark: str, threshold: float, decided: np.ndarray, positive: np.ndarray) -> str:
-    n, hits = int(decided.sum()), int((decided & positive).sum())
-    if not positive.any() or not n:
-        return f"{mark} {threshold:.3g}: decided in {f'{n:,}' if n else 'no'} {_plural(n, 'row')}"
-    return f"{mark} {threshold:.3g}: recall {hits / positive.sum():.2f}, precision {hits / n:.2f}"
-
-
-def _dot(axes: Any, mark: str, hits: int, support: int, decided: int) -> None:
-    if decided:
-        face, size = (INK, 4.5) if mark == _FILLED else ("white", 8.5)  # both are seen where they meet
-        look = {"color": INK, "markerfacecolor": face, "markersize": size, "clip_on": False, "zorder": 4}
-        axes.plot([hits / support], [hits / decided], "o", **look)
-
-
-def _strip(axes: Any, rows: np.ndarray) -> None:
-    """Rows of each bin as bars on a log scale; a single row can be seen."""
+def _histogram(below: Any, rows: np.ndarray) -> None:
+    """Rows of each bin as bars on a log scale, below a panel; a single row can be seen."""
     top = max(int(rows.max()), 1)
-    axes.set_yscale("log")
-    axes.set_ylim(0.5, top * 1.5)
-    axes.bar((np.arange(len(rows)) + 0.5) / len(rows), np.maximum(rows, 0.5) - 0.5, 1 / len(rows), bottom=0.5,
-             color=_BARS, edgecolor=INK, linewidth=0.5)  # fmt: skip
-    axes.set_yticks(sorted({1, top}), [compact_number(tick) for tick in sorted({1, top})], size=7)
-    axes.minorticks_off()
-
-
-# ---- file ----
+    below.set(yscale="log", ylim=(0.5, top * 1.5), xlim=(0, 1), xticks=(0, 0.5, 1))
+    below.bar((np.arange(len(rows)) + 0.5) / len(rows), np.maximum(rows, 0.5) - 0.5, 1 / len(rows), bottom=0.5,
+              color=_BARS, edgecolor=INK, linewidth=0.5)  # fmt: skip
+    below.set_yticks(sorted({1, top}), [compact_number(tick) for tick in sorted({1, top})], size=7)
+    below.minorticks_off()
 
 
 def _checked(scores: np.ndarray, labels: np.ndarray, schema: LabelSchema) -> np.ndarray:
@@ -325,5 +311,38 @@ def _checked(scores: np.ndarray, labels: np.ndarray, schema: LabelSchema) -> np.
     return scores
 
 
-def _plural(n: int, word: str) -> str:
-    return word if n == 1 else f"{word}s"
+# ---- methods side by side ----
+
+
+def _comparison(methods: Mapping[str, Any], verdict: str) -> Any:
+    n = len(methods)
+    figure = new_figure(WIDTH, 0.42 * n + 1.1, "Methods compared on test", *textwrap.wrap(verdict, 150)[:2])
+    panels = figure.subplots(1, 3, sharey=True)
+    panels[0].set_yticks(range(n), printable_names(list(methods), ["?"] * n, 40))
+    panels[0].set_ylim(n - 0.5, -0.5)
+    head(panels[0], "Macro F1", "filled: tuned thresholds; hollow: at 0.5; dots: seeds")
+    head(panels[1], "Against stock, tuned", "difference in macro F1 and its 95% interval")
+    head(panels[2], "Labels never found", "filled: tuned; hollow: at 0.5; mean over seeds")
+    for row, method in enumerate(methods.values()):
+        for when, shift in (("at_half", 0.14), ("tuned", -0.14)):
+            f1 = [run[when]["f1_macro"] for run in method["runs"]]
+            panels[0].plot(f1, [row + shift] * len(f1), ".", color=MUTED, markersize=4)
+            for axes, values in ((panels[0], f1), (panels[2], [run[when]["zero_recall"] for run in method["runs"]])):
+                _mark(axes, float(np.mean(values)), row + shift, when == "tuned")
+        gained = method["difference_from_stock"]
+        if gained is None:
+            panels[1].annotate("stock", (0, row), (5, 0), textcoords="offset points", va="center", size=8, color=MUTED)
+        else:
+            panels[1].plot([gained["low"], gained["high"]], [row, row], color=INK, linewidth=1.6)
+            _mark(panels[1], gained["mean"], row, True)
+    panels[0].set_xlim(0, None)
+    panels[1].axvline(0, color=MUTED, linewidth=1)
+    panels[2].set_xlim(-0.2, max(1.0, panels[2].get_xlim()[1]))
+    for axes in panels:
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+    return figure
+
+
+def _mark(axes: Any, x: float, y: float, is_filled: bool) -> None:
+    axes.plot([x], [y], "o", color=INK, markerfacecolor=INK if is_filled else WHITE, markersize=6, clip_on=False)

@@ -14,10 +14,10 @@ from imbalance_trainer import LabelSchema
 from imbalance_trainer.comparison import training
 from imbalance_trainer.comparison.frozen import FeatureHead
 from imbalance_trainer.comparison.methods import read_methods
-from imbalance_trainer.comparison.picture import plot_comparison
 from imbalance_trainer.comparison.record import Record
 from imbalance_trainer.comparison.training import Setting, compare, train
 from imbalance_trainer.data.demo import demo_data, demo_model
+from imbalance_trainer.reports.evaluation_plots import plot_comparison
 from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import NonFiniteLossError, UsageError
@@ -152,7 +152,7 @@ def test_lines_fit_a_terminal_and_the_picture_is_written(tmp_path):
     best = max(summary.methods, key=lambda m: np.mean([r.values["validation_f1_macro"] for r in m.runs]))
     assert summary.best is best
     assert best.name in summary.verdict()
-    assert plot_comparison(summary, tmp_path / "p.png").stat().st_size > 10_000
+    assert plot_comparison(summary.as_dict(), tmp_path / "p.png").stat().st_size > 10_000
 
 
 def test_a_method_that_became_another_under_its_name_is_refused(tmp_path):

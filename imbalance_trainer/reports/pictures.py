@@ -1,0 +1,274 @@
+"""Drawing with matplotlib: one style, files that appear whole, pictures inside a page, and a chart that pages share.
+
+matplotlib is imported when a picture is drawn, and not before.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from markupsafe import Markup
+
+from ..analysis.label_table import compact_number, distinct_names
+from ..utils.errors import UsageError
+from ..utils.files import atomic_write
+
+WIDTH = 12.0
+"""Inches of a picture in a file of its own."""
+
+INK, MUTED, GRID, WHITE = "#1a1a1a", "#555555", "#dddddd", "#ffffff"
+"""Colours of text, of remarks, of lines behind the data, and of the paper."""
+
+SERIES = (("#0b3c5d", "o", "-"), ("#9a3324", "s", "--"), ("#7a5200", "^", ":"), ("#4a4a4a", "D", "-."))
+"""Colour, marker and dashes of each series: they differ in more than colour."""
+
+_STYLE = {
+    "font.size": 9,
+    "text.parse_math": False,  # a label's name may hold dollar signs
+    "text.color": INK,
+    "axes.edgecolor": "#999999",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": "medium",
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.6,
+    "legend.frameon": False,
+    "xtick.labelsize": "small",
+    "ytick.labelsize": "medium",
+    "figure.dpi": 144,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "imbalance-trainer",
+}
+
+# DejaVu Sans, which matplotlib brings, has no Chinese, Japanese or Korean: these are asked where they are installed.
+_MORE_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei",
+               "Arial Unicode MS")  # fmt: skip
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_REFERENCE = re.compile(r"^#(?![0-9a-f]{6}$)|(?<=url\()#")  # to an id; a colour is none
+_NAME = 28  # columns of a label's name beside a row
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a page.
+
+    Args:
+        svg: an `<svg>` element with its title and description.
+        caption: what is to be seen, in words.
+    """
+
+    svg: Markup
+    caption: str
+
+
+def save(figure: Callable[[], Any], path: str | Path) -> Path:
+    """Draw in the package's style, whatever the user's is, and write the file, which appears whole or not at all.
+
+    Args:
+        figure: makes the figure.
+        path: its suffix says the format, png where it has none.
+
+    Returns:
+        The path.
+
+    Raises:
+        UsageError: a format that matplotlib does not write, or a file that cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    path = Path(path)
+    format_ = path.suffix[1:].lower() or "png"
+    known = FigureCanvasAgg.get_supported_filetypes()
+    if format_ not in known:
+        raise UsageError(f"{path}: no picture format {format_!r}; expected one of {', '.join(sorted(known))}.")
+    try:
+        with _style(), atomic_write(path) as unfinished:
+            figure().savefig(unfinished, format=format_)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    return path
+
+
+def inline(name: str, title: str, caption: str, figure: Callable[[], Any]) -> Picture:
+    """Draw a picture for a page: text stays text, and ids are unlike those of any other picture.
+
+    Args:
+        name: start of its ids, unlike any other on the page.
+        title: its title, for readers who do not see it.
+        caption: what is to be seen, in words; also for readers who do not see it.
+        figure: makes the figure.
+    """
+    out = io.BytesIO()
+    with _style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # the browser has other fonts
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure().savefig(out, format="svg", transparent=True, metadata=nothing)
+    root = ElementTree.fromstring(out.getvalue())
+    for parent in list(root.iter()):
+        for child in [child for child in parent if child.tag.endswith(("}style", "}metadata"))]:
+            parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        element.attrib = {
+            key.rpartition("}")[2]: f"{name}-{value}" if key == "id" else _REFERENCE.sub(f"#{name}-", value)
+            for key, value in element.attrib.items()
+        }
+    root.attrib = {"viewBox": root.get("viewBox", ""), "role": "img", "aria-labelledby": f"{name}-title {name}-desc"}
+    for place, (tag, text) in enumerate((("title", title), ("desc", caption))):
+        element = ElementTree.Element(tag, {"id": f"{name}-{tag}"})
+        element.text = text
+        root.insert(place, element)
+    return Picture(Markup(ElementTree.tostring(root, encoding="unicode")), caption)
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    import matplotlib.style
+
+    with matplotlib.style.context(["default", {**_STYLE, "font.family": _fonts()}]):
+        yield
+
+
+def _fonts() -> list[str]:
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
+
+
+# ---- figures and names ----
+
+
+def new_figure(width: float, height: float, title: str = "", *lines: str) -> Any:
+    """A figure whose parts are laid out by matplotlib, below a title and lines of text.
+
+    Args:
+        width, height: in inches, without the title and the lines.
+        title: in bold; empty for none.
+        lines: below it.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    head = 0.3 + 0.24 * (1 + len(lines)) if title else 0.0
+    layout = ConstrainedLayoutEngine(rect=(0, 0, 1, height / (height + head)), w_pad=0.08, h_pad=0.08)
+    figure = Figure(figsize=(width, height + head), layout=layout)
+    if title:
+        figure.text(0.15 / width, 1 - 0.33 / (height + head), title, size=14, weight="bold")
+    for i, line in enumerate(lines):
+        figure.text(0.15 / width, 1 - (0.61 + 0.23 * i) / (height + head), line)
+    return figure
+
+
+def head(axes: Any, title: str, *lines: str) -> None:
+    """Write a panel's title in bold, and lines in small letters below it, above the panel."""
+    place = {"xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
+    for i, line in enumerate((title, *lines)):
+        look = {"weight": "bold", "size": 10} if i == 0 else {"color": MUTED, "size": 8}
+        axes.annotate(line, (0, 1), xytext=(0, 6 + 11 * (len(lines) - i)), **place, **look)
+
+
+def printable_names(names: Sequence[str], otherwise: Sequence[str], columns: int) -> list[str]:
+    """Names of labels for a file: distinct, short, and in letters that the fonts have.
+
+    Args:
+        names: of the labels.
+        otherwise: what stands for a name of other letters, such as the name that its metrics have.
+        columns: that a name may have at most.
+    """
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    fonts = [get_font(findfont(FontProperties(family=family))) for family in _fonts()]
+    shown = []
+    for name, slug in zip(names, otherwise, strict=True):
+        letters = set("".join(name.split()))
+        is_drawn = all(any(font.get_char_index(ord(letter)) for font in fonts) for letter in letters)
+        shown.append(name if is_drawn else slug)
+    return distinct_names(shown, columns)
+
+
+# ---- a chart of pages ----
+
+
+def label_chart(
+    names: Sequence[str],
+    series: Mapping[str, Sequence[float] | np.ndarray],
+    axis: str,
+    notes: Sequence[str] = (),
+    intervals: Sequence[tuple[float, float] | None] = (),
+    limits: tuple[float, float] | None = None,
+) -> Any:
+    """A row for each label: bars of a single series, or marks of several; a value of 0 is hollow or has no bar.
+
+    Args:
+        names: of the labels, from top to bottom.
+        series: a value for each label, by name; up to four.
+        axis: what the values are.
+        notes: a few words behind each row.
+        intervals: ends of a line through each row's mark; with them a single series is marks too.
+        limits: of the axis; None for a log axis that fits the values.
+    """
+    n = len(names)
+    figure = new_figure(5, 0.22 * n + (1.0 if len(series) > 1 else 0.75))
+    axes = figure.subplots()
+    values = np.array(list(series.values()), dtype=float)
+    if limits is None:
+        axes.set_xscale("log")
+        limits = log_limits(values)
+    axes.set_xlim(*limits)
+    for row, interval in enumerate(intervals):
+        if interval is not None:
+            axes.plot(interval, [row, row], color=MUTED, linewidth=1)
+    if len(series) == 1 and not intervals:
+        axes.barh(range(n), np.maximum(values[0] - limits[0], 0), left=limits[0], height=0.62, color=SERIES[0][0])
+    else:
+        axes.hlines(range(n), np.maximum(values.min(0), limits[0]), np.maximum(values.max(0), limits[0]), color=GRID)
+        for (name, _), of, (colour, marker, _) in zip(series.items(), values, SERIES, strict=False):
+            for is_zero, face in ((True, WHITE), (False, colour)):
+                at = np.flatnonzero((of <= 0) == is_zero)
+                axes.plot(np.maximum(of[at], limits[0]), at, marker, color=colour, markerfacecolor=face, clip_on=False,
+                          markersize=5, label=None if is_zero else name)  # fmt: skip
+    for row, note in enumerate(notes):
+        axes.annotate(note, (1, row), (6, 0), axes.get_yaxis_transform(), "offset points", va="center", size="small")
+    axes.set_yticks(range(n), distinct_names([_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", name) for name in names],
+                                             _NAME))  # fmt: skip
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(n - 0.4, -0.6)
+    axes.set_xlabel(axis)
+    axes.grid(axis="x")
+    number_axis(axes.xaxis)
+    if len(series) > 1:
+        figure.legend(loc="outside upper left", ncols=len(series))
+    return figure
+
+
+def log_limits(values: np.ndarray) -> tuple[float, float]:
+    """Ends of a log axis for values of which some may be 0: the least one still has a bar that can be seen."""
+    positive = values[values > 0]
+    if not len(positive):
+        return 0.1, 1.0
+    return float(positive.min()) / 1.6, max(float(positive.max()), 2 * float(positive.min())) * 1.1
+
+
+def number_axis(axis: Any) -> None:
+    """Write the numbers of an axis in few characters."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    if axis.get_scale() == "log":
+        low, high = axis.get_view_interval()
+        steps = (1, 2, 5) if high / low < 30 else (1, 3) if high / low < 1000 else (1,)
+        axis.set_major_locator(LogLocator(subs=steps, numticks=8))
+        axis.set_minor_locator(NullLocator())
+    else:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: compact_number(value)))

@@ -1,0 +1,81 @@
+"""The page of `analyze`: whole, true to the data, and safe with any name."""
+
+import numpy as np
+import pytest
+from datasets import Dataset, DatasetDict
+
+from imbalance_trainer.data.dataset import LabelledData
+from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.reports.analysis_page import build_page, write_page
+from imbalance_trainer.utils.constants import SINGLE_LABEL
+from imbalance_trainer.utils.errors import UsageError
+from tests.pages import checked
+from tests.test_analysis import analysis_of, labels_of, made
+
+
+@pytest.mark.parametrize("n_labels", [1, 11, 62, 735])
+def test_the_page_is_whole_whatever_labels_are_called(n_labels):
+    name = "</td> & {} <script> \"'{{{{ 7 * 7 }}}} $x^2$ [b]"
+    text = build_page(analysis_of(made(n_labels, name=name, tilt=0.2, unknown=n_labels > 1)))
+    page = checked(text)
+    assert len(text) < 2_000_000
+    _, *rows = page.table("Counts in train")
+    assert {row[0] for row in rows} == {name.format(i) for i in range(n_labels)}
+    assert len(page.named("svg")) == 2
+
+
+def test_numbers_are_those_of_the_data():
+    data = made(11, rows=(4000, 1000, 1000), tilt=0.3, implications=[("l3", "l0")])
+    analysis = analysis_of(data)
+    page = checked(build_page(analysis))
+    support = labels_of(data).sum(0)
+    _, *rows = page.table("Counts in train")
+    assert {row[0]: row[2] for row in rows} == {f"l{i}": f"{n:,}" for i, n in enumerate(support)}
+    for choice in analysis.recommendation.choices:
+        assert f"--{choice.flag} " in page.words
+        assert f"{choice.reason} ({choice.source})" in page.words
+    assert f"{len(analysis.recommendation.warnings)} problems that no setting can fix." in page.words
+    assert all(warning in page.words for warning in analysis.recommendation.warnings)
+    _, broken = page.table("1 broken rule")
+    hot = labels_of(data)
+    assert int(broken[1].replace(",", "")) == ((hot[:, 3] == 1) & (hot[:, 0] == 0)).sum()
+    head, *rows = page.table("Of the rows with")
+    shares = {(row[0], other): cell for row in rows for other, cell in zip(head[2:], row[2:], strict=True)}
+    for (name, other), cell in shares.items():
+        i, j = int(name[1:]), int(other[1:])
+        if cell.endswith("%"):
+            assert cell == f"{100 * (hot[:, i] & hot[:, j]).sum() / support[i]:.0f}%"
+    assert page.table("Labels that differ")[1][:2] == ["l0", "test"]
+
+
+def test_of_many_labels_the_histogram_counts_all():
+    data = made(735)
+    support = labels_of(data).sum(0)
+    words = checked(build_page(analysis_of(data))).words
+    for said, inside in (("0", support == 0), ("1 to 4", (support >= 1) & (support < 5))):
+        assert f"{inside.sum():,} with {said}" in words
+
+
+def test_single_label_data_and_warnings_and_a_sample():
+    labels = {"train": [0] * 90 + [1] * 8 + [2] * 2, "validation": [0] * 18 + [1, 2], "test": [0] * 19 + [1]}
+    splits = DatasetDict({s: Dataset.from_dict({"text": ["t"] * len(v), "labels": v}) for s, v in labels.items()})
+    page = checked(build_page(analysis_of(LabelledData(splits, LabelSchema(["a", "b", "c"]), SINGLE_LABEL))))
+    assert "co-occurrence" not in [attrs.get("id") for _, attrs in page.tags]
+    sample = analysis_of(made(5, rows=(1000, 100, 100)), limit=200)
+    assert "Counted were 200 of 1,000 rows." in checked(build_page(sample)).words
+
+
+def test_rules_that_no_row_breaks_are_said_to_hold():
+    rows = [[1, 1], [1, 0], [0, 0]] * 30
+    split = Dataset.from_dict({"text": ["t"] * 90, "labels": rows})
+    schema = LabelSchema(["parent", "child"], implications=(("child", "parent"),))
+    data = LabelledData(DatasetDict(train=split, validation=split, test=split), schema, made(2).problem_type)
+    assert "No row of any split breaks one of the 1 rule." in checked(build_page(analysis_of(data))).words
+    assert np.all(analysis_of(data).counts.labels.violations == 0)
+
+
+def test_a_page_that_cannot_be_written_is_a_usage_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_page(analysis_of(made(2)), tmp_path / "file" / "page.html")
+    assert write_page(analysis_of(made(2)), tmp_path / "new" / "page.html").is_file()
