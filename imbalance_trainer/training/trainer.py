@@ -61,7 +61,6 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         class_weights: "auto", None, {label: weight} or one weight per label. See `compute_class_weights`.
         weight_strategy, max_weight, effective_number_beta: see `compute_class_weights`.
         loss, loss_args: a name in LOSSES and arguments of its own; or a module or function of yours (see `UserLoss`).
-        compile_loss: whether torch.compile makes one kernel of the loss, which pays from some thousand labels on.
         focal_gamma: gamma of a loss that has one.
         reweight_from: from where on class weights count, a share of training below 1 or a step; evaluations always
             take them (Cao et al., 2019).
@@ -92,7 +91,6 @@ class WeightedFocalTrainer(SamplesRows, TrainsHead, ComputesWeightedLoss):
         effective_number_beta: float = UNSET,
         loss: "str | Callable[[Tensor, Tensor], Tensor]" = UNSET,
         loss_args: "Mapping[str, Any] | str | None" = UNSET,
-        compile_loss: bool = UNSET,
         reweight_from: float = UNSET,
         focal_gamma: float = UNSET,
         label_schema: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | None" = UNSET,

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ..labels.class_weights import ClassWeights, compute_class_weights, log_weights
 from ..losses import make_loss
-from ..losses.compiled import compiled
 from ..losses.objective import Objective
 from ..losses.registry import check_weights_fit, name_of, takes_class_weights
 from ..monitor.console import say
@@ -60,8 +59,6 @@ class ComputesWeightedLoss(WritesOutputs):
             options.gamma,
             self.args.label_smoothing_factor,
         )
-        if options.compile_loss:
-            compiled(loss, kind, len(self.label_schema), self.args.device)
         constraint = (options.constraint, options.constraint_weight, options.constraint_direction)
         return Objective.of(loss, self.label_schema, kind, *constraint)
 
