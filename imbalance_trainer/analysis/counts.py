@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..labels.counting import DENSE_LABELS
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
+from ..utils.constants import DENSE_LABELS
 
 
 @dataclass(frozen=True, eq=False)

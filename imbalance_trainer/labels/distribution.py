@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..utils.constants import IGNORE_INDEX as IGNORE_INDEX
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import wilson_interval
 from .arrow import Block
 from .columns import label_blocks, lists_of
-from .counting import MAX_ROWS_NAMED as MAX_ROWS_NAMED
 from .counting import LabelCounts, with_progress
 from .schema import LabelSchema
 from .values import id_lists, labels_array
@@ -115,7 +113,7 @@ class LabelDistribution:
         array([0.5, 1. ])
         """
         block = id_lists(labels) if indices else labels_array(labels, where)
-        return cls._of(LabelCounts.of([(0, block)], schema, where, labels_per_row, cooccurrence))
+        return cls.of(LabelCounts.of([(0, block)], schema, where, labels_per_row, cooccurrence))
 
     @classmethod
     def from_dataset(
@@ -153,7 +151,7 @@ class LabelDistribution:
         n_rows = len(dataset) if total is None else limit if total < 0 else min(total, limit)
 
         shown = with_progress(blocks, n_rows, progress)
-        counted = cls._of(LabelCounts.of(shown, schema, column or "labels", labels_per_row, cooccurrence))
+        counted = cls.of(LabelCounts.of(shown, schema, column or "labels", labels_per_row, cooccurrence))
         read_to_its_end = total is None or (total < 0 and (limit is None or counted.n_rows < limit))
         if read_to_its_end:
             return counted
@@ -198,14 +196,23 @@ class LabelDistribution:
                     return
 
         shown = with_progress(blocks(), n_rows, progress)
-        counted = cls._of(LabelCounts.of(shown, stream.schema, stream.where, labels_per_row, cooccurrence))
+        counted = cls.of(LabelCounts.of(shown, stream.schema, stream.where, labels_per_row, cooccurrence))
         return replace(counted, row_total=stream.n_rows) if seen[1] else counted
 
     @classmethod
-    def _of(cls, counts: LabelCounts) -> "LabelDistribution":
-        n, named = counts.n_rows, tuple(map(tuple, counts.named))
-        per_row, pairs = counts.per_row, counts.cooccurrence()
-        return cls(counts.schema, n, counts.support, counts.known, counts.violations, n, named, per_row, pairs)
+    def of(cls, counts: LabelCounts) -> "LabelDistribution":
+        """The counts of all rows there are."""
+        return cls(
+            counts.schema,
+            counts.n_rows,
+            counts.support,
+            counts.known,
+            counts.violations,
+            row_total=counts.n_rows,
+            violation_rows=tuple(map(tuple, counts.violation_rows)),
+            labels_per_row=counts.labels_per_row,
+            cooccurrence=counts.cooccurrence,
+        )
 
     # ---- derived ----
 
