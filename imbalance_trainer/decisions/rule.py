@@ -92,7 +92,11 @@ class DecisionRule:
     def margins(self, logits: Any) -> Tensor:
         """Scores less the threshold's logit, (rows, labels): a label is decided where that is over 0."""
         scores = self.scores(logits)
-        return scores if self.thresholds is None else scores - torch.as_tensor(self.cuts(), device=scores.device)
+        return (
+            scores
+            if self.thresholds is None
+            else scores - torch.as_tensor(self.threshold_logits(), device=scores.device)
+        )
 
     def decide(self, logits: Any) -> Tensor:
         """Closed decisions, (rows, labels), boolean."""
@@ -104,7 +108,7 @@ class DecisionRule:
         values = np.full(len(self.schema), 0.5) if self.thresholds is None else self.thresholds
         return dict(zip(self.schema.names, values.tolist(), strict=True))
 
-    def cuts(self) -> np.ndarray:
+    def threshold_logits(self) -> np.ndarray:
         """The thresholds' logits, (labels,), fp32: a label is decided where its score is over that."""
         thresholds = np.full(len(self.schema), 0.5) if self.thresholds is None else self.thresholds
         return logit(thresholds).astype(np.float32)

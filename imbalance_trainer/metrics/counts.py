@@ -54,9 +54,9 @@ class DecisionCounts:
             labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
             rule: what decides.
         """
-        cuts = rule.cuts()
+        thresholds = rule.threshold_logits()
         for rows in _blocks(scores):
-            self._add(*self._decided(scores[rows], labels[rows], cuts, rule))
+            self._add(*self._decided(scores[rows], labels[rows], thresholds, rule))
 
     def add_classes(self, decided: np.ndarray, classes: np.ndarray) -> None:
         """Count rows of a single-label problem: the decided class and the gold one, (rows,) each."""
@@ -70,12 +70,12 @@ class DecisionCounts:
         if secondary is not None:
             self._secondary += secondary
 
-    def _decided(self, scores: np.ndarray, labels: np.ndarray, cuts: np.ndarray, rule: DecisionRule) -> _Counts:
-        over, (gold, is_known) = scores > cuts, _gold_and_known(labels)
+    def _decided(self, scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray, rule: DecisionRule) -> _Counts:
+        over, (gold, is_known) = scores > thresholds, _gold_and_known(labels)
         if not self._has_rules:
             return self._counted(over, gold, is_known)
         decided = enforce_hierarchy(
-            torch.from_numpy(over), self.schema, rule.hierarchy_policy, torch.from_numpy(scores - cuts)
+            torch.from_numpy(over), self.schema, rule.hierarchy_policy, torch.from_numpy(scores - thresholds)
         )
         broken = [violations(x, self.schema).numpy() for x in (torch.from_numpy(over), decided)]
         return self._counted(decided.numpy(), gold, is_known, over, broken)

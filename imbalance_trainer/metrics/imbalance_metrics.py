@@ -15,7 +15,7 @@ from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import ratio
-from .average_precision import BestCuts, StreamingAveragePrecision
+from .average_precision import BestF1, StreamingAveragePrecision
 from .counts import DecisionCounts
 
 MAX_LABELS_SHOWN, RAREST_SHOWN = 50, 20
@@ -44,7 +44,7 @@ class LabelTable:
         known: rows in which the label is known.
         found_before_closing: positives over the threshold, whatever closing then made of them.
         threshold: that a probability must exceed; NaN in single-label problems.
-        best: the cut that would have the best F1 on this very data.
+        best: the threshold with the best F1 on this very data.
         curves: recall and precision by label index, of the rarest labels that have positives.
     """
 
@@ -56,7 +56,7 @@ class LabelTable:
     known: np.ndarray
     found_before_closing: np.ndarray
     threshold: np.ndarray
-    best: BestCuts
+    best: BestF1
     curves: Mapping[int, tuple[np.ndarray, np.ndarray]]
 
     @property
@@ -250,7 +250,7 @@ class ImbalanceMetrics:
         threshold, best = np.array(list(self.rule.by_label().values())), ranking.best
         if self._single_label:  # the largest decides, whatever its score
             none = np.full(len(self.schema), np.nan)
-            threshold, best = none, BestCuts(none, 0 * support, 0 * support, none)
+            threshold, best = none, BestF1(none, 0 * support, 0 * support, none)
         counted = (support, predicted, true_positives, ranking.average_precision, known, found_before_closing)
         table = LabelTable(self.schema, *counted, threshold, best, ranking.curves)
         self.table = table

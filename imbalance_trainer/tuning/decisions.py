@@ -10,7 +10,7 @@ from ..metrics.imbalance_metrics import ImbalanceMetrics, LabelTable
 from ..utils.errors import DataError, UsageError, did_you_mean
 from .calibration import CALIBRATIONS, Calibration, calibrate
 from .threshold_search import OBJECTIVES, ThresholdObjective
-from .thresholds import PER, SHRINKAGE, SMOOTHING, TunedThresholds, tune_thresholds, units_of
+from .thresholds import PER, SHRINKAGE, TunedThresholds, tune_thresholds, units_of
 
 N_BOOTSTRAP = 200
 _FOLDS = 5
@@ -35,17 +35,10 @@ class TuningOptions:
         default=None,
         metadata={"help": "Which groups share a threshold, with --thresholds_per group; all if not given."},
     )
-    threshold_smoothing: float | None = field(
-        default=None,
-        metadata={
-            "help": "Positives that a label's model counts for beside its own "
-            f"({SMOOTHING:g} if not given; 0 with a floor)."
-        },
-    )
     threshold_shrinkage: float | None = field(
         default=None,
         metadata={
-            "help": "Positives that the threshold for all labels counts for when a rare label's is drawn towards it "
+            "help": "Weight, in positives, of the threshold for all labels towards which a label's is shrunk "
             f"({SHRINKAGE:g} if not given; 0 with a floor)."
         },
     )
@@ -64,10 +57,9 @@ class TuningOptions:
             raise UsageError(
                 f"Unknown calibration {self.calibration!r}: {did_you_mean(self.calibration, CALIBRATIONS)}"
             )
-        for name in ("threshold_smoothing", "threshold_shrinkage"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
-                raise UsageError(f"{name} is a finite number of positives >= 0; got {value!r}.")
+        value = self.threshold_shrinkage
+        if value is not None and not 0 <= value < float("inf"):
+            raise UsageError(f"threshold_shrinkage is a finite number of positives >= 0; got {value!r}.")
         if schema is not None:
             units_of(schema, self.thresholds_per, self.threshold_groups)
         return self
@@ -179,7 +171,6 @@ def _tuned(
         floor=options.threshold_floor,
         per=options.thresholds_per,
         groups=options.threshold_groups,
-        smoothing=options.threshold_smoothing,
         shrinkage=options.threshold_shrinkage,
         from_logits=True,
         n_bootstrap=n_bootstrap,
