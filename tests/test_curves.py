@@ -19,18 +19,14 @@ def counts_by_loop(scores, labels, is_decided):
 
 
 def next_lower_by_loop(scores, labels, score):
-    lower = [
-        s for s, y in zip(scores.tolist(), labels.tolist(), strict=True) if y == y and y != -100 and s < candidate
-    ]
+    lower = [s for s, y in zip(scores.tolist(), labels.tolist(), strict=True) if y == y and y != -100 and s < score]
     return max(lower, default=-np.inf)
 
 
 def assert_curve_is_the_loop_s(curve, scores, labels):
     at_least = [counts_by_loop(scores, labels, lambda s, c=c: s >= c) for c in curve.candidates.tolist()]
     assert list(zip(curve.true_positives.tolist(), curve.predicted.tolist(), strict=True)) == at_least
-    assert curve.below.tolist() == [
-        next_lower_by_loop(scores, labels, candidate) for candidate in curve.candidates.tolist()
-    ]
+    assert curve.below.tolist() == [next_lower_by_loop(scores, labels, c) for c in curve.candidates.tolist()]
     assert curve.support == counts_by_loop(scores, labels, lambda s: True)[0]
     assert (np.diff(curve.candidates) < 0).all()  # highest first, each once
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imbalance_trainer.labels.class_weights import ClassWeights
+from imbalance_trainer.labels.weight_reasons import WeightReason
 from imbalance_trainer.monitor.diagnose import SEVERITIES, TITLES, Settings, diagnose
 from imbalance_trainer.monitor.label_rules import find_capped, find_over_predicted, find_silent, find_unsupported
 from imbalance_trainer.utils.numeric import wilson_interval
@@ -17,7 +18,7 @@ from imbalance_trainer.utils.numeric import wilson_interval
 def weights(**values):
     clamped = {name: value for name, value in values.items() if value > 20}
     kept = np.minimum(list(values.values()), 20.0)
-    return ClassWeights(tuple(values), kept, ("tier",) * len(values), (), clamped)
+    return ClassWeights(tuple(values), kept, (WeightReason("limit"),) * len(values), (), clamped)
 
 
 def settings(**changes):
@@ -137,7 +138,7 @@ def test_a_label_that_ranks_better_and_better_is_on_its_way():
 def test_without_weights_the_advice_is_to_have_them():
     (stock,) = find_silent([evaluation(a=(12, 0, 0, None))] * 2, Settings())
     assert "use WeightedFocalTrainer" in stock.advice
-    none = ClassWeights(("a",), np.ones(1), ("no weights asked for",))
+    none = ClassWeights(("a",), np.ones(1), (WeightReason("not_asked_for"),))
     (unweighted,) = find_silent([evaluation(a=(12, 0, 0, 1.0))] * 2, settings(class_weights=none))
     assert "--class_weights auto" in unweighted.advice
 
@@ -152,7 +153,7 @@ def test_without_weights_the_advice_is_to_have_them():
     ],
 )
 def test_a_loss_that_weighs_itself_is_not_told_to_take_weights(loss, advice):
-    none = ClassWeights(("a",), np.ones(1), ("no weights asked for",))
+    none = ClassWeights(("a",), np.ones(1), (WeightReason("not_asked_for"),))
     (found,) = find_silent([evaluation(a=(12, 0, 0, 1.0))] * 2, settings(class_weights=none, loss=loss))
     assert found.advice.startswith(advice)
 

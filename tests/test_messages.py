@@ -11,13 +11,14 @@ import pytest
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.class_weights import ClassWeights
 from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.labels.weight_reasons import WeightReason
 from imbalance_trainer.monitor.diagnose import TITLES, Finding, Settings
 from imbalance_trainer.monitor.messages import evaluation_lines, overall, tuning_lines, warning_lines
 from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
 from imbalance_trainer.utils.text import display_width
 
 NAMES = ("praising extremist acts", "insults", "hateful")
-WEIGHTS = ClassWeights(NAMES, np.array([10.0, 3.0, 2.0]), ("tier",) * 3)
+WEIGHTS = ClassWeights(NAMES, np.array([10.0, 3.0, 2.0]), (WeightReason("limit"),) * 3)
 
 
 def silent(label="praising extremist acts", weight=10.0, new_weight=15.0, new_gamma=3.0, advice="the flags"):
@@ -56,9 +57,16 @@ def test_gamma_is_told_after_the_weights():
 
 
 def test_the_line_to_paste_keeps_the_custom_weights_in_force():
-    weights = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), ("tier", "custom", "tier"), custom=("insults",))
+    weights = ClassWeights(
+        NAMES,
+        np.array([10.0, 8.0, 2.0]),
+        (WeightReason("limit"), WeightReason("custom"), WeightReason("limit")),
+        custom=("insults",),
+    )
     assert pasted(warning_lines([silent()], Settings(weights))) == {"insults": 8.0, "praising extremist acts": 15.0}
-    all_given = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), ("custom",) * 3, custom=NAMES)  # as a sequence
+    all_given = ClassWeights(
+        NAMES, np.array([10.0, 8.0, 2.0]), (WeightReason("custom"),) * 3, custom=NAMES
+    )  # as a sequence
     assert pasted(warning_lines([silent()], Settings(all_given))) == {
         "praising extremist acts": 15.0,
         "insults": 8.0,
@@ -69,7 +77,7 @@ def test_the_line_to_paste_keeps_the_custom_weights_in_force():
 def test_hundreds_of_custom_weights_are_not_repeated():
     names = tuple(f"label {i}" for i in range(200))
     lines = warning_lines(
-        [silent("label 7")], Settings(ClassWeights(names, np.full(200, 10.0), ("custom",) * 200, names))
+        [silent("label 7")], Settings(ClassWeights(names, np.full(200, 10.0), (WeightReason("custom"),) * 200, names))
     )
     assert pasted(lines) == {"label 7": 15.0}
     assert "change these in your class_weights" in lines[-1]

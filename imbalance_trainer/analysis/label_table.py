@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,6 +14,7 @@ from ..labels.schema import LabelSchema
 from ..utils.errors import UsageError
 from ..utils.text import WIDTH, display_width, pluralize, shorten, text_table
 
+_TIERED = ("tier", "limit", "root_tier", "root_limit")  # reasons of weights by tiers
 _HEADER = ("samples", "%", "neg:pos", "ratio", "weight")
 _MIN_NAME, _MIN_REASON = 19, 15
 _ROWS_SHOWN = 8
@@ -126,7 +126,7 @@ class RankedLabels:
         self.is_custom, self.before = is_custom[self.order], self.before[self.order]
         self.is_capped = ~np.isnan(self.before)
         self.cap = float(self.weight[self.is_capped][0]) if self.is_capped.any() else max_weight
-        self.is_tiered = any(reason.startswith(("tier:", "root:")) for reason in weights.reasons)
+        self.is_tiered = any(reason.kind in _TIERED for reason in weights.why)
 
     @cached_property
     def summary(self) -> str:
@@ -208,7 +208,7 @@ def percent(share: float) -> str:
 def _table(counts: LabelDistribution, weights: ClassWeights, shown: np.ndarray) -> list[str]:
     rows = _numbers(counts, weights, shown)
     widths = [max(len(row[c]) for row in [_HEADER, *rows]) for c in range(len(_HEADER))]
-    reasons = [_short_reason(weights.reasons[i]) for i in shown]
+    reasons = [weights.why[i].short for i in shown]
     names = [counts.schema.names[i] for i in shown]
     room, gap = WIDTH - sum(widths) - 2 * (len(widths) + 1), "  "
     if max(map(display_width, names), default=0) + max(map(len, reasons), default=0) > room:  # else one space apart
@@ -230,18 +230,6 @@ def _numbers(counts: LabelDistribution, weights: ClassWeights, shown: np.ndarray
         (f"{weight:.3g}" for weight in weights.values[shown]),
     )
     return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _short_reason(reason: str) -> str:
-    """A reason without the numbers that stand in the other columns."""
-    reason = re.sub(r"\b(ratio|neg:pos) [\d.e+]+", r"\1", reason)
-    if limit := re.match(r"^(primary )?root: min\(neg:pos, (.*?)\)", reason):
-        at_most = f"at most {float(limit[2]) ** 0.5:.2g}{reason[limit.end() :]}"
-        reason = f"primary: {at_most}" if limit[1] else at_most
-    reason = reason.removeprefix("tier: ").removeprefix("root: ")
-    reason = re.sub(r"^primary: min\(neg:pos, (.*?)\)", r"primary: at most \1", reason)
-    reason = re.sub(r"^none: labels of .*", "none: rare labels are most", reason)
-    return re.sub(r"^balanced: .* rows / \(.*?\)", "balanced", reason).replace("capped from", "cut from")
 
 
 def _violation_lines(counts: LabelDistribution, max_rows: int | None) -> list[str]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..labels.class_weights import ABSENT, DEFAULT_STRATEGY, ClassWeights
+from ..labels.class_weights import DEFAULT_STRATEGY, ClassWeights
 from ..labels.distribution import LabelDistribution
+from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import wilson_interval
@@ -100,7 +101,7 @@ def recommend(
     chosen = {choice.flag: choice.value for choice in choices}
     weights = facts.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
     in_short = next((choice.in_short for choice in choices if choice.flag == "class_weights"), "")
-    weights = replace(weights, reasons=_reasons(facts, weights, in_short))
+    weights = replace(weights, why=_reasons(facts, weights, in_short))
     support, here = facts.train.support, facts.validation.support
     low, high = wilson_interval(here / 2, here)
     needed = rows_for(positives_for(HALF_WIDTH), facts.train)
@@ -110,13 +111,14 @@ def recommend(
     return Recommendation(choices, warnings, weights, support, here, low, high, needed, plan, to_label)
 
 
-def _reasons(facts: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[str, ...]:
+def _reasons(facts: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:
     """Why each label weighs what it does: of those without a positive, that there is none."""
-    reasons = (in_short,) * len(weights) if in_short and not weights.asked_for else weights.reasons
-    absent = "none in the rows counted" if facts.is_sample else ABSENT
+    is_told = bool(in_short) and not weights.asked_for
+    why = (WeightReason.from_text(in_short),) * len(weights) if is_told else weights.why
+    absent = WeightReason.from_text("none in the rows counted") if facts.is_sample else WeightReason("absent")
     is_absent = facts.train.support <= 0
-    told = {ABSENT, NONE_NEEDED}
-    return tuple(absent if no and r in told else r for r, no in zip(reasons, is_absent, strict=True))
+    told = {WeightReason("absent"), WeightReason.from_text(NONE_NEEDED)}
+    return tuple(absent if no and r in told else r for r, no in zip(why, is_absent, strict=True))
 
 
 def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:

@@ -37,7 +37,7 @@ def choose_weights(facts: DatasetStats, balanced: float = 3.0) -> list[Choice]:
     weights = facts.weights()
     if not weights.asked_for:
         return [auto]
-    if weights.reasons[i].startswith("none:"):
+    if weights.why[i].kind == "rare_are_most":
         reason = f"Every label weighs 1 ({weights.reasons[i]}): with weights most of the loss would be about them."
         return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, reason, source)]
     custom = f" ({weights.reasons[i]})" if facts.train.schema.names[i] in weights.custom else ""

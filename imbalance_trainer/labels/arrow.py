@@ -90,14 +90,10 @@ def array_block(array: Any, lists: str, where: str, start: int = 0) -> Block:
     if lists == TOKENS:
         return flat
     if pa.types.is_fixed_size_list(array.type):
-        width = array.type.list_size
-        offsets = np.arange(len(array) + 1) * width if lists == INDICES else None
+        offsets = np.arange(len(array) + 1) * array.type.list_size
     else:
         offsets = array.offsets.to_numpy()
-        width = -1
-    if lists == INDICES:
-        return IdLists(flat, offsets)
-    return flat.reshape(len(array), width) if width >= 0 else as_matrix(flat, offsets, start, where)
+    return IdLists(flat, offsets) if lists == INDICES else as_matrix(flat, offsets, start, where)
 
 
 def without_views(array: Any) -> Any:

@@ -79,7 +79,7 @@ def classes_listed(dataset: Any, column: str | None) -> int:
     n_labels = len(getattr(getattr(feature, "feature", None), "names", None) or ())
     if not n_labels or getattr(feature, "length", -1) >= 0:
         return 0
-    some = _some_labels(dataset, column, _LOOKED_AT if n_labels <= 2 else 1)  # of two labels one row says little
+    some = _some_labels(dataset, str(column), _LOOKED_AT if n_labels <= 2 else 1)  # of two labels one row says little
     is_multi_hot = bool(some) and all(len(row) == n_labels and np.isin(row, (0, 1, -100)).all() for row in some)
     return 0 if is_multi_hot else n_labels
 
@@ -111,7 +111,7 @@ def label_blocks(
     """
     if is_arrow(dataset) and not has_transform(dataset):
         name = column or find_label_column(dataset)
-        if name in dataset.column_names:
+        if name is not None and name in dataset.column_names:
             return column_blocks(_arrow_columns(dataset, name), lists, name), None
     if not _is_indexed(dataset):
         if _streams_arrow(dataset) and (name := column or find_label_column(dataset)):

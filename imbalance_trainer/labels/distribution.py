@@ -148,12 +148,11 @@ class LabelDistribution:
         """
         lists = lists_of(dataset, column, len(schema), tokens, indices)
         blocks, total = label_blocks(dataset, column, limit, lists)
-        n_rows = len(dataset) if total is None else limit if total < 0 else min(total, limit)
+        n_rows = len(dataset) if total is None else limit
 
         shown = with_progress(blocks, n_rows, progress)
         counted = cls.of(LabelCounts.of(shown, schema, column or "labels", labels_per_row, cooccurrence))
-        read_to_its_end = total is None or (total < 0 and (limit is None or counted.n_rows < limit))
-        if read_to_its_end:
+        if total is None or limit is None or (total < 0 and counted.n_rows < limit):  # read to its end
             return counted
         if total > 0:  # counted were rows that label_blocks picked; name them by their numbers in the dataset
             picked = np.linspace(0, total - 1, limit).astype(int)

@@ -1,7 +1,7 @@
 """The weighted focal loss, and with gamma 0 the plain losses: binary cross-entropy and cross-entropy."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +63,7 @@ class WeightedFocalLoss(Loss):
     tensor(0.9531)
     """
 
-    problem_types = (MULTI_LABEL, SINGLE_LABEL)
+    problem_types: ClassVar[tuple[str, ...]] = (MULTI_LABEL, SINGLE_LABEL)
 
     def __init__(
         self, class_weights: Any = None, gamma: float = 2.0, reduction: str = "mean", label_smoothing: float = 0.0

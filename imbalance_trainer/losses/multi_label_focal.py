@@ -64,9 +64,10 @@ class _MultiLabelFocal(torch.autograd.Function):
         ctx: Any, logits: Tensor, labels: Tensor, weights: Tensor | None, gamma: float, summed: bool
     ) -> Tensor:
         needs_gradient = ctx.needs_input_grad[0]
+        gradient: Tensor | None
         if not summed or is_one_block(logits):
-            loss, gradient = _entries(at_least_fp32(logits), labels, weights, gamma)
-            loss, gradient = loss.sum() if summed else loss, gradient.to(logits.dtype)
+            loss, slope = _entries(at_least_fp32(logits), labels, weights, gamma)
+            loss, gradient = loss.sum() if summed else loss, slope.to(logits.dtype)
         else:
             loss = torch.zeros((), dtype=torch.promote_types(logits.dtype, torch.float32), device=logits.device)
             gradient = torch.empty_like(logits, memory_format=torch.contiguous_format) if needs_gradient else None
@@ -74,7 +75,7 @@ class _MultiLabelFocal(torch.autograd.Function):
                 of_columns = None if weights is None else weights[columns]
                 value, slope = _entries(at_least_fp32(logits[rows, columns]), labels[rows, columns], of_columns, gamma)
                 loss += value.sum()
-                if needs_gradient:
+                if gradient is not None:
                     gradient[rows, columns] = slope
         ctx.save_for_backward(gradient)
         return loss

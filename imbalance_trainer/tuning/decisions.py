@@ -1,6 +1,7 @@
 """Thresholds, and calibration, of a trained model: tuned on evaluation data, and judged on rows they did not see."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -120,7 +121,7 @@ def tune_decisions(
     Args:
         logits: (rows, labels), of data that the model was **not** trained on.
         labels: (rows, labels).
-        rule: whose closing and max constraint hold; its thresholds and calibration are replaced.
+        rule: whose hierarchy policy and max constraint hold; its thresholds and calibration are replaced.
         options: what is aimed at.
         n_bootstrap: resamples for the intervals.
         train_support: see ImbalanceMetrics.
@@ -146,8 +147,10 @@ def tune_decisions(
     stored = ImbalanceMetrics.of_rule(tuned_rule, train_support)
     stored.update(logits, labels)
     results = at_half.compute(), held_out.compute(), stored.compute()
-    tables = at_half.table, held_out.table
-    return Tuning(thresholds, calibration, tuned_rule, *results, *tables, len(logits), options.threshold_objective)
+    before: Any = at_half.table
+    after: Any = held_out.table
+    objective = options.threshold_objective
+    return Tuning(thresholds, calibration, tuned_rule, *results, before, after, len(logits), objective)
 
 
 def _tuned(
