@@ -2,8 +2,8 @@
 
     python -m benchmarks loss
 
-Eager and compiled, at up to 500,000 labels, in fp32 and bf16; with unknown and soft labels; the losses of the registry
-against their textbook forms; and what they need of memory beside the logits.
+At up to 500,000 labels, in fp32 and bf16; with unknown and soft labels; the losses of the registry against their
+textbook forms; and their peak memory beside the logits.
 """
 
 import inspect
@@ -23,23 +23,6 @@ from .measuring import Ratio, by_turns, copy_seconds, ms
 
 SHAPES = ((32, 28), (64, 4_000), (32, 131_000), (16, 500_000))
 LARGE = 4_000_000
-
-_WHY_SMALL = (
-    "it is the cost of calls: an autograd.Function in Python and the steps of the count; the kernel alone takes as "
-    "long, and all of it is 0.2% of a training step"
-)
-_WHY_NAIVE = (
-    "the naive form takes 2 to 2.5 times BCE's time here, 4 to 5.5 where the target was set; a pass of exp and log1p "
-    "and fresh memory for the gradient are as much as the target"
-)
-_WHY_EAGER = (
-    "value, gradient and the check of the labels are 22 passes in cache of half a millisecond, BCE's 8 in memory; "
-    "compile_loss makes them one"
-)
-_WHY_COMPILED = (
-    "the kernel takes 2.5 times the floor; what is more is counting known labels, scaling by the upstream gradient "
-    "and the first touch of the gradient's memory, a pass over memory each"
-)
 
 
 def naive_focal(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
@@ -112,7 +95,7 @@ def step(loss: Callable[..., Tensor], logits: Tensor, *more: Tensor) -> Callable
 
 
 def focal_ratios(quick: bool) -> list[Ratio]:
-    """Time of the focal loss, eager and compiled."""
+    """Time of the focal loss."""
     found: list[Ratio] = []
     cases = [(*shape, torch.float32, "hard") for shape in SHAPES]
     cases += [(16, 500_000, torch.bfloat16, "hard"), (32, 131_000, torch.float32, "masked"),
@@ -122,43 +105,23 @@ def focal_ratios(quick: bool) -> list[Ratio]:
             continue
         logits, gold, weights = batch(rows, labels, dtype, kind)
         plain = gold.clamp(min=0).to(dtype)  # what knows no mask is timed on known labels
-        ours, fast = WeightedFocalLoss(weights), WeightedFocalLoss(weights)
-        fast.fuse()
         bce = lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, pos_weight=w)  # noqa: E731
         calls = {
-            "ours": step(ours, logits, gold),
-            "compiled": step(fast, logits, gold),
-            "BCEWithLogitsLoss(pos_weight)": step(bce, logits, plain, weights.to(dtype)),
+            "ours": step(WeightedFocalLoss(weights), logits, gold),
             "naive override": step(naive_focal, logits, plain, weights.to(dtype)),
+            "BCEWithLogitsLoss(pos_weight)": step(bce, logits, plain, weights.to(dtype)),
             "torchvision's formula": step(torchvision_focal, logits, plain, weights.to(dtype)),
         }
         entries = rows * labels
-        repeats = 5 if quick else 200 if entries < 10_000 else 15
-        times = by_turns(calls, repeats)
-        name = f"{rows} x {labels:,} {str(dtype).removeprefix('torch.')}" + (
-            f", {kind} labels" if kind != "hard" else ""
-        )
-        is_large = entries >= LARGE
-        floor = copy_seconds(entries * (2 * logits.element_size() + gold.element_size()))
-        for who in ("ours", "compiled"):
-            eager = who == "ours"
-            word = f"focal, {'eager' if eager else 'compiled'}, {name}"
-            hard = kind == "hard"
-            naive = (0.16 if is_large else 0.85 if entries < 10_000 else None) if eager and hard else None
-            of_bce = (0.8 if eager else 0.35) if is_large and hard else None
-            for beside, target, why in (
-                ("naive override", naive, _WHY_NAIVE if is_large else _WHY_SMALL),
-                ("BCEWithLogitsLoss(pos_weight)", of_bce, _WHY_EAGER if eager else _WHY_COMPILED),
-                ("torchvision's formula", None, ""),
-            ):
-                ratio = times[who] / times[beside]
-                found.append(Ratio(word, beside, ratio, target, ours=ms(times[who]), why=why))
-            if is_large:
-                target = 3.2 if not eager and hard and dtype == torch.float32 else None
-                ratio = times[who] / floor
-                found.append(
-                    Ratio(word, "bytes at copy bandwidth", ratio, target, ours=ms(times[who]), why=_WHY_COMPILED)
-                )
+        times = by_turns(calls, 5 if quick else 200 if entries < 10_000 else 15)
+        name = f"focal, {rows} x {labels:,} {str(dtype).removeprefix('torch.')}"
+        name += f", {kind} labels" if kind != "hard" else ""
+        for beside in list(calls)[1:]:
+            target = 1.0 if beside == "naive override" else None
+            found.append(Ratio(name, beside, times["ours"] / times[beside], target, ours=ms(times["ours"])))
+        if entries >= LARGE:
+            floor = copy_seconds(entries * (2 * logits.element_size() + gold.element_size()))
+            found.append(Ratio(name, "bytes at copy bandwidth", times["ours"] / floor, None, ours=ms(times["ours"])))
     return found
 
 

@@ -22,17 +22,13 @@ from .scored import Scored, scored
 
 METHODS: dict[str, dict[str, Any] | None] = {
     "0.5": None,
-    "naive, per label": {"smoothing": 0, "shrinkage": 0},
+    "naive, per label": {"shrinkage": 0},
     "ours": {},
 }
 RULES: dict[str, dict[str, Any]] = {
     "one for all": {"per": "all"},
-    "macro + micro F1": {"objective": "macro_micro", "smoothing": 0, "shrinkage": 0},
-    **{
-        f"smoothing {smoothing}, shrinkage {shrinkage}": {"smoothing": smoothing, "shrinkage": shrinkage}
-        for smoothing in (0, 30, 100, 300, 1000)
-        for shrinkage in (0, 1, 2, 5)
-    },
+    "macro + micro F1": {"objective": "macro_micro", "shrinkage": 0},
+    **{f"shrinkage {shrinkage}": {"shrinkage": shrinkage} for shrinkage in (1, 2, 5)},
 }
 COLUMNS = ("secondary_f1_macro", "f1_macro", "f1_micro")
 

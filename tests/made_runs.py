@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from imbalance_trainer.labels.class_weights import ClassWeights
+from imbalance_trainer.labels.weight_reasons import WeightReason
 from imbalance_trainer.monitor.diagnose import Finding, Settings
 
 ELEVEN = ["hateful", "insults", "dehumanising language", "calls for exclusion", "stereotypes", "slurs",
@@ -149,7 +150,7 @@ ZERO, FOUND = (12, 0, 0), (12, 6, 4)
 def weights(**values):
     clamped = {name: value for name, value in values.items() if value > 20}
     kept = np.minimum(list(values.values()), 20.0)
-    return ClassWeights(tuple(values), kept, ("tier",) * len(values), (), clamped)
+    return ClassWeights(tuple(values), kept, (WeightReason("limit"),) * len(values), (), clamped)
 
 
 def settings(**changes):

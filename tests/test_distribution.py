@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbalance_trainer import LabelDistribution, LabelSchema
-from imbalance_trainer.labels import arrow as arrow_labels
 from imbalance_trainer.labels.columns import find_label_column
-from imbalance_trainer.labels.distribution import MAX_ROWS_NAMED
+from imbalance_trainer.labels.counting import MAX_ROWS_NAMED
 from imbalance_trainer.utils.errors import DataError
 
 from .test_labels import broken_by_loop, schemas
@@ -153,8 +152,7 @@ def test_nothing_to_count_is_no_error():
 # ---- where labels come from ----
 
 
-def test_a_dataset_is_counted_through_its_indices_and_chunks(monkeypatch):
-    monkeypatch.setattr(arrow_labels, "BLOCK", 7)  # several blocks, the last one shorter
+def test_a_dataset_is_counted_through_its_indices_and_chunks():
     labels = random_labels(50, 4, values=(0, 1, -100))
     whole = Dataset.from_dict({"labels": labels.tolist(), "text": ["x"] * 50})
     assert_counts(LabelDistribution.from_dataset(whole, FAMILY), labels)
@@ -169,10 +167,9 @@ def test_a_dataset_is_counted_through_its_indices_and_chunks(monkeypatch):
     assert_counts(LabelDistribution.from_dataset(chunked, FAMILY), labels[rows])
 
 
-def test_rows_that_break_a_rule_have_their_numbers_in_the_whole_and_the_first_ones_are_named(monkeypatch):
+def test_rows_that_break_a_rule_have_their_numbers_in_the_whole_and_the_first_ones_are_named():
     labels = random_labels(1000, 4, values=(0, 1, 1, -100))
     rows = [{"labels": row} for row in labels.tolist()]
-    monkeypatch.setattr(arrow_labels, "BLOCK", 7)
     for dataset in (Dataset.from_list(rows), rows * 5):  # rows that come one by one are gathered by 4096
         counts = LabelDistribution.from_dataset(dataset, FAMILY)
         assert_counts(counts, np.tile(labels, (len(dataset) // 1000, 1)))
@@ -330,8 +327,7 @@ def test_a_wrong_value_is_an_error_that_names_row_and_label(rows, message):
             count()
 
 
-def test_a_wrong_value_in_a_later_block_is_named_by_its_own_row(monkeypatch):
-    monkeypatch.setattr(arrow_labels, "BLOCK", 4)
+def test_a_wrong_value_in_a_later_block_is_named_by_its_own_row():
     rows = [[0, 1, 0]] * 9 + [[0, 7, 0]]
     with pytest.raises(DataError, match="row 9, label 'b': 7"):
         LabelDistribution.from_dataset(Dataset.from_dict({"labels": rows}), ABC)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from imbalance_trainer.labels.class_weights import ClassWeights
+from imbalance_trainer.labels.weight_reasons import WeightReason
 from imbalance_trainer.monitor.diagnose import Settings, diagnose
 from imbalance_trainer.monitor.label_rules import find_capped, find_over_predicted, find_unsupported, find_zero_recall
 from imbalance_trainer.utils.numeric import wilson_interval
 
 from .made_runs import FOUND, ZERO, evaluation, row, settings, weights
 
-NO_WEIGHTS = ClassWeights(("a",), np.ones(1), ("no weights asked for",))
+NO_WEIGHTS = ClassWeights(("a",), np.ones(1), (WeightReason("not_asked_for"),))
 
 
 # ---- zero recall, and its cause ----

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.class_weights import ClassWeights
 from imbalance_trainer.labels.schema import LabelSchema
+from imbalance_trainer.labels.weight_reasons import WeightReason
 from imbalance_trainer.monitor.findings import TITLES, Finding, Settings
 from imbalance_trainer.monitor.messages import (
     evaluation_message,
@@ -26,7 +27,7 @@ from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
 from imbalance_trainer.utils.console import as_text
 
 NAMES = ("praising extremist acts", "insults", "hateful")
-WEIGHTS = ClassWeights(NAMES, np.array([10.0, 3.0, 2.0]), ("tier",) * 3)
+WEIGHTS = ClassWeights(NAMES, np.array([10.0, 3.0, 2.0]), (WeightReason("limit"),) * 3)
 
 
 def lines_of(message):
@@ -75,11 +76,11 @@ def test_gamma_is_told_after_the_weights():
 
 def test_the_line_to_paste_keeps_the_custom_weights_in_use_if_they_are_not_hundreds():
     for custom in (("insults",), NAMES):
-        weights = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), ("custom",) * 3, custom=custom)
+        weights = ClassWeights(NAMES, np.array([10.0, 8.0, 2.0]), (WeightReason("custom"),) * 3, custom=custom)
         kept = {name: weights.as_dict()[name] for name in custom}
         assert pasted(warning_message([zero_recall()], Settings(weights))) == {**kept, NAMES[0]: 15.0}
     names = tuple(f"label {i}" for i in range(200))
-    many = Settings(ClassWeights(names, np.full(200, 10.0), ("custom",) * 200, names))
+    many = Settings(ClassWeights(names, np.full(200, 10.0), (WeightReason("custom"),) * 200, names))
     message = warning_message([zero_recall("label 7")], many)
     assert pasted(message) == {"label 7": 15.0}
     assert "change these in your class_weights" in lines_of(message)[-1]

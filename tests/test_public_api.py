@@ -29,10 +29,8 @@ PUBLIC = """
 """.split()
 PUBLIC_LOSSES = """
     AsymmetricLoss BalancedSoftmaxLoss CBNTRLoss ClassBalancedLoss DistributionBalancedLoss HillLoss LDAMLoss LOSSES
-    LogitAdjustedLoss Loss MULTI_LABEL NegativeTolerantLoss SINGLE_LABEL TwoWayLoss UserLoss WeightedBCELoss
-    WeightedCELoss WeightedFocalLoss ZLPRLoss asymmetric_loss balanced_softmax_loss cb_ntr_loss checked_gamma
-    class_balanced_loss distribution_balanced_loss hill_loss ldam_loss logit_adjusted_loss make_loss
-    negative_tolerant_loss two_way_loss weighted_focal_loss zlpr_loss
+    LogitAdjustedLoss Loss NegativeTolerantLoss TwoWayLoss UserLoss WeightedBCELoss WeightedCELoss WeightedFocalLoss
+    ZLPRLoss checked_gamma make_loss weighted_focal_loss
 """.split()
 
 

@@ -1,4 +1,4 @@
-"""Thresholds of labels with few positives: smoothing, shrinkage and the bootstrap, against loops and scikit-learn."""
+"""Thresholds of labels with few positives: shrinkage and the bootstrap, against loops."""
 
 import itertools
 
@@ -7,81 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 
 from imbalance_trainer import LabelSchema, tune_thresholds
-from imbalance_trainer.tuning import threshold_search, thresholds
 from imbalance_trainer.tuning.threshold_search import OBJECTIVES, Resample, Search, ThresholdObjective, find_best
-from imbalance_trainer.tuning.thresholds import PER
+from imbalance_trainer.tuning.thresholds import PER, SHRINKAGE
 
 from .test_thresholds import NAIVE, QUICK, cases, every_cut, make
-
-# ---- smoothing ----
-
-
-def smoothed_best_by_loop(scores, labels, k):
-    """The cut of the best smoothed F1, the model by scikit-learn row by row, with Platt's targets as weights."""
-    p, n = labels.sum(), (1 - labels).sum()
-    share = np.where(labels == 1, (p + 1) / (p + 2), 1 / (n + 2))
-    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10)
-    z = logit(scores)[:, None]
-    model.fit(np.concatenate([z, z]), np.repeat([1, 0], len(z)), np.concatenate([share, 1 - share]) / len(z))
-    probability = model.predict_proba(z)[:, 1]
-    support = (p * p + k * probability.sum()) / (p + k)
-
-    def smoothed_f1(cut):
-        over = scores >= cut
-        hits = (p * labels[over].sum() + k * probability[over].sum()) / (p + k)
-        return 2 * hits / (over.sum() + support)
-
-    return max(every_cut(scores), key=smoothed_f1) if model.coef_[0, 0] > 0 else None
-
-
-@pytest.mark.parametrize("k", [0.5, 5.0, 50.0, 500.0])
-def test_smoothed_tuning_takes_the_cut_of_the_best_smoothed_f1(k):
-    differ = 0
-    for seed in range(25):
-        scores, labels = make(300, 1, 9, seed, prevalence=0.1)
-        cut = smoothed_best_by_loop(scores[:, 0], labels[:, 0], k)
-        tuned = tune_thresholds(scores, labels, smoothing=k, shrinkage=0)
-        if cut is None:
-            assert tuned.thresholds[0] == pytest.approx(tuned.shared)
-            continue
-        assert scores[scores > tuned.thresholds].min() == cut
-        differ += not np.array_equal(tuned.thresholds, tune_thresholds(scores, labels, **NAIVE).thresholds)
-    assert differ > 0 or k < 1
-
-
-def test_a_model_sees_rows_between_cuts_in_the_middle_of_their_scores(monkeypatch):
-    seen, smoothed_counts = [], threshold_search.smoothed_counts
-
-    def recorded(logits, true_positives, predicted, k):
-        seen.append((logits, predicted[0]))
-        return smoothed_counts(logits, true_positives, predicted, k)
-
-    monkeypatch.setattr(threshold_search, "smoothed_counts", recorded)
-    scores, labels = make(3000, 1, 10**6, 0, prevalence=0.01)
-    tune_thresholds(scores, labels, smoothing=5)
-    ((places, predicted),) = seen
-    assert predicted[-1] == 3000
-    ordered = logit(np.sort(scores[:, 0])[::-1])
-    parts = np.split(ordered, predicted[:-1])
-    assert max(map(len, parts)) > 20
-    np.testing.assert_allclose(places, [(part.max() + part.min()) / 2 for part in parts])
-
-
-def test_next_to_no_smoothing_and_shrinkage_is_none():
-    scores, labels = make(200, 5, 50, 0)
-    naive = tune_thresholds(scores, labels, **NAIVE)
-    np.testing.assert_allclose(tune_thresholds(scores, labels, smoothing=1e-9, shrinkage=1e-12).f1, naive.f1)
-
-
-def test_a_label_that_is_ranked_the_wrong_way_round_gets_the_shared_threshold():
-    scores = np.linspace(0.1, 0.9, 20)[:, None].repeat(2, 1)
-    labels = np.stack([scores[:, 0] > 0.6, scores[:, 0] < 0.2], axis=1).astype(int)
-    tuned = tune_thresholds(scores, labels, smoothing=10, shrinkage=0)
-    assert tuned.thresholds[1] == pytest.approx(tuned.shared)
-
 
 # ---- shrinkage ----
 
@@ -92,7 +23,7 @@ def test_shrinkage_weighs_the_own_logit_by_positives_and_the_shared_one_by_its_s
     scores, labels = case
     labels[:, -1] = 0 if scores.shape[1] > 1 else labels[:, -1]
     naive = tune_thresholds(scores, labels, **NAIVE)
-    tuned = tune_thresholds(scores, labels, smoothing=0, shrinkage=k)
+    tuned = tune_thresholds(scores, labels, shrinkage=k)
     assert tuned.shared == naive.shared
     for i, positives in enumerate((labels == 1).sum(0).tolist()):
         own, shared = logit(naive.thresholds[i]), logit(naive.shared)
@@ -106,7 +37,7 @@ def test_more_shrinkage_is_nearer_to_the_shared_threshold(case):
     scores, labels = case
     distance = [
         np.abs(logit(tuned.thresholds) - logit(tuned.shared))
-        for tuned in (tune_thresholds(scores, labels, smoothing=0, shrinkage=k) for k in (0, 0.1, 1, 10, 1e9))
+        for tuned in (tune_thresholds(scores, labels, shrinkage=k) for k in (0, 0.1, 1, 10, 1e9))
     ]
     assert all((nearer <= farther + 1e-6).all() for farther, nearer in itertools.pairwise(distance))
     np.testing.assert_allclose(distance[-1], 0, atol=1e-5)
@@ -124,16 +55,11 @@ def test_a_label_without_positives_gets_the_shared_threshold(per, objective):
     assert np.isfinite([tuned.low, tuned.high]).all()
 
 
-def test_a_floor_is_not_smoothed_or_shrunk_unless_that_is_asked_for(monkeypatch):
-    monkeypatch.setattr(thresholds, "SMOOTHING", 7.0)
-    monkeypatch.setattr(thresholds, "SHRINKAGE", 3.0)
+def test_a_floor_is_not_shrunk_unless_that_is_asked_for():
     scores, labels = make(60, 3, 50, 0, prevalence=0.1)
-    for options, defaults in [
-        ({"objective": "recall_at_precision", "floor": 0.5}, {"smoothing": 0, "shrinkage": 0}),
-        ({}, {"smoothing": 7, "shrinkage": 3}),
-    ]:
+    for options, default in [({"objective": "recall_at_precision", "floor": 0.5}, 0), ({}, SHRINKAGE)]:
         plain = tune_thresholds(scores, labels, **options).thresholds
-        assert np.array_equal(plain, tune_thresholds(scores, labels, **options, **defaults).thresholds)
+        assert np.array_equal(plain, tune_thresholds(scores, labels, **options, shrinkage=default).thresholds)
         assert not np.array_equal(plain, tune_thresholds(scores, labels, **options, shrinkage=30).thresholds)
 
 
@@ -143,8 +69,8 @@ def test_a_floor_is_not_smoothed_or_shrunk_unless_that_is_asked_for(monkeypatch)
 def drawn_by_loop(scores, positive, n, rng):
     """The logit of the naive threshold of each resample, in which each row counts Poisson(1) times."""
     cuts = every_cut(scores[positive])
-    below = np.array([logit(scores[scores < cut].max(initial=0)) if (scores < cut).any() else -36 for cut in cuts])
-    halfway = np.maximum((logit(cuts) + below) / 2, logit(cuts) - 1)
+    lower = [logit(scores[scores < cut].max()) if (scores < cut).any() else logit(cut) - 2 for cut in cuts]
+    halfway = (logit(cuts) + np.array(lower)) / 2
     drawn = []
     for _ in range(n):
         times = rng.poisson(1.0, len(scores))
@@ -165,9 +91,8 @@ def test_resampled_thresholds_are_distributed_as_those_of_resampled_rows(positiv
     positive[rng.choice(60, positives, replace=False, p=scores**2 / (scores**2).sum())] = True
     search = Search(ThresholdObjective("f1"),
                     lambda p: np.clip(logit(p, where=p > 0, out=np.full(np.shape(p), -36.0)), -36, 36),
-                    0.0, Resample(n, np.random.default_rng(0)))  # fmt: skip
-    of_label = np.sort(scores[positive])
-    _, (best,), _ = find_best(scores[:, None], positive[:, None], [of_label], [np.array([0])], search)
+                    Resample(n, np.random.default_rng(0)))  # fmt: skip
+    _, (best,), _ = find_best(scores[:, None], positive[:, None], [np.array([0])], search)
     by_rows = drawn_by_loop(scores, positive, n, rng)
     assert len(best.drawn) == n
     largest = np.sqrt(np.log(2 / 1e-4) / n)  # of two samples of one distribution, once in 10,000 times
@@ -213,8 +138,7 @@ def test_intervals_hold_the_threshold_as_a_rule_and_narrow_with_more_rows_and_mo
         return np.mean(logit(tuned.high) - logit(tuned.low))
 
     assert width(50, **NAIVE) > width(5000, **NAIVE)
-    assert width(50, **NAIVE) > width(50, smoothing=0, shrinkage=100)
-    assert width(50, **NAIVE) > width(50, smoothing=100, shrinkage=0)
+    assert width(50, **NAIVE) > width(50, shrinkage=100)
 
 
 def test_of_a_label_with_very_many_cuts_some_are_drawn():

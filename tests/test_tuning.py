@@ -57,8 +57,7 @@ def calls(monkeypatch):
         ),
         ({"thresholds_per": "group"}, {"per": "group"}),
         ({"thresholds_per": "all"}, {"per": "all"}),
-        ({"threshold_smoothing": 0.0, "threshold_shrinkage": 7.0}, {"smoothing": 0.0, "shrinkage": 7.0}),
-        ({"threshold_smoothing": 40.0, "threshold_shrinkage": 0.0}, {"smoothing": 40.0, "shrinkage": 0.0}),
+        ({"threshold_shrinkage": 7.0}, {"shrinkage": 7.0}),
     ],
 )
 def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, keywords):
@@ -159,7 +158,7 @@ def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
 @pytest.mark.parametrize("row", [0, 17, 59])
 def test_no_row_is_decided_by_what_was_tuned_on_it(row, method, calls):
     logits, labels = make()
-    options = TuningOptions(calibration=method, threshold_smoothing=0, threshold_shrinkage=0)
+    options = TuningOptions(calibration=method, threshold_shrinkage=0)
     poisoned = labels.copy()
     poisoned[row] = 1 - poisoned[row]
     results = []
@@ -243,7 +242,7 @@ def test_unknown_entries_count_nowhere(unknown):
         ({"thresholds_per": "group", "threshold_groups": ["gg"]}, "Unknown group 'gg': did you mean 'g'"),
         ({"threshold_groups": ["g"]}, "groups= goes with per='group'"),
         ({"calibration": "plat"}, "Unknown calibration 'plat': did you mean 'platt'"),
-        ({"threshold_smoothing": -1.0}, "threshold_smoothing is a finite number of positives >= 0; got -1.0"),
+        ({"threshold_shrinkage": -1.0}, "threshold_shrinkage is a finite number of positives >= 0; got -1.0"),
         ({"threshold_shrinkage": float("nan")}, "threshold_shrinkage is a finite number .* got nan"),
         ({"threshold_shrinkage": float("inf")}, "threshold_shrinkage .* got inf"),
     ],

@@ -14,9 +14,9 @@ from ..data.options import DataOptions
 from ..data.sources import Source, find_source
 from ..data.splits import MADE_SHARE
 from ..data.stream import LabelIterator, iter_labels
-from ..labels.counting import DENSE_LABELS
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
+from ..utils.constants import DENSE_LABELS
 from ..utils.errors import UsageError
 from .dataset_stats import whole
 

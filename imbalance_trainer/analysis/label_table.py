@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
@@ -18,6 +17,7 @@ from ..utils.errors import UsageError
 from ..utils.text import pluralize, shorten
 
 _ROWS_SHOWN, _ROOM = 8, 38  # columns that names and reasons have in 80 beside the numbers
+_TIERED = ("tier", "limit", "root_tier", "root_limit")  # reasons of weights by tiers
 
 
 def label_table(
@@ -132,7 +132,7 @@ class RankedLabels:
         self.is_custom, self.before = is_custom[self.order], self.before[self.order]
         self.is_capped = ~np.isnan(self.before)
         self.cap = float(self.weight[self.is_capped][0]) if self.is_capped.any() else max_weight
-        self.is_tiered = any(reason.startswith(("tier:", "root:")) for reason in weights.reasons)
+        self.is_tiered = any(reason.kind in _TIERED for reason in weights.why)
 
     @cached_property
     def summary(self) -> str:
@@ -219,20 +219,8 @@ def _cells(counts: LabelDistribution, weights: ClassWeights, i: int) -> list[str
         compact_number(counts.negative_positive[i]),
         compact_number(counts.imbalance_ratio[i]),
         f"{weights.values[i]:.3g}",
-        _short_reason(weights.reasons[i]),
+        weights.why[i].short,
     ]
-
-
-def _short_reason(reason: str) -> str:
-    """A reason without the numbers that stand in the other columns."""
-    reason = re.sub(r"\b(ratio|neg:pos) [\d.e+]+", r"\1", reason)
-    if limit := re.match(r"^(primary )?root: min\(neg:pos, (.*?)\)", reason):
-        at_most = f"at most {float(limit[2]) ** 0.5:.2g}{reason[limit.end() :]}"
-        reason = f"primary: {at_most}" if limit[1] else at_most
-    reason = reason.removeprefix("tier: ").removeprefix("root: ")
-    reason = re.sub(r"^primary: min\(neg:pos, (.*?)\)", r"primary: at most \1", reason)
-    reason = re.sub(r"^none: labels of .*", "none: rare labels are most", reason)
-    return re.sub(r"^balanced: .* rows / \(.*?\)", "balanced", reason).replace("capped from", "cut from")
 
 
 def _violations(counts: LabelDistribution, max_rows: int | None) -> list[RenderableType]:

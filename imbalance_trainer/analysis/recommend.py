@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..labels.class_weights import ABSENT, DEFAULT_STRATEGY, ClassWeights
+from ..labels.class_weights import DEFAULT_STRATEGY, ClassWeights
 from ..labels.distribution import LabelDistribution
+from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MAX_WEIGHT, MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import wilson_interval
@@ -94,7 +95,7 @@ def recommend(
     chosen = {choice.flag: choice.value for choice in choices}
     weights = facts.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
     in_short = next((choice.in_short for choice in choices if choice.flag == "class_weights"), "")
-    weights = replace(weights, reasons=_reasons(facts, weights, in_short))
+    weights = replace(weights, why=_reasons(facts, weights, in_short))
     support, here = facts.train.support, facts.validation.support
     low, high = wilson_interval(here / 2, here)
     needed = rows_for(positives_for(HALF_WIDTH), facts.train)
@@ -104,13 +105,14 @@ def recommend(
     return Recommendation(choices, warnings, weights, support, here, low, high, needed, plan, to_label)
 
 
-def _reasons(facts: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[str, ...]:
+def _reasons(facts: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:
     """The reason of each weight; for a label without positives that it has none."""
-    reasons = (in_short,) * len(weights) if in_short and not weights.asked_for else weights.reasons
-    absent = "none in the rows counted" if facts.is_sample else ABSENT
+    is_told = bool(in_short) and not weights.asked_for
+    why = (WeightReason.from_text(in_short),) * len(weights) if is_told else weights.why
+    absent = WeightReason.from_text("none in the rows counted") if facts.is_sample else WeightReason("absent")
     is_absent = facts.train.support <= 0
-    told = {ABSENT, _NONE_NEEDED}
-    return tuple(absent if no and r in told else r for r, no in zip(reasons, is_absent, strict=True))
+    told = {WeightReason("absent"), WeightReason.from_text(_NONE_NEEDED)}
+    return tuple(absent if no and r in told else r for r, no in zip(why, is_absent, strict=True))
 
 
 def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:
@@ -141,7 +143,7 @@ def choose_weights(facts: DatasetStats, balanced: float = 3.0) -> list[Choice]:
     weights = facts.weights()
     if not weights.asked_for:
         return [auto]
-    if weights.reasons[i].startswith("none:"):
+    if weights.why[i].kind == "rare_are_most":
         reason = f"Every label weighs 1 ({weights.reasons[i]}): with weights most of the loss would be about them."
         return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, reason, source)]
     custom = f" ({weights.reasons[i]})" if facts.train.schema.names[i] in weights.custom else ""

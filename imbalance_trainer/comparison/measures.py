@@ -96,9 +96,7 @@ def judge(validation: Split, test: Split, rule: DecisionRule, labels: Labels, is
     plain = rule.untuned()
     tuning = tune_decisions(validation.logits, validation.labels, plain, TuningOptions(), n_bootstrap=0)
     scores = plain.scores(validation.logits).numpy()
-    naive = tune_thresholds(
-        scores, validation.labels, plain.schema, smoothing=0, shrinkage=0, from_logits=True
-    ).thresholds
+    naive = tune_thresholds(scores, validation.labels, plain.schema, shrinkage=0, from_logits=True).thresholds
     decisions = {
         "at_half": plain.decide(test.logits).numpy() & known,
         "naive": (plain.scores(test.logits).numpy() > np.log(naive / (1 - naive))) & known,

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..labels.arrow import INDICES, MULTI_HOT, Block, IdLists, array_block
-from ..labels.counting import as_classes
+from ..labels.counting import are_classes
 from ..labels.schema import LabelSchema
 from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import DataError, UsageError
@@ -201,4 +201,4 @@ def _plain(frame: Frame, plan: LabelSpec) -> Block | None:
         return block if bits.max(initial=0) <= 1 else None
     block = array_block(cells, INDICES, str(frame.path))
     assert isinstance(block, IdLists)
-    return None if as_classes(block.values, len(plan.schema)) is None else block
+    return block if are_classes(block.values, len(plan.schema)) else None

@@ -1,4 +1,4 @@
-"""From logits to decisions: calibration, thresholds, and closing, so that no decision breaks a rule of the schema.
+"""From logits to decisions: calibration, thresholds and the hierarchy policy, which keeps the schema's rules.
 
 One place decides, for metrics, predictions, the pipeline and the thresholds' own report, so that they cannot differ.
 """
@@ -23,7 +23,7 @@ HIERARCHY_POLICIES = ("drop_child", "add_parent", "larger_margin")
 
 @dataclass(frozen=True, eq=False)
 class DecisionRule:
-    """How logits become decisions: max constraint, calibration, thresholds, closing, in this order.
+    """How logits become decisions: max constraint, calibration, thresholds, hierarchy policy, in this order.
 
     Args:
         schema: the labels.
@@ -49,7 +49,7 @@ class DecisionRule:
         """The rule that a model's config holds (`to_config`); 0.5 for every label where it holds none.
 
         Raises:
-            UsageError: thresholds outside (0, 1) or of other labels than the model's, or an unknown closing.
+            UsageError: thresholds outside (0, 1) or of other labels than the model's, or an unknown hierarchy policy.
         """
         schema = LabelSchema.from_config(config)
         ours = getattr(config, CONFIG_KEY, None) or {}
@@ -92,10 +92,14 @@ class DecisionRule:
     def margins(self, logits: Any) -> Tensor:
         """Scores less the threshold's logit, (rows, labels): a label is decided where that is over 0."""
         scores = self.scores(logits)
-        return scores if self.thresholds is None else scores - torch.as_tensor(self.cuts(), device=scores.device)
+        return (
+            scores
+            if self.thresholds is None
+            else scores - torch.as_tensor(self.threshold_logits(), device=scores.device)
+        )
 
     def decide(self, logits: Any) -> Tensor:
-        """Closed decisions, (rows, labels), boolean."""
+        """Decisions that break no rule of the schema, (rows, labels), boolean."""
         margins = self.margins(logits)
         return enforce_hierarchy(margins > 0, self.schema, self.hierarchy_policy, margins)
 
@@ -104,8 +108,8 @@ class DecisionRule:
         values = np.full(len(self.schema), 0.5) if self.thresholds is None else self.thresholds
         return dict(zip(self.schema.names, values.tolist(), strict=True))
 
-    def cuts(self) -> np.ndarray:
-        """The thresholds' logits, (labels,), fp32: a label is decided where its score is over that."""
+    def threshold_logits(self) -> np.ndarray:
+        """The thresholds as logits, (labels,), fp32: a label is decided where its score is over it."""
         thresholds = np.full(len(self.schema), 0.5) if self.thresholds is None else self.thresholds
         return logit(thresholds).astype(np.float32)
 
@@ -133,7 +137,7 @@ def apply_thresholds(
     hierarchy_policy: str = "drop_child",
     from_logits: bool = False,
 ) -> np.ndarray:
-    """Decisions: a score over its label's threshold, closed under the schema's rules.
+    """Decide each label whose score is over its threshold, then enforce the schema's rules.
 
     Args:
         scores: (rows, labels), probabilities, or with `from_logits` logits.
@@ -163,10 +167,13 @@ def apply_thresholds(
     return enforce_hierarchy(array > values.astype(array.dtype), schema, hierarchy_policy, margins)
 
 
-def enforce_hierarchy(decisions: Any, schema: LabelSchema, how: str = "drop_child", margins: Any = None) -> Any:
-    """Decisions that break no rule of the schema: no child without all its parents, exclusive groups respected.
+def enforce_hierarchy(
+    decisions: Any, schema: LabelSchema, hierarchy_policy: str = "drop_child", margins: Any = None
+) -> Any:
+    """Change decisions so that they break no rule of the schema: no child without all its parents, one label of an
+    exclusive group.
 
-    Decisions that break none stay as they are, so closing twice changes nothing more. Of an exclusive group the label
+    Decisions that break no rule stay as they are, so a second call changes nothing. Of an exclusive group the label
     with the largest margin stays (where parents may be raised: the largest among it and its decided descendants).
     Where one of "exactly one" is missing, that with the largest is raised. What is dropped takes its descendants
     along.
@@ -174,8 +181,8 @@ def enforce_hierarchy(decisions: Any, schema: LabelSchema, how: str = "drop_chil
     Args:
         decisions: (rows, labels), boolean or 0/1, a tensor or an array; not changed.
         schema: whose implications and exclusive groups are to hold.
-        how: "drop_child" drops a child whose parent is not decided; "add_parent" decides the parent as well;
-            "larger_margin" raises the parents where the child is over its threshold by more than each of them is
+        hierarchy_policy: "drop_child" drops a child whose parent is not decided; "add_parent" decides the parent as
+            well; "larger_margin" adds the parents where the child is over its threshold by more than each of them is
             under its own, else drops the child.
         margins: (rows, labels), how far each label is over its threshold (under it: below 0), in one measure for all,
             such as logit - logit(threshold). Only exclusive groups and "larger_margin" need them.
@@ -184,7 +191,7 @@ def enforce_hierarchy(decisions: Any, schema: LabelSchema, how: str = "drop_chil
         A copy of the same kind.
 
     Raises:
-        UsageError: an unknown `how`, or no margins where they are needed.
+        UsageError: an unknown policy, or no margins where they are needed.
 
     >>> schema = LabelSchema(["hateful", "threat"], implications=[("threat", "hateful")])
     >>> enforce_hierarchy(torch.tensor([[False, True]]), schema)
@@ -192,20 +199,20 @@ def enforce_hierarchy(decisions: Any, schema: LabelSchema, how: str = "drop_chil
     >>> enforce_hierarchy(torch.tensor([[False, True]]), schema, "larger_margin", torch.tensor([[-0.1, 0.2]]))
     tensor([[True, True]])
     """
-    checked_hierarchy_policy(how)
-    if margins is None and (schema.exclusive or how == "larger_margin"):
-        raise UsageError("Exclusive groups, and closing by the larger margin, need margins= of all labels.")
-    closed = torch.as_tensor(decisions).bool().clone()
+    checked_hierarchy_policy(hierarchy_policy)
+    if margins is None and (schema.exclusive or hierarchy_policy == "larger_margin"):
+        raise UsageError("Exclusive groups, and the hierarchy policy larger_margin, need margins= of all labels.")
+    decided = torch.as_tensor(decisions).bool().clone()
     if margins is not None:
-        margins = torch.as_tensor(margins, device=closed.device)
+        margins = torch.as_tensor(margins, device=decided.device)
         margins = margins if margins.is_floating_point() else margins.float()
-        _fill_groups(closed, margins, schema)
-    _close_implications(closed, schema, how, margins)
+        _fill_groups(decided, margins, schema)
+    _enforce_implications(decided, schema, hierarchy_policy, margins)
     if schema.exclusive:
-        _thin_groups(closed, margins, schema, how)
+        _thin_groups(decided, margins, schema, hierarchy_policy)
     if isinstance(decisions, Tensor):
-        return closed.to(decisions.dtype)
-    return closed.numpy().astype(np.asarray(decisions).dtype)
+        return decided.to(decisions.dtype)
+    return decided.numpy().astype(np.asarray(decisions).dtype)
 
 
 def violations(decisions: Tensor, schema: LabelSchema) -> Tensor:
@@ -217,9 +224,9 @@ def violations(decisions: Tensor, schema: LabelSchema) -> Tensor:
 
 
 def checked_hierarchy_policy(how: str) -> str:
-    """The way to close decisions, or a UsageError that offers the nearest."""
+    """Return a hierarchy policy, or raise a UsageError that offers the nearest."""
     if how not in HIERARCHY_POLICIES:
-        raise UsageError(f"Unknown way {how!r} to close decisions: {did_you_mean(how, HIERARCHY_POLICIES)}")
+        raise UsageError(f"Unknown hierarchy_policy {how!r}: {did_you_mean(how, HIERARCHY_POLICIES)}")
     return how
 
 
@@ -263,27 +270,27 @@ def _checked_calibration(by_label: Any, schema: LabelSchema) -> np.ndarray:
     return np.array([by_label[name] for name in schema.names], dtype=np.float64).T
 
 
-# ---- closing, in place ----
+# ---- enforcing rules, in place ----
 
 
-def _close_implications(closed: Tensor, schema: LabelSchema, how: str, margins: Tensor | None) -> None:
-    if how == "larger_margin":
+def _enforce_implications(decided: Tensor, schema: LabelSchema, how: str, margins: Tensor | None) -> None:
+    if how == "larger_margin" and margins is not None:  # there are, or it was refused
         # what the nearest undecided ancestor lacks, the worst of them; -inf where all are decided
         lack = torch.full_like(margins, -torch.inf)
         for child, parent in schema.parents_first:
-            missing = torch.where(closed[:, parent], -torch.inf, -margins[:, parent])
+            missing = torch.where(decided[:, parent], -torch.inf, -margins[:, parent])
             lack[:, child] = torch.maximum(lack[:, child], torch.maximum(lack[:, parent], missing))
-        closed &= (lack == -torch.inf) | (margins > lack)
+        decided &= (lack == -torch.inf) | (margins > lack)
     if how == "drop_child":
-        _drop_orphans(closed, schema)
+        _drop_orphans(decided, schema)
     else:
         for child, parent in reversed(schema.parents_first):
-            closed[:, parent] |= closed[:, child]
+            decided[:, parent] |= decided[:, child]
 
 
-def _drop_orphans(closed: Tensor, schema: LabelSchema) -> None:
+def _drop_orphans(decided: Tensor, schema: LabelSchema) -> None:
     for child, parent in schema.parents_first:
-        closed[:, child] &= closed[:, parent]
+        decided[:, child] &= decided[:, parent]
 
 
 def _branch_margins(decided: Tensor, margins: Tensor, schema: LabelSchema) -> Tensor:
@@ -295,28 +302,28 @@ def _branch_margins(decided: Tensor, margins: Tensor, schema: LabelSchema) -> Te
     return torch.maximum(margins, below)
 
 
-def _fill_groups(closed: Tensor, margins: Tensor, schema: LabelSchema) -> None:
+def _fill_groups(decided: Tensor, margins: Tensor, schema: LabelSchema) -> None:
     """Raise the label of the largest margin of each "exactly one" group that has none; such labels imply nothing."""
     for kind, group in schema.exclusive_indices:
         if kind == EXACTLY_ONE:
-            labels = torch.tensor(group, device=closed.device)
-            rows = torch.nonzero(~closed[:, labels].any(1)).squeeze(1)
-            closed[rows, labels[margins[rows][:, labels].argmax(1)]] = True
+            labels = torch.tensor(group, device=decided.device)
+            rows = torch.nonzero(~decided[:, labels].any(1)).squeeze(1)
+            decided[rows, labels[margins[rows][:, labels].argmax(1)]] = True
 
 
-def _thin_groups(closed: Tensor, margins: Tensor, schema: LabelSchema, how: str) -> None:
+def _thin_groups(decided: Tensor, margins: Tensor, schema: LabelSchema, how: str) -> None:
     """Of each exclusive group leave the strongest label; the others go, and their descendants. Where parents were
     raised, a label is as strong as the strongest of its decided descendants."""
     for _, group in schema.exclusive_indices:
-        labels = torch.tensor(group, device=closed.device)
-        rows = torch.nonzero(closed[:, labels].sum(1) > 1).squeeze(1)
+        labels = torch.tensor(group, device=decided.device)
+        rows = torch.nonzero(decided[:, labels].sum(1) > 1).squeeze(1)
         if not len(rows):
             continue
-        decided, strength = closed[rows], margins[rows]
+        these, strength = decided[rows], margins[rows]
         if how != "drop_child":
-            strength = _branch_margins(decided, strength, schema)
+            strength = _branch_margins(these, strength, schema)
         strength = strength.clamp(min=torch.finfo(strength.dtype).min)  # -inf is for what is not decided
-        on = torch.where(decided[:, labels], strength[:, labels], -torch.inf)
+        on = torch.where(these[:, labels], strength[:, labels], -torch.inf)
         kept = torch.zeros_like(on, dtype=torch.bool).scatter_(1, on.argmax(1, keepdim=True), True)
-        closed[rows[:, None], labels] &= kept
-        _drop_orphans(closed, schema)
+        decided[rows[:, None], labels] &= kept
+        _drop_orphans(decided, schema)

@@ -1,5 +1,4 @@
-"""Labels in Arrow buffers as blocks of numpy: without a copy where Arrow has none to make, without a Python object
-for each row."""
+"""Labels in Arrow buffers as blocks of numpy, without a Python object for each row."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,10 +8,8 @@ import numpy as np
 
 from ..utils.errors import DataError
 
-BLOCK = 1_044_480  # rows at a time: 4,096 times 255, see column_sums; with fewer, sums of 28 labels are slower
+BLOCK = 1 << 20  # rows at a time
 _BYTES = 1 << 26  # at a time, where rows are long
-_JOINED = 1 << 21
-_OFFSETS = 65_536  # at a time: what is computed from them stays in the cache
 
 MULTI_HOT, INDICES, TOKENS = "multi-hot", "indices", "tokens"
 """What a row's list of numbers is: an entry for each label, the classes that it has, or a class for each token."""
@@ -24,8 +21,8 @@ class IdLists:
 
     Args:
         values: all lists, one after the other.
-        offsets: (rows + 1,), where each row's list begins, and where the last one ends; the first is the place of
-            `values[0]`, which is 0 or, where the rows are some of many, more.
+        offsets: (rows + 1,), the start of each row's list, and the end of the last; `values[0]` is at `offsets[0]`,
+            which is not 0 in a slice of rows.
     """
 
     values: np.ndarray
@@ -50,37 +47,24 @@ Block = np.ndarray | IdLists
 """Labels of some rows: class indices (rows,), multi-hot (rows, labels), or lists of classes."""
 
 
-def column_blocks(arrays: Iterable[Any], lists: str, where: str, start: int = 0) -> Iterator[tuple[int, Block]]:
-    """A column, which comes in Arrow arrays, in blocks, each with the number of its first row.
+def column_blocks(columns: Iterable[Any], lists: str, where: str) -> Iterator[tuple[int, Block]]:
+    """Read a column in blocks, each with the number of its first row.
 
     Args:
-        arrays: pyarrow arrays.
+        columns: the column in parts, each a pyarrow ChunkedArray.
         lists: what a row's list is: MULTI_HOT, INDICES or TOKENS.
-        where: the column, for messages.
-        start: the number of the first row.
+        where: the name of the column, for messages.
     """
-    for array in _joined(map(without_views, arrays)):
-        rows = int(min(BLOCK, max(1, _BYTES * len(array) // max(1, array.nbytes))))
-        for at in range(0, len(array), rows):
-            piece = array.slice(at, rows)
-            yield start, array_block(piece, lists, where, start)
-            start += len(piece)
-
-
-def _joined(arrays: Iterable[Any]) -> Iterator[Any]:
-    """Small arrays joined to larger ones: datasets writes a thousand rows at a time."""
     import pyarrow as pa
 
-    waiting: list = []
-    rows = size = 0
-    for array in arrays:
-        rows, size = rows + len(array), size + array.nbytes
-        if waiting and (rows > BLOCK or size > _JOINED):
-            yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
-            waiting, rows, size = [], len(array), array.nbytes
-        waiting.append(array)
-    if waiting:
-        yield waiting[0] if len(waiting) == 1 else pa.concat_arrays(waiting)
+    start = 0
+    for column in columns:
+        rows = int(min(BLOCK, max(1, _BYTES * len(column) // max(1, column.nbytes))))
+        for at in range(0, len(column), rows):
+            chunks = [without_views(chunk) for chunk in column.slice(at, rows).chunks]
+            piece = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)  # datasets writes 1,000 rows a chunk
+            yield start, array_block(piece, lists, where, start)
+            start += len(piece)
 
 
 def array_block(array: Any, lists: str, where: str, start: int = 0) -> Block:
@@ -106,18 +90,14 @@ def array_block(array: Any, lists: str, where: str, start: int = 0) -> Block:
     if lists == TOKENS:
         return flat
     if pa.types.is_fixed_size_list(array.type):
-        width = array.type.list_size
-        offsets = np.arange(len(array) + 1) * width if lists == INDICES else None
+        offsets = np.arange(len(array) + 1) * array.type.list_size
     else:
         offsets = array.offsets.to_numpy()
-        width = -1
-    if lists == INDICES:
-        return IdLists(flat, offsets)
-    return flat.reshape(len(array), width) if width >= 0 else as_matrix(flat, offsets, start, where)
+    return IdLists(flat, offsets) if lists == INDICES else as_matrix(flat, offsets, start, where)
 
 
 def without_views(array: Any) -> Any:
-    """Views of lists as lists: pyarrow's own cast loses the values of the last one (pyarrow 26)."""
+    """Convert list views to lists. pyarrow's own cast loses the values of the last one (pyarrow 26)."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -130,25 +110,23 @@ def without_views(array: Any) -> Any:
 
 
 def as_matrix(flat: np.ndarray, offsets: np.ndarray, start: int, where: str) -> np.ndarray:
-    """Lists of labels, one after the other, as a matrix (rows, labels); lists of different lengths are an error.
+    """Reshape concatenated lists to a matrix (rows, labels); lists of different lengths are a DataError.
 
     Args:
         flat: the lists.
-        offsets: (rows + 1,), where each begins, and where the last one ends.
+        offsets: (rows + 1,), the start of each, and the end of the last.
         start: the number of the first row.
         where: the column, for messages.
     """
-    n = len(offsets) - 1
-    width = int(offsets[1] - offsets[0]) if n else 0
-    for at in range(0, n, _OFFSETS):
-        lengths = np.diff(offsets[at : at + _OFFSETS + 1])
-        if lengths.min() != width or lengths.max() != width:
-            row = int(np.flatnonzero(lengths != width)[0])
-            raise DataError(
-                f"{where}: row {start} has {width} values and row {start + at + row} has {lengths[row]}; expected one "
-                "value for each label in every row."
-            )
-    return flat.reshape(n, width)
+    lengths = np.diff(offsets)
+    width = int(lengths[0]) if len(lengths) else 0
+    wrong = np.flatnonzero(lengths != width)
+    if len(wrong):
+        raise DataError(
+            f"{where}: row {start} has {width} values and row {start + wrong[0]} has {lengths[wrong[0]]}; expected "
+            "one value for each label in every row."
+        )
+    return flat.reshape(len(lengths), width)
 
 
 def numeric(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Class weights: what each label's positives count for in the loss, and why."""
+"""Class weights: a factor of the loss of each label's positives, with a reason."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +12,7 @@ from ..utils.errors import UsageError, did_you_mean, quoted
 from ..utils.json_flag import read_json_flag
 from .distribution import LabelDistribution
 from .schema import LabelSchema
-
-"""Weights past this make training unstable (the note that this project grew from; FARM#443 saw 215 wreck a run)."""
+from .weight_reasons import WeightReason
 
 # The tiers of `tiered`: an imbalance ratio of at least this gives the label this weight.
 TIERS = ((30.0, 10.0), (10.0, 5.0))
@@ -24,8 +23,6 @@ MOST_RARE = 1 / 3
 DEFAULT_STRATEGY = "sqrt_tiered"
 
 _NAMED = 1_000  # labels in the log
-ABSENT = "no positives in training"
-_NOT_ASKED_FOR = "no weights asked for"
 
 
 @dataclass(frozen=True)
@@ -35,14 +32,14 @@ class ClassWeights:
     Args:
         names: labels, in the schema's order.
         values: weights, shape (labels,), float64.
-        reasons: for each label where its weight comes from, in a few words.
+        why: for each label where its weight comes from.
         custom: the labels whose weight the user gave.
         clamped: the labels that were cut at the cap, with the weight before.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
-    reasons: tuple[str, ...]
+    why: tuple[WeightReason, ...]
     custom: tuple[str, ...] = ()
     clamped: Mapping[str, float] | None = None
 
@@ -55,16 +52,21 @@ class ClassWeights:
     @property
     def asked_for(self) -> bool:
         """False where class_weights is None, so that every label weighs 1."""
-        return set(self.reasons) != {_NOT_ASKED_FOR}
+        return any(reason.kind != "not_asked_for" for reason in self.why)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """For each label where its weight comes from, in a few words."""
+        return tuple(map(str, self.why))
 
     def moved(self, weights: Mapping[str, float], why: str) -> "ClassWeights":
         """The same with other weights of some labels, which have a reason of their own."""
         values = np.array([weights.get(name, value) for name, value in zip(self.names, self.values, strict=True)])
         reasons = tuple(
-            reason if new == old else f"{why}, from {old:.3g}"
-            for reason, new, old in zip(self.reasons, values, self.values, strict=True)
+            reason if new == old else WeightReason.from_text(f"{why}, from {old:.3g}")
+            for reason, new, old in zip(self.why, values, self.values, strict=True)
         )
-        return replace(self, values=values, reasons=reasons)
+        return replace(self, values=values, why=reasons)
 
     def as_dict(self) -> dict[str, float]:
         """{label: weight}, Python floats."""
@@ -120,7 +122,7 @@ def compute_class_weights(
     if strategy is None:
         raise UsageError(f"Unknown weight_strategy {weight_strategy!r}: {did_you_mean(weight_strategy, STRATEGIES)}")
     if class_weights is None:
-        weights = ClassWeights(names, np.ones(len(names)), (_NOT_ASKED_FOR,) * len(names))
+        weights = ClassWeights(names, np.ones(len(names)), (WeightReason("not_asked_for"),) * len(names))
     elif isinstance(class_weights, str):
         if class_weights != "auto":
             raise UsageError(f"class_weights is 'auto', None, {{label: weight}} or a sequence; got {class_weights!r}.")
@@ -130,11 +132,8 @@ def compute_class_weights(
     else:
         weights = _given(class_weights, names)
     capped, clamped = cap_weights(weights.as_dict(), max_weight)
-    reasons = tuple(
-        f"{reason}, capped from {clamped[name]:.4g}" if name in clamped else reason
-        for name, reason in zip(names, weights.reasons, strict=True)
-    )
-    return replace(weights, values=np.array([capped[n] for n in names]), reasons=reasons, clamped=clamped)
+    why = tuple(replace(reason, before=clamped.get(name)) for name, reason in zip(names, weights.why, strict=True))
+    return replace(weights, values=np.array([capped[n] for n in names]), why=why, clamped=clamped)
 
 
 @overload
@@ -175,7 +174,10 @@ def cap_weights(weights: Any, max_weight: float = MAX_WEIGHT) -> tuple[Any, dict
 # ---- strategies: the counts in, weights and reasons out; labels without positives are put right afterwards ----
 
 
-def _tiered(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+_Weights = tuple[np.ndarray, list[WeightReason]]
+
+
+def _tiered(counts: LabelDistribution, beta: float) -> _Weights:
     weights, reasons = np.ones(len(counts.schema)), []
     for i, (ratio, negative_positive) in enumerate(zip(counts.imbalance_ratio, counts.negative_positive, strict=True)):
         is_primary = i in counts.schema.primary
@@ -183,34 +185,34 @@ def _tiered(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[st
         limit = PRIMARY_LIMIT if is_primary else COMMON_LIMIT
         weights[i] = tier[1] if tier else min(negative_positive, limit)
         if tier:
-            reasons.append(f"tier: ratio {ratio:.3g} >= {tier[0]:g}")
+            reasons.append(WeightReason("tier", (ratio, tier[0])))
         else:
-            kind = "primary" if is_primary else "tier"
-            reasons.append(f"{kind}: min(neg:pos {negative_positive:.3g}, {limit:g})")
+            reasons.append(WeightReason("primary" if is_primary else "limit", (negative_positive, limit)))
     return weights, reasons
 
 
-def _sqrt_tiered(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+def _sqrt_tiered(counts: LabelDistribution, beta: float) -> _Weights:
     weights, reasons = _tiered(counts, beta)
     is_rare = counts.imbalance_ratio >= TIERS[-1][0]
     is_rare[list(counts.schema.primary)] = False
     share = counts.support[is_rare].sum() / max(counts.support.sum(), 1)
     if share > MOST_RARE:
-        why = f"none: labels of ratio >= {TIERS[-1][0]:g} hold {share:.0%} of all positives"
-        return np.ones(len(weights)), [why] * len(weights)
-    named = [reason.replace("tier:", "root:").replace("primary:", "primary root:") for reason in reasons]
-    return np.sqrt(np.maximum(weights, 0)), named
+        return np.ones(len(weights)), [WeightReason("rare_are_most", (TIERS[-1][0], share))] * len(weights)
+    roots = [WeightReason(f"root_{r.kind}", (*r.values, np.sqrt(r.values[1]))) for r in reasons]
+    return np.sqrt(np.maximum(weights, 0)), roots
 
 
-def _inverse_frequency(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
-    return counts.negative_positive, [f"neg:pos {r:.3g}" for r in counts.negative_positive]
+def _inverse_frequency(counts: LabelDistribution, beta: float) -> _Weights:
+    ratios = counts.negative_positive
+    return ratios, [WeightReason("inverse_frequency", (r,)) for r in ratios]
 
 
-def _sqrt_inverse_frequency(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
-    return np.sqrt(counts.negative_positive), [f"sqrt of neg:pos {r:.3g}" for r in counts.negative_positive]
+def _sqrt_inverse_frequency(counts: LabelDistribution, beta: float) -> _Weights:
+    ratios = counts.negative_positive
+    return np.sqrt(ratios), [WeightReason("sqrt_inverse_frequency", (r,)) for r in ratios]
 
 
-def _effective_number(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+def _effective_number(counts: LabelDistribution, beta: float) -> _Weights:
     if not 0 <= beta < 1:
         raise UsageError(f"effective_number_beta must lie in [0, 1); got {beta!r}.")
     effective = -np.expm1(counts.support * np.log(beta)) / (1 - beta) if beta > 0 else np.ones_like(counts.support)
@@ -218,16 +220,17 @@ def _effective_number(counts: LabelDistribution, beta: float) -> tuple[np.ndarra
         weights = 1 / effective
     present = counts.support > 0
     weights = weights / weights[present].mean() if present.any() else weights
-    return weights, [f"effective number {n:.4g}" for n in effective]
+    return weights, [WeightReason("effective_number", (n,)) for n in effective]
 
 
-def _balanced(counts: LabelDistribution, beta: float) -> tuple[np.ndarray, list[str]]:
+def _balanced(counts: LabelDistribution, beta: float) -> _Weights:
+    n_rows, n_labels = counts.n_rows, len(counts.schema)
     with np.errstate(divide="ignore", invalid="ignore"):
-        weights = counts.n_rows / (len(counts.schema) * counts.support)
-    return weights, [f"balanced: {counts.n_rows} rows / ({len(counts.schema)} x {s:g})" for s in counts.support]
+        weights = n_rows / (n_labels * counts.support)
+    return weights, [WeightReason("balanced", (n_rows, n_labels, support)) for support in counts.support]
 
 
-STRATEGIES: dict[str, Callable[[LabelDistribution, float], tuple[np.ndarray, list[str]]]] = {
+STRATEGIES: dict[str, Callable[[LabelDistribution, float], _Weights]] = {
     "sqrt_tiered": _sqrt_tiered,
     "tiered": _tiered,
     "inverse_frequency": _inverse_frequency,
@@ -241,17 +244,17 @@ STRATEGIES: dict[str, Callable[[LabelDistribution, float], tuple[np.ndarray, lis
 def _automatic(counts: LabelDistribution, strategy: Callable, beta: float) -> ClassWeights:
     weights, reasons = strategy(counts, beta)
     absent = counts.support <= 0
-    absent_because = ABSENT if counts.n_rows else "labels were not counted"
+    if_absent = WeightReason("absent" if counts.n_rows else "uncounted")
     everywhere = ~absent & (weights <= 0)  # a label that is 1 in every row has neg:pos 0
     reasons = [
-        absent_because if none else "positive in every row" if all_ else reason
+        if_absent if none else WeightReason("everywhere") if all_ else reason
         for none, all_, reason in zip(absent, everywhere, reasons, strict=True)
     ]
     return ClassWeights(counts.schema.names, np.where(absent | everywhere, 1.0, weights), tuple(reasons))
 
 
 def _overridden(weights: ClassWeights, custom: Mapping[str, float], counts: LabelDistribution) -> ClassWeights:
-    values, reasons, named = weights.values.copy(), list(weights.reasons), []
+    values, why, named = weights.values.copy(), list(weights.why), []
     for given, weight in custom.items():
         name = counts.schema.resolve(given, "the class weights")
         if name in named:
@@ -260,8 +263,8 @@ def _overridden(weights: ClassWeights, custom: Mapping[str, float], counts: Labe
         i = counts.schema.index(name)
         values[i] = _positive(weight, f"The weight of {name!r}")
         is_absent = counts.n_rows > 0 and counts.support[i] <= 0
-        reasons[i] = "custom, though no positives in training" if is_absent else "custom"
-    return replace(weights, values=values, reasons=tuple(reasons), custom=tuple(named))
+        why[i] = WeightReason("custom_absent" if is_absent else "custom")
+    return replace(weights, values=values, why=tuple(why), custom=tuple(named))
 
 
 def _given(weights: Sequence[float], names: tuple[str, ...]) -> ClassWeights:
@@ -274,7 +277,7 @@ def _given(weights: Sequence[float], names: tuple[str, ...]) -> ClassWeights:
             f"Got {len(values)} class weights for {len(names)} labels; give one each, or {{label: weight}}."
         )
     checked = [_positive(w, f"The weight of {name!r}") for name, w in zip(names, values, strict=True)]
-    return ClassWeights(names, np.array(checked), ("custom",) * len(names), custom=names)
+    return ClassWeights(names, np.array(checked), (WeightReason("custom"),) * len(names), custom=names)
 
 
 def _positive(value: Any, what: str) -> float:

@@ -48,7 +48,7 @@ def first_row_with_null(dataset: Any, column: str) -> int | None:
     if not any(map(_has_null, dataset.data.column(column).chunks)):
         return None
     start = 0
-    for array in _arrow_arrays(dataset, column):
+    for array in (chunk for part in _arrow_columns(dataset, column) for chunk in part.chunks):
         for i, label in enumerate(array) if _has_null(array) else ():
             value = label.as_py()
             if value is None or (isinstance(value, list) and None in value):
@@ -79,7 +79,7 @@ def classes_listed(dataset: Any, column: str | None) -> int:
     n_labels = len(getattr(getattr(feature, "feature", None), "names", None) or ())
     if not n_labels or getattr(feature, "length", -1) >= 0:
         return 0
-    some = _some_labels(dataset, column, _LOOKED_AT if n_labels <= 2 else 1)  # of two labels one row says little
+    some = _some_labels(dataset, str(column), _LOOKED_AT if n_labels <= 2 else 1)  # of two labels one row says little
     is_multi_hot = bool(some) and all(len(row) == n_labels and np.isin(row, (0, 1, -100)).all() for row in some)
     return 0 if is_multi_hot else n_labels
 
@@ -111,11 +111,11 @@ def label_blocks(
     """
     if is_arrow(dataset) and not has_transform(dataset):
         name = column or find_label_column(dataset)
-        if name in dataset.column_names:
-            return column_blocks(_arrow_arrays(dataset, name), lists, name), None
+        if name is not None and name in dataset.column_names:
+            return column_blocks(_arrow_columns(dataset, name), lists, name), None
     if not _is_indexed(dataset):
         if _streams_arrow(dataset) and (name := column or find_label_column(dataset)):
-            return column_blocks(_streamed_arrays(dataset, name, limit), lists, name), -1
+            return column_blocks(_streamed_columns(dataset, name, limit), lists, name), -1
         return _row_blocks(islice(iter(dataset), limit), column, lists), -1
     total = len(dataset)
     if limit is None or total <= limit:
@@ -152,17 +152,17 @@ def _streams_arrow(dataset: Any) -> bool:
 # ---- Arrow ----
 
 
-def _arrow_arrays(dataset: Any, column: str) -> Iterator[Any]:
-    """The column of a datasets.Dataset in Arrow arrays, as it lies there; in its order where rows were picked."""
+def _arrow_columns(dataset: Any, column: str) -> Iterator[Any]:
+    """The column of a datasets.Dataset in ChunkedArrays, in the dataset's order."""
     labels, picked = dataset.data.column(column), getattr(dataset, "_indices", None)
     if picked is None:
-        yield from labels.chunks
+        yield labels
         return
     for at in range(0, len(dataset), _PICKED):  # `iter` of such a dataset gives an array for each row
-        yield from labels.take(picked.column(0).slice(at, _PICKED)).chunks
+        yield labels.take(picked.column(0).slice(at, _PICKED))
 
 
-def _streamed_arrays(dataset: Any, column: str, limit: int | None) -> Iterator[Any]:
+def _streamed_columns(dataset: Any, column: str, limit: int | None) -> Iterator[Any]:
     left = sys.maxsize if limit is None else limit
     size = min(_STREAMED, left)
     if column in (dataset.column_names or ()):
@@ -171,7 +171,7 @@ def _streamed_arrays(dataset: Any, column: str, limit: int | None) -> Iterator[A
         if column not in table.column_names:
             raise DataError(f"Row 0 has no {column!r}; its keys are {sorted(table.column_names)}.")
         table = table.slice(0, left)
-        yield from table.column(column).chunks
+        yield table.column(column)
         left -= len(table)
         if left <= 0:
             return

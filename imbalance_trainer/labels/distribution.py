@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..utils.constants import IGNORE_INDEX as IGNORE_INDEX
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import wilson_interval
 from .arrow import Block
 from .columns import label_blocks, lists_of
-from .counting import MAX_ROWS_NAMED as MAX_ROWS_NAMED
 from .counting import LabelCounts, with_progress
 from .schema import LabelSchema
 from .values import id_lists, labels_array
@@ -115,7 +113,7 @@ class LabelDistribution:
         array([0.5, 1. ])
         """
         block = id_lists(labels) if indices else labels_array(labels, where)
-        return cls._of(LabelCounts.of([(0, block)], schema, where, labels_per_row, cooccurrence))
+        return cls.of(LabelCounts.of([(0, block)], schema, where, labels_per_row, cooccurrence))
 
     @classmethod
     def from_dataset(
@@ -150,12 +148,11 @@ class LabelDistribution:
         """
         lists = lists_of(dataset, column, len(schema), tokens, indices)
         blocks, total = label_blocks(dataset, column, limit, lists)
-        n_rows = len(dataset) if total is None else limit if total < 0 else min(total, limit)
+        n_rows = len(dataset) if total is None else limit
 
         shown = with_progress(blocks, n_rows, progress)
-        counted = cls._of(LabelCounts.of(shown, schema, column or "labels", labels_per_row, cooccurrence))
-        read_to_its_end = total is None or (total < 0 and (limit is None or counted.n_rows < limit))
-        if read_to_its_end:
+        counted = cls.of(LabelCounts.of(shown, schema, column or "labels", labels_per_row, cooccurrence))
+        if total is None or limit is None or (total < 0 and counted.n_rows < limit):  # read to its end
             return counted
         if total > 0:  # counted were rows that label_blocks picked; name them by their numbers in the dataset
             picked = np.linspace(0, total - 1, limit).astype(int)
@@ -198,14 +195,23 @@ class LabelDistribution:
                     return
 
         shown = with_progress(blocks(), n_rows, progress)
-        counted = cls._of(LabelCounts.of(shown, stream.schema, stream.where, labels_per_row, cooccurrence))
+        counted = cls.of(LabelCounts.of(shown, stream.schema, stream.where, labels_per_row, cooccurrence))
         return replace(counted, row_total=stream.n_rows) if seen[1] else counted
 
     @classmethod
-    def _of(cls, counts: LabelCounts) -> "LabelDistribution":
-        n, named = counts.n_rows, tuple(map(tuple, counts.named))
-        per_row, pairs = counts.per_row, counts.cooccurrence()
-        return cls(counts.schema, n, counts.support, counts.known, counts.violations, n, named, per_row, pairs)
+    def of(cls, counts: LabelCounts) -> "LabelDistribution":
+        """The counts of all rows there are."""
+        return cls(
+            counts.schema,
+            counts.n_rows,
+            counts.support,
+            counts.known,
+            counts.violations,
+            row_total=counts.n_rows,
+            violation_rows=tuple(map(tuple, counts.violation_rows)),
+            labels_per_row=counts.labels_per_row,
+            cooccurrence=counts.cooccurrence,
+        )
 
     # ---- derived ----
 

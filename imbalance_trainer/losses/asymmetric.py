@@ -1,4 +1,4 @@
-"""The asymmetric loss: easy negatives count for less than easy positives, and the easiest for nothing."""
+"""The asymmetric loss: easy negatives count less than easy positives, and the easiest not at all."""
 
 from typing import Any
 
@@ -6,38 +6,25 @@ import torch
 from torch import Tensor
 
 from .base import EntryLoss, number
-from .terms import focal_term
+from .multi_label_focal import focal_term
 
 
-def asymmetric_loss(
-    logits: Tensor,
-    labels: Tensor,
-    class_weights: Any = None,
-    gamma_negative: float = 4.0,
-    gamma_positive: float = 1.0,
-    shift: float = 0.05,
-    reduction: str = "mean",
-    num_items_in_batch: Tensor | int | None = None,
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    r"""Focal loss with another gamma for negatives, whose probability is lowered by a shift first.
+class AsymmetricLoss(EntryLoss):
+    r"""Focal loss with one gamma for positives and another for negatives, whose probability is shifted down first.
 
     With :math:`p = \sigma(z)` and :math:`p_m = \max(p - m, 0)`, entry by entry:
 
     .. math:: y\, w_l\, (1-p)^{\gamma_+} (-\log p) + (1-y)\, p_m^{\gamma_-} (-\log(1 - p_m))
 
-    A negative with p <= m has loss and gradient 0. With shift 0 and one gamma it is the focal loss, with gammas 0 too
-    the binary cross-entropy. It needs no counts. The authors' own code sums where we divide by counts.
+    A negative with p <= m has loss and gradient 0. With shift 0 and equal gammas it is the focal loss, and with both
+    gammas 0 the binary cross-entropy. The authors' own code sums where we divide by counts. Linear in y, so soft
+    labels are defined.
 
     Args:
-        logits, labels, class_weights, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`,
-            multi-label. Linear in y, so soft labels are defined.
+        class_weights, reduction, label_smoothing: see `Loss`.
         gamma_negative: focusing parameter of negatives, >= 0.
         gamma_positive: of positives, >= 0.
         shift: m, in [0, 1).
-
-    Returns:
-        A scalar, or for "none" a tensor of the labels' shape.
 
     Raises:
         UsageError: shapes or arguments that do not fit.
@@ -45,15 +32,9 @@ def asymmetric_loss(
     Source: Ridnik et al., 2021, "Asymmetric Loss For Multi-Label Classification".
 
     >>> z, y = torch.tensor([[0.0, 0.0, -3.0]]), torch.tensor([[1, 0, 0]])
-    >>> asymmetric_loss(z, y, reduction="none")
+    >>> AsymmetricLoss(reduction="none")(z, y)
     tensor([[0.3466, 0.0245, 0.0000]])
     """
-    loss = AsymmetricLoss(class_weights, gamma_negative, gamma_positive, shift, reduction, label_smoothing)
-    return loss(logits, labels, num_items_in_batch)
-
-
-class AsymmetricLoss(EntryLoss):
-    """`asymmetric_loss` as a module."""
 
     def __init__(
         self,

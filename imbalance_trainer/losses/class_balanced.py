@@ -10,16 +10,7 @@ from .counts import checked_support, effective_number_weights
 from .focal import checked_gamma, weighted_focal_loss
 
 
-def class_balanced_loss(
-    logits: Tensor,
-    labels: Tensor,
-    support: Any,
-    beta: float = 0.9999,
-    gamma: float = 2.0,
-    reduction: str = "mean",
-    num_items_in_batch: Tensor | int | None = None,
-    label_smoothing: float = 0.0,
-) -> Tensor:
+class ClassBalancedLoss(Loss):
     r"""Focal loss times a weight of the label, for its positives and its negatives alike.
 
     .. math:: \frac{1-\beta}{1-\beta^{n_c}} \mathrm{focal}, \text{ the weights divided by their mean}
@@ -29,13 +20,10 @@ def class_balanced_loss(
     weights, `weight_strategy="effective_number"` puts the same numbers on the positives alone.
 
     Args:
-        logits, labels, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`.
+        reduction, label_smoothing: see `Loss`.
         support: (labels,), positives of each label in training (single-label: rows of each class).
         beta: in [0, 1).
         gamma: focusing parameter, >= 0.
-
-    Returns:
-        A scalar, or for "none" a tensor of the labels' shape.
 
     Raises:
         UsageError: shapes or arguments that do not fit.
@@ -44,15 +32,10 @@ def class_balanced_loss(
     et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class Distribution".
 
     >>> import torch
-    >>> class_balanced_loss(torch.zeros(1, 2), torch.tensor([[1, 0]]), [1, 3], beta=0.5, gamma=0.0, reduction="none")
+    >>> loss = ClassBalancedLoss([1, 3], beta=0.5, gamma=0.0, reduction="none")
+    >>> loss(torch.zeros(1, 2), torch.tensor([[1, 0]]))
     tensor([[0.8822, 0.5041]])
     """
-    loss = ClassBalancedLoss(support, beta, gamma, reduction, label_smoothing)
-    return loss(logits, labels, num_items_in_batch)
-
-
-class ClassBalancedLoss(Loss):
-    """`class_balanced_loss` as a module."""
 
     problem_types = (MULTI_LABEL, SINGLE_LABEL)
     takes_class_weights = False

@@ -1,4 +1,4 @@
-"""What losses make of the labels' supports in the training data, also where one is 0 or that of every row."""
+"""Support of each label in the training data, checked, and weights computed from it."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from ..utils.errors import UsageError
 
 
 def checked_support(support: Any) -> np.ndarray:
-    """Positives of each label (single-label: rows of each class), (labels,), float64.
+    """Return the positives of each label (single-label: rows of each class), (labels,), float64.
 
     Raises:
-        UsageError: no list of finite numbers >= 0.
+        UsageError: not a list of finite numbers >= 0.
     """
     values = np.asarray(support.cpu() if isinstance(support, Tensor) else support, dtype=np.float64)
     if values.ndim != 1 or not len(values) or not (np.isfinite(values) & (values >= 0)).all():
@@ -23,10 +23,10 @@ def checked_support(support: Any) -> np.ndarray:
 
 
 def checked_rows(n_rows: Any, support: np.ndarray) -> np.ndarray:
-    """Rows, or known entries of each label, as (labels,), float64.
+    """Return the rows, or the known entries of each label, as (labels,), float64.
 
     Raises:
-        UsageError: fewer rows than positives, or as many numbers as there are no labels.
+        UsageError: fewer rows than positives, or another number of values than labels.
     """
     rows = np.asarray(n_rows.cpu() if isinstance(n_rows, Tensor) else n_rows, dtype=np.float64)
     if rows.shape not in ((), support.shape) or not (np.isfinite(rows) & (rows >= support)).all():
@@ -37,7 +37,7 @@ def checked_rows(n_rows: Any, support: np.ndarray) -> np.ndarray:
 
 
 def at_least_one(support: np.ndarray) -> np.ndarray:
-    """Supports where a label without positives counts as one with a single positive, so that logs and ratios exist."""
+    """Supports with 0 replaced by 1, so that logarithms and ratios are defined."""
     return np.maximum(support, 1)
 
 

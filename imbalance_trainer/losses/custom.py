@@ -1,4 +1,4 @@
-"""A user's own loss, held to our reduction convention."""
+"""A user's own loss function, with the reduction of `Loss`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,20 +13,20 @@ from .reduction import check_shapes
 
 
 class UserLoss(Loss):
-    """The loss of a function (logits, labels) -> loss of each entry, so that it can be summed and divided by counts.
+    """Wrap a function (logits, labels) -> loss of each entry, so that it is summed and divided by counts.
 
     The function gets fp32 logits and labels: multi-label (rows, labels) and labels of that shape and type;
-    single-label (rows, classes) and class indices (rows,), tokens flattened to rows. It gives a tensor of the labels'
-    shape: the loss of each entry (single-label: row), as with reduction="none". A mean is refused: taken of each
-    micro-batch it would make an update depend on how its batch is cut up. Unknown labels (-100) reach it as 0, and
-    what it gives for them does not count.
+    single-label (rows, classes) and class indices (rows,), tokens flattened to rows. It returns a tensor of the
+    labels' shape: the loss of each entry (single-label: row), as with reduction="none". A mean is refused: taken of
+    each micro-batch it would make an update depend on how its batch is cut up. Unknown labels (-100) are passed as 0,
+    and the loss returned for them is ignored.
 
     Args:
-        function: a function, or a module without trainable parameters; one of ours is taken as it is.
+        function: a function, a module without trainable parameters, or a `Loss`.
         reduction: see `Loss`.
 
     Raises:
-        UsageError: what is no function; and when called, a result that is no tensor of the labels' shape.
+        UsageError: not a function; when called, a result that is not a tensor of the labels' shape.
 
     >>> loss = UserLoss(nn.BCEWithLogitsLoss(reduction="none"))
     >>> loss(torch.zeros(1, 2), torch.tensor([[1, -100]]))
@@ -47,17 +47,17 @@ class UserLoss(Loss):
         if isinstance(function, nn.Module) and any(p.requires_grad for p in function.parameters()):
             raise UsageError("The loss has parameters of its own, which no optimizer would train; freeze them.")
         self.function = function
-        self.batch_independent = getattr(function, "is_exact", True)
+        self.batch_independent = getattr(function, "batch_independent", True)
         self.row_separable = isinstance(function, Loss)
-        self.elementwise = getattr(function, "elementwise", False)  # of another's, nobody knows
+        self.elementwise = getattr(function, "elementwise", False)  # unknown for a function of the user
 
     @classmethod
     def own_arguments(cls) -> dict[str, Any]:
-        """None: they are set in the function."""
+        """Empty: they are set in the function."""
         return {}
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """What the function gives, 0 where unknown."""
+        """The loss that the function returns, 0 where unknown."""
         if isinstance(self.function, Loss):
             return self.function(logits, labels, reduction="none")
         known = labels != IGNORE_INDEX

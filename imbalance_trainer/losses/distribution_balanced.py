@@ -1,4 +1,4 @@
-"""The distribution-balanced loss: the negative-tolerant focal loss, each entry weighted by what else its row has."""
+"""The distribution-balanced loss: the negative-tolerant focal loss, weighted by the other labels of the row."""
 
 from typing import Any
 
@@ -10,21 +10,7 @@ from .counts import at_least_one, checked_support
 from .negative_tolerant import NegativeTolerantLoss
 
 
-def distribution_balanced_loss(
-    logits: Tensor,
-    labels: Tensor,
-    support: Any,
-    n_rows: Any,
-    alpha: float = 0.1,
-    beta: float = 10.0,
-    mu: float = 0.9,
-    gamma: float = 2.0,
-    negative_scale: float = 2.0,
-    kappa: float = 0.05,
-    reduction: str = "mean",
-    num_items_in_batch: Tensor | int | None = None,
-    label_smoothing: float = 0.0,
-) -> Tensor:
+class DistributionBalancedLoss(NegativeTolerantLoss):
     r"""DB-focal: negative-tolerant focal loss times a weight of each (row, label).
 
     A row with a common label beside a rare one is drawn for either. The ratio of how often it should be drawn for
@@ -38,14 +24,11 @@ def distribution_balanced_loss(
     counts as one with a single positive. `negative_tolerant` is this loss with all weights 1.
 
     Args:
-        logits, labels, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`, multi-label.
-        support, n_rows, gamma, negative_scale, kappa: see `negative_tolerant_loss`.
+        reduction, label_smoothing: see `Loss`.
+        support, n_rows, gamma, negative_scale, kappa: see `NegativeTolerantLoss`.
         alpha: the least weight, >= 0.
         beta: how steeply it rises, > 0.
         mu: the ratio at which it has risen by a half. The authors tuned it to each data set.
-
-    Returns:
-        A scalar, or for "none" a tensor of the labels' shape.
 
     Raises:
         UsageError: shapes or arguments that do not fit.
@@ -54,16 +37,10 @@ def distribution_balanced_loss(
     the focal term, Huang et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class
     Distribution".
 
-    >>> both = torch.tensor([[1, 1]])
-    >>> distribution_balanced_loss(torch.zeros(1, 2), both, [1, 3], 4, kappa=0.0, mu=0.5, reduction="none")
+    >>> loss = DistributionBalancedLoss([1, 3], 4, kappa=0.0, mu=0.5, reduction="none")
+    >>> loss(torch.zeros(1, 2), torch.tensor([[1, 1]]))
     tensor([[0.1775, 0.0305]])
     """
-    arguments = (alpha, beta, mu, gamma, negative_scale, kappa, reduction, label_smoothing)
-    return DistributionBalancedLoss(support, n_rows, *arguments)(logits, labels, num_items_in_batch)
-
-
-class DistributionBalancedLoss(NegativeTolerantLoss):
-    """`distribution_balanced_loss` as a module."""
 
     takes_class_weights = False
     elementwise = False

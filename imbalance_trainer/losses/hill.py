@@ -1,4 +1,4 @@
-"""The Hill loss: negatives that score high are taken for labels that somebody forgot."""
+"""The Hill loss: negatives with a high score are treated as labels that somebody forgot."""
 
 from typing import Any
 
@@ -7,20 +7,10 @@ from torch import Tensor
 
 from .base import EntryLoss, number
 from .focal import checked_gamma
-from .terms import focal_term
+from .multi_label_focal import focal_term
 
 
-def hill_loss(
-    logits: Tensor,
-    labels: Tensor,
-    class_weights: Any = None,
-    gamma: float = 2.0,
-    margin: float = 1.0,
-    limit: float = 1.5,
-    reduction: str = "mean",
-    num_items_in_batch: Tensor | int | None = None,
-    label_smoothing: float = 0.0,
-) -> Tensor:
+class HillLoss(EntryLoss):
     r"""Squared error of negatives, weighted down where they score high; focal loss with a margin of positives.
 
     With :math:`p = \sigma(z)` and :math:`p_m = \sigma(z - m)`, entry by entry:
@@ -29,33 +19,23 @@ def hill_loss(
 
     For data in which a 0 often means that nobody looked: with lambda 1.5 the gradient of a negative,
     :math:`3 p^2 (1-p)^2`, falls again past p = 0.5, where the other losses push hardest. On data with all labels set
-    it learns too little from its hardest negatives. It needs no counts. With margin 0 its positives are those of the
-    focal loss.
+    it learns too little from its hardest negatives. With margin 0 positives have the focal loss. Linear in y, so soft
+    labels are defined.
 
     Args:
-        logits, labels, class_weights, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`,
-            multi-label. Linear in y, so soft labels are defined.
+        class_weights, reduction, label_smoothing: see `Loss`.
         gamma: focusing parameter of positives, >= 0.
         margin: m, >= 0.
         limit: lambda, >= 1, so that no loss is negative; below 1.5 negatives past p = 2/3 lambda are pushed up.
-
-    Returns:
-        A scalar, or for "none" a tensor of the labels' shape.
 
     Raises:
         UsageError: shapes or arguments that do not fit.
 
     Source: Zhang et al., 2021, "Simple and Robust Loss Design for Multi-Label Learning with Missing Labels".
 
-    >>> hill_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[1, 0]]), reduction="none")
+    >>> HillLoss(reduction="none")(torch.tensor([[1.0, 0.0]]), torch.tensor([[1, 0]]))
     tensor([[0.1733, 0.2500]])
     """
-    loss = HillLoss(class_weights, gamma, margin, limit, reduction, label_smoothing)
-    return loss(logits, labels, num_items_in_batch)
-
-
-class HillLoss(EntryLoss):
-    """`hill_loss` as a module."""
 
     def __init__(
         self,

@@ -10,17 +10,7 @@ from .base import SoftmaxLoss, number
 from .counts import at_least_one, checked_support
 
 
-def ldam_loss(
-    logits: Tensor,
-    labels: Tensor,
-    support: Any,
-    class_weights: Any = None,
-    max_margin: float = 0.5,
-    scale: float = 30.0,
-    reduction: str = "mean",
-    num_items_in_batch: Tensor | int | None = None,
-    label_smoothing: float = 0.0,
-) -> Tensor:
+class LDAMLoss(SoftmaxLoss):
     r"""Label-distribution-aware margin loss: cross-entropy with a margin taken from the logit of the row's class.
 
     .. math:: -w_y \log \frac{e^{s(z_y - \Delta_y)}}{e^{s(z_y - \Delta_y)} + \sum_{c \ne y} e^{s z_c}},
@@ -32,29 +22,19 @@ def ldam_loss(
     as one with the largest margin.
 
     Args:
-        logits, labels, class_weights, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`,
-            single-label.
+        class_weights, reduction, label_smoothing: see `Loss`.
         support: (classes,), rows of each class in training.
         max_margin: of the rarest class, >= 0.
         scale: s, > 0.
-
-    Returns:
-        A scalar, or for "none" a tensor of the labels' shape.
 
     Raises:
         UsageError: shapes or arguments that do not fit.
 
     Source: Cao et al., 2019, "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss".
 
-    >>> ldam_loss(torch.zeros(1, 2), torch.tensor([1]), [16, 1], scale=1.0)  # log(1 + e^0.5)
+    >>> LDAMLoss([16, 1], scale=1.0)(torch.zeros(1, 2), torch.tensor([1]))  # log(1 + e^0.5)
     tensor(0.9741)
     """
-    loss = LDAMLoss(support, class_weights, max_margin, scale, reduction, label_smoothing)
-    return loss(logits, labels, num_items_in_batch)
-
-
-class LDAMLoss(SoftmaxLoss):
-    """`ldam_loss` as a module."""
 
     needs_counts = True
     margin: Tensor
@@ -77,7 +57,7 @@ class LDAMLoss(SoftmaxLoss):
         margin = self.max_margin * np.minimum(relative / rarest, 1)
         self.keep_by_label("margin", torch.tensor(margin, dtype=torch.float32))
 
-    def changed(self, z: Tensor, classes: Tensor) -> Tensor:
+    def adjusted(self, z: Tensor, classes: Tensor) -> Tensor:
         """s (z - margin of the row's class, at that class)."""
         margins = self.margin.to(z.dtype)[classes][:, None]
         return self.scale * (z - torch.zeros_like(z).scatter(1, classes[:, None], margins))

@@ -1,4 +1,4 @@
-"""Logit adjustment: the softmax learns what the text adds to the classes' frequencies."""
+"""Logit adjustment and balanced softmax: the class frequencies are added to the logits in training."""
 
 from typing import Any
 
@@ -10,15 +10,7 @@ from .base import SoftmaxLoss, number
 from .counts import at_least_one, checked_support
 
 
-def logit_adjusted_loss(
-    logits: Tensor,
-    labels: Tensor,
-    support: Any,
-    tau: float = 1.0,
-    reduction: str = "mean",
-    num_items_in_batch: Tensor | int | None = None,
-    label_smoothing: float = 0.0,
-) -> Tensor:
+class LogitAdjustedLoss(SoftmaxLoss):
     r"""Cross-entropy of logits to which tau times the log of the class's share is added, in training only.
 
     .. math:: -\log \frac{e^{z_y + \tau \log \pi_y}}{\sum_c e^{z_c + \tau \log \pi_c}}, \quad \pi_c = n_c / N
@@ -29,26 +21,18 @@ def logit_adjusted_loss(
     counts as one with a single row.
 
     Args:
-        logits, labels, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`, single-label.
+        reduction, label_smoothing: see `Loss`.
         support: (classes,), rows of each class in training.
         tau: >= 0.
-
-    Returns:
-        A scalar, or for "none" a tensor of the labels' shape.
 
     Raises:
         UsageError: shapes or arguments that do not fit.
 
     Source: Menon et al., 2021, "Long-tail learning via logit adjustment".
 
-    >>> logit_adjusted_loss(torch.zeros(1, 2), torch.tensor([1]), [9, 1])  # -log 0.1
+    >>> LogitAdjustedLoss([9, 1])(torch.zeros(1, 2), torch.tensor([1]))  # -log 0.1
     tensor(2.3026)
     """
-    return LogitAdjustedLoss(support, tau, reduction, label_smoothing)(logits, labels, num_items_in_batch)
-
-
-class LogitAdjustedLoss(SoftmaxLoss):
-    """`logit_adjusted_loss` as a module."""
 
     takes_class_weights = False
     needs_counts = True
@@ -61,6 +45,20 @@ class LogitAdjustedLoss(SoftmaxLoss):
         adjustment = self.tau * np.log(counts / counts.sum())
         self.keep_by_label("adjustment", torch.tensor(adjustment, dtype=torch.float32))
 
-    def changed(self, z: Tensor, classes: Tensor) -> Tensor:
+    def adjusted(self, z: Tensor, classes: Tensor) -> Tensor:
         """z + tau log pi."""
         return z + self.adjustment
+
+
+class BalancedSoftmaxLoss(LogitAdjustedLoss):
+    """Logit adjustment with tau 1: each class counts by its rows in the softmax, in training only.
+
+    Args:
+        support: (classes,), rows of each class in training.
+        reduction, label_smoothing: see `Loss`.
+
+    Source: Ren et al., 2020, "Balanced Meta-Softmax for Long-Tailed Visual Recognition".
+    """
+
+    def __init__(self, support: Any, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        super().__init__(support, 1.0, reduction, label_smoothing)

@@ -1,4 +1,4 @@
-"""The negative-tolerant focal loss: a margin by the label's prevalence, and less push on negatives already low."""
+"""The negative-tolerant focal loss (NTR), and with class-balanced weights CB-NTR."""
 
 from typing import Any
 
@@ -7,24 +7,12 @@ import torch
 from torch import Tensor
 
 from .base import EntryLoss, number
-from .counts import at_least_one, checked_rows, checked_support
+from .counts import at_least_one, checked_rows, checked_support, effective_number_weights
 from .focal import checked_gamma
-from .terms import focal_term
+from .multi_label_focal import focal_term
 
 
-def negative_tolerant_loss(
-    logits: Tensor,
-    labels: Tensor,
-    support: Any,
-    n_rows: Any,
-    class_weights: Any = None,
-    gamma: float = 2.0,
-    negative_scale: float = 2.0,
-    kappa: float = 0.05,
-    reduction: str = "mean",
-    num_items_in_batch: Tensor | int | None = None,
-    label_smoothing: float = 0.0,
-) -> Tensor:
+class NegativeTolerantLoss(EntryLoss):
     r"""NTR-focal: the focal loss of logits less a margin, with negatives on a steeper scale.
 
     With the margin :math:`v_c = \kappa \log(N / n_c - 1)`, :math:`q = \sigma(z - v_c)` for positives and
@@ -37,16 +25,12 @@ def negative_tolerant_loss(
     of the entries. A label without positives, or without negatives, has the margin of one.
 
     Args:
-        logits, labels, class_weights, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`,
-            multi-label. Linear in y, so soft labels are defined.
+        class_weights, reduction, label_smoothing: see `Loss`.
         support: (labels,), positives of each label in training.
         n_rows: rows in training, or known entries of each label, (labels,).
         gamma: focusing parameter, >= 0.
         negative_scale: lambda, > 0.
         kappa: what the margin is multiplied by, >= 0.
-
-    Returns:
-        A scalar, or for "none" a tensor of the labels' shape.
 
     Raises:
         UsageError: shapes or arguments that do not fit.
@@ -55,17 +39,9 @@ def negative_tolerant_loss(
     the focal term of Huang et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class
     Distribution".
 
-    >>> negative_tolerant_loss(torch.zeros(1, 2), torch.tensor([[1, 0]]), [5, 5], 10, reduction="none")
+    >>> NegativeTolerantLoss([5, 5], 10, reduction="none")(torch.zeros(1, 2), torch.tensor([[1, 0]]))
     tensor([[0.1733, 0.0866]])
     """
-    loss = NegativeTolerantLoss(
-        support, n_rows, class_weights, gamma, negative_scale, kappa, reduction, label_smoothing
-    )
-    return loss(logits, labels, num_items_in_batch)
-
-
-class NegativeTolerantLoss(EntryLoss):
-    """`negative_tolerant_loss` as a module."""
 
     needs_counts = True
     margin: Tensor
@@ -97,3 +73,45 @@ class NegativeTolerantLoss(EntryLoss):
     def negative(self, z: Tensor) -> Tensor:
         """1 / lambda q^gamma (-log(1 - q)), q = sigma(lambda (z - v))."""
         return focal_term(self.negative_scale * (z - self.margin), self.gamma) / self.negative_scale
+
+
+class CBNTRLoss(NegativeTolerantLoss):
+    r"""CB-NTR: negative-tolerant focal loss times a weight of the label, for positives and negatives alike.
+
+    .. math:: \frac{1-\beta}{1-\beta^{n_c}} \mathrm{NTR}, \text{ the weights divided by their mean}
+
+    `negative_tolerant` has the margins and the scale, `class_balanced` the weights; beta 0 gives `negative_tolerant`.
+
+    Args:
+        support, n_rows, gamma, negative_scale, kappa: see `NegativeTolerantLoss`.
+        beta: in [0, 1).
+        reduction, label_smoothing: see `Loss`.
+
+    Raises:
+        UsageError: shapes or arguments that do not fit.
+
+    Source: Huang et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class
+    Distribution".
+    """
+
+    takes_class_weights = False
+    weights: Tensor
+
+    def __init__(
+        self,
+        support: Any,
+        n_rows: Any,
+        beta: float = 0.9999,
+        gamma: float = 2.0,
+        negative_scale: float = 2.0,
+        kappa: float = 0.05,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(support, n_rows, None, gamma, negative_scale, kappa, reduction, label_smoothing)
+        self.beta = number("beta", beta, 0, 1)
+        self.keep_by_label("weights", effective_number_weights(checked_support(support), self.beta))
+
+    def factor(self, targets: Tensor) -> Tensor:
+        """The label's weight."""
+        return self.weights

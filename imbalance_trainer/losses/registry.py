@@ -1,4 +1,4 @@
-"""LOSSES, and making the one that is asked for from what the trainer knows of the data."""
+"""The registry of losses, and making the one that a user asks for."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -10,18 +10,15 @@ from ..labels.distribution import LabelDistribution
 from ..utils.errors import UsageError, did_you_mean
 from ..utils.json_flag import read_json_flag
 from .asymmetric import AsymmetricLoss
-from .balanced_softmax import BalancedSoftmaxLoss
 from .base import Loss
-from .cb_ntr import CBNTRLoss
 from .class_balanced import ClassBalancedLoss
 from .custom import UserLoss
 from .distribution_balanced import DistributionBalancedLoss
-from .focal import WeightedFocalLoss
+from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss
 from .hill import HillLoss
 from .ldam import LDAMLoss
-from .logit_adjusted import LogitAdjustedLoss
-from .negative_tolerant import NegativeTolerantLoss
-from .plain import WeightedBCELoss, WeightedCELoss
+from .logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLoss
+from .negative_tolerant import CBNTRLoss, NegativeTolerantLoss
 from .two_way import TwoWayLoss
 from .zlpr import ZLPRLoss
 
@@ -41,7 +38,7 @@ LOSSES: dict[str, type[Loss]] = {
     "ldam": LDAMLoss,
     "balanced_softmax": BalancedSoftmaxLoss,
 }
-"""Losses by the name that `loss=` takes. A class says what it is for and what it needs (see `Loss`)."""
+"""Losses by name, as `loss=` takes them. The attributes of a class say what it needs (see `Loss`)."""
 
 
 def make_loss(
@@ -53,15 +50,15 @@ def make_loss(
     gamma: float | None = None,
     label_smoothing: float = 0.0,
 ) -> Loss:
-    """The loss that `loss=` means, summed rather than averaged: the trainer divides by the whole update's counts.
+    """Make the loss named `loss`, with reduction "sum": the trainer divides by the counts of the whole update.
 
     Args:
-        loss: a name in LOSSES, or a module or callable of the user's (see `UserLoss`).
+        loss: a name in LOSSES, or a module or function of the user (see `UserLoss`).
         problem_type: MULTI_LABEL or SINGLE_LABEL.
         class_weights: (labels,), or None.
         counts: the training data's labels, for the losses that need them.
-        loss_args: arguments of the loss's own.
-        gamma: its gamma, for a loss that has one; None leaves the loss's default.
+        loss_args: further arguments of the loss (`Loss.own_arguments`).
+        gamma: of a loss that has one; None for the loss's default.
         label_smoothing: see `Loss`.
 
     Raises:
@@ -92,14 +89,14 @@ def make_loss(
 
 
 def loss_class(name: str) -> type[Loss]:
-    """The class of a name in LOSSES; an error that offers the nearest where there is none."""
+    """Return the class of a loss by name; a UsageError offers the nearest names."""
     if name not in LOSSES:
         raise UsageError(f"Unknown loss {name!r}: {did_you_mean(name, LOSSES)}")
     return LOSSES[name]
 
 
 def check_kind(name: str, loss: "Loss | type[Loss]", problem_type: str) -> None:
-    """Raise a UsageError where a loss is for the other kind of problem."""
+    """Raise a UsageError if a loss is for the other kind of problem."""
     if problem_type not in loss.problem_types:
         fitting = [other for other, cls in LOSSES.items() if problem_type in cls.problem_types]
         kind = problem_type.removesuffix("_classification").replace("_", "-")
@@ -112,7 +109,7 @@ def has_gamma(loss: Any) -> bool:
 
 
 def check_gamma_fits(loss: Any, loss_args: Mapping[str, Any] | None = None) -> None:
-    """Raise a UsageError where focal_gamma cannot go with a loss, or loss_args set its gamma too."""
+    """Raise a UsageError if a loss has no gamma, or loss_args set it too."""
     if not has_gamma(loss):
         raise UsageError(f"focal_gamma is not for loss={name_of(loss)!r}, which has no gamma; leave it out.")
     if "gamma" in (loss_args or {}):
@@ -125,12 +122,12 @@ def takes_class_weights(loss: Any) -> bool:
 
 
 def name_of(loss: Any) -> str:
-    """What a loss is called in files and messages: its name, or that of the user's class or function."""
+    """The name of a loss in files and messages; for a user's own that of the class or function."""
     return loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
 
 
 def check_weights_fit(loss: Any) -> None:
-    """Raise a UsageError where class weights cannot go with a loss."""
+    """Raise a UsageError if a loss takes no class weights."""
     if not takes_class_weights(loss):
         fitting = ", ".join(repr(name) for name, cls in LOSSES.items() if cls.takes_class_weights)
         raise UsageError(
@@ -140,7 +137,7 @@ def check_weights_fit(loss: Any) -> None:
 
 
 def checked_loss_args(loss: Any, loss_args: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A copy of loss_args; an error where one of them is no argument of the loss, which offers the nearest."""
+    """Return a copy of loss_args; a UsageError names one that the loss does not have and offers the nearest."""
     if not loss_args:
         return {}
     known = loss_class(loss).own_arguments()
@@ -153,10 +150,10 @@ def checked_loss_args(loss: Any, loss_args: Mapping[str, Any] | None) -> dict[st
 
 
 def read_loss_args(value: Any) -> dict[str, Any] | None:
-    """What `loss_args` may be in a flag: JSON, or the path of a JSON file; all else as it is.
+    """Read `loss_args` from a flag: JSON or the path of a JSON file; other values are returned as they are.
 
     Raises:
-        UsageError: no JSON, no such file, or anything that is no {argument: value}.
+        UsageError: invalid JSON, no such file, or a value other than {argument: value}.
 
     >>> read_loss_args('{"gamma_negative": 3}')
     {'gamma_negative': 3}

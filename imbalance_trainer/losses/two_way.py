@@ -4,18 +4,11 @@ import torch
 from torch import Tensor
 
 from ..utils.errors import UsageError
-from .base import MultiLabelLoss, number
-from .terms import log_sum_exp, softplus
+from .base import MultiLabelLoss, log_sum_exp, number
+from .multi_label_focal import softplus
 
 
-def two_way_loss(
-    logits: Tensor,
-    labels: Tensor,
-    temperature_positive: float = 4.0,
-    temperature_negative: float = 1.0,
-    reduction: str = "mean",
-    num_items_in_batch: Tensor | int | None = None,
-) -> Tensor:
+class TwoWayLoss(MultiLabelLoss):
     r"""Softplus of two soft maxima, over the labels of a row and over the rows of a label.
 
     For a row, and in the same way for a column (a label's entries in the batch), with P its positives and N its
@@ -24,35 +17,28 @@ def two_way_loss(
     .. math:: \mathrm{softplus}\Big(T_n \log\sum_{j \in N} e^{z_j/T_n} + T_p \log\sum_{j \in P} e^{-z_j/T_p}\Big)
 
     Over a label's rows the positives of a rare label compete with all its negatives in the batch, whose logits are
-    thereby comparable across rows. **Not exact**: the loss of a column depends on which rows are in the micro-batch,
-    so an update changes with the cut, and so does `eval_loss` with the batch size; large micro-batches suit it. It
-    fixes the order of scores more than their height: tune thresholds after it. `zlpr` has a fixed cut and only rows.
+    thereby comparable across rows. **Not batch-independent**: the loss of a column depends on which rows are in the
+    micro-batch, so an update changes with the micro-batch size, and `eval_loss` with the batch size; large
+    micro-batches suit it. It fixes the order of scores more than their height: tune thresholds after it. `zlpr` has a
+    fixed threshold and only rows.
 
     A row's loss and a column's count for each of their known entries, so that the mean over entries is the mean over
     rows plus that over labels. Rows and columns without a positive, or without a negative, count 0 (the paper leaves
     them out of the mean, which would make the rows' part depend on the batch too). Labels are 0, 1 or unknown: soft
-    ones and smoothing are refused. It needs no counts and takes no class weights, as no entry has a loss of its own.
+    ones and smoothing are refused. It takes no class weights, as no entry has a loss of its own.
 
     Args:
-        logits, labels, reduction, num_items_in_batch: as in `weighted_focal_loss`, multi-label.
+        reduction: see `Loss`.
         temperature_positive, temperature_negative: > 0; the larger, the less the worst entry stands out.
-
-    Returns:
-        A scalar, or for "none" a tensor of the labels' shape, with the losses of row and column at each known entry.
 
     Raises:
         UsageError: shapes, labels or arguments that do not fit.
 
     Source: Kobayashi, 2023, "Two-way Multi-Label Loss".
 
-    >>> two_way_loss(torch.zeros(1, 3), torch.tensor([[1, 0, 0]]))  # log(1 + 2); no column has both
+    >>> TwoWayLoss()(torch.zeros(1, 3), torch.tensor([[1, 0, 0]]))  # log(1 + 2); no column has both
     tensor(1.0986)
     """
-    return TwoWayLoss(temperature_positive, temperature_negative, reduction)(logits, labels, num_items_in_batch)
-
-
-class TwoWayLoss(MultiLabelLoss):
-    """`two_way_loss` as a module."""
 
     takes_class_weights = False
     elementwise = False

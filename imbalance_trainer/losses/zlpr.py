@@ -3,48 +3,33 @@
 import torch
 from torch import Tensor
 
-from .base import MultiLabelLoss
-from .terms import log_sum_exp
+from .base import MultiLabelLoss, log_sum_exp
 
 
-def zlpr_loss(
-    logits: Tensor,
-    labels: Tensor,
-    reduction: str = "mean",
-    num_items_in_batch: Tensor | int | None = None,
-    label_smoothing: float = 0.0,
-) -> Tensor:
+class ZLPRLoss(MultiLabelLoss):
     r"""Zero-bounded log-sum-exp and pairwise rank-based loss of a row.
 
     .. math:: \log\Big(1 + \sum_j y_j e^{-z_j}\Big) + \log\Big(1 + \sum_j (1 - y_j) e^{z_j}\Big)
 
     The worst positive and the worst negative of a row carry most of the gradient, so that the number of negatives does
-    not matter much; the cut is at z = 0, which is p = 0.5. A soft label is a positive by its share, as the authors
-    have it; this is not linear in y. It needs no counts, and takes no class weights, as a row's loss is not a sum over
-    its labels. `two_way` compares positives with negatives directly, and over the batch too.
+    not matter much; the threshold is z = 0, which is p = 0.5. A soft label counts as a positive by its share, as in
+    the paper; this is not linear in y. It takes no class weights, as a row's loss is not a sum over its labels.
+    `two_way` compares positives with negatives directly, and over the batch too.
 
     A row's loss counts for each of its known entries, so that the mean over entries is the mean over rows, weighted by
     how much is known of them: sums of a batch's parts add up.
 
     Args:
-        logits, labels, reduction, num_items_in_batch, label_smoothing: as in `weighted_focal_loss`, multi-label.
-
-    Returns:
-        A scalar, or for "none" a tensor of the labels' shape, with the row's loss at each known entry.
+        reduction, label_smoothing: see `Loss`.
 
     Raises:
         UsageError: shapes or arguments that do not fit.
 
     Source: Su et al., 2022, "ZLPR: A Novel Loss for Multi-label Classification".
 
-    >>> zlpr_loss(torch.zeros(1, 3), torch.tensor([[1, 0, 0]]))  # log 2 + log 3
+    >>> ZLPRLoss()(torch.zeros(1, 3), torch.tensor([[1, 0, 0]]))  # log 2 + log 3
     tensor(1.7918)
     """
-    return ZLPRLoss(reduction, label_smoothing)(logits, labels, num_items_in_batch)
-
-
-class ZLPRLoss(MultiLabelLoss):
-    """`zlpr_loss` as a module."""
 
     takes_class_weights = False
     elementwise = False

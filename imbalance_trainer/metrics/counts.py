@@ -1,6 +1,6 @@
 """Counts of decisions against labels while batches stream by, in O(labels) memory.
 
-Rows go by in blocks that stay in the cache, and what a block does not need (unknown entries, rules to close under)
+Rows go by in blocks that stay in the cache, and what a block does not need (unknown entries, rules)
 costs it nothing: this is on the way of every evaluation.
 """
 
@@ -28,10 +28,11 @@ class DecisionCounts:
         schema: the labels.
 
     Attributes:
-        by_label: (5, labels), int64: true positives, predicted, support, known, and true positives before closing.
+        by_label: (5, labels), int64: true positives, predicted, support, known, and true positives before the
+            hierarchy policy.
         secondary: (3, secondary labels), int64: the first three over the rows whose gold primary label is 1.
-        rows: (4,), int64: rows with a known label; of these, without a mistake, with a rule broken before closing, and
-            after it.
+        rows: (4,), int64: rows with a known label; of these, without a mistake, with a rule broken before the
+            hierarchy policy, and after it.
     """
 
     def __init__(self, schema: LabelSchema) -> None:
@@ -54,9 +55,9 @@ class DecisionCounts:
             labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
             rule: what decides.
         """
-        cuts = rule.cuts()
+        thresholds = rule.threshold_logits()
         for rows in _blocks(scores):
-            self._add(*self._decided(scores[rows], labels[rows], cuts, rule))
+            self._add(*self._decided(scores[rows], labels[rows], thresholds, rule))
 
     def add_classes(self, decided: np.ndarray, classes: np.ndarray) -> None:
         """Count rows of a single-label problem: the decided class and the gold one, (rows,) each."""
@@ -70,12 +71,12 @@ class DecisionCounts:
         if secondary is not None:
             self._secondary += secondary
 
-    def _decided(self, scores: np.ndarray, labels: np.ndarray, cuts: np.ndarray, rule: DecisionRule) -> _Counts:
-        over, (gold, is_known) = scores > cuts, _gold_and_known(labels)
+    def _decided(self, scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray, rule: DecisionRule) -> _Counts:
+        over, (gold, is_known) = scores > thresholds, _gold_and_known(labels)
         if not self._has_rules:
             return self._counted(over, gold, is_known)
         decided = enforce_hierarchy(
-            torch.from_numpy(over), self.schema, rule.hierarchy_policy, torch.from_numpy(scores - cuts)
+            torch.from_numpy(over), self.schema, rule.hierarchy_policy, torch.from_numpy(scores - thresholds)
         )
         broken = [violations(x, self.schema).numpy() for x in (torch.from_numpy(over), decided)]
         return self._counted(decided.numpy(), gold, is_known, over, broken)
@@ -88,8 +89,8 @@ class DecisionCounts:
         over: np.ndarray | None = None,
         broken: list[np.ndarray] | None = None,
     ) -> _Counts:
-        """Counts of a block: closed decisions, positives, what is known (None for all), decisions before closing and
-        rows that break a rule before and after it (None where there is no rule)."""
+        """Counts of a block from decisions, positives, known entries (None for all), decisions before the hierarchy
+        policy, and rows that break a rule before and after it (None where there is no rule)."""
         known_by_label: Any = len(gold)
         in_row = np.ones(len(gold), dtype=bool)
         if is_known is not None:
@@ -104,7 +105,7 @@ class DecisionCounts:
         rows = [int(np.count_nonzero(x)) for x in of_rows] + [0] * (4 - len(of_rows))
         secondary = None
         if self.schema.primary:
-            where = np.ix_(any_in_rows(gold[:, list(self.schema.primary)]), self.schema.secondary)
+            where = np.ix_(any_in_rows(gold[:, list(self.schema.primary)]), np.array(self.schema.secondary, dtype=int))
             secondary = [column_sums(x[where]) for x in (decided & gold, decided, gold)]
         return (true_positives, predicted, support, known_by_label, found), rows, secondary
 

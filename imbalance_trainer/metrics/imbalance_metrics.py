@@ -15,7 +15,7 @@ from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import ratio
-from .average_precision import BestCuts, StreamingAveragePrecision
+from .average_precision import BestF1, StreamingAveragePrecision
 from .counts import DecisionCounts
 
 MAX_LABELS_SHOWN, RAREST_SHOWN = 50, 20
@@ -42,9 +42,9 @@ class LabelTable:
         support, predicted, true_positives: counts of the decisions.
         average_precision: of the scores.
         known: rows in which the label is known.
-        found_before_closing: positives over the threshold, whatever closing then made of them.
+        found_before_closing: positives over the threshold, before the hierarchy policy.
         threshold: that a probability must exceed; NaN in single-label problems.
-        best: the cut that would have the best F1 on this very data.
+        best: the threshold with the best F1 on this very data.
         curves: recall and precision by label index, of the rarest labels that have positives.
     """
 
@@ -56,7 +56,7 @@ class LabelTable:
     known: np.ndarray
     found_before_closing: np.ndarray
     threshold: np.ndarray
-    best: BestCuts
+    best: BestF1
     curves: Mapping[int, tuple[np.ndarray, np.ndarray]]
 
     @property
@@ -86,12 +86,12 @@ class LabelTable:
 
     @property
     def best_recall(self) -> np.ndarray:
-        """Recall at `best_threshold`, before closing."""
+        """Recall at `best_threshold`, before the hierarchy policy."""
         return ratio(self.best.true_positives, self.support)
 
     @property
     def best_precision(self) -> np.ndarray:
-        """Precision at `best_threshold`, before closing."""
+        """Precision at `best_threshold`, before the hierarchy policy."""
         return ratio(self.best.true_positives, self.best.predicted)
 
     @property
@@ -104,7 +104,7 @@ class ImbalanceMetrics:
     """Every metric of an imbalanced classification problem, in O(labels) memory.
 
     A `compute_metrics` for any Trainer (also with batch_eval_metrics=True), or fed by hand with `update` and read with
-    `compute`. A decision is a probability over the threshold, closed under the schema's rules (`DecisionRule`): a
+    `compute`. A decision is a probability over the threshold that breaks no rule of the schema (`DecisionRule`): a
     child is dropped where its parent is not decided. In single-label problems the decision is the largest logit. A
     soft label counts as positive over 0.5. 0/0 is 0, as scikit-learn's zero_division=0; every value equals
     scikit-learn's.
@@ -117,8 +117,8 @@ class ImbalanceMetrics:
     - secondary_f1_macro, secondary_f1_micro, secondary_recall, secondary_precision (the latter two micro), over the
       rows whose gold primary label is 1 (all rows where there is no primary group);
     - f1_head, f1_medium, f1_tail: macro F1 of each third of the labels, by training support;
-    - violation_rate: rows whose decisions broke a rule of the schema **before** closing; violation_rate_closed: after
-      it, 0 by construction;
+    - violation_rate: rows whose decisions broke a rule of the schema **before** the hierarchy policy;
+      violation_rate_closed: after it, 0 by construction;
     - n_labels_without_recall: labels with support and no true positive; n_labels_without_support and
       n_labels_never_predicted: labels whose recall, whose precision is 0/0;
     - recall_<slug>, precision_<slug>, f1_<slug>, support_<slug> for each label (beyond 50: for the 20 rarest).
@@ -250,7 +250,7 @@ class ImbalanceMetrics:
         threshold, best = np.array(list(self.rule.by_label().values())), ranking.best
         if self._single_label:  # the largest decides, whatever its score
             none = np.full(len(self.schema), np.nan)
-            threshold, best = none, BestCuts(none, 0 * support, 0 * support, none)
+            threshold, best = none, BestF1(none, 0 * support, 0 * support, none)
         counted = (support, predicted, true_positives, ranking.average_precision, known, found_before_closing)
         table = LabelTable(self.schema, *counted, threshold, best, ranking.curves)
         self.table = table
@@ -360,7 +360,8 @@ class ImbalanceMetrics:
         )
 
     def _tails(self, table: LabelTable) -> dict[str, float]:
-        tiers = tiers_by_support(self._order_by).items()
+        order_by = table.support if self._order_by is None else self._order_by
+        tiers = tiers_by_support(order_by).items()
         return _floats(**{f"f1_{tier}": table.f1[i].mean() if i.size else 0.0 for tier, i in tiers})
 
     def _per_label(self, table: LabelTable) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..labels.class_weights import ClassWeights
+from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MAX_WEIGHT
 
 ERROR, WARNING, NOTE, GOOD = "error", "warning", "note", "good"
@@ -118,7 +119,9 @@ class Settings:
             custom = tuple(row["label"] for row in labels if row.get("custom"))
             names = tuple(row["label"] for row in labels)
             values = np.array([row["weight"] for row in labels])
-            weights = ClassWeights(names, values, tuple(row["reason"] for row in labels), custom, clamped)
+            weights = ClassWeights(
+                names, values, tuple(WeightReason.from_text(row["reason"]) for row in labels), custom, clamped
+            )
         secondary = run.get("secondary") or run.get("groups", {}).get("secondary")
         return cls(
             class_weights=weights,

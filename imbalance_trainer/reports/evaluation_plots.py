@@ -11,7 +11,7 @@ import numpy as np
 from ..analysis.label_table import compact_number, percent
 from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
-from ..metrics.curves import curve_at, known
+from ..metrics.curves import known, label_curve
 from ..tuning.calibration import N_BINS, expected_calibration_error
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import wilson_interval
@@ -168,7 +168,7 @@ def precision_recall(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarr
     >>> precision_recall(np.array([2.0, 1.0, 1.0]), np.array([True, False, True]))
     (array([0.5, 1. ]), array([1.        , 0.66666667]))
     """
-    curve = curve_at(np.sort(scores), np.sort(scores[positive]))
+    curve = label_curve(np.sort(scores), np.sort(scores[positive]))
     return curve.true_positives / max(curve.support, 1), curve.true_positives / curve.predicted
 
 

@@ -52,12 +52,6 @@ class ImbalanceOptions:
         default=None,
         metadata={"help": "Arguments of the loss's own: JSON such as '{\"gamma_negative\": 4}', or a JSON file."},
     )
-    compile_loss: bool = field(
-        default=False,
-        metadata={
-            "help": "Compile the loss with torch.compile: worth its half a minute from some thousand labels on."
-        },
-    )
     reweight_from: float = field(
         default=0.0,
         metadata={"help": "Class weights count from here on, 1 before: a share of training such as 0.8, or a step."},

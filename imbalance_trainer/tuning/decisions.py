@@ -1,6 +1,7 @@
 """Thresholds, and calibration, of a trained model: tuned on evaluation data, and judged on rows they did not see."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ..metrics.imbalance_metrics import ImbalanceMetrics, LabelTable
 from ..utils.errors import DataError, UsageError, did_you_mean
 from .calibration import CALIBRATIONS, Calibration, calibrate
 from .threshold_search import OBJECTIVES, ThresholdObjective
-from .thresholds import PER, SHRINKAGE, SMOOTHING, TunedThresholds, tune_thresholds, units_of
+from .thresholds import PER, SHRINKAGE, TunedThresholds, tune_thresholds, units_of
 
 N_BOOTSTRAP = 200
 _FOLDS = 5
@@ -35,17 +36,10 @@ class TuningOptions:
         default=None,
         metadata={"help": "Which groups share a threshold, with --thresholds_per group; all if not given."},
     )
-    threshold_smoothing: float | None = field(
-        default=None,
-        metadata={
-            "help": "Positives that a label's model counts for beside its own "
-            f"({SMOOTHING:g} if not given; 0 with a floor)."
-        },
-    )
     threshold_shrinkage: float | None = field(
         default=None,
         metadata={
-            "help": "Positives that the threshold for all labels counts for when a rare label's is drawn towards it "
+            "help": "Weight, in positives, of the threshold for all labels towards which a label's is shrunk "
             f"({SHRINKAGE:g} if not given; 0 with a floor)."
         },
     )
@@ -64,10 +58,9 @@ class TuningOptions:
             raise UsageError(
                 f"Unknown calibration {self.calibration!r}: {did_you_mean(self.calibration, CALIBRATIONS)}"
             )
-        for name in ("threshold_smoothing", "threshold_shrinkage"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
-                raise UsageError(f"{name} is a finite number of positives >= 0; got {value!r}.")
+        value = self.threshold_shrinkage
+        if value is not None and not 0 <= value < float("inf"):
+            raise UsageError(f"threshold_shrinkage is a finite number of positives >= 0; got {value!r}.")
         if schema is not None:
             units_of(schema, self.thresholds_per, self.threshold_groups)
         return self
@@ -128,7 +121,7 @@ def tune_decisions(
     Args:
         logits: (rows, labels), of data that the model was **not** trained on.
         labels: (rows, labels).
-        rule: whose closing and max constraint hold; its thresholds and calibration are replaced.
+        rule: whose hierarchy policy and max constraint hold; its thresholds and calibration are replaced.
         options: what is aimed at.
         n_bootstrap: resamples for the intervals.
         train_support: see ImbalanceMetrics.
@@ -154,8 +147,10 @@ def tune_decisions(
     stored = ImbalanceMetrics.of_rule(tuned_rule, train_support)
     stored.update(logits, labels)
     results = at_half.compute(), held_out.compute(), stored.compute()
-    tables = at_half.table, held_out.table
-    return Tuning(thresholds, calibration, tuned_rule, *results, *tables, len(logits), options.threshold_objective)
+    before: Any = at_half.table
+    after: Any = held_out.table
+    objective = options.threshold_objective
+    return Tuning(thresholds, calibration, tuned_rule, *results, before, after, len(logits), objective)
 
 
 def _tuned(
@@ -179,7 +174,6 @@ def _tuned(
         floor=options.threshold_floor,
         per=options.thresholds_per,
         groups=options.threshold_groups,
-        smoothing=options.threshold_smoothing,
         shrinkage=options.threshold_shrinkage,
         from_logits=True,
         n_bootstrap=n_bootstrap,

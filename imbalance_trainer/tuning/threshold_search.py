@@ -1,22 +1,20 @@
-"""The search for the best cut of a label, or of labels that share a threshold, and how far it moves with the rows."""
+"""The search for the best threshold of a label, or of labels that share one, and its spread over resampled rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..metrics.curves import Curve, distinct, label_curves
+from ..metrics.curves import Curve, distinct, label_curve, midpoints, positive, sorted_scores
 from ..utils.errors import DataError, UsageError, did_you_mean
 from ..utils.numeric import ratio
-from .smoothing import smoothed_counts
 
 OBJECTIVES = ("f1", "f_beta", "recall_at_precision", "precision_at_recall", "macro_micro")
 """What thresholds can be tuned for."""
 
-_GRID = 1024  # cuts that are tried where labels share a threshold
-_GAP = 1.0  # a threshold is at most this logit under the score that is still decided
-_DRAWN = 384  # cuts of a label in the bootstrap
+_GRID = 1024  # candidates of labels that share a threshold
+_DRAWN = 384  # candidates of a label in the bootstrap
 _SWEEPS = 20
 
 
@@ -87,16 +85,16 @@ class Best:
 
 class Resample:
     """Draws counts of resampled rows: each row counts Poisson(1) times, so a stretch of n rows Poisson(n) times, and
-    only stretches between cuts need to be drawn."""
+    only stretches between candidates need to be drawn."""
 
     def __init__(self, n: int, rng: np.random.Generator) -> None:
         self.n, self.rng = n, rng
 
     def counts(self, curve: Curve) -> tuple[np.ndarray, np.ndarray]:
-        """True positives and predicted, (resamples, cuts)."""
+        """True positives and predicted, (resamples, candidates)."""
         positives = np.diff(curve.true_positives, prepend=0)
         negatives = np.diff(curve.predicted, prepend=0) - positives
-        shape = (self.n, len(curve.cut))
+        shape = (self.n, len(curve.candidates))
         true_positives = self.rng.poisson(positives, shape).cumsum(1)
         return true_positives, true_positives + self.rng.poisson(negatives, shape).cumsum(1)
 
@@ -108,28 +106,31 @@ class Search:
     Args:
         aim: what is aimed at.
         to_logits: from scores to logits.
-        smoothing: positives that a label's model counts for, see `smoothing`; 0 for none.
         resample: for the intervals.
     """
 
     aim: ThresholdObjective
     to_logits: Callable
-    smoothing: float
     resample: Resample
+
+    def thresholds(self, candidates: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """Logits halfway between candidates and the next lower scores."""
+        lowest = np.isneginf(below)
+        return midpoints(self.to_logits(candidates), np.where(lowest, below, self.to_logits(below)))
 
 
 class _Shared:
-    """Counts of labels that share a threshold, at the cuts of the grid, added up label by label."""
+    """Counts of labels that share a threshold, at common candidates, added up label by label."""
 
     def __init__(self, aim: ThresholdObjective, resample: Resample) -> None:
         self.aim, self.resample = aim, resample
         self.totals: list[Any] = [0, 0, 0, 0, 0]  # true positives, predicted, support, value, labels with support
         self.drawn: list[Any] = [0, 0, 0, 0, 0]
-        self.cut: np.ndarray = np.empty(0)
+        self.candidates: np.ndarray = np.empty(0)
         self.below: Any = -np.inf
 
     def add(self, curve: Curve) -> None:
-        self.cut, self.below = curve.cut, np.maximum(self.below, curve.below)
+        self.candidates, self.below = curve.candidates, np.maximum(self.below, curve.below)
         self._add(self.totals, curve.true_positives, curve.predicted, curve.support)
         if self.resample.n:
             drawn = self.resample.counts(curve)
@@ -149,7 +150,7 @@ class _Shared:
         return mean + pooled if self.aim.name == "macro_micro" else mean
 
     def best(self, search: Search) -> Best:
-        thresholds = _halfway(self.cut, self.below, search.to_logits)
+        thresholds = search.thresholds(self.candidates, self.below)
         logit, support = thresholds[self._value(self.totals).argmax()], self.totals[2]
         if not self.resample.n:
             return Best(logit, support, np.empty(0), np.empty(0))
@@ -157,99 +158,84 @@ class _Shared:
 
 
 def find_best(
-    scores: np.ndarray,
-    labels: np.ndarray,
-    positives: Sequence[np.ndarray],
-    units: list[np.ndarray],
-    search: Search,
+    scores: np.ndarray, labels: np.ndarray, units: list[np.ndarray], search: Search
 ) -> tuple[Best, list[Best], np.ndarray]:
     """The best threshold of all labels together, of each unit of labels that share one, and the support of each label.
 
     Raises:
         DataError: there is no positive at all.
     """
-    grid = _shared_cuts(positives)
-    if not len(grid):
+    shared_candidates = _shared_candidates(scores, labels)
+    if not len(shared_candidates):
         raise DataError("No label has a positive to tune thresholds on; give evaluation data that has some.")
     unit_of = np.empty(scores.shape[1], dtype=int)
     for i, unit in enumerate(units):
         unit_of[unit] = i
     everyone = _Shared(search.aim, Resample(0, search.resample.rng))
     shared = {i: _Shared(search.aim, search.resample) for i, unit in enumerate(units) if len(unit) > 1}
-    found: dict[int, Any] = {}
+    curves: dict[int, Curve] = {}
     support = np.zeros(len(unit_of), dtype=np.int64)
-    for label, (own, at_grid) in enumerate(label_curves(scores, labels, positives, grid, search.smoothing > 0)):
-        support[label], unit = own.support, unit_of[label]
-        everyone.add(at_grid)
+    found: dict[int, Best] = {}
+    for label, (ordered, positives) in enumerate(sorted_scores(scores, labels)):
+        support[label], unit = len(positives), unit_of[label]
+        at_shared = label_curve(ordered, positives, shared_candidates)
+        everyone.add(at_shared)
         if unit in shared:
-            shared[unit].add(at_grid)
+            shared[unit].add(at_shared)
+        elif search.aim.name == "macro_micro":
+            curves[unit] = label_curve(ordered, positives)
         else:
-            found[unit] = own if search.aim.name == "macro_micro" else _alone(own, search.aim.value, search)
-    if search.aim.name == "macro_micro":
-        found = _jointly(found, search)
-    found |= {i: those.best(search) for i, those in shared.items()}
+            found[unit] = _alone(label_curve(ordered, positives), search.aim.value, search)
+    found |= _jointly(curves, search) | {i: those.best(search) for i, those in shared.items()}
     return everyone.best(search), [found[i] for i in range(len(units))], support
 
 
 def _alone(curve: Curve, value: Callable, search: Search) -> Best:
-    """The best threshold of a label by itself."""
+    """The best threshold of a label that shares none."""
     none = np.full(search.resample.n, np.nan)
     if not curve.support:
         return Best(np.nan, 0, none, np.zeros(search.resample.n))
-    counts, holds = _counts(curve, search, curve.true_positives[None], curve.predicted[None])
-    best = value(*counts).argmax(1)
-    logit = _halfway(curve.cut[best], curve.below[best], search.to_logits)[0] if holds[0] else np.nan
+    best = value(curve.true_positives, curve.predicted, curve.support).argmax()
+    logit = float(search.thresholds(curve.candidates[best], curve.below[best]))
     if not search.resample.n:
         return Best(logit, curve.support, none, none)
-    fewer = curve.thinned(_DRAWN, best)  # without its own best cut an interval may leave the threshold out
-    drawn = search.resample.counts(fewer)
-    counts, holds = _counts(fewer, search, *drawn)
-    thresholds = _halfway(fewer.cut, fewer.below, search.to_logits)[value(*counts).argmax(1)]
-    return Best(logit, curve.support, np.where(holds, thresholds, np.nan), drawn[0][:, -1])
-
-
-def _counts(
-    curve: Curve, search: Search, true_positives: np.ndarray, predicted: np.ndarray
-) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """True positives, predicted and support, smoothed; and whether they say something, (resamples,)."""
-    support = true_positives[:, -1:]
-    if not search.smoothing:
-        return (true_positives, predicted, support), support[:, 0] > 0
-    top = np.append(curve.cut[:1], curve.below[:-1])  # the highest score between a cut and the one above it
-    logits = (search.to_logits(curve.cut) + search.to_logits(top)) / 2
-    smooth, smooth_support, holds = smoothed_counts(logits, true_positives, predicted, search.smoothing)
-    return (smooth, predicted, smooth_support), holds
+    fewer = curve.thinned(_DRAWN, [best])  # without its own best candidate an interval may leave the threshold out
+    true_positives, predicted = search.resample.counts(fewer)
+    support = true_positives[:, -1]
+    at = value(true_positives, predicted, support[:, None]).argmax(1)
+    thresholds = search.thresholds(fewer.candidates, fewer.below)[at]
+    return Best(logit, curve.support, np.where(support > 0, thresholds, np.nan), support)
 
 
 def _jointly(curves: dict[int, Curve], search: Search) -> dict[int, Best]:
-    """Thresholds of labels by themselves that maximise macro F1 plus micro F1: one label after the other is moved to
-    its best cut while the others stay, until none moves. (Labels that share a threshold are left out of it.)"""
+    """Thresholds of single labels that maximise macro F1 plus micro F1: one label after the other is moved to its best
+    candidate while the others stay, until none moves. (Labels that share a threshold are left out of it.)"""
     with_support = {i: curve for i, curve in curves.items() if curve.support}
-    counts = {i: _counts(c, search, c.true_positives[None], c.predicted[None])[0] for i, c in with_support.items()}
-    in_all = sum(support[0, 0] for _, _, support in counts.values())
+    in_all = sum(curve.support for curve in with_support.values())
 
     def value_beside(i: int, others: np.ndarray) -> Callable:
         def value(true_positives: Any, predicted: Any, support: Any) -> np.ndarray:
-            micro = f_score(others[0] + true_positives, others[1] + predicted, in_all - counts[i][2] + support)
-            return f_score(true_positives, predicted, support) / len(counts) + micro
+            pooled = in_all - with_support[i].support + support
+            micro = f_score(others[0] + true_positives, others[1] + predicted, pooled)
+            return f_score(true_positives, predicted, support) / len(with_support) + micro
 
         return value
 
     def here(i: int) -> np.ndarray:
-        return np.array([counts[i][0][0, at[i]], counts[i][1][0, at[i]]])
+        return np.array([with_support[i].true_positives[at[i]], with_support[i].predicted[at[i]]])
 
-    at = {i: f_score(*counts[i]).argmax() for i in counts}
-    total = sum(map(here, counts))
+    at = {i: f_score(c.true_positives, c.predicted, c.support).argmax() for i, c in with_support.items()}
+    total = sum(map(here, with_support))
     for _ in range(_SWEEPS):
         before = dict(at)
-        for i in counts:
+        for i, curve in with_support.items():
             total = total - here(i)
-            at[i] = value_beside(i, total)(*counts[i]).argmax()
+            at[i] = value_beside(i, total)(curve.true_positives, curve.predicted, curve.support).argmax()
             total = total + here(i)
         if at == before:
             break
     return {
-        i: _alone(curve, value_beside(i, total - here(i)) if i in counts else f_score, search)
+        i: _alone(curve, value_beside(i, total - here(i)) if i in with_support else f_score, search)
         for i, curve in curves.items()
     }
 
@@ -257,39 +243,32 @@ def _jointly(curves: dict[int, Curve], search: Search) -> dict[int, Best]:
 # ---- small parts ----
 
 
-def drawn_towards(found: list[Best], shared: float, shrinkage: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits of the thresholds, (units,), drawn towards the shared one as if that were the word of `shrinkage`
-    positives; and where 95% of the resamples have them, NaN without resamples."""
-    logits = _drawn_towards(
+def shrunk_towards(found: list[Best], shared: float, shrinkage: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits of the thresholds, (units,), shrunk towards the shared one with the weight of `shrinkage` positives; and
+    the bounds of 95% of the resamples' thresholds, NaN without resamples."""
+    logits = _shrunk_towards(
         np.array([b.logit for b in found]), np.array([b.support for b in found]), shared, shrinkage
     )
     if not len(found[0].drawn):
         return logits, np.full(len(found), np.nan), np.full(len(found), np.nan)
-    drawn = (_drawn_towards(b.drawn, b.drawn_support, shared, shrinkage) for b in found)
+    drawn = (_shrunk_towards(b.drawn, b.drawn_support, shared, shrinkage) for b in found)
     low, high = np.transpose([np.quantile(of_unit, (0.025, 0.975)) for of_unit in drawn])
     return logits, low, high
 
 
-def _drawn_towards(logit: np.ndarray, support: np.ndarray, shared: float, shrinkage: float) -> np.ndarray:
+def _shrunk_towards(logit: np.ndarray, support: np.ndarray, shared: float, shrinkage: float) -> np.ndarray:
     own = np.isfinite(logit) & (support > 0)
     drawn = (support * np.where(own, logit, 0) + shrinkage * shared) / np.where(own, support + shrinkage, 1)
     return np.where(own, drawn, shared)
 
 
-def _halfway(cut: np.ndarray, below: np.ndarray, to_logits: Callable) -> np.ndarray:
-    """Thresholds between cuts and the next lower scores, as logits."""
-    cut, below = to_logits(cut), to_logits(below)
-    return np.maximum((cut + below) / 2, cut - _GAP)
-
-
-def _shared_cuts(of_labels: Sequence[np.ndarray]) -> np.ndarray:
-    """Distinct scores of positives, highest first; of more than _GRID, quantiles of all positives'."""
-    positives = np.concatenate(of_labels)
-    positives.sort()
-    cuts = distinct(positives)
-    if len(cuts) > _GRID:
-        cuts = distinct(positives[np.linspace(0, len(positives) - 1, _GRID).astype(int)])
-    return cuts[::-1]
+def _shared_candidates(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Distinct scores of positives of any label, rising; of more than _GRID, quantiles of all positives' scores."""
+    positives = np.sort(scores[positive(labels)])
+    candidates = distinct(positives)
+    if len(candidates) > _GRID:
+        candidates = distinct(positives[np.linspace(0, len(positives) - 1, _GRID).astype(int)])
+    return candidates
 
 
 def f_score(true_positives: Any, predicted: Any, support: Any, beta: float = 1.0) -> np.ndarray:

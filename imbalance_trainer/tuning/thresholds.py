@@ -1,16 +1,9 @@
-r"""Thresholds per label, tuned on held-out scores without believing what a few positives say.
+r"""Thresholds per label, tuned on held-out scores.
 
-A label with few positives has a noisy best threshold, and tuned by itself it does worse on new data than it seems (Lin
-& Lin, CIKM 2023; Lipton et al., 2014). Two things help against it, both by the number P of its positives:
+A label with few positives has a noisy best threshold (Lin & Lin, CIKM 2023; Lipton et al., 2014). With P positives the
+logit of its threshold is shrunk towards that of t_all, the one threshold for all labels with the best mean over them:
 
-- the counts behind F are smoothed by a logistic model of the label that counts for `smoothing` more positives (see
-  `smoothing`);
-- the logit of the threshold is drawn towards that of t_all, the one threshold for all labels with the best mean over
-  them, as if that were the word of k = `shrinkage` more positives:
-
-      logit t = (P logit t_label + k logit t_all) / (P + k)
-
-Both rules and their strengths were chosen by a measurement: docs/thresholds.md, `python -m benchmarks.thresholds`.
+    logit t = (P logit t_label + k logit t_all) / (P + k)
 """
 
 from collections.abc import Sequence
@@ -21,18 +14,15 @@ import numpy as np
 from scipy.special import expit, logit
 
 from ..labels.schema import LabelSchema
-from ..metrics.curves import counts_over, positive_scores
+from ..metrics.curves import counts_over
 from ..utils.errors import DataError, UsageError, did_you_mean
-from .threshold_search import Resample, Search, ThresholdObjective, drawn_towards, f_score, find_best
+from .threshold_search import Resample, Search, ThresholdObjective, f_score, find_best, shrunk_towards
 
 PER = ("label", "group", "all")
 """What has a threshold of its own."""
 
-SMOOTHING = 100.0
-"""Positives that a label's logistic model counts for."""
-
 SHRINKAGE = 1.0
-"""Positives that the one threshold for all labels counts for."""
+"""Weight of the one threshold for all labels, in positives."""
 
 FEW = 5
 """A label with fewer positives in training is not learned reliably, whatever is set; and of a threshold that is tuned
@@ -88,7 +78,6 @@ def tune_thresholds(
     floor: float | None = None,
     per: str = "label",
     groups: Sequence[str] | None = None,
-    smoothing: float | None = None,
     shrinkage: float | None = None,
     from_logits: bool = False,
     n_bootstrap: int = 0,
@@ -96,8 +85,8 @@ def tune_thresholds(
 ) -> TunedThresholds:
     """Thresholds from scores of data that the model was **not** trained on.
 
-    A threshold stands halfway, in logits, between the lowest score that it decides and the next lower one, and at most
-    one logit under the former.
+    A threshold stands halfway, in logits, between the lowest score that it decides and the next lower one. Where no
+    row scores lower it stands one logit under the former.
 
     Args:
         scores: (rows, labels), probabilities, or logits with `from_logits`.
@@ -111,10 +100,8 @@ def tune_thresholds(
         per: "label"; "group" (the labels of a group share a threshold, that with the best mean over them, for a floor
             over their pooled counts; a label in no group has its own); "all" (one for all labels).
         groups: which groups, with per="group"; None for all of the schema's.
-        smoothing: positives that a label's model counts for beside its own; 0 for none. None for SMOOTHING, and for 0
-            where there is a floor, which smoothing might break. Of labels that share a threshold nothing is smoothed.
-        shrinkage: positives that the one threshold for all counts for when a label's is drawn towards it; 0 for none.
-            None for SHRINKAGE, and for 0 where there is a floor. With both 0 tuning is naive.
+        shrinkage: weight, in positives, of the one threshold for all labels when a label's is shrunk towards it; 0 for
+            none. None for SHRINKAGE, and for 0 where there is a floor, which shrinkage might break.
         from_logits: whether scores are logits. Better so: probabilities near 1 are ties in fp32.
         n_bootstrap: resamples of the rows (Poisson bootstrap: Chamandy et al., 2012) for the intervals; 0 for none.
         seed: of the bootstrap.
@@ -127,31 +114,28 @@ def tune_thresholds(
             do not match.
         DataError: scores that are not finite or no probabilities, or no positive at all.
 
-    >>> tuned = tune_thresholds([[0.1], [0.2], [0.4]], [[0], [1], [1]], ["rare"], smoothing=0, shrinkage=0)
+    >>> tuned = tune_thresholds([[0.1], [0.2], [0.4]], [[0], [1], [1]], ["rare"], shrinkage=0)
     >>> round(float(tuned.thresholds[0]), 3)  # halfway between 0.1 and 0.2, in logits
     0.143
     """
     scores, labels, schema = _checked_data(scores, labels, schema, from_logits)
     aim = ThresholdObjective.checked(objective, beta, floor)
-    smoothing = _checked_strength("smoothing", smoothing, SMOOTHING if aim.floor is None else 0.0)
-    shrinkage = _checked_strength("shrinkage", shrinkage, SHRINKAGE if aim.floor is None else 0.0)
+    shrinkage = _checked_shrinkage(shrinkage, SHRINKAGE if aim.floor is None else 0.0)
     if not 0 <= n_bootstrap < float("inf") or n_bootstrap != int(n_bootstrap):
         raise UsageError(f"n_bootstrap is a whole number >= 0; got {n_bootstrap!r}.")
     units = units_of(schema, per, groups)
     resample = Resample(int(n_bootstrap), np.random.default_rng(seed))
-    search = Search(aim, _clipped if from_logits else _logit, smoothing, resample)
-    positives = positive_scores(scores, labels)
-    everyone, found, support = find_best(scores, labels, positives, units, search)
+    search = Search(aim, _clipped if from_logits else _logit, resample)
+    everyone, found, support = find_best(scores, labels, units, search)
     logits, low, high = np.empty((3, len(schema)))
     tuned_on = np.zeros_like(support)
-    drawn = drawn_towards(found, everyone.logit, 0.0 if per == "all" else shrinkage)
+    drawn = shrunk_towards(found, everyone.logit, 0.0 if per == "all" else shrinkage)
     for unit, *of_unit in zip(units, *drawn, strict=True):
         logits[unit], low[unit], high[unit] = of_unit
         tuned_on[unit] = support[unit].sum()
     over = _rounded_down(logits if from_logits else expit(logits), scores.dtype)
-    half = np.full_like(over, 0.0 if from_logits else 0.5)
-    true_positives, predicted = counts_over(scores, labels, np.stack([half, over]), positives)
-    f1_at_half, f1 = f_score(true_positives, predicted, support)
+    at_half = counts_over(scores, labels, np.full_like(over, 0.0 if from_logits else 0.5))
+    true_positives, predicted = counts_over(scores, labels, over)
     return TunedThresholds(
         schema,
         thresholds=expit(over.astype(np.float64)) if from_logits else over.astype(np.float64),
@@ -159,18 +143,18 @@ def tune_thresholds(
         high=expit(high),
         support=support,
         tuned_on=tuned_on,
-        f1_at_half=f1_at_half,
-        f1=f1,
-        reached=aim.is_reached(true_positives[1], predicted[1], support),
+        f1_at_half=f_score(*at_half, support),
+        f1=f_score(true_positives, predicted, support),
+        reached=aim.is_reached(true_positives, predicted, support),
         shared=float(expit(np.float64(everyone.logit))),
     )
 
 
-def _checked_strength(name: str, value: float | None, default: float) -> float:
+def _checked_shrinkage(value: float | None, default: float) -> float:
     if value is None:
         return default
     if not 0 <= value < float("inf"):
-        raise UsageError(f"{name} is a finite number of positives >= 0; got {value!r}.")
+        raise UsageError(f"shrinkage is a finite number of positives >= 0; got {value!r}.")
     return float(value)
 
 

@@ -3,6 +3,9 @@
 CONFIG_KEY = "imbalance_trainer"
 """Key of a model's config.json under which everything of ours is stored."""
 
+DENSE_LABELS = 1_000
+"""Up to so many labels co-occurrence is a plain array, beyond them a sparse one."""
+
 IGNORE_INDEX = -100
 """Value of an unknown label: masked in training, not counted, not evaluated. The same as in transformers."""
 

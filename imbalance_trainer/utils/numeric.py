@@ -62,5 +62,5 @@ def column_sums(ones: np.ndarray) -> np.ndarray:
 def any_in_rows(mask: np.ndarray) -> np.ndarray:
     """mask.any(1), (rows, columns) -> (rows,), where rows are short by a product, which is up to ten times as fast."""
     if mask.shape[1] >= _SHORT:
-        return mask.any(1)
-    return mask.astype(np.float32) @ np.ones(mask.shape[1], np.float32) > 0
+        return np.asarray(mask.any(1))
+    return np.asarray(mask.astype(np.float32) @ np.ones(mask.shape[1], np.float32) > 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from imbalance_trainer import LabelDistribution, LabelSchema, losses
+from imbalance_trainer import LabelDistribution, LabelSchema
 from imbalance_trainer.losses import LOSSES, make_loss
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import UsageError
@@ -201,6 +201,15 @@ def test_micro_batches_add_up_to_the_whole_unless_the_loss_says_that_they_do_not
 
 
 @each_loss
+def test_a_batch_that_is_taken_in_blocks_is_the_sum_of_its_entries(name, kind):
+    loss, (logits, labels) = make(name, kind), batch(kind, rows=(1 << 15) + 7)
+    whole, gradient = gradient_of(loss, logits, labels)
+    total, expected = gradient_of(loss, logits, labels, reduction="none")
+    torch.testing.assert_close(whole, total.sum(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-14)
+
+
+@each_loss
 def test_a_class_weight_multiplies_the_loss_of_positives_or_is_refused(name, kind):
     logits = torch.tensor([[0.3, -0.2, 0.1, 1.0]])
     labels = torch.tensor([[-100, 1, -100, -100]]) if kind == MULTI_LABEL else torch.tensor([1])
@@ -222,25 +231,6 @@ def test_it_is_no_part_of_a_model_and_shows_its_settings(name, kind):
     assert not list(loss.parameters())
     for argument, value in ARGUMENTS.get(name, [{}])[-1].items():
         assert f"{argument}={value}" in repr(loss)
-
-
-@each_loss
-def test_the_function_is_the_module(name, kind):
-    """All but the plain losses, which are torch's own, have one; it takes the same arguments by name."""
-    cls = LOSSES[name]
-    function = getattr(losses, {"focal": "weighted_focal_loss"}.get(name, f"{name}_loss"), None)
-    if function is None:
-        assert name in ("bce", "ce")
-        return
-    arguments = ARGUMENTS.get(name, [{}])[-1]
-    logits, labels = batch(kind)
-    of_data = {"class_weights": WEIGHTS} if cls.takes_class_weights else {}
-    if cls.needs_counts:
-        loss = make(name, kind, arguments)
-        of_data |= {"support": COUNTS["ordinary"]}
-        of_data |= {"n_rows": N_ROWS} if "n_rows" in function.__annotations__ else {}
-    loss = make(name, kind, arguments)
-    assert torch.equal(function(logits, labels, **of_data, **arguments, reduction="sum"), loss(logits, labels))
 
 
 # ---- errors ----

@@ -13,7 +13,7 @@ FOR = {(MULTI_LABEL, SINGLE_LABEL): "both", (MULTI_LABEL,): "multi-label", (SING
 
 def test_the_values_by_hand():
     result = doctest.testfile(str(PAGE), module_relative=False)
-    assert result.attempted >= 8
+    assert result.attempted >= 4
     assert not result.failed
 
 
