@@ -63,7 +63,7 @@ def test_a_sampler_reads_lists_as_it_reads_multi_hot_rows(make_rows):
     rows = make_rows()
     names = [f"name {i}" for i in range(len(rows["labels"][0]))]
     one, other = Positives.of(rows), Positives.of(listed(rows, names))
-    for field in ("row", "label", "known", "has_known"):
+    for field in ("n_rows", "row", "label", "known"):
         np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
 
 

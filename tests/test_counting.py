@@ -413,7 +413,7 @@ def test_the_trainer_says_what_counting_cost_and_weighs_by_training_data_alone(m
     assert len(said) == 1
     assert said[0].startswith("Counted 50 rows x 4 labels in 0.")
     other = make_trainer(train_dataset=train, eval_dataset=make_rows(90, seed=4, prevalence=[0.01, 0.9, 0.9, 0.9]))
-    assert first.class_weights.as_dict() == other.class_weights.as_dict()
+    assert first.imbalance.class_weights.as_dict() == other.imbalance.class_weights.as_dict()
     assert other.imbalance.distribution.support.tolist() == np.sum(train["labels"], 0).tolist()
     nothing = concatenate_datasets([train, make_rows(9, seed=5)])
     assert make_trainer(train_dataset=nothing).imbalance.distribution.n_rows == 59

@@ -122,7 +122,7 @@ def test_the_trainer_gives_a_fresh_multi_label_head_its_rate(make_trainer, make_
 def test_a_rate_that_nobody_asked_for_is_said(make_trainer, make_args, capsys, asked, is_said):
     make_trainer(args=make_args(max_steps=1, learning_rate=2e-5), **asked).train()
     said = "The head is new: it learns at 0.0006, 30 times the rate of the rest (head_learning_rate sets another)."
-    assert (said in capsys.readouterr().out) is is_said
+    assert (said in " ".join(capsys.readouterr().out.split())) is is_said
 
 
 def test_a_head_rate_without_effect_is_an_error(make_trainer, make_args):

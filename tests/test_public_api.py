@@ -9,14 +9,12 @@ import pytest
 
 import imbalance_trainer
 from imbalance_trainer import losses
-from imbalance_trainer.cli.parser import FlagParser
+from imbalance_trainer.cli import train
 from imbalance_trainer.data import files
 from imbalance_trainer.monitor.diagnose import TITLES
 from imbalance_trainer.training.head import fresh_head_rate
 from imbalance_trainer.training.samplers import MAX_GROWTH
-from imbalance_trainer.tuning.decisions import TuningOptions
 from imbalance_trainer.tuning.threshold_search import OBJECTIVES
-from tests.test_examples import load
 
 ROOT = Path(__file__).parent.parent
 
@@ -67,7 +65,7 @@ def test_a_type_checker_sees_what_is_imported_on_demand():
     tree = ast.parse(page("imbalance_trainer/__init__.py"))
     seen = {alias.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level
             for alias in node.names}  # fmt: skip
-    assert seen == imbalance_trainer._HOME
+    assert seen == imbalance_trainer.HOMES
 
 
 # ---- the version ----
@@ -105,8 +103,7 @@ def quoted_default(cell):
 
 
 def test_defaults_in_the_quick_reference_are_those_of_the_flags():
-    train = load("train_model")
-    parser = FlagParser((train.DataArguments, train.TrainArguments, TuningOptions))
+    parser = train.make_parser()
     checked = []
     for flags, defaults, _ in (row for row in rows_of(page("docs/quick-reference.md"), "`--") if len(row) == 3):
         names, values = re.findall(r"`--(\w+)`", flags), defaults.split(", ")
@@ -128,7 +125,6 @@ def test_numbers_that_help_and_pages_say_by_hand_are_those_of_the_code():
     assert f"one of {words[len(losses.LOSSES)]} (" in page("docs/quick-reference.md")
     assert f"{words[len(TITLES)].capitalize()} kinds of findings" in page("README.md")
     assert MAX_GROWTH == 1.25  # "a quarter more rows"
-    train = load("train_model")
     times, at_most = fresh_head_rate(1e-6) / 1e-6, fresh_head_rate(1e-3)
     said = f"{times:g} times --learning_rate, at most {at_most:g}"
     help_text = train.TrainArguments.__dataclass_fields__["head_learning_rate"].metadata["help"]

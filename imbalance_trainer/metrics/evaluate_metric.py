@@ -1,12 +1,13 @@
 """ImbalanceMetrics as an evaluate.Metric. Imported only when asked for: importing evaluate takes seconds."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import datasets
 import evaluate
 import numpy as np
 
-from .imbalance_metrics import ImbalanceMetrics
+if TYPE_CHECKING:
+    from .imbalance_metrics import ImbalanceMetrics
 
 _DESCRIPTION = "Metrics of imbalanced classification; see imbalance_trainer.ImbalanceMetrics."
 
@@ -23,7 +24,7 @@ class ImbalanceEvaluateMetric(evaluate.Metric):
         **kwargs: as for evaluate.Metric.
     """
 
-    def __init__(self, metrics: ImbalanceMetrics, single_label: bool = False, **kwargs: Any) -> None:
+    def __init__(self, metrics: "ImbalanceMetrics", single_label: bool = False, **kwargs: Any) -> None:
         self._metrics, self._single_label = metrics, single_label
         super().__init__(**kwargs)
 

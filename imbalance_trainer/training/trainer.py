@@ -363,7 +363,7 @@ class WeightedFocalTrainer(Trainer):
         outputs = model(**{name: value for name, value in inputs.items() if name not in withheld})
         logits, row_weights = self._logits_in(outputs), sample_weights_of(inputs)
         objective, scale = ours.objective.weighted, 1
-        if running is None and self.is_in_train:
+        if ours.objective.unweighted is not None and running is None and self.is_in_train:  # reweight_from
             objective = ours.objective.at(self.state.global_step, self.state.max_steps)
         sums = objective.sums(logits, labels, row_weights)
         if num_items_in_batch is None or self._pairs_of_update is None:
