@@ -25,8 +25,7 @@ from transformers import Trainer
 from imbalance_trainer import load_labelled_dataset
 from imbalance_trainer.cli.models import encoder_config, load_bare_encoder, load_encoder, tokenized
 from imbalance_trainer.comparison.frozen import FeatureHead, encoded
-from imbalance_trainer.comparison.methods import STOCK, Method, read_methods
-from imbalance_trainer.comparison.record import Record
+from imbalance_trainer.comparison.runs import STOCK, Method, Record, read_methods
 from imbalance_trainer.comparison.training import Setting, compare
 from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.files import write_json

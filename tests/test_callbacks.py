@@ -12,7 +12,7 @@ from imbalance_trainer.labels.class_weights import compute_class_weights
 from imbalance_trainer.monitor.history import FILE_NAME, read_history
 from imbalance_trainer.monitor.run_record import read_run
 from imbalance_trainer.reports.report import diagnosed
-from imbalance_trainer.training.progress import terse
+from imbalance_trainer.training.callbacks import terse
 
 SCHEMA = LabelSchema(["hateful", "insults", "praising extremist acts"], {"primary": ["hateful"]})
 TRAIN = np.array([[1, 1, 0]] * 60 + [[1, 0, 1]] * 2 + [[0, 0, 0]] * 60)

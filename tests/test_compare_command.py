@@ -9,7 +9,7 @@ import pytest
 
 from imbalance_trainer.cli.compare import CompareArguments, _how_to_train
 from imbalance_trainer.cli.compare import main as compare
-from imbalance_trainer.comparison.methods import Method
+from imbalance_trainer.comparison.runs import Method
 from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.utils.errors import UsageError
 from tests.test_examples import encoder, train, write_csv  # noqa: F401 - a fixture

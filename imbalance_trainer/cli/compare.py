@@ -20,8 +20,7 @@ import torch
 from transformers.hf_argparser import HfArg
 
 from ..comparison.frozen import FeatureHead, encoded
-from ..comparison.methods import DEFAULT, Method, read_methods
-from ..comparison.record import Record
+from ..comparison.runs import DEFAULT, Method, Record, read_methods
 from ..comparison.summary import MethodResult
 from ..comparison.training import WARMUP, Setting, compare
 from ..data.dataset import LabelledData

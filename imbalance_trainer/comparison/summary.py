@@ -13,8 +13,7 @@ from ..utils.console import text_table
 from ..utils.errors import DataError
 from ..utils.text import pluralize
 from .measures import Difference, paired_difference
-from .methods import STOCK
-from .record import Record, Run
+from .runs import STOCK, Record, Run
 
 _FEW_STEPS = 50
 """A training of fewer says nothing."""

@@ -23,8 +23,7 @@ from ..training.trainer import WeightedFocalTrainer
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
 from ..utils.errors import NonFiniteLossError
 from .measures import Labels, Split, judge
-from .methods import Method
-from .record import Record, Run
+from .runs import Method, Record, Run
 from .summary import Summary, summarise
 
 WARMUP = 0.1

@@ -1,6 +1,6 @@
 """RareLabelCallback: the table after each evaluation, warnings with what to change, and the history of the run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
 from ..monitor.diagnose import Finding, Settings, diagnose
 from ..monitor.findings import ERROR, WARNING, has_zero_recall
-from ..monitor.history import FILE_NAME, append_history, make_entry, metric_prefix, read_history, write_history
+from ..monitor.history import FILE_NAME, MARKER, append_history, make_entry, metric_prefix, read_history, write_history
 from ..monitor.messages import (
     Message,
     evaluation_message,
@@ -297,3 +297,49 @@ def _resumed(entries: Iterable[dict[str, Any]], step: int) -> list[dict[str, Any
 def _train_losses(state: Any, since: int, until: int) -> list[tuple[int, float]]:
     """Step and training loss that were logged after step `since`, up to step `until`."""
     return [(log["step"], log["loss"]) for log in state.log_history if "loss" in log and since < log["step"] <= until]
+
+
+_PROGRESS = ("ProgressCallback", "PrinterCallback", "NotebookProgressCallback")
+
+
+class _TerseLogs:
+    """Leaves the metrics of the table out of what a progress callback of transformers prints.
+
+    Args:
+        metric_names: names of the metrics that are left out.
+        callbacks: the trainer's callbacks, a list that it keeps up to date. Without a table nothing is left out.
+    """
+
+    def __init__(self, metric_names: Sequence[str], callbacks: list[TrainerCallback]) -> None:
+        super().__init__()
+        self._metric_names, self._callbacks = metric_names, callbacks
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        few, prefix = self._without_ours(logs)
+        timing = ("runtime", "samples_per_second", "steps_per_second", "loss", "model_preparation_time")
+        if prefix is None or set(few) - {"epoch", *(f"{prefix}_{name}" for name in timing)}:
+            super().on_log(args, state, control, logs=few, **kwargs)  # type: ignore[misc]  # of the other base class
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        few, prefix = self._without_ours(metrics)
+        if prefix is not None:  # a notebook's table has a column for it
+            few[f"{prefix}_{MARKER}"] = (metrics or {})[f"{prefix}_{MARKER}"]
+        super().on_evaluate(args, state, control, metrics=few, **kwargs)  # type: ignore[misc]
+
+    def _without_ours(self, metrics: dict[str, Any] | None) -> tuple[dict[str, Any], str | None]:
+        metrics = metrics or {}
+        prefix = metric_prefix(metrics)
+        if prefix is None or not any(isinstance(callback, RareLabelCallback) for callback in self._callbacks):
+            return metrics, None
+        ours = {f"{prefix}_{name}" for name in self._metric_names}
+        return {key: value for key, value in metrics.items() if key not in ours}, prefix
+
+
+def terse(callback: TrainerCallback) -> type | None:
+    """The terse class that replaces a progress callback of transformers; None for any other callback."""
+    kind = type(callback)  # by its name, as importing NotebookProgressCallback needs IPython
+    if kind.__module__.startswith("transformers.") and kind.__name__ in _PROGRESS:
+        return type(f"Terse{kind.__name__}", (_TerseLogs, kind), {})
+    return None

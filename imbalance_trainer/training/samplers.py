@@ -4,6 +4,7 @@ The order of an epoch is a function of seed and epoch alone. So it is the same i
 resumed inside an epoch goes on where it was.
 """
 
+import dataclasses
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
+from transformers import TrainingArguments
 
 from ..labels.arrow import INDICES, MULTI_HOT, Block, IdLists, numeric
-from ..labels.columns import classes_listed, first_row, label_blocks
+from ..labels.columns import classes_listed, find_label_column, first_row, label_blocks
+from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..labels.values import checked_classes, checked_multi_hot
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import UsageError, did_you_mean
+from .arguments import ImbalanceOptions
+from .problem import Problem
 
 MAX_GROWTH = 1.25
 """Without a threshold an epoch grows by a quarter at most: no fixed share of the rows suits 16 labels and 735 (the
@@ -246,3 +251,67 @@ def _width(blocks: list[tuple[int, Block]]) -> int:
         return read[0].shape[1]
     largest = [np.nanmax(b, initial=0) for b in read if b.dtype.kind in "biuf"]
     return int(max(largest, default=0)) + 1
+
+
+class RowSampling:
+    """Makes the sampler of the options for a training set, once, as it reads every row.
+
+    Args:
+        options: the trainer's options (`sampler`, `oversample_threshold`, `max_repeats`).
+        problem: what the labels are for.
+        schema: the labels.
+        args: the training arguments.
+    """
+
+    def __init__(
+        self, options: ImbalanceOptions, problem: Problem, schema: LabelSchema, args: TrainingArguments
+    ) -> None:
+        self.options, self.problem, self.schema, self.args = options, problem, schema, args
+        self._made: tuple[Any, RepeatFactorSampler] | None = None
+
+    def sampler_of(self, dataset: Any) -> RepeatFactorSampler | None:
+        """The sampler of a training set; None where rows are drawn as Trainer draws them.
+
+        Raises:
+            UsageError: data or settings that the sampler does not go with.
+            DataError: a value that no label can have.
+        """
+        options = self.options
+        if options.sampler is None or dataset is None:
+            return None
+        if self._made is None or self._made[0] is not dataset:
+            seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+            settings = (options.oversample_threshold, options.max_repeats, seed, self.schema, self._column(dataset))
+            self._made = dataset, RepeatFactorSampler(dataset, *settings)
+        return self._made[1]
+
+    def drawn(self, dataset: Any, counts: LabelDistribution | None) -> LabelDistribution | None:
+        """Counts of what an epoch draws, from those of the training set."""
+        sampler = None if counts is None else self.sampler_of(dataset)
+        if counts is None or sampler is None:
+            return counts
+        repeats = np.array([sampler.repeats_by_label.get(name, 1.0) for name in self.schema.names])
+        known = counts.known * len(sampler) / max(counts.n_rows, 1)
+        return dataclasses.replace(counts, support=counts.support * repeats, known=known)
+
+    def _column(self, dataset: Any) -> str:
+        name, strategy = self.options.sampler, self.args.train_sampling_strategy
+        if strategy != "random":
+            raise UsageError(
+                f"sampler={name!r} and train_sampling_strategy={strategy!r} both say which rows come next; "
+                "keep one of them."
+            )
+        if self.args.accelerator_config.dispatch_batches:  # type: ignore[union-attr]  # read by TrainingArguments
+            raise UsageError(
+                f"sampler={name!r} has every process read its own rows, dispatch_batches=True has the first one read "
+                "all; keep one of them."
+            )
+        if self.problem.tokens:
+            raise UsageError(f"sampler={name!r} draws rows by their labels, but here each token has one; drop it.")
+        column = find_label_column(dataset, tuple(self.args.label_names or ()))
+        if column is None:
+            raise UsageError(
+                f"sampler={name!r} draws rows by their labels, but the training data has no column of labels; give it "
+                "a column 'labels', or drop the sampler."
+            )
+        return column

@@ -25,7 +25,7 @@ from .head import HeadStart
 from .nan_guard import NanGuard
 from .objective import WeightedObjective
 from .problem import Problem, count_labels, find_schema, needs_labels
-from .row_sampling import RowSampling
+from .samplers import RowSampling
 
 logger = logging.getLogger(__name__)
 

@@ -22,14 +22,13 @@ from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, LABEL_MASK, SAMPLE_WE
 from ..utils.errors import DataError, UsageError, quoted
 from .arguments import OPTION_NAMES, ImbalanceOptions, check_best_metric, with_options
 from .batch import MultiHotCollator, labels_of, logits_of, sample_weights_of, without_loss
-from .callbacks import RareLabelCallback
+from .callbacks import RareLabelCallback, terse
 from .card import write_card
 from .checkpoints import last_complete_checkpoint, write_decision_rule
 from .decision_tuning import rows_of
 from .evaluation import RunningEvaluation
 from .head import frozen_head
 from .problem import find_problem, is_of_transformers, stored_options
-from .progress import terse
 from .samplers import RepeatFactorSampler
 from .setup import ImbalanceSetup
 

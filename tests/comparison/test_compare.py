@@ -13,8 +13,7 @@ from transformers import Trainer
 from imbalance_trainer import LabelSchema
 from imbalance_trainer.comparison import training
 from imbalance_trainer.comparison.frozen import FeatureHead
-from imbalance_trainer.comparison.methods import read_methods
-from imbalance_trainer.comparison.record import Record
+from imbalance_trainer.comparison.runs import Record, read_methods
 from imbalance_trainer.comparison.training import Setting, compare, train
 from imbalance_trainer.data.demo import demo_data, demo_model
 from imbalance_trainer.reports.evaluation_plots import plot_comparison

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from imbalance_trainer.comparison.methods import read_methods
+from imbalance_trainer.comparison.runs import read_methods
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import UsageError
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imbalance_trainer.comparison.record import Record, Run
+from imbalance_trainer.comparison.runs import Record, Run
 from imbalance_trainer.utils.errors import DataError, UsageError
 
 SETTINGS = {"data": "d", "steps": 60}
