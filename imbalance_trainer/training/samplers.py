@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -22,8 +22,10 @@ from ..labels.schema import LabelSchema
 from ..labels.values import checked_classes, checked_multi_hot
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import UsageError, did_you_mean
-from .arguments import ImbalanceOptions
-from .problem import Problem
+
+if TYPE_CHECKING:
+    from .arguments import ImbalanceOptions
+    from .problem import Problem
 
 MAX_GROWTH = 1.25
 """Without a threshold an epoch grows by a quarter at most: no fixed share of the rows suits 16 labels and 735 (the
@@ -264,7 +266,7 @@ class RowSampling:
     """
 
     def __init__(
-        self, options: ImbalanceOptions, problem: Problem, schema: LabelSchema, args: TrainingArguments
+        self, options: "ImbalanceOptions", problem: "Problem", schema: LabelSchema, args: TrainingArguments
     ) -> None:
         self.options, self.problem, self.schema, self.args = options, problem, schema, args
         self._made: tuple[Any, RepeatFactorSampler] | None = None
