@@ -1,5 +1,7 @@
 """WeightedFocalTrainer as a user meets it: in place of Trainer, on tiny models."""
 
+import dataclasses
+import inspect
 import json
 
 import numpy as np
@@ -22,6 +24,7 @@ from imbalance_trainer import (
     compute_class_weights,
 )
 from imbalance_trainer.data.demo import demo_model
+from imbalance_trainer.training.arguments import ImbalanceOptions
 from imbalance_trainer.utils.errors import DataError, UsageError
 
 NAMES = ["hateful", "insults", "threats", "praise of violence"]
@@ -80,6 +83,33 @@ def test_positional_arguments_are_trainers_own(make_model, make_args, make_rows)
 
     trainer = WeightedFocalTrainer(make_model(), make_args(), default_data_collator, make_rows(), make_rows(seed=1))
     assert trainer.train().global_step == 2
+
+
+def test_the_signature_has_trainers_parameters_and_our_options_with_their_defaults():
+    parameters = inspect.signature(WeightedFocalTrainer.__init__).parameters
+    stock = inspect.signature(Trainer.__init__).parameters
+    assert list(parameters)[: len(stock)] == list(stock)
+    ours = {option.name: option.default for option in dataclasses.fields(ImbalanceOptions)}
+    assert {name: parameters[name].default for name in ours} == ours
+    assert len(parameters) == len(stock) + len(ours)
+
+
+def test_a_subclass_may_use_names_like_ours_for_itself(make_trainer):
+    class Own(WeightedFocalTrainer):
+        def __init__(self, *args, **kwargs):
+            self.class_weights, self.options, self.problem = torch.ones(3), "mine", "hate"
+            super().__init__(*args, **kwargs)
+            self.label_schema = self.objective = None
+
+    trainer = make_trainer(cls=Own)
+    trainer.train()
+    assert trainer.evaluate()["eval_f1_macro"] >= 0
+    assert (trainer.options, trainer.problem) == ("mine", "hate")
+
+
+def test_zero_as_an_argument_is_no_default(make_trainer, make_args):
+    assert make_trainer(args=make_args(focal_gamma=0.0)).imbalance.options.focal_gamma == 0.0
+    assert make_trainer(args=make_args(focal_gamma=0.0), focal_gamma=1.0).imbalance.options.focal_gamma == 1.0
 
 
 def test_an_unknown_keyword_is_refused(make_trainer):
