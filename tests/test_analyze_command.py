@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from imbalance_trainer.analysis.recommend import Choice, Recommendation
-from imbalance_trainer.analysis.text import config_text
+from imbalance_trainer.analysis.recommend import Choice, Recommendation, config_text
 from imbalance_trainer.cli.analyze import main as analyze
 from imbalance_trainer.cli.train import make_parser
 from imbalance_trainer.utils.errors import DataError, UsageError

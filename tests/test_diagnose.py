@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from imbalance_trainer.monitor.diagnose import Settings, diagnose
 from imbalance_trainer.monitor.findings import SEVERITIES, TITLES
-from imbalance_trainer.monitor.history import read_history
+from imbalance_trainer.monitor.run_files import read_history
 
 from .made_runs import evaluation, kinds, row, settings
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from ..monitor.history import MARKER, metric_prefix
+from ..monitor.run_files import MARKER, metric_prefix
 from .callbacks import RareLabelCallback
 
 _PROGRESS = ("ProgressCallback", "PrinterCallback", "NotebookProgressCallback")
