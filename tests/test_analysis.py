@@ -187,7 +187,7 @@ JSON_KEYS = {"version", "name", "problem_type", "split", "splits", "mean_ir", "l
              "notes"}  # fmt: skip
 LABEL_KEYS = {"label", "is_primary", "tier", "support", "support_interval", "unknown", "prevalence",
               "negative_positive", "imbalance_ratio", "irlbl", "weight", "weight_reason", "weight_before_cap",
-              "support_by_split", "shifts", "meets", "recall_interval", "validation_rows_needed", "rows_to_label",
+              "support_by_split", "shifts", "co_occurrence", "recall_interval", "validation_rows_needed", "rows_to_label",
               "threshold"}  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def test_json_has_every_label_and_is_json():
     for i, row in enumerate(found["labels"]):
         assert row["support"] == labels[:, i].sum()
         assert row["irlbl"] == (labels.sum(0).max() / labels[:, i].sum() if labels[:, i].sum() else None)
-        for other in row["meets"]:
+        for other in row["co_occurrence"]:
             j = data.schema.names.index(other["label"])
             assert other["rows"] == (labels[:, i] & labels[:, j]).sum()
     assert sum(found["splits"]["train"]["labels_per_row"]) == found["splits"]["train"]["rows"] == 400

@@ -192,7 +192,7 @@ def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]
         "weight_before_cap": plain((weights.clamped or {})[name]) if name in (weights.clamped or {}) else None,
         "support_by_split": {s: plain(c.labels.support[i]) for s, c in analysis.splits.items()},
         "shifts": {s: _shift(shift, i) for s, shift in analysis.shifts.items()},
-        "meets": [
+        "co_occurrence": [
             {"label": counts.schema.names[j], "rows": n, "implied": j in counts.schema.ancestors[i]}
             for j, n in partners(split, i)[:most_partners]
         ],

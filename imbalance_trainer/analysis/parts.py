@@ -1,6 +1,6 @@
 """The parts of an analysis, the same in a terminal, in Markdown and on a page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from rich.console import RenderableType
@@ -147,8 +147,8 @@ def _rules_part(counts: LabelDistribution, max_rows: int | None, analysis: Analy
     rules, broken = counts.schema.rules, np.asarray(counts.violations)
     if not len(broken):
         return None
-    others = {name: split.labels.violations for name, split in (analysis.splits.items() if analysis else ())
-              if name != analysis.split and len(split.labels.violations)}  # fmt: skip
+    splits = {} if analysis is None else {k: v for k, v in analysis.splits.items() if k != analysis.split}
+    others = {name: split.labels.violations for name, split in splits.items() if len(split.labels.violations)}
     total = broken + sum(others.values())
     worst = [i for i in np.argsort(-total, kind="stable") if total[i] > 0]
     items = []
@@ -194,7 +194,9 @@ def _unknown(labels: LabelDistribution) -> list[str]:
     """Unknown entries, and rows without a known label."""
     found, sentences = {labels.schema.names[i]: int(labels.unknown[i]) for i in np.flatnonzero(labels.unknown)}, []
     if found:
-        most = ", ".join(f"{name!r} {found[name]:,}" for name in sorted(found, key=found.get, reverse=True)[:3])
+        most = ", ".join(
+            f"{name!r} {found[name]:,}" for name in sorted(found, key=found.__getitem__, reverse=True)[:3]
+        )
         where = f"in {pluralize(len(found), 'label')}{', most' * (len(found) > 3)}: {most}"
         sentences.append(f"Unknown entries (-100): {sum(found.values()):,} {where}. % is of the known entries.")
     if rows := labels.n_rows_unknown:
@@ -310,6 +312,6 @@ def _tier(support: np.ndarray) -> str:
     return f"{len(support):,} with {_span(support, short_count)}"
 
 
-def _span(values: Iterable[float], text=lambda value: f"{value:.3g}") -> str:
+def _span(values: Iterable[float], text: Callable[[float], str] = "{:.3g}".format) -> str:
     low, high = text(min(values)), text(max(values))
     return low if low == high else f"{low} to {high}"

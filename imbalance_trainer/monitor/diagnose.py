@@ -98,7 +98,10 @@ def find_nan(history: Rows, settings: Settings) -> list[Finding]:
     last = history[-1]
     lost = "loss" in last.get("metrics", {}) and not is_number(last["metrics"]["loss"])
     broken = [step for step, loss in last.get("train_losses", ()) if not is_number(loss)]
-    where = {"at_evaluation": last["step"] if lost else None, "in_training": broken[0] if broken else None}
+    where: dict[str, Any] = {
+        "at_evaluation": last["step"] if lost else None,
+        "in_training": broken[0] if broken else None,
+    }
     return [make_finding("nan", settings, severity=ERROR, **where)] if lost or broken else []
 
 
@@ -120,7 +123,7 @@ def find_learning_rate_too_high(
         return []
     average = history[-1]["metrics"].get(_AVERAGE_PRECISION)
     average = average if is_number(average) else None
-    numbers = {"times_chance": times_chance[-1], "average": average, "losses": _train_losses(history)}
+    numbers: dict[str, Any] = {"times_chance": times_chance[-1], "average": average, "losses": _train_losses(history)}
     return [make_finding("learning_rate_too_high", settings, evaluations=len(at_chance), **numbers)]
 
 
@@ -272,7 +275,11 @@ def find_compounded_reweighting(
     remedies += [f"sampler {sampler}"] if sampler and most_drawn >= strong_repeats else []
     if len(remedies) < 2 or not history:
         return []
-    numbers = {"remedies": remedies, "drawn": _most_counted(settings), "over_predicted": over_predicted}
+    numbers: dict[str, Any] = {
+        "remedies": remedies,
+        "drawn": _most_counted(settings),
+        "over_predicted": over_predicted,
+    }
     severity = WARNING if over_predicted else NOTE
     return [make_finding("compounded_reweighting", settings, "", severity, **numbers, strong_gamma=strong_gamma)]
 

@@ -182,7 +182,12 @@ def make_finding(
         settings: the settings of the run.
         numbers: everything else that the words of the kind name.
     """
-    own = {"weight": weight, "new_weight": new_weight, "new_gamma": new_gamma, "evaluations": evaluations}
+    own: dict[str, Any] = {
+        "weight": weight,
+        "new_weight": new_weight,
+        "new_gamma": new_gamma,
+        "evaluations": evaluations,
+    }
     flags = {name: partial(flag, settings) for name, flag in
              (("slower", _slower), ("rate", rate_flag), ("gamma", gamma_flag))}  # fmt: skip
     context = {"settings": settings, "label": label, "weight_flag": custom_weights_flag, **flags, **own, **numbers}

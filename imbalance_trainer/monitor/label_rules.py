@@ -50,7 +50,7 @@ def find_zero_recall(
         is_ranked = average >= min_average_precision and not is_near_chance(row) and _would_find(row) > 1
         last = before.get(label, 0.0)
         rising_from = last if 0 < on_its_way * last < average else None
-        is_weighed = settings.class_weights is not None and settings.class_weights.asked_for and weight is not None
+        is_weighed = settings.class_weights is not None and settings.class_weights.asked_for
         new: dict[str, Any] = {}
         if row.get("train_support") == 0:
             kind = "no_positives_in_training"
@@ -60,7 +60,7 @@ def find_zero_recall(
             kind = "too_few_to_tell"
         elif is_ranked:
             kind = "threshold_too_high"
-        elif rising_from is None and is_weighed:
+        elif rising_from is None and is_weighed and weight is not None:
             kind = "at_the_cap" if weight >= settings.max_weight else "not_learned"
             new["new_gamma"] = larger_gamma(settings)
             new |= {"new_weight": min(weight * raise_by, settings.max_weight)} if kind == "not_learned" else {}
@@ -133,7 +133,7 @@ def find_over_predicted(
         precision, weight = _precision(row), row.get("weight")
         if since[row["label"]] < patience or precision >= before.get(row["label"], 1) + rising:
             continue
-        is_weighed = weight is not None and weight > 1 and settings.class_weights is not None
+        lowered = max(weight * lower_by, 1.0) if weight and weight > 1 and settings.class_weights is not None else None
         is_focal = settings.focal_gamma is not None and settings.focal_gamma > smaller_gamma
         helps = _would_find(row) and row["best_threshold"] > row["threshold"] and row["best_precision"] > precision
         found.append(
@@ -143,7 +143,7 @@ def find_over_predicted(
                 row["label"],
                 NOTE if is_improving else WARNING,
                 weight,
-                max(weight * lower_by, 1.0) if is_weighed else None,
+                lowered,
                 smaller_gamma if is_focal else None,
                 since[row["label"]],
                 row=row,

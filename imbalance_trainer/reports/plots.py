@@ -109,7 +109,7 @@ def _weight_text(weights: ClassWeights, i: int) -> str:
 
 
 def _bars(
-    axes: Any, counts: LabelDistribution, shown: Sequence[int], values: np.ndarray, texts: Sequence[str], is_log: bool
+    axes: Any, counts: LabelDistribution, shown: np.ndarray, values: np.ndarray, texts: Sequence[str], is_log: bool
 ) -> None:
     """Bars coloured by tier, each with its text; a value of 0 is a text without a bar."""
     values, tiers = np.asarray(values, dtype=float)[shown], counts.tiers()

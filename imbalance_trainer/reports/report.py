@@ -349,7 +349,7 @@ def _curve_panels(record: RunRecord) -> dict[str, Any]:
 def _curve(i: int, curve: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> Picture:
     row = rows.get(curve["label"], {})
     points = [(row.get(f"{of}recall"), row.get(f"{of}precision"), not of) for of in ("", "best_")]
-    known = [(r, p if row.get("predicted") or not use else None, use) for r, p, use in points
+    known: list[Any] = [(r, p if row.get("predicted") or not use else None, use) for r, p, use in points
              if is_number(r) and is_number(p)]  # fmt: skip
 
     def figure() -> Any:
