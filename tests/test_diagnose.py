@@ -110,5 +110,6 @@ def test_any_history_has_known_kinds_most_severe_first(labels, n, loss):
         assert finding.kind in TITLES
         assert finding.title
         assert finding.evidence
+        assert "  " not in finding.evidence + finding.advice
         assert finding.new_weight is None or finding.new_weight <= 20
         assert finding.severity == "good" or finding.advice or finding.kind == "over_predicted"

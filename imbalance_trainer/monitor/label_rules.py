@@ -44,28 +44,14 @@ def find_zero_recall(
     before = {row["label"]: row.get("average_precision") or 0.0 for row in last_rows(history[:-1])}
     found = []
     for row in sorted(last_rows(history), key=lambda row: row["support"]):
-        label, weight, average = row["label"], row.get("weight"), row.get("average_precision") or 0.0
-        if since[label] < patience:
+        label, count, weight = row["label"], since[row["label"]], row.get("weight")
+        if count < patience:
             continue
-        is_ranked = average >= min_average_precision and not is_near_chance(row) and _would_find(row) > 1
         last = before.get(label, 0.0)
-        rising_from = last if 0 < on_its_way * last < average else None
-        is_weighed = settings.class_weights is not None and settings.class_weights.asked_for
-        new: dict[str, Any] = {}
-        if row.get("train_support") == 0:
-            kind = "no_positives_in_training"
-        elif row.get("found_before_closing"):
-            kind = "held_down_by_parent"
-        elif row["support"] < min_support:
-            kind = "too_few_to_tell"
-        elif is_ranked:
-            kind = "threshold_too_high"
-        elif rising_from is None and is_weighed and weight is not None:
-            kind = "at_the_cap" if weight >= settings.max_weight else "not_learned"
-            new["new_gamma"] = larger_gamma(settings)
-            new |= {"new_weight": min(weight * raise_by, settings.max_weight)} if kind == "not_learned" else {}
-        else:
-            kind = "not_learned"
+        rising_from = last if 0 < on_its_way * last < (row.get("average_precision") or 0.0) else None
+        kind = _cause_of_zero_recall(row, settings, min_support, min_average_precision, rising_from is not None)
+        is_weighed = settings.class_weights is not None and settings.class_weights.asked_for and weight is not None
+        is_weight = kind in ("not_learned", "at_the_cap") and is_weighed and rising_from is None
         is_note = kind == "too_few_to_tell" or (kind == "not_learned" and rising_from is not None)
         found.append(
             make_finding(
@@ -74,17 +60,35 @@ def find_zero_recall(
                 label,
                 NOTE if is_note else WARNING,
                 weight,
-                evaluations=since[label],
+                min((weight or 0) * raise_by, settings.max_weight) if is_weight and kind == "not_learned" else None,
+                larger_gamma(settings) if is_weight else None,
+                count,
                 row=row,
-                zero_found=_zero_found(row, since[label]),
+                zero_found=_zero_found(row, count),
                 rising_from=rising_from,
                 parents=" or ".join(map(repr, settings.parents.get(label, ())[:3])),
                 best_threshold=_best_threshold(row),
                 enough=_enough(),
-                **new,
             )
         )
     return found
+
+
+def _cause_of_zero_recall(
+    row: Mapping[str, Any], settings: Settings, min_support: int, min_average_precision: float, is_rising: bool
+) -> str:
+    if row.get("train_support") == 0:
+        return "no_positives_in_training"
+    if row.get("found_before_closing"):
+        return "held_down_by_parent"
+    if row["support"] < min_support:
+        return "too_few_to_tell"
+    is_ranked = (row.get("average_precision") or 0.0) >= min_average_precision and not is_near_chance(row)
+    if is_ranked and _would_find(row) > 1:
+        return "threshold_too_high"
+    weights, weight = settings.class_weights, row.get("weight")
+    is_weighed = weights is not None and weights.asked_for and weight is not None
+    return "at_the_cap" if is_weighed and not is_rising and (weight or 0) >= settings.max_weight else "not_learned"
 
 
 def _zero_found(row: Mapping[str, Any], count: int) -> str:
