@@ -11,10 +11,9 @@ from pathlib import Path
 from imbalance_trainer import load_labelled_dataset
 from imbalance_trainer.analysis.analyze import Analysis, analyze, recommend_for
 from imbalance_trainer.analysis.counts import count_splits
-from imbalance_trainer.analysis.label_table import compact_number
 from imbalance_trainer.analysis.recommend import FEW, HALF_WIDTH, positives_for
 from imbalance_trainer.cli.parser import FlagParser, run
-from imbalance_trainer.utils.text import markdown_table
+from imbalance_trainer.utils.text import compact_number, markdown_table
 
 HEADER = (
     "data", "labels", "rows", "commonest : rarest", "MeanIR", f"under {FEW} positives", "recall known to ±0.15",

@@ -10,10 +10,9 @@ import pytest
 from datasets import Dataset, DatasetDict
 from rich.cells import cell_len
 
-from imbalance_trainer.analysis.analyze import analyze, recommend_for
-from imbalance_trainer.analysis.as_json import analysis_json
+from imbalance_trainer.analysis.analyze import analysis_json, analyze, recommend_for
 from imbalance_trainer.analysis.counts import count_split, count_splits, partners
-from imbalance_trainer.analysis.text import analysis_markdown, analysis_text
+from imbalance_trainer.analysis.parts import analysis_markdown, analysis_text
 from imbalance_trainer.data.dataset import LabelledData, load_labelled_dataset
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
@@ -133,7 +132,7 @@ def test_shift_and_missing_labels_are_named():
     splits = {**data.splits, "validation": Dataset.from_dict({"text": [""] * 500, "labels": silent.tolist()})}
     text = analysis_text(analysis_of(dataclasses.replace(data, splits=DatasetDict(splits))))
     assert re.search(r"^l0 +test +\d\d\.\d% +1\d\.\d% +rarer x0\.2", text, re.MULTILINE)
-    assert "test against train: 1 of 5 labels is rarer or commoner than chance explains." in text
+    assert "test against train: 1 of 5 labels rarer or commoner than chance explains." in text
     assert "validation has no positive of 1 label: 'l4'." in text
 
 
@@ -188,7 +187,7 @@ JSON_KEYS = {"version", "name", "problem_type", "split", "splits", "mean_ir", "l
              "notes"}  # fmt: skip
 LABEL_KEYS = {"label", "is_primary", "tier", "support", "support_interval", "unknown", "prevalence",
               "negative_positive", "imbalance_ratio", "irlbl", "weight", "weight_reason", "weight_before_cap",
-              "support_by_split", "shifts", "meets", "recall_interval", "validation_rows_needed", "rows_to_label",
+              "support_by_split", "shifts", "co_occurrence", "recall_interval", "validation_rows_needed", "rows_to_label",
               "threshold"}  # fmt: skip
 
 
@@ -216,7 +215,7 @@ def test_json_has_every_label_and_is_json():
     for i, row in enumerate(found["labels"]):
         assert row["support"] == labels[:, i].sum()
         assert row["irlbl"] == (labels.sum(0).max() / labels[:, i].sum() if labels[:, i].sum() else None)
-        for other in row["meets"]:
+        for other in row["co_occurrence"]:
             j = data.schema.names.index(other["label"])
             assert other["rows"] == (labels[:, i] & labels[:, j]).sum()
     assert sum(found["splits"]["train"]["labels_per_row"]) == found["splits"]["train"]["rows"] == 400
@@ -237,11 +236,11 @@ def test_markdown_says_names_as_they_are():
     page = analysis_markdown(analysis_of(data))
     rows = [line for line in page.splitlines() if line.startswith("| a\\|b")]
     assert len(rows) >= 3
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:3]} == {9}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:3]} == {10}
     assert "<i>" not in page
-    assert "| IRLbl | ratio | weight |" in page
+    assert "| IRLbl | ratio | weight | reason |" in page
     many = analysis_markdown(analysis_of(made(62)))
-    assert "42 more labels are in `--format json`." in many
+    assert "... and 42 more labels: weights" in many.replace("\\", "")
 
 
 def test_single_label_data_has_no_thresholds_and_no_co_occurrence():
@@ -253,7 +252,7 @@ def test_single_label_data_has_no_thresholds_and_no_co_occurrence():
     assert "Labels in a row" not in text
     assert "Threshold: highest (the largest score decides)." in " ".join(text.split())
     assert "--tune_thresholds" not in text
-    assert "no setting will make the model learn it reliably" in " ".join(text.split())
+    assert "No setting will make the model learn such a label reliably" in " ".join(text.split())
 
 
 def test_numbers_that_are_not_defined_are_null():
@@ -298,5 +297,5 @@ def test_a_label_that_training_has_not_is_only_there():
 def test_rows_that_break_a_rule_are_counted_from_1_as_in_warnings():
     labels = [[1, 0] if i in (3, 7) else [1, 1] for i in range(50)]
     data = same_splits(labels, ("child", "parent"), implications=(("child", "parent"),))
-    assert "\n  rows 4, 8\n" in analysis_text(analysis_of(data))
+    assert "'child' without 'parent': rows 4, 8;" in analysis_text(analysis_of(data))
     assert analysis_json(analysis_of(data))["splits"]["train"]["rules"][0]["first_rows"] == [3, 7]

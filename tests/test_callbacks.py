@@ -9,7 +9,7 @@ from transformers import Trainer, TrainerControl, TrainerState
 
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, RareLabelCallback
 from imbalance_trainer.labels.class_weights import compute_class_weights
-from imbalance_trainer.monitor.history import FILE_NAME, read_history
+from imbalance_trainer.monitor.run_files import HISTORY_FILE, read_history
 from imbalance_trainer.monitor.run_record import read_run
 from imbalance_trainer.reports.report import diagnosed
 from imbalance_trainer.training.callbacks import terse
@@ -140,7 +140,7 @@ def test_other_ranks_are_silent_and_write_nothing(spoken, tmp_path):
     spoken.state.is_world_process_zero = False
     assert spoken.begin() == ""
     assert spoken.evaluate(ZERO_RECALL, 10) == ""
-    assert not (tmp_path / FILE_NAME).exists()
+    assert not (tmp_path / HISTORY_FILE).exists()
 
 
 def test_each_set_has_its_own_history(spoken):
@@ -155,14 +155,14 @@ def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(spoken, tmp_path):
     for step in (10, 20):
         spoken.evaluate(ZERO_RECALL, step)
     spoken.evaluate(PERFECT, 30)
-    undisturbed = read_history(tmp_path / FILE_NAME)
+    undisturbed = read_history(tmp_path / HISTORY_FILE)
     spoken.state.global_step = 20  # the checkpoint that is resumed from
     spoken.state.log_history = spoken.state.log_history[:2]
     spoken.callback = spoken.make()
     spoken.begin()
-    assert len(read_history(tmp_path / FILE_NAME)) == 2
+    assert len(read_history(tmp_path / HISTORY_FILE)) == 2
     assert "+1.00" in spoken.evaluate(PERFECT, 30)
-    assert read_history(tmp_path / FILE_NAME) == undisturbed
+    assert read_history(tmp_path / HISTORY_FILE) == undisturbed
     spoken.state.global_step = 20
     spoken.callback = spoken.make()
     spoken.begin()
@@ -177,16 +177,16 @@ def test_the_history_of_an_earlier_run_is_kept_beside_the_new_one(spoken, tmp_pa
     said = " ".join(spoken.begin().split())
     assert f"NOTE: {tmp_path} holds an earlier run, whose model and report this one replaces" in said
     assert "holds an earlier run" not in spoken.begin()
-    assert read_history(tmp_path / FILE_NAME) == []
+    assert read_history(tmp_path / HISTORY_FILE) == []
     assert [entry["step"] for entry in read_history(tmp_path / "label_history.previous.jsonl")] == [10]
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(spoken, tmp_path):
     spoken.begin()
     spoken.evaluate(ZERO_RECALL, 10)
-    with open(tmp_path / FILE_NAME, "a") as file:
+    with open(tmp_path / HISTORY_FILE, "a") as file:
         file.write('{"version": 1, "st')
-    assert [entry["step"] for entry in read_history(tmp_path / FILE_NAME)] == [10]
+    assert [entry["step"] for entry in read_history(tmp_path / HISTORY_FILE)] == [10]
 
 
 def test_many_labels_show_the_rarest_and_keep_all(tmp_path, capsys):
@@ -203,9 +203,9 @@ def test_many_labels_show_the_rarest_and_keep_all(tmp_path, capsys):
     callback.on_evaluate(args, state, TrainerControl(), metrics=values)
     out = capsys.readouterr().out
     assert "... 715 more labels: mean recall 0.00, 7" in out
-    assert f"all in {FILE_NAME}" in " ".join(out.split())
+    assert f"all in {HISTORY_FILE}" in " ".join(out.split())
     assert len(out.splitlines()) < 40
-    assert len(read_history(tmp_path / FILE_NAME)[0]["labels"]) == 735
+    assert len(read_history(tmp_path / HISTORY_FILE)[0]["labels"]) == 735
 
 
 def test_works_with_the_stock_trainer(make_model, make_rows, make_args, capsys):
@@ -221,7 +221,7 @@ def test_works_with_the_stock_trainer(make_model, make_rows, make_args, capsys):
     trainer.train()
     out = capsys.readouterr().out
     assert out.count("label (rarest first)") == 3
-    entries = read_history(f"{args.output_dir}/{FILE_NAME}")
+    entries = read_history(f"{args.output_dir}/{HISTORY_FILE}")
     assert [entry["step"] for entry in entries] == [1, 2, 3]
     assert {row["label"] for row in entries[0]["labels"]} == set(names)
 
@@ -233,7 +233,7 @@ def test_a_finished_run_that_is_resumed_has_its_test_once(make_trainer, make_row
         trainer = make_trainer(args=args)
         trainer.train(resume_from_checkpoint=resume)
         trainer.predict(make_rows(seed=2))
-        return [(e["split"], e["step"]) for e in read_history(tmp_path / "out" / FILE_NAME)]
+        return [(e["split"], e["step"]) for e in read_history(tmp_path / "out" / HISTORY_FILE)]
 
     first = run(None)
     assert first == [("eval", 2), ("eval", 4), ("test", 4)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from imbalance_trainer.monitor.diagnose import Settings, diagnose
 from imbalance_trainer.monitor.findings import SEVERITIES, TITLES
-from imbalance_trainer.monitor.history import read_history
+from imbalance_trainer.monitor.run_files import read_history
 
 from .made_runs import evaluation, kinds, row, settings
 
@@ -110,5 +110,6 @@ def test_any_history_has_known_kinds_most_severe_first(labels, n, loss):
         assert finding.kind in TITLES
         assert finding.title
         assert finding.evidence
+        assert "  " not in finding.evidence + finding.advice
         assert finding.new_weight is None or finding.new_weight <= 20
         assert finding.severity == "good" or finding.advice or finding.kind == "over_predicted"

@@ -19,7 +19,7 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from imbalance_trainer import ImbalanceMetrics, RareLabelCallback, WeightedFocalTrainer
-from imbalance_trainer.monitor.history import FILE_NAME, read_history
+from imbalance_trainer.monitor.run_files import HISTORY_FILE, read_history
 from imbalance_trainer.utils.errors import DataError, UsageError
 
 
@@ -405,7 +405,7 @@ def test_evaluating_in_another_process_leaves_the_history_alone(make_trainer, ma
     args = {"max_steps": 4, "eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps", "save_steps": 4}
     trainer = make_trainer(args=make_args(**args))
     trainer.train()
-    path = f"{trainer.args.output_dir}/{FILE_NAME}"
+    path = f"{trainer.args.output_dir}/{HISTORY_FILE}"
     before = read_history(path)
     make_trainer(args=make_args(**args)).evaluate()
     assert read_history(path) == before
@@ -418,13 +418,13 @@ def test_an_evaluation_before_training_is_its_starting_point(make_trainer, make_
     trainer = make_trainer(args=make_args(eval_strategy="steps", eval_steps=1))
     trainer.evaluate()
     trainer.train()
-    assert [entry["step"] for entry in read_history(f"{trainer.args.output_dir}/{FILE_NAME}")] == [0, 1, 2]
+    assert [entry["step"] for entry in read_history(f"{trainer.args.output_dir}/{HISTORY_FILE}")] == [0, 1, 2]
 
 
 def test_a_users_metric_that_ends_like_ours_is_no_evaluation_of_its_own(make_trainer):
     trainer = make_trainer(compute_metrics=lambda prediction: {"ema_secondary_f1_macro": 0.5})
     trainer.evaluate()
-    (entry,) = read_history(f"{trainer.args.output_dir}/{FILE_NAME}")
+    (entry,) = read_history(f"{trainer.args.output_dir}/{HISTORY_FILE}")
     assert entry["split"] == "eval"
     assert "f1_macro" in entry["metrics"]
 

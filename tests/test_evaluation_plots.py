@@ -7,6 +7,7 @@ from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.metrics.imbalance_metrics import ImbalanceMetrics
 from imbalance_trainer.reports import evaluation_plots as plots
+from imbalance_trainer.reports.plots import plot_comparison
 from imbalance_trainer.tuning.calibration import expected_calibration_error
 from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.figures import assert_readable, figure_of, words_in
@@ -116,8 +117,8 @@ def test_a_precision_recall_panel_says_what_it_shows(drawn):
     figure = drawn("precision_recall", logits, labels, DecisionRule(LabelSchema(["threats"]), [0.25]))
     assert {
         "threats",
-        "5 rows  ·  1 label",
-        "2 positives in 4 rows (50.0%)",
+        "5 rows  ·  1 label, rarest first",
+        "positives: 2 of 4 rows (50.0%)",
         "average precision 0.833",
         "● 0.25: recall 1.00, precision 0.67",
         "○ 0.5: recall 0.50, precision 1.00",
@@ -149,7 +150,7 @@ def test_calibration_points_are_the_filled_bins_and_bars_their_rows(drawn):
     heights = [bar.get_height() + 0.5 for bar in strip.patches]
     assert [heights[0], heights[4], heights[14]] == [1, 2, 1]
     assert sum(height > 0.5 for height in heights) == 3
-    assert {"expected calibration error 0.110", "2 positives in 4 rows (50.0%)"} <= set(words_in(figure))
+    assert {"expected calibration error 0.110", "positives: 2 of 4 rows (50.0%)"} <= set(words_in(figure))
 
 
 # ---- panels ----
@@ -230,7 +231,7 @@ def test_a_comparison_has_a_row_for_each_method(monkeypatch, tmp_path):
         "focal $x$ [b]": {"runs": runs(0.5, 0.6), "difference_from_stock": {"mean": 0.13, "low": 0.05, "high": 0.2}},
     }
     comparison = {"methods": methods, "verdict": "Take focal. " * 40}
-    figure = figure_of(monkeypatch, lambda: plots.plot_comparison(comparison, tmp_path / "a.png"))
+    figure = figure_of(monkeypatch, lambda: plot_comparison(comparison, tmp_path / "a.png"))
     assert_readable(figure)
     f1, difference, _ = figure.get_axes()
     assert [label.get_text() for label in f1.get_yticklabels()] == ["stock", "focal $x$ [b]"]

@@ -14,7 +14,7 @@ from transformers import RobertaForTokenClassification, Trainer
 from imbalance_trainer import LabelSchema, WeightedFocalTrainer
 from imbalance_trainer.data.demo import demo_model
 from imbalance_trainer.decisions.rule import DecisionRule
-from imbalance_trainer.monitor.run_info import Results
+from imbalance_trainer.monitor.run_files import Results
 from imbalance_trainer.reports.model_card import CardContent, Loading, metadata, model_card
 from imbalance_trainer.training.callbacks import RareLabelCallback
 from imbalance_trainer.utils.numeric import wilson_interval

@@ -7,7 +7,7 @@ import pytest
 from imbalance_trainer import ImbalanceMetrics, LabelSchema
 from imbalance_trainer.cli.quality_gate import check_results, checked_floors, read_floors
 from imbalance_trainer.metrics.imbalance_metrics import LOWER_IS_BETTER
-from imbalance_trainer.monitor.run_info import Results
+from imbalance_trainer.monitor.run_files import Results
 from imbalance_trainer.utils.errors import QualityGateError, UsageError
 
 SCHEMA = LabelSchema(["hateful", "rare / label"], {"primary": ["hateful"]})

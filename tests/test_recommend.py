@@ -138,15 +138,19 @@ def test_small_data_is_trained_longer(rows, epochs):
 @pytest.mark.parametrize(
     ("train", "validation", "i", "said"),
     [
-        ([8000, 0, 0], [800, 10, 0], 0, "2 labels ('l1', 'l2') have no positive in training: no weight"),
-        ([8000, 4, 5], [800, 10, 10], 0, "Label 'l1' has 4 positives in training, fewer than 5: no setting will make"),
-        ([8000, 4, 5], [800, 10, 10], 0, "20 positives of it would take about 80,000 more rows"),  # 16, 1 in 5,000
-        ([4, 3, 2, 1], [4, 3, 2, 1], 0, "All 4 labels have fewer than 5 positives in training: no setting"),
-        ([4, 3, 2, 1], [4, 3, 2, 1], 1, "All 4 labels have fewer than 39 positives in validation, so their recall"),
-        ([1, 9], [50, 50], 0, "Label 'l0' has 1 positive in training, fewer than 5:"),
-        (RARE, [800, 400, 8, 0], 0, "Label 'l3' has no positive in validation: whether it is learned cannot be seen"),
-        (RARE, [800, 400, 8, 0], 1, "Label 'l2' has 8 positives in validation, fewer than 39, so its recall"),
-        (RARE, [800, 400, 8, 0], 1, "0.22 to 0.78 (95% interval). About 2,000 validation rows"),  # 39 at 2%: 1,950
+        ([8000, 0, 0], [800, 10, 0], 0, "No positive in training: 'l1', 'l2'. No weight"),
+        ([8000, 4, 5], [800, 10, 10], 0, "Fewer than 5 positives in training: 'l1'. No setting will make"),
+        ([8000, 4, 5], [800, 10, 10], 0, "For 20 positives it takes about 80,000 more rows"),  # 16, 1 in 5,000
+        ([4, 3, 2, 1], [4, 3, 2, 1], 0, "Fewer than 5 positives in training: all 4 labels. No setting"),
+        ([4, 3, 2, 1], [4, 3, 2, 1], 1, "Fewer than 39 positives in validation: all 4 labels. The recall"),
+        (RARE, [800, 400, 8, 0], 0, "No positive in validation: 'l3'. Whether such a label is learned cannot be seen"),
+        (RARE, [800, 400, 8, 0], 1, "Fewer than 39 positives in validation: 'l2'. The recall"),
+        (
+            RARE,
+            [800, 400, 8, 0],
+            1,
+            "0.22 to 0.78 (95% interval). That label needs about 2,000 validation rows",
+        ),  # 1,950
     ],
 )
 def test_problems_no_setting_can_fix_are_told_with_numbers(train, validation, i, said):
@@ -229,7 +233,7 @@ def test_of_a_sample_the_whole_is_judged():
     assert plan.warnings == ()
     assert plan.value("num_train_epochs") is None
     plan = recommend(dataclasses.replace(counts([100, 0], 1000), row_total=20_000), counts([100, 50], 1000))
-    assert "no positive in the rows of training that were counted: how rare it is" in plan.warnings[0]
+    assert "No positive in the rows of training that were counted: 'l1'. How rare" in plan.warnings[0]
 
 
 def test_splits_of_other_labels_are_a_usage_error():
@@ -249,7 +253,7 @@ def test_a_label_that_a_sample_has_not_is_taken_for_a_rare_one():
     assert plan.weights.reasons[1] == "none in the rows counted"
     reason = next(c.reason for c in plan.choices if c.flag == "loss")
     assert "not among the 300 rows counted stands against 100 negatives or more" in reason
-    assert "how rare it is cannot be told from them; count more rows" in plan.warnings[0]
+    assert "How rare such a label is cannot be told from these rows; count more rows" in plan.warnings[0]
     assert not any("drop" in warning for warning in plan.warnings)
     assert recommend(counts([120, 0], 300, schema), counts([800, 2], 2000, schema)).value("loss") == "bce"
 

@@ -13,7 +13,7 @@ import torch
 from transformers import TrainerCallback
 
 from imbalance_trainer import WeightedFocalTrainer
-from imbalance_trainer.monitor.history import FILE_NAME, read_history
+from imbalance_trainer.monitor.run_files import HISTORY_FILE, read_history
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "train_model.py"
 
@@ -49,7 +49,7 @@ def weights_of(trainer):
 
 def history_of(trainer):
     """Without the times, which differ."""
-    entries = read_history(Path(trainer.args.output_dir) / FILE_NAME)
+    entries = read_history(Path(trainer.args.output_dir) / HISTORY_FILE)
     for entry in entries:
         for key in [k for k in entry["metrics"] if k.endswith(("runtime", "per_second", "_time"))]:
             del entry["metrics"][key]
@@ -75,7 +75,7 @@ def test_nothing_of_ours_is_in_the_models_state(run, make_model):
     trainer = run("whole")
     assert trainer.model.state_dict().keys() == make_model().state_dict().keys()
     checkpoint = Path(trainer.args.output_dir) / "checkpoint-12"
-    assert {f.name for f in checkpoint.iterdir()} >= {"model.safetensors", "trainer_state.json", FILE_NAME}
+    assert {f.name for f in checkpoint.iterdir()} >= {"model.safetensors", "trainer_state.json", HISTORY_FILE}
 
 
 def test_a_checkpoint_that_was_moved_has_its_history(run, tmp_path, capsys):
@@ -156,5 +156,5 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(command, tmp_path):
     assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (
         tmp_path / "killed" / "model.safetensors"
     ).read_bytes()
-    steps = [[e["step"] for e in read_history(tmp_path / d / FILE_NAME)] for d in ("whole", "killed")]
+    steps = [[e["step"] for e in read_history(tmp_path / d / HISTORY_FILE)] for d in ("whole", "killed")]
     assert steps[0] == steps[1]

@@ -12,7 +12,7 @@ import torch
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema
 from imbalance_trainer.labels.class_weights import compute_class_weights
 from imbalance_trainer.monitor.diagnose import Settings
-from imbalance_trainer.monitor.run_info import Results, make_curves, make_run_info
+from imbalance_trainer.monitor.run_files import Results, make_curves, make_run_info
 from imbalance_trainer.utils.files import write_json
 
 SCHEMA = LabelSchema(["hateful", "insults", "threats"], {"primary": ["hateful"]}, [("insults", "hateful")])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_trainer.monitor.diagnose import diagnose
-from imbalance_trainer.monitor.run_rules import (
+from imbalance_trainer.monitor.diagnose import (
+    diagnose,
     find_compounded_reweighting,
     find_improving,
     find_learning_rate_too_high,

@@ -1,7 +1,7 @@
-"""Statistics of a data set that the recommendation follows from: counts of all rows, estimated from a sample."""
+"""Statistics of a data set that the recommendation follows from, and the problems in them no setting can fix."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from ..labels.class_weights import DEFAULT_STRATEGY, ClassWeights, compute_class
 from ..labels.distribution import LabelDistribution
 from ..tuning.thresholds import FEW as FEW
 from ..utils.constants import MULTI_LABEL
+from ..utils.numeric import wilson_interval
 
 ENOUGH = 20
 """Positives to aim at for a label with fewer than FEW: a rule of thumb from the demo's rarest label."""
@@ -20,25 +21,6 @@ HALF_WIDTH = 0.15
 
 _Z = 1.96
 _WEIGHT_SETTINGS = ("weight_strategy", "max_weight", "effective_number_beta")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One setting.
-
-    Args:
-        flag: its flag of `imbalance-trainer train`, a field of the training arguments.
-        value: the recommended value.
-        reason: a sentence with the numbers.
-        source: where the rule comes from.
-        in_short: the reason in a few words for the table of labels, where there are no weights.
-    """
-
-    flag: str
-    value: Any
-    reason: str
-    source: str
-    in_short: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,3 +143,114 @@ def rows_for(positives: Any, counts: LabelDistribution) -> np.ndarray:
 
 def _in_words(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+# ---- problems no setting can fix: a sentence with the numbers and what to do, "" where there is no problem ----
+
+
+def warn_of_none(stats: DatasetStats) -> str:
+    """Labels without positives in training."""
+    absent = np.flatnonzero(stats.train.support <= 0)
+    if not len(absent):
+        return ""
+    found = f"No positive in {stats.rows_of('training')}: {_named(stats, absent)}."
+    if stats.is_sample:
+        return f"{found} How rare such a label is cannot be told from these rows; count more rows, or all."
+    return f"{found} No weight, loss or threshold can teach such a label. Search for rows that have it, or drop it."
+
+
+def warn_of_few(stats: DatasetStats, few: int = FEW, enough: int = ENOUGH) -> str:
+    """Labels with fewer than `few` positives in training, and the rows needed for `enough`."""
+    support = stats.train.support
+    scarce = stats.present[support[stats.present] < few]
+    if not len(scarce):
+        return ""
+    rows = rows_for(enough - support, stats.train)[scarce]
+    span = dict.fromkeys((about(rows.min()), about(rows.max())))
+    return (
+        f"Fewer than {few} positives in training: {_named(stats, scarce)}. No setting will make the model learn such "
+        f"a label reliably; more data will. For {enough} positives it takes about {' to '.join(span)} more rows drawn "
+        "as these were; far fewer if you search for likely ones."
+    )
+
+
+def warn_of_unseen(stats: DatasetStats) -> str:
+    """Labels with positives in training but not in validation."""
+    unseen = stats.present[stats.validation.support[stats.present] <= 0]
+    if not len(unseen):
+        return ""
+    return (
+        f"No positive in {stats.rows_of('validation')}: {_named(stats, unseen)}. Whether such a label is learned "
+        "cannot be seen there, and its F1 counts as 0 in every macro value."
+    )
+
+
+def warn_of_small_validation(stats: DatasetStats, half_width: float = HALF_WIDTH) -> str:
+    """Labels whose recall validation measures less precisely than +-half_width (Wilson, 1927)."""
+    needed, here = positives_for(half_width), stats.validation.support
+    unsure = stats.present[(here[stats.present] < needed) & (here[stats.present] > 0)]
+    if not len(unsure):
+        return ""
+    worst = unsure[np.argmin(here[unsure])]
+    low, high = wilson_interval(here[worst] / 2, here[worst])
+    return (
+        f"Fewer than {needed} positives in validation: {_named(stats, unsure)}. The recall of such a label cannot be "
+        f"measured to +-{half_width:g}: one of 0.5 of {stats.train.schema.names[worst]!r} would mean {low:.2f} to "
+        f"{high:.2f} (95% interval). That label needs about {about(rows_for(needed, stats.train)[worst])} validation "
+        f"rows at its rate in training; the split has {stats.validation.n_rows:,}."
+    )
+
+
+def warn_of_violations(stats: DatasetStats, share: float = 0.01) -> str:
+    """Implications that more than `share` of the child's positives in training violate, and exclusive groups that more
+    than `share` of the rows do: the constraint contradicts these rows."""
+    counts = stats.train
+    if stats.asked_for.get("constraint") == "none" or not len(counts.violations):
+        return ""
+    positives = [counts.support[child] for child, _ in counts.schema.implication_indices]
+    of = [*((n, "positives") for n in positives), *[(counts.n_rows, "rows")] * len(counts.schema.exclusive)]
+    found = [f"{rule} in {broken:,.0f} of {n:,.0f} {what}"
+             for rule, broken, (n, what) in zip(counts.schema.rules, counts.violations, of, strict=True)
+             if n > 0 and broken > share * n]  # fmt: skip
+    if not found:
+        return ""
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return (
+        f"The training rows violate rules of the schema ({'; '.join(found[:3])}{more}): the constraint teaches the "
+        "opposite there. Correct the rows, or remove the rule from label_info.json."
+    )
+
+
+LIMITATIONS: tuple[Callable[[DatasetStats], str], ...] = (
+    warn_of_none,
+    warn_of_few,
+    warn_of_unseen,
+    warn_of_small_validation,
+    warn_of_violations,
+)
+"""The checks, the worst problem first."""
+
+
+def about(rows: float) -> str:
+    """A number of rows in two digits, rounded up, as few positives allow no more precision.
+
+    >>> about(15_123), about(7), about(float("inf"))
+    ('16,000', '7', '-')
+    """
+    if not math.isfinite(rows):
+        return "-"
+    size = 10 ** max(int(math.log10(max(rows, 1))) - 1, 0)
+    return f"{math.ceil(rows / size) * size:,.0f}"
+
+
+def some(names: Iterable[str], shown: int = 3) -> str:
+    """The first names in quotation marks, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(map(repr, names[:shown])) + more
+
+
+def _named(stats: DatasetStats, labels: np.ndarray) -> str:
+    if len(labels) == len(stats.train.schema) > 1:
+        return f"all {len(labels):,} labels"
+    return some(stats.train.schema.names[i] for i in labels)

@@ -1,17 +1,20 @@
-"""The words of the analysis in parts, the same in a terminal, in Markdown and on a page."""
+"""The parts of an analysis, the same in a terminal, in Markdown and on a page."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from rich.console import RenderableType
 
+from ..labels.class_weights import ClassWeights
+from ..labels.distribution import LabelDistribution
 from ..metrics.imbalance_metrics import rarest_shown
-from ..utils.text import pluralize, shorten
+from ..utils.console import as_text
+from ..utils.errors import UsageError
+from ..utils.text import compact_number, percent, pluralize, short_count, shorten
 from .analyze import Analysis
+from .content import Part, Table, markdown, part_message
 from .counts import partners
-from .dataset_stats import HALF_WIDTH, positives_for
-from .label_table import compact_number, percent, short_count
-from .limitations import about
+from .dataset_stats import HALF_WIDTH, about, positives_for, some
 
 _THRESHOLDS = {
     "own": "tuned on the label's positives",
@@ -23,71 +26,199 @@ _THRESHOLDS = {
 """Legend of the column "threshold", see `threshold_plan`."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """Cells as text. The first column has label names; columns in `left` are text, the others numbers."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: tuple[int, ...] = (0,)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of the analysis.
+def analysis_text(analysis: Analysis, max_rows: int | None = None) -> str:
+    """The whole analysis as plain text of 80 columns, rarest label first, the recommendation last.
 
     Args:
-        key: name for links.
-        title: heading.
-        sentences: text before the table.
-        table: numbers by label.
-        items: (head, text) after the table.
+        analysis: the analysis.
+        max_rows: labels in each table, the rarest; None for all, or of more than 50 the 20 rarest.
     """
-
-    key: str
-    title: str
-    sentences: tuple[str, ...] = ()
-    table: Table | None = None
-    items: tuple[tuple[str, str], ...] = ()
+    return "\n\n".join(as_text(*part_message(part)) for part in analysis_parts(analysis, max_rows))
 
 
-def shown_labels(analysis: Analysis, max_rows: int | None) -> np.ndarray:
-    """The labels in tables: the rarest `max_rows`; for None all, or of more than 50 the 20 rarest."""
-    order = analysis.rarest_first
-    return rarest_shown(order) if max_rows is None else order[:max_rows]
+def analysis_markdown(analysis: Analysis, max_rows: int | None = None) -> str:
+    """The whole analysis as Markdown, for an issue or a README.
+
+    Args:
+        analysis: the analysis.
+        max_rows: as for `analysis_text`.
+    """
+    return markdown(f"Labels of {analysis.name}", analysis_parts(analysis, max_rows, wide=True))
 
 
-def summary_part(analysis: Analysis) -> Part:
+def label_table(
+    distribution: LabelDistribution, weights: ClassWeights, max_rows: int | None = None
+) -> list[RenderableType]:
+    """Counts, ratios and weights of the labels, rarest label first, for `console_print`.
+
+    Below the table are the rules of the schema that rows violate, with their first rows (counted from 1), the worst
+    rule first.
+
+    Args:
+        distribution: counts of the **training** data.
+        weights: its class weights.
+        max_rows: labels in the table (the rarest ones), and rules below it; None for all.
+
+    Raises:
+        UsageError: weights of other labels than those counted, or a max_rows that is not a whole number from 0 on.
+
+    >>> from imbalance_trainer import LabelDistribution, LabelSchema, compute_class_weights
+    >>> from imbalance_trainer.utils.console import as_text
+    >>> schema = LabelSchema(["hateful", "threat"], {"primary": ["hateful"]}, [("threat", "hateful")])
+    >>> counts = LabelDistribution.from_labels([[1, 0]] * 40 + [[0, 0]] * 59 + [[0, 1]], schema)
+    >>> print(as_text(*label_table(counts, compute_class_weights(counts))))
+    label    positives     %  neg:pos  ratio  weight  reason
+    threat           1  1.00       99      1    1.73  at most 1.7
+    hateful         40  40.0      1.5  0.025    1.22  primary: at most 1.4
+    <BLANKLINE>
+      1 row has 'threat' without 'hateful': row 100
+    """
+    check_same_labels(distribution, weights)
+    if max_rows is not None and (isinstance(max_rows, bool) or max_rows != int(max_rows) or max_rows < 0):
+        raise UsageError(f"max_rows is a number of labels, 0 or more, or None for all; got {max_rows!r}.")
+    shown = distribution.rarest_first[: None if max_rows is None else int(max_rows)]
+    rules = _rules_part(distribution, max_rows)
+    message = part_message(_labels_part("", distribution, weights, shown), with_title=False)
+    return message if rules is None else [*message, "", *part_message(rules, with_title=False)]
+
+
+def check_same_labels(distribution: LabelDistribution, weights: ClassWeights) -> None:
+    """Raise a UsageError where weights and counts are not of the same labels in the same order."""
+    if tuple(weights.names) != tuple(distribution.schema.names):
+        raise UsageError(
+            f"The weights are of {len(weights)} labels and the counts of {len(distribution.schema)}, or their order "
+            "differs; compute the weights from this distribution."
+        )
+
+
+def analysis_parts(analysis: Analysis, max_rows: int | None = None, wide: bool = False) -> list[Part]:
+    """All parts. The recommendation is last: the last lines in a terminal are read first.
+
+    Args:
+        analysis: the analysis.
+        max_rows: labels in each table, the rarest; None for all, or of more than 50 the 20 rarest.
+        wide: whether the table of labels has every column.
+    """
+    labels = analysis.counts.labels
+    shown = rarest_shown(analysis.rarest_first) if max_rows is None else analysis.rarest_first[:max_rows]
+    rows = f"{labels.n_rows:,} rows" + (f" of {labels.row_total:,}" if labels.row_total > labels.n_rows else "")
+    parts = (
+        _labels_part(f"Labels in {analysis.split}, {rows}, rarest first", labels, analysis.weights, shown, wide),
+        _rules_part(labels, len(shown), analysis),
+        _summary_part(analysis),
+        _sample_part(analysis, shown),
+        _cooccurrence_part(analysis, max_rows),
+        _splits_part(analysis),
+        _validation_part(analysis, shown),
+        _limitations_part(analysis),
+        _recommendation_part(analysis),
+    )
+    return [part for part in parts if part is not None]
+
+
+def _labels_part(
+    title: str, counts: LabelDistribution, weights: ClassWeights, shown: np.ndarray, wide: bool = False
+) -> Part:
+    """Counts, ratios and weights with their reasons."""
+    tiers = {i: tier for tier, members in counts.tiers().items() for i in members.tolist()}
+    columns = {
+        "label": counts.schema.names,
+        "tier": [tiers[i] for i in range(len(tiers))],
+        "positives": list(map(short_count if wide else compact_number, counts.support)),
+        "%": list(map(percent, counts.prevalence)),
+        "neg:pos": list(map(compact_number, counts.negative_positive)),
+        "IRLbl": list(map(compact_number, counts.irlbl)),
+        "ratio": list(map(compact_number, counts.imbalance_ratio)),
+        "unknown": list(map(short_count, counts.unknown)),
+        "weight": [f"{value:.3g}" for value in weights.values],
+        "reason": [str(why) if wide else why.short for why in weights.why],
+    }
+    hidden = {"unknown"} if wide and not counts.unknown.any() else set() if wide else {"tier", "IRLbl", "unknown"}
+    columns = {head: cells for head, cells in columns.items() if head not in hidden}
+    rest = np.delete(weights.values, shown)
+    more = f"... and {pluralize(len(rest), 'more label')}: weights {_span(rest)}" if len(rest) else ""
+    left = tuple(i for i, head in enumerate(columns) if head in ("label", "tier", "reason"))
+    rows = tuple(tuple(cells[i] for cells in columns.values()) for i in shown)
+    return Part("weights", title, (), Table(tuple(columns), rows, left), (more,) if more else ())
+
+
+def _rules_part(counts: LabelDistribution, max_rows: int | None, analysis: Analysis | None = None) -> Part | None:
+    """Rules of the schema that rows violate, the worst first, with their first rows counted from 1."""
+    rules, broken = counts.schema.rules, np.asarray(counts.violations)
+    if not len(broken):
+        return None
+    splits = {} if analysis is None else {k: v for k, v in analysis.splits.items() if k != analysis.split}
+    others = {name: split.labels.violations for name, split in splits.items() if len(split.labels.violations)}
+    total = broken + sum(others.values())
+    worst = [i for i in np.argsort(-total, kind="stable") if total[i] > 0]
+    items = []
+    for i in worst[: None if max_rows is None else int(max_rows)]:
+        where = [_first_rows(counts.violation_rows[i], int(broken[i]))] if counts.violation_rows and broken[i] else []
+        where += [f"in {name} {pluralize(int(n[i]), 'row')}" for name, n in others.items()]
+        verb = "has" if broken[i] == 1 else "have"
+        items.append((f"{pluralize(int(broken[i]), 'row')} {verb} {rules[i]}", "; ".join(where) or "rows not known"))
+    if len(items) < len(worst):
+        times = pluralize(int(total[worst[len(items) :]].sum()), "time")
+        items.append((f"... and {pluralize(len(worst) - len(items), 'more rule')} violated", f"{times} in all"))
+    none = () if items else (f"No row violates the {pluralize(len(rules), 'rule')} of the schema.",)
+    return Part("rules", "Rules", none, items=tuple(items))
+
+
+def _first_rows(rows: Sequence[int], total: int, shown: int = 8) -> str:
+    named = ", ".join(str(row + 1) for row in rows[:shown])
+    more = f" and {total - len(rows[:shown]):,} more" if total > len(rows[:shown]) else ""
+    return f"{'row' if total == 1 else 'rows'} {named}{more}"
+
+
+def _summary_part(analysis: Analysis) -> Part:
     """Tiers, mean imbalance ratio, labels per row, unknown entries."""
     counts, labels = analysis.counts, analysis.counts.labels
     tiers = [f"{tier} {_tier(labels.support[i])}" for tier, i in labels.tiers().items() if len(i)]
     sentences = [f"By support: {'; '.join(tiers)}."]
-    if (mean := counts.labels.mean_ir) > 1:  # 1: all are as frequent
+    if labels.mean_ir > 1:  # 1: all are as frequent
+        largest = float(labels.irlbl[np.isfinite(labels.irlbl)].max(initial=0.0))
         sentences.append(
-            f"The commonest label has on average {compact_number(mean)} times the positives of a label (MeanIR), at "
-            f"most {compact_number(_largest(counts.labels.irlbl))} times (IRLbl)."
+            f"The commonest label has on average {compact_number(labels.mean_ir)} times the positives of a label "
+            f"(MeanIR), at most {compact_number(largest)} times (IRLbl)."
         )
-    if analysis.recommendation.threshold[0] != "highest" and analysis.counts.labels_per_row.any():
-        sentences.append(_labels_per_row(analysis))
-    sentences += _unknown(analysis)
-    return Part("rows", "Labels and rows", tuple(sentences))
+    if not analysis.is_single_label and counts.labels_per_row.any():
+        seen = [(n, int(rows)) for n, rows in enumerate(counts.labels_per_row) if rows]
+        shown = [f"{n}: {rows:,}" for n, rows in seen[:5]]
+        if len(seen) > 5:
+            shown.append(f"{seen[5][0]} and more: {sum(rows for _, rows in seen[5:]):,}")
+        sentences.append(f"Labels in a row: {counts.mean_labels:.3g} on average; rows with {', '.join(shown)}.")
+    return Part("rows", "Labels and rows", (*sentences, *_unknown(labels)))
 
 
-def sample_part(analysis: Analysis, max_rows: int | None = None) -> Part | None:
+def _unknown(labels: LabelDistribution) -> list[str]:
+    """Unknown entries, and rows without a known label."""
+    found, sentences = {labels.schema.names[i]: int(labels.unknown[i]) for i in np.flatnonzero(labels.unknown)}, []
+    if found:
+        most = ", ".join(
+            f"{name!r} {found[name]:,}" for name in sorted(found, key=found.__getitem__, reverse=True)[:3]
+        )
+        where = f"in {pluralize(len(found), 'label')}{', most' * (len(found) > 3)}: {most}"
+        sentences.append(f"Unknown entries (-100): {sum(found.values()):,} {where}. % is of the known entries.")
+    if rows := labels.n_rows_unknown:
+        sentences.append(f"Rows without a known label, which teach nothing: {rows:,}.")
+    return sentences
+
+
+def _sample_part(analysis: Analysis, shown: np.ndarray) -> Part | None:
     """Estimated positives in all rows, where a sample was counted."""
-    counts = analysis.counts
+    counts, labels = analysis.counts, analysis.counts.labels
     if not counts.is_sample:
         return None
-    labels, (low, high) = counts.labels, counts.interval()
-    times = labels.row_total / labels.n_rows
+    low, high = counts.interval()
+    whole = labels.support * (labels.row_total / labels.n_rows)
     rows = tuple(
         (
             labels.schema.names[i],
             compact_number(labels.support[i]),
-            compact_number(labels.support[i] * times),
+            compact_number(whole[i]),
             f"{compact_number(np.floor(low[i]))} to {compact_number(np.ceil(high[i]))}",
         )
-        for i in shown_labels(analysis, max_rows)
+        for i in shown
     )
     sentence = (
         f"Counted were {labels.n_rows:,} of {labels.row_total:,} rows. The range has the positives in all rows with "
@@ -96,52 +227,51 @@ def sample_part(analysis: Analysis, max_rows: int | None = None) -> Part | None:
     return Part("sample", "In all rows", (sentence,), Table(("label", "counted", "in all", "95% range"), rows))
 
 
-def cooccurrence_part(analysis: Analysis, max_rows: int | None = None, most: int = 10) -> Part | None:
+def _cooccurrence_part(analysis: Analysis, max_rows: int | None, most: int = 10) -> Part | None:
     """The two labels that co-occur most often with each of the `most` rarest ones. Labels implied by a rule of the
     schema are left out."""
-    counts, names = analysis.counts, analysis.counts.labels.schema.names
-    if counts.pairs is None or analysis.recommendation.threshold[0] == "highest":
+    counts, schema = analysis.counts, analysis.counts.labels.schema
+    if counts.pairs is None or analysis.is_single_label:
         return None
-    tail = [i for i in counts.labels.tiers()["tail"][::-1] if counts.labels.support[i] > 0]
     items = []
+    tail = [i for i in counts.labels.tiers()["tail"][::-1] if counts.labels.support[i] > 0]
     for i in tail[: most if max_rows is None else min(max_rows, most)]:
-        of, implied = short_count(counts.positives[i]), counts.labels.schema.ancestors[i]
-        also = [f"{n:,} of {of} also {shorten(names[j], 40)}" for j, n in partners(counts, i, implied)[:2]]
+        of, implied = short_count(counts.positives[i]), schema.ancestors[i]
+        also = [f"{n:,} of {of} also {shorten(schema.names[j], 40)}" for j, n in partners(counts, i, implied)[:2]]
         none = f"0 of {of} with {'a label that no rule implies' if implied else 'another label'}"
-        items.append((names[i], ", ".join(also) or none))
-    if not items:
-        return None
+        items.append((schema.names[i], ", ".join(also) or none))
     sentence = "Rows in which a rare label co-occurs with another; a model may confuse the two."
-    return Part("cooccurrence", "Co-occurrence of the rarest labels", (sentence,), items=tuple(items))
+    title = "Labels that occur together with the rarest"
+    return Part("cooccurrence", title, (sentence,), items=tuple(items)) if items else None
 
 
-def splits_part(analysis: Analysis, most: int = 20) -> Part:
+def _splits_part(analysis: Analysis, most: int = 20) -> Part:
     """Prevalence shifts between splits, labels missing in a split, and data-quality warnings."""
     names = analysis.counts.labels.schema.names
-    rows, sentences = [], []
+    rows: list[tuple[str, ...]] = []
+    sentences = []
     for other, shift in analysis.shifts.items():
         differ = shift.differs
         said = f"{len(differ):,} of {pluralize(len(names), 'label')}" if len(differ) else "no label"
-        verb = "are" if len(differ) > 1 else "is"
-        sentences.append(f"{other} against train: {said} {verb} rarer or commoner than chance explains.")
+        listed = f", of which the {most} surest are listed" if len(differ) > most else ""
+        sentences.append(f"{other} against train: {said} rarer or commoner than chance explains{listed}.")
         for i in differ[:most]:
             word = f"{'commoner' if shift.ratio[i] > 1 else 'rarer'} x{compact_number(shift.ratio[i])}"
             shares = (f"{percent(shift.before[i])}%", f"{percent(shift.after[i])}%")
-            rows.append((names[i], other, *shares, word if shift.before[i] else "only there", _q(shift.q[i])))
-        if len(differ) > most:
-            sentences.append(f"Listed are the {most} surest in {other}.")
+            q = "<0.001" if shift.q[i] < 0.001 else f"{shift.q[i]:.3f}"
+            rows.append((names[i], other, *shares, word if shift.before[i] else "only there", q))
     if rows:
         sentences.append("Two-proportion test, false discovery rate 5% (Benjamini & Hochberg); q is the adjusted p.")
     absent = [
-        f"{split} has no positive of {pluralize(len(labels), 'label')}: {_some(names[i] for i in labels)}."
+        f"{split} has no positive of {pluralize(len(labels), 'label')}: {some(names[i] for i in labels)}."
         for split, labels in analysis.missing.items()
     ]
     sentences += [f"Warning: {warning}" for warning in analysis.data_warnings] or absent  # warnings name these too
-    header = ("label", "split", "in train", "there", "", "q")
+    header = ("label", "split", "in train", "there", "change", "q")
     return Part("splits", "Between the splits", tuple(sentences), Table(header, tuple(rows), (0, 1)) if rows else None)
 
 
-def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
+def _validation_part(analysis: Analysis, shown: np.ndarray) -> Part:
     """How precisely the validation split measures each label, and which threshold each label gets."""
     found, names = analysis.recommendation, analysis.counts.labels.schema.names
     rows = tuple(
@@ -152,14 +282,14 @@ def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
             about(found.validation_rows[i]),
             found.threshold[i],
         )
-        for i in shown_labels(analysis, max_rows)
+        for i in shown
     )
-    enough = int((found.validation_support >= positives_for(HALF_WIDTH)).sum())
-    n_rows = analysis.splits["validation"].labels.row_total
+    needed = positives_for(HALF_WIDTH)
+    enough = int((found.validation_support >= needed).sum())
     sentence = (
-        f"A measured recall of 0.5 means the range below (95%, Wilson). For +-{HALF_WIDTH:g} a label needs "
-        f"{positives_for(HALF_WIDTH)} positives: {enough:,} of {pluralize(len(names), 'label')} have them in the "
-        f"{n_rows:,} rows; the others need about the rows below."
+        f"A measured recall of 0.5 means the range below (95%, Wilson). For +-{HALF_WIDTH:g} a label needs {needed} "
+        f"positives: {enough:,} of {pluralize(len(names), 'label')} have them in the "
+        f"{analysis.splits['validation'].labels.row_total:,} rows; the others need about the rows below."
     )
     legend = ", ".join(f"{word} ({meaning})" for word, meaning in _THRESHOLDS.items() if word in found.threshold)
     header = ("label", "positives", "a recall of 0.5 may be", "rows needed", "threshold")
@@ -167,71 +297,21 @@ def validation_part(analysis: Analysis, max_rows: int | None = None) -> Part:
     return Part("validation", "What validation can measure", sentences, Table(header, rows, (0, 4)))
 
 
-def recommendation_part(analysis: Analysis) -> Part:
-    """The settings, each with its reason."""
-    items = tuple(
-        (f"--{c.flag} {str(c.value).lower() if isinstance(c.value, bool) else c.value}", f"{c.reason} [{c.source}]")
-        for c in analysis.recommendation.choices
-    )
-    return Part("recommendation", "Recommended settings", items=items)
-
-
-def limitations_part(analysis: Analysis) -> Part | None:
-    """Problems no setting can fix."""
+def _limitations_part(analysis: Analysis) -> Part | None:
     found = analysis.recommendation.warnings
     return Part("limitations", "Problems no setting can fix", found) if found else None
 
 
-def parts_after_the_table(analysis: Analysis, max_rows: int | None = None) -> list[Part]:
-    """All parts but the table of labels. The recommendation is last: the last lines in a terminal are read first."""
-    parts = (
-        summary_part(analysis),
-        sample_part(analysis, max_rows),
-        cooccurrence_part(analysis, max_rows),
-        splits_part(analysis),
-        validation_part(analysis, max_rows),
-        limitations_part(analysis),
-        recommendation_part(analysis),
-    )
-    return [part for part in parts if part is not None]
-
-
-def _labels_per_row(analysis: Analysis) -> str:
-    histogram = analysis.counts.labels_per_row
-    seen = [(n, int(rows)) for n, rows in enumerate(histogram) if rows]
-    shown = [f"{n}: {rows:,}" for n, rows in seen[:5]]
-    if len(seen) > 5:
-        shown.append(f"{seen[5][0]} and more: {sum(rows for _, rows in seen[5:]):,}")
-    return f"Labels in a row: {analysis.counts.mean_labels:.3g} on average; rows with {', '.join(shown)}."
-
-
-def _unknown(analysis: Analysis) -> list[str]:
-    """Unknown entries, and rows without a known label."""
-    labels, sentences = analysis.counts.labels, []
-    found = [(int(n), name) for n, name in zip(labels.unknown, labels.schema.names, strict=True) if n > 0]
-    if found:
-        most = ", ".join(f"{name!r} {n:,}" for n, name in sorted(found, key=lambda counted: -counted[0])[:3])
-        where = f"in {pluralize(len(found), 'label')}{', most' * (len(found) > 3)}: {most}"
-        sentences.append(f"Unknown entries (-100): {sum(n for n, _ in found):,} {where}. % is of the known entries.")
-    if rows := labels.n_rows_unknown:
-        sentences.append(f"Rows without a known label, which teach nothing: {rows:,}.")
-    return sentences
+def _recommendation_part(analysis: Analysis) -> Part:
+    """The settings, each with its reason."""
+    items = tuple((f"--{c.flag} {c.typed}", f"{c.reason} [{c.source}]") for c in analysis.recommendation.choices)
+    return Part("recommendation", "Recommended settings", items=items)
 
 
 def _tier(support: np.ndarray) -> str:
-    low, high = (short_count(v) for v in (support.min(), support.max()))
-    return f"{len(support):,} with {low if low == high else f'{low} to {high}'}"
+    return f"{len(support):,} with {_span(support, short_count)}"
 
 
-def _largest(values: np.ndarray) -> float:
-    return float(values[np.isfinite(values)].max(initial=0.0))
-
-
-def _some(names: Iterable[str], shown: int = 3) -> str:
-    names = list(names)
-    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
-    return ", ".join(map(repr, names[:shown])) + more
-
-
-def _q(q: float) -> str:
-    return "<0.001" if q < 0.001 else f"{q:.3f}"
+def _span(values: Iterable[float], text: Callable[[float], str] = "{:.3g}".format) -> str:
+    low, high = text(min(values)), text(max(values))
+    return low if low == high else f"{low} to {high}"

@@ -5,11 +5,13 @@ source. A rule may only choose settings that exist: tests/test_recommend.py chec
 """
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import yaml
 
 from ..labels.class_weights import DEFAULT_STRATEGY, ClassWeights
 from ..labels.distribution import LabelDistribution
@@ -17,13 +19,36 @@ from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MAX_WEIGHT, MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import wilson_interval
-from .dataset_stats import ENOUGH, FEW, HALF_WIDTH, Choice, DatasetStats, positives_for, rows_for, whole
-from .limitations import LIMITATIONS
+from .dataset_stats import ENOUGH, FEW, HALF_WIDTH, LIMITATIONS, DatasetStats, positives_for, rows_for, whole
 
 _NONE_NEEDED = "none needed: no label is rare"
 _COMPOUNDED = "FARM#443, nnUNet#1118"
 _WEIGHTS = {"class_weights", "custom_weights", "weight_strategy"}
 _NEED_WEIGHTS = ("weight_strategy", "max_weight", "effective_number_beta", "reweight_from")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting.
+
+    Args:
+        flag: its flag of `imbalance-trainer train`, a field of the training arguments.
+        value: the recommended value.
+        reason: a sentence with the numbers.
+        source: where the rule comes from.
+        in_short: the reason in a few words for the table of labels, where there are no weights.
+    """
+
+    flag: str
+    value: Any
+    reason: str
+    source: str
+    in_short: str = ""
+
+    @property
+    def typed(self) -> str:
+        """The value as it is typed."""
+        return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,27 +115,27 @@ def recommend(
     asked = dict(asked_for or {})
     if "focal_gamma" in asked:  # a gamma asks for the focal loss
         asked.setdefault("loss", "focal")
-    facts = DatasetStats(whole(train), whole(validation), problem_type, is_sample, asked, train.n_rows)
-    choices = tuple(_own(choice, asked) for rule in RULES for choice in rule(facts))
+    stats = DatasetStats(whole(train), whole(validation), problem_type, is_sample, asked, train.n_rows)
+    choices = tuple(_own(choice, asked) for rule in RULES for choice in rule(stats))
     chosen = {choice.flag: choice.value for choice in choices}
-    weights = facts.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
+    weights = stats.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
     in_short = next((choice.in_short for choice in choices if choice.flag == "class_weights"), "")
-    weights = replace(weights, why=_reasons(facts, weights, in_short))
-    support, here = facts.train.support, facts.validation.support
+    weights = replace(weights, why=_reasons(stats, weights, in_short))
+    support, here = stats.train.support, stats.validation.support
     low, high = wilson_interval(here / 2, here)
-    needed = rows_for(positives_for(HALF_WIDTH), facts.train)
-    to_label = np.where(support >= FEW, 0.0, rows_for(ENOUGH - support, facts.train))
-    plan = threshold_plan(facts, chosen)
-    warnings = tuple(sentence for warn in LIMITATIONS if (sentence := warn(facts)))
+    needed = rows_for(positives_for(HALF_WIDTH), stats.train)
+    to_label = np.where(support >= FEW, 0.0, rows_for(ENOUGH - support, stats.train))
+    plan = threshold_plan(stats, chosen)
+    warnings = tuple(sentence for warn in LIMITATIONS if (sentence := warn(stats)))
     return Recommendation(choices, warnings, weights, support, here, low, high, needed, plan, to_label)
 
 
-def _reasons(facts: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:
+def _reasons(stats: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:
     """The reason of each weight; for a label without positives that it has none."""
     is_told = bool(in_short) and not weights.asked_for
     why = (WeightReason.from_text(in_short),) * len(weights) if is_told else weights.why
-    absent = WeightReason.from_text("none in the rows counted") if facts.is_sample else WeightReason("absent")
-    is_absent = facts.train.support <= 0
+    absent = WeightReason.from_text("none in the rows counted") if stats.is_sample else WeightReason("absent")
+    is_absent = stats.train.support <= 0
     told = {WeightReason("absent"), WeightReason.from_text(_NONE_NEEDED)}
     return tuple(absent if no and r in told else r for r, no in zip(why, is_absent, strict=True))
 
@@ -126,72 +151,72 @@ def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:
 # ---- rules ----
 
 
-def choose_weights(facts: DatasetStats, balanced: float = 3.0) -> list[Choice]:
+def choose_weights(stats: DatasetStats, balanced: float = 3.0) -> list[Choice]:
     """Weights of the default strategy, which was measured (docs/choosing-a-loss.md). None where no label has more than
     `balanced` negatives per positive, the largest weight that the tiers give a common label. None with a sampler,
     unless weights, or a setting that needs them, were asked for too."""
-    asked = facts.asked_for
+    asked = stats.asked_for
     needs = any(asked.get(flag) not in (None, False, "none") for flag in _NEED_WEIGHTS)
-    if facts.hardest <= balanced and not needs:
-        reason = f"{facts.hardest_in_words}, so no label needs a weight."
+    if stats.hardest <= balanced and not needs:
+        reason = f"{stats.hardest_in_words}, so no label needs a weight."
         return [Choice("class_weights", "none", reason, "limit of the tiers for common labels", _NONE_NEEDED)]
-    if facts.sampler and not _WEIGHTS & set(asked) and not needs:
-        reason = f"The sampler {facts.sampler} draws rare labels more often already; weights would count them twice."
+    if stats.sampler and not _WEIGHTS & set(asked) and not needs:
+        reason = f"The sampler {stats.sampler} draws rare labels more often already; weights would count them twice."
         return [Choice("class_weights", "none", reason, _COMPOUNDED, "none: the sampler does it")]
-    i, source = facts.rarest, "the tiers, docs/quick-reference.md"
+    i, source = stats.rarest, "the tiers, docs/quick-reference.md"
     auto = Choice("class_weights", "auto", "Each label's weight follows from its counts in training.", source)
-    weights = facts.weights()
+    weights = stats.weights()
     if not weights.asked_for:
         return [auto]
     if weights.why[i].kind == "rare_are_most":
         reason = f"Every label weighs 1 ({weights.reasons[i]}): with weights most of the loss would be about them."
         return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, reason, source)]
-    custom = f" ({weights.reasons[i]})" if facts.train.schema.names[i] in weights.custom else ""
-    top = "commonest secondary label" if facts.train.schema.primary else "commonest"
-    name, weight = facts.train.schema.names[i], f"weight {weights.values[i]:.3g}{custom}"
-    if facts.train.imbalance_ratio[i] > 1:
-        reason = f"{name!r} is {_times(facts.train.imbalance_ratio[i])} rarer than the {top} and gets {weight}"
+    custom = f" ({weights.reasons[i]})" if stats.train.schema.names[i] in weights.custom else ""
+    top = "commonest secondary label" if stats.train.schema.primary else "commonest"
+    name, weight = stats.train.schema.names[i], f"weight {weights.values[i]:.3g}{custom}"
+    if stats.train.imbalance_ratio[i] > 1:
+        reason = f"{name!r} is {_times(stats.train.imbalance_ratio[i])} rarer than the {top} and gets {weight}"
     else:  # itself the commonest
-        reason = f"{facts.hardest_in_words}; {name!r} gets {weight}"
-    if facts.hardest > MAX_WEIGHT:
+        reason = f"{stats.hardest_in_words}; {name!r} gets {weight}"
+    if stats.hardest > MAX_WEIGHT:
         reason += (
-            f"; negatives : positives would ask for up to {facts.hardest:,.0f}, and past {MAX_WEIGHT:g} training is "
+            f"; negatives : positives would ask for up to {stats.hardest:,.0f}, and past {MAX_WEIGHT:g} training is "
             "unstable"
         )
     return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, f"{reason}.", source)]
 
 
-def choose_loss(facts: DatasetStats, balanced: float = 3.0, gamma: float = 2.0) -> list[Choice]:
+def choose_loss(stats: DatasetStats, balanced: float = 3.0, gamma: float = 2.0) -> list[Choice]:
     """The focal loss with gamma 2 (Lin et al., 2017). The plain loss where no label is rare, with the limit of the
     weights. On Reuters focal beats BCE by 27 points of F1 on labels with at most 8 positives (Huang et al., 2021)."""
-    if facts.hardest <= balanced:
-        plain = "bce" if facts.is_multi_label else "ce"
+    if stats.hardest <= balanced:
+        plain = "bce" if stats.is_multi_label else "ce"
         return [Choice("loss", plain, "No label is rare here, so the plain loss does.", "no rarity, no remedy")]
-    reason = f"{facts.hardest_in_words}, nearly all of them easy; the focal term takes those out of the loss."
+    reason = f"{stats.hardest_in_words}, nearly all of them easy; the focal term takes those out of the loss."
     source = "Lin et al., 2017; Huang et al., 2021"
-    if facts.asked_for.get("loss", "focal") != "focal":
+    if stats.asked_for.get("loss", "focal") != "focal":
         return [Choice("loss", "focal", reason, source)]
     softer = "1.5 if rare labels are predicted too often, 3 if their recall stays 0: the monitor says which."
     return [Choice("loss", "focal", reason, source), Choice("focal_gamma", gamma, softer, "Lin et al., 2017")]
 
 
-def choose_sampler(facts: DatasetStats, balanced: float = 3.0) -> list[Choice]:
+def choose_sampler(stats: DatasetStats, balanced: float = 3.0) -> list[Choice]:
     """No sampler: weights and focal loss raise rare labels already, and compounded re-weighting ruins training
     (FARM#443, nnUNet#1118). No choice where no label is rare."""
-    asked = facts.asked_for
-    if facts.hardest <= balanced or (asked.get("class_weights") == "none" and asked.get("loss", "focal") != "focal"):
+    asked = stats.asked_for
+    if stats.hardest <= balanced or (asked.get("class_weights") == "none" and asked.get("loss", "focal") != "focal"):
         return []
     reason = "The loss raises rare labels already; drawing their rows more often as well would count them twice."
     return [Choice("sampler", "none", reason, _COMPOUNDED)]
 
 
-def choose_metric(facts: DatasetStats, few: int = 10) -> list[Choice]:
+def choose_metric(stats: DatasetStats, few: int = 10) -> list[Choice]:
     """Macro F1 of the secondary labels, or mean average precision where half of them have few positives in validation.
 
     With fewer than `few` one row moves F1 at 0.5 by a tenth (Saito & Rehmsmeier, 2015, on ranks). Only where
     thresholds will be tuned: the best model by ranks may find nothing at 0.5.
     """
-    schema, here = facts.train.schema, facts.validation.support
+    schema, here = stats.train.schema, stats.validation.support
     if not len(schema.secondary):
         reason = "No label is secondary; each label counts the same."
         return [Choice("metric_for_best_model", "f1_macro", reason, "docs/quick-reference.md")]
@@ -199,24 +224,24 @@ def choose_metric(facts: DatasetStats, few: int = 10) -> list[Choice]:
         reason = "No row of validation has the primary label, and F1 of the secondary ones looks at such rows only."
         return [Choice("metric_for_best_model", "mean_average_precision", reason, "docs/quick-reference.md")]
     support = here[np.array(schema.secondary, dtype=int)]
-    if len(support) and np.median(support) < few and not too_few_to_tune(float(facts.validation.support.sum())):
+    if len(support) and np.median(support) < few and not too_few_to_tune(float(stats.validation.support.sum())):
         reason = (
             f"Half of the labels have at most {_positives(np.median(support))} in validation, where F1 at 0.5 jumps "
             "with single rows; average precision looks at the ranks of all of them."
         )
         return [Choice("metric_for_best_model", "mean_average_precision", reason, "Saito & Rehmsmeier, 2015")]
-    over = "the rows whose primary label is 1" if facts.train.schema.primary else "all rows"
+    over = "the rows whose primary label is 1" if stats.train.schema.primary else "all rows"
     reason = f"Each secondary label counts the same, however rare, over {over}."
     return [Choice("metric_for_best_model", "secondary_f1_macro", reason, "docs/quick-reference.md")]
 
 
-def choose_thresholds(facts: DatasetStats, few: int = 10) -> list[Choice]:
+def choose_thresholds(stats: DatasetStats, few: int = 10) -> list[Choice]:
     """A threshold per label. One for all where half of the labels have fewer than `few` positives in validation: on
     nlupp, with a median of 6, it is as good on test and overfits less (docs/thresholds.md). 0.5 where there are
     `too_few_to_tune`."""
-    if not facts.is_multi_label:
+    if not stats.is_multi_label:
         return []
-    support = facts.validation.support
+    support = stats.validation.support
     total, median = float(support.sum()), float(np.median(support))
     source = "measured, docs/thresholds.md; Lin & Lin, 2023"
     if too_few := too_few_to_tune(total):
@@ -245,16 +270,16 @@ def too_few_to_tune(positives: float, least: int = 50, where: str = "Validation"
 
 
 def choose_epochs(
-    facts: DatasetStats, batch: int = 16, epochs: int = 3, least: int = 1000, most: int = 20
+    stats: DatasetStats, batch: int = 16, epochs: int = 3, least: int = 1000, most: int = 20
 ) -> list[Choice]:
     """More epochs, up to `most`, where the default gives fewer than `least` updates: small data needs longer training
     (Mosbach et al., 2021; Zhang et al., 2021)."""
-    updates = math.ceil(facts.train.n_rows / batch)
+    updates = math.ceil(stats.train.n_rows / batch)
     if not updates or updates * epochs >= least:
         return []
     wanted = min(math.ceil(least / updates), most)
     reason = (
-        f"{facts.train.n_rows:,} rows give {updates * epochs:,} updates in {epochs} epochs at a batch of {batch}; "
+        f"{stats.train.n_rows:,} rows give {updates * epochs:,} updates in {epochs} epochs at a batch of {batch}; "
         f"about {least:,} updates are wanted, and {wanted} epochs{', the most,' * (wanted == most)} give "
         f"{updates * wanted:,}."
     )
@@ -272,15 +297,15 @@ RULES: tuple[Callable[[DatasetStats], list[Choice]], ...] = (
 """The rules, in the order in which their choices are printed."""
 
 
-def threshold_plan(facts: DatasetStats, chosen: Mapping[str, Any], few: int = 10) -> tuple[str, ...]:
+def threshold_plan(stats: DatasetStats, chosen: Mapping[str, Any], few: int = 10) -> tuple[str, ...]:
     """The kind of each label's threshold, by its positives in validation.
 
     It is the label's "own"; "unsure", its own from fewer than `few` positives; "shared" by all labels, as for a label
     without positives; "0.5"; or in single-label problems the class with the "highest" score.
     """
-    if not facts.is_multi_label or chosen.get("tune_thresholds") is False:
-        return ("0.5" if facts.is_multi_label else "highest",) * len(facts.train.schema)
-    support = facts.validation.support
+    if not stats.is_multi_label or chosen.get("tune_thresholds") is False:
+        return ("0.5" if stats.is_multi_label else "highest",) * len(stats.train.schema)
+    support = stats.validation.support
     if chosen.get("thresholds_per") == "all":
         return ("shared",) * len(support)
     return tuple("own" if n >= few else "unsure" if n > 0 else "shared" for n in support)
@@ -292,3 +317,43 @@ def _times(ratio: float) -> str:
 
 def _positives(n: float) -> str:
     return f"{n:,.3g} positive{'' if n == 1 else 's'}" if n < 1000 else f"{n:,.0f} positives"
+
+
+# ---- the settings as a file ----
+
+
+def config_text(
+    recommendation: Recommendation, given: Mapping[str, Any], asked_for: Mapping[str, Any], command: str
+) -> str:
+    """The recommendation as YAML for `imbalance-trainer train --config`, with the reason above each line.
+
+    Args:
+        recommendation: its settings, with the defaults, so that the run stays the same when a default changes.
+        given: flags of the data and model_name_or_path; None is left out.
+        asked_for: settings of the user, which replace or join the recommended ones.
+        command: the command that made the file, for its first line.
+    """
+    lines = [*_comment(f"Made by: {command}"), "# The command line wins over this file."]
+    lines += _settings({flag: value for flag, value in given.items() if value is not None})
+    for choice in recommendation.choices:
+        if choice.flag not in asked_for:
+            lines += ["", *_comment(f"{choice.reason} [{choice.source}]"), *_settings({choice.flag: choice.value})]
+    if asked_for:
+        lines += ["", "# As asked for when this file was made.", *_settings(asked_for)]
+    if recommendation.warnings:
+        lines += ["", "# Problems no setting can fix:"]
+        lines += [line for warning in recommendation.warnings for line in _comment(f"- {warning}")]
+    return "\n".join(lines) + "\n"
+
+
+def _settings(values: Mapping[str, Any]) -> list[str]:
+    if not values:
+        return []
+    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=False)
+    return text.splitlines()
+
+
+def _comment(text: str) -> list[str]:
+    """Text as comments, without its line breaks, which would end the comment."""
+    text = " ".join(text.split())
+    return textwrap.wrap(text, 100, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False)

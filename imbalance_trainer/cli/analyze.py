@@ -18,11 +18,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..analysis.analyze import Analysis, analyze, recommend_for
-from ..analysis.as_json import analysis_json
+from ..analysis.analyze import Analysis, analysis_json, analyze, recommend_for
 from ..analysis.counts import STREAMED_FROM, SplitCounts, count_splits, count_streams, is_large, open_streams
-from ..analysis.recommend import Recommendation
-from ..analysis.text import analysis_markdown, analysis_text, config_text
+from ..analysis.parts import analysis_markdown, analysis_text
+from ..analysis.recommend import Recommendation, config_text
 from ..data.demo import demo_data
 from ..data.files import SPLITS
 from ..data.options import DataOptions

@@ -28,8 +28,8 @@ from ..data.demo import DEMO_TRAINING, demo_data, demo_model
 from ..data.options import DataOptions
 from ..labels.class_weights import DEFAULT_STRATEGY
 from ..labels.schema import LabelSchema
-from ..monitor.run_info import package_versions
-from ..reports.evaluation_plots import plot_comparison
+from ..monitor.run_files import package_versions
+from ..reports.plots import plot_comparison
 from ..utils.console import console_print
 from ..utils.errors import UsageError
 from ..utils.files import write_json

@@ -21,7 +21,7 @@ from rich.console import RenderableType
 from ..decisions.rule import DecisionRule
 from ..metrics.curves import known
 from ..metrics.imbalance_metrics import first, rarest_shown
-from ..monitor.run_info import Results
+from ..monitor.run_files import Results
 from ..reports.evaluation_plots import plot_calibration, plot_precision_recall
 from ..tuning.calibration import expected_calibration_error
 from ..utils.console import console_print, text_table

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import LOWER_IS_BETTER, ImbalanceMetrics
-from ..monitor.run_info import Results
+from ..monitor.run_files import Results
 from ..utils.errors import QualityGateError, UsageError, did_you_mean
 
 HELP = "Floors, such as secondary_f1_macro=0.4: end with exit code 5 if a metric of the {} is under its own."

@@ -25,8 +25,7 @@ from ..data.dataset import LabelledData
 from ..data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data, demo_model
 from ..data.options import SOURCE_FLAGS, DataOptions
 from ..labels.class_weights import merge_custom_weights
-from ..monitor.history import FILE_NAME as HISTORY_FILE
-from ..monitor.run_info import RESULTS_FILE, Results
+from ..monitor.run_files import HISTORY_FILE, RESULTS_FILE, Results
 from ..reports.report import write_report
 from ..training.arguments import ImbalanceTrainingArguments
 from ..training.card import CARD_FILE

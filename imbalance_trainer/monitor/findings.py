@@ -1,12 +1,16 @@
-"""A finding, the settings of the run that it is about, and the flags of its advice."""
+"""A finding and its words, the settings of the run that it is about, and what rules read from evaluations."""
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
+from jinja2 import Environment, StrictUndefined
 
 from ..labels.class_weights import ClassWeights
 from ..labels.weight_reasons import WeightReason
@@ -16,33 +20,7 @@ ERROR, WARNING, NOTE, GOOD = "error", "warning", "note", "good"
 SEVERITIES = (ERROR, WARNING, NOTE, GOOD)
 """An error has ruined the run. A warning calls for a change, a note does not. Good needs nothing."""
 
-LARGER_GAMMA = 3.0
-"""The note's focal_gamma for labels that are not learned."""
-
 Rows = Sequence[Mapping[str, Any]]
-
-TITLES = {
-    "nan": "the loss is not a number",
-    "learning_rate_too_high": "nothing is learned: the scores are the same for every row",
-    "undertrained": "the model has not learned enough yet for weights to matter",
-    "oscillating_loss": "the training loss oscillates",
-    "overfitting": "overfitting: the evaluation loss rises while the training loss falls",
-    "threshold_too_high": "never found, but ranked well: all scores are under the threshold",
-    "held_down_by_parent": "never found, because a parent label is not predicted",
-    "not_learned": "never found: not learned yet",
-    "at_the_cap": "never found, with a weight at the cap",
-    "no_positives_in_training": "never found: no positives in the training data",
-    "over_predicted": "predicted too often",
-    "compounded_reweighting": "rare labels are re-weighted in several ways at once",
-    "precision_under_target": "precision is under its target",
-    "plateau": "no gain in the last evaluations",
-    "capped": "with a weight cut at the cap",
-    "too_few_to_tell": "never found, but with too few positives to tell",
-    "no_positives_here": "without positives in the evaluation data",
-    "unknown_here": "unknown in every row of the evaluation data",
-    "improving": "the rare labels get better at every evaluation",
-}
-"""The title of each kind of finding, in the order in which they are printed."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +37,7 @@ class Finding:
         new_weight: the weight to try; None where another weight does not help.
         new_gamma: the focal_gamma to try; None where another one does not help.
         evaluations: the last evaluations in a row that show it.
+        numbers: what evidence and advice were written from, by name.
     """
 
     kind: str
@@ -70,6 +49,7 @@ class Finding:
     new_weight: float | None = None
     new_gamma: float | None = None
     evaluations: int = 1
+    numbers: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def title(self) -> str:
@@ -119,23 +99,18 @@ class Settings:
             custom = tuple(row["label"] for row in labels if row.get("custom"))
             names = tuple(row["label"] for row in labels)
             values = np.array([row["weight"] for row in labels])
-            weights = ClassWeights(
-                names, values, tuple(WeightReason.from_text(row["reason"]) for row in labels), custom, clamped
-            )
+            why = tuple(WeightReason.from_text(row["reason"]) for row in labels)
+            weights = ClassWeights(names, values, why, custom, clamped)
         secondary = run.get("secondary") or run.get("groups", {}).get("secondary")
+        known = ("focal_gamma", "learning_rate", "num_epochs", "sampler", "loss", "takes_class_weights")
         return cls(
             class_weights=weights,
             max_weight=settings.get("max_weight") or MAX_WEIGHT,
-            focal_gamma=settings.get("focal_gamma"),
-            learning_rate=settings.get("learning_rate"),
-            num_epochs=settings.get("num_epochs"),
-            sampler=settings.get("sampler"),
             hierarchy_policy=settings.get("hierarchy_policy") or cls.hierarchy_policy,
             parents=parents_of(run.get("implications", ())),
             secondary=None if secondary is None else tuple(secondary),
             repeats={row["label"]: row["repeats"] for row in labels if row.get("repeats") is not None} or None,
-            loss=settings.get("loss"),
-            takes_class_weights=settings.get("takes_class_weights"),
+            **{name: settings.get(name) for name in known},
         )
 
 
@@ -163,9 +138,61 @@ def gamma_flag(settings: Settings, gamma: float | None) -> str:
     return "" if gamma is None else f"--focal_gamma {gamma:g} (now {settings.focal_gamma:g})"
 
 
-def larger_gamma(settings: Settings) -> float | None:
-    """`LARGER_GAMMA` where it is larger than gamma in use; None else, and where there is no gamma."""
-    return LARGER_GAMMA if settings.focal_gamma is not None and settings.focal_gamma < LARGER_GAMMA else None
+def rate_flag(settings: Settings, times: float) -> str:
+    """The flag `--learning_rate` with `times` the value now."""
+    if not settings.learning_rate:
+        return "a smaller --learning_rate" if times < 1 else "a larger --learning_rate"
+    return f"--learning_rate {settings.learning_rate * times:.0e} (now {settings.learning_rate:.0e})"
+
+
+def _slower(settings: Settings, times: float = 0.1, most: float = 1e-3) -> str:
+    """A learning rate of a tenth, and at most `most`, above which hardly any encoder learns."""
+    return rate_flag(settings, min(times, most / settings.learning_rate) if settings.learning_rate else times)
+
+
+# ---- the words of a finding ----
+
+_ENVIRONMENT = Environment(undefined=StrictUndefined)  # text for a terminal; a page escapes it
+_ENVIRONMENT.filters["fmt"] = format
+_KINDS = yaml.safe_load((Path(__file__).parent / "templates" / "findings.yaml").read_text(encoding="utf-8"))
+_WORDS = {
+    kind: [_ENVIRONMENT.from_string(words.get(part, "")) for part in ("evidence", "advice")]
+    for kind, words in _KINDS.items()
+}
+
+TITLES: dict[str, str] = {kind: words["title"] for kind, words in _KINDS.items()}
+"""The title of each kind of finding, in the order in which they are printed."""
+
+
+def make_finding(
+    kind: str,
+    settings: Settings,
+    label: str = "",
+    severity: str = WARNING,
+    weight: float | None = None,
+    new_weight: float | None = None,
+    new_gamma: float | None = None,
+    evaluations: int = 1,
+    **numbers: Any,
+) -> Finding:
+    """Write a finding in the words of templates/findings.yaml.
+
+    Args:
+        kind, label, severity, weight, new_weight, new_gamma, evaluations: as in `Finding`.
+        settings: the settings of the run.
+        numbers: everything else that the words of the kind name.
+    """
+    own: dict[str, Any] = {
+        "weight": weight,
+        "new_weight": new_weight,
+        "new_gamma": new_gamma,
+        "evaluations": evaluations,
+    }
+    flags = {name: partial(flag, settings) for name, flag in
+             (("slower", _slower), ("rate", rate_flag), ("gamma", gamma_flag))}  # fmt: skip
+    context = {"settings": settings, "label": label, "weight_flag": custom_weights_flag, **flags, **own, **numbers}
+    evidence, advice = (words.render(context).strip() for words in _WORDS[kind])
+    return Finding(kind, label, severity, evidence, advice, **own, numbers=numbers)
 
 
 # ---- reading evaluations ----

@@ -1,7 +1,7 @@
 """The words of the monitor: an evaluation as a table, thresholds as a table, findings as warnings.
 
 A message is a list of paragraphs and tables for `console_print`. An evaluation is a dict as in `label_history.jsonl`
-(see `history`).
+(see `run_files`).
 """
 
 import math
@@ -18,7 +18,7 @@ from ..tuning.decisions import Tuning
 from ..tuning.thresholds import FEW, TunedThresholds
 from ..utils.console import bullets, text_table, verbatim
 from .findings import GOOD, Finding, Settings, custom_weights_flag, gamma_flag, has_zero_recall
-from .history import FILE_NAME
+from .run_files import HISTORY_FILE
 
 Message = list[RenderableType]
 
@@ -113,14 +113,14 @@ def _label_table(
         recall, precision = (_with_change(row, old.get(row["label"]), name) for name in ("recall", "precision"))
         measured = [*recall, *precision] if old else [recall[0], precision[0]]
         cells.append([row["label"], f"{row['support']:,}", weight, *measured])
-    table = text_table(header, cells, gap=1 if old else 2)
+    table = text_table(header, cells)
     rest = [row for row in others if row not in changed]
     if not rest:
         return [table]
     recalls = [row["recall"] for row in rest if row["support"]]
     mean = sum(recalls) / max(len(recalls), 1)
     zero_recall = sum(map(has_zero_recall, rest))
-    note = f"... {len(rest):,} more labels: mean recall {mean:.2f}, {zero_recall:,} at recall 0; all in {FILE_NAME}"
+    note = f"... {len(rest):,} more labels: mean recall {mean:.2f}, {zero_recall:,} at recall 0; all in {HISTORY_FILE}"
     return [table, note]
 
 

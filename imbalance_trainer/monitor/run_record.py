@@ -10,8 +10,7 @@ from ..labels.label_info import read_json_object
 from ..utils.constants import CONFIG_KEY
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import is_number
-from .history import FILE_NAME, read_entries
-from .run_info import CURVES_FILE, RUN_FILE
+from .run_files import CURVES_FILE, HISTORY_FILE, RUN_FILE, read_entries
 
 CONFIG_FILE = "config.json"
 
@@ -121,11 +120,11 @@ def read_run(run_dir: str | Path) -> RunRecord:
         raise UsageError(f"{folder}: there is no such folder; give the --output_dir of a training.")
     hint = "it is written at the first evaluation of a training with RareLabelCallback (--eval_strategy epoch)"
     try:
-        entries, is_cut_off = read_entries(folder / FILE_NAME)
+        entries, is_cut_off = read_entries(folder / HISTORY_FILE)
     except FileNotFoundError:
-        raise UsageError(f"{folder}: holds no {FILE_NAME}; {hint}.") from None
+        raise UsageError(f"{folder}: holds no {HISTORY_FILE}; {hint}.") from None
     if not entries:
-        raise DataError(f"{folder / FILE_NAME}: has no evaluation yet; {hint}.")
+        raise DataError(f"{folder / HISTORY_FILE}: has no evaluation yet; {hint}.")
     decisions = _optional(folder / CONFIG_FILE).get(CONFIG_KEY)
     return RunRecord(
         folder.resolve().name,

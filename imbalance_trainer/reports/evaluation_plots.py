@@ -1,21 +1,18 @@
-"""Pictures of what was measured: precision over recall and calibration of each label, and methods side by side."""
+"""Pictures of what was measured: precision over recall and calibration of each label."""
 
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..analysis.label_table import compact_number, percent
 from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
 from ..metrics.curves import known, label_curve
 from ..tuning.calibration import N_BINS, expected_calibration_error
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import wilson_interval
-from ..utils.text import pluralize
+from ..utils.text import compact_number, percent, pluralize
 from .pictures import INK, MUTED, SERIES, WHITE, WIDTH, head, new_figure, printable_names, save
 
 MAX_PANELS = 12
@@ -24,22 +21,8 @@ MAX_PANELS = 12
 _COLUMNS, _NAME, _MAX_POINTS = 4, 30, 500  # panels beside each other, columns of a name, points of a curve
 _LINE, _BARS = SERIES[0][0], "#c3d9ea"
 
-
-@dataclass(frozen=True)
-class Decided:
-    """A point of a precision-recall panel: what a threshold decides.
-
-    Args:
-        threshold: None where it is not known.
-        recall: of the decisions.
-        precision: None where nothing is predicted.
-        is_in_use: whether it is the threshold in use, a filled dot; others are hollow.
-    """
-
-    threshold: float | None
-    recall: float
-    precision: float | None
-    is_in_use: bool
+Point = tuple[float, float | None, bool]
+"""Recall and precision of decisions, and whether their threshold is the one in use."""
 
 
 def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: str | Path) -> Path:
@@ -72,19 +55,19 @@ def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: st
     legend = f"● decided {tuned}   dashed: prevalence, the precision of chance{closed}"
 
     def draw(i: int, is_known: np.ndarray, positive: np.ndarray, axes: Any) -> list[str]:
-        own = scores[is_known, i]
-        points, lines = [], []
-        for place, (thresholds, decided) in enumerate(decisions):
+        points: list[Point] = []
+        lines = []
+        for mark, (thresholds, decided) in zip("●○", decisions, strict=False):
             yes = decided[is_known, i]
-            n, hits, threshold = int(yes.sum()), int((yes & positive).sum()), thresholds[rule.schema.names[i]]
-            if positive.any():
-                points.append(Decided(threshold, hits / positive.sum(), hits / n if n else None, place == 0))
-            said = f"decided in {pluralize(n, 'row')}" if not n or not positive.any() else ""
-            said = said or f"recall {points[-1].recall:.2f}, precision {points[-1].precision:.2f}"
-            lines.append(f"{'●○'[place]} {threshold:.3g}: {said}")
+            n, hits, support = int(yes.sum()), int((yes & positive).sum()), int(positive.sum())
+            said = f"decided in {pluralize(n, 'row')}"
+            if support:
+                points.append((hits / support, hits / n if n else None, mark == "●"))
+                said = f"recall {hits / support:.2f}, precision {hits / n:.2f}" if n else said
+            lines.append(f"{mark} {thresholds[rule.schema.names[i]]:.3g}: {said}")
         if not positive.any():
             return ["average precision -", *lines]
-        recall, precision = precision_recall(own, positive)
+        recall, precision = precision_recall(scores[is_known, i], positive)
         draw_precision_recall(axes, recall, precision, points, positive.mean())
         area = float((np.diff(recall, prepend=0) * precision).sum())
         return [f"average precision {area:.3f}", *lines]
@@ -136,22 +119,6 @@ def plot_calibration(probabilities: Any, labels: Any, schema: LabelSchema, path:
     return save(lambda: _panels(labels, schema, title, legend, names, draw, (3, 1)), path)
 
 
-def plot_comparison(comparison: Mapping[str, Any], path: str | Path) -> Path:
-    """Draw macro F1 of each method at 0.5 and tuned, the difference from stock, and the labels never found.
-
-    Args:
-        comparison: what comparison.json holds: `methods`, each with `runs` and `difference_from_stock`, and `verdict`.
-        path: file to write; its suffix says the format, png where it has none.
-
-    Returns:
-        The path.
-
-    Raises:
-        UsageError: a format that matplotlib does not write, or a file that cannot be written.
-    """
-    return save(lambda: _comparison(comparison["methods"], comparison["verdict"]), path)
-
-
 # ---- what is drawn, in numbers ----
 
 
@@ -190,19 +157,11 @@ def reliability(
 # ---- panels ----
 
 
-def square(axes: Any) -> None:
-    """Make both axes of a panel go from 0 to 1."""
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
-    axes.set_yticks((0, 0.5, 1), ("0", "0.5", "1"))
-    axes.grid()
-
-
 def draw_precision_recall(
     axes: Any,
     recall: Sequence[float] | np.ndarray,
     precision: Sequence[float] | np.ndarray,
-    points: Sequence[Decided],
+    points: Sequence[Point],
     prevalence: float | None = None,
 ) -> None:
     """Draw a label's curve as a staircase, with what thresholds decide and a dashed line at the precision of chance.
@@ -210,19 +169,21 @@ def draw_precision_recall(
     Args:
         axes: to draw on.
         recall, precision: of each point, recall rising.
-        points: a filled dot for the threshold in use, a hollow one for any other.
+        points: recall and precision of decisions (None where nothing is predicted), and whether their threshold is the
+            one in use: a filled dot, else a hollow one.
         prevalence: the precision of chance; None for no line.
     """
+    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+    axes.grid()
     if prevalence is not None:
         axes.axhline(prevalence, color=MUTED, linewidth=1, linestyle="--", zorder=1.5)
     some = np.unique(np.linspace(0, len(recall) - 1, min(len(recall), _MAX_POINTS)).astype(int))
     x, y = np.asarray(recall)[some], np.asarray(precision)[some]
     axes.plot([0, *x], [y[0], *y], color=_LINE, linewidth=1.5, drawstyle="steps-pre", clip_on=False)
-    for point in sorted(points, key=lambda point: point.is_in_use):
-        if point.precision is not None:
-            face, size = (INK, 4.5) if point.is_in_use else (WHITE, 8.5)  # both are seen where they meet
-            axes.plot([point.recall], [point.precision], "o", color=INK, markerfacecolor=face, markersize=size,
-                      clip_on=False, zorder=4)  # fmt: skip
+    for at, value, is_in_use in reversed(points):  # both are seen where they meet
+        if value is not None:
+            face, size = (INK, 4.5) if is_in_use else (WHITE, 8.5)
+            axes.plot([at], [value], "o", color=INK, markerfacecolor=face, markersize=size, clip_on=False, zorder=4)
 
 
 def _panels(
@@ -244,32 +205,29 @@ def _panels(
     shown = _rarest(support)
     columns = min(_COLUMNS, len(shown))
     n_rows = -(-len(shown) // columns)
-    few = (
-        f"the {len(shown)} rarest of {len(schema):,} labels" if len(shown) < len(schema) else f"{len(schema):,} labels"
-    )
-    few = "1 label" if len(schema) == 1 else f"{few}, rarest first"
+    some = f"the {len(shown)} rarest of " * (len(shown) < len(schema))
     without = int((support == 0).sum())
-    none = f"  ·  {without:,} without positives in this data" if without else ""
+    parts = [pluralize(len(labels), "row"), f"{some}{pluralize(len(schema), 'label')}, rarest first"]
+    parts += [f"{without:,} without positives in this data"] if without else []
     height = n_rows * (2.5 + 0.7 * len(heights) if columns > 2 else 4.2)
-    figure = new_figure(WIDTH, height, title, f"{pluralize(len(labels), 'row')}  ·  {few}{none}", legend)
+    figure = new_figure(WIDTH, height, title, "  ·  ".join(parts), legend)
     figure.get_layout_engine().set(h_pad=0.1, wspace=0.04)
     grid = figure.subplots(n_rows * len(heights), columns, squeeze=False, height_ratios=heights * n_rows)
     names = printable_names([schema.names[i] for i in shown], [schema.slugs[i] for i in shown], _NAME)
     for place in range(n_rows * columns):
         row, column = divmod(place, columns)
-        parts = grid[row * len(heights) : (row + 1) * len(heights), column]
+        panel = grid[row * len(heights) : (row + 1) * len(heights), column]
         if place >= len(shown):
-            for part in parts:
+            for part in panel:
                 part.remove()
             continue
-        i, axes = shown[place], parts[0]
-        square(axes)
-        axes.tick_params(axis="x", labelbottom=len(parts) == 1)
-        lines = draw(i, is_known[:, i], positives[is_known[:, i], i], *parts)
+        i, axes = shown[place], panel[0]
+        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        axes.grid()
+        axes.tick_params(axis="x", labelbottom=len(panel) == 1)
+        lines = draw(i, is_known[:, i], positives[is_known[:, i], i], *panel)
         share = f" ({percent(support[i] / n_known[i])}%)" if support[i] else ""
-        word = "positive" if support[i] == 1 else "positives"
-        rows = f"{compact_number(n_known[i])} {'row' if n_known[i] == 1 else 'rows'}"
-        counted = f"{compact_number(support[i])} {word} in {rows}{share}"
+        counted = f"positives: {compact_number(support[i])} of {compact_number(n_known[i])} rows{share}"
         head(axes, f"{names[place]} (primary)" if i in schema.primary else names[place], counted, *lines)
         if not support[i]:
             said = "no positives in this data" if n_known[i] else "not known in any row"
@@ -278,17 +236,14 @@ def _panels(
         if place % columns == 0:
             axes.set_ylabel(axes_names[1])
         if place + columns >= len(shown):
-            parts[-1].set_xlabel(axes_names[0])
+            panel[-1].set_xlabel(axes_names[0])
     return figure
 
 
-def _rarest(support: np.ndarray) -> Sequence[int]:
+def _rarest(support: np.ndarray) -> list[int]:
     """Indices of the labels that have a panel, rarest first; of many those with positives go before those without."""
-    order = np.argsort(support, kind="stable")
-    if len(order) > MAX_PANELS:
-        order = np.concatenate([order[support[order] > 0], order[support[order] == 0]])[:MAX_PANELS]
-        order = order[np.argsort(support[order], kind="stable")]
-    return order.tolist()
+    is_last = (support == 0) & (len(support) > MAX_PANELS)
+    return sorted(np.lexsort((support, is_last))[:MAX_PANELS].tolist(), key=lambda i: support[i])
 
 
 def _histogram(below: Any, rows: np.ndarray) -> None:
@@ -309,40 +264,3 @@ def _checked(scores: np.ndarray, labels: np.ndarray, schema: LabelSchema) -> np.
     if not len(scores):
         raise DataError("There are no rows to draw.")
     return scores
-
-
-# ---- methods side by side ----
-
-
-def _comparison(methods: Mapping[str, Any], verdict: str) -> Any:
-    n = len(methods)
-    figure = new_figure(WIDTH, 0.42 * n + 1.1, "Methods compared on test", *textwrap.wrap(verdict, 150)[:2])
-    panels = figure.subplots(1, 3, sharey=True)
-    panels[0].set_yticks(range(n), printable_names(list(methods), ["?"] * n, 40))
-    panels[0].set_ylim(n - 0.5, -0.5)
-    head(panels[0], "Macro F1", "filled: tuned thresholds; hollow: at 0.5; dots: seeds")
-    head(panels[1], "Against stock, tuned", "difference in macro F1 and its 95% interval")
-    head(panels[2], "Labels never found", "filled: tuned; hollow: at 0.5; mean over seeds")
-    for row, method in enumerate(methods.values()):
-        for when, shift in (("at_half", 0.14), ("tuned", -0.14)):
-            f1 = [run[when]["f1_macro"] for run in method["runs"]]
-            panels[0].plot(f1, [row + shift] * len(f1), ".", color=MUTED, markersize=4)
-            for axes, values in ((panels[0], f1), (panels[2], [run[when]["zero_recall"] for run in method["runs"]])):
-                _mark(axes, float(np.mean(values)), row + shift, when == "tuned")
-        gained = method["difference_from_stock"]
-        if gained is None:
-            panels[1].annotate("stock", (0, row), (5, 0), textcoords="offset points", va="center", size=8, color=MUTED)
-        else:
-            panels[1].plot([gained["low"], gained["high"]], [row, row], color=INK, linewidth=1.6)
-            _mark(panels[1], gained["mean"], row, True)
-    panels[0].set_xlim(0, None)
-    panels[1].axvline(0, color=MUTED, linewidth=1)
-    panels[2].set_xlim(-0.2, max(1.0, panels[2].get_xlim()[1]))
-    for axes in panels:
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x")
-    return figure
-
-
-def _mark(axes: Any, x: float, y: float, is_filled: bool) -> None:
-    axes.plot([x], [y], "o", color=INK, markerfacecolor=INK if is_filled else WHITE, markersize=6, clip_on=False)

@@ -13,7 +13,10 @@ from ..utils.errors import UsageError
 from ..utils.files import atomic_write
 from ..utils.numeric import is_number
 from ..utils.text import escaped as markdown_escaped
-from ..utils.text import markdown_table, pluralize, shorten
+from ..utils.text import pluralize, shorten
+
+MAX_ROWS = 60
+"""Up to so many labels each have a row that is seen at once, and a bar; longer tables are folded."""
 
 UNKNOWN = "-"
 """What stands for a value that is not known or not defined."""
@@ -105,7 +108,7 @@ def render(template: str, **content: Any) -> str:
     )
     environment.filters |= {"number": number, "count": count, "flags": with_flags, "shorten": shorten}
     environment.filters |= {"md": markdown_escaped, "is_cell": lambda cell: isinstance(cell, Cell)}
-    environment.globals |= {"pluralize": pluralize, "markdown_table": markdown_table}
+    environment.globals |= {"pluralize": pluralize, "max_rows": MAX_ROWS}
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", environment.get_template(template).render(content))
 
 

@@ -16,8 +16,7 @@ from ..decisions.rule import DecisionRule
 from ..labels.class_weights import ClassWeights
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import rarest_shown
-from ..monitor.history import FILE_NAME as HISTORY_FILE
-from ..monitor.run_info import Results
+from ..monitor.run_files import HISTORY_FILE, Results
 from ..tuning.decisions import Tuning
 from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import first_five

@@ -1,4 +1,4 @@
-"""Drawing with matplotlib: one style, files that appear whole, pictures inside a page, and a chart that pages share.
+"""Drawing with matplotlib: one style, files that appear whole, pictures inside a page, and the charts of pages.
 
 matplotlib is imported when a picture is drawn, and not before.
 """
@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 import numpy as np
 from markupsafe import Markup
 
-from ..analysis.label_table import compact_number, distinct_names
 from ..utils.errors import UsageError
 from ..utils.files import atomic_write
+from ..utils.text import compact_number, distinct_names
 
 WIDTH = 12.0
 """Inches of a picture in a file of its own."""
@@ -56,6 +56,10 @@ _MORE_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Goth
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _REFERENCE = re.compile(r"^#(?![0-9a-f]{6}$)|(?<=url\()#")  # to an id; a colour is none
 _NAME = 28  # columns of a label's name beside a row
+
+
+Points = list[tuple[float, float | None]]
+"""(x, y) of a line from left to right; y is None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,7 @@ def printable_names(names: Sequence[str], otherwise: Sequence[str], columns: int
     return distinct_names(shown, columns)
 
 
-# ---- a chart of pages ----
+# ---- charts of pages ----
 
 
 def label_chart(
@@ -249,6 +253,49 @@ def label_chart(
     number_axis(axes.xaxis)
     if len(series) > 1:
         figure.legend(loc="outside upper left", ncols=len(series))
+    return figure
+
+
+def line_chart(series: Mapping[str, Points], name: str, ring: tuple[float, float, str] | None = None) -> Any:
+    """Lines over the steps, up to four; a line breaks where y is None.
+
+    Args:
+        series: (step, y) from left to right, by name.
+        name: what y is.
+        ring: step, y and words of a point that stands out.
+    """
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    figure = new_figure(5, 3.2)
+    axes = figure.subplots()
+    drawn = {name: points for name, points in series.items() if any(y is not None for _, y in points)}
+    for (name_, points), (colour, marker, dashes) in zip(drawn.items(), SERIES, strict=False):
+        x, y = [p[0] for p in points], [np.nan if p[1] is None else p[1] for p in points]
+        axes.plot(x, y, dashes, color=colour, marker=marker if len(x) <= 25 else "", markersize=5, label=name_)
+    if ring is not None:
+        axes.set_ylim(0)
+        axes.plot(*[[at] for at in ring[:2]], "o", color=SERIES[1][0], markerfacecolor="none", markersize=13)
+        side = 18 if ring[1] < 0.75 * axes.get_ylim()[1] else -22
+        axes.annotate(ring[2], ring[:2], (0, side), textcoords="offset points", ha="center", va="center")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set(xlabel="step", ylabel=name)
+    axes.grid(axis="y")
+    figure.legend(loc="outside upper left", ncols=2, handlelength=3)
+    return figure
+
+
+def dot_chart(x: Sequence[float], recalls: Sequence[float], name: str) -> Any:
+    """A dot for each of many labels over a count on a log scale; a diamond at recall 0."""
+    figure = new_figure(5, 3.2)
+    axes = figure.subplots()
+    xs, ys = np.asarray(x, dtype=float), np.asarray(recalls, dtype=float)
+    for is_zero, (colour, _, _), marker in ((True, SERIES[1], "D"), (False, SERIES[0], "o")):
+        at = (ys == 0) == is_zero
+        axes.plot(xs[at], ys[at], marker, color=colour, markersize=3.5, alpha=0.5, markeredgewidth=0, clip_on=False)
+    axes.set(xscale="log", xlim=log_limits(xs), ylim=(0, 1), xlabel=name, ylabel="recall")
+    axes.grid()
+    number_axis(axes.xaxis)
     return figure
 
 

@@ -6,14 +6,13 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from ..analysis.label_table import label_table
+from ..analysis.parts import label_table
 from ..labels.class_weights import ClassWeights
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import MAX_LABELS_SHOWN, RAREST_SHOWN, ImbalanceMetrics
 from ..monitor.diagnose import Finding, Settings, diagnose
 from ..monitor.findings import ERROR, WARNING, has_zero_recall
-from ..monitor.history import FILE_NAME, MARKER, append_history, make_entry, metric_prefix, read_history, write_history
 from ..monitor.messages import (
     Message,
     evaluation_message,
@@ -22,7 +21,19 @@ from ..monitor.messages import (
     warning_message,
     was_started_with_flags,
 )
-from ..monitor.run_info import CURVES_FILE, RUN_FILE, make_curves, make_run_info
+from ..monitor.run_files import (
+    CURVES_FILE,
+    HISTORY_FILE,
+    MARKER,
+    RUN_FILE,
+    append_history,
+    make_curves,
+    make_entry,
+    make_run_info,
+    metric_prefix,
+    read_history,
+    write_history,
+)
 from ..reports.report import write_report
 from ..tuning.decisions import Tuning
 from ..utils.console import console_print, verbatim
@@ -89,9 +100,9 @@ class RareLabelCallback(TrainerCallback):
         if self.class_weights is not None and self.distribution is not None and not self._introduced:
             self._introduced = True
             console_print(*self._weight_message(self.class_weights, self.distribution))
-        path, model = Path(args.output_dir) / FILE_NAME, kwargs.get("model")
+        path, model = Path(args.output_dir) / HISTORY_FILE, kwargs.get("model")
         if state.global_step:
-            checkpoint = path.parent / f"checkpoint-{state.global_step}" / FILE_NAME
+            checkpoint = path.parent / f"checkpoint-{state.global_step}" / HISTORY_FILE
             self.history = _resumed([*read_history(path), *read_history(checkpoint)], state.global_step)
         else:  # a new run; an evaluation before it in this process is its starting point
             self.history = [entry for entry in self.history if entry["step"] == 0]
@@ -118,7 +129,7 @@ class RareLabelCallback(TrainerCallback):
         new = {key: finding for key, finding in found.items() if key not in self._found.get(prefix, {})}
         self._found[prefix], self._new[prefix] = found, new
         console_print(*message, *self._warning_message(new.values(), args, model))
-        path = Path(args.output_dir) / FILE_NAME
+        path = Path(args.output_dir) / HISTORY_FILE
         if self._in_training or not path.exists():  # another process's history of a training run stays as it is
             self._in_training = True
             append_history(path, entry)
@@ -129,7 +140,7 @@ class RareLabelCallback(TrainerCallback):
         """Put the history into the checkpoint, so that it goes where the checkpoint goes."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero and folder.is_dir():
-            write_history(folder / FILE_NAME, self.history)
+            write_history(folder / HISTORY_FILE, self.history)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Repeat the warnings that still hold, as those of early epochs have scrolled away; write the report."""
@@ -177,7 +188,7 @@ class RareLabelCallback(TrainerCallback):
             console_print(*self._evaluation_message(entry))
             if self._in_training:
                 self.history.append(entry)
-                append_history(Path(args.output_dir) / FILE_NAME, entry)
+                append_history(Path(args.output_dir) / HISTORY_FILE, entry)
 
     def on_tuned(self, tuning: Tuning) -> None:
         """Print tuned thresholds with their metrics; called by WeightedFocalTrainer.tune_thresholds on rank 0."""

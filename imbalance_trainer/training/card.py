@@ -12,7 +12,7 @@ from transformers.modelcard import TrainingSummary
 
 from .. import __version__
 from ..decisions.rule import is_baked
-from ..monitor.run_info import Results, package_versions
+from ..monitor.run_files import Results, package_versions
 from ..reports.model_card import CardContent, Loading, model_card
 from ..utils.files import atomic_write
 from .setup import ImbalanceSetup

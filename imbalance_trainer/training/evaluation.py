@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..losses.objective import Objective
 from ..metrics.imbalance_metrics import ImbalanceMetrics
-from ..monitor.run_info import Results
+from ..monitor.run_files import Results
 
 _TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
 

@@ -15,8 +15,7 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_comp
 
 from ..decisions.rule import DecisionRule, is_baked
 from ..metrics.imbalance_metrics import ImbalanceMetrics, first
-from ..monitor.history import make_entry
-from ..monitor.run_info import Results
+from ..monitor.run_files import Results, make_entry
 from ..tuning.decisions import N_BOOTSTRAP, Tuning, TuningOptions
 from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, LABEL_MASK, SAMPLE_WEIGHT
 from ..utils.errors import DataError, UsageError, quoted

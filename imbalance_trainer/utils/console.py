@@ -6,15 +6,20 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 from tqdm.auto import tqdm
 
 from .constants import WIDTH
+from .text import distinct_names
 
 _WIDEST = 120
 """Columns of a wider terminal are left free: longer lines are hard to read."""
+
+_NARROWEST = 16
+"""Columns that the names of a table have at least."""
 
 _STYLES = {
     r"(?m)^ERROR:.*": "bold red",
@@ -74,23 +79,23 @@ def bullets(items: Iterable[str], mark: str = "  - ") -> Table:
     return grid
 
 
-def text_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,), gap: int = 2
-) -> Table:
-    """A table. Text that is too long for its column is continued below.
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> Table:
+    """A table of which each row is one line: names in the first column are cut in the middle where they are too long.
 
     Args:
         header: column titles.
         rows: cells, as text.
-        left: columns of text, which are aligned to the left and may be wrapped; the others are numbers.
-        gap: spaces between columns.
+        left: columns of text, which are aligned to the left and, but for the first, wrapped; the others are numbers.
     """
+    names, *columns = zip(header, *rows, strict=True)
+    taken = sum(max(map(cell_len, column)) for column in columns)
+    gap = 2 if taken + 2 * len(columns) + max(map(cell_len, names)) <= WIDTH else 1
+    names = (names[0], *distinct_names(names[1:], max(WIDTH - taken - gap * len(columns), _NARROWEST)))
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for i, title in enumerate(header):
-        is_text = i in left
-        justify: Literal["left", "right"] = "left" if is_text else "right"
-        table.add_column(Text(title), justify=justify, overflow="fold", no_wrap=not is_text)
-    for row in rows:
+        justify: Literal["left", "right"] = "left" if i in left else "right"
+        table.add_column(Text(title), justify=justify, overflow="fold", no_wrap=i == 0 or i not in left)
+    for row in zip(names[1:], *(column[1:] for column in columns), strict=True):
         table.add_row(*map(Text, row))
     return table
 

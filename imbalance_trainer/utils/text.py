@@ -1,6 +1,8 @@
-"""Text helpers: numbers with nouns, short names, Markdown."""
+"""Text helpers: numbers in few characters, numbers with nouns, short names, Markdown."""
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,6 +33,54 @@ def shorten(text: str, width: int) -> str:
     while tail and cell_len("".join(head) + "..." + "".join(tail)) > width:
         tail.pop(0)
     return "".join(head) + "..." + "".join(tail)
+
+
+def distinct_names(names: Sequence[str], width: int) -> list[str]:
+    """Names shortened to `width` columns; those that would be alike then get their number (#1, #2, ...).
+
+    >>> distinct_names(["a very long name", "short"], 10)
+    ['a ve...ame', 'short']
+    >>> distinct_names(["a long name, part 1 of it", "a long name, part 2 of it"], 14)
+    ['a lo...t #1', 'a lo...t #2']
+    """
+    short = [shorten(name, width) for name in names]
+    count = Counter(short)
+    marks = ["" if count[name] == 1 else f" #{i}" for i, name in enumerate(short, 1)]
+    return [shorten(name, max(width - len(mark), 4)) + mark for name, mark in zip(names, marks, strict=True)]
+
+
+def compact_number(value: float) -> str:
+    """A count or ratio in few characters: three digits, whole from 100 on, in k, M or B above 99,999; inf is "-".
+
+    >>> [compact_number(v) for v in (0.02513, 2.0, 43.51, 1234.5, 99_999, 123_456, 2_500_000, float("inf"))]
+    ['0.0251', '2', '43.5', '1,234', '99,999', '123k', '2.5M', '-']
+    """
+    if not math.isfinite(value):
+        return "-"
+    if round(value) <= 99_999:
+        return f"{value:.3g}" if value < 99.95 else f"{value:,.0f}"
+    unit, size = ("k", 1e3) if value < 999.5e3 else ("M", 1e6) if value < 999.5e6 else ("B", 1e9)
+    return f"{value / size:.3g}{unit}"
+
+
+def short_count(value: float) -> str:
+    """A count in full; the sum of soft labels in three digits.
+
+    >>> short_count(1234567.0), short_count(2.345)
+    ('1,234,567', '2.35')
+    """
+    return f"{value:,.0f}" if value == round(value) else compact_number(value)
+
+
+def percent(share: float) -> str:
+    """A share in percent, without the sign.
+
+    >>> [percent(share) for share in (0, 0.00001, 0.00345, 0.5)]
+    ['0', '<0.01', '0.34', '50.0']
+    """
+    if share < 0.00005:
+        return "<0.01" if share > 0 else "0"
+    return f"{100 * share:.2f}" if share < 0.0995 else f"{100 * share:.1f}"
 
 
 def escaped(text: Any) -> str:

@@ -16,7 +16,7 @@ from imbalance_trainer.comparison.frozen import FeatureHead
 from imbalance_trainer.comparison.runs import Record, read_methods
 from imbalance_trainer.comparison.training import Setting, compare, train
 from imbalance_trainer.data.demo import demo_data, demo_model
-from imbalance_trainer.reports.evaluation_plots import plot_comparison
+from imbalance_trainer.reports.plots import plot_comparison
 from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import NonFiniteLossError, UsageError
