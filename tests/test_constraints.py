@@ -18,7 +18,6 @@ from imbalance_trainer.losses.constraints import (
     PENALTIES,
     ConstraintPenalty,
     check_constraint,
-    max_constraint_logits,
     max_over_descendants,
 )
 from imbalance_trainer.utils.errors import UsageError
@@ -378,7 +377,7 @@ def test_the_max_constraint_is_that_of_a_loop_with_its_gradient(schema, rows, va
     logits = logits.float()
     for constrain, gold in (
         (lambda z: max_over_descendants(z, schema), None),
-        (lambda z: max_constraint_logits(z, labels, schema), labels),
+        (lambda z: max_over_descendants(z, schema, labels), labels),
     ):
         leaf = logits.clone().requires_grad_()
         found = constrain(leaf)
@@ -405,7 +404,7 @@ def test_under_the_max_constraint_no_child_is_likelier_than_its_parent(schema, s
 def test_the_max_constraint_passes_gradcheck(schema, values):
     logits, labels = batch(schema, 5, 1, values)
     assert torch.autograd.gradcheck(lambda z: max_over_descendants(z, schema), logits.requires_grad_())
-    assert torch.autograd.gradcheck(lambda z: max_constraint_logits(z, labels, schema), logits)
+    assert torch.autograd.gradcheck(lambda z: max_over_descendants(z, schema, labels), logits)
 
 
 @QUICK
@@ -418,7 +417,7 @@ def test_cross_entropy_on_them_is_the_loss_of_c_hmcnn(schema, rows, seed):
         for a, branch in enumerate(branches_of(schema)):
             there = max(y[b] * p[b] for b in branch)
             expected.append(-math.log(there) if y[a] else -math.log(1 - max(p[b] for b in branch)))
-    constrained = max_constraint_logits(logits, labels, schema)
+    constrained = max_over_descendants(logits, schema, labels)
     found = binary_cross_entropy_with_logits(constrained, labels.double(), reduction="none")
     np.testing.assert_allclose(found.flatten(), expected, rtol=1e-9)
 
@@ -426,7 +425,7 @@ def test_cross_entropy_on_them_is_the_loss_of_c_hmcnn(schema, rows, seed):
 def test_of_coherent_labels_an_entry_trains_the_label_that_decides_it():
     logits = torch.tensor([[-1.0, 2.0, 3.0]], requires_grad=True)
     schema = LabelSchema(["parent", "there", "not"], implications=[("there", "parent"), ("not", "parent")])
-    constrained = max_constraint_logits(logits, torch.tensor([[1, 1, 0]]), schema)
+    constrained = max_over_descendants(logits, schema, torch.tensor([[1, 1, 0]]))
     assert constrained.tolist() == [[2.0, 2.0, 3.0]]  # not by way of the child that is not there
     constrained[0, 0].backward()
     assert logits.grad.tolist() == [[0.0, 1.0, 0.0]]
@@ -436,7 +435,7 @@ def test_of_coherent_labels_an_entry_trains_the_label_that_decides_it():
 def test_the_max_constraint_keeps_the_type_of_its_logits(dtype):
     logits, labels = batch(DIAMOND)
     logits = logits.to(dtype).requires_grad_()
-    for found in (max_over_descendants(logits, DIAMOND), max_constraint_logits(logits, labels, DIAMOND)):
+    for found in (max_over_descendants(logits, DIAMOND), max_over_descendants(logits, DIAMOND, labels)):
         assert found.dtype == dtype
         found.sum().backward()
     assert logits.grad.isfinite().all()
@@ -461,7 +460,7 @@ def test_a_thousand_labels_make_no_tensor_of_rows_by_labels_by_labels():
     logits, labels = batch(schema, 8, values=HARD)
     logits.requires_grad_()
     with Largest() as largest:
-        found = [max_over_descendants(logits, schema), max_constraint_logits(logits, labels, schema)]
+        found = [max_over_descendants(logits, schema), max_over_descendants(logits, schema, labels)]
         sum(part.sum() for part in found).backward()
     assert largest.numel == 8 * len(schema.ancestor_pairs) < 8 * 5 * 1000
     for part, gold in zip(found, (None, labels), strict=True):

@@ -29,7 +29,7 @@ PUBLIC = """
 """.split()
 PUBLIC_LOSSES = """
     AsymmetricLoss BalancedSoftmaxLoss CBNTRLoss ClassBalancedLoss DistributionBalancedLoss HillLoss LDAMLoss LOSSES
-    LogitAdjustedLoss Loss NegativeTolerantLoss TwoWayLoss UserLoss WeightedBCELoss WeightedCELoss WeightedFocalLoss
+    LogitAdjustedLoss Loss NegativeTolerantLoss UserLoss WeightedBCELoss WeightedCELoss WeightedFocalLoss
     ZLPRLoss checked_gamma make_loss weighted_focal_loss
 """.split()
 

@@ -215,12 +215,26 @@ def _sqrt_inverse_frequency(counts: LabelDistribution, beta: float) -> _Weights:
 def _effective_number(counts: LabelDistribution, beta: float) -> _Weights:
     if not 0 <= beta < 1:
         raise UsageError(f"effective_number_beta must lie in [0, 1); got {beta!r}.")
-    effective = -np.expm1(counts.support * np.log(beta)) / (1 - beta) if beta > 0 else np.ones_like(counts.support)
-    with np.errstate(divide="ignore"):
-        weights = 1 / effective
-    present = counts.support > 0
-    weights = weights / weights[present].mean() if present.any() else weights
-    return weights, [WeightReason("effective_number", (n,)) for n in effective]
+    reasons = [WeightReason("effective_number", (n,)) for n in effective_number(counts.support, beta)]
+    return effective_number_weights(counts.support, beta), reasons
+
+
+def effective_number(support: np.ndarray, beta: float) -> np.ndarray:
+    """(1 - beta^n) / (1 - beta), the effective number of n samples (Cui et al., 2019), (labels,)."""
+    return -np.expm1(support * np.log(beta)) / (1 - beta) if beta > 0 else np.ones(len(support))
+
+
+def effective_number_weights(support: np.ndarray, beta: float) -> np.ndarray:
+    """1 / `effective_number`, divided by its mean over the labels with positives; the others weigh 1. (labels,)
+
+    >>> effective_number_weights(np.array([1.0, 3.0, 0.0]), 0.5)
+    array([1.27272727, 0.72727273, 1.        ])
+    """
+    weights, present = np.ones(len(support)), support > 0
+    if present.any():
+        inverse = 1 / effective_number(support[present], beta)
+        weights[present] = inverse / inverse.mean()
+    return weights
 
 
 def _balanced(counts: LabelDistribution, beta: float) -> _Weights:
