@@ -18,8 +18,7 @@ from imbalance_trainer import LabelDistribution, LabelSchema
 from imbalance_trainer.data.columnar import read_arrow
 from imbalance_trainer.data.frame import ReadSettings
 from imbalance_trainer.labels import counting
-from imbalance_trainer.labels.arrow import INDICES, column_blocks
-from imbalance_trainer.labels.values import id_lists
+from imbalance_trainer.labels.blocks import INDICES, column_blocks, rows_block
 from imbalance_trainer.utils.errors import DataError, UsageError
 
 from .test_distribution import ABC, FAMILY, assert_counts, random_labels
@@ -120,7 +119,7 @@ def test_blocks_of_lists_of_any_type_count_as_sets_do(n_labels, n_rows, n_blocks
     rows = [rng.integers(0, n_labels, rng.integers(0, 5)).astype(rng.choice(INTEGERS[1:])) for _ in range(n_rows)]
     rows = [np.sort(row) if rng.random() < 0.7 else row for row in rows]
     starts = np.linspace(0, n_rows, n_blocks + 1).astype(int)
-    blocks = [(a, id_lists(rows)[a:b]) for a, b in pairwise(starts)]
+    blocks = [(a, rows_block(rows, INDICES, "labels")[a:b]) for a, b in pairwise(starts)]
     schema = LabelSchema([f"l{i}" for i in range(n_labels)])
     counts = counting.LabelCounts.of(blocks, schema, "labels", labels_per_row=True)
     sets = [set(row.tolist()) for row in rows]
@@ -154,8 +153,10 @@ def test_blocks_add_up_to_the_whole(n_blocks, more, as_lists):
     labels = (np.random.default_rng(n_blocks).random((500, 4)) < 0.4).astype(np.int8)
     parts = np.array_split(labels, n_blocks)
     starts = np.cumsum([0] + [len(part) for part in parts])
-    blocks = [id_lists([np.flatnonzero(row) for row in part]) if as_lists else part for part in parts]
-    counts = counting.LabelCounts.of(zip(starts, blocks, strict=False), FAMILY, "labels", more, more)
+    blocks = [
+        rows_block([np.flatnonzero(row) for row in part], INDICES, "labels") if as_lists else part for part in parts
+    ]
+    counts = counting.LabelCounts.of(zip(starts, parts, strict=False), FAMILY, "labels", more, more)
     whole = LabelDistribution.from_labels(labels, FAMILY, labels_per_row=more, cooccurrence=more)
     assert (whole.violations > counting.MAX_ROWS_NAMED).any()  # so that it matters which rows are named
     assert_same(LabelDistribution.of(counts), whole)
@@ -305,11 +306,10 @@ def test_rows_and_pairs_are_those_of_numpy(rows, values, seed):
     known = (labels != -100).any(1)
     lengths = positive[known].sum(1)
     assert np.trim_zeros(counts.labels_per_row, "b").tolist() == np.trim_zeros(np.bincount(lengths), "b").tolist()
-    assert counts.n_rows_without_label == (lengths == 0).sum()
     assert counts.n_rows_unknown == (~known).sum()
     assert counts.unknown.tolist() == (labels == -100).sum(0).tolist()
     plain = LabelDistribution.from_labels(labels, schema)
-    assert (plain.labels_per_row, plain.n_rows_without_label, plain.cooccurrence) == (None, None, None)
+    assert (plain.labels_per_row, plain.cooccurrence) == (None, None)
     assert plain.n_rows_unknown is None
 
 
@@ -413,7 +413,7 @@ def test_the_trainer_says_what_counting_cost_and_weighs_by_training_data_alone(m
     assert len(said) == 1
     assert said[0].startswith("Counted 50 rows x 4 labels in 0.")
     other = make_trainer(train_dataset=train, eval_dataset=make_rows(90, seed=4, prevalence=[0.01, 0.9, 0.9, 0.9]))
-    assert first.class_weights.as_dict() == other.class_weights.as_dict()
+    assert first.imbalance.class_weights.as_dict() == other.imbalance.class_weights.as_dict()
     assert other.imbalance.distribution.support.tolist() == np.sum(train["labels"], 0).tolist()
     nothing = concatenate_datasets([train, make_rows(9, seed=5)])
     assert make_trainer(train_dataset=nothing).imbalance.distribution.n_rows == 59

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.metrics import fbeta_score, precision_recall_curve
@@ -175,8 +175,7 @@ def value_by_loop(scores, labels, decided, objective, floor=None):
         return 1 + recall if precision >= floor else precision
     if objective == "precision_at_recall":
         return 1 + precision if recall >= floor else recall
-    mean = np.mean([f1_by_hand(d, positive) for d, positive in parts if positive.any()])
-    return mean + f1_by_hand(pooled_decided, pooled) * (objective == "macro_micro")
+    return np.mean([f1_by_hand(d, positive) for d, positive in parts if positive.any()])
 
 
 def best_shared_by_loop(scores, labels, objective, floor=None):
@@ -184,7 +183,7 @@ def best_shared_by_loop(scores, labels, objective, floor=None):
 
 
 SMALL = st.builds(make, st.integers(1, 15), st.integers(2, 5), st.sampled_from([2, 6, 1000]), st.integers(0, 9999))
-SHARED = [("f1", None), ("macro_micro", None), ("recall_at_precision", 0.6), ("precision_at_recall", 0.6)]
+SHARED = [("f1", None), ("recall_at_precision", 0.6), ("precision_at_recall", 0.6)]
 
 
 @settings(deadline=None, max_examples=20)
@@ -203,7 +202,7 @@ def test_one_threshold_for_all_has_the_best_mean_over_labels_of_every_cut(object
 
 @settings(deadline=None, max_examples=20)
 @given(SMALL)
-@pytest.mark.parametrize(("objective", "floor"), SHARED[:1] + SHARED[2:])
+@pytest.mark.parametrize(("objective", "floor"), SHARED)
 def test_the_labels_of_a_group_share_the_best_and_others_have_their_own(objective, floor, case):
     scores, labels = case
     names = list("abcde")[: scores.shape[1]]
@@ -239,47 +238,15 @@ def test_of_very_many_cuts_a_shared_threshold_is_as_good_as_the_best():
     assert value_by_loop(scores, labels, scores > tuned.shared, "f1") > best - 2e-4
 
 
-# ---- macro plus micro ----
-
-
-def macro_micro_by_loop(decided, labels):
-    return value_by_loop(None, labels, decided, "macro_micro")
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.integers(2, 40), st.integers(2, 7), st.sampled_from([6, 1000]), st.integers(0, 9999))
-@example(33, 4, 6, 626)  # takes more than one sweep over the labels
-@example(40, 6, 1000, 1974)
-def test_no_change_of_one_threshold_improves_macro_plus_micro_and_naive_tuning_is_no_better(rows, n, levels, seed):
-    scores, labels = make(rows, n, levels, seed, prevalence=np.geomspace(0.02, 1, n))  # rare ones count for macro
-    tuned = tune_thresholds(scores, labels, objective="macro_micro", **NAIVE)
-    decided = scores > tuned.thresholds
-    found = macro_micro_by_loop(decided, labels)
-    naive = scores > tune_thresholds(scores, labels, **NAIVE).thresholds
-    assert found >= macro_micro_by_loop(naive, labels) - 1e-12
-    for i in range(n):
-        for cut in set(scores[labels[:, i] == 1, i]):  # no other can be better, as long as a label is not given up
-            other = decided.copy()
-            other[:, i] = scores[:, i] >= cut
-            assert macro_micro_by_loop(other, labels) <= found + 1e-12
-
-
-def test_a_label_is_not_given_up_even_where_that_were_better_for_micro_f1():
-    scores = np.linspace(0.01, 0.99, 100)[:, None].repeat(2, 1)
-    labels = np.stack([np.arange(100) >= 80, np.arange(100) == 50], axis=1).astype(int)
-    tuned = tune_thresholds(scores, labels, objective="macro_micro", **NAIVE)
-    assert (tuned.f1 > 0).all()
-
-
 # ---- probabilities and logits, and where thresholds lie ----
 
 
 @QUICK
-@given(cases, st.sampled_from(PER), st.sampled_from(["f1", "macro_micro"]), st.booleans())
-def test_probabilities_and_logits_give_the_same_decisions(case, per, objective, naive):
+@given(cases, st.sampled_from(PER), st.booleans())
+def test_probabilities_and_logits_give_the_same_decisions(case, per, naive):
     scores, labels = case
     logits = 9 * scores.astype(float) ** 3 - 4  # of no two levels is the middle a third
-    options = {"per": per, "objective": objective, **(NAIVE if naive else {})}
+    options = {"per": per, **(NAIVE if naive else {})}
     by_logits = tune_thresholds(logits, labels, from_logits=True, **options)
     by_scores = tune_thresholds(expit(logits), labels, **options)
     np.testing.assert_allclose(by_logits.thresholds, by_scores.thresholds, rtol=1e-9)
@@ -348,19 +315,18 @@ def test_a_threshold_is_halfway_between_scores_in_logits_and_one_under_the_lowes
 
 
 @QUICK
-@given(cases, st.integers(0, 99), st.booleans(), st.sampled_from(["f1", "macro_micro"]))
-def test_rows_and_labels_may_stand_in_any_order(case, seed, naive, objective):
+@given(cases, st.integers(0, 99), st.booleans())
+def test_rows_and_labels_may_stand_in_any_order(case, seed, naive):
     scores, labels = case
     rng = np.random.default_rng(seed)
     rows, order = rng.permutation(len(scores)), rng.permutation(scores.shape[1])
-    options = {"objective": objective, **(NAIVE if naive else {})}
+    options = NAIVE if naive else {}
     tuned = tune_thresholds(scores, labels, **options)
     by_row = tune_thresholds(scores[rows], labels[rows], **options)
     assert np.array_equal(by_row.thresholds, tuned.thresholds)
-    if objective == "f1":  # jointly, which of several maxima is found hangs on the order
-        by_label = tune_thresholds(scores[:, order], labels[:, order], **options)
-        np.testing.assert_allclose(by_label.thresholds, tuned.thresholds[order], rtol=1e-6)
-        assert np.array_equal(by_label.support, tuned.support[order])
+    by_label = tune_thresholds(scores[:, order], labels[:, order], **options)
+    np.testing.assert_allclose(by_label.thresholds, tuned.thresholds[order], rtol=1e-6)
+    assert np.array_equal(by_label.support, tuned.support[order])
 
 
 @QUICK
@@ -388,7 +354,7 @@ def test_unknown_entries_are_as_rows_that_are_not_there(case):
 def test_rows_that_are_unknown_as_a_whole_do_not_count_in_whatever_is_tuned(unknown):
     scores, labels = make(60, 4, 50, 0)
     known = np.arange(60) % 3 > 0
-    for options in ({"shrinkage": 5}, {"per": "all"}, {"objective": "macro_micro"}):
+    for options in ({"shrinkage": 5}, {"per": "all"}):
         tuned = tune_thresholds(scores, np.where(known[:, None], labels, unknown), n_bootstrap=20, **options)
         fewer = tune_thresholds(scores[known], labels[known], n_bootstrap=20, **options)
         for part in ("thresholds", "low", "high", "support", "f1", "f1_at_half"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from imbalance_trainer import LabelSchema, tune_thresholds
-from imbalance_trainer.tuning.threshold_search import OBJECTIVES, Resample, Search, ThresholdObjective, find_best
+from imbalance_trainer.tuning.threshold_search import OBJECTIVES, Search, ThresholdObjective, find_best
 from imbalance_trainer.tuning.thresholds import PER, SHRINKAGE
 
 from .test_thresholds import NAIVE, QUICK, cases, every_cut, make
@@ -91,7 +91,7 @@ def test_resampled_thresholds_are_distributed_as_those_of_resampled_rows(positiv
     positive[rng.choice(60, positives, replace=False, p=scores**2 / (scores**2).sum())] = True
     search = Search(ThresholdObjective("f1"),
                     lambda p: np.clip(logit(p, where=p > 0, out=np.full(np.shape(p), -36.0)), -36, 36),
-                    Resample(n, np.random.default_rng(0)))  # fmt: skip
+                    n, np.random.default_rng(0))  # fmt: skip
     _, (best,), _ = find_best(scores[:, None], positive[:, None], [np.array([0])], search)
     by_rows = drawn_by_loop(scores, positive, n, rng)
     assert len(best.drawn) == n

@@ -9,9 +9,8 @@ from tqdm import tqdm
 
 from ..utils.constants import DENSE_LABELS, IGNORE_INDEX
 from ..utils.numeric import column_sums
-from .arrow import Block, IdLists
+from .blocks import Block, IdLists, check_width, checked_classes, checked_multi_hot
 from .schema import LabelSchema
-from .values import check_width, checked_classes, checked_multi_hot
 
 MAX_ROWS_NAMED = 100
 """Rows that are named of those that break a rule, the first ones."""

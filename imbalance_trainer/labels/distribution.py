@@ -10,11 +10,10 @@ import numpy as np
 
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import wilson_interval
-from .arrow import Block
+from .blocks import INDICES, Block, array_or_rows, rows_block
 from .columns import label_blocks, lists_of
 from .counting import LabelCounts, with_progress
 from .schema import LabelSchema
-from .values import id_lists, labels_array
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ class LabelDistribution:
         >>> LabelDistribution.from_labels([[1, 0], [1, 1], [0, -100]], schema).negative_positive
         array([0.5, 1. ])
         """
-        block = id_lists(labels) if indices else labels_array(labels, where)
+        block = rows_block(labels, INDICES, where) if indices else array_or_rows(labels, where)
         return cls.of(LabelCounts.of([(0, block)], schema, where, labels_per_row, cooccurrence))
 
     @classmethod
@@ -253,11 +252,6 @@ class LabelDistribution:
     def unknown(self) -> np.ndarray:
         """Masked entries per label, in the rows that were counted."""
         return self.n_rows - self.known
-
-    @property
-    def n_rows_without_label(self) -> int | None:
-        """Rows that are known to have no label; None where `labels_per_row` was not asked for."""
-        return None if self.labels_per_row is None else int(self.labels_per_row[0])
 
     @property
     def n_rows_unknown(self) -> int | None:

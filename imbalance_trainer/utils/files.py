@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .errors import DataError
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
@@ -37,6 +39,23 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:
         unfinished.write_text(as_json(content) + "\n", encoding="utf-8")
+
+
+def read_json_object(path: Path) -> Mapping[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        DataError: a file that cannot be read or is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is no valid JSON ({error}).") from None
+    if not isinstance(content, Mapping):
+        raise DataError(f"{path}: expected a JSON object, found a {type(content).__name__}.")
+    return content
 
 
 def as_json(content: Mapping[str, Any]) -> str:
