@@ -153,9 +153,8 @@ def test_blocks_add_up_to_the_whole(n_blocks, more, as_lists):
     labels = (np.random.default_rng(n_blocks).random((500, 4)) < 0.4).astype(np.int8)
     parts = np.array_split(labels, n_blocks)
     starts = np.cumsum([0] + [len(part) for part in parts])
-    blocks = [
-        rows_block([np.flatnonzero(row) for row in part], INDICES, "labels") if as_lists else part for part in parts
-    ]
+    if as_lists:
+        parts = [rows_block([np.flatnonzero(row) for row in part], INDICES, "labels") for part in parts]
     counts = counting.LabelCounts.of(zip(starts, parts, strict=False), FAMILY, "labels", more, more)
     whole = LabelDistribution.from_labels(labels, FAMILY, labels_per_row=more, cooccurrence=more)
     assert (whole.violations > counting.MAX_ROWS_NAMED).any()  # so that it matters which rows are named
