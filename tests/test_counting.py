@@ -112,7 +112,7 @@ def test_blocks_of_lists_of_any_type_count_as_sets_do(n_labels, n_rows, n_blocks
     starts = np.linspace(0, n_rows, n_blocks + 1).astype(int)
     blocks = [(a, rows_block(rows, INDICES, "labels")[a:b]) for a, b in pairwise(starts)]
     schema = LabelSchema([f"l{i}" for i in range(n_labels)])
-    counts = counting.LabelCounts.of(blocks, schema, "labels", labels_per_row=True)
+    counts = LabelDistribution.from_blocks(blocks, schema, "labels", labels_per_row=True)
     sets = [set(row.tolist()) for row in rows]
     assert counts.support.tolist() == [sum(c in row for row in sets) for c in range(n_labels)]
     assert counts.labels_per_row.tolist() == np.bincount([len(row) for row in sets]).tolist()
@@ -123,7 +123,7 @@ def test_blocks_of_lists_of_any_type_count_as_sets_do(n_labels, n_rows, n_blocks
 def test_views_of_lists_are_read_as_the_lists_that_they_show(kind, lists, tmp_path):
     column = pa.array([[9], *lists, [8]], kind(pa.int64())).slice(1, len(lists))
     blocks = column_blocks([pa.chunked_array([column]), pa.chunked_array([column])], INDICES, "labels")
-    counts = counting.LabelCounts.of(blocks, ABC, "labels")
+    counts = LabelDistribution.from_blocks(blocks, ABC, "labels")
     expected = MultiLabelBinarizer(classes=[0, 1, 2]).fit_transform(lists) if lists else np.zeros((0, 3))
     assert (counts.n_rows, counts.support.tolist()) == (2 * len(lists), (2 * expected.sum(0)).tolist())
     if lists:
@@ -146,10 +146,10 @@ def test_blocks_add_up_to_the_whole(n_blocks, more, as_lists):
     starts = np.cumsum([0] + [len(part) for part in parts])
     if as_lists:
         parts = [rows_block([np.flatnonzero(row) for row in part], INDICES, "labels") for part in parts]
-    counts = counting.LabelCounts.of(zip(starts, parts, strict=False), FAMILY, "labels", more, more)
+    counts = LabelDistribution.from_blocks(zip(starts, parts, strict=False), FAMILY, "labels", more, more)
     whole = LabelDistribution.from_labels(labels, FAMILY, labels_per_row=more, cooccurrence=more)
     assert (whole.violations > counting.MAX_ROWS_NAMED).any()  # so that it matters which rows are named
-    assert_same(LabelDistribution.of(counts), whole)
+    assert_same(counts, whole)
     assert_counts(whole, labels)
 
 

@@ -10,7 +10,7 @@ from ..losses import LOSSES
 from ..losses.registry import check_kind, loss_class
 from ..training.arguments import ImbalanceOptions
 from ..utils.errors import UsageError, did_you_mean, quoted
-from ..utils.json_flag import read_json_flag
+from ..utils.files import read_json_flag
 
 STOCK, DEFAULT = "stock", "default"
 """transformers.Trainer as it is; WeightedFocalTrainer with nothing set."""

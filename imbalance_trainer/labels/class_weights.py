@@ -9,7 +9,7 @@ import numpy as np
 
 from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import UsageError, did_you_mean, quoted
-from ..utils.json_flag import read_json_flag
+from ..utils.files import read_json_flag
 from .distribution import LabelDistribution
 from .schema import LabelSchema
 from .weight_reasons import WeightReason

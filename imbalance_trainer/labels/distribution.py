@@ -1,6 +1,6 @@
 """LabelDistribution: how often each label occurs, counted in one pass over whatever holds the labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
@@ -112,7 +112,7 @@ class LabelDistribution:
         array([0.5, 1. ])
         """
         block = rows_block(labels, INDICES, where) if indices else array_or_rows(labels, where)
-        return cls.of(LabelCounts.of([(0, block)], schema, where, labels_per_row, cooccurrence))
+        return cls.from_blocks([(0, block)], schema, where, labels_per_row, cooccurrence)
 
     @classmethod
     def from_dataset(
@@ -150,7 +150,7 @@ class LabelDistribution:
         n_rows = len(dataset) if total is None else limit
 
         shown = with_progress(blocks, n_rows, progress)
-        counted = cls.of(LabelCounts.of(shown, schema, column or "labels", labels_per_row, cooccurrence))
+        counted = cls.from_blocks(shown, schema, column or "labels", labels_per_row, cooccurrence)
         if total is None or limit is None or (total < 0 and counted.n_rows < limit):  # read to its end
             return counted
         if total > 0:  # counted were rows that label_blocks picked; name them by their numbers in the dataset
@@ -194,14 +194,28 @@ class LabelDistribution:
                     return
 
         shown = with_progress(blocks(), n_rows, progress)
-        counted = cls.of(LabelCounts.of(shown, stream.schema, stream.where, labels_per_row, cooccurrence))
+        counted = cls.from_blocks(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
         return replace(counted, row_total=stream.n_rows) if seen[1] else counted
 
     @classmethod
-    def of(cls, counts: LabelCounts) -> "LabelDistribution":
-        """The counts of all rows there are."""
+    def from_blocks(
+        cls,
+        blocks: Iterable[tuple[int, Block]],
+        schema: LabelSchema,
+        where: str,
+        labels_per_row: bool = False,
+        cooccurrence: bool = False,
+    ) -> "LabelDistribution":
+        """Count blocks, each given with the number of its first row (see `blocks`).
+
+        Raises:
+            DataError: a width other than the schema's, or a value that no label can have.
+        """
+        counts = LabelCounts(schema, where, labels_per_row, cooccurrence)
+        for start, block in blocks:
+            counts.add(start, block)
         return cls(
-            counts.schema,
+            schema,
             counts.n_rows,
             counts.support,
             counts.known,

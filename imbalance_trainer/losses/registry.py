@@ -8,7 +8,7 @@ from torch import nn
 
 from ..labels.distribution import LabelDistribution
 from ..utils.errors import UsageError, did_you_mean
-from ..utils.json_flag import read_json_flag
+from ..utils.files import read_json_flag
 from .asymmetric import AsymmetricLoss
 from .base import Loss
 from .class_balanced import ClassBalancedLoss

@@ -6,8 +6,6 @@ import datasets
 import evaluate
 import numpy as np
 
-from .imbalance_metrics import ImbalanceMetrics
-
 _DESCRIPTION = "Metrics of imbalanced classification; see imbalance_trainer.ImbalanceMetrics."
 
 
@@ -18,12 +16,12 @@ class ImbalanceEvaluateMetric(evaluate.Metric):
     class index (single-label). evaluate stores all rows on disk; ImbalanceMetrics itself does not.
 
     Args:
-        metrics: whose schema, training supports and threshold hold.
+        metrics: an ImbalanceMetrics, whose schema, training supports and threshold hold.
         single_label: whether references are class indices.
         **kwargs: as for evaluate.Metric.
     """
 
-    def __init__(self, metrics: ImbalanceMetrics, single_label: bool = False, **kwargs: Any) -> None:
+    def __init__(self, metrics: Any, single_label: bool = False, **kwargs: Any) -> None:
         self._metrics, self._single_label = metrics, single_label
         super().__init__(**kwargs)
 
