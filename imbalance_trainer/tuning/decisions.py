@@ -144,6 +144,8 @@ def tune_decisions(
     stored = ImbalanceMetrics.of_rule(tuned_rule, train_support)
     stored.update(logits, labels)
     results = at_half.compute(), held_out.compute(), stored.compute()
+    assert at_half.table is not None
+    assert held_out.table is not None  # `compute` has made them
     tables = at_half.table, held_out.table
     return Tuning(thresholds, calibration, tuned_rule, *results, *tables, len(logits), options.threshold_objective)
 
