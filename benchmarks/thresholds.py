@@ -27,7 +27,6 @@ METHODS: dict[str, dict[str, Any] | None] = {
 }
 RULES: dict[str, dict[str, Any]] = {
     "one for all": {"per": "all"},
-    "macro + micro F1": {"objective": "macro_micro", "shrinkage": 0},
     **{f"shrinkage {shrinkage}": {"shrinkage": shrinkage} for shrinkage in (1, 2, 5)},
 }
 COLUMNS = ("secondary_f1_macro", "f1_macro", "f1_micro")

@@ -9,7 +9,6 @@ from scipy.special import expit
 from sklearn.model_selection import StratifiedKFold
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.tuning.calibration import CALIBRATIONS, N_BINS, calibrate, expected_calibration_error
 from imbalance_trainer.utils.errors import DataError, UsageError
 
@@ -71,16 +70,6 @@ def test_scale_and_offset_are_those_of_another_optimiser(method, rows, seed, sca
         assert calibration.offset[i] == 0 or method == "platt"
 
 
-@pytest.mark.parametrize(("method", "scale", "shift"), [("temperature", 0.4, 0.0), ("platt", 0.4, -2.0)])
-def test_of_many_rows_the_true_scale_and_offset_are_found_and_the_error_goes(method, scale, shift):
-    logits, labels = make(20_000, 0, scale, shift)
-    calibration = calibrate(logits, labels, ABC, method)
-    np.testing.assert_allclose(calibration.scale, scale, atol=0.05)
-    np.testing.assert_allclose(calibration.offset, shift, atol=0.1)
-    assert (calibration.error_before > 0.1).all()
-    assert (calibration.error_after < 0.02).all()
-
-
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("far", [1.0, 1e4])
 def test_labels_that_are_ranked_perfectly_get_a_finite_scale(method, far):
@@ -127,16 +116,6 @@ def test_unknown_entries_are_left_out(method, unknown):
             assert getattr(masked, part)[i] == getattr(alone, part)[0]
 
 
-def test_soft_labels_are_positive_over_a_half_and_inputs_stay_as_they_are():
-    logits, labels = make(40, 2)
-    soft = np.where(labels == 1, 0.6, 0.5)
-    before = logits.copy(), soft.copy()
-    calibration = calibrate(logits, soft, ABC, "platt")
-    assert np.array_equal(calibration.parameters, calibrate(logits, labels, ABC, "platt").parameters)
-    assert np.array_equal(logits, before[0])
-    assert np.array_equal(soft, before[1])
-
-
 # ---- the calibration error ----
 
 
@@ -170,21 +149,6 @@ def test_the_error_after_is_of_rows_that_were_calibrated_by_others(method, case)
             held_out[fold] = expit(a * z[fold] + b)
         assert calibration.error_before[i] == pytest.approx(error_by_loop(expit(z), y))
         assert calibration.error_after[i] == pytest.approx(error_by_loop(held_out, y), abs=2e-3)
-
-
-# ---- decisions ----
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_decision_rule_decides_by_the_calibrated_probability(method):
-    logits, labels = make(300, 4, 0.5, -1)
-    calibration = calibrate(logits, labels, ABC, method)
-    assert calibration.parameters.shape == (2, 3)
-    thresholds = np.array([0.2, 0.35, 0.6])
-    rule = DecisionRule(ABC, thresholds, calibration=calibration.parameters)
-    by_hand = 1 / (1 + np.exp(-(calibration.scale * logits + calibration.offset))) > thresholds
-    assert np.array_equal(rule.decide(logits).numpy(), by_hand)
-    assert not np.array_equal(by_hand, expit(logits) > thresholds)
 
 
 # ---- errors ----

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_trainer.metrics.curves import counts_over, known, label_curve, midpoints, sorted_scores
-from imbalance_trainer.utils.numeric import column_sums
+from imbalance_trainer.metrics.curves import counts_over, known, label_curve, sorted_scores
 
 QUICK = settings(deadline=None, max_examples=60)
 
@@ -85,11 +84,6 @@ def test_a_thinned_curve_keeps_its_lowest_candidate_and_those_named(n):
     assert own.candidates[7] in own.thinned(n, [7]).candidates
 
 
-def test_midpoints_are_halfway_and_one_logit_under_the_lowest_score():
-    found = midpoints(np.array([5.0, 2.0, -1.0]), np.array([2.0, -1.0, -np.inf]))
-    assert found.tolist() == [3.5, 0.5, -2.0]
-
-
 @QUICK
 @given(cases(), st.integers(0, 99))
 def test_counts_over_thresholds_are_those_of_a_loop(case, seed):
@@ -104,15 +98,6 @@ def test_counts_over_thresholds_are_those_of_a_loop(case, seed):
 def test_zero_and_minus_zero_are_one_candidate():
     scores = np.array([-0.0, 0.0])
     assert len(label_curve(scores, scores).candidates) == 1
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("share", [0.5, 1.0])
-@pytest.mark.parametrize("rows", [0, 1, 254, 255, 256, 510, 511, 70_000])
-def test_column_sums_are_numpy_s(rows, share, order):
-    mask = np.array(np.random.default_rng(0).random((rows, 3)) < share, order=order)
-    assert np.array_equal(column_sums(mask), mask.sum(0))
-    assert column_sums(mask).dtype == np.int64
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float16, np.float32, np.float64])

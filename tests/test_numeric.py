@@ -21,10 +21,6 @@ def test_wilson_interval_has_published_values(successes, trials, low, high):
     assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=1e-4)
 
 
-def test_wilson_interval_without_a_trial_says_nothing():
-    assert wilson_interval(0, 0) == (0.0, 1.0)
-
-
 def test_intervals_are_wilsons():
     hits, rows = np.array([0, 1, 3, 10, 400]), np.array([1, 1, 7, 10, 1000])
     low, high = wilson_interval(hits, rows)

@@ -5,7 +5,7 @@ import torch
 
 from imbalance_trainer import LabelSchema
 from imbalance_trainer.losses import make_loss
-from imbalance_trainer.losses.constraints import CONSTRAINTS, ConstraintPenalty, max_constraint_logits
+from imbalance_trainer.losses.constraints import CONSTRAINTS, ConstraintPenalty, max_over_descendants
 from imbalance_trainer.losses.objective import Objective
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import UsageError
@@ -89,7 +89,7 @@ def test_the_max_constraint_is_the_loss_of_other_logits_and_no_penalty(weight):
     logits, labels = batch()
     row_weights = torch.rand(len(logits))
     objective, loss = make(constraint="max_constraint", weight=weight), make_loss("focal", MULTI_LABEL, WEIGHTS)
-    constrained = max_constraint_logits(logits, labels, SCHEMA)
+    constrained = max_over_descendants(logits, SCHEMA, labels)
     assert not torch.equal(constrained, logits)
     assert objective.sums(logits, labels).tolist() == [loss(constrained, labels).item(), 0.0]
     by_row = loss(constrained, labels, reduction="none").sum(1)

@@ -7,7 +7,6 @@ from sklearn.metrics import f1_score
 
 from imbalance_trainer import ImbalanceMetrics, LabelSchema, tune_thresholds
 from imbalance_trainer.decisions.rule import DecisionRule
-from imbalance_trainer.tuning import decisions as tuning
 from imbalance_trainer.tuning.calibration import calibrate
 from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
 from imbalance_trainer.utils.errors import DataError, UsageError
@@ -23,24 +22,6 @@ def make(rows=60, seed=0):
     rng = np.random.default_rng(seed)
     logits = rng.normal(-2, 1.5, (rows, 3)).astype(np.float32)
     return logits, (rng.random((rows, 3)) < expit(2 * logits + 2)).astype(np.int64)
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    """What thresholds and calibrations are fitted to, and what comes out: (logits, labels, keywords, result)."""
-    seen = {"tune_thresholds": [], "calibrate": []}
-
-    def record(name, function):
-        def recorded(logits, labels, *args, **keywords):
-            result = function(logits, labels, *args, **keywords)
-            seen[name].append((logits, labels, keywords, result))
-            return result
-
-        monkeypatch.setattr(tuning, name, recorded)
-
-    for name in seen:
-        record(name, getattr(tuning, name))
-    return seen
 
 
 # ---- what is tuned ----
@@ -69,16 +50,6 @@ def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, 
     assert np.array_equal(result.rule.thresholds, direct.thresholds)
     assert result.calibration is result.rule.calibration is None
     assert result.n_rows == 60
-
-
-def test_groups_are_those_that_are_named():
-    logits, labels = make()
-    schema = LabelSchema(["a", "b", "c"], {"g": ["b", "c"], "h": ["a", "c"]})
-    options = TuningOptions(thresholds_per="group", threshold_groups=["h"])
-    result = tune_decisions(logits, labels, DecisionRule(schema), options, n_bootstrap=0)
-    with pytest.raises(UsageError, match="is in the groups 'g' and 'h'"):
-        tune_decisions(logits, labels, DecisionRule(schema), TuningOptions(thresholds_per="group"), n_bootstrap=0)
-    assert result.rule.thresholds[0] == result.rule.thresholds[2] != result.rule.thresholds[1]
 
 
 @pytest.mark.parametrize("method", ["temperature", "platt"])
@@ -154,44 +125,6 @@ def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
     assert result.held_out.keys() == result.at_half.keys()
 
 
-@pytest.mark.parametrize("method", ["none", "platt"])
-@pytest.mark.parametrize("row", [0, 17, 59])
-def test_no_row_is_decided_by_what_was_tuned_on_it(row, method, calls):
-    logits, labels = make()
-    options = TuningOptions(calibration=method, threshold_shrinkage=0)
-    poisoned = labels.copy()
-    poisoned[row] = 1 - poisoned[row]
-    results = []
-    for given in (labels, poisoned):
-        for part in calls.values():
-            part.clear()
-        tune_decisions(logits, given, PLAIN, options, n_bootstrap=7)
-        found = []
-        for i, (scores, _, keywords, tuned) in enumerate(calls["tune_thresholds"]):
-            fitted = calls["calibrate"][i] if method != "none" else (scores, None, None, None)
-            seen = (fitted[0] == logits[row]).all(1).any()
-            moved_by = [tuned.thresholds] + ([fitted[3].parameters] if method != "none" else [])
-            found.append((seen, np.concatenate([part.ravel() for part in moved_by])))
-            assert keywords["n_bootstrap"] == (0 if i else 7)  # the parts have no use for intervals
-        assert len(found) == 6
-        results.append(found)
-    seen = [has_row for has_row, _ in results[0]]
-    assert seen[0]
-    assert seen.count(False) == 1  # only the part that the row lies in is tuned without it
-    same = [np.array_equal(a, b) for (_, a), (_, b) in zip(*results, strict=True)]
-    assert same[seen.index(False)]
-    assert not all(same)
-
-
-def test_every_row_is_decided_once(calls):
-    logits, labels = make(43)
-    result = tune_decisions(logits, labels, PLAIN, TuningOptions(), n_bootstrap=0)
-    sizes = sorted(len(scores) for scores, *_ in calls["tune_thresholds"])
-    assert sizes == [34, 34, 34, 35, 35, 43]
-    assert np.array_equal(result.held_out_table.support, labels.sum(0))
-    assert np.array_equal(result.held_out_table.known, [43] * 3)
-
-
 # ---- where little is there ----
 
 
@@ -253,12 +186,6 @@ def test_options_that_do_not_fit_are_one_sentence(options, message):
     assert_one_sentence(caught.value)
     with pytest.raises(UsageError, match=message):
         tune_decisions(*make(), PLAIN, TuningOptions(**options))
-
-
-def test_options_that_fit_are_themselves():
-    options = TuningOptions("precision_at_recall", threshold_floor=0.5, thresholds_per="group", calibration="platt")
-    assert options.checked() is options
-    assert options.checked(SCHEMA) is options
 
 
 @pytest.mark.parametrize("method", ["none", "platt"])

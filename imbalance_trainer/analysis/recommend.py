@@ -133,10 +133,10 @@ def recommend(
 def _reasons(stats: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:
     """The reason of each weight; for a label without positives that it has none."""
     is_told = bool(in_short) and not weights.asked_for
-    why = (WeightReason.from_text(in_short),) * len(weights) if is_told else weights.why
-    absent = WeightReason.from_text("none in the rows counted") if stats.is_sample else WeightReason("absent")
+    why = (WeightReason("text", (in_short,)),) * len(weights) if is_told else weights.why
+    absent = WeightReason("text", ("none in the rows counted",)) if stats.is_sample else WeightReason("absent")
     is_absent = stats.train.support <= 0
-    told = {WeightReason("absent"), WeightReason.from_text(_NONE_NEEDED)}
+    told = {WeightReason("absent"), WeightReason("text", (_NONE_NEEDED,))}
     return tuple(absent if no and r in told else r for r, no in zip(why, is_absent, strict=True))
 
 

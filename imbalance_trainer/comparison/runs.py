@@ -22,8 +22,7 @@ from ..losses import LOSSES
 from ..losses.registry import check_kind, loss_class
 from ..training.arguments import ImbalanceOptions
 from ..utils.errors import DataError, UsageError, did_you_mean, quoted
-from ..utils.files import atomic_write, write_json
-from ..utils.json_flag import read_json_flag
+from ..utils.files import atomic_write, read_json_flag, write_json
 
 STOCK, DEFAULT = "stock", "default"
 """transformers.Trainer as it is; WeightedFocalTrainer with nothing set."""

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
-from ..labels.arrow import without_views
 from ..labels.schema import LabelSchema
 from ..utils.errors import DataError, UsageError
 from .frame import Frame, ReadSettings, whole
@@ -108,11 +107,21 @@ def _plain(values: pa.Array, path: Path | str, name: str, start: int) -> pa.Arra
         if pa.types.is_string(values.type) and name:  # datasets' Json: each value is one JSON document
             documents = [None if v is None else json.loads(v) for v in values.to_pylist()]
             return as_array(documents, path, name, start)[0]
-    values = without_views(values)
+    values = _without_views(values)
     kind = _plain_type(values.type)
     if kind == pa.list_(pa.null()):  # whose cast loses values in pyarrow 26
         return pa.array(values.to_pylist(), kind)
     return values if values.type == kind else values.cast(kind)
+
+
+def _without_views(array: Any) -> Any:
+    """Convert list views to lists. pyarrow's own cast loses the values of the last one (pyarrow 26)."""
+    if not (pa.types.is_list_view(array.type) or pa.types.is_large_list_view(array.type)):
+        return array
+    lengths = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64())
+    is_null = array.is_null() if array.null_count else None
+    return pa.LargeListArray.from_arrays(offsets, array.flatten(), mask=is_null)
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ..labels.arrow import INDICES, MULTI_HOT, Block, IdLists, array_block
+from ..labels.blocks import INDICES, MULTI_HOT, Block, IdLists, array_block
 from ..labels.counting import are_classes
 from ..labels.schema import LabelSchema
 from ..utils.constants import MULTI_LABEL, SINGLE_LABEL

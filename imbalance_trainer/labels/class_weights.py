@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import UsageError, did_you_mean, quoted
-from ..utils.json_flag import read_json_flag
+from ..utils.files import read_json_flag
 from .distribution import LabelDistribution
 from .schema import LabelSchema
 from .weight_reasons import WeightReason
@@ -58,15 +58,6 @@ class ClassWeights:
     def reasons(self) -> tuple[str, ...]:
         """For each label where its weight comes from, in a few words."""
         return tuple(map(str, self.why))
-
-    def moved(self, weights: Mapping[str, float], why: str) -> "ClassWeights":
-        """The same with other weights of some labels, which have a reason of their own."""
-        values = np.array([weights.get(name, value) for name, value in zip(self.names, self.values, strict=True)])
-        reasons = tuple(
-            reason if new == old else WeightReason.from_text(f"{why}, from {old:.3g}")
-            for reason, new, old in zip(self.why, values, self.values, strict=True)
-        )
-        return replace(self, values=values, why=reasons)
 
     def as_dict(self) -> dict[str, float]:
         """{label: weight}, Python floats."""
@@ -136,26 +127,17 @@ def compute_class_weights(
     return replace(weights, values=np.array([capped[n] for n in names]), why=why, clamped=clamped)
 
 
-@overload
 def cap_weights(
-    weights: Mapping[str, float], max_weight: float = ...
-) -> tuple[dict[str, float], dict[str, float]]: ...
-
-
-@overload
-def cap_weights(weights: Sequence[float], max_weight: float = ...) -> tuple[list[float], dict[int, float]]: ...
-
-
-def cap_weights(weights: Any, max_weight: float = MAX_WEIGHT) -> tuple[Any, dict[Any, float]]:
+    weights: Mapping[str, float], max_weight: float = MAX_WEIGHT
+) -> tuple[dict[str, float], dict[str, float]]:
     """Clamp weights at `max_weight`, and say which were.
 
     Args:
-        weights: {label: weight}, or one weight per label.
+        weights: {label: weight}.
         max_weight: the largest weight that is left.
 
     Returns:
-        The clamped weights, as a dict or a list like the argument, and {label or index: weight before} of those that
-        were clamped.
+        {label: weight} with the clamped weights, and {label: weight before} of those that were clamped.
 
     Raises:
         UsageError: a weight or a cap that is not a positive finite number.
@@ -164,11 +146,9 @@ def cap_weights(weights: Any, max_weight: float = MAX_WEIGHT) -> tuple[Any, dict
     ({'rare': 20.0, 'common': 2.0}, {'rare': 57.0})
     """
     max_weight = _positive(max_weight, "max_weight")
-    items = weights.items() if isinstance(weights, Mapping) else enumerate(weights)
-    checked = {key: _positive(w, f"The weight of {key!r}") for key, w in items}
-    clamped = {key: w for key, w in checked.items() if w > max_weight}
-    capped = {key: min(w, max_weight) for key, w in checked.items()}
-    return (capped if isinstance(weights, Mapping) else list(capped.values())), clamped
+    checked = {name: _positive(w, f"The weight of {name!r}") for name, w in weights.items()}
+    capped = {name: min(w, max_weight) for name, w in checked.items()}
+    return capped, {name: w for name, w in checked.items() if w > max_weight}
 
 
 # ---- strategies: the counts in, weights and reasons out; labels without positives are put right afterwards ----
@@ -215,12 +195,26 @@ def _sqrt_inverse_frequency(counts: LabelDistribution, beta: float) -> _Weights:
 def _effective_number(counts: LabelDistribution, beta: float) -> _Weights:
     if not 0 <= beta < 1:
         raise UsageError(f"effective_number_beta must lie in [0, 1); got {beta!r}.")
-    effective = -np.expm1(counts.support * np.log(beta)) / (1 - beta) if beta > 0 else np.ones_like(counts.support)
-    with np.errstate(divide="ignore"):
-        weights = 1 / effective
-    present = counts.support > 0
-    weights = weights / weights[present].mean() if present.any() else weights
-    return weights, [WeightReason("effective_number", (n,)) for n in effective]
+    reasons = [WeightReason("effective_number", (n,)) for n in effective_number(counts.support, beta)]
+    return effective_number_weights(counts.support, beta), reasons
+
+
+def effective_number(support: np.ndarray, beta: float) -> np.ndarray:
+    """(1 - beta^n) / (1 - beta), the effective number of n samples (Cui et al., 2019), (labels,)."""
+    return -np.expm1(support * np.log(beta)) / (1 - beta) if beta > 0 else np.ones(len(support))
+
+
+def effective_number_weights(support: np.ndarray, beta: float) -> np.ndarray:
+    """1 / `effective_number`, divided by its mean over the labels with positives; the others weigh 1. (labels,)
+
+    >>> effective_number_weights(np.array([1.0, 3.0, 0.0]), 0.5)
+    array([1.27272727, 0.72727273, 1.        ])
+    """
+    weights, present = np.ones(len(support)), support > 0
+    if present.any():
+        inverse = 1 / effective_number(support[present], beta)
+        weights[present] = inverse / inverse.mean()
+    return weights
 
 
 def _balanced(counts: LabelDistribution, beta: float) -> _Weights:
@@ -254,17 +248,24 @@ def _automatic(counts: LabelDistribution, strategy: Callable, beta: float) -> Cl
 
 
 def _overridden(weights: ClassWeights, custom: Mapping[str, float], counts: LabelDistribution) -> ClassWeights:
-    values, why, named = weights.values.copy(), list(weights.why), []
-    for given, weight in custom.items():
-        name = counts.schema.resolve(given, "the class weights")
-        if name in named:
-            raise UsageError(f"The class weights name {name!r} twice; keep one.")
-        named.append(name)
+    values, why, by_label = weights.values.copy(), list(weights.why), _by_label(custom, counts.schema, "class weights")
+    for name, weight in by_label.items():
         i = counts.schema.index(name)
         values[i] = _positive(weight, f"The weight of {name!r}")
         is_absent = counts.n_rows > 0 and counts.support[i] <= 0
         why[i] = WeightReason("custom_absent" if is_absent else "custom")
-    return replace(weights, values=values, why=tuple(why), custom=tuple(named))
+    return replace(weights, values=values, why=tuple(why), custom=tuple(by_label))
+
+
+def _by_label(weights: Mapping[str, float], schema: LabelSchema, what: str) -> dict[str, float]:
+    """{label: weight} with the schema's names."""
+    resolved: dict[str, float] = {}
+    for given, weight in weights.items():
+        name = schema.resolve(given, f"the {what}")
+        if name in resolved:
+            raise UsageError(f"The {what} name {name!r} twice; keep one.")
+        resolved[name] = weight
+    return resolved
 
 
 def _given(weights: Sequence[float], names: tuple[str, ...]) -> ClassWeights:
@@ -345,20 +346,13 @@ def merge_custom_weights(class_weights: Any, custom: Any, schema: LabelSchema) -
         return class_weights
     if not isinstance(custom, Mapping):
         raise UsageError(f'--custom_weights: expected {{"label": weight}} or a JSON file of it, found {custom!r}.')
-    resolved: dict[str, float] = {}
-    for given, weight in custom.items():
-        name = schema.resolve(given, "the custom weights")
-        if name in resolved:
-            raise UsageError(f"The custom weights name {name!r} twice; keep one.")
-        resolved[name] = weight
-    custom = resolved
+    custom = _by_label(custom, schema, "custom weights")
     if class_weights is None:
         return {**dict.fromkeys(schema.names, 1.0), **custom}
     if isinstance(class_weights, str):
         return custom
     if isinstance(class_weights, Mapping):
-        class_weights = {schema.resolve(name, "the class weights"): w for name, w in class_weights.items()}
-        return {**class_weights, **custom}
+        return {**_by_label(class_weights, schema, "class weights"), **custom}
     if len(class_weights) != len(schema):
         raise UsageError(f"Got {len(class_weights)} class weights for {len(schema)} labels; give one each.")
     return [custom.get(name, w) for name, w in zip(schema.names, class_weights, strict=True)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..utils.constants import LABEL_COLUMNS
 from ..utils.errors import DataError
-from .arrow import INDICES, MULTI_HOT, TOKENS, Block, IdLists, as_matrix, column_blocks, numeric
+from .blocks import INDICES, MULTI_HOT, TOKENS, Block, column_blocks, rows_block
 
 _LOOKED_AT = 64
 _STREAMED = 16_384  # rows of a stream at a time: they come with their texts
@@ -206,22 +206,5 @@ def _row_blocks(rows: Iterable[Any], column: str | None, lists: str) -> Iterator
         missing = next((i for i, row in enumerate(block) if name not in row), None)
         if missing is not None:
             raise DataError(f"Row {start + missing} has no {name!r}; its keys are {sorted(block[missing])}.")
-        labels = [np.asarray(row[name]) for row in block]
-        is_list = [row.ndim > 0 for row in labels]
-        if not any(is_list):
-            yield start, numeric(np.stack(labels))
-        elif all(is_list):
-            yield start, _list_block(labels, lists, start, name)
-        else:
-            i = is_list.index(False)
-            raise DataError(f"{name}: row {start + i} has {labels[i].item()!r}, but others have a list of labels.")
+        yield start, rows_block([row[name] for row in block], lists, name, start)
         start += len(block)
-
-
-def _list_block(labels: list[np.ndarray], lists: str, start: int, name: str) -> Block:
-    filled = [row for row in labels if row.size]  # an empty list has a type of its own, float
-    flat = numeric(np.concatenate(filled or labels))
-    if lists == TOKENS:
-        return flat
-    block = IdLists.of(flat, np.array([len(row) for row in labels]))
-    return block if lists == INDICES else as_matrix(flat, block.offsets, start, name)

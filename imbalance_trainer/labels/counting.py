@@ -1,7 +1,7 @@
 """Counting labels in blocks of rows."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,8 @@ from tqdm import tqdm
 
 from ..utils.constants import DENSE_LABELS, IGNORE_INDEX
 from ..utils.numeric import column_sums
-from .arrow import Block, IdLists
+from .blocks import Block, IdLists, check_width, checked_classes, checked_multi_hot
 from .schema import LabelSchema
-from .values import check_width, checked_classes, checked_multi_hot
 
 MAX_ROWS_NAMED = 100
 """Rows that are named of those that break a rule, the first ones."""
@@ -42,25 +41,6 @@ class LabelCounts:
         self.cooccurrence: Any = None
         if cooccurrence:
             self.cooccurrence = _diagonal(np.zeros(width, dtype=np.int64))
-
-    @classmethod
-    def of(
-        cls,
-        blocks: Iterable[tuple[int, Block]],
-        schema: LabelSchema,
-        where: str,
-        labels_per_row: bool = False,
-        cooccurrence: bool = False,
-    ) -> "LabelCounts":
-        """Count blocks, each given with the number of its first row.
-
-        Raises:
-            DataError: see `add`.
-        """
-        counts = cls(schema, where, labels_per_row, cooccurrence)
-        for start, block in blocks:
-            counts.add(start, block)
-        return counts
 
     def add(self, start: int, block: Block) -> None:
         """Count a block whose first row is the row `start`.

@@ -1,6 +1,6 @@
 """LabelDistribution: how often each label occurs, counted in one pass over whatever holds the labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
@@ -10,11 +10,10 @@ import numpy as np
 
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import wilson_interval
-from .arrow import Block
+from .blocks import INDICES, Block, array_or_rows, rows_block
 from .columns import label_blocks, lists_of
 from .counting import LabelCounts, with_progress
 from .schema import LabelSchema
-from .values import id_lists, labels_array
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,8 @@ class LabelDistribution:
         >>> LabelDistribution.from_labels([[1, 0], [1, 1], [0, -100]], schema).negative_positive
         array([0.5, 1. ])
         """
-        block = id_lists(labels) if indices else labels_array(labels, where)
-        return cls.of(LabelCounts.of([(0, block)], schema, where, labels_per_row, cooccurrence))
+        block = rows_block(labels, INDICES, where) if indices else array_or_rows(labels, where)
+        return cls.from_blocks([(0, block)], schema, where, labels_per_row, cooccurrence)
 
     @classmethod
     def from_dataset(
@@ -151,7 +150,7 @@ class LabelDistribution:
         n_rows = len(dataset) if total is None else limit
 
         shown = with_progress(blocks, n_rows, progress)
-        counted = cls.of(LabelCounts.of(shown, schema, column or "labels", labels_per_row, cooccurrence))
+        counted = cls.from_blocks(shown, schema, column or "labels", labels_per_row, cooccurrence)
         if total is None or limit is None or (total < 0 and counted.n_rows < limit):  # read to its end
             return counted
         if total > 0:  # counted were rows that label_blocks picked; name them by their numbers in the dataset
@@ -195,14 +194,28 @@ class LabelDistribution:
                     return
 
         shown = with_progress(blocks(), n_rows, progress)
-        counted = cls.of(LabelCounts.of(shown, stream.schema, stream.where, labels_per_row, cooccurrence))
+        counted = cls.from_blocks(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
         return replace(counted, row_total=stream.n_rows) if seen[1] else counted
 
     @classmethod
-    def of(cls, counts: LabelCounts) -> "LabelDistribution":
-        """The counts of all rows there are."""
+    def from_blocks(
+        cls,
+        blocks: Iterable[tuple[int, Block]],
+        schema: LabelSchema,
+        where: str,
+        labels_per_row: bool = False,
+        cooccurrence: bool = False,
+    ) -> "LabelDistribution":
+        """Count blocks, each given with the number of its first row (see `blocks`).
+
+        Raises:
+            DataError: a width other than the schema's, or a value that no label can have.
+        """
+        counts = LabelCounts(schema, where, labels_per_row, cooccurrence)
+        for start, block in blocks:
+            counts.add(start, block)
         return cls(
-            counts.schema,
+            schema,
             counts.n_rows,
             counts.support,
             counts.known,
@@ -253,11 +266,6 @@ class LabelDistribution:
     def unknown(self) -> np.ndarray:
         """Masked entries per label, in the rows that were counted."""
         return self.n_rows - self.known
-
-    @property
-    def n_rows_without_label(self) -> int | None:
-        """Rows that are known to have no label; None where `labels_per_row` was not asked for."""
-        return None if self.labels_per_row is None else int(self.labels_per_row[0])
 
     @property
     def n_rows_unknown(self) -> int | None:

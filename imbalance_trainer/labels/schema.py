@@ -5,12 +5,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 from ..utils.constants import CONFIG_KEY
 from ..utils.errors import DataError, UsageError, did_you_mean
-from .label_info import check_kinds, flat_groups, read_json_object
+from ..utils.files import read_json_object
 
 PRIMARY, SECONDARY = "primary", "secondary"
 
@@ -81,10 +82,10 @@ class LabelSchema:
             source = read_json_object(Path(source))
         if not isinstance(source.get("names"), (list, tuple)):
             raise DataError(f"{where}: expected a key 'names' with the list of label names, found {sorted(source)}.")
-        check_kinds(source, where)
+        _check_kinds(source, where)
         try:
             names = _checked_names(source["names"])
-            groups = flat_groups(source.get("groups") or {}, set(names))
+            groups = _flat_groups(source.get("groups") or {}, set(names))
             return cls(names, groups, tuple(source.get("implications") or ()), source.get("exclusive") or {})
         except UsageError as error:
             raise DataError(f"{where}: {error}") from None
@@ -238,13 +239,6 @@ class LabelSchema:
             slugs.append(slug)
         return tuple(slugs)
 
-    def from_slug(self, slug: str) -> str:
-        """The label that a slug stands for: the inverse of `slugs`."""
-        try:
-            return self.names[self.slugs.index(slug)]
-        except ValueError:
-            raise UsageError(f"No label has the metric name {slug!r}: {did_you_mean(slug, self.slugs)}") from None
-
     @cached_property
     def _index(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.names)}
@@ -324,33 +318,61 @@ def _depths(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> dict[int,
     parents: dict[int, list[int]] = {}
     for child, parent in pairs:
         parents.setdefault(child, []).append(parent)
-        parents.setdefault(parent, [])
     depth: dict[int, int] = {}
-    for start in parents:
-        path: dict[int, None] = {}  # an ordered set: the labels between `start` and here
-        stack = [start]
-        while stack:
-            label = stack[-1]
-            if label in depth:
-                stack.pop()
-                continue
-            path[label] = None
-            waiting = [p for p in parents[label] if p not in depth]
-            if not waiting:
-                depth[label] = 1 + max((depth[p] for p in parents[label]), default=-1)
-                path.pop(label)
-                stack.pop()
-            elif waiting[0] in path:
-                cycle = [*list(path)[list(path).index(waiting[0]) :], waiting[0]]
-                way = " -> ".join(repr(names[i]) for i in cycle)
-                raise UsageError(
-                    f"The implications form a cycle: {way}. A child must not imply itself; drop one pair."
-                )
-            else:
-                stack.append(waiting[0])
+    try:
+        for label in TopologicalSorter(parents).static_order():
+            depth[label] = 1 + max((depth[parent] for parent in parents.get(label, ())), default=-1)
+    except CycleError as error:
+        cycle = error.args[1][:0:-1]  # each label after one that it implies, the first again at the end
+        first = cycle.index(min(cycle))
+        way = " -> ".join(repr(names[i]) for i in (*cycle[first:], *cycle[: first + 1]))
+        raise UsageError(
+            f"The implications form a cycle: {way}. A child must not imply itself; drop one pair."
+        ) from None
     return depth
 
 
 def _slug(name: str) -> str:
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9]+", "_", ascii_name).strip("_")
+
+
+# ---- label_info.json ----
+
+
+def _check_kinds(source: Mapping[str, Any], where: str) -> None:
+    """Raise a DataError where groups, implications or exclusive groups are of another kind than they should be."""
+    groups, implications = source.get("groups") or {}, source.get("implications") or ()
+    if not isinstance(groups, Mapping):
+        raise DataError(f'{where}: expected groups as {{"group": [labels]}}, found {groups!r}.')
+    for group, content in groups.items():
+        members = content.values() if isinstance(content, Mapping) else [content]
+        wrong = next((m for m in members if not isinstance(m, (list, tuple, str))), None)
+        if wrong is not None or isinstance(content, str):
+            raise DataError(f"{where}: group {group!r} is a list of labels; found {content!r}.")
+    if not isinstance(implications, (list, tuple)):
+        raise DataError(f"{where}: expected implications as a list of [child, parent], found {implications!r}.")
+    exclusive = source.get("exclusive") or {}
+    if not isinstance(exclusive, Mapping):
+        raise DataError(f'{where}: expected exclusive as {{"group": "at_most_one"}}, found {exclusive!r}.')
+
+
+def _flat_groups(groups: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    """Groups without nesting: {"ekman": {"joy": [...]}} becomes the group ekman/joy."""
+    flat: dict[str, Any] = {}
+    for group, content in groups.items():
+        if not isinstance(content, Mapping):
+            flat[group] = content
+        elif _is_per_label(content, names):
+            for name, members_of in content.items():
+                for inner in [members_of] if isinstance(members_of, str) else members_of:
+                    flat.setdefault(f"{group}/{inner}", []).append(name)
+        else:
+            flat.update({f"{group}/{inner}": labels for inner, labels in content.items()})
+    return flat
+
+
+def _is_per_label(content: Mapping[str, Any], names: set[str]) -> bool:
+    """Whether a nested grouping is {label: [groups]} rather than {group: [labels]}."""
+    values = {v for vs in content.values() for v in ([vs] if isinstance(vs, str) else vs)}
+    return set(content) <= names and not values <= names

@@ -51,12 +51,6 @@ class WeightReason:
     values: tuple[Any, ...] = ()
     before: float | None = None
 
-    @classmethod
-    def from_text(cls, text: str) -> "WeightReason":
-        """A reason given as text, as files of a run keep it."""
-        fixed = {template: kind for kind, template in _LONG.items() if "{" not in template}
-        return cls(fixed[text]) if text in fixed else cls("text", (text,))
-
     def __str__(self) -> str:
         capped = "" if self.before is None else f", capped from {self.before:.4g}"
         return _LONG[self.kind].format(*self.values) + capped

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .base import EntryLoss, number
-from .multi_label_focal import focal_term
+from .multi_label_focal import focal_term, focus
 
 
 class AsymmetricLoss(EntryLoss):
@@ -25,9 +25,6 @@ class AsymmetricLoss(EntryLoss):
         gamma_negative: focusing parameter of negatives, >= 0.
         gamma_positive: of positives, >= 0.
         shift: m, in [0, 1).
-
-    Raises:
-        UsageError: shapes or arguments that do not fit.
 
     Source: Ridnik et al., 2021, "Asymmetric Loss For Multi-Label Classification".
 
@@ -58,28 +55,6 @@ class AsymmetricLoss(EntryLoss):
         """p_m^gamma_negative (-log(1 - p_m))."""
         if self.shift == 0:
             return focal_term(z, self.gamma_negative)
-        return _ShiftedNegative.apply(z, self.gamma_negative, self.shift)
-
-
-class _ShiftedNegative(torch.autograd.Function):
-    """q -> q^g (-log(1 - q)) for q = max(p - m, 0), with a derivative that has no power g - 1.
-
-    With r = -log(1 - q) / q, which is 1 at q = 0, d/dq = q^g (g r + 1 / (1 - q)). As m > 0, 1 - q = (1 - p) + m is
-    never 0.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, gamma: float, shift: float) -> Tensor:
         p, not_p = torch.sigmoid(z), torch.sigmoid(-z)
-        q = (p - shift).clamp(min=0)
-        not_q = not_p + shift  # from 1 - p itself: 1 - q would cancel where p is near 1
-        cross_entropy = torch.where(q < 0.5, -torch.log1p(-q), -not_q.log())
-        ratio = torch.where(q > 0, cross_entropy / q, 1)
-        modulator = q.pow(gamma)
-        ctx.save_for_backward(torch.where(q > 0, modulator * (gamma * ratio + 1 / not_q) * p * not_p, 0))
-        return modulator * cross_entropy
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        return ctx.saved_tensors[0] * grad_output, None, None
+        low, high = (p - self.shift).clamp(min=0), (not_p + self.shift).clamp(max=1)  # p_m and 1 - p_m
+        return focus(torch.where(p < 0.5, -torch.log1p(-low), -high.log()), self.gamma_negative)  # neither cancels

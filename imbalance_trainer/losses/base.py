@@ -4,8 +4,8 @@ import inspect
 import math
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
@@ -15,11 +15,10 @@ from .reduction import (
     as_weights,
     at_least_fp32,
     check_shapes,
-    checked_smoothing,
+    checked_reduction,
+    denominator,
     is_one_block,
-    reduce_loss,
-    smoothed,
-    sum_by_rows,
+    mean_by_rows,
 )
 
 _OF_THE_TRAINER = ("class_weights", "support", "n_rows", "reduction", "label_smoothing")
@@ -38,6 +37,13 @@ class Loss(nn.Module):
             is never divided by a sum of weights, so that an update does not depend on how its batch is cut up.
         label_smoothing: in [0, 1): how far targets are moved toward 1/2 (single-label: toward 1/classes, as in torch's
             CrossEntropyLoss).
+
+    Losses that need counts also take:
+        support: (labels,), positives of each label in training (single-label: rows of each class).
+        n_rows: rows in training, or known entries of each label, (labels,).
+
+    Raises:
+        UsageError: arguments that do not fit.
     """
 
     problem_types: ClassVar[tuple[str, ...]] = (MULTI_LABEL,)
@@ -46,14 +52,8 @@ class Loss(nn.Module):
     """False where the loss has weights of its own, or where single entries have no loss to be weighted."""
     needs_counts: ClassVar[bool] = False
     """Whether the loss needs the labels' supports in the training data."""
-    batch_independent: bool = True
-    """Whether the loss of a row is the same in every batch. If not, an update depends on the micro-batch size."""
     elementwise: bool = True
     """Whether the loss of an entry is the same whatever the row's other labels are."""
-    row_separable: bool = True
-    """Whether a large batch may be computed in blocks of rows. False for a user's function, which is called once."""
-    takes_soft_labels: ClassVar[bool] = True
-    """Whether labels between 0 and 1, and so label smoothing, are defined."""
 
     class_weights: Tensor | None
 
@@ -63,13 +63,13 @@ class Loss(nn.Module):
         self.register_buffer("class_weights", weights, persistent=False)
         self._n_counted: int | None = None
         self.reduction = reduction
-        self.label_smoothing = checked_smoothing(label_smoothing)
-        if label_smoothing and not self.takes_soft_labels:
-            raise UsageError(f"{type(self).__name__} compares positives with negatives; it takes no label smoothing.")
+        if not 0 <= label_smoothing < 1:
+            raise UsageError(f"label_smoothing must lie in [0, 1); got {label_smoothing!r}.")
+        self.label_smoothing = label_smoothing
 
-    def keep_by_label(self, name: str, values: Tensor) -> None:
-        """Register a buffer (labels,) computed from the labels' supports, which no state dict contains."""
-        self.register_buffer(name, values, persistent=False)
+    def keep_by_label(self, name: str, values: np.ndarray) -> None:
+        """Register a buffer (labels,), fp32, computed from the labels' supports, which no state dict contains."""
+        self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
         self._n_counted = len(values)
 
     @classmethod
@@ -108,15 +108,18 @@ class Loss(nn.Module):
             raise UsageError(
                 f"Got the support of {self._n_counted} labels for {logits.shape[-1]} logits; give one each."
             )
-        reduction = self.reduction if reduction is None else reduction
-        loss = self.each(at_least_fp32(logits), labels) if reduction == "none" else self.sum(logits, labels)
-        return reduce_loss(loss, labels, reduction, num_items_in_batch)
+        reduction = checked_reduction(self.reduction if reduction is None else reduction)
+        if reduction == "none":
+            return self.each(at_least_fp32(logits), labels)
+        return self.mean(
+            logits, labels, 1 if reduction == "sum" else denominator(labels, num_items_in_batch, logits.device)
+        )
 
-    def sum(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The sum over all entries, of a large batch in blocks of rows where the loss allows it."""
-        if labels.ndim == 2 and self.batch_independent and self.row_separable and not is_one_block(logits):
-            return sum_by_rows(logits, labels, self.each)
-        return self.each(at_least_fp32(logits), labels).sum()
+    def mean(self, logits: Tensor, labels: Tensor, count: Tensor | int) -> Tensor:
+        """The sum over all entries divided by `count`, of a large multi-label batch in blocks of rows."""
+        if labels.ndim == 2 and not is_one_block(logits):
+            return mean_by_rows(self.each, logits, labels, count)
+        return self.each(at_least_fp32(logits), labels).sum() / count
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of each entry (single-label: row), of the labels' shape, 0 where it is unknown."""
@@ -129,41 +132,22 @@ class Loss(nn.Module):
         return ", ".join([*own, f"reduction={self.reduction!r}", f"class_weights={weights}"])
 
 
-class MultiLabelLoss(Loss):
-    """A loss of multi-hot labels; a subclass defines `entries`."""
+class EntryLoss(Loss):
+    """A multi-label loss y w positive(z) + (1 - y) negative(z), times a factor where there is one; linear in y."""
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Prepare the targets, and set unknown entries to 0."""
+        """Combine positives and negatives; a class weight multiplies the loss of positives."""
         known = labels != IGNORE_INDEX
         targets = torch.where(known, labels, 0).to(logits.dtype)
-        y = smoothed(targets, self.label_smoothing) if self.label_smoothing else targets
-        return torch.where(known, self.entries(logits, y, targets, known), 0)
-
-    def entries(self, z: Tensor, y: Tensor, targets: Tensor, known: Tensor) -> Tensor:
-        """The loss of each entry, (rows, labels); where unknown it may be any finite number.
-
-        Args:
-            z: logits, fp32 or fp64.
-            y: targets after smoothing, in [0, 1].
-            targets: targets before smoothing.
-            known: whether an entry is known.
-        """
-        raise NotImplementedError
-
-
-class EntryLoss(MultiLabelLoss):
-    """A loss y w positive(z) + (1 - y) negative(z), times a factor where there is one; linear in y."""
-
-    def entries(self, z: Tensor, y: Tensor, targets: Tensor, known: Tensor) -> Tensor:
-        """Combine positives and negatives; a class weight multiplies the loss of positives."""
-        weights = as_weights(self.class_weights, z)
+        y = smoothed(targets, self.label_smoothing)
+        weights = as_weights(self.class_weights, logits)
         positive = y if weights is None else y * weights
-        each = positive * self.positive(z) + (1 - y) * self.negative(z)
+        each = positive * self.positive(logits) + (1 - y) * self.negative(logits)
         factor = self.factor(targets)
-        return each if factor is None else each * factor
+        return torch.where(known, each if factor is None else each * factor, 0)
 
     def positive(self, z: Tensor) -> Tensor:
-        """The loss of a positive entry with logits z."""
+        """The loss of a positive entry with logits z, fp32 or fp64."""
         raise NotImplementedError
 
     def negative(self, z: Tensor) -> Tensor:
@@ -171,36 +155,20 @@ class EntryLoss(MultiLabelLoss):
         raise NotImplementedError
 
     def factor(self, targets: Tensor) -> Tensor | None:
-        """A factor of positives and negatives, (labels,) or (rows, labels), in the targets' type; None for 1."""
+        """A factor of positives and negatives, (labels,) or (rows, labels); None for 1.
+
+        Args:
+            targets: (rows, labels) before smoothing, 0 where unknown.
+        """
         return None
 
 
-class SoftmaxLoss(Loss):
-    """The cross-entropy of logits adjusted by the class counts; a subclass defines `adjusted`."""
+def smoothed(targets: Tensor, smoothing: float) -> Tensor:
+    """Multi-label targets moved toward 1/2."""
+    return targets * (1 - smoothing) + smoothing / 2 if smoothing else targets
 
-    problem_types = (SINGLE_LABEL,)
 
-    def each(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The cross-entropy of each row times its class weight."""
-        flat, classes = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1).long()
-        loss = F.cross_entropy(
-            self.adjusted(flat, classes.clamp(min=0)),
-            classes,
-            as_weights(self.class_weights, logits),
-            ignore_index=IGNORE_INDEX,
-            reduction="none",
-            label_smoothing=self.label_smoothing,
-        )
-        return loss.reshape(labels.shape)
-
-    def adjusted(self, z: Tensor, classes: Tensor) -> Tensor:
-        """The logits (rows, classes) that enter the cross-entropy.
-
-        Args:
-            z: logits, fp32 or fp64.
-            classes: the rows' classes, 0 where unknown.
-        """
-        raise NotImplementedError
+# ---- arguments ----
 
 
 def number(name: str, value: Any, low: float, high: float = math.inf, above: bool = False) -> float:
@@ -225,12 +193,13 @@ def number(name: str, value: Any, low: float, high: float = math.inf, above: boo
     raise UsageError(f"{name} must be a finite number {span}; got {value!r}.")
 
 
-def log_sum_exp(x: Tensor, shares: Tensor, dim: int, keepdim: bool = False) -> Tensor:
-    """log of the sum of shares * e^x along a dimension; -inf where all shares are 0.
+def checked_support(support: Any) -> np.ndarray:
+    """Return the positives of each label (single-label: rows of each class), (labels,), float64.
 
-    >>> log_sum_exp(torch.zeros(3), torch.tensor([1.0, 0.5, 0.0]), 0).exp()
-    tensor(1.5000)
+    Raises:
+        UsageError: not a list of finite numbers >= 0.
     """
-    counted = shares > 0
-    logs = torch.where(counted, shares, 1).log()
-    return torch.where(counted, x + logs, -torch.inf).logsumexp(dim, keepdim)
+    values = np.asarray(support.cpu() if isinstance(support, Tensor) else support, dtype=np.float64)
+    if values.ndim != 1 or not len(values) or not (np.isfinite(values) & (values >= 0)).all():
+        raise UsageError(f"support is the number of positives of each label, finite and >= 0; got {support!r}.")
+    return values

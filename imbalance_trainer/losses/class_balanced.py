@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
-from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
-from .base import Loss, number
-from .counts import checked_support, effective_number_weights
+from ..labels.class_weights import effective_number_weights
+from ..utils.constants import MAX_WEIGHT, MULTI_LABEL, SINGLE_LABEL
+from .base import Loss, checked_support, number
 from .focal import checked_gamma, weighted_focal_loss
 
 
@@ -20,13 +21,9 @@ class ClassBalancedLoss(Loss):
     weights, `weight_strategy="effective_number"` puts the same numbers on the positives alone.
 
     Args:
-        reduction, label_smoothing: see `Loss`.
-        support: (labels,), positives of each label in training (single-label: rows of each class).
+        support, reduction, label_smoothing: see `Loss`.
         beta: in [0, 1).
         gamma: focusing parameter, >= 0.
-
-    Raises:
-        UsageError: shapes or arguments that do not fit.
 
     Source: Cui et al., 2019, "Class-Balanced Loss Based on Effective Number of Samples"; for multi-label text, Huang
     et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class Distribution".
@@ -51,10 +48,8 @@ class ClassBalancedLoss(Loss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(None, reduction, label_smoothing)
-        self.beta = number("beta", beta, 0, 1)
-        self.gamma = checked_gamma(gamma)
-        weights = effective_number_weights(checked_support(support), self.beta)
-        self.keep_by_label("weights", weights)
+        self.beta, self.gamma = number("beta", beta, 0, 1), checked_gamma(gamma)
+        self.keep_by_label("weights", class_balanced_weights(support, self.beta))
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Multi-label: the focal loss of each entry by its label's weight; single-label: the weight is the class's."""
@@ -62,3 +57,8 @@ class ClassBalancedLoss(Loss):
         if labels.ndim < logits.ndim:
             return weighted_focal_loss(logits, labels, self.weights, *settings)
         return weighted_focal_loss(logits, labels, None, *settings) * self.weights.to(logits.dtype)
+
+
+def class_balanced_weights(support: Any, beta: float) -> np.ndarray:
+    """The weights of `ClassBalancedLoss`, (labels,): `effective_number_weights`, none more than 20 (MAX_WEIGHT)."""
+    return effective_number_weights(checked_support(support), beta).clip(max=MAX_WEIGHT)

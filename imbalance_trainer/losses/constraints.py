@@ -12,7 +12,6 @@ which is "product"; "semantic" is -log(1 - that).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -87,21 +86,13 @@ def semantic_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
     return softplus(logits).sum(1) - torch.logsumexp(choices, 1)
 
 
-@dataclass(frozen=True)
-class Penalty:
-    """A penalty's two functions, and whether it looks at gold labels (if so, only where they are known)."""
-
-    implication: Callable[[Tensor, Tensor, Tensor], Tensor]
-    exclusive: Callable[[Tensor, Tensor, bool], Tensor]
-    uses_gold: bool = False
-
-
-PENALTIES = {
-    "gold": Penalty(gold_implication, gold_exclusive, uses_gold=True),
-    "lukasiewicz": Penalty(lukasiewicz_implication, lukasiewicz_exclusive),
-    "product": Penalty(product_implication, product_exclusive),
-    "semantic": Penalty(semantic_implication, semantic_exclusive),
+PENALTIES: dict[str, tuple[Callable[[Tensor, Tensor, Tensor], Tensor], Callable[[Tensor, Tensor, bool], Tensor]]] = {
+    "gold": (gold_implication, gold_exclusive),
+    "lukasiewicz": (lukasiewicz_implication, lukasiewicz_exclusive),
+    "product": (product_implication, product_exclusive),
+    "semantic": (semantic_implication, semantic_exclusive),
 }
+"""Penalties by name: of implications and of exclusive groups. "gold" looks at gold labels, where they are known."""
 
 CONSTRAINTS = (*PENALTIES, "max_constraint", "none")
 """Every `constraint`: a penalty, the max constraint, or none."""
@@ -138,9 +129,10 @@ class ConstraintPenalty:
         check_constraint(name, direction)
         if name not in PENALTIES:
             raise UsageError(f"constraint {name!r} is no penalty; expected one of {', '.join(PENALTIES)}.")
-        self.functions, self.direction = PENALTIES[name], direction
+        self.implication, self.exclusive = PENALTIES[name]
+        self.uses_gold, self.direction = name == "gold", direction
         self.pairs = torch.tensor(schema.implication_indices, dtype=torch.long).reshape(-1, 2)
-        self.groups = [(kind == EXACTLY_ONE, torch.tensor(labels)) for kind, labels in schema.exclusive_indices]
+        self.groups = [(kind == EXACTLY_ONE, list(labels)) for kind, labels in schema.exclusive_indices]
 
     def entries(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The penalty of each row and rule, (rows, rules), fp32 (fp64 for fp64 logits); 0 where nothing is known.
@@ -156,11 +148,8 @@ class ConstraintPenalty:
             z_child = z_child.detach()
         elif self.direction == "lower_child":
             z_parent = z_parent.detach()
-        parts = [self.functions.implication(z_child, z_parent, labels[:, parent])]
-        for exactly, group in self.groups:
-            members = group.to(logits.device)
-            parts.append(self.functions.exclusive(logits[:, members], labels[:, members], exactly)[:, None])
-        return torch.cat(parts, 1)
+        groups = [self.exclusive(logits[:, group], labels[:, group], exactly) for exactly, group in self.groups]
+        return torch.cat([self.implication(z_child, z_parent, labels[:, parent]), *(g[:, None] for g in groups)], 1)
 
     def sum(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
         """The sum of `entries`, a scalar; a row counts by its weight, (rows,), if there are any."""
@@ -170,13 +159,11 @@ class ConstraintPenalty:
     def known(self, labels: Tensor) -> Tensor:
         """Where an entry says something, (rows, rules), boolean: everywhere, but for a penalty that looks at gold
         labels where the parent is known, and of a group a label that is there or all of them."""
-        if not self.functions.uses_gold:
+        if not self.uses_gold:
             return torch.ones(len(labels), len(self.pairs) + len(self.groups), dtype=torch.bool, device=labels.device)
-        parts = [labels[:, self.pairs[:, 1].to(labels.device)] != IGNORE_INDEX]
-        for _, group in self.groups:
-            gold = labels[:, group.to(labels.device)]
-            parts.append(((gold > 0.5).any(1) | (gold != IGNORE_INDEX).all(1))[:, None])
-        return torch.cat(parts, 1)
+        is_known, is_there = labels != IGNORE_INDEX, labels > 0.5
+        groups = [is_there[:, group].any(1) | is_known[:, group].all(1) for _, group in self.groups]
+        return torch.cat([is_known[:, self.pairs[:, 1].to(labels.device)], *(g[:, None] for g in groups)], 1)
 
     def count(self, labels: Tensor) -> Tensor:
         """Known (row, rule) pairs, a scalar: what `sum` is to be divided by."""
@@ -186,45 +173,26 @@ class ConstraintPenalty:
 # ---- the max constraint ----
 
 
-def max_over_descendants(logits: Tensor, schema: LabelSchema) -> Tensor:
+def max_over_descendants(logits: Tensor, schema: LabelSchema, labels: Tensor | None = None) -> Tensor:
     """Each label's logit or the largest of its descendants', whichever is larger, so that p_child <= p_parent.
 
     The max constraint module of C-HMCNN (Giunchiglia & Lukasiewicz, 2020); under equal thresholds its decisions break
     no implication. As sigmoid rises, it is the same on logits.
 
-    Args:
-        logits: (rows, labels).
-        schema: whose implications hold.
-
-    Returns:
-        (rows, labels).
-    """
-    label, below = _descendant_pairs(schema, logits.device)
-    return logits.scatter_reduce(1, label.expand(len(logits), -1), logits[:, below], "amax")
-
-
-def max_constraint_logits(logits: Tensor, labels: Tensor, schema: LabelSchema) -> Tensor:
-    r"""The logits on which the loss of C-HMCNN (Giunchiglia & Lukasiewicz, 2020) is the loss at hand.
-
-    Where a label is 1, the largest logit among it and those of its descendants that are 1 as well; where it is 0, the
-    largest among it and all descendants. So an entry trains the label, below it or itself, that decides it.
+    With labels it gives the logits on which the loss of C-HMCNN is the loss at hand: where a label is 1, only the
+    descendants that are 1 as well count. So an entry trains the label, below it or itself, that decides it.
 
     Args:
         logits: (rows, labels).
-        labels: the same shape; over 0.5 counts as 1, unknown ones as 0.
         schema: whose implications hold.
+        labels: (rows, labels); over 0.5 counts as 1, unknown ones as 0.
 
     Returns:
         (rows, labels), made by one scatter over the pairs of a label and a descendant.
     """
-    label, below = _descendant_pairs(schema, logits.device)
-    is_there = labels > 0.5
-    passed_over = is_there[:, label] & ~is_there[:, below]
-    from_below = torch.where(passed_over, -torch.inf, logits[:, below])
+    below, label = torch.tensor(schema.ancestor_pairs, dtype=torch.long, device=logits.device).reshape(-1, 2).T
+    from_below = logits[:, below]
+    if labels is not None:
+        is_there = labels > 0.5
+        from_below = torch.where(is_there[:, label] & ~is_there[:, below], -torch.inf, from_below)
     return logits.scatter_reduce(1, label.expand(len(logits), -1), from_below, "amax")
-
-
-def _descendant_pairs(schema: LabelSchema, device: torch.device) -> tuple[Tensor, Tensor]:
-    """All pairs of a label and a descendant of it, as two tensors (pairs,)."""
-    below, label = torch.tensor(schema.ancestor_pairs, dtype=torch.long, device=device).reshape(-1, 2).T
-    return label, below

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import UsageError
 from .base import Loss
-from .reduction import check_shapes
+from .reduction import at_least_fp32, check_shapes
 
 
 class UserLoss(Loss):
@@ -22,19 +22,20 @@ class UserLoss(Loss):
     and the loss returned for them is ignored.
 
     Args:
-        function: a function, a module without trainable parameters, or a `Loss`.
+        function: a function, or a module without trainable parameters.
         reduction: see `Loss`.
 
     Raises:
         UsageError: not a function; when called, a result that is not a tensor of the labels' shape.
 
-    >>> loss = UserLoss(nn.BCEWithLogitsLoss(reduction="none"))
+    >>> loss = UserLoss(torch.nn.BCEWithLogitsLoss(reduction="none"))
     >>> loss(torch.zeros(1, 2), torch.tensor([[1, -100]]))
     tensor(0.6931)
     """
 
     problem_types = (MULTI_LABEL, SINGLE_LABEL)
     takes_class_weights = False
+    elementwise = False  # as far as is known
 
     def __init__(self, function: "Callable[[Tensor, Tensor], Tensor]", reduction: str = "sum") -> None:
         super().__init__(None, reduction)
@@ -44,22 +45,19 @@ class UserLoss(Loss):
                 f"loss is a name in LOSSES, a module or a function (logits, labels) -> loss of each entry; got "
                 f"{function!r}{hint}."
             )
-        if isinstance(function, nn.Module) and any(p.requires_grad for p in function.parameters()):
-            raise UsageError("The loss has parameters of its own, which no optimizer would train; freeze them.")
         self.function = function
-        self.batch_independent = getattr(function, "batch_independent", True)
-        self.row_separable = isinstance(function, Loss)
-        self.elementwise = getattr(function, "elementwise", False)  # unknown for a function of the user
 
     @classmethod
     def own_arguments(cls) -> dict[str, Any]:
         """Empty: they are set in the function."""
         return {}
 
+    def mean(self, logits: Tensor, labels: Tensor, count: Tensor | int) -> Tensor:
+        """The sum over all entries divided by `count`: the function is called once for the whole batch."""
+        return self.each(at_least_fp32(logits), labels).sum() / count
+
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss that the function returns, 0 where unknown."""
-        if isinstance(self.function, Loss):
-            return self.function(logits, labels, reduction="none")
         known = labels != IGNORE_INDEX
         labels = torch.where(known, labels, 0)
         if check_shapes(logits, labels):

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import UsageError
-from .base import Loss
-from .multi_label_focal import multi_label_focal
-from .reduction import as_weights, at_least_fp32, smoothed
+from .base import Loss, smoothed
+from .multi_label_focal import focus, multi_label_focal
+from .reduction import as_weights, at_least_fp32
 
 
 def weighted_focal_loss(
@@ -54,9 +54,6 @@ class WeightedFocalLoss(Loss):
         gamma: focusing parameter, >= 0. At 2 an entry with p_t = 0.9 counts for 1%.
         reduction, label_smoothing: see `Loss`.
 
-    Raises:
-        UsageError: shapes that do not fit, gamma < 0 or not finite, smoothing outside [0, 1), an unknown reduction.
-
     Source: Lin et al., 2017, "Focal Loss for Dense Object Detection".
 
     >>> WeightedFocalLoss(class_weights=[1.0, 10.0])(torch.zeros(1, 2), torch.tensor([[0, 1]]))
@@ -73,25 +70,28 @@ class WeightedFocalLoss(Loss):
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of each entry (single-label: row)."""
-        return self._loss(logits, labels, summed=False)
+        return self._loss(logits, labels, None)
 
-    def sum(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The sum; of a multi-label problem without a tensor of all entries, and with gamma 0 torch's own."""
-        return self._loss(logits, labels, summed=True)
+    def mean(self, logits: Tensor, labels: Tensor, count: Tensor | int) -> Tensor:
+        """The sum divided by `count`; multi-label without a tensor of all entries, and with gamma 0 torch's own."""
+        return self._loss(logits, labels, count)
 
-    def _loss(self, logits: Tensor, labels: Tensor, summed: bool) -> Tensor:
+    def _loss(self, logits: Tensor, labels: Tensor, count: Tensor | int | None) -> Tensor:
         weights = as_weights(self.class_weights, logits)
         if labels.ndim < logits.ndim:
-            return _single_label(at_least_fp32(logits), labels, weights, self.gamma, self.label_smoothing, summed)
-        targets = smoothed(labels, self.label_smoothing) if self.label_smoothing else labels
+            return _single_label(at_least_fp32(logits), labels, weights, self.gamma, self.label_smoothing, count)
+        if self.label_smoothing:
+            of_known = smoothed(labels, self.label_smoothing)
+            labels = torch.where(labels == IGNORE_INDEX, float(IGNORE_INDEX), of_known)
         if self.gamma:
-            return multi_label_focal(logits, targets, weights, self.gamma, summed)
+            return multi_label_focal(logits, labels, weights, self.gamma, count)
         logits, known = at_least_fp32(logits), labels != IGNORE_INDEX
-        targets = torch.where(known, targets, 0).to(logits.dtype)
-        reduction = "sum" if summed else "none"
-        return F.binary_cross_entropy_with_logits(
+        targets = torch.where(known, labels, 0).to(logits.dtype)
+        reduction = "none" if count is None else "sum"
+        loss = F.binary_cross_entropy_with_logits(
             logits, targets, known.to(logits.dtype), pos_weight=weights, reduction=reduction
         )
+        return loss if count is None else loss / count
 
 
 class WeightedBCELoss(WeightedFocalLoss):
@@ -131,37 +131,22 @@ def checked_gamma(gamma: float) -> float:
 
 
 def _single_label(
-    logits: Tensor, labels: Tensor, weights: Tensor | None, gamma: float, smoothing: float, summed: bool
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor | None,
+    gamma: float,
+    smoothing: float,
+    count: Tensor | int | None,
 ) -> Tensor:
     flat, classes = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1).long()
-    if summed and gamma == 0 and weights is None and not smoothing:  # torch's own sum, to the last bit
-        return F.cross_entropy(flat, classes, reduction="sum", ignore_index=IGNORE_INDEX)
+    if count is not None and gamma == 0 and weights is None and not smoothing:  # torch's own sum, to the last bit
+        return F.cross_entropy(flat, classes, reduction="sum", ignore_index=IGNORE_INDEX) / count
     if not smoothing:
-        loss = F.cross_entropy(flat, classes, reduction="none", ignore_index=IGNORE_INDEX)
-        loss = _Focus.apply(loss, gamma) if gamma else loss
+        loss = focus(F.cross_entropy(flat, classes, reduction="none", ignore_index=IGNORE_INDEX), gamma)
         loss = loss if weights is None else loss * weights[classes.clamp(min=0)]
     else:
-        losses = -flat.log_softmax(-1)
-        losses = _Focus.apply(losses, gamma) if gamma else losses
+        losses = focus(-flat.log_softmax(-1), gamma)
         losses = losses if weights is None else losses * weights
         of_class = losses.gather(1, classes.clamp(min=0)[:, None])[:, 0]
         loss = ((1 - smoothing) * of_class + smoothing * losses.mean(-1)) * (classes != IGNORE_INDEX)
-    return loss.sum() if summed else loss.reshape(labels.shape)
-
-
-class _Focus(torch.autograd.Function):
-    """c -> (1 - e^-c)^g c for a cross-entropy c >= 0; its derivative has no power g - 1, so it is finite at c = 0."""
-
-    @staticmethod
-    def forward(ctx: Any, cross_entropy: Tensor, gamma: float) -> Tensor:
-        c = cross_entropy
-        q = -torch.expm1(-c)  # 1 - p
-        modulator = q.pow(gamma)
-        ratio = torch.where(q > 0, c / q, 1)  # c / (1 - e^-c) -> 1 as c -> 0
-        ctx.save_for_backward(modulator * (1 + gamma * torch.exp(-c) * ratio))
-        return modulator * c
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> Any:
-        return ctx.saved_tensors[0] * grad_output, None
+    return loss.reshape(labels.shape) if count is None else loss.sum() / count

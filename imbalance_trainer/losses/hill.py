@@ -28,9 +28,6 @@ class HillLoss(EntryLoss):
         margin: m, >= 0.
         limit: lambda, >= 1, so that no loss is negative; below 1.5 negatives past p = 2/3 lambda are pushed up.
 
-    Raises:
-        UsageError: shapes or arguments that do not fit.
-
     Source: Zhang et al., 2021, "Simple and Robust Loss Design for Multi-Label Learning with Missing Labels".
 
     >>> HillLoss(reduction="none")(torch.tensor([[1.0, 0.0]]), torch.tensor([[1, 0]]))

@@ -1,13 +1,44 @@
-"""Logit adjustment and balanced softmax: the class frequencies are added to the logits in training."""
+"""Single-label losses of logits changed by the class counts: logit adjustment, balanced softmax, and LDAM."""
 
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .base import SoftmaxLoss, number
-from .counts import at_least_one, checked_support
+from ..utils.constants import IGNORE_INDEX, SINGLE_LABEL
+from .base import Loss, checked_support, number
+from .reduction import as_weights
+
+
+class SoftmaxLoss(Loss):
+    """The cross-entropy of logits adjusted by the class counts; a subclass defines `adjusted`."""
+
+    problem_types = (SINGLE_LABEL,)
+    needs_counts = True
+
+    def each(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The cross-entropy of each row times its class weight."""
+        flat, classes = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1).long()
+        loss = F.cross_entropy(
+            self.adjusted(flat, classes.clamp(min=0)),
+            classes,
+            as_weights(self.class_weights, logits),
+            ignore_index=IGNORE_INDEX,
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )
+        return loss.reshape(labels.shape)
+
+    def adjusted(self, z: Tensor, classes: Tensor) -> Tensor:
+        """The logits (rows, classes) that enter the cross-entropy.
+
+        Args:
+            z: logits, fp32 or fp64.
+            classes: the rows' classes, 0 where unknown.
+        """
+        raise NotImplementedError
 
 
 class LogitAdjustedLoss(SoftmaxLoss):
@@ -21,12 +52,8 @@ class LogitAdjustedLoss(SoftmaxLoss):
     counts as one with a single row.
 
     Args:
-        reduction, label_smoothing: see `Loss`.
-        support: (classes,), rows of each class in training.
+        support, reduction, label_smoothing: see `Loss`.
         tau: >= 0.
-
-    Raises:
-        UsageError: shapes or arguments that do not fit.
 
     Source: Menon et al., 2021, "Long-tail learning via logit adjustment".
 
@@ -35,15 +62,13 @@ class LogitAdjustedLoss(SoftmaxLoss):
     """
 
     takes_class_weights = False
-    needs_counts = True
     adjustment: Tensor
 
     def __init__(self, support: Any, tau: float = 1.0, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(None, reduction, label_smoothing)
         self.tau = number("tau", tau, 0)
-        counts = at_least_one(checked_support(support))
-        adjustment = self.tau * np.log(counts / counts.sum())
-        self.keep_by_label("adjustment", torch.tensor(adjustment, dtype=torch.float32))
+        counts = np.maximum(checked_support(support), 1)
+        self.keep_by_label("adjustment", self.tau * np.log(counts / counts.sum()))
 
     def adjusted(self, z: Tensor, classes: Tensor) -> Tensor:
         """z + tau log pi."""
@@ -54,11 +79,57 @@ class BalancedSoftmaxLoss(LogitAdjustedLoss):
     """Logit adjustment with tau 1: each class counts by its rows in the softmax, in training only.
 
     Args:
-        support: (classes,), rows of each class in training.
-        reduction, label_smoothing: see `Loss`.
+        support, reduction, label_smoothing: see `Loss`.
 
     Source: Ren et al., 2020, "Balanced Meta-Softmax for Long-Tailed Visual Recognition".
     """
 
     def __init__(self, support: Any, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(support, 1.0, reduction, label_smoothing)
+
+
+class LDAMLoss(SoftmaxLoss):
+    r"""Label-distribution-aware margin loss: cross-entropy with a margin taken from the logit of the row's class.
+
+    .. math:: -w_y \log \frac{e^{s(z_y - \Delta_y)}}{e^{s(z_y - \Delta_y)} + \sum_{c \ne y} e^{s z_c}},
+        \quad \Delta_c \propto n_c^{-1/4}, \text{ at most } \Delta_{\max}
+
+    The paper's network has normalised features and weights, so that its logits are cosines in [-1, 1], for which the
+    scale of 30 is meant; the logits of an ordinary head grow small under it, and scores are softmax(30 z) rather than
+    softmax(z). The paper sets class weights late in training, which `reweight_from` does. A class without rows counts
+    as one with the largest margin.
+
+    Args:
+        support, class_weights, reduction, label_smoothing: see `Loss`.
+        max_margin: of the rarest class, >= 0.
+        scale: s, > 0.
+
+    Source: Cao et al., 2019, "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss".
+
+    >>> LDAMLoss([16, 1], scale=1.0)(torch.zeros(1, 2), torch.tensor([1]))  # log(1 + e^0.5)
+    tensor(0.9741)
+    """
+
+    margin: Tensor
+
+    def __init__(
+        self,
+        support: Any,
+        class_weights: Any = None,
+        max_margin: float = 0.5,
+        scale: float = 30.0,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(class_weights, reduction, label_smoothing)
+        self.max_margin = number("max_margin", max_margin, 0)
+        self.scale = number("scale", scale, 0, above=True)
+        support = checked_support(support)
+        relative = np.maximum(support, 1) ** -0.25
+        rarest = relative[support > 0].max(initial=0.0) or 1.0
+        self.keep_by_label("margin", self.max_margin * np.minimum(relative / rarest, 1))
+
+    def adjusted(self, z: Tensor, classes: Tensor) -> Tensor:
+        """s (z - margin of the row's class, at that class)."""
+        margins = self.margin.to(z.dtype)[classes][:, None]
+        return self.scale * (z - torch.zeros_like(z).scatter(1, classes[:, None], margins))

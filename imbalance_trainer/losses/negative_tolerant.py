@@ -1,4 +1,4 @@
-"""The negative-tolerant focal loss (NTR), and with class-balanced weights CB-NTR."""
+"""The negative-tolerant focal loss (NTR), and with weights of the label (CB-NTR) or of each entry (DB)."""
 
 from typing import Any
 
@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .base import EntryLoss, number
-from .counts import at_least_one, checked_rows, checked_support, effective_number_weights
+from ..utils.errors import UsageError
+from .base import EntryLoss, checked_support, number
+from .class_balanced import class_balanced_weights
 from .focal import checked_gamma
 from .multi_label_focal import focal_term
 
@@ -21,19 +22,14 @@ class NegativeTolerantLoss(EntryLoss):
     .. math:: y\, w_c\, (1-q)^\gamma (-\log q) + (1-y)\, \frac{1}{\lambda}\, q^\gamma (-\log(1 - q))
 
     A rare label has a positive margin: its positives have to score higher, its negatives are left alone sooner. With
-    kappa 0 and negative_scale 1 it is the focal loss. `distribution_balanced` and `cb_ntr` are this one with weights
-    of the entries. A label without positives, or without negatives, has the margin of one.
+    kappa 0 and negative_scale 1 it is the focal loss. A label without positives, or without negatives, has the margin
+    of one.
 
     Args:
-        class_weights, reduction, label_smoothing: see `Loss`.
-        support: (labels,), positives of each label in training.
-        n_rows: rows in training, or known entries of each label, (labels,).
+        support, n_rows, class_weights, reduction, label_smoothing: see `Loss`.
         gamma: focusing parameter, >= 0.
         negative_scale: lambda, > 0.
         kappa: what the margin is multiplied by, >= 0.
-
-    Raises:
-        UsageError: shapes or arguments that do not fit.
 
     Source: Wu et al., 2020, "Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets", with
     the focal term of Huang et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class
@@ -62,9 +58,8 @@ class NegativeTolerantLoss(EntryLoss):
         self.negative_scale = number("negative_scale", negative_scale, 0, above=True)
         self.kappa = number("kappa", kappa, 0)
         support = checked_support(support)
-        negatives = at_least_one(checked_rows(n_rows, support) - support)
-        margin = self.kappa * np.log(negatives / at_least_one(support))
-        self.keep_by_label("margin", torch.tensor(margin, dtype=torch.float32))
+        negatives = np.maximum(_checked_rows(n_rows, support) - support, 1)
+        self.keep_by_label("margin", self.kappa * np.log(negatives / np.maximum(support, 1)))
 
     def positive(self, z: Tensor) -> Tensor:
         """(1 - q)^gamma (-log q), q = sigma(z - v)."""
@@ -83,12 +78,8 @@ class CBNTRLoss(NegativeTolerantLoss):
     `negative_tolerant` has the margins and the scale, `class_balanced` the weights; beta 0 gives `negative_tolerant`.
 
     Args:
-        support, n_rows, gamma, negative_scale, kappa: see `NegativeTolerantLoss`.
+        support, n_rows, gamma, negative_scale, kappa, reduction, label_smoothing: see `NegativeTolerantLoss`.
         beta: in [0, 1).
-        reduction, label_smoothing: see `Loss`.
-
-    Raises:
-        UsageError: shapes or arguments that do not fit.
 
     Source: Huang et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class
     Distribution".
@@ -110,8 +101,75 @@ class CBNTRLoss(NegativeTolerantLoss):
     ) -> None:
         super().__init__(support, n_rows, None, gamma, negative_scale, kappa, reduction, label_smoothing)
         self.beta = number("beta", beta, 0, 1)
-        self.keep_by_label("weights", effective_number_weights(checked_support(support), self.beta))
+        self.keep_by_label("weights", class_balanced_weights(support, self.beta))
 
     def factor(self, targets: Tensor) -> Tensor:
         """The label's weight."""
         return self.weights
+
+
+class DistributionBalancedLoss(NegativeTolerantLoss):
+    r"""DB-focal: negative-tolerant focal loss times a weight of each (row, label).
+
+    A row with a common label beside a rare one is drawn for either. The ratio of how often it should be drawn for
+    label c to how often it is, and the weight that is made of it:
+
+    .. math:: r_{ic} = \frac{1/n_c}{\sum_{j: y_{ij} = 1} 1/n_j}, \qquad
+        \hat r_{ic} = \alpha + \sigma(\beta(r_{ic}-\mu))
+
+    In a row without positives the weight is its limit, alpha + 1. The sum is over the labels before smoothing; for
+    soft labels it is of y_j / n_j, so that the loss is linear in y but for these weights. A label without positives
+    counts as one with a single positive.
+
+    Args:
+        support, n_rows, gamma, negative_scale, kappa, reduction, label_smoothing: see `NegativeTolerantLoss`.
+        alpha: the least weight, >= 0.
+        beta: how steeply it rises, > 0.
+        mu: the ratio at which it has risen by a half. The authors tuned it to each data set.
+
+    Source: Wu et al., 2020, "Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets"; with
+    the focal term, Huang et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class
+    Distribution".
+
+    >>> loss = DistributionBalancedLoss([1, 3], 4, kappa=0.0, mu=0.5, reduction="none")
+    >>> loss(torch.zeros(1, 2), torch.tensor([[1, 1]]))
+    tensor([[0.1775, 0.0305]])
+    """
+
+    takes_class_weights = False
+    elementwise = False
+    inverse_support: Tensor
+
+    def __init__(
+        self,
+        support: Any,
+        n_rows: Any,
+        alpha: float = 0.1,
+        beta: float = 10.0,
+        mu: float = 0.9,
+        gamma: float = 2.0,
+        negative_scale: float = 2.0,
+        kappa: float = 0.05,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(support, n_rows, None, gamma, negative_scale, kappa, reduction, label_smoothing)
+        self.alpha, self.beta = number("alpha", alpha, 0), number("beta", beta, 0, above=True)
+        self.mu = number("mu", mu, 0)
+        self.keep_by_label("inverse_support", 1 / np.maximum(checked_support(support), 1))
+
+    def factor(self, targets: Tensor) -> Tensor:
+        """The weight of each entry; where a row has no positive, r is infinite and its sigmoid 1."""
+        inverse = self.inverse_support.to(targets.dtype)
+        ratio = inverse / (targets @ inverse)[:, None]
+        return self.alpha + torch.sigmoid(self.beta * (ratio - self.mu))
+
+
+def _checked_rows(n_rows: Any, support: np.ndarray) -> np.ndarray:
+    """The known entries of each label, (labels,), or the rows, ()."""
+    rows = np.asarray(n_rows.cpu() if isinstance(n_rows, Tensor) else n_rows, dtype=np.float64)
+    if rows.shape not in ((), support.shape) or not (np.isfinite(rows) & (rows >= support)).all():
+        raise UsageError(
+            f"n_rows is one number, or one for each label, and not less than its support; got {n_rows!r}."
+        )
+    return rows

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..labels.schema import LabelSchema
 from ..utils.constants import MULTI_LABEL
-from .constraints import ConstraintPenalty, check_constraint, max_constraint_logits
+from .constraints import ConstraintPenalty, check_constraint, max_over_descendants
 from .reduction import count_items
 
 
@@ -16,7 +16,7 @@ class Objective:
     """Loss and penalty of a problem.
 
     Args:
-        loss: a module that sums over known entries (`make_loss`).
+        loss: a `Loss`, see `make_loss`.
         penalty: the constraint penalty, None for none.
         penalty_weight: what the mean penalty is multiplied by.
         max_constraint: the schema under whose max constraint the loss is taken ("max_constraint"), None for none.
@@ -43,17 +43,16 @@ class Objective:
             return cls(loss)
         if constraint == "max_constraint":
             return cls(loss, max_constraint=schema)
-        if constraint_weight == 0:
-            return cls(loss)
-        return cls(loss, ConstraintPenalty(constraint, schema, direction), constraint_weight)
+        penalty = ConstraintPenalty(constraint, schema, direction) if constraint_weight else None
+        return cls(loss, penalty, constraint_weight)
 
     def sums(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
         """Summed loss and summed penalty, shape (2,); a row counts by its weight, (rows,), if there are any."""
         loss_function = self.loss.to(logits.device)
         if self.max_constraint is not None:
-            logits = max_constraint_logits(logits, labels, self.max_constraint)
+            logits = max_over_descendants(logits, self.max_constraint, labels)
         if row_weights is None:
-            loss = loss_function(logits, labels)
+            loss = loss_function(logits, labels, reduction="sum")
         else:
             each = loss_function(logits, labels, reduction="none").reshape(len(row_weights), -1).sum(1)
             loss = (each * row_weights).sum()

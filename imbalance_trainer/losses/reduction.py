@@ -57,36 +57,22 @@ def at_least_fp32(logits: Tensor) -> Tensor:
     return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
 
 
-def checked_smoothing(label_smoothing: float) -> float:
-    """Return the smoothing, or raise a UsageError where it is outside [0, 1)."""
-    if not 0 <= label_smoothing < 1:
-        raise UsageError(f"label_smoothing must lie in [0, 1); got {label_smoothing!r}.")
-    return label_smoothing
-
-
-def smoothed(labels: Tensor, smoothing: float) -> Tensor:
-    """Multi-label targets moved toward 1/2; unknown entries stay."""
-    return torch.where(labels == IGNORE_INDEX, float(IGNORE_INDEX), labels * (1 - smoothing) + smoothing / 2)
-
-
 def count_items(labels: Tensor) -> Tensor:
     """Known entries (multi-label) or known rows (single-label): the denominator of a mean."""
     return torch.as_tensor(_count(labels))
 
 
-def reduce_loss(
-    loss: Tensor, labels: Tensor, reduction: str, num_items_in_batch: Tensor | int | None = None
-) -> Tensor:
-    """Reduce a loss per entry, or its sum, by "mean", "sum" or "none"; 0 where nothing is known."""
-    if reduction == "none":
-        return loss
-    if reduction not in ("mean", "sum"):
+def checked_reduction(reduction: str) -> str:
+    """Return a reduction, or raise a UsageError where there is none of that name."""
+    if reduction not in ("mean", "sum", "none"):
         raise UsageError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}.")
-    total = loss.sum() if loss.ndim else loss
-    if reduction == "sum":
-        return total
+    return reduction
+
+
+def denominator(labels: Tensor, num_items_in_batch: Tensor | int | None, device: torch.device) -> Tensor | int:
+    """What a mean divides by, at least 1: the given number of items, or the known ones among the labels."""
     count = _count(labels) if num_items_in_batch is None else num_items_in_batch
-    return total / (count.to(loss.device).clamp(min=1) if isinstance(count, Tensor) else max(count, 1))
+    return count.to(device).clamp(min=1) if isinstance(count, Tensor) else max(count, 1)
 
 
 def _count(labels: Tensor) -> int | Tensor:
@@ -97,7 +83,50 @@ def _count(labels: Tensor) -> int | Tensor:
     return sum(more, first)
 
 
-# ---- large batches: the sum and its gradient block by block, in the memory of one gradient ----
+# ---- value and gradient in one pass, of large batches block by block, in the memory of one gradient ----
+
+
+ValueAndSlope = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
+"""From logits (fp32 or fp64), labels and class weights to the loss of each entry and its derivative."""
+
+
+def with_slope(
+    value_and_slope: ValueAndSlope,
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor | None = None,
+    count: Tensor | int | None = None,
+    whole_rows: bool = False,
+) -> Tensor:
+    """The loss of each entry, or its mean, with a gradient that is computed in forward; no other buffer is kept.
+
+    Args:
+        value_and_slope: see `ValueAndSlope`.
+        logits: (rows, labels), any floating type.
+        labels: (rows, labels).
+        weights: (labels,), or None.
+        count: what the sum is divided by, a large batch being taken in blocks; None for the loss of each entry.
+        whole_rows: whether a block must have all columns.
+
+    Returns:
+        (rows, labels), or a scalar; fp32, or fp64 for fp64 logits.
+    """
+    return _WithSlope.apply(value_and_slope, logits, labels, weights, count, whole_rows)
+
+
+def mean_by_rows(
+    each: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor, count: Tensor | int
+) -> Tensor:
+    """The sum of `each(logits, labels)`, the loss of each entry of some rows, over blocks of rows, by `count`."""
+    needs_gradient = logits.requires_grad and torch.is_grad_enabled()
+
+    def value_and_slope(part: Tensor, of_part: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+        part = part.detach().requires_grad_(needs_gradient)
+        with torch.set_grad_enabled(needs_gradient):
+            value = each(part, of_part).sum()
+        return value.detach(), torch.autograd.grad(value, part)[0] if needs_gradient else part
+
+    return with_slope(value_and_slope, logits, labels, None, count, whole_rows=True)
 
 
 def is_one_block(logits: Tensor) -> bool:
@@ -105,66 +134,56 @@ def is_one_block(logits: Tensor) -> bool:
     return logits.numel() <= _entries(logits)
 
 
-def blocks(logits: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the blocks of a large batch; a block's intermediate results fit into the cache."""
-    rows, columns = logits.shape
-    width = min(columns, _entries(logits))
-    height = max(1, _entries(logits) // max(1, width))
-    for top in range(0, rows, height):
-        for left in range(0, columns, width):
-            yield slice(top, top + height), slice(left, left + width)
-
-
-def sum_by_rows(logits: Tensor, labels: Tensor, each: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Sum `each(logits, labels)` over blocks of whole rows.
-
-    Args:
-        logits: (rows, labels), any floating type.
-        labels: of the same shape.
-        each: gives the loss of each entry of some rows; it must not depend on other rows.
-
-    Returns:
-        A scalar, fp32 (fp64 for fp64 logits).
-    """
-    return _SumByRows.apply(logits, labels, each)
-
-
-def scaled(gradient: Tensor, grad_output: Tensor) -> Tensor:
-    """Multiply a saved gradient by the upstream gradient, in place unless the graph is kept for another backward.
-
-    A saved gradient is not divided by the count in forward: in fp16 it would underflow before the loss scaler acts.
-    """
-    if _is_graph_kept():
-        return (gradient * grad_output).to(gradient.dtype)
-    return gradient.mul_(grad_output)
-
-
-class _SumByRows(torch.autograd.Function):
-    """Take the gradient of each block in forward, so that no buffer of autograd outlives its block."""
-
+class _WithSlope(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor, each: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        needs_gradient = ctx.needs_input_grad[0]
-        gradient = torch.empty_like(logits, memory_format=torch.contiguous_format) if needs_gradient else None
-        height = max(1, _entries(logits) // logits.shape[1])
-        total = logits.new_zeros((), dtype=torch.float64 if logits.dtype == torch.float64 else torch.float32)
-        for top in range(0, len(logits), height):
-            rows = slice(top, top + height)
-            part = at_least_fp32(logits[rows].detach()).requires_grad_(needs_gradient)
-            with torch.set_grad_enabled(needs_gradient):
-                loss = each(part, labels[rows]).sum()
+    def forward(
+        ctx: Any,
+        value_and_slope: ValueAndSlope,
+        logits: Tensor,
+        labels: Tensor,
+        weights: Tensor | None,
+        count: Tensor | int | None,
+        whole_rows: bool,
+    ) -> Tensor:
+        ctx.count = count
+        if count is None or is_one_block(logits):
+            value, slope = value_and_slope(at_least_fp32(logits), labels, weights)
+            ctx.save_for_backward(slope.to(logits.dtype))
+            return value if count is None else value.sum() / count
+        total = torch.zeros((), dtype=torch.promote_types(logits.dtype, torch.float32), device=logits.device)
+        gradient: Tensor | None = None
+        if ctx.needs_input_grad[1]:
+            gradient = torch.empty_like(logits, memory_format=torch.contiguous_format)
+        for part in _blocks(logits, whole_rows):
+            of_columns = None if weights is None else weights[part[1]]
+            value, slope = value_and_slope(at_least_fp32(logits[part]), labels[part], of_columns)
+            total += value.sum()
             if gradient is not None:
-                gradient[rows] = torch.autograd.grad(loss, part)[0]
-            total += loss.detach()
-        if gradient is not None:
-            ctx.save_for_backward(gradient)
-        return total
+                gradient[part] = slope
+        ctx.save_for_backward(gradient)
+        return total / count
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> Any:
+        """Scale the gradient, in place unless the graph is kept for another backward.
+
+        Dividing by the count in forward already would underflow in fp16, before the loss scaler acts.
+        """
         (gradient,) = ctx.saved_tensors
-        return scaled(gradient, grad_output), None, None
+        factor = grad_output if ctx.count is None else grad_output / ctx.count
+        scaled = (gradient * factor).to(gradient.dtype) if _is_graph_kept() else gradient.mul_(factor)
+        return None, scaled, None, None, None, None
+
+
+def _blocks(logits: Tensor, whole_rows: bool) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of blocks whose intermediate results fit into the cache."""
+    rows, columns = logits.shape
+    width = columns if whole_rows else min(columns, _entries(logits))
+    height = max(1, _entries(logits) // width)
+    for top in range(0, rows, height):
+        for left in range(0, columns, width):
+            yield slice(top, top + height), slice(left, left + width)
 
 
 def _entries(logits: Tensor) -> int:

@@ -8,18 +8,15 @@ from torch import nn
 
 from ..labels.distribution import LabelDistribution
 from ..utils.errors import UsageError, did_you_mean
-from ..utils.json_flag import read_json_flag
+from ..utils.files import read_json_flag
 from .asymmetric import AsymmetricLoss
 from .base import Loss
 from .class_balanced import ClassBalancedLoss
 from .custom import UserLoss
-from .distribution_balanced import DistributionBalancedLoss
 from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss
 from .hill import HillLoss
-from .ldam import LDAMLoss
-from .logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLoss
-from .negative_tolerant import CBNTRLoss, NegativeTolerantLoss
-from .two_way import TwoWayLoss
+from .logit_adjusted import BalancedSoftmaxLoss, LDAMLoss, LogitAdjustedLoss
+from .negative_tolerant import CBNTRLoss, DistributionBalancedLoss, NegativeTolerantLoss
 from .zlpr import ZLPRLoss
 
 LOSSES: dict[str, type[Loss]] = {
@@ -33,7 +30,6 @@ LOSSES: dict[str, type[Loss]] = {
     "cb_ntr": CBNTRLoss,
     "zlpr": ZLPRLoss,
     "hill": HillLoss,
-    "two_way": TwoWayLoss,
     "logit_adjusted": LogitAdjustedLoss,
     "ldam": LDAMLoss,
     "balanced_softmax": BalancedSoftmaxLoss,
@@ -52,6 +48,8 @@ def make_loss(
 ) -> Loss:
     """Make the loss named `loss`, with reduction "sum": the trainer divides by the counts of the whole update.
 
+    A `Loss` is returned as it is.
+
     Args:
         loss: a name in LOSSES, or a module or function of the user (see `UserLoss`).
         problem_type: MULTI_LABEL or SINGLE_LABEL.
@@ -69,8 +67,10 @@ def make_loss(
         _refuse(loss_args, "loss_args go with a loss in LOSSES", "give yours with its arguments set")
         _refuse(class_weights is not None, "class_weights go with a loss in LOSSES", "weigh in yours")
         _refuse(label_smoothing, "label_smoothing_factor goes with a loss in LOSSES", "smooth labels in yours")
-        own = UserLoss(loss)
-        check_kind(name_of(loss), loss if isinstance(loss, Loss) else own, problem_type)
+        own = loss if isinstance(loss, Loss) else UserLoss(loss)
+        if any(parameter.requires_grad for parameter in own.parameters()):
+            raise UsageError("The loss has parameters of its own, which no optimizer would train; freeze them.")
+        check_kind(name_of(loss), own, problem_type)
         return own
     cls = loss_class(loss)
     check_kind(loss, cls, problem_type)
@@ -83,8 +83,6 @@ def make_loss(
         arguments["class_weights"] = class_weights
     if cls.needs_counts:
         arguments |= _counts_for(loss, counts)
-    if label_smoothing and not cls.takes_soft_labels:
-        raise UsageError(f"loss={loss!r} takes no label smoothing; leave label_smoothing_factor at 0.")
     return cls(reduction="sum", label_smoothing=label_smoothing, **arguments)
 
 

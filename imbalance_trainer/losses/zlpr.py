@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
-from .base import MultiLabelLoss, log_sum_exp
+from ..utils.constants import IGNORE_INDEX
+from .base import Loss, smoothed
 
 
-class ZLPRLoss(MultiLabelLoss):
+class ZLPRLoss(Loss):
     r"""Zero-bounded log-sum-exp and pairwise rank-based loss of a row.
 
     .. math:: \log\Big(1 + \sum_j y_j e^{-z_j}\Big) + \log\Big(1 + \sum_j (1 - y_j) e^{z_j}\Big)
@@ -14,16 +15,12 @@ class ZLPRLoss(MultiLabelLoss):
     The worst positive and the worst negative of a row carry most of the gradient, so that the number of negatives does
     not matter much; the threshold is z = 0, which is p = 0.5. A soft label counts as a positive by its share, as in
     the paper; this is not linear in y. It takes no class weights, as a row's loss is not a sum over its labels.
-    `two_way` compares positives with negatives directly, and over the batch too.
 
     A row's loss counts for each of its known entries, so that the mean over entries is the mean over rows, weighted by
     how much is known of them: sums of a batch's parts add up.
 
     Args:
         reduction, label_smoothing: see `Loss`.
-
-    Raises:
-        UsageError: shapes or arguments that do not fit.
 
     Source: Su et al., 2022, "ZLPR: A Novel Loss for Multi-label Classification".
 
@@ -37,9 +34,18 @@ class ZLPRLoss(MultiLabelLoss):
     def __init__(self, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(None, reduction, label_smoothing)
 
-    def entries(self, z: Tensor, y: Tensor, targets: Tensor, known: Tensor) -> Tensor:
-        """The row's loss at each of its entries. The zero beside the logits is the 1 in the logarithms."""
-        zero = z.new_zeros(len(z), 1)
-        positives = log_sum_exp(torch.cat([zero, -z], 1), torch.cat([zero + 1, y * known], 1), 1)
-        negatives = log_sum_exp(torch.cat([zero, z], 1), torch.cat([zero + 1, (1 - y) * known], 1), 1)
-        return (positives + negatives)[:, None].expand_as(z)
+    def each(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The row's loss at each of its known entries."""
+        known = labels != IGNORE_INDEX
+        y = smoothed(labels.to(logits.dtype), self.label_smoothing)
+        of_row = _log_1_plus_sum(-logits, torch.where(known, y, 0)) + _log_1_plus_sum(
+            logits, torch.where(known, 1 - y, 0)
+        )
+        return torch.where(known, of_row, 0)
+
+
+def _log_1_plus_sum(x: Tensor, shares: Tensor) -> Tensor:
+    """log(1 + sum of shares * e^x) of each row, (rows, 1), without overflow."""
+    counted = shares > 0
+    terms = torch.where(counted, x + torch.where(counted, shares, 1).log(), -torch.inf)
+    return torch.nn.functional.pad(terms, (1, 0)).logsumexp(1, keepdim=True)

@@ -19,7 +19,7 @@ class ImbalanceEvaluateMetric(evaluate.Metric):
     class index (single-label). evaluate stores all rows on disk; ImbalanceMetrics itself does not.
 
     Args:
-        metrics: whose schema, training supports and threshold hold.
+        metrics: an ImbalanceMetrics, whose schema, training supports and threshold hold.
         single_label: whether references are class indices.
         **kwargs: as for evaluate.Metric.
     """

@@ -273,11 +273,6 @@ class ImbalanceMetrics:
         order = np.arange(len(self.schema)) if self._order_by is None else np.argsort(self._order_by, kind="stable")
         return rarest_shown(order).tolist()
 
-    @property
-    def average_precision_is_exact(self) -> bool:
-        """False once so many scores came by that they are counted in bins (see StreamingAveragePrecision)."""
-        return self._average_precision.exact
-
     # ---- counting ----
 
     def _check(self, logits: Tensor, labels: Tensor) -> None:

@@ -99,8 +99,9 @@ class Settings:
             custom = tuple(row["label"] for row in labels if row.get("custom"))
             names = tuple(row["label"] for row in labels)
             values = np.array([row["weight"] for row in labels])
-            why = tuple(WeightReason.from_text(row["reason"]) for row in labels)
-            weights = ClassWeights(names, values, why, custom, clamped)
+            none = WeightReason("not_asked_for")
+            why = (none if row["reason"] == str(none) else WeightReason("text", (row["reason"],)) for row in labels)
+            weights = ClassWeights(names, values, tuple(why), custom, clamped)
         secondary = run.get("secondary") or run.get("groups", {}).get("secondary")
         known = ("focal_gamma", "learning_rate", "num_epochs", "sampler", "loss", "takes_class_weights")
         return cls(

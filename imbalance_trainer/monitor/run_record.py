@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..labels.label_info import read_json_object
 from ..utils.constants import CONFIG_KEY
 from ..utils.errors import DataError, UsageError
+from ..utils.files import read_json_object
 from ..utils.numeric import is_number
 from .run_files import CURVES_FILE, HISTORY_FILE, RUN_FILE, read_entries
 

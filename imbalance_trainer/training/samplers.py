@@ -15,11 +15,10 @@ import numpy as np
 from torch.utils.data import Sampler
 from transformers import TrainingArguments
 
-from ..labels.arrow import INDICES, MULTI_HOT, Block, IdLists, numeric
+from ..labels.blocks import INDICES, MULTI_HOT, Block, IdLists, checked_classes, checked_multi_hot, numeric
 from ..labels.columns import classes_listed, find_label_column, first_row, label_blocks
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
-from ..labels.values import checked_classes, checked_multi_hot
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import UsageError, did_you_mean
 

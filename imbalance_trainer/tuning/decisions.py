@@ -1,7 +1,6 @@
 """Thresholds, and calibration, of a trained model: tuned on evaluation data, and judged on rows they did not see."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from ..metrics.imbalance_metrics import ImbalanceMetrics, LabelTable
 from ..utils.errors import DataError, UsageError, did_you_mean
 from .calibration import CALIBRATIONS, Calibration, calibrate
 from .threshold_search import OBJECTIVES, ThresholdObjective
-from .thresholds import PER, SHRINKAGE, TunedThresholds, tune_thresholds, units_of
+from .thresholds import PER, SHRINKAGE, TunedThresholds, checked_shrinkage, tune_thresholds, units_of
 
 N_BOOTSTRAP = 200
 _FOLDS = 5
@@ -58,9 +57,7 @@ class TuningOptions:
             raise UsageError(
                 f"Unknown calibration {self.calibration!r}: {did_you_mean(self.calibration, CALIBRATIONS)}"
             )
-        value = self.threshold_shrinkage
-        if value is not None and not 0 <= value < float("inf"):
-            raise UsageError(f"threshold_shrinkage is a finite number of positives >= 0; got {value!r}.")
+        checked_shrinkage(self.threshold_shrinkage)
         if schema is not None:
             units_of(schema, self.thresholds_per, self.threshold_groups)
         return self
@@ -147,10 +144,10 @@ def tune_decisions(
     stored = ImbalanceMetrics.of_rule(tuned_rule, train_support)
     stored.update(logits, labels)
     results = at_half.compute(), held_out.compute(), stored.compute()
-    before: Any = at_half.table
-    after: Any = held_out.table
-    objective = options.threshold_objective
-    return Tuning(thresholds, calibration, tuned_rule, *results, before, after, len(logits), objective)
+    assert at_half.table is not None
+    assert held_out.table is not None  # `compute` has made them
+    tables = at_half.table, held_out.table
+    return Tuning(thresholds, calibration, tuned_rule, *results, *tables, len(logits), options.threshold_objective)
 
 
 def _tuned(

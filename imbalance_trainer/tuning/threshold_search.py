@@ -1,7 +1,7 @@
 """The search for the best threshold of a label, or of labels that share one, and its spread over resampled rows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,11 @@ from ..metrics.curves import Curve, distinct, label_curve, midpoints, positive, 
 from ..utils.errors import DataError, UsageError, did_you_mean
 from ..utils.numeric import ratio
 
-OBJECTIVES = ("f1", "f_beta", "recall_at_precision", "precision_at_recall", "macro_micro")
+OBJECTIVES = ("f1", "f_beta", "recall_at_precision", "precision_at_recall")
 """What thresholds can be tuned for."""
 
 _GRID = 1024  # candidates of labels that share a threshold
 _DRAWN = 384  # candidates of a label in the bootstrap
-_SWEEPS = 20
 
 
 # ---- what is aimed at ----
@@ -74,29 +73,13 @@ class Best:
         logit: the threshold's logit; NaN where there is none of its own, so that the shared one stands in.
         support: positives.
         drawn: (resamples,), as `logit`.
-        drawn_support: (resamples,).
+        drawn_support: (resamples,), positives.
     """
 
     logit: float
     support: float
-    drawn: np.ndarray
-    drawn_support: np.ndarray
-
-
-class Resample:
-    """Draws counts of resampled rows: each row counts Poisson(1) times, so a stretch of n rows Poisson(n) times, and
-    only stretches between candidates need to be drawn."""
-
-    def __init__(self, n: int, rng: np.random.Generator) -> None:
-        self.n, self.rng = n, rng
-
-    def counts(self, curve: Curve) -> tuple[np.ndarray, np.ndarray]:
-        """True positives and predicted, (resamples, candidates)."""
-        positives = np.diff(curve.true_positives, prepend=0)
-        negatives = np.diff(curve.predicted, prepend=0) - positives
-        shape = (self.n, len(curve.candidates))
-        true_positives = self.rng.poisson(positives, shape).cumsum(1)
-        return true_positives, true_positives + self.rng.poisson(negatives, shape).cumsum(1)
+    drawn: np.ndarray = field(default_factory=lambda: np.empty(0))
+    drawn_support: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -106,55 +89,31 @@ class Search:
     Args:
         aim: what is aimed at.
         to_logits: from scores to logits.
-        resample: for the intervals.
+        n: resamples for the intervals.
+        rng: draws them.
     """
 
     aim: ThresholdObjective
     to_logits: Callable
-    resample: Resample
+    n: int
+    rng: np.random.Generator
 
     def thresholds(self, candidates: np.ndarray, below: np.ndarray) -> np.ndarray:
         """Logits halfway between candidates and the next lower scores."""
         lowest = np.isneginf(below)
         return midpoints(self.to_logits(candidates), np.where(lowest, below, self.to_logits(below)))
 
+    def resampled(self, curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+        """True positives and predicted over resampled rows, (resamples, candidates).
 
-class _Shared:
-    """Counts of labels that share a threshold, at common candidates, added up label by label."""
-
-    def __init__(self, aim: ThresholdObjective, resample: Resample) -> None:
-        self.aim, self.resample = aim, resample
-        self.totals: list[Any] = [0, 0, 0, 0, 0]  # true positives, predicted, support, value, labels with support
-        self.drawn: list[Any] = [0, 0, 0, 0, 0]
-        self.candidates: np.ndarray = np.empty(0)
-        self.below: Any = -np.inf
-
-    def add(self, curve: Curve) -> None:
-        self.candidates, self.below = curve.candidates, np.maximum(self.below, curve.below)
-        self._add(self.totals, curve.true_positives, curve.predicted, curve.support)
-        if self.resample.n:
-            drawn = self.resample.counts(curve)
-            self._add(self.drawn, *drawn, drawn[0][:, -1:])
-
-    def _add(self, totals: list[Any], true_positives: Any, predicted: Any, support: Any) -> None:
-        value = self.aim.value(true_positives, predicted, support)
-        for i, more in enumerate((true_positives, predicted, support, value, np.asarray(support) > 0)):
-            totals[i] = totals[i] + more
-
-    def _value(self, totals: list[Any]) -> np.ndarray:
-        true_positives, predicted, support, value, n_labels = totals
-        pooled = self.aim.value(true_positives, predicted, support)
-        if self.aim.floor is not None:
-            return pooled
-        mean = ratio(value, n_labels)
-        return mean + pooled if self.aim.name == "macro_micro" else mean
-
-    def best(self, search: Search) -> Best:
-        thresholds = search.thresholds(self.candidates, self.below)
-        logit, support = thresholds[self._value(self.totals).argmax()], self.totals[2]
-        if not self.resample.n:
-            return Best(logit, support, np.empty(0), np.empty(0))
-        return Best(logit, support, thresholds[self._value(self.drawn).argmax(1)], self.drawn[2][:, 0])
+        Each row counts Poisson(1) times, so a stretch of n rows Poisson(n) times: only stretches between candidates
+        are drawn.
+        """
+        positives = np.diff(curve.true_positives, prepend=0)
+        negatives = np.diff(curve.predicted, prepend=0) - positives
+        shape = (self.n, len(curve.candidates))
+        true_positives = self.rng.poisson(positives, shape).cumsum(1)
+        return true_positives, true_positives + self.rng.poisson(negatives, shape).cumsum(1)
 
 
 def find_best(
@@ -168,76 +127,73 @@ def find_best(
     shared_candidates = _shared_candidates(scores, labels)
     if not len(shared_candidates):
         raise DataError("No label has a positive to tune thresholds on; give evaluation data that has some.")
-    unit_of = np.empty(scores.shape[1], dtype=int)
-    for i, unit in enumerate(units):
-        unit_of[unit] = i
-    everyone = _Shared(search.aim, Resample(0, search.resample.rng))
-    shared = {i: _Shared(search.aim, search.resample) for i, unit in enumerate(units) if len(unit) > 1}
-    curves: dict[int, Curve] = {}
-    support = np.zeros(len(unit_of), dtype=np.int64)
-    found: dict[int, Best] = {}
+    unit_of = {label: i for i, unit in enumerate(units) for label in unit.tolist()}
+    everyone = _Shared(replace(search, n=0))
+    shared = {i: _Shared(search) for i, unit in enumerate(units) if len(unit) > 1}
+    support, found = np.zeros(scores.shape[1], dtype=np.int64), {}
     for label, (ordered, positives) in enumerate(sorted_scores(scores, labels)):
         support[label], unit = len(positives), unit_of[label]
         at_shared = label_curve(ordered, positives, shared_candidates)
         everyone.add(at_shared)
         if unit in shared:
             shared[unit].add(at_shared)
-        elif search.aim.name == "macro_micro":
-            curves[unit] = label_curve(ordered, positives)
         else:
-            found[unit] = _alone(label_curve(ordered, positives), search.aim.value, search)
-    found |= _jointly(curves, search) | {i: those.best(search) for i, those in shared.items()}
-    return everyone.best(search), [found[i] for i in range(len(units))], support
+            found[unit] = _alone(label_curve(ordered, positives), search)
+    found |= {i: those.best() for i, those in shared.items()}
+    return everyone.best(), [found[i] for i in range(len(units))], support
 
 
-def _alone(curve: Curve, value: Callable, search: Search) -> Best:
+def _alone(curve: Curve, search: Search) -> Best:
     """The best threshold of a label that shares none."""
-    none = np.full(search.resample.n, np.nan)
     if not curve.support:
-        return Best(np.nan, 0, none, np.zeros(search.resample.n))
-    best = value(curve.true_positives, curve.predicted, curve.support).argmax()
+        return Best(np.nan, 0, np.full(search.n, np.nan), np.zeros(search.n))
+    best = int(search.aim.value(curve.true_positives, curve.predicted, curve.support).argmax())
     logit = float(search.thresholds(curve.candidates[best], curve.below[best]))
-    if not search.resample.n:
-        return Best(logit, curve.support, none, none)
+    if not search.n:
+        return Best(logit, curve.support)
     fewer = curve.thinned(_DRAWN, [best])  # without its own best candidate an interval may leave the threshold out
-    true_positives, predicted = search.resample.counts(fewer)
+    true_positives, predicted = search.resampled(fewer)
     support = true_positives[:, -1]
-    at = value(true_positives, predicted, support[:, None]).argmax(1)
+    at = search.aim.value(true_positives, predicted, support[:, None]).argmax(1)
     thresholds = search.thresholds(fewer.candidates, fewer.below)[at]
     return Best(logit, curve.support, np.where(support > 0, thresholds, np.nan), support)
 
 
-def _jointly(curves: dict[int, Curve], search: Search) -> dict[int, Best]:
-    """Thresholds of single labels that maximise macro F1 plus micro F1: one label after the other is moved to its best
-    candidate while the others stay, until none moves. (Labels that share a threshold are left out of it.)"""
-    with_support = {i: curve for i, curve in curves.items() if curve.support}
-    in_all = sum(curve.support for curve in with_support.values())
+class _Shared:
+    """Counts of labels that share a threshold, at common candidates, added up label by label."""
 
-    def value_beside(i: int, others: np.ndarray) -> Callable:
-        def value(true_positives: Any, predicted: Any, support: Any) -> np.ndarray:
-            pooled = in_all - with_support[i].support + support
-            micro = f_score(others[0] + true_positives, others[1] + predicted, pooled)
-            return f_score(true_positives, predicted, support) / len(with_support) + micro
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.totals: list[Any] = [0, 0, 0, 0, 0]  # true positives, predicted, support, value, labels with support
+        self.drawn: list[Any] = [0, 0, 0, 0, 0]
+        self.candidates: np.ndarray = np.empty(0)
+        self.below: Any = -np.inf
 
-        return value
+    def add(self, curve: Curve) -> None:
+        self.candidates, self.below = curve.candidates, np.maximum(self.below, curve.below)
+        self._add(self.totals, curve.true_positives, curve.predicted, curve.support)
+        if self.search.n:
+            drawn = self.search.resampled(curve)
+            self._add(self.drawn, *drawn, drawn[0][:, -1:])
 
-    def here(i: int) -> np.ndarray:
-        return np.array([with_support[i].true_positives[at[i]], with_support[i].predicted[at[i]]])
+    def _add(self, totals: list[Any], true_positives: Any, predicted: Any, support: Any) -> None:
+        value = self.search.aim.value(true_positives, predicted, support)
+        for i, more in enumerate((true_positives, predicted, support, value, np.asarray(support) > 0)):
+            totals[i] = totals[i] + more
 
-    at = {i: f_score(c.true_positives, c.predicted, c.support).argmax() for i, c in with_support.items()}
-    total = sum(map(here, with_support))
-    for _ in range(_SWEEPS):
-        before = dict(at)
-        for i, curve in with_support.items():
-            total = total - here(i)
-            at[i] = value_beside(i, total)(curve.true_positives, curve.predicted, curve.support).argmax()
-            total = total + here(i)
-        if at == before:
-            break
-    return {
-        i: _alone(curve, value_beside(i, total - here(i)) if i in with_support else f_score, search)
-        for i, curve in curves.items()
-    }
+    def _value(self, totals: list[Any]) -> np.ndarray:
+        """The mean over labels; with a floor that of their pooled counts."""
+        true_positives, predicted, support, value, n_labels = totals
+        if self.search.aim.floor is not None:
+            return self.search.aim.value(true_positives, predicted, support)
+        return ratio(value, n_labels)
+
+    def best(self) -> Best:
+        thresholds = self.search.thresholds(self.candidates, self.below)
+        logit, support = thresholds[self._value(self.totals).argmax()], self.totals[2]
+        if not self.search.n:
+            return Best(logit, support)
+        return Best(logit, support, thresholds[self._value(self.drawn).argmax(1)], self.drawn[2][:, 0])
 
 
 # ---- small parts ----

@@ -16,7 +16,7 @@ from scipy.special import expit, logit
 from ..labels.schema import LabelSchema
 from ..metrics.curves import counts_over
 from ..utils.errors import DataError, UsageError, did_you_mean
-from .threshold_search import Resample, Search, ThresholdObjective, f_score, find_best, shrunk_towards
+from .threshold_search import Search, ThresholdObjective, f_score, find_best, shrunk_towards
 
 PER = ("label", "group", "all")
 """What has a threshold of its own."""
@@ -93,8 +93,7 @@ def tune_thresholds(
         labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
         schema: the labels, for names and groups; None for LABEL_0, LABEL_1 and so on.
         objective: "f1"; "f_beta"; "recall_at_precision" (the most recall at a precision of at least `floor`);
-            "precision_at_recall" (the other way); "macro_micro" (macro F1 plus micro F1, jointly; at a maximum that no
-            change of one threshold improves, short of giving its label up).
+            "precision_at_recall" (the other way).
         beta: recall counts beta times as much as precision, for "f_beta".
         floor: in (0, 1], for the two objectives that have one.
         per: "label"; "group" (the labels of a group share a threshold, that with the best mean over them, for a floor
@@ -120,12 +119,11 @@ def tune_thresholds(
     """
     scores, labels, schema = _checked_data(scores, labels, schema, from_logits)
     aim = ThresholdObjective.checked(objective, beta, floor)
-    shrinkage = _checked_shrinkage(shrinkage, SHRINKAGE if aim.floor is None else 0.0)
+    shrinkage = checked_shrinkage(shrinkage, 0.0 if aim.floor is not None else SHRINKAGE)
     if not 0 <= n_bootstrap < float("inf") or n_bootstrap != int(n_bootstrap):
         raise UsageError(f"n_bootstrap is a whole number >= 0; got {n_bootstrap!r}.")
     units = units_of(schema, per, groups)
-    resample = Resample(int(n_bootstrap), np.random.default_rng(seed))
-    search = Search(aim, _clipped if from_logits else _logit, resample)
+    search = Search(aim, _clipped if from_logits else _logit, int(n_bootstrap), np.random.default_rng(seed))
     everyone, found, support = find_best(scores, labels, units, search)
     logits, low, high = np.empty((3, len(schema)))
     tuned_on = np.zeros_like(support)
@@ -150,11 +148,11 @@ def tune_thresholds(
     )
 
 
-def _checked_shrinkage(value: float | None, default: float) -> float:
-    if value is None:
-        return default
+def checked_shrinkage(value: float | None, default: float = SHRINKAGE) -> float:
+    """Return a weight in positives, the default for None; a UsageError where it is negative or not finite."""
+    value = default if value is None else value
     if not 0 <= value < float("inf"):
-        raise UsageError(f"shrinkage is a finite number of positives >= 0; got {value!r}.")
+        raise UsageError(f"threshold_shrinkage is a finite number of positives >= 0; got {value!r}.")
     return float(value)
 
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and JSON in them."""
+"""Atomic file writes, and JSON in files and flags."""
 
 import json
 import math
@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from .errors import DataError, UsageError
 
 
 @contextmanager
@@ -37,6 +39,56 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:
         unfinished.write_text(as_json(content) + "\n", encoding="utf-8")
+
+
+def read_json_object(path: Path) -> Mapping[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        DataError: a file that cannot be read or is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is no valid JSON ({error}).") from None
+    if not isinstance(content, Mapping):
+        raise DataError(f"{path}: expected a JSON object, found a {type(content).__name__}.")
+    return content
+
+
+def read_json_flag(
+    value: str, flag: str, example: str, starts: tuple[str, ...] = ("{",), or_else: str = ""
+) -> tuple[Any, str]:
+    """What a flag's text stands for, and where that stands, for messages: the flag, or the file.
+
+    Args:
+        value: JSON, which begins with one of `starts`, or a path.
+        flag: its name.
+        example: JSON that would be right.
+        starts: how JSON begins here.
+        or_else: words that the flag takes beside, such as "auto, none, ".
+
+    Raises:
+        UsageError: no such file, or no JSON.
+
+    >>> read_json_flag('{"rare": 10}', "class_weights", '{"rare label": 10}')
+    ({'rare': 10}, 'class_weights')
+    """
+    text, where = value, flag
+    if not value.lstrip().startswith(starts):
+        where = value
+        try:
+            text = Path(value).read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise UsageError(
+                f"{flag} is {or_else}JSON or the path of a JSON file; {value!r} is no such file ({error.strerror})."
+            ) from None
+    try:
+        return json.loads(text), where
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{where}: is no valid JSON ({error}); expected for example {example}.") from None
 
 
 def as_json(content: Mapping[str, Any]) -> str:

@@ -124,24 +124,6 @@ def zlpr(rows, labels, weights, support, known):
     return entries
 
 
-def two_way(rows, labels, weights, support, known, temperature_positive=4.0, temperature_negative=1.0):
-    def of_line(zs, ys):
-        pairs = list(zip(zs, ys, strict=True))
-        positives = [math.exp(-z / temperature_positive) for z, y in pairs if y == 1]
-        negatives = [math.exp(z / temperature_negative) for z, y in pairs if y == 0]
-        if not positives or not negatives:
-            return 0.0
-        low, high = temperature_positive * math.log(sum(positives)), temperature_negative * math.log(sum(negatives))
-        return math.log(1 + math.exp(low + high))
-
-    by_row = [of_line(zs, ys) for zs, ys in zip(rows, labels, strict=True)]
-    by_column = [of_line(zs, ys) for zs, ys in zip(zip(*rows, strict=True), zip(*labels, strict=True), strict=True)]
-    return [
-        [None if y == IGNORE_INDEX else by_row[i] + by_column[c] for c, y in enumerate(ys)]
-        for i, ys in enumerate(labels)
-    ]
-
-
 def softmax_rows(rows, labels, weights, changed, gamma=0.0):
     losses = []
     for zs, label in zip(rows, labels, strict=True):
@@ -186,7 +168,6 @@ LOOPS = {
     "cb_ntr": cb_ntr,
     "zlpr": zlpr,
     "hill": hill,
-    "two_way": two_way,
     "logit_adjusted": logit_adjusted,
     "ldam": ldam,
     "balanced_softmax": balanced_softmax,
@@ -206,7 +187,6 @@ ARGUMENTS = {
     "negative_tolerant": [{}, {"gamma": 0.5, "negative_scale": 3.0, "kappa": 0.5}],
     "cb_ntr": [{}, {"beta": 0.9, "gamma": 0.0}],
     "hill": [{}, {"gamma": 0.5, "margin": 0.0, "limit": 2.0}],
-    "two_way": [{}, {"temperature_positive": 1.0, "temperature_negative": 3.0}],
     "logit_adjusted": [{}, {"tau": 2.5}],
     "ldam": [{}, {"max_margin": 2.0, "scale": 1.0}],
 }

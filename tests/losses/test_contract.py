@@ -44,10 +44,6 @@ def batch(kind, rows=7, soft=False, masked=True, seed=0, dtype=torch.float64):
     return logits, labels.masked_fill(torch.rand(labels.shape, generator=g) < 0.3, -100) if masked else labels
 
 
-def soft_where_defined(name, kind):
-    return [False, True] if kind == MULTI_LABEL and LOSSES[name].takes_soft_labels else [False]
-
-
 def gradient_of(loss, logits, labels, **keywords):
     leaf = logits.detach().clone().requires_grad_()
     value = loss(leaf, labels, **keywords)
@@ -61,7 +57,7 @@ def gradient_of(loss, logits, labels, **keywords):
 @each_setting
 @pytest.mark.parametrize("counts", list(COUNTS)[:2])
 def test_value_is_that_of_the_formula_in_a_loop(name, kind, arguments, counts):
-    for soft in soft_where_defined(name, kind):
+    for soft in (False, True) if kind == MULTI_LABEL else (False,):
         for weighted in (True, False):
             loss = make(name, kind, arguments, counts, weighted)
             logits, labels = batch(kind, soft=soft, seed=1)
@@ -83,8 +79,7 @@ def test_value_is_that_of_the_formula_in_a_loop(name, kind, arguments, counts):
 @each_setting
 @pytest.mark.parametrize("counts", COUNTS)
 def test_gradcheck(name, kind, arguments, counts):
-    smoothings = (0.0, 0.1) if LOSSES[name].takes_soft_labels else (0.0,)
-    for smoothing in smoothings:
+    for smoothing in (0.0, 0.1):
         loss = make(name, kind, arguments, counts, label_smoothing=smoothing)
         logits, labels = batch(kind, rows=4, seed=2)
         for reduction in ("sum", "none"):
@@ -98,26 +93,21 @@ def test_gradcheck(name, kind, arguments, counts):
 @each_setting
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_extreme_logits_give_finite_values_and_gradients_that_point_the_right_way(name, kind, arguments, dtype):
-    blocks = [[[high, low, 0.5, low]] * 4 for high in EXTREMES for low in (-high, 0.0)]
-    if LOSSES[name].batch_independent:  # all at once, which is quicker
-        blocks = [[row for block in blocks for row in block]]
+    rows = [[high, low, 0.5, low] for high in EXTREMES for low in (-high, 0.0) for _ in range(4)]
+    logits, classes = torch.tensor(rows, dtype=dtype), torch.arange(len(rows)) % 4
+    positive = torch.nn.functional.one_hot(classes, 4).bool()
+    labels = positive.long() if kind == MULTI_LABEL else classes
     for counts in COUNTS:
         loss = make(name, kind, arguments, counts)
-        for block in blocks:
-            logits = torch.tensor(block, dtype=dtype)
-            classes = torch.arange(len(block)) % 4
-            positive = torch.nn.functional.one_hot(classes, 4).bool()
-            labels = positive.long() if kind == MULTI_LABEL else classes
-            value, gradient = gradient_of(loss, logits, labels, reduction="none")
-            assert value.dtype == torch.float32
-            assert gradient.dtype == dtype
-            assert value.isfinite().all()
-            assert gradient.isfinite().all()
-            assert (gradient[positive] <= 0).all()
-            assert (gradient[~positive] >= 0).all()
-            exact = loss(logits.double(), labels, reduction="none").float()
-            atol = 1e-5 if loss.batch_independent else 1e-3  # two_way takes differences of logits, here of 1e4
-            torch.testing.assert_close(value, exact, rtol=1e-5, atol=atol)
+        value, gradient = gradient_of(loss, logits, labels, reduction="none")
+        assert value.dtype == torch.float32
+        assert gradient.dtype == dtype
+        assert value.isfinite().all()
+        assert gradient.isfinite().all()
+        assert (gradient[positive] <= 0).all()
+        assert (gradient[~positive] >= 0).all()
+        exact = loss(logits.double(), labels, reduction="none").float()
+        torch.testing.assert_close(value, exact, rtol=1e-5, atol=1e-5)
 
 
 # ---- what is unknown, and what is given ----
@@ -125,7 +115,7 @@ def test_extreme_logits_give_finite_values_and_gradients_that_point_the_right_wa
 
 @each_loss
 def test_what_is_unknown_has_no_gradient_and_does_not_count(name, kind):
-    loss = make(name, kind, label_smoothing=0.1 if LOSSES[name].takes_soft_labels else 0.0)
+    loss = make(name, kind, label_smoothing=0.1)
     logits, labels = batch(kind, rows=9)
     masked = labels == -100
     assert masked.any()
@@ -191,13 +181,13 @@ def test_labels_of_any_type_and_memory_that_is_not_contiguous_give_the_same(name
 
 
 @each_loss
-def test_micro_batches_add_up_to_the_whole_unless_the_loss_says_that_they_do_not(name, kind):
+def test_micro_batches_add_up_to_the_whole(name, kind):
     loss, (logits, labels) = make(name, kind), batch(kind, rows=11)
     whole, gradient = gradient_of(loss, logits, labels)
     parts = [gradient_of(loss, logits[a:b], labels[a:b]) for a, b in ((0, 4), (4, 5), (5, 5), (5, 11))]
     total, gradients = sum(value for value, _ in parts), torch.cat([part for _, part in parts])
-    same = torch.allclose(total, whole, rtol=1e-12) and torch.allclose(gradients, gradient, rtol=1e-10, atol=1e-14)
-    assert same == loss.batch_independent
+    torch.testing.assert_close(total, whole, rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradients, gradient, rtol=1e-10, atol=1e-14)
 
 
 @each_loss
@@ -249,18 +239,6 @@ def test_labels_of_the_other_kind_or_width_are_an_error(name, kind):
         labels = torch.zeros(2, 5) if kind == MULTI_LABEL else torch.zeros(2, dtype=torch.long)
         with pytest.raises(UsageError, match=r"give one each"):
             loss(torch.zeros(2, 5), labels)
-
-
-@each_loss
-def test_soft_labels_and_smoothing_are_refused_where_they_have_no_meaning(name, kind):
-    if LOSSES[name].takes_soft_labels:
-        return
-    with pytest.raises(UsageError, match=f"loss='{name}' takes no label smoothing"):
-        make(name, kind, label_smoothing=0.1)
-    with pytest.raises(UsageError, match="takes no label smoothing"):
-        LOSSES[name](label_smoothing=0.1)
-    with pytest.raises(UsageError, match="labels must be 0, 1 or -100"):
-        make(name, kind)(torch.zeros(1, 2), torch.tensor([[0.5, 1.0]]))
 
 
 @each_loss

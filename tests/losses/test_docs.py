@@ -26,8 +26,6 @@ def test_the_table_is_what_the_losses_say():
             cls.takes_class_weights,
             cls.needs_counts,
             "gamma" in cls.own_arguments(),
-            cls.batch_independent,
-            cls.takes_soft_labels,
         )
         expected = [FOR[cls.problem_types], *("yes" if it else "no" for it in has)]
         assert [cell.strip() for cell in cells.split("|")] == expected, name

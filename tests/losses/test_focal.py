@@ -1,5 +1,4 @@
-from itertools import pairwise
-
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -17,7 +16,7 @@ from imbalance_trainer.losses import (
 )
 from imbalance_trainer.utils.errors import UsageError
 
-from . import reference
+from . import loops
 
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 KINDS = ("hard", "masked", "soft", "single", "single_masked", "tokens")
@@ -48,32 +47,19 @@ def value_and_gradient(logits, labels, *args, upstream=None, **kwargs):
     return loss.detach(), logits.grad
 
 
-# ---- against the reference ----
+def exact_gradient(z, y, weight, gamma):
+    """The derivative of one multi-label entry to 60 digits, from the derivative of the definition by mpmath."""
+    with mpmath.workdps(60):
+        z = mpmath.mpf(z)
+
+        def loss(x):
+            p, not_p = 1 / (1 + mpmath.exp(-x)), 1 / (1 + mpmath.exp(x))
+            return -y * weight * not_p**gamma * mpmath.log(p) - (1 - y) * p**gamma * mpmath.log(not_p)
+
+        return mpmath.diff(loss, z)
 
 
-@pytest.mark.parametrize("reduction", ["none", "sum", "mean", "num_items_in_batch"])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
-def test_value_is_that_of_the_loop_over_entries(kind, weighted, reduction):
-    logits, labels, weights = make(kind)
-    weights = weights if weighted else None
-    count = 37 if reduction == "num_items_in_batch" else None
-    reduction = "mean" if count else reduction
-    for gamma in GAMMAS:
-        expected = reference.reduced(reference.losses(logits, labels, weights, gamma), reduction, count)
-        loss = weighted_focal_loss(logits, labels, weights, gamma, reduction, count)
-        expected = torch.tensor(expected, dtype=torch.float64).reshape(loss.shape)
-        torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
-        assert loss.shape == (labels.shape if reduction == "none" else ())
-
-
-@pytest.mark.parametrize("gamma", GAMMAS)
-@pytest.mark.parametrize("kind", KINDS)
-def test_gradient_is_that_of_central_differences(kind, gamma):
-    logits, labels, weights = make(kind, rows=3)
-    _, gradient = value_and_gradient(logits, labels, weights, gamma, "sum")
-    expected = reference.central_differences(logits, labels, weights, gamma)
-    torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-8)
+# ---- against references ----
 
 
 @settings(deadline=None, max_examples=25)
@@ -86,22 +72,13 @@ def test_gradient_is_that_of_central_differences(kind, gamma):
 )
 def test_fp32_value_is_that_of_the_loop_for_any_shape_and_gamma(kind, rows, n, gamma, seed):
     logits, labels, weights = make(kind, rows, n, torch.float32, seed)
-    expected = reference.reduced(reference.losses(logits, labels, weights.float(), gamma), "mean")
+    rows_of = logits.reshape(-1, n).double().tolist(), labels.reshape(-1, *labels.shape[logits.ndim - 1 :]).tolist()
+    entries = np.array(loops.focal(*rows_of, weights.float().tolist(), None, None, gamma), dtype=float)
+    expected = np.nansum(entries) / max((labels != -100).sum().item(), 1)
     loss = weighted_focal_loss(logits, labels, weights, gamma)
     assert loss.dtype == torch.float32
     torch_s_own = gamma == 0 or labels.ndim < logits.ndim  # its cross-entropies round absolutely, ours relatively
     assert loss.item() == pytest.approx(expected, rel=1e-5, abs=2e-5 if torch_s_own else 1e-9)
-
-
-@pytest.mark.parametrize("reduction", ["sum", "mean", "none"])
-@pytest.mark.parametrize("gamma", GAMMAS)
-@pytest.mark.parametrize("kind", ["masked", "soft", "single_masked"])
-def test_gradcheck(kind, gamma, reduction):
-    logits, labels, weights = make(kind, rows=3, n=3, seed=1)
-    assert (labels != -100).any()
-    assert torch.autograd.gradcheck(
-        lambda z: weighted_focal_loss(z, labels, weights, gamma, reduction), logits.requires_grad_(), fast_mode=True
-    )
 
 
 @pytest.mark.parametrize("gamma", GAMMAS[1:])  # gamma 0 is torch's own, which cancels in p - 1
@@ -112,7 +89,7 @@ def test_fp32_gradient_is_within_5e_6_of_60_digits(gamma):
         weights = torch.tensor([7.0])
         _, gradient = value_and_gradient(logits, labels, weights, gamma, "sum")
         for z, got in zip(logits.flatten().tolist(), gradient.flatten().tolist(), strict=True):
-            expected = reference.exact_gradient(z, y, 7, gamma)
+            expected = exact_gradient(z, y, 7, gamma)
             allowed = max(5e-6 * abs(expected), torch.finfo(torch.float32).tiny * 1e-3)  # subnormal numbers are coarse
             assert abs(got - expected) <= allowed, (z, y, got, expected)
 
@@ -152,7 +129,7 @@ def test_fp16_gradient_of_a_mean_over_many_entries_does_not_underflow_under_a_lo
     logits = torch.full((4000, 50), -3.0, dtype=torch.float16, requires_grad=True)
     labels = torch.zeros(4000, 50)
     (weighted_focal_loss(logits, labels) * 2**16).backward()
-    exact = reference.exact_gradient(-3.0, 0, 1, 2.0) / labels.numel() * 2**16
+    exact = exact_gradient(-3.0, 0, 1, 2.0) / labels.numel() * 2**16
     torch.testing.assert_close(logits.grad, torch.full_like(logits, float(exact)), rtol=2e-3, atol=0)
 
 
@@ -173,21 +150,6 @@ def test_a_batch_larger_than_a_block_is_the_sum_of_small_ones(kind, shape):
         assert torch.equal(weighted_focal_loss(logits, labels, weights, 2.0, "sum"), whole)
 
 
-@pytest.mark.parametrize("kind", ["masked", "soft", "single_masked"])
-@pytest.mark.parametrize("gamma", [0.0, 2.0])
-def test_upstream_gradient_multiplies(kind, gamma):
-    logits, labels, weights = make(kind)
-    _, gradient = value_and_gradient(logits, labels, weights, gamma, "sum")
-    _, scaled = value_and_gradient(
-        logits, labels, weights, gamma, "sum", upstream=torch.tensor(-2.5, dtype=torch.float64)
-    )
-    torch.testing.assert_close(scaled, -2.5 * gradient)
-    upstream = torch.rand(labels.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    _, each = value_and_gradient(logits, labels, weights, gamma, "none", upstream=upstream)
-    expected = gradient * (upstream if labels.ndim == 2 else upstream[:, None])
-    torch.testing.assert_close(each, expected)
-
-
 def test_soft_labels_are_linear_between_0_and_1():
     logits, _, weights = make("hard")
     zeros, ones = (torch.full(logits.shape, float(y)) for y in (0, 1))
@@ -196,30 +158,6 @@ def test_soft_labels_are_linear_between_0_and_1():
             weighted_focal_loss(logits, y, weights, gamma, "none") for y in (zeros, ones, ones / 4)
         )
         torch.testing.assert_close(at_quarter, 0.75 * at_0 + 0.25 * at_1)
-
-
-@settings(deadline=None, max_examples=25)
-@given(
-    st.sampled_from(KINDS), st.sampled_from([0.0, 2.0]), st.lists(st.integers(0, 12), max_size=3), st.integers(0, 99)
-)
-def test_micro_batches_over_the_whole_count_add_up_to_the_whole_batch(kind, gamma, cuts, seed):
-    logits, labels, weights = make(kind, rows=12, seed=seed)
-    loss, gradient = value_and_gradient(logits, labels, weights, gamma)
-    count = (labels != -100).sum()
-    bounds = [0, *sorted(cuts), 12]
-    parts = [
-        value_and_gradient(logits[a:b], labels[a:b], weights, gamma, num_items_in_batch=count)
-        for a, b in pairwise(bounds)
-    ]
-    torch.testing.assert_close(sum(part for part, _ in parts), loss, rtol=1e-12, atol=0)
-    torch.testing.assert_close(torch.cat([part for _, part in parts]), gradient, rtol=1e-12, atol=1e-18)
-
-
-def test_num_items_in_batch_may_be_an_int_or_a_tensor():
-    logits, labels, weights = make("masked")
-    as_int = weighted_focal_loss(logits, labels, weights, num_items_in_batch=11)
-    assert torch.equal(as_int, weighted_focal_loss(logits, labels, weights, num_items_in_batch=torch.tensor(11)))
-    assert torch.equal(as_int, weighted_focal_loss(logits, labels, weights, reduction="sum") / 11)
 
 
 # ---- smoothing, and gamma 0 with weights ----
@@ -244,22 +182,6 @@ def test_weighted_ce_is_torch_s_but_its_mean_is_over_rows():
     torch.testing.assert_close(WeightedCELoss(weights)(logits, labels), each.sum() / (labels != -100).sum())
     expected = F.cross_entropy(logits, labels, label_smoothing=0.3)
     torch.testing.assert_close(WeightedCELoss(label_smoothing=0.3)(logits, labels), expected)
-
-
-def test_smoothing_moves_multi_label_targets_toward_a_half():
-    logits, labels, weights = make("masked")
-    soft = torch.where(labels == -100, -100.0, labels * 0.8 + 0.1).double()
-    expected = weighted_focal_loss(logits, soft, weights)
-    torch.testing.assert_close(weighted_focal_loss(logits, labels, weights, label_smoothing=0.2), expected)
-
-
-@pytest.mark.parametrize("kind", ["masked", "single_masked"])
-def test_gradcheck_with_smoothing(kind):
-    logits, labels, weights = make(kind, rows=3, n=3)
-    labels = labels.double() if kind == "masked" else labels
-    assert torch.autograd.gradcheck(
-        lambda z: weighted_focal_loss(z, labels, weights, 1.5, label_smoothing=0.1), logits.requires_grad_()
-    )
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])

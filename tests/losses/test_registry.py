@@ -14,12 +14,10 @@ from imbalance_trainer.losses import (
     ClassBalancedLoss,
     LDAMLoss,
     NegativeTolerantLoss,
-    TwoWayLoss,
     UserLoss,
     WeightedFocalLoss,
     make_loss,
 )
-from imbalance_trainer.losses.counts import effective_number_weights
 from imbalance_trainer.losses.registry import checked_loss_args, has_gamma, name_of, read_loss_args
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import UsageError
@@ -42,9 +40,8 @@ def test_which_losses_are_for_what():
     }  # fmt: skip
     assert {n for n, c in LOSSES.items() if MULTI_LABEL in c.problem_types} == {
         "focal", "bce", "asymmetric", "class_balanced", "distribution_balanced", "negative_tolerant", "cb_ntr", "zlpr",
-        "hill", "two_way",
+        "hill",
     }  # fmt: skip
-    assert [n for n, c in LOSSES.items() if not c.batch_independent] == ["two_way"]
     assert {n for n in LOSSES if has_gamma(n)} == {
         "focal", "class_balanced", "distribution_balanced", "negative_tolerant", "cb_ntr", "hill",
     }  # fmt: skip
@@ -58,12 +55,10 @@ def test_the_known_entries_of_each_label_are_its_rows():
 
 
 def test_class_balanced_weights_have_the_mean_1_and_stay_under_the_cap():
-    weights = effective_number_weights(COUNTS.support, 0.999)
+    weights = ClassBalancedLoss(COUNTS.support, 0.999).weights
     assert weights.mean().item() == pytest.approx(1)
     assert weights[1] / weights[0] == pytest.approx((1 - 0.999**30) / (1 - 0.999**3), rel=1e-6)
-    many = torch.ones(100).mul(1e6)
-    many[0] = 1
-    assert effective_number_weights(many.double().numpy(), 0.99999).max() == 20
+    assert ClassBalancedLoss([1] + [1_000_000] * 99, 0.99999).weights.max() == 20
 
 
 def test_focal_gamma_is_refused_by_a_loss_without():
@@ -104,7 +99,7 @@ def test_a_loss_for_the_other_kind_of_problem_is_an_error_that_names_the_fitting
         ("asymmetric", {"shift": 1}, "shift must be a finite number from 0 and below 1; got 1"),
         ("asymmetric", {"shift": True}, "shift must be .*; got True"),
         ("asymmetric", {"shift": "0.05"}, "shift must be .*; got '0.05'"),
-        ("two_way", {"temperature_positive": 0}, "temperature_positive must be a finite number above 0; got 0"),
+        ("negative_tolerant", {"negative_scale": 0}, "negative_scale must be a finite number above 0; got 0"),
         ("hill", {"limit": float("nan")}, "limit must be a finite number from 1; got nan"),
         ("class_balanced", {"beta": 1}, "beta must be a finite number from 0 and below 1"),
         ("negative_tolerant", {"gamma": -1}, "gamma must be a finite number >= 0"),
@@ -176,8 +171,7 @@ def test_a_module_of_torch_s_is_taken_and_one_of_ours_as_it_is():
     loss = make_loss(nn.BCEWithLogitsLoss(reduction="none"), MULTI_LABEL)
     torch.testing.assert_close(loss(logits.half(), labels), make_loss("bce", MULTI_LABEL)(logits.half(), labels))
     ours = AsymmetricLoss([1.0, 5.0], shift=0.2, label_smoothing=0.1)
-    torch.testing.assert_close(make_loss(ours, MULTI_LABEL)(logits, labels), ours(logits, labels, reduction="sum"))
-    assert not make_loss(TwoWayLoss(), MULTI_LABEL).batch_independent
+    torch.testing.assert_close(make_loss(ours, MULTI_LABEL)(logits, labels), ours(logits, labels))
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 5)])
