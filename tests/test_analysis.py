@@ -188,8 +188,7 @@ JSON_KEYS = {"version", "name", "problem_type", "split", "splits", "mean_ir", "l
 LABEL_KEYS = {"label", "is_primary", "tier", "support", "support_interval", "unknown", "prevalence",
               "negative_positive", "imbalance_ratio", "irlbl", "weight", "weight_reason", "weight_before_cap",
               "support_by_split", "shifts", "co_occurrence", "recall_interval", "validation_rows_needed",
-              "rows_to_label",
-              "threshold"}  # fmt: skip
+              "rows_to_label", "threshold"}  # fmt: skip
 
 
 def test_rows_of_a_split_that_was_made_are_not_named_as_if_they_were_the_file_s(tmp_path):

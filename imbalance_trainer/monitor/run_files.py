@@ -121,7 +121,7 @@ def read_entries(path: str | Path) -> tuple[list[dict[str, Any]], bool]:
         except json.JSONDecodeError as error:
             if i == lines[-1][0] and not text.endswith("\n"):
                 return entries, True
-            raise DataError(f"{path}, line {i}: is no valid JSON ({error.msg}); mend or delete it.") from None
+            raise DataError(f"{path}, line {i}: is no valid JSON ({error.msg}); correct or delete the line.") from None
     return entries, False
 
 

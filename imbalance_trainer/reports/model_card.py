@@ -127,7 +127,6 @@ def model_card(content: CardContent) -> str:
         results=[_of_labels(content, results) for results in _held_out(content)],
         decisions=_decisions_table(content, weights),
         rules=first_five(content.schema.rules) if content.schema.rules else "",
-        tuned=_tuned(content),
         model_class=f"AutoModelFor{'Token' if content.is_of_tokens else 'Sequence'}Classification",
         problem_type=MULTI_LABEL if content.is_multi_label else SINGLE_LABEL,
         history_file=HISTORY_FILE,
@@ -247,13 +246,6 @@ def _decisions_table(content: CardContent, weights: ClassWeights | None) -> list
         columns["threshold"] = [_number(thresholds[i], ".3g") for i in shown]
     left = [i for i, name in enumerate(columns) if name in ("label", "reason")]
     return markdown_table(list(columns), zip(*columns.values(), strict=True), left)
-
-
-def _tuned(content: CardContent) -> tuple[float, float] | None:
-    """The score at 0.5 and by cross-fitting of the rows on which thresholds were tuned; None where not known."""
-    name, tuning = "secondary_f1_macro", content.tuning
-    known = tuning is not None and name in tuning.at_half and name in tuning.held_out
-    return (tuning.at_half[name], tuning.held_out[name]) if tuning is not None and known else None
 
 
 def _number(value: Any, form: str) -> str:
