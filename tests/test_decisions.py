@@ -101,13 +101,6 @@ def test_a_chain_is_closed_from_end_to_end_in_whatever_order_it_was_given():
         assert enforce_hierarchy(leaf, schema, "larger_margin", margins - 1).tolist() == [[False] * 4]
 
 
-def test_the_larger_margin_of_equals_is_that_of_the_parent():
-    schema = LabelSchema(["parent", "child"], implications=[("child", "parent")])
-    for lack, decided in ((0.5, False), (0.25, True)):
-        margins = np.array([[-lack, 0.5]])
-        assert enforce_hierarchy(margins > 0, schema, "larger_margin", margins).tolist() == [[decided] * 2]
-
-
 # ---- closing exclusive groups ----
 
 

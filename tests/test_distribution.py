@@ -54,12 +54,6 @@ def assert_counts(distribution, labels, row_total=None):
 # ---- what is counted ----
 
 
-def test_lists_and_tensors_count_like_arrays():
-    labels = random_labels()
-    for given_as in (labels.tolist(), torch.tensor(labels), tuple(map(tuple, labels.tolist()))):
-        assert_counts(LabelDistribution.from_labels(given_as, FAMILY), labels)
-
-
 def test_none_nan_and_minus_100_are_unknown():
     for unknown in (None, np.nan, -100):
         labels = [[1, 0, unknown], [unknown, 0, unknown], [1, 1, 0]]

@@ -131,24 +131,6 @@ def test_every_metric_is_scikit_learn_s_over_the_known_entries(schema, rows, unk
     assert computed(schema, logits, labels, threshold=threshold) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-def test_thresholds_may_differ_by_label_and_must_be_exceeded():
-    logits = np.array([[0.0, 0.0, 0.0], [-0.1, 1.0, 3.0]], np.float32)
-    labels = np.ones((2, 3), int)
-    result = computed(list("abc"), logits, labels, threshold=[0.4, 0.5, 0.96])
-    assert [result[f"recall_{name}"] for name in "abc"] == [1.0, 0.5, 0.0]
-
-
-def test_violations_are_counted_before_closing_and_there_are_none_after():
-    logits = np.array([[-1, 1, -1, -1, -1], [1, 1, -1, 1, -1], [-1, -1, -1, 1, -1], [1, 1, 1, -1, 1]], np.float32)
-    result = computed(HATE, logits, np.zeros((4, 5), int))
-    assert result["violation_rate"] == 0.5
-    assert result["precision_death"] == 0
-    metrics = ImbalanceMetrics(HATE)
-    metrics.update(torch.tensor(logits), torch.zeros(4, 5))
-    assert metrics.compute()["violation_rate_closed"] == 0
-    assert metrics.table.predicted.tolist() == [2, 2, 1, 1, 1]
-
-
 @QUICK
 @given(schemas(), st.sampled_from(HIERARCHY_POLICIES), st.sampled_from([0.0, 0.5]), st.integers(0, 999))
 def test_decisions_are_closed_in_the_way_that_was_asked_for(schema, hierarchy_policy, unknown, seed):
@@ -188,15 +170,6 @@ def test_a_rule_of_a_model_decides_with_its_constraint_and_calibration():
         assert counted.table.predicted.tolist() == rule.decide(logits).sum(0).tolist()
         expected = by_sklearn(rule.scores(logits).numpy(), labels).mean()
         assert result["mean_average_precision"] == pytest.approx(expected)
-
-
-def test_secondary_metrics_are_over_the_rows_whose_gold_primary_is_1():
-    logits = np.full((3, 5), 1, np.float32)
-    labels = np.array([[1, 1, 0, 0, 0], [0, 0, 0, 0, 1], [-100, 1, 1, 1, 1]])
-    result = computed(HATE, logits, labels)
-    assert result["secondary_precision"] == pytest.approx(1 / 4)
-    assert result["secondary_recall"] == 1.0
-    assert result["secondary_f1_macro"] == pytest.approx(1 / 4)
 
 
 # ---- single-label and tokens ----
@@ -284,6 +257,15 @@ def test_it_is_a_compute_metrics_for_all_at_once_and_batch_by_batch():
         assert metrics(prediction(slice(None))) == expected
         assert metrics(prediction(slice(0, 7)), compute_result=False) == {}
         assert metrics(prediction(slice(7, None)), compute_result=True) == expected
+
+
+@pytest.mark.parametrize("single_label", [False, True])
+def test_as_a_metric_of_evaluate_it_gives_the_same(single_label):
+    logits, labels = single_label_case(20, 5, 3) if single_label else multi_label_case(20, 5, 3)
+    metric = ImbalanceMetrics(PLAIN).as_evaluate_metric(single_label)
+    metric.add_batch(predictions=logits[:7], references=labels[:7])
+    metric.add_batch(predictions=logits[7:], references=labels[7:])
+    assert metric.compute() == computed(PLAIN, logits, labels)
 
 
 def test_compute_may_be_read_on_the_way_and_reset_forgets():

@@ -310,16 +310,6 @@ def test_rows_and_labels_may_stand_in_any_order(case, seed, naive):
 
 
 @QUICK
-@given(cases, st.sampled_from(PER))
-def test_every_row_twice_leaves_naive_thresholds_as_they_are(case, per):
-    scores, labels = case
-    once = tune_thresholds(scores, labels, per=per, **NAIVE)
-    twice = tune_thresholds(np.repeat(scores, 2, 0), np.repeat(labels, 2, 0), per=per, **NAIVE)
-    assert np.array_equal(once.thresholds, twice.thresholds)
-    assert np.array_equal(2 * once.support, twice.support)
-
-
-@QUICK
 @given(cases)
 def test_unknown_entries_are_as_rows_that_are_not_there(case):
     scores, labels = case

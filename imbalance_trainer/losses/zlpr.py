@@ -38,9 +38,8 @@ class ZLPRLoss(Loss):
         """The row's loss at each of its known entries."""
         known = labels != IGNORE_INDEX
         y = smoothed(labels.to(logits.dtype), self.label_smoothing)
-        of_row = _log_1_plus_sum(-logits, torch.where(known, y, 0)) + _log_1_plus_sum(
-            logits, torch.where(known, 1 - y, 0)
-        )
+        positives, negatives = torch.where(known, y, 0), torch.where(known, 1 - y, 0)
+        of_row = _log_1_plus_sum(-logits, positives) + _log_1_plus_sum(logits, negatives)
         return torch.where(known, of_row, 0)
 
 

@@ -17,13 +17,6 @@ def test_of_binary_cross_entropy_it_is_the_log_odds_of_the_prevalence():
     np.testing.assert_allclose(found, np.log(positives / (KNOWN - positives)), atol=1e-3)
 
 
-def test_of_weighted_binary_cross_entropy_the_weight_adds_its_log():
-    weights = [1.0, 5.0, 10.0, 1.0, 1.0]
-    found = best_constant_logits(WeightedBCELoss(weights), SUPPORT, KNOWN)
-    plain = best_constant_logits(WeightedBCELoss(), SUPPORT, KNOWN)
-    np.testing.assert_allclose(found - plain, np.log(weights), atol=2e-3)
-
-
 @pytest.mark.parametrize("gamma", [0.5, 2.0, 5.0])
 def test_of_the_focal_loss_it_is_where_scipy_finds_the_least(gamma):
     weights = np.array([1.0, 5.0, 10.0, 2.0, 3.0])

@@ -150,6 +150,18 @@ def test_a_batch_larger_than_a_block_is_the_sum_of_small_ones(kind, shape):
         assert torch.equal(weighted_focal_loss(logits, labels, weights, 2.0, "sum"), whole)
 
 
+@pytest.mark.parametrize("shape", [(5, 4), (301, 907)])
+def test_the_upstream_gradient_multiplies_and_a_graph_that_is_kept_gives_it_again(shape):
+    logits, labels, weights = make("masked", *shape)
+    _, gradient = value_and_gradient(logits, labels, weights)
+    leaf = logits.clone().requires_grad_()
+    loss = -2.5 * weighted_focal_loss(leaf, labels, weights)
+    loss.backward(retain_graph=True)
+    torch.testing.assert_close(leaf.grad, -2.5 * gradient)
+    loss.backward()
+    torch.testing.assert_close(leaf.grad, -5 * gradient)
+
+
 def test_soft_labels_are_linear_between_0_and_1():
     logits, _, weights = make("hard")
     zeros, ones = (torch.full(logits.shape, float(y)) for y in (0, 1))
