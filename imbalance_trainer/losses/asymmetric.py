@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .base import EntryLoss, number
-from .multi_label_focal import focal_term, focus
+from .focal import focal_term, focus
 
 
 class AsymmetricLoss(EntryLoss):

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from .base import EntryLoss, number
-from .focal import checked_gamma
-from .multi_label_focal import focal_term
+from .focal import checked_gamma, focal_term
 
 
 class HillLoss(EntryLoss):

@@ -9,8 +9,7 @@ from torch import Tensor
 from ..utils.errors import UsageError
 from .base import EntryLoss, checked_support, number
 from .class_balanced import class_balanced_weights
-from .focal import checked_gamma
-from .multi_label_focal import focal_term
+from .focal import checked_gamma, focal_term
 
 
 class NegativeTolerantLoss(EntryLoss):
