@@ -65,8 +65,6 @@ def test_what_cannot_be_streamed_is_one_sentence(tmp_path):
     folder = write(tmp_path / "data")
     with pytest.raises(UsageError, match="--streaming reads files"):
         analyze(["--dataset_name", "org/name", "--streaming", "true"])
-    with pytest.raises(UsageError, match="UTF-8 only"):
-        analyze([str(folder), "--streaming", "true", "--encoding", "cp1252"])
     table = pq.read_table(folder / "test.parquet")
     wrong = table.set_column(1, "labels", pa.array([[0, 1]] * len(table)))
     pq.write_table(wrong, folder / "test.parquet")

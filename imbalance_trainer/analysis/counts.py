@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..data.checks import no_positive
-from ..data.dataset import LabelledData
-from ..data.files import DELIMITED, SPLITS
+from ..data.dataset import LabelledData, entry_rule
 from ..data.options import DataOptions
-from ..data.sources import Source, find_source
+from ..data.sources import SPLITS, Source, find_source
 from ..data.splits import MADE_SHARE
 from ..data.stream import LabelIterator, iter_labels
+from ..data.text_files import DELIMITED
 from ..labels.counting import DENSE_LABELS
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
@@ -174,12 +174,11 @@ def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
     source = _source_of(options)
     if source is None or not source.paths():
         raise UsageError("--streaming reads files; give a folder or a file of parquet, Arrow, CSV or JSON lines.")
-    if options.encoding is not None:
-        raise UsageError("--streaming reads UTF-8 only; convert the file, or leave --streaming out.")
     info = label_info
     if info is None and source.folder is not None and (source.folder / "label_info.json").exists():
         info = source.folder / "label_info.json"
-    how = {"delimiter": options.delimiter, "label_format": options.label_format}
+    rule = entry_rule(options.positive_values or (), options.blank_labels, options.label_scale)
+    how = {**options.reading(), "label_format": options.label_format, "rule": rule}
     streams: dict[str, LabelIterator] = {}
     for split in SPLITS:
         if split in source.parts:

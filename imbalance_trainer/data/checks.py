@@ -15,6 +15,11 @@ from .frame import Frame
 Parts = Mapping[str, tuple[pa.Array, np.ndarray]]  # per split, or file, the texts and the encoded labels
 
 
+def is_blank_text(texts: pa.Array) -> np.ndarray:
+    """Which texts are blank, (rows,)."""
+    return np.asarray(pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False), bool)
+
+
 def leaked_texts(parts: Parts) -> list[str]:
     """Texts of the validation and test data that stand in the training data too, or test texts in the validation
     data."""
