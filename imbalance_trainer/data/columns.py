@@ -23,7 +23,7 @@ from .cells import (
     words_in,
 )
 from .frame import Frame, named_like
-from .label_spec import COLUMNS, LABEL_FORMATS, LabelSpec, entries_of, plan_of_cells
+from .label_spec import COLUMNS, LABEL_FORMATS, LabelSpec, plan_of_cells
 
 TEXT_COLUMNS = (
     *("text", "sentence", "comment_text", "comment", "content", "tweet"),
@@ -227,19 +227,7 @@ def _columns_plan(frame: Frame, columns: tuple[str, ...], settings: LabelSetting
     source = f", names of {'label_info.json' if given else 'the keys' if frame.fields else 'the columns'}"
     listed = "" if given else f" ({quoted(schema.names)})"
     note = f"Labels: {len(schema)}{listed}, multi-label, {how}{source}"
-    plan = LabelSpec(schema.names, COLUMNS, schema, note, rule=settings.rule)
-    entries = entries_of(frame, plan)
-    if settings.rule.blank is None:
-        one_sided = (
-            (entries > 0).any(0) & ~(entries == 0).any(0) & np.isnan(entries).any(0) & ~np.isinf(entries).any(0)
-        )
-        if one_sided.any():
-            raise UsageError(
-                f"{frame.path}: {quoted([schema.names[i] for i in np.flatnonzero(one_sided)])} hold nothing but "
-                "positive values and blanks, so that blank may mean 0; say --blank_labels negative or --blank_labels "
-                "unknown."
-            )
-    return plan
+    return LabelSpec(schema.names, COLUMNS, schema, note, rule=settings.rule)
 
 
 def _label_columns(frame: Frame, others: Sequence[str], text: str, settings: LabelSettings) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from .checks import (
 )
 from .columns import LabelSettings, find_text_column, is_label_column, make_plan, read_texts
 from .frame import Frame, named_like
-from .label_spec import CLASSES, COLUMNS, LONG, LabelSpec, encode_labels
+from .label_spec import CLASSES, COLUMNS, LONG, LabelSpec, check_blanks, encode_labels
 from .sources import SPLITS, Source, find_source, read_source, split_named
 from .splits import Parts, make_splits
 from .text_files import ReadSettings
@@ -139,6 +139,7 @@ def load_labelled_dataset(
     plan = make_plan(frames["train"], text, how)
     frames, warnings = _with_labels(frames, source, plan, settings)
     parts = {split: (read_texts(frame, text), encode_labels(frame, plan)) for split, frame in frames.items()}
+    check_blanks(parts["train"][1], train.path, plan)
     if (parts["train"][1] == IGNORE_INDEX).all():
         raise DataError(f"{train.path}: no row has a known label; expected some to train on.")
     if label_format is None and plan.form == CLASSES:

@@ -279,6 +279,24 @@ def entries_of(frame: Frame, plan: LabelSpec) -> np.ndarray:
     return np.stack([label_entries(frame.column(name), plan.rule, scale) for name in plan.columns], axis=1)
 
 
+def check_blanks(labels: np.ndarray, path: Any, plan: LabelSpec) -> None:
+    """Ask what blank means where a column per label has nothing but positive values and blanks.
+
+    Args:
+        labels: (rows, labels), of the training data.
+        path: the file, for messages.
+        plan: what the columns mean.
+    """
+    if plan.form != COLUMNS or plan.rule.blank is not None:
+        return
+    one_sided = (labels > 0).any(0) & (labels == IGNORE_INDEX).any(0) & ~(labels == 0).any(0)
+    if one_sided.any():
+        raise UsageError(
+            f"{path}: {quoted([plan.schema.names[i] for i in np.flatnonzero(one_sided)])} hold nothing but positive "
+            "values and blanks, so that blank may mean 0; say --blank_labels negative or --blank_labels unknown."
+        )
+
+
 def _scale_of(frame: Frame, scale: str | None) -> Any:
     if scale is None:
         return 1.0

@@ -22,7 +22,7 @@ from .checks import is_blank_text
 from .columns import LabelSettings, find_text_column, make_plan, read_texts
 from .files import count_rows, read_batches
 from .frame import Frame
-from .label_spec import CLASSES, COLUMNS, LabelSpec, encode_labels
+from .label_spec import CLASSES, COLUMNS, LabelSpec, check_blanks, encode_labels
 from .text_files import ReadSettings
 
 _ENTRIES = 1 << 22  # of a batch's matrix, at most about: fewer rows at a time where there are many labels
@@ -140,6 +140,8 @@ def iter_labels(
         try:
             text = find_text_column(head, text_column, how)
             plan = make_plan(head, text, how)
+            if plan.form == COLUMNS:
+                check_blanks(encode_labels(head, plan), head.path, plan)
             break
         except (DataError, UsageError):  # such as no label in any of the first rows
             if len(head.table) < rows or rows == looked_at[-1]:

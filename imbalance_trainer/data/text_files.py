@@ -141,7 +141,7 @@ def read_delimited(path: Path, settings: ReadSettings, columns: Columns, rows: i
     limit = csv.field_size_limit(sys.maxsize)
     try:
         with open_text(path, settings) as file:
-            how = {"engine": "python", "dtype": str, "na_filter": False, "keep_default_na": False, **args}
+            how = {"engine": "python", "dtype": object, "na_filter": False, "keep_default_na": False, **args}
             read = pd.read_csv(file, sep=delimiter, chunksize=rows, **how)
             for table in [read] if rows is None else read:
                 _check_widths(path, table, args)
