@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import Pipeline, PreTrainedTokenizerBase, TextClassificationPipeline
 
-from .decisions.rule import DecisionRule, is_baked
+from .decisions.rule import DecisionRule, checked_thresholds, is_baked
 from .utils.constants import MULTI_LABEL
 from .utils.errors import DataError, UsageError, did_you_mean
 
@@ -51,8 +51,9 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
                 f"{config.problem_type!r}; drop pipeline_class=."
             )
         self.rule = DecisionRule.from_config(config)
-        if self.tokenizer.model_max_length > _NO_LENGTH and getattr(config, "max_position_embeddings", None):
-            self.tokenizer.model_max_length = config.max_position_embeddings - 2  # two are taken in RoBERTa's like
+        tokenizer: Any = self.tokenizer
+        if tokenizer.model_max_length > _NO_LENGTH and getattr(config, "max_position_embeddings", None):
+            tokenizer.model_max_length = config.max_position_embeddings - 2  # two are taken in RoBERTa's like
         if not self.rule.is_tuned and not is_baked(config):
             logger.warning(
                 "The model's config has no tuned thresholds, so 0.5 decides for every label; "
@@ -118,7 +119,7 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
         if threshold is not None or thresholds is not None:
             by_label = rule.by_label() if threshold is None else dict.fromkeys(rule.schema.names, threshold)
             own = {rule.schema.resolve(name, "thresholds"): value for name, value in (thresholds or {}).items()}
-            rule = replace(rule, thresholds={**by_label, **own})
+            rule = replace(rule, thresholds=checked_thresholds({**by_label, **own}, rule.schema))
         logits = model_outputs["logits"]
         decided = rule.decide(logits)[0].tolist()
         scores = rule.scores(logits).sigmoid()[0].tolist()
@@ -138,7 +139,7 @@ def _check(text: Any, where: str) -> None:
 
 
 def _is_blank(text: Any) -> bool:
-    return not (text.get("text") if isinstance(text, Mapping) else text).strip()
+    return not str(text.get("text") if isinstance(text, Mapping) else text).strip()
 
 
 def _without(row: dict[str, Any], key: str) -> dict[str, Any]:

@@ -184,8 +184,8 @@ def test_what_is_no_such_file_is_said(tmp_path):
         ("c.csv", b"text,a\nx,1\ny,0,1\n", "line 3 has 3 cells, but the header has 2"),
         ("a.parquet", b"PAR1", "cannot be read"),
         ("a.jsonl", b'{"text": "x", "labels": ["a"]}\n{"text": "y", "labels": ["a"]\n', "line 2 is no valid JSON"),
-        ("b.jsonl", b"\n[1]\n", "line 2 is a list"),
-        ("c.jsonl", b'{"text": "\xff"}', "cannot be read .*utf-8"),
+        ("b.jsonl", b"\n[1]\n", "found others in element 1"),
+        ("c.jsonl", b'{"text": "\xff"}', "is not UTF-8 in line 1"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=said):

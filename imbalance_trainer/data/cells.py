@@ -17,8 +17,6 @@ from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError, UsageError
 from .frame import Frame
 
-ENTRY = "0, 1, true, false, yes, no, a value between 0 and 1, or blank, -1 or -100 for unknown"
-
 _WORDS = {
     **dict.fromkeys(("1", "true", "yes"), 1.0),
     **dict.fromkeys(("0", "false", "no"), 0.0),
@@ -160,14 +158,16 @@ def as_index(value: str) -> int:
     return int(value.strip().partition(".")[0])
 
 
-def as_name(number: float) -> str:
-    """A number as the name of a class, 1 and not 1.0."""
-    return str(int(number)) if number == int(number) else str(number)
+def words_of(values: pa.Array) -> list[str]:
+    """Each value of a dictionary as text: numbers as the names of classes, 1 and not 1.0."""
+    if pa.types.is_string(values.type):
+        return values.to_pylist()
+    return [str(n) if n != n or n != int(n) else str(int(n)) for n in as_numbers(values, pa.float64()).tolist()]
 
 
 def words_in(values: pa.Array) -> list[str]:
-    """The strings that differ, without those that say unknown."""
-    return [value for value in values.drop_null().unique().to_pylist() if not is_blank(value)]
+    """The values that differ, as text, without those that say unknown."""
+    return [word for word in words_of(values.drop_null().unique()) if not is_blank(word)]
 
 
 def flatten_lists(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:

@@ -89,7 +89,7 @@ def find_text_column(frame: Frame, wanted: str | None, settings: LabelSettings) 
     strings = [n for n in frame.names if n not in labels and n.casefold() not in LABEL_COLUMNS and _is_text(frame, n)]
     usual = named_like(TEXT_COLUMNS, [*strings, *frame.broken])
     if usual in frame.broken:
-        raise DataError(frame.broken[usual])
+        raise DataError(frame.broken[str(usual)])
     lengths = {name: length for name in strings if (length := _length_of_text(frame, name))}
     found = sorted(lengths, key=lambda name: -lengths[name])
     usual = named_like(TEXT_COLUMNS, found)

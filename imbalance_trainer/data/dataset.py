@@ -30,8 +30,9 @@ from .checks import (
     unused_label_columns,
 )
 from .columns import LabelSettings, find_text_column, is_label_column, make_plan, read_texts
+from .encode import check_blanks, encode_labels
 from .frame import Frame, named_like
-from .label_spec import CLASSES, COLUMNS, LONG, LabelSpec, check_blanks, encode_labels
+from .label_spec import CLASSES, COLUMNS, LONG, LabelSpec
 from .sources import SPLITS, Source, find_source, read_source, split_named
 from .splits import Parts, make_splits
 from .text_files import ReadSettings

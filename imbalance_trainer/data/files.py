@@ -140,8 +140,9 @@ def _json(path: Path, settings: ReadSettings, columns: Columns, rows: int | None
         lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
         first = list(islice(lines, 2))
         if _begins_with_a_row(first):
-            lines, met = chain(first, lines), {}  # a column stays where a later batch has no value for it
-            while some := list(islice(lines, rows)):
+            every = chain(first, lines)
+            met: dict[str, None] = {}  # a column stays where a later batch has no value for it
+            while some := list(islice(every, rows)):
                 batch = [_object(path, number, line) for number, line in some]
                 met.update(dict.fromkeys(name for row in batch for name in row))
                 yield Batch([{**met, **batch[0]}, *batch[1:]], "JSON lines")

@@ -241,7 +241,8 @@ def tidy(frame: Frame) -> Frame:
     Raises:
         DataError: two columns of one name.
     """
-    table, fields, dict_name = frame.table, (), ""
+    table, dict_name = frame.table, ""
+    fields: tuple[str, ...] = ()
     name = named_like(LABEL_COLUMNS, [field.name for field in table.schema if pa.types.is_struct(field.type)])
     if name is not None:
         labels, dict_name = frame.column(name), name.strip()

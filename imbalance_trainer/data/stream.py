@@ -20,9 +20,10 @@ from ..utils.errors import DataError, UsageError
 from .cells import EntryRule
 from .checks import is_blank_text
 from .columns import LabelSettings, find_text_column, make_plan, read_texts
+from .encode import check_blanks, encode_labels
 from .files import count_rows, read_batches
 from .frame import Frame
-from .label_spec import CLASSES, COLUMNS, LabelSpec, check_blanks, encode_labels
+from .label_spec import CLASSES, COLUMNS, LabelSpec
 from .text_files import ReadSettings
 
 _ENTRIES = 1 << 22  # of a batch's matrix, at most about: fewer rows at a time where there are many labels
@@ -134,9 +135,7 @@ def iter_labels(
     settings = ReadSettings(delimiter, encoding, reader_args or {}, named, given is not None)
     how = LabelSettings(given, asked, separator, label_format, rule or EntryRule())
     for rows in looked_at:
-        head = next(read_batches(every[0], settings, None, rows), None)
-        if head is None:
-            raise DataError(f"{every[0]}: has no rows.")
+        head = _first_rows(every[0], settings, rows)
         try:
             text = find_text_column(head, text_column, how)
             plan = make_plan(head, text, how)
@@ -150,6 +149,12 @@ def iter_labels(
     if not known and plan.form != COLUMNS and plan.form != "multi-hot":
         plan = make_plan(_with_all_cells(head, every, plan, settings, batch, max_cells), text, how)
     return _stream(every, plan, text, settings, batch)
+
+
+def _first_rows(path: Path, settings: ReadSettings, rows: int) -> Frame:
+    for frame in read_batches(path, settings, None, rows):
+        return frame
+    raise DataError(f"{path}: has no rows.")
 
 
 def _stream(every: tuple[Path, ...], plan: LabelSpec, text: str, settings: ReadSettings, batch: int) -> LabelIterator:

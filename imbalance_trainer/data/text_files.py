@@ -130,7 +130,7 @@ def read_delimited(path: Path, settings: ReadSettings, columns: Columns, rows: i
         args = {"sep": sep_line[1], "skiprows": 1, **args}
         head = head[sep_line.end() :]
     given = args.pop("delimiter", None) or args.pop("sep", None) or settings.delimiter
-    style = {k: args[k] for k in ("quoting", "quotechar", "escapechar", "doublequote") if k in args}
+    style: Mapping[str, Any] = {k: args[k] for k in ("quoting", "quotechar", "escapechar", "doublequote") if k in args}
     delimiter = _checked_delimiter(given, path, head) if given else _find_delimiter(path, head, style)
     if not {"header", "names", "skiprows"} & set(args):
         _check_header(path, first_rows(head, delimiter, **style), settings)

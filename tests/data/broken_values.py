@@ -168,11 +168,11 @@ UNFIT = {
     ),
     "dates as labels": Case(
         {"train.parquet": pa.table({"text": ["x"], "label": pa.array([0], pa.date32())})},
-        "data/train.parquet: column 'label': holds no label at all.",
+        "data/train.parquet: column 'label': holds date32[day]; expected names or class indices.",
     ),
     "lists of dates": Case(
         {"train.parquet": pa.table({"text": ["x"], "labels": pa.array([[0]], pa.list_(pa.date32()))})},
-        "data/train.parquet: column 'labels': holds no label at all.",
+        "data/train.parquet: column 'labels': holds date32[day]; expected names or class indices.",
     ),
     "a set in a cell": Case(
         {"train.csv": "text,labels\nx,\"{'joy', 'fear'}\"\ny,\"{'joy'}\"\n"},
