@@ -192,7 +192,7 @@ def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
 def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[str, SplitCounts], StreamedData]:
     """Count each split, or its first `limit` rows; the data comes back with warnings about that.
 
-    Without a validation file, a tenth of the training rows stands for that split, as training makes it.
+    Of splits without a file each stands for a tenth of the training rows, and training has the rest, as in training.
 
     Raises:
         UsageError: a limit under 1.
@@ -214,15 +214,37 @@ def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[st
         else:
             splits[name] = SplitCounts(counts)
         said += no_positive(counts.support > 0, data.schema, where)
-    if "validation" not in splits:
+    missing = [split for split in SPLITS if split not in splits]
+    if missing:
         train = whole(splits["train"].labels)
-        made = LabelDistribution.from_counts(
-            (train.support * MADE_SHARE).round(), int(train.n_rows * MADE_SHARE), data.schema
-        )
-        splits["validation"] = SplitCounts(made)
-        said.append("There is no validation file: a tenth of the training rows is taken for it, as training makes it.")
+        part = (train.support * MADE_SHARE).round(), int(train.n_rows * MADE_SHARE)
+        splits |= {split: SplitCounts(LabelDistribution.from_counts(*part, data.schema)) for split in missing}
+        splits["train"] = _share(splits["train"], 1 - MADE_SHARE * len(missing))
+        files = " and no ".join(f"{split} file" for split in missing)
+        said.append(f"There is no {files}: a tenth of the training rows is taken for each, as training takes it.")
     data = replace(data, warnings=(*data.warnings, *said))
     return {name: splits[name] for name in SPLITS if name in splits}, data
+
+
+def _share(split: SplitCounts, share: float) -> SplitCounts:
+    """The counts of a part of the rows, drawn so that it has the same share of each label."""
+    labels, per_row, pairs = split.labels, split.labels.labels_per_row, split.pairs
+    if split.is_sample:
+        total = max(labels.n_rows, round(labels.row_total * share))
+        drawn = split.drawn and (split.drawn[0], max(split.drawn[0], round(split.drawn[1] * share)))
+        return SplitCounts(replace(labels, row_total=total), drawn)
+    n_rows = round(labels.n_rows * share)
+    some = None if pairs is None else pairs * share
+    part = replace(
+        labels,
+        n_rows=n_rows,
+        row_total=n_rows,
+        support=(labels.support * share).round(),
+        known=(labels.known * share).round(),
+        labels_per_row=None if per_row is None else (per_row * share).round().astype(np.int64),
+        cooccurrence=some if some is None else some.round() if isinstance(some, np.ndarray) else some.rint(),
+    )
+    return SplitCounts(part)
 
 
 def _lines(paths: Iterable[Path]) -> int:

@@ -40,9 +40,10 @@ class LabelIterator:
         n_rows: rows of all files; -1 where the files do not say (all but parquet and Arrow).
         paths: the files.
         plan: what their columns mean.
-        text: the column of the text. Rows whose text is blank are left out, as in training.
+        text: the column of the text.
         settings: how the files are written.
         batch: rows at a time, at most.
+        is_training: whether rows whose text is blank are left out, as training leaves them out.
     """
 
     schema: LabelSchema
@@ -54,6 +55,7 @@ class LabelIterator:
     text: str
     settings: ReadSettings
     batch: int
+    is_training: bool = True
 
     @property
     def where(self) -> str:
@@ -74,7 +76,7 @@ class LabelIterator:
         for path in self.paths:
             for frame in read_batches(path, self.settings, columns, rows):
                 n_rows, is_blank = len(frame.table), is_blank_text(read_texts(frame, self.text))
-                if is_blank.any():
+                if self.is_training and is_blank.any():
                     frame = frame.take(np.flatnonzero(~is_blank))
                 if len(frame.table):
                     block = _plain(frame, self.plan)
@@ -128,7 +130,8 @@ def iter_labels(
         if not path.is_file():
             raise UsageError(f"{path}: there is no such file.")
     if like is not None:
-        return _stream(every, like.plan, like.text, like.settings, like.batch)
+        stream = _stream(every, like.plan, like.text, like.settings, like.batch)
+        return replace(stream, is_training=False)
     given = None if label_info is None else LabelSchema.of(label_info)
     asked = (label_columns,) if isinstance(label_columns, str) else tuple(label_columns or ())
     named = frozenset({*asked, *(given.names if given else ()), *([text_column] if text_column else [])})
