@@ -187,8 +187,9 @@ PATHS = ">"
 _TAKEN = "|;\n,"
 """Separators that are taken where they are found."""
 
-_ASKED = {"/": 2, "+": 2, "&": 2, "#": 2, " and ": 2, "_": 3, ":": 3, "-": 3, " ": 3}
-"""Those that are asked about, with the number of different cells with them from which on they are."""
+_WORDS_THAT_JOIN = (" and ", " und ", " y ", " et ")
+_WITHIN_NAMES = "_:-. "
+"""Separators that stand within names too: they are asked about from three cells on, others from two."""
 
 _TAGS = re.compile(r"<([^<>]+)>")
 _NAMED_VALUE = re.compile(r"(.*\S)\s*[-:=]\s*([01])(?:\.0)?")
@@ -281,14 +282,20 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
     Raises:
         UsageError: several separators that may be meant, or one that is not taken without asking.
     """
-    parts = {
-        s: {p for v in values for p in split_cell(v, s)} for s in (*_TAKEN, *_ASKED) if any(s in v for v in values)
-    }
+    signs = {c for value in values for c in value if not (c.isalnum() or c.isspace() or c in "'\"()[]{}<>")}
+    asked = [*sorted(signs - {*_TAKEN, *_WITHIN_NAMES}), "\t", *_WORDS_THAT_JOIN, *_WITHIN_NAMES]
+    there = [s for s in (*_TAKEN, *asked) if any(s in value for value in values)]
+    parts = {s: {part for value in values for part in split_cell(value, s)} for s in there}
     present = [s for s in "|;\n" if s in parts]
     if known is not None:
         return _fitting_separator(values, known, parts, present, where)
     if values and all(re.fullmatch(r"(\s*<[^<>]+>)+\s*", value) for value in values):
         return "><"
+    if len(values) > 2 and len(set(map(len, values))) == 1 and all(re.fullmatch("[01]{2,}", v) for v in values):
+        raise UsageError(
+            f"{where}: cells such as {values[0]!r} may be a digit for each label; write them as lists, [0, 1, 0], or "
+            f"say --separator {NO_SEPARATOR} where a cell is one name."
+        )
     if len(numbered := [s for s in _TAKEN if s in parts and all(map(is_index, parts[s]))]) == 1:
         return numbered[0]
     shares = {s: _recurring(values, s) for s in parts}
@@ -302,7 +309,7 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
         if some >= _LABEL_LIKE:
             return ","
         recurring = [","] if some else []
-    asked = [s for s in _ASKED if s in parts and _may_separate(values, s, parts[s], shares[s][1])]
+    asked = [s for s in asked if s in parts and _may_separate(values, s, parts[s], shares[s][1])]
     asked = asked[:1] if asked and asked[0] != " " else asked  # with '+' the blanks around it separate too
     doubtful = recurring or (present if present and len(values) > 1 else []) or asked
     if not doubtful:
@@ -345,7 +352,7 @@ def _recurring(values: Sequence[str], separator: str) -> tuple[float, float]:
 def _may_separate(values: Sequence[str], separator: str, parts: set[str], share: float) -> bool:
     """Whether few names make up many cells: joy + fear, joy and fear are sets; very_good and very_bad are not."""
     several = sum(len(split_cell(value, separator)) > 1 for value in values)
-    least = _ASKED[separator]
+    least = 3 if separator in _WITHIN_NAMES else 2
     return several >= least and share >= 0.8 and len(parts) * (1 if least == 2 else 1.5) < len(values)
 
 

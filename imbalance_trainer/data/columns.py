@@ -1,8 +1,7 @@
 """Which column of a table is the text and which hold labels; what is not clear is asked, with the flag for it."""
 
 import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,15 +14,13 @@ from ..utils.errors import DataError, UsageError, did_you_mean, quoted
 from .cells import (
     NO_SEPARATOR,
     EntryRule,
-    find_separator,
     is_label_like,
     label_entries,
     numbers_in,
-    split_cell,
-    words_in,
 )
 from .frame import Frame, named_like
 from .label_spec import COLUMNS, LABEL_FORMATS, LabelSpec, plan_of_cells
+from .questions import ask_about_doubtful, hints, is_class_name, nearly_labels, soft_columns
 
 TEXT_COLUMNS = (
     *("text", "sentence", "comment_text", "comment", "content", "tweet"),
@@ -31,9 +28,6 @@ TEXT_COLUMNS = (
 )
 """Usual names of the column of the text, in the order in which they are looked for."""
 
-_CLASS_COLUMNS = ("class", "category", "categories", "target", "sentiment", "emotion", "emotions", "topic", "topics",
-                  "intent", "tags", "tag", "genre", "genres")  # fmt: skip
-_MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hold one class a row
 _SAMPLE = 2_000  # rows by which a column is judged
 _MUCH_LONGER = 1.5
 _NO_TEXT = re.compile(
@@ -45,10 +39,6 @@ _NO_TEXT = re.compile(
 _NO_BLANKS = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
 """Letters of scripts that put no blanks between words: Thai, Japanese, Chinese."""
 _NO_LABEL = re.compile(r"(unnamed: \d+|index|.*[ _]id|id)?", re.IGNORECASE)
-_SELDOM_LABEL = re.compile(
-    r"(is|has)[_ ].*|verified|retweeted|truncated|.*confidence.*|.*(score|prob\w*)", re.IGNORECASE
-)
-_NUMBERED = re.compile(rf"({'|'.join((*LABEL_COLUMNS, *_CLASS_COLUMNS))})[ _.-]?\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -227,7 +217,9 @@ def _columns_plan(frame: Frame, columns: tuple[str, ...], settings: LabelSetting
     source = f", names of {'label_info.json' if given else 'the keys' if frame.fields else 'the columns'}"
     listed = "" if given else f" ({quoted(schema.names)})"
     note = f"Labels: {len(schema)}{listed}, multi-label, {how}{source}"
-    return LabelSpec(schema.names, COLUMNS, schema, note, rule=settings.rule)
+    soft = [] if settings.rule.scale else soft_columns(frame, schema.names)
+    said = (f"{quoted(soft)} hold values between 0 and 1, which are taken as soft labels.",) if soft else ()
+    return LabelSpec(schema.names, COLUMNS, schema, note, remarks=said, rule=settings.rule)
 
 
 def _label_columns(frame: Frame, others: Sequence[str], text: str, settings: LabelSettings) -> tuple[str, ...]:
@@ -240,7 +232,7 @@ def _label_columns(frame: Frame, others: Sequence[str], text: str, settings: Lab
     cell = named_like(LABEL_COLUMNS, others)
     if cell is not None and settings.label_format != COLUMNS:
         return (cell,)
-    numbered = tuple(name for name in others if _NUMBERED.fullmatch(name.strip()))
+    numbered = tuple(name for name in others if _is_numbered(name))
     if len(numbered) > 1 and _hold_names(frame, numbered, settings):
         return numbered
     if given:
@@ -252,14 +244,15 @@ def _label_columns(frame: Frame, others: Sequence[str], text: str, settings: Lab
     else:
         found = [name for name in readable if is_label_column(frame, name)]
     whole = [name for name in found if _has_no_other_number(frame, name, settings.rule)]
-    nearly = {} if settings.rule.positive else _nearly_labels(frame, [name for name in readable if name not in whole])
+    nearly = {} if settings.rule.positive else nearly_labels(frame, [name for name in readable if name not in whole])
+    where = f" in {quoted(others)}" if others else ""
     if not whole and (not found or nearly.keys() - set(found)):
         raise UsageError(
-            f"{frame.path}: found no labels in {quoted(others)}; expected a column 'labels' or a column of 0 and 1 "
-            f"for each label. {'; '.join(_hints(frame, readable, nearly)) or 'Name them with --label_columns'}."
+            f"{frame.path}: found no labels{where}; expected a column 'labels' or a column of 0 and 1 "
+            f"for each label. {'; '.join(hints(frame, readable, nearly)) or 'Name them with --label_columns'}."
         )
     if whole and not settings.rule.positive:
-        _ask_about_doubtful(frame, whole, nearly, readable)
+        ask_about_doubtful(frame, whole, nearly, readable)
     return tuple(found)
 
 
@@ -268,6 +261,12 @@ def _has_no_other_number(frame: Frame, name: str, rule: EntryRule) -> bool:
     values = frame.column(name)
     odd = values.filter(pa.array(np.isinf(label_entries(values, rule))))
     return not len(odd) or numbers_in(odd) is None
+
+
+def _is_numbered(name: str) -> bool:
+    """Whether a column is one of several such as label_1, label_2."""
+    stem = re.sub(r"[ _.-]?\d+$", "", name.strip()).casefold()
+    return stem != name.strip().casefold() and (stem in LABEL_COLUMNS or is_class_name(stem))
 
 
 def is_label_column(frame: Frame, column: str) -> bool:
@@ -281,113 +280,3 @@ def _has_positive_value(frame: Frame, name: str, rule: EntryRule) -> bool:
     if pa.types.is_nested(values.type) or len(values.drop_null().unique()) > 3:
         return False
     return bool((label_entries(values, rule) == 1).any())
-
-
-def _nearly_labels(frame: Frame, names: Sequence[str]) -> dict[str, str]:
-    """Columns in which at least half of the known values are label values, each with the first of its other values."""
-    said = {}
-    for name in names:
-        entries = label_entries(frame.column(name))
-        known, wrong = int((~np.isnan(entries)).sum()), np.flatnonzero(np.isinf(entries))
-        if len(wrong) and 2 * len(wrong) <= known and name.strip().casefold() not in _CLASS_COLUMNS:
-            first = f"{frame.column(name)[int(wrong[0])].as_py()!r} first in {frame.row(wrong[0])}"
-            said[name] = f"{name!r} holds {known - len(wrong):,} values of 0 to 1 and {len(wrong):,} others ({first})"
-    return said
-
-
-def _ask_about_doubtful(
-    frame: Frame, found: Sequence[str], nearly: Mapping[str, str], readable: Sequence[str]
-) -> None:
-    """Raise a UsageError for columns beside the labels that may be labels, and for labels that may be none."""
-    seldom = [name for name in found if _SELDOM_LABEL.fullmatch(name.strip())]
-    entries = {name: label_entries(frame.column(name)) for name in found}
-    soft = [name for name, e in entries.items() if name not in seldom and ((e > 0) & (e < 1)).any()]
-    said = list(nearly.values())
-    doubtful = {*nearly}
-    for names, what in (
-        (seldom, "hold 0 and 1 and are seldom labels"),
-        (soft, "hold values between 0 and 1, as soft labels or scores do"),
-    ):
-        if names and len(names) < len(found):
-            said.append(f"{quoted(names)} {what}")
-            doubtful.update(names)
-    if not said:
-        return
-    sure = [name for name in found if name not in doubtful]
-    everything = [name for name in readable if name in {*found, *nearly}]
-    ways = [*([f"without them {_flag(sure)}"] if sure else []), f"with them {_flag(everything)}"]
-    more = f" --label_scale {_scale(frame, everything)}, which divides counts" if nearly else ""
-    raise UsageError(f"{frame.path}: {'; '.join(said)}. Are these labels? Say {' or '.join(ways)}{more}.")
-
-
-def _flag(names: Sequence[str]) -> str:
-    return f"--label_columns {shlex.join(names)}"
-
-
-def _numbers(frame: Frame, names: Sequence[str]) -> dict[str, np.ndarray]:
-    found = {name: numbers_in(frame.column(name)) for name in names if name not in frame.broken}
-    return {name: numbers for name, numbers in found.items() if numbers is not None}
-
-
-def _scale(frame: Frame, counts: Sequence[str]) -> str:
-    """What counts may be divided by: a column that is their sum, else the largest of them."""
-    numbers = _numbers(frame, frame.names)
-    total = sum(numbers.get(name, 0) for name in counts)
-    whole = next((name for name in numbers if name not in counts and np.array_equal(numbers[name], total)), None)
-    return (
-        shlex.quote(whole) if whole else f"{max((np.nanmax(numbers[n]) for n in counts if n in numbers), default=1):g}"
-    )
-
-
-def _hints(frame: Frame, names: Sequence[str], nearly: Mapping[str, str]) -> list[str]:
-    """What to say of columns that may hold labels, each with the flags that read it so."""
-    said: list[str] = []
-    pairs: dict[tuple[str, ...], list[str]] = {}
-    numbers = _numbers(frame, names)
-    for name in sorted(names, key=lambda name: name.strip().casefold() not in _CLASS_COLUMNS):
-        values = frame.column(name)
-        if pa.types.is_nested(values.type):
-            said += [f"{name!r} holds lists: {_flag([name])}"] if pa.types.is_list(values.type) else []
-            continue
-        words, is_class = words_in(values.cast(pa.string())), name.strip().casefold() in _CLASS_COLUMNS
-        if len(words) == 2 and name in numbers and not is_class:
-            pairs.setdefault(tuple(sorted(words)), []).append(name)
-        elif is_class or name not in numbers:
-            said += _hint_of_names(name, words, len(values))
-    for (one, other), columns in pairs.items():
-        ways = " or ".join(f"--positive_values {shlex.quote(word)}" for word in (other, one))
-        said.append(f"{quoted(columns)} hold {one!r} and {other!r}: {_flag(columns)} with {ways}")
-    counts = _counts(numbers, {name for columns in pairs.values() for name in columns})
-    named = {*counts, *(name for columns in pairs.values() for name in columns)}
-    said += [what for name, what in nearly.items() if name not in named]
-    if len(counts) > 1 or (counts and nearly):
-        said.append(f"{quoted(counts)} may be counts: {_flag(counts)} --label_scale {_scale(frame, counts)}")
-    return said[:5]
-
-
-def _counts(numbers: Mapping[str, np.ndarray], others: set[str]) -> list[str]:
-    """Columns with a few whole numbers from 0 on, such as votes, without the column that is their sum."""
-    few = [
-        name for name, n in numbers.items()
-        if name not in others and name.strip().casefold() not in _CLASS_COLUMNS and np.nanmin(n, initial=0) >= 0
-        and (n == 0).any() and len(np.unique(n)) <= 20
-    ]  # fmt: skip
-    total = sum(numbers[name] for name in few)
-    return [name for name in few if len(few) < 3 or not np.array_equal(2 * numbers[name], total)]
-
-
-def _hint_of_names(name: str, words: Sequence[str], n_rows: int) -> list[str]:
-    """What to say of a column of strings that may hold a class a row, or names with a separator."""
-    try:
-        separator = find_separator(words, None, "")
-    except UsageError as error:
-        ways = re.findall(r"--separator ('[^']*')", str(error))
-        return [f"{name!r} may hold several names: {_flag([name])} with --separator {' or '.join(ways)} or none"]
-    if separator is not None:
-        parts = {part for word in words for part in split_cell(word, separator)}
-        if 2 * len(parts) < 3 * len(words):
-            return [f"{name!r} holds names separated by {separator!r}: {_flag([name])}"]
-        return []
-    if 2 <= len(words) <= min(_MOST_CLASSES, n_rows // _ROWS_PER_CLASS):
-        return [f"{name!r} has {len(words)} different values and could hold one class a row: {_flag([name])}"]
-    return []

@@ -204,6 +204,11 @@ def json_tables(document: Any) -> dict[str, list]:
     """The lists of objects in a document, by their key; none in any other document, or one of columns."""
     if not isinstance(document, dict):
         return {}
+    if isinstance(document.get("columns"), list) and isinstance(document.get("data"), list):  # as pandas splits it
+        return {"": [dict(zip(document["columns"], row, strict=False)) for row in document["data"]]}
+    inner = [v.keys() for v in document.values() if isinstance(v, dict)]
+    if len(inner) == len(document) > 1 and all(keys == inner[0] for keys in inner):  # columns by the rows' names
+        return {"": [{name: column[key] for name, column in document.items()} for key in inner[0]]}
     lists = {k: v for k, v in document.items() if isinstance(v, list)}
     if lists and all(isinstance(row, dict) for rows in lists.values() for row in rows):
         return {k: v for k, v in lists.items() if v} if len(lists) == len(document) or len(lists) == 1 else {}

@@ -9,6 +9,7 @@ import io
 import json
 import re
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -76,6 +77,10 @@ def open_text(path: Path, settings: ReadSettings) -> io.TextIOWrapper:
     Raises:
         UsageError: an encoding that does not exist, or that the byte-order mark contradicts.
     """
+    if path.suffix.lower() == ".zip" and len(inside := zipfile.ZipFile(path).namelist()) != 1:
+        raise UsageError(
+            f"{path}: holds {len(inside)} files ({quoted(inside)}); unpack it and give one, or the folder."
+        )
     raw = LocalFileSystem().open(str(path), "rb", compression="infer")
     head = raw.read(1000)
     raw.seek(0)
@@ -273,13 +278,14 @@ def read_text_lines(path: Path, settings: ReadSettings, columns: Columns, rows: 
     ):
         args = {"header": None, "names": ["text", "labels"], "quoting": csv.QUOTE_NONE, **settings.reader_args}
         settings = replace(settings, reader_args=args)
-    for batch in read_delimited(path, settings, columns, rows):
-        if len(batch.rows.columns) < 2:
+    elif not settings.delimiter and not settings.reader_args and head.strip():
+        widths = {len(row) for row in first_rows(head, _find_delimiter(path, head, {}))}
+        if len(widths) > 1 or widths == {1}:
             raise UsageError(
                 f"{path}: expected lines of fastText's format, '__label__name text', or a table with a header; the "
-                f"first line is {head.splitlines()[0][:60]!r}."
+                f"first line is {head.lstrip().splitlines()[0][:60]!r}."
             )
-        yield batch
+    yield from read_delimited(path, settings, columns, rows)
 
 
 def _fasttext(path: Path, number: int, line: str) -> tuple[str, list[str]]:

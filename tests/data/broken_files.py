@@ -190,10 +190,6 @@ UNREADABLE = {
         {"train-00000-of-00002.jsonl": LISTS, "train-00001-of-00002.jsonl": SETS},
         "data/train-00000-of-00002.jsonl and 1 more: the files of one split differ in their values (Unable to merge: Field labels has incompatible types: list<item: int64> vs list<item: string>: Unable to merge: Field item has incompatible types: int64 vs string).",
     ),
-    "text lines with two tabs": Case(
-        {"train.txt": "x\ta\ty\nz\tb\n", "label_info.json": ABC},
-        "data/train.txt: expected 3 cells in each row, as in the header; found fewer in row 1 (2). Fill them up; --delimiter names another delimiter.",
-    ),
     "label_info": Case(
         {"train.csv": OK, "label_info.json": "{"},
         "data/label_info.json: is no valid JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)).",

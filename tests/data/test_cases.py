@@ -75,6 +75,10 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
     "splits in an object": ("a.json", json.dumps({"train": LABELLED, "test": LABELLED[:3]}), ("fear", "joy"),
                             [[0, 1], [1, 1], [0, 0]], "test 3"),
     "columns in an object": ("a.json", json.dumps({"text": TEXTS, "joy": [0, 1] * 20}), ("joy",), [[0], [1]], ""),
+    "columns of pandas": ("a.json", pd.DataFrame({"text": TEXTS, "joy": [0, 1] * 20}).to_json(), ("joy",), [[0], [1]],
+                          ""),
+    "a table split by pandas": ("a.json", pd.DataFrame({"text": TEXTS, "joy": [0, 1] * 20}).to_json(orient="split"),
+                                ("joy",), [[0], [1]], ""),
     "an array in a .txt": ("a.txt", json.dumps(LABELLED, indent=1), ("fear", "joy"), [[0, 1], [1, 1], [0, 0]], ""),
     "a table in a .txt": ("a.txt", table("ID,Tweet,anger", lambda i: f"2018-{i}", TEXTS, "01", delimiter="\t"),
                           ("anger",), [[0], [1]], "text in 'Tweet'"),
@@ -131,6 +135,11 @@ ASKED = {  # content: what is said, and the options that it names, each with the
                     [("--separator '_'", ("a", "b", "c"), [1, 1, 0]), ("--separator none", None, 1)]),
     "a comma within names": (table("text,labels", TEXTS, ["joy, fear", "fear", "threats, plans to harm"]),
                              "',' may separate names or be part of them", ["--separator ','", "--separator none"]),
+    "tabs between names": (table("text,labels", TEXTS, ["joy", "fear\tjoy", "fear", "joy\tanger", "anger"]),
+                           r"'\\t' may separate names", []),
+    "digits": (table("text,labels", TEXTS, ["010", "001", "110"]), "a digit for each label",
+               [("--separator none", ("001", "010", "110"), 1)]),
+    "words among labels": (table(ABC, TEXTS, ["0", "1", "n/a"], "01"), "write -1 where a label is unknown", []),
     "a separator without use": (table("text,labels", TEXTS, NAMES), "no cell has the separator ';'", [],
                                 {"separator": ";"}),
     "1 or blank": (table(ABC, TEXTS, ["1", ""], ["", "", "1"]), "'anger', 'joy' hold nothing but positive",
@@ -145,6 +154,12 @@ ASKED = {  # content: what is said, and the options that it names, each with the
                  ("--label_columns anger joy --positive_values 1", ("anger", "joy"), [0, 1])]),
     "votes": (VOTES, "'hate', 'offensive' may be counts", [
         ("--label_columns hate offensive --label_scale n", ("hate", "offensive"), [0, 1])]),
+    "three signs": (table("clean_text,category", TEXTS, ["-1", "0", "1"]), "holds -1, 0 and 1", [
+        ("--label_columns category", ("category",), [-100])]),
+    "stars": (table("review,stars", TEXTS, "12345"), "'stars' has 5 different values", [
+        ("--label_columns stars --label_format classes", None, 1)]),
+    "a percentage": (table("text,toxicity", TEXTS, lambda i: (i * 37) % 101), "may be a percentage", [
+        ("--label_columns toxicity --label_scale 100", ("toxicity",), [0])]),
     "votes beside a class": (table("count,hate,offensive,class,tweet", "333", "0123", "3210", "0210", TEXTS), "", [
         ("--label_columns class", ("label_0", "label_1", "label_2"), 0),
         ("--label_columns hate offensive --label_scale count", ("hate", "offensive"), [0, 1])]),
