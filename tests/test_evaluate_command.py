@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import multilabel_confusion_matrix
 
 from imbalance_trainer.cli import evaluate as evaluate
-from imbalance_trainer.cli import saved_model
+from imbalance_trainer.cli import models as saved_model
 from imbalance_trainer.data.demo import demo_data
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema

@@ -228,7 +228,7 @@ def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[st
 
 def _share(split: SplitCounts, share: float) -> SplitCounts:
     """The counts of a part of the rows, drawn so that it has the same share of each label."""
-    labels, per_row, pairs = split.labels, split.labels.labels_per_row, split.pairs
+    labels, pairs = split.labels, split.pairs
     if split.is_sample:
         total = max(labels.n_rows, round(labels.row_total * share))
         drawn = split.drawn and (split.drawn[0], max(split.drawn[0], round(split.drawn[1] * share)))
@@ -241,7 +241,7 @@ def _share(split: SplitCounts, share: float) -> SplitCounts:
         row_total=n_rows,
         support=(labels.support * share).round(),
         known=(labels.known * share).round(),
-        labels_per_row=None if per_row is None else (per_row * share).round().astype(np.int64),
+        labels_per_row=(split.labels_per_row * share).round().astype(np.int64),
         cooccurrence=some if some is None else some.round() if isinstance(some, np.ndarray) else some.rint(),
     )
     return SplitCounts(part)

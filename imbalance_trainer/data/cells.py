@@ -28,8 +28,6 @@ _PAIRS = (
 )
 """Words that mean 1 and 0 where a column has no others."""
 
-_LABEL_LIKE = 0.9  # a column with this share of label values is one of labels, and its other values are errors
-
 
 @dataclass(frozen=True)
 class EntryRule:
@@ -111,12 +109,6 @@ def numbers_in(values: pa.Array) -> np.ndarray | None:
     if None in numbers:
         return None
     return np.array([*numbers, np.nan], float)[coded.indices.fill_null(len(words)).to_numpy()]
-
-
-def is_label_like(entries: np.ndarray) -> bool:
-    """Whether a column is one of labels: nearly all of its values are values that a label can have."""
-    known = ~np.isnan(entries)
-    return bool(known.any()) and np.isinf(entries).sum() <= (1 - _LABEL_LIKE) * known.sum() + 1e-9
 
 
 def is_numeric(kind: pa.DataType) -> bool:
@@ -306,7 +298,7 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
         return recurring[0]
     if "," in parts and not present:
         some = shares[","][0]
-        if some >= _LABEL_LIKE:
+        if some >= 0.9:
             return ","
         recurring = [","] if some else []
     asked = [s for s in asked if s in parts and _may_separate(values, s, parts[s], shares[s][1])]

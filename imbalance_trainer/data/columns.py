@@ -14,7 +14,6 @@ from ..utils.errors import DataError, UsageError, did_you_mean, quoted
 from .cells import (
     NO_SEPARATOR,
     EntryRule,
-    is_label_like,
     label_entries,
     numbers_in,
 )
@@ -30,6 +29,7 @@ TEXT_COLUMNS = (
 
 _SAMPLE = 2_000  # rows by which a column is judged
 _MUCH_LONGER = 1.5
+_LABEL_LIKE = 0.9  # a column with this share of label values is one of labels, and its other values are errors
 _NO_TEXT = re.compile(
     r"https?://\S+|www\.\S+|\S+@\S+\.\w+|[\[{].*[\]}]|(?-i:[\d+-][\d\s.,:/+TZ-]*)([ap]m|utc|gmt)?"
     r"|(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .*\d|[a-z]{3,9} \d{1,2},? \d{4}.*|\d{1,2} [a-z]{3,9} \d{4}.*",
@@ -271,7 +271,11 @@ def _is_numbered(name: str) -> bool:
 
 def is_label_column(frame: Frame, column: str) -> bool:
     """Whether nearly all values of a column are values that a label can have."""
-    return column not in frame.broken and is_label_like(label_entries(frame.column(column)))
+    if column in frame.broken:
+        return False
+    entries = label_entries(frame.column(column))
+    known = ~np.isnan(entries)
+    return bool(known.any()) and bool(np.isinf(entries).sum() <= (1 - _LABEL_LIKE) * known.sum() + 1e-9)
 
 
 def _has_positive_value(frame: Frame, name: str, rule: EntryRule) -> bool:
