@@ -1,14 +1,17 @@
 """Inference that decides as evaluation did: tuned thresholds, closed decisions, every decided label with its score."""
 
+import inspect
 import logging
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from transformers import Pipeline, TextClassificationPipeline
+from transformers import Pipeline, PreTrainedTokenizerBase, TextClassificationPipeline
 
-from .decisions.rule import DecisionRule, is_baked
+from .decisions.rule import DecisionRule, checked_thresholds, is_baked
 from .utils.constants import MULTI_LABEL
-from .utils.errors import DataError, UsageError
+from .utils.errors import DataError, UsageError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +26,15 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
     Texts are truncated to the tokenizer's `model_max_length`: set it before training to the length you train with.
 
     A call takes a text, or a list (or generator) of texts, and gives for each text a list of
-    `{"label", "score", "threshold"}`, highest score first, empty where nothing is decided. With `all_labels=True`
-    every label is in it, with a further key "decided". A score is a probability; a parent that a child raised has one
-    under its threshold. `batch_size=` and `device=` are those of `pipeline`.
+    `{"label", "score", "threshold"}`, highest score first, empty where nothing is decided or the text is blank. With
+    `all_labels=True` every label is in it, with a further key "decided". A score is a probability; a parent that a
+    child raised has one under its threshold. `threshold=` decides for all labels in place of the stored thresholds,
+    and `thresholds={label: value}` for some. `batch_size=` and `device=` are those of `pipeline`, and further keywords
+    are those of the tokenizer.
 
     Raises:
-        UsageError: a model that is not multi-label, or a config whose thresholds do not fit its labels.
-        DataError: a text that is blank or none; in a list with its row.
+        UsageError: a model that is not multi-label, thresholds that do not fit its labels, or an unknown keyword.
+        DataError: a value that is no text, with its row.
 
     Example::
 
@@ -46,8 +51,9 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
                 f"{config.problem_type!r}; drop pipeline_class=."
             )
         self.rule = DecisionRule.from_config(config)
-        if self.tokenizer.model_max_length > _NO_LENGTH and getattr(config, "max_position_embeddings", None):
-            self.tokenizer.model_max_length = config.max_position_embeddings - 2  # two are taken in RoBERTa's like
+        tokenizer: Any = self.tokenizer
+        if tokenizer.model_max_length > _NO_LENGTH and getattr(config, "max_position_embeddings", None):
+            tokenizer.model_max_length = config.max_position_embeddings - 2  # two are taken in RoBERTa's like
         if not self.rule.is_tuned and not is_baked(config):
             logger.warning(
                 "The model's config has no tuned thresholds, so 0.5 decides for every label; "
@@ -55,39 +61,71 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
             )
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
-        """Decide for a text (a list of dicts) or for several (a list of such lists)."""
+        """Decide for a text (a list of dicts) or for several (a list of such lists, or a generator of them)."""
+        if isinstance(inputs, (str, Mapping)):
+            return next(self._decided([inputs], **kwargs))
         if isinstance(inputs, list):
-            if not inputs:
-                return []
             for row, text in enumerate(inputs):
                 _check(text, f"row {row}")
-        return Pipeline.__call__(self, inputs, **kwargs)
+            return list(self._decided(inputs, **kwargs))
+        if not isinstance(inputs, Iterable):
+            _check(inputs, "a row")
+        return self._decided(inputs, **kwargs)
 
-    def _sanitize_parameters(self, all_labels: bool | None = None, **tokenizer_kwargs: Any) -> tuple:
-        for name in ("top_k", "function_to_apply"):
-            if name in tokenizer_kwargs:
+    def _decided(self, texts: Iterable[Any], **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
+        """The labels of each text; blank ones do not reach the model."""
+        blank: deque[bool] = deque()  # of the texts that were taken and have no answer yet
+
+        def filled() -> Iterator[Any]:
+            for text in texts:
+                _check(text, "a row")
+                blank.append(_is_blank(text))
+                if not blank[-1]:
+                    yield text
+
+        for labels in Pipeline.__call__(self, filled(), **kwargs):
+            while blank.popleft():
+                yield []
+            yield labels
+        yield from ([] for _ in blank)
+
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple:
+        ours = {name: kwargs.pop(name) for name in ("all_labels", "threshold", "thresholds") if name in kwargs}
+        known = set(inspect.signature(PreTrainedTokenizerBase.__call__).parameters) - {"self", "kwargs", "text"}
+        for name in kwargs:
+            if name in ("top_k", "function_to_apply", "return_all_scores"):
                 raise UsageError(
                     f"ImbalanceTextClassificationPipeline has no {name}: it gives all that is decided; drop "
                     "it, or say all_labels=True."
                 )
-        postprocess = {} if all_labels is None else {"all_labels": all_labels}
-        return tokenizer_kwargs, {}, postprocess
+            if name not in known:
+                near = did_you_mean(name, ["all_labels", "threshold", "thresholds", "batch_size", *sorted(known)])
+                raise UsageError(f"ImbalanceTextClassificationPipeline has no keyword {name!r}: {near}")
+        return kwargs, {}, {name: value for name, value in ours.items() if value is not None}
 
     def preprocess(self, inputs: Any, **tokenizer_kwargs: Any) -> Any:
         """Tokens of a text."""
-        _check(inputs, "a row")
         return super().preprocess(inputs, **{"truncation": True, **tokenizer_kwargs})
 
-    def postprocess(self, model_outputs: Any, all_labels: bool = False) -> list[dict[str, Any]]:
+    def postprocess(
+        self,
+        model_outputs: Any,
+        all_labels: bool = False,
+        threshold: float | None = None,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> list[dict[str, Any]]:
         """The decided labels of one text."""
+        rule = self.rule
+        if threshold is not None or thresholds is not None:
+            by_label = rule.by_label() if threshold is None else dict.fromkeys(rule.schema.names, threshold)
+            own = {rule.schema.resolve(name, "thresholds"): value for name, value in (thresholds or {}).items()}
+            rule = replace(rule, thresholds=checked_thresholds({**by_label, **own}, rule.schema))
         logits = model_outputs["logits"]
-        decided = self.rule.decide(logits)[0].tolist()
-        scores = self.rule.scores(logits).sigmoid()[0].tolist()
+        decided = rule.decide(logits)[0].tolist()
+        scores = rule.scores(logits).sigmoid()[0].tolist()
         rows = [
             {"label": label, "score": score, "threshold": threshold, "decided": is_decided}
-            for (label, threshold), score, is_decided in zip(
-                self.rule.by_label().items(), scores, decided, strict=True
-            )
+            for (label, threshold), score, is_decided in zip(rule.by_label().items(), scores, decided, strict=True)
         ]
         rows = sorted(rows, key=lambda row: -row["score"])
         return rows if all_labels else [_without(row, "decided") for row in rows if row["decided"]]
@@ -96,10 +134,12 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
 def _check(text: Any, where: str) -> None:
     """Raise a DataError for what is no text; a dict is a text pair as transformers takes it."""
     text = text.get("text") if isinstance(text, Mapping) else text
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(
-            f"Expected a text in {where}, found {text!r}; give a list of texts, without rows that have none."
-        )
+    if not isinstance(text, str):
+        raise DataError(f"Expected a text in {where}, found {text!r}; give a list of texts.")
+
+
+def _is_blank(text: Any) -> bool:
+    return not str(text.get("text") if isinstance(text, Mapping) else text).strip()
 
 
 def _without(row: dict[str, Any], key: str) -> dict[str, Any]:

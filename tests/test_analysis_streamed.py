@@ -41,7 +41,12 @@ def test_streamed_counts_and_recommendation_are_those_of_data_that_is_loaded(tmp
 
 def test_without_a_validation_file_a_tenth_of_training_stands_for_it(tmp_path, capsys):
     found = told(capsys, write(tmp_path / "data", ("train",)), "--streaming", "true")
-    assert found["splits"]["validation"]["rows"] == 40
+    assert {split: found["splits"][split]["rows"] for split in found["splits"]} == {
+        "train": 320, "validation": 40, "test": 40,
+    }  # fmt: skip
+    loaded = told(capsys, tmp_path / "data", "--streaming", "false")
+    support = [{label["label"]: label["support"] for label in data["labels"]} for data in (found, loaded)]
+    assert all(abs(support[0][name] - support[1][name]) <= 2 for name in support[0])
     assert "There is no validation file" in found["warnings"][1]
 
 
@@ -65,13 +70,20 @@ def test_what_cannot_be_streamed_is_one_sentence(tmp_path):
     folder = write(tmp_path / "data")
     with pytest.raises(UsageError, match="--streaming reads files"):
         analyze(["--dataset_name", "org/name", "--streaming", "true"])
-    with pytest.raises(UsageError, match="UTF-8 only"):
-        analyze([str(folder), "--streaming", "true", "--encoding", "cp1252"])
     table = pq.read_table(folder / "test.parquet")
     wrong = table.set_column(1, "labels", pa.array([[0, 1]] * len(table)))
     pq.write_table(wrong, folder / "test.parquet")
     with pytest.raises(DataError, match=r"test.parquet.*row 1 has 2 values"):
         analyze([str(folder), "--streaming", "true"])
+
+
+def test_rows_with_a_blank_text_are_not_counted_as_training_leaves_them_out(tmp_path, capsys):
+    rows = [{"text": " " if i % 4 == 0 else f"t {i}", "a": i % 2, "b": int(i % 3 == 0)} for i in range(120)]
+    for split in ("train", "validation", "test"):
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    in_batches, loaded = (told(capsys, tmp_path, "--streaming", streaming) for streaming in ("true", "false"))
+    assert in_batches["splits"]["train"]["rows"] == loaded["splits"]["train"]["rows"] == 90
+    assert in_batches["labels"] == loaded["labels"]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])

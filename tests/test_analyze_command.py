@@ -202,7 +202,7 @@ def test_a_file_in_the_way_of_the_page_is_a_usage_error(data_dir, tmp_path):
 
 
 def test_broken_data_ends_with_its_code(tmp_path):
-    folder = write_csv(tmp_path / "broken", [*((f"text {i}", "1,1,0") for i in range(9)), ("bad", "1,2,0")])
+    folder = write_csv(tmp_path / "broken", [*((f"text {i}", "1,1,0") for i in range(9)), ("bad", "1,maybe,0")])
     with pytest.raises(DataError, match="insults"):
         analyze([str(folder)])
     command = [sys.executable, "-m", "imbalance_trainer", "analyze", str(folder)]

@@ -72,6 +72,22 @@ def results(root, split="test"):
     return json.loads((root / "model" / f"evaluation_{split}" / "metrics.json").read_text())
 
 
+@pytest.mark.parametrize("kind", ["columns", "names"])
+def test_all_rows_of_a_single_file_are_evaluated_by_the_names_of_its_labels(evaluated, tmp_path, capsys, kind):
+    root, flags, *_, texts, labels = evaluated
+    path = root / "data" / "test.csv"
+    if kind == "names":
+        cells = [";".join(name for name, value in zip(NAMES, row, strict=True) if value) for row in labels]
+        path = tmp_path / "names.csv"
+        path.write_text("text,labels\n" + "".join(f"{t},{c}\n" for t, c in zip(texts, cells, strict=True)) + ",\n")
+    found = evaluate.main([*flags[:2], str(path), "--output_dir", str(tmp_path / "out")])
+    assert found["data"]["rows"] == len(texts)
+    assert found["metrics"]["f1_macro"] == pytest.approx(results(root)["metrics"]["f1_macro"])
+    said = capsys.readouterr().out
+    assert f"All {len(texts)} rows with a text are taken as the test data." in said
+    assert ("1 blank text" in said) == (kind == "names")
+
+
 def test_metrics_at_the_thresholds_and_at_a_half(evaluated):
     root, _, rule, logits, _, labels = evaluated
     found = results(root)

@@ -142,7 +142,43 @@ def test_without_thresholds_it_says_that_half_decides(model, data, texts, caplog
     assert {row["threshold"] for row in classify(texts[0], all_labels=True)} == {0.5}
 
 
-@pytest.mark.parametrize("bad", [None, "", "  \n", 3.5, float("nan")])
+def test_blank_texts_have_no_labels_and_the_others_keep_theirs(model, data, texts):
+    net, tokenizer = model
+    with_rule(net, data.schema)
+    classify = make(net, tokenizer)
+    mixed = ["", *texts[:3], " \n", texts[3], ""]
+    wanted = [as_matrix([classify(text)], data.schema)[0].tolist() for text in texts[:4]]
+    none = [False] * len(data.schema)
+    for found in (classify(mixed), list(classify(iter(mixed), batch_size=2))):
+        assert as_matrix(found, data.schema).tolist() == [none, *wanted[:3], none, wanted[3], none]
+    assert classify("  ") == []
+
+
+def test_thresholds_may_be_given_and_unknown_keywords_are_refused(model, data, texts):
+    net, tokenizer = model
+    with_rule(net, data.schema)
+    classify = make(net, tokenizer)
+    scores = {row["label"]: row["score"] for row in classify(texts[0], all_labels=True)}
+    high = {name for name, score in scores.items() if score > 0.3}
+    assert {row["label"] for row in classify(texts[0], threshold=0.3)} <= high
+    assert {row["threshold"] for row in classify(texts[0], threshold=0.3, all_labels=True)} == {0.3}
+    found = {
+        row["label"]: row["threshold"] for row in classify(texts[0], thresholds={"hateful": 0.01}, all_labels=True)
+    }
+    assert found == {**getattr(net.config, CONFIG_KEY)["thresholds"], "hateful": 0.01}
+    assert isinstance(classify(texts[0], max_length=8), list)  # of the tokenizer
+    for wrong, said in (
+        ({"all_lables": True}, "no keyword 'all_lables': did you mean 'all_labels'"),
+        ({"top_k": None}, "has no top_k"),
+        ({"return_all_scores": True}, "has no return_all_scores"),
+        ({"thresholds": {"hatefull": 0.1}}, "did you mean 'hateful'"),
+        ({"threshold": 2}, r"lies in \(0, 1\)"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            classify(texts[0], **wrong)
+
+
+@pytest.mark.parametrize("bad", [None, 3.5, float("nan")])
 def test_a_row_without_text_is_named(model, data, bad):
     net, tokenizer = model
     with_rule(net, data.schema)

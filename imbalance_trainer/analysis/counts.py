@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..data.checks import no_positive
-from ..data.dataset import LabelledData
-from ..data.files import DELIMITED, SPLITS
+from ..data.dataset import LabelledData, entry_rule
 from ..data.options import DataOptions
-from ..data.sources import Source, find_source
+from ..data.sources import SPLITS, Source, find_source
 from ..data.splits import MADE_SHARE
 from ..data.stream import LabelIterator, iter_labels
+from ..data.text_files import DELIMITED
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..utils.constants import DENSE_LABELS
@@ -174,12 +174,11 @@ def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
     source = _source_of(options)
     if source is None or not source.paths():
         raise UsageError("--streaming reads files; give a folder or a file of parquet, Arrow, CSV or JSON lines.")
-    if options.encoding is not None:
-        raise UsageError("--streaming reads UTF-8 only; convert the file, or leave --streaming out.")
     info = label_info
     if info is None and source.folder is not None and (source.folder / "label_info.json").exists():
         info = source.folder / "label_info.json"
-    how = {"delimiter": options.delimiter, "label_format": options.label_format}
+    rule = entry_rule(options.positive_values or (), options.blank_labels, options.label_scale)
+    how = {**options.reading(), "label_format": options.label_format, "rule": rule}
     streams: dict[str, LabelIterator] = {}
     for split in SPLITS:
         if split in source.parts:
@@ -193,7 +192,7 @@ def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
 def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[str, SplitCounts], StreamedData]:
     """Count each split, or its first `limit` rows; the data comes back with warnings about that.
 
-    Without a validation file, a tenth of the training rows stands for that split, as training makes it.
+    Of splits without a file each stands for a tenth of the training rows, and training has the rest, as in training.
 
     Raises:
         UsageError: a limit under 1.
@@ -215,15 +214,37 @@ def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[st
         else:
             splits[name] = SplitCounts(counts)
         said += no_positive(counts.support > 0, data.schema, where)
-    if "validation" not in splits:
+    missing = [split for split in SPLITS if split not in splits]
+    if missing:
         train = whole(splits["train"].labels)
-        made = LabelDistribution.from_counts(
-            (train.support * MADE_SHARE).round(), int(train.n_rows * MADE_SHARE), data.schema
-        )
-        splits["validation"] = SplitCounts(made)
-        said.append("There is no validation file: a tenth of the training rows is taken for it, as training makes it.")
+        part = (train.support * MADE_SHARE).round(), int(train.n_rows * MADE_SHARE)
+        splits |= {split: SplitCounts(LabelDistribution.from_counts(*part, data.schema)) for split in missing}
+        splits["train"] = _share(splits["train"], 1 - MADE_SHARE * len(missing))
+        files = " and no ".join(f"{split} file" for split in missing)
+        said.append(f"There is no {files}: a tenth of the training rows is taken for each, as training takes it.")
     data = replace(data, warnings=(*data.warnings, *said))
     return {name: splits[name] for name in SPLITS if name in splits}, data
+
+
+def _share(split: SplitCounts, share: float) -> SplitCounts:
+    """The counts of a part of the rows, drawn so that it has the same share of each label."""
+    labels, pairs = split.labels, split.pairs
+    if split.is_sample:
+        total = max(labels.n_rows, round(labels.row_total * share))
+        drawn = split.drawn and (split.drawn[0], max(split.drawn[0], round(split.drawn[1] * share)))
+        return SplitCounts(replace(labels, row_total=total), drawn)
+    n_rows = round(labels.n_rows * share)
+    some = None if pairs is None else pairs * share
+    part = replace(
+        labels,
+        n_rows=n_rows,
+        row_total=n_rows,
+        support=(labels.support * share).round(),
+        known=(labels.known * share).round(),
+        labels_per_row=(split.labels_per_row * share).round().astype(np.int64),
+        cooccurrence=some if some is None else some.round() if isinstance(some, np.ndarray) else some.rint(),
+    )
+    return SplitCounts(part)
 
 
 def _lines(paths: Iterable[Path]) -> int:

@@ -23,8 +23,8 @@ from ..analysis.counts import STREAMED_FROM, SplitCounts, count_splits, count_st
 from ..analysis.parts import analysis_markdown, analysis_text
 from ..analysis.recommend import Recommendation, config_text
 from ..data.demo import demo_data
-from ..data.files import SPLITS
 from ..data.options import DataOptions
+from ..data.sources import SPLITS
 from ..labels.class_weights import compute_class_weights, merge_custom_weights
 from ..losses.registry import check_kind, loss_class, takes_class_weights
 from ..reports.analysis_page import write_page

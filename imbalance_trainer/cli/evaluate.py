@@ -39,7 +39,10 @@ COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negative
 class EvaluateArguments(SavedModelOptions):
     """What to evaluate on, and where the results go."""
 
-    split: str = field(default="test", metadata={"help": "What to evaluate on: train, validation or test."})
+    split: str | None = field(
+        default=None,
+        metadata={"help": "What to evaluate on: train, validation or test; all rows of a single file if not given."},
+    )
     output_dir: str | None = field(
         default=None, metadata={"help": "Folder to write; if not given, evaluation_<split> in --model_dir."}
     )
@@ -56,13 +59,14 @@ def main(flags: Sequence[str], prog: str = "imbalance-trainer evaluate") -> dict
     """Run the command; what metrics.json holds."""
     args, others = make_parser(prog).parse(flags)
     args.take(others.data)
+    is_asked, args.split = args.split is not None, args.split or "test"
     args.check_split(args.split)
     if args.n_worst < 0:
         raise UsageError(f"--n_worst must be at least 0; got {args.n_worst}.")
     floors = read_floors(args.fail_under)
     saved = SavedModel(args)
     floors = checked_floors(floors, saved.schema, args.split)
-    data = saved.data()
+    data = saved.data(None if is_asked else args.split)
     output_dir = Path(args.output_dir or Path(args.model_dir) / f"evaluation_{args.split}")
     make_output_dir(output_dir)
 

@@ -1,7 +1,7 @@
 """Models of the command line: an encoder with a new head, and a saved model with labelled data to score."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 
 from ..data.dataset import LabelledData
 from ..data.demo import demo_data
-from ..data.files import SPLITS
 from ..data.options import DataOptions
+from ..data.sources import SPLITS
 from ..labels.schema import LabelSchema
 from ..training.arguments import ImbalanceTrainingArguments
 from ..training.trainer import WeightedFocalTrainer
@@ -137,13 +137,41 @@ class SavedModel:
         self.model, self.tokenizer = load_multi_label_model(options.model_dir)
         self.schema = LabelSchema.from_config(self.model.config)
 
-    def data(self) -> LabelledData:
-        """The data, its labels checked to be the model's; what was decided on loading is printed."""
+    def data(self, split: str | None = None) -> LabelledData:
+        """The data, its labels checked to be the model's; what was decided on loading is printed.
+
+        Args:
+            split: what all rows are where the data is one file without splits; None to make splits of it.
+        """
         options = self.options
-        data = options.load(options.label_schema) if options.is_given else demo_data()
+        if not options.is_given:
+            data = demo_data()
+        else:
+            is_file = split is not None and Path(options.data_dir or options.train_file or "").is_file()
+            data = self._loaded(make_missing=not is_file)
+            if is_file and split not in data.splits:
+                rows = data.splits["train"]
+                said = f"All {len(rows):,} rows with a text are taken as the {split} data."
+                data = replace(data, splits=type(data.splits)({str(split): rows}), notes=(*data.notes, said))
         self._places_of_labels(data)
         print_notes(data.remarks)
         return data
+
+    def _loaded(self, make_missing: bool) -> LabelledData:
+        """The data with the labels that it says it has, or where these are not the model's, read by the model's."""
+        options = self.options
+        try:
+            data = options.load(options.label_schema, make_missing=make_missing)
+        except (DataError, UsageError) as error:
+            data, failed = None, error
+        if data is not None and (options.label_schema or not set(data.schema.names) < set(self.schema.names)):
+            return data
+        try:
+            return options.load(self.schema, make_missing=make_missing)
+        except (DataError, UsageError) as error:
+            if data is None:
+                raise (error if options.label_schema is None else failed) from None
+            return data
 
     def tokens(self, data: LabelledData, split: str) -> Any:
         """A split's rows in tokens, cut at the length that was saved with the model, labels in the model's order."""

@@ -3,40 +3,40 @@
     imbalance-trainer predict --model_dir runs/data --text "a text"
     imbalance-trainer predict --model_dir runs/data --file texts.txt --output_file predictions.jsonl
 
-Decided as the evaluation did. A file is .txt (one text a line), or .jsonl, .json (JSON lines), .csv, .tsv, .parquet,
-.arrow with a column of texts. Each text gives one line of JSON,
+Decided as the evaluation did. A file is .txt (one text a line), or one of those that training reads, with a column of
+texts. Each text gives one line of JSON,
 
     {"text": "...", "labels": [{"label": "threats", "score": 0.83, "threshold": 0.41}]},
 
-with the labels that are decided, highest score first, scores to 4 digits. Notes go to stderr.
+with the labels that are decided, highest score first, scores to 4 digits, and before them the row's id where the file
+has a column of ids. A blank text has no labels. Notes go to stderr.
 """
 
 import json
+import re
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from tqdm.auto import tqdm
 from transformers import pipeline
 
-from ..data.columns import find_text_column, read_texts
-from ..data.decoding import read_utf8
-from ..data.files import DELIMITED, TEXT, read_file
-from ..data.frame import Frame, ReadSettings
-from ..data.json_lines import json_row
+from ..data.columns import LabelSettings, find_text_column, read_texts
+from ..data.files import READERS, ending, read_batches
+from ..data.options import checked_reader_args
+from ..data.text_files import DELIMITED, TEXT, ReadSettings, not_decoded, open_text
+from ..labels.schema import LabelSchema
 from ..pipeline import ImbalanceTextClassificationPipeline
 from ..utils.errors import DataError, UsageError
 from ..utils.files import atomic_write
 from .parser import FlagParser, load_multi_label_model
 
-TABLES, LINES = (*DELIMITED, ".parquet", ".arrow", ".feather", ".ipc"), (".jsonl", ".json")
-LOOKED_AT = 1000  # rows of a file of JSON lines that say which column is the text
+LINES = (".jsonl", ".json")
+AT_ONCE = 1000  # rows of a file that are read at a time; the first of them say which column is the text
 
 
 @dataclass
@@ -49,6 +49,9 @@ class PredictArguments:
     text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
     delimiter: str | None = field(default=None, metadata={"help": "Between columns of a CSV file; or tab."})
     encoding: str | None = field(default=None, metadata={"help": "Of a file of text, such as cp1252, if not UTF-8."})
+    reader_args: str | None = field(
+        default=None, metadata={"help": "JSON with arguments of pandas.read_csv or pandas.read_excel."}
+    )
     output_file: str | None = field(
         default=None, metadata={"help": ".jsonl or .json file to write; stdout if not given."}
     )
@@ -67,22 +70,23 @@ def main(flags: Sequence[str], prog: str = "imbalance-trainer predict") -> dict[
     (args,) = make_parser(prog).parse(flags)
     _check(args)
     classify = _load(args.model_dir)
-    texts, total = (args.text, len(args.text)) if args.file is None else _texts(args, set(classify.rule.schema.names))
-    waiting: deque[str] = deque()  # texts that the model has not answered yet: no more than a batch
+    rows = iter([({}, text) for text in args.text]) if args.file is None else _rows(args, classify.rule.schema)
+    waiting: deque[tuple[dict[str, Any], str]] = deque()  # rows without an answer yet: no more than a batch
 
     def passing() -> Iterator[str]:
-        for text in texts:
-            waiting.append(text)
-            yield text
+        for row in rows:
+            waiting.append(row)
+            yield row[1]
 
     on_screen = args.output_file is None and sys.stdout.isatty()  # which a progress bar would tear
     no_bar = args.file is None or on_screen or not sys.stderr.isatty()
     decided = classify(passing(), batch_size=args.batch_size, all_labels=args.all_labels)
     n_texts = n_without = 0
     with _output(args.output_file) as output:
-        for labels in tqdm(decided, total=total, unit=" texts", disable=no_bar):
+        for labels in tqdm(decided, unit=" texts", disable=no_bar):
             shown = [{**label, **{k: float(f"{label[k]:.4g}") for k in ("score", "threshold")}} for label in labels]
-            output.write(json.dumps({"text": waiting.popleft(), "labels": shown}, ensure_ascii=False) + "\n")
+            row_id, text = waiting.popleft()
+            output.write(json.dumps({**row_id, "text": text, "labels": shown}, ensure_ascii=False) + "\n")
             n_texts += 1
             n_without += not any(label.get("decided", True) for label in labels)
     if args.output_file is not None:
@@ -95,19 +99,21 @@ def _check(args: PredictArguments) -> None:
     if (args.text is None) == (args.file is None):
         raise UsageError(f"Give --text or --file, {'one of them' if args.text is None else 'not both'}.")
     for text in args.text or ():
-        if not _is_text(text):
+        if not text.strip():
             raise UsageError(f"--text is {text!r}; give a text.")
-    kind, kinds = Path(args.file or "").suffix.lower(), (".txt", *LINES, *TABLES)
+    kind = ending(Path(args.file or ""))
     if args.file is not None and not Path(args.file).is_file():
         raise UsageError(f"--file {args.file}: there is no such file.")
-    if args.file is not None and kind not in kinds:
-        raise UsageError(f"--file {args.file}: expected one of the endings {', '.join(kinds)}.")
-    if args.text_column is not None and kind not in (*LINES, *TABLES):
-        raise UsageError("--text_column has no use here; it is for a --file with columns.")
-    if args.delimiter is not None and kind not in DELIMITED:
-        raise UsageError(f"--delimiter has no use here; it is for a --file {' or '.join(DELIMITED)}.")
-    if args.encoding is not None and kind not in TEXT:
-        raise UsageError(f"--encoding has no use here; it is for a --file {', '.join(TEXT)}.")
+    if args.file is not None and kind not in READERS:
+        raise UsageError(f"--file {args.file}: expected one of the endings {', '.join(sorted(READERS))}.")
+    for flag, kinds in (
+        ("text_column", {*READERS} - {".txt"}),
+        ("delimiter", {*DELIMITED}),
+        ("encoding", {*TEXT}),
+        ("reader_args", {*TEXT, ".xlsx"}),
+    ):
+        if getattr(args, flag) is not None and kind not in kinds:
+            raise UsageError(f"--{flag} has no use here; it is for a --file {', '.join(sorted(kinds))}.")
     if args.output_file is not None and Path(args.output_file).is_dir():
         raise UsageError(f"--output_file {args.output_file}: is a folder; give a file.")
     if args.output_file is not None and Path(args.output_file).suffix.lower() not in LINES:
@@ -126,62 +132,32 @@ def _load(folder: str) -> ImbalanceTextClassificationPipeline:
     )
 
 
-def _texts(args: PredictArguments, labels: set[str]) -> tuple[Iterator[str], int | None]:
-    """The texts of a file, and how many they are where that is known before all are read."""
-    path = Path(args.file)
-    if path.suffix.lower() in TABLES:
-        frame = read_file(path, ReadSettings(args.delimiter, args.encoding))
-        column = read_texts(frame, find_text_column(frame, args.text_column, labels))
-        return _checked(path, "row", enumerate((text.as_py() for text in column), 1)), len(column)
+def _rows(args: PredictArguments, schema: LabelSchema) -> Iterator[tuple[dict[str, Any], str]]:
+    """The id, if there is one, and the text of each row of a file."""
+    path = Path(args.file or "")
+    settings = ReadSettings(args.delimiter, args.encoding, checked_reader_args(args.reader_args))
+    n_rows, text = 0, args.text_column
     if path.suffix.lower() == ".txt":
-        return _checked(path, "line", _lines(path, args.encoding)), None
-    rows = ((number, json_row(path, number, line)) for number, line in _lines(path, args.encoding) if line.strip())
-    first = list(islice(rows, LOOKED_AT))
-    table: dict[str, pa.Array] = {}
-    for name in dict.fromkeys(name for _, row in first for name in row):
-        values = [row.get(name) for _, row in first]
-        if all(isinstance(value, str | None) for value in values):
-            table[name] = pa.array(
-                [value and value.encode("utf-8", "replace").decode() for value in values], pa.string()
+        with open_text(path, settings) as file:
+            try:
+                for line in file:
+                    n_rows += 1
+                    yield {}, line.rstrip("\r\n")
+            except UnicodeDecodeError:
+                raise DataError(not_decoded(path, settings)) from None
+    else:
+        for frame in read_batches(path, settings, None, AT_ONCE):
+            if not n_rows:
+                text = find_text_column(frame, text, LabelSettings(schema))
+            ids = next(
+                (name for name in frame.names if name != text and re.fullmatch(r"(.*[ _])?id", name, re.I)), None
             )
-        else:
-            table[name] = pa.nulls(len(values))
-    name = find_text_column(Frame(path, pa.table(table)), args.text_column, labels) if first else None
-    return _checked(path, "line", ((number, row.get(name)) for number, row in chain(first, rows))), None
-
-
-def _lines(path: Path, encoding: str | None) -> Iterator[tuple[int, str]]:
-    """The lines of a file with their numbers from 1; those of UTF-8 one in memory at a time."""
-    try:
-        if encoding is not None:
-            content, _ = read_utf8(path, encoding)
-            yield from enumerate((line.rstrip("\r") for line in content.decode().removesuffix("\n").split("\n")), 1)
-            return
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: line {number} is not UTF-8 ({error.reason}); save the file as UTF-8, or name its "
-            "encoding, such as --encoding cp1252."
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
-
-
-def _checked(path: Path, unit: str, numbered: Iterable[tuple[int, Any]]) -> Iterator[str]:
-    number = 0
-    for number, text in numbered:
-        if not _is_text(text):
-            raise DataError(f"{path}: {unit} {number} has no text (found {text!r}); give one or leave it out.")
-        yield text
-    if number == 0:
+            texts = read_texts(frame, str(text)).to_pylist()
+            values = [{}] * len(texts) if ids is None else [{ids: value} for value in frame.column(ids).to_pylist()]
+            yield from zip(values, texts, strict=True)
+            n_rows += len(texts)
+    if n_rows == 0:
         raise DataError(f"{path}: is empty; expected texts.")
-
-
-def _is_text(value: Any) -> bool:
-    """Whether a value is a text, not blank, and without half a surrogate pair, which is no character."""
-    return isinstance(value, str) and bool(value.strip()) and value.encode("utf-8", "ignore").decode() == value
 
 
 @contextmanager

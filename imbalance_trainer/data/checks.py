@@ -15,6 +15,11 @@ from .frame import Frame
 Parts = Mapping[str, tuple[pa.Array, np.ndarray]]  # per split, or file, the texts and the encoded labels
 
 
+def is_blank_text(texts: pa.Array) -> np.ndarray:
+    """Which texts are blank, (rows,)."""
+    return np.asarray(pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False), bool)
+
+
 def leaked_texts(parts: Parts) -> list[str]:
     """Texts of the validation and test data that stand in the training data too, or test texts in the validation
     data."""
@@ -76,12 +81,12 @@ def absent_labels(parts: Parts, schema: LabelSchema) -> list[str]:
     said = []
     for split, (_, labels) in parts.items():
         is_class = labels.ndim == 1
-        is_there = np.isin(np.arange(len(schema)), labels) if is_class else (labels > 0.5).any(0)
-        said += no_positive(is_there, schema, split)
+        is_there = np.isin(np.arange(len(schema)), labels) if is_class else np.any(labels > 0.5, axis=0)
+        said += no_positive(np.asarray(is_there), schema, split)
     labels = parts["train"][1]
     if labels.ndim == 2:
         is_absent = ((labels >= 0) & (labels <= 0.5)).any(0)
-        said += _named(~is_absent & (labels > 0.5).any(0), schema, "no negative in train")
+        said += _named(np.asarray(~is_absent & (labels > 0.5).any(0)), schema, "no negative in train")
     return said
 
 

@@ -1,12 +1,12 @@
 """load_labelled_dataset: data as people have it -> text and labels in one canonical form, and a LabelSchema.
 
-The way of the data: it is found by split (`sources`), a reader makes a table of each split (`files`, `memory`), the
-training table decides what its columns mean (`columns`), every table is encoded under that plan (`encode`), what is
-odd is counted (`checks`), and splits that are missing are made (`splits`).
+The way of the data: it is found by split and read into frames (`sources`, `files`), the training frame decides what
+its columns mean (`columns`, `label_spec`), every frame is encoded by that plan, what is odd is counted (`checks`), and
+splits that are missing are made (`splits`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..labels.schema import LabelSchema
-from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
-from ..utils.errors import DataError, quoted
-from .cells import label_entries
+from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, MULTI_LABEL, SINGLE_LABEL
+from ..utils.errors import DataError, UsageError, quoted
+from .cells import EntryRule
 from .checks import (
     absent_labels,
     blank_label_cells,
     broken_rules,
     conflicting_duplicates,
+    is_blank_text,
     leaked_texts,
     unread_columns,
     unused_label_columns,
 )
-from .columns import find_text_column, is_label_column, make_plan, read_texts
-from .files import SPLITS
-from .frame import Frame, ReadSettings
-from .label_spec import LabelSpec, encode_labels
-from .sources import Source, find_source, read_source
+from .columns import LabelSettings, find_text_column, is_label_column, make_plan, read_texts
+from .encode import check_blanks, encode_labels
+from .frame import Frame, named_like
+from .label_spec import CLASSES, COLUMNS, LONG, LabelSpec
+from .sources import SPLITS, Source, find_source, read_source, split_named
 from .splits import Parts, make_splits
+from .text_files import ReadSettings
 
-__all__ = ["MULTI_LABEL", "SINGLE_LABEL", "LabelledData", "load_labelled_dataset"]
+_BLANK = ("negative", "unknown")
 
 
 @dataclass(frozen=True)
@@ -76,31 +78,44 @@ def load_labelled_dataset(
     *,
     delimiter: str | None = None,
     encoding: str | None = None,
+    reader_args: Mapping[str, Any] | None = None,
     label_format: str | None = None,
+    positive_values: Sequence[str] = (),
+    blank_labels: str | None = None,
+    label_scale: str | float | None = None,
     split_names: Mapping[str, str] | None = None,
+    make_missing: bool = True,
 ) -> LabelledData:
     """Load train, validation (or dev, val, valid) and test data from whatever holds it (docs/data-formats.md).
 
     Labels may be one column per label; or one column `labels` or `label` with a multi-hot list, a list of names or of
     class indices, a dict, names with a separator between them, or a single class. Beside files may lie a
     `label_info.json` (see `LabelSchema.from_label_info`). Splits that are not there are made from the training data,
-    10% each, stratified, with equal texts in the same split.
+    10% each, stratified, with equal texts in the same split. Rows whose text is blank are left out of training.
 
     Args:
         data: a folder, a file, a folder that `datasets.save_to_disk` wrote, the name of a dataset on the hub
             (`org/name`, loaded without running code of it); a datasets.Dataset, DatasetDict or IterableDataset (read
             to its end), a pandas DataFrame, an Arrow table, a list of dictionaries; or a mapping of splits to any of
-            these. Files are .parquet, .arrow, .feather, .csv, .tsv, .jsonl, .json or .txt.
-        text_column: the column of the text; without it one of the usual names (`text`, `sentence`, `comment_text`,
-            ...), else the only one with strings.
+            these. Files are .parquet, .arrow, .feather, .csv, .tsv, .xlsx, .jsonl, .json or .txt; those of text may
+            be compressed.
+        text_column: the column of the text; without it the one that looks like text.
         label_columns: one column per label, or the single column that holds the labels; without it they are found.
-        separator: what stands between names in one cell, such as "|"; "none" where a cell is one name.
+        separator: what stands between names in one cell, such as "|"; "none" where a cell is one name, ">" for the
+            levels of paths.
         label_info: the schema, or the label_info.json, to use in place of that beside the data.
         seed: for the splits that are made.
         delimiter: between the columns of CSV files, such as ";"; without it it is found.
         encoding: of text files; without it UTF-8, or what their byte-order mark says.
-        label_format: "columns", "multi_hot", "indices", "names" or "classes"; without it it is found.
+        reader_args: further arguments of pandas.read_csv or pandas.read_excel, such as {"header": None}.
+        label_format: "columns", "multi_hot", "indices", "names", "classes" or "long" (a row for each text and label);
+            without it it is found.
+        positive_values: values that mean 1 in a column per label, where they are not 1, true or yes; others mean 0.
+        blank_labels: what a blank cell means in a column per label, "negative" or "unknown".
+        label_scale: what the values in a column per label are divided by, such as 100, or the column with the number
+            of votes; they become soft labels.
         split_names: per split what a dataset calls it, such as {"train": "full"}.
+        make_missing: whether splits that are not there are made; if not, the data has those that are there.
 
     Raises:
         UsageError: a folder or column that does not exist, or a choice that the user has to make; the message names
@@ -109,43 +124,151 @@ def load_labelled_dataset(
             (counted from 1, without the header), column and value.
     """
     source = find_source(data, split_names)
-    given = _given_schema(label_info, source.folder)
-    frames = read_source(source, ReadSettings(delimiter, encoding, given is not None))
+    given = given_schema(label_info, source.folder)
     asked = (label_columns,) if isinstance(label_columns, str) else tuple(label_columns or ())
-    names = frames["train"].table.column_names
-    as_columns = given.names if given and set(given.names) <= set(names) else ()
-    text = find_text_column(frames["train"], text_column, {*asked, *as_columns})
-    plan = make_plan(frames["train"], given, asked, text, separator, label_format)
+    rule = entry_rule(positive_values, blank_labels, label_scale)
+    named = {*asked, *(given.names if given else ()), *([text_column] if text_column else [])}
+    settings = ReadSettings(delimiter, encoding, reader_args or {}, frozenset(named), given is not None)
+    how = LabelSettings(given, asked, separator, label_format, rule)
+
+    frames = _by_split_column(read_source(source, settings))
+    train = frames["train"]
+    text = find_text_column(train, text_column, how)
+    if label_format == LONG:
+        frames = {split: _grouped(frame, text, how) for split, frame in frames.items()}
+        how = replace(how, label_format="names")
+    plan = make_plan(frames["train"], text, how)
+    frames, warnings = _with_labels(frames, source, plan, settings)
     parts = {split: (read_texts(frame, text), encode_labels(frame, plan)) for split, frame in frames.items()}
+    check_blanks(parts["train"][1], train.path, plan)
     if (parts["train"][1] == IGNORE_INDEX).all():
-        raise DataError(f"{frames['train'].path}: no row has a known label; expected some to train on.")
+        raise DataError(f"{train.path}: no row has a known label; expected some to train on.")
+    if label_format is None and plan.form == CLASSES:
+        _check_long(parts["train"], train, plan)
     by_file = _by_file(parts, frames)
-    warnings = [
-        *unread_columns(frames["train"]),
+    warnings += [
+        *(said for frame in frames.values() for said in frame.remarks),
+        *unread_columns(train),
         *plan.remarks,
         *unused_label_columns(_more_label_columns(frames, text, plan)),
         *_blank_cells(frames, parts, plan),
         *conflicting_duplicates(by_file),
         *broken_rules(by_file, plan.schema),
     ]
-    made = [split for split in SPLITS if split not in parts]
+    blank = {split: int(is_blank_text(texts).sum()) for split, (texts, _) in parts.items()}
+    parts["train"] = _without_blank_texts(*parts["train"], train)
+    made = [split for split in SPLITS if split not in parts] if make_missing else []
     if made:
-        warnings += make_splits(parts, made, plan.schema, seed, frames["train"].path)
+        warnings += make_splits(parts, made, plan.schema, seed, train.path)
     warnings += [*leaked_texts(parts), *absent_labels(parts, plan.schema)]
     notes = (
         _source_note(frames, source, text, plan),
         _label_note(plan),
-        _split_note(parts, made, frames["train"].name, seed),
+        _split_note(parts, made, train.name, seed, blank),
     )
-    problem = SINGLE_LABEL if plan.form == "classes" else MULTI_LABEL
+    problem = SINGLE_LABEL if plan.form == CLASSES else MULTI_LABEL
     return LabelledData(_datasets(parts, plan.schema), plan.schema, problem, notes, tuple(warnings), tuple(made))
 
 
-def _given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
+def given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
+    """The schema that the user gives, else that of a label_info.json in the folder of the data."""
     if label_info is not None:
         return LabelSchema.of(label_info)
     beside = None if folder is None else folder / "label_info.json"
     return LabelSchema.from_label_info(beside) if beside is not None and beside.exists() else None
+
+
+def entry_rule(positive_values: Sequence[str], blank_labels: str | None, label_scale: Any) -> EntryRule:
+    """What the values in a column per label mean, as the user says it; a UsageError for what cannot be."""
+    if blank_labels not in (None, *_BLANK):
+        raise UsageError(f"--blank_labels is {' or '.join(_BLANK)}; got {blank_labels!r}.")
+    positive = (positive_values,) if isinstance(positive_values, str) else tuple(map(str, positive_values or ()))
+    if positive and label_scale is not None:
+        raise UsageError("--positive_values and --label_scale do not go together; keep one.")
+    return EntryRule(positive, blank_labels, None if label_scale is None else str(label_scale))
+
+
+def _by_split_column(frames: dict[str, Frame]) -> dict[str, Frame]:
+    """The training data by its column `split`, where that names the splits and there is no other data."""
+    train = frames["train"]
+    name = named_like(("split", "set", "partition", "subset", "fold"), train.names)
+    if len(frames) > 1 or name is None or not pa.types.is_string(train.table.schema.field(name).type):
+        return frames
+    values = train.column(name).fill_null("")
+    meant = {value: split_named(value) for value in values.unique().to_pylist()}
+    if "train" not in meant.values() or len(meant) < 2:
+        return frames
+    home = np.array([meant[value] or "" for value in values.to_pylist()])
+    rest = int((home == "").sum())
+    said = f"{train.name}: the rows are put into splits by the column {name!r}"
+    remark = f"{said}; {rest:,} rows with another value are left out." if rest else f"{said}."
+    found = {split: train.take(np.flatnonzero(home == split)) for split in SPLITS if (home == split).any()}
+    return {**found, "train": replace(found["train"], remarks=(*train.remarks, remark))}
+
+
+def _grouped(frame: Frame, text: str, how: LabelSettings) -> Frame:
+    """Rows with one text as one row with a list of their labels, for files with a row for each text and label."""
+    others = [name for name in frame.names if name != text]
+    column = how.columns[0] if how.columns else named_like(LABEL_COLUMNS, others)
+    if column is None or len(how.columns) > 1:
+        raise UsageError(f"{frame.path}: --label_format long needs the column of the label: --label_columns NAME.")
+    item = read_texts(frame, text).dictionary_encode().indices.to_numpy()
+    first = np.unique(item, return_index=True)[1]
+    names: list[list[str]] = [[] for _ in first]
+    for place, name in zip(item, frame.column(column).cast(pa.string()).to_pylist(), strict=True):
+        if name is not None and name.strip() and name.strip() not in names[place]:
+            names[place].append(name.strip())
+    grouped = frame.take(first)
+    table = grouped.table.drop_columns([column]).append_column(column, pa.array(names, pa.list_(pa.string())))
+    return replace(grouped, table=table)
+
+
+def _check_long(part: tuple[pa.Array, np.ndarray], train: Frame, plan: LabelSpec) -> None:
+    """Ask where many texts have several classes, as in a file with a row for each text and label."""
+    texts, labels = part
+    pairs = pa.table({"text": texts, "label": labels}).group_by("text").aggregate([("label", "count_distinct")])
+    several = int(pc.sum(pc.greater(pairs["label_count_distinct"], 1)).as_py())
+    if several >= 3 and 20 * several >= len(pairs):
+        raise UsageError(
+            f"{train.path}: {several:,} of {len(pairs):,} texts stand in several rows with different labels in "
+            f"{plan.columns[0]!r}. --label_format long takes a row for each text and label, --label_format classes "
+            "one class a row."
+        )
+
+
+def _with_labels(
+    frames: dict[str, Frame], source: Source, plan: LabelSpec, settings: ReadSettings
+) -> tuple[dict[str, Frame], list[str]]:
+    """The splits that have labels, those of a file such as test_labels.csv included, and what is said of others."""
+    found, said = {}, []
+    for split, frame in frames.items():
+        if set(plan.columns) & set(frame.names) or named_like(LABEL_COLUMNS, frame.names) is not None:
+            found[split] = frame
+            continue
+        beside = source.labels_beside(split)
+        if beside is None:
+            said.append(f"{frame.name} has no labels: it is not used as the {split} data.")
+            continue
+        labels = next(iter(read_source(Source({"train": beside}), settings).values()))
+        key = next((name for name in frame.names if name in labels.names), None)
+        if key is None:
+            raise DataError(f"{beside}: has no column of {frame.name} by which labels and texts go together.")
+        place = {value: row for row, value in enumerate(labels.column(key).to_pylist())}
+        rows = [place.get(value) for value in frame.column(key).to_pylist()]
+        missing = sum(row is None for row in rows)
+        table = frame.table
+        for name in (name for name in labels.names if name not in frame.names):
+            table = table.append_column(name, labels.column(name).take(pa.array(rows, pa.int64())))
+        found[split] = replace(frame, table=table)
+        said.append(f"The labels of {frame.name} are those of {beside.name}, by {key!r}; {missing:,} rows have none.")
+    return found, said
+
+
+def _without_blank_texts(texts: pa.Array, labels: np.ndarray, train: Frame) -> tuple[pa.Array, np.ndarray]:
+    rows = np.flatnonzero(~is_blank_text(texts))
+    if not len(rows):
+        raise DataError(f"{train.path}: each text is blank; name the column of the text with --text_column.")
+    return (texts, labels) if len(rows) == len(texts) else (texts.take(pa.array(rows)), labels[rows])
 
 
 def _lists(labels: np.ndarray) -> pa.ChunkedArray:
@@ -170,7 +293,7 @@ def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
         feature = datasets.List(datasets.Value("float32" if is_soft else "int8"))
     features = datasets.Features({"text": datasets.Value("string"), "labels": feature})
     made = {}
-    for split in SPLITS:
+    for split in (split for split in SPLITS if split in parts):
         texts, labels = parts[split]
         is_matrix = labels.ndim == 2
         column = _lists(labels.astype(feature.feature.dtype)) if is_matrix else pa.array(labels, pa.int64())
@@ -178,24 +301,20 @@ def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
     return datasets.DatasetDict(made)
 
 
+# ---- what is said ----
+
+
 def _more_label_columns(frames: Mapping[str, Frame], text: str, plan: LabelSpec) -> dict[str, list[str]]:
     """Per file the columns that look like labels, where labels are columns and the training file has none such."""
-    if plan.form != "columns":
+    if plan.form != COLUMNS:
         return {}
-    train = frames["train"]
-    used = {text, *plan.columns}
-    known = {n for n in train.table.column_names if n in used or (n not in train.broken and not _is_blank(train, n))}
+    train, used = frames["train"], {text, *plan.columns}
+    known = {name for name in train.names if name in used or is_label_column(train, name)}
+    known |= {name for name in train.names if name not in train.broken and train.column(name).null_count == 0}
     return {
-        frame.name: [n for n in frame.table.column_names
-                     if n.strip() and n not in known and is_label_column(frame, n)]
+        frame.name: [n for n in frame.names if n.strip() and n not in known and is_label_column(frame, n)]
         for frame in frames.values()
-    }  # fmt: skip
-
-
-def _is_blank(frame: Frame, name: str) -> bool:
-    """Whether a column has no value at all; a look at its first rows spares one at long texts."""
-    values = frame.column(name)
-    return all(bool(np.isnan(label_entries(part)).all()) for part in (values[:100], values))
+    }
 
 
 def _by_file(parts: Parts, frames: Mapping[str, Frame]) -> Parts:
@@ -206,7 +325,7 @@ def _by_file(parts: Parts, frames: Mapping[str, Frame]) -> Parts:
 
 
 def _blank_cells(frames: Mapping[str, Frame], parts: Parts, plan: LabelSpec) -> list[str]:
-    if plan.form != "sets":
+    if plan.form != "sets" or len(plan.columns) > 1:
         return []
     column = plan.columns[0]
     return blank_label_cells({split: frame.column(column) for split, frame in frames.items()}, parts, column)
@@ -214,28 +333,29 @@ def _blank_cells(frames: Mapping[str, Frame], parts: Parts, plan: LabelSpec) -> 
 
 def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: LabelSpec) -> str:
     train = frames["train"]
-    used = {text, *plan.columns, *plan.doubtful}
-    ignored = [name for name in train.table.column_names if name not in used]
+    used = {text, *plan.columns}
+    ignored = [name for name in train.names if name not in used]
     kinds = dict.fromkeys(frame.format for frame in frames.values())
     read = "; ".join(
-        f"{', '.join(frame.name for frame in frames.values() if frame.format == kind)} as {kind}" for kind in kinds
+        f"{', '.join(dict.fromkeys(frame.name for frame in frames.values() if frame.format == kind))} as {kind}"
+        for kind in kinds
     )
     where = f" in {source.where}" if source.where else ""
+    words = " (lists of words, joined by blanks)" if pa.types.is_list(train.table.schema.field(text).type) else ""
     more = f"; unused splits: {quoted(source.unused)}" if source.unused else ""
     more += f"; not used: {', '.join(source.nearly)}" if source.nearly else ""
     more += f"; ignored columns: {quoted(ignored)}" if ignored else ""
-    more += f"; not used, but nearly labels: {quoted(plan.doubtful)} (see the warnings)" if plan.doubtful else ""
-    return f"Read {read}{where}; text in {text!r}{more}."
+    return f"Read {read}{where}; text in {text!r}{words}{more}."
 
 
 def _label_note(plan: LabelSpec) -> str:
-    if plan.form == "classes" or plan.schema.primary:
+    if plan.form == CLASSES or plan.schema.primary:
         return f"{plan.note}."
     return f"{plan.note}; none is named primary (groups in label_info.json), so all count as secondary."
 
 
-def _split_note(parts: Parts, made: Sequence[str], source: str, seed: int) -> str:
-    sizes = ", ".join(f"{split} {len(parts[split][0]):,}" for split in SPLITS)
+def _split_note(parts: Parts, made: Sequence[str], source: str, seed: int, blank: Mapping[str, int]) -> str:
+    sizes = ", ".join(f"{split} {len(parts[split][0]):,}" for split in SPLITS if split in parts)
     if made:
         each = " each" if len(made) > 1 else ""
         sizes += (
@@ -244,8 +364,8 @@ def _split_note(parts: Parts, made: Sequence[str], source: str, seed: int) -> st
     else:
         sizes += ", splits as they were"
     unknown = sum(int((labels == IGNORE_INDEX).sum()) for _, labels in parts.values())
-    blank = sum(pc.sum(pc.equal(pc.utf8_trim_whitespace(texts), "")).as_py() or 0 for texts, _ in parts.values())
     sizes += f"; {unknown:,} unknown label entries ({IGNORE_INDEX})" if unknown else "; no label entry unknown"
-    if blank:
-        sizes += f"; {blank:,} blank text{'' if blank == 1 else 's'}"
+    if total := sum(blank.values()):
+        left_out = f", {blank['train']:,} of them left out of the training rows" if blank["train"] else ""
+        sizes += f"; {total:,} blank text{'' if total == 1 else 's'}{left_out}"
     return f"Rows: {sizes}."

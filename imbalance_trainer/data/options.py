@@ -1,5 +1,6 @@
 """DataOptions: the flags that say which data to load and how to read it, the same in all programs."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,26 @@ class DataOptions:
     label_format: str | None = field(
         default=None, metadata=_help(f"What the label columns hold, if not found: {', '.join(LABEL_FORMATS)}.")
     )
-    separator: str | None = field(default=None, metadata=_help("Between names in one cell, such as '|'; or none."))
+    separator: str | None = field(
+        default=None, metadata=_help("Between names in one cell, such as '|'; '>' for paths; or none.")
+    )
+    positive_values: list[str] | None = field(
+        default=None, metadata=_help("Values that mean 1 in a column per label, such as Y; the others mean 0.")
+    )
+    blank_labels: str | None = field(
+        default=None, metadata=_help("What blank means in a column per label: negative or unknown.")
+    )
+    label_scale: str | None = field(
+        default=None,
+        metadata=_help("What the values of a column per label are divided by: a number, or a column such as votes."),
+    )
     delimiter: str | None = field(default=None, metadata=_help("Between columns of a CSV file, such as ';'; or tab."))
     encoding: str | None = field(
         default=None, metadata=_help("Of text files, such as cp1252; without it UTF-8, or what their first bytes say.")
+    )
+    reader_args: str | None = field(
+        default=None,
+        metadata=_help("JSON with arguments of pandas.read_csv or pandas.read_excel, such as '{\"header\": null}'."),
     )
 
     @property
@@ -99,18 +116,26 @@ class DataOptions:
             "dataset_config_name": ("dataset_name",),
             **dict.fromkeys((f"{split}_split_name" for split in ("train", "validation", "test")), SOURCE_FLAGS[:2]),
             **dict.fromkeys(("text_column", "label_columns", "label_format", "separator"), SOURCE_FLAGS),
-            **dict.fromkeys(("delimiter", "encoding"), ("data_dir", "train_file")),
+            **dict.fromkeys(("positive_values", "blank_labels", "label_scale"), SOURCE_FLAGS),
+            **dict.fromkeys(("delimiter", "encoding", "reader_args"), ("data_dir", "train_file")),
         }
         for flag, wanted in needs.items():
             if getattr(self, flag) is not None and not set(wanted) & set(given):
                 raise UsageError(f"--{flag} needs {' or '.join(f'--{name}' for name in wanted)}.")
+        self.reading()
 
-    def load(self, label_info: Any = None, seed: int = 42) -> LabelledData:
+    def reading(self) -> dict[str, Any]:
+        """How files of text are read, as keywords of `load_labelled_dataset` and `iter_labels`."""
+        args = checked_reader_args(self.reader_args)
+        return {"delimiter": self.delimiter, "encoding": self.encoding, "reader_args": args}
+
+    def load(self, label_info: Any = None, seed: int = 42, make_missing: bool = True) -> LabelledData:
         """Load the data that is named.
 
         Args:
             label_info: a schema, or the path of a label_info.json, in place of the one beside the data.
             seed: for the splits that are made.
+            make_missing: whether splits that are not there are made.
 
         Raises:
             UsageError, DataError: as `check` and `load_labelled_dataset`; also where no data is named.
@@ -126,10 +151,13 @@ class DataOptions:
             self.separator,
             label_info,
             seed,
-            delimiter=self.delimiter,
-            encoding=self.encoding,
+            **self.reading(),
             label_format=self.label_format,
+            positive_values=self.positive_values or (),
+            blank_labels=self.blank_labels,
+            label_scale=self.label_scale,
             split_names={split: name for split, name in names.items() if name is not None},
+            make_missing=make_missing,
         )
 
     def data(self) -> Any:
@@ -140,3 +168,14 @@ class DataOptions:
             return Path(self.data_dir)
         files = {"train": self.train_file, "validation": self.validation_file, "test": self.test_file}
         return {split: Path(file) for split, file in files.items() if file is not None}
+
+
+def checked_reader_args(value: str | None) -> dict[str, Any]:
+    """The arguments of pandas' readers in a flag; a UsageError for what is no JSON object."""
+    try:
+        args = json.loads(value or "{}")
+    except ValueError:
+        args = None
+    if not isinstance(args, dict):
+        raise UsageError(f"--reader_args is a JSON object such as '{{\"header\": null}}'; got {value!r}.")
+    return args

@@ -1,6 +1,8 @@
 """Where the data lies: a folder, files, a saved dataset, a dataset of the hub or objects in memory, by split."""
 
+import difflib
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +11,22 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
-from ..utils.errors import DataError, UsageError, did_you_mean, quoted
-from .columnar import object_frame
-from .files import DELIMITED, SPLITS, TEXT, find_files, nearly_splits, read_files, split_named
-from .frame import Frame, ReadSettings, tidy
+from ..utils.errors import DataError, UsageError, did_you_mean, first_line, quoted
+from .files import READERS, ending, json_splits, read_files, stem
+from .frame import Frame, frame_of_object
+from .text_files import DELIMITED, TEXT, ReadSettings
+
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "dev", "val", "valid"),
+    "test": ("test", "testing"),
+}
+"""The splits, and the names under which each is looked for."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})")
+_NEAR = 0.82
+"""Likeness (difflib's ratio) from which on a name is nearly another: tst and test are, text and test are not."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,7 @@ class HubDataset:
 
 @dataclass(frozen=True)
 class Source:
-    """What is there of each split, not read yet.
+    """What there is of each split, not read yet.
 
     Args:
         parts: per split a file, the files that it is cut into, or an object in memory.
@@ -48,6 +60,20 @@ class Source:
         every = [part if isinstance(part, tuple) else (part,) for part in self.parts.values()]
         return [path for paths in every for path in paths if isinstance(path, Path)]
 
+    def labels_beside(self, split: str) -> Path | None:
+        """The file with the labels of a split whose own file has none, such as test_labels.csv beside test.csv."""
+        part = self.parts[split]
+        if not isinstance(part, Path):
+            return None
+        return next(
+            (p for p in sorted(part.parent.iterdir()) if stem(p).lower() == f"{stem(part).lower()}_labels"), None
+        )
+
+
+def split_named(name: str) -> str | None:
+    """The split that a name stands for, whatever its case."""
+    return next((split for split, names in SPLITS.items() if name.strip().lower() in names), None)
+
 
 def is_hub_name(data: str) -> bool:
     """Whether a text is no path of anything, and could be the name of a dataset on the hub."""
@@ -62,13 +88,13 @@ def find_source(data: Any, split_names: Mapping[str, str] | None = None) -> Sour
         split_names: per split what it is called in a dataset, where that is not its usual name.
 
     Raises:
-        UsageError: nothing of that name, a kind of object that is not known, or split names that are not there.
+        UsageError: nothing of that name, or split names that are not there.
         DataError: a saved dataset that is broken, or no training split.
     """
+    if isinstance(data, str) and is_hub_name(data):
+        data = HubDataset(data)
     if isinstance(data, HubDataset):
         return _by_split(_from_hub(data), split_names, f"{data.name} on the hub")
-    if isinstance(data, str) and is_hub_name(data):
-        return _by_split(_from_hub(HubDataset(data)), split_names, f"{data} on the hub")
     if isinstance(data, (str, Path)):
         return _at_path(Path(data), split_names)
     if isinstance(data, Mapping):
@@ -80,23 +106,28 @@ def find_source(data: Any, split_names: Mapping[str, str] | None = None) -> Sour
 
 def read_source(source: Source, settings: ReadSettings) -> dict[str, Frame]:
     """The frame of each split, in the order train, validation, test."""
-    _check_use(source, settings)
-    frames = {}
-    for split in SPLITS:
-        if split not in source.parts:
-            continue
-        part = source.parts[split]
-        is_file = isinstance(part[0] if isinstance(part, tuple) and part else part, Path)
-        frames[split] = read_files(part, settings) if is_file else tidy(object_frame(part, split))
-    return frames
-
-
-def _check_use(source: Source, settings: ReadSettings) -> None:
-    endings = {path.suffix.lower() for path in source.paths()}
-    for flag, value, wanted in (("delimiter", settings.delimiter, DELIMITED), ("encoding", settings.encoding, TEXT)):
+    endings = {ending(path) for path in source.paths()}
+    for flag, value, wanted in (
+        ("delimiter", settings.delimiter, (*DELIMITED, ".txt")),
+        ("encoding", settings.encoding, TEXT),
+        ("reader_args", settings.reader_args or None, (*TEXT, ".xlsx")),
+    ):
         if value is not None and not endings & set(wanted):
             found = f"found {', '.join(sorted(endings))}" if endings else "there is none"
             raise UsageError(f"--{flag} {value!r} has no use: it is for files {', '.join(wanted)}, and {found}.")
+    if source.parts.keys() == {"train"} and isinstance(path := source.parts["train"], Path):
+        tables = json_splits(path, settings)
+        if any(split_named(name) == "train" for name in tables):
+            source = _by_split(tables, None, str(path), source.folder)
+    frames = {}
+    for split in SPLITS:
+        if split in source.parts:
+            part = source.parts[split]
+            is_file = isinstance(part[0] if isinstance(part, tuple) and part else part, Path)
+            frames[split] = read_files(part, settings) if is_file else frame_of_object(part, split)
+            if not frames[split].table.num_rows:
+                raise DataError(f"{frames[split].path}: has no rows.")
+    return frames
 
 
 def _at_path(path: Path, split_names: Mapping[str, str] | None) -> Source:
@@ -110,8 +141,8 @@ def _at_path(path: Path, split_names: Mapping[str, str] | None) -> Source:
             )
         if saved is not None:
             return Source({"train": saved}, str(path), path)
-        found = find_files(path)
-        return Source(found, str(path), path, nearly=nearly_splits(path, found))
+        found = _find_files(path)
+        return Source(found, str(path), path, nearly=_nearly_splits(path, found))
     if path.exists():
         return Source({"train": path}, str(path.parent), path.parent)
     raise UsageError(f"{path}: there is no such folder or file; give a folder with train.csv or the like, or a file.")
@@ -124,7 +155,7 @@ def _saved(folder: Path) -> Any:
     try:
         return datasets.load_from_disk(str(folder))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0].replace(str(folder.resolve()), str(folder))[:300]
+        said = first_line(error).replace(str(folder.resolve()), str(folder))
         raise DataError(f"{folder}: is a saved dataset that cannot be loaded ({said}).") from None
 
 
@@ -153,10 +184,10 @@ def _by_split(
         )
     unused = tuple(str(name) for name in parts if name not in named.values())
     opened = {split: _opened(parts[named[split]]) for split in SPLITS if split in named}
-    source = Source(opened, where, folder, unused)
-    if folder is None and (paths := source.paths()):
-        return Source(opened, where or str(paths[0].parent), paths[0].parent, unused)
-    return source
+    paths = Source(opened).paths()
+    if folder is None and paths:
+        folder, where = paths[0].parent, where or str(paths[0].parent)
+    return Source(opened, where, folder, unused)
 
 
 def _opened(part: Any) -> Any:
@@ -187,3 +218,74 @@ def _from_hub(source: HubDataset) -> Mapping[str, Any]:
         way = "name one with --dataset_config_name" if is_choice else "and there is no such file or folder"
         raise UsageError(f"{source.name}: cannot be loaded from the hub ({said}); {way}.") from None
     return loaded if isinstance(loaded, Mapping) else {"train": loaded}
+
+
+# ---- the files of a folder ----
+
+
+def _split_of(path: Path) -> str | None:
+    """The split that a file belongs to by its name, and by its ending is read."""
+    shard = _SHARD.fullmatch(stem(path))
+    return split_named(shard["split"] if shard else stem(path)) if ending(path) in READERS else None
+
+
+def _find_files(folder: Path) -> dict[str, Path | tuple[Path, ...]]:
+    """The file or shards of each split in a folder; a training file has to be there."""
+    try:
+        present = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be read ({error.strerror}).") from None
+    if not present:
+        raise DataError(f"{folder}: is empty; expected a file such as train.csv, train.jsonl or train.parquet.")
+    found: dict[str, list[Path]] = {}
+    for path in present:
+        if (split := _split_of(path)) is not None:
+            if not path.is_file():
+                what = "a folder" if path.is_dir() else "a broken link"
+                raise DataError(f"{folder}: {path.name} is {what}, no file.")
+            found.setdefault(split, []).append(path)
+    if "train" not in found:
+        raise DataError(_no_training_file(folder, present))
+    return {split: _one_or_shards(folder, split, found[split]) for split in SPLITS if split in found}
+
+
+def _nearly_splits(folder: Path, found: Mapping[str, Any]) -> tuple[str, ...]:
+    """What there is to say of files whose name is nearly that of a split for which the folder has no file."""
+    missing = {name for split, names in SPLITS.items() if split not in found for name in names}
+    said = []
+    for path in sorted(folder.iterdir()):
+        if ending(path) in READERS and path.is_file() and not path.name.startswith("."):
+            near = difflib.get_close_matches(stem(path).lower(), missing, n=1, cutoff=_NEAR)
+            said += [f"{path.name!r} (did you mean {name}{path.suffix}?)" for name in near]
+    return tuple(said)
+
+
+def _one_or_shards(folder: Path, split: str, paths: Sequence[Path]) -> Path | tuple[Path, ...]:
+    shards = [_SHARD.fullmatch(stem(path)) for path in paths]
+    if len(paths) == 1 and shards[0] is None:
+        return paths[0]
+    kinds = {(s and (s["split"], s["total"]), ending(path)) for s, path in zip(shards, paths, strict=True)}
+    if len(kinds) > 1 or shards[0] is None:
+        raise DataError(f"{folder}: {paths[0].name} and {paths[1].name} are both the {split} split; keep one.")
+    numbers, total = {int(shard["number"]) for shard in shards if shard}, int(shards[0]["total"])
+    missing = sorted(set(range(total)) - numbers)
+    if missing or len(numbers) != total:
+        name = f"{shards[0]['split']}-{missing[0] if missing else max(numbers):05d}-of-{total:05d}{paths[0].suffix}"
+        what = f"{name} is missing" if missing else f"{name} is one too many"
+        raise DataError(f"{folder}: {what} among the {total} files of the {split} split.")
+    return tuple(paths)
+
+
+def _no_training_file(folder: Path, present: Sequence[Path]) -> str:
+    deeper = [path for path in present if path.is_dir() and any(_split_of(p) == "train" for p in path.glob("*"))]
+    if deeper:
+        return f"{folder}: has no training file, but the folder {deeper[0].name!r} in it has one; give that one."
+    files = [path for path in present if ending(path) in READERS and path.name != "label_info.json"]
+    advice = ""
+    if len(files) == 1 and files[0].is_file():
+        advice = f"; rename {files[0].name}, or name it with --train_file {shlex.quote(str(files[0]))}"
+    more = f" and {len(present) - 10} more" if len(present) > 10 else ""
+    return (
+        f"{folder}: has no training file; expected train with one of the endings {', '.join(READERS)}, "
+        f"found {', '.join(path.name for path in present[:10])}{more}{advice}."
+    )

@@ -34,9 +34,8 @@ def _assign(
 ) -> tuple[np.ndarray, list[str]]:
     """For each row the split that it goes to (0 train, 1 the first of `made`, ...), and what there is to say of it.
 
-    Rows with the same text are one item. Multi-label items are stratified by their label sets, and what is left by
-    iterative stratification (Sechidis et al., 2011); single-label ones by class. Then every label with enough positive
-    items gets one in each split.
+    Rows with the same text are one item. Items are stratified by their label sets; then every label with enough
+    positive items gets one in each split.
     """
     item = texts.dictionary_encode().indices.to_numpy()
     first = np.unique(item, return_index=True)[1]
@@ -69,45 +68,22 @@ def _assign(
 
 
 def _stratified(positive: np.ndarray, classes: np.ndarray | None, size: int, seed: int) -> np.ndarray:
-    """Which items go to a split of about `size` items."""
-    from sklearn.model_selection import train_test_split
+    """Which items go to a split of `size` items: of items with the same labels each n-th one.
 
+    Items are sorted by their label sets, the rarest label first, so that those which no whole number of picks covers
+    lie beside others with the same rare labels (systematic sampling, Madow and Madow, 1944).
+    """
     items = np.arange(len(positive))
-    if classes is not None:
+    if classes is not None:  # a class with a single item cannot be shared: it stays where it is
         _, which, counts = np.unique(classes, return_inverse=True, return_counts=True)
-        shared = items[counts[which] > 1]  # a class with a single item cannot be stratified: it stays where it is
-        if (counts > 1).sum() <= min(size, len(shared) - size):
-            return train_test_split(shared, test_size=size, stratify=classes[shared], random_state=seed)[1]
-    target = np.column_stack([positive, ~positive.any(1)])  # items without a label are spread too
-    chosen, left = _by_label_set(target, size, seed)
-    more = min(size - len(chosen), len(left))
-    if more > 0:
-        chosen = np.concatenate([chosen, left[_iteratively(target[left], more, seed)]])
-    return chosen if 0 < len(chosen) < len(items) else np.random.default_rng(seed).permutation(items)[:size]
-
-
-def _by_label_set(target: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of items with equal labels one in `len(target) / size`, and the few of each kind for which that is no whole
-    number: iterative stratification, a Python loop over items, is left with them alone."""
-    period = len(target) / size
-    packed = np.ascontiguousarray(np.packbits(target, axis=1))
-    _, kind, counts = np.unique(packed.view(f"V{packed.shape[1]}")[:, 0], return_inverse=True, return_counts=True)
-    order = np.lexsort((np.random.default_rng(seed).random(len(target)), kind))
-    place = np.arange(len(target)) - np.repeat(np.cumsum(counts) - counts, counts)  # within its kind
-    whole = np.floor(counts / period)
-    is_chosen = place < np.repeat(whole, counts)
-    is_left = place >= np.repeat(np.round(whole * period), counts)
-    return order[is_chosen], np.sort(order[is_left])
-
-
-def _iteratively(target: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Which items go to a split of about `size`, by iterative stratification."""
-    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
-
-    if size >= len(target):
-        return np.arange(len(target))
-    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
-    return next(splitter.split(np.arange(len(target)), target))[1]
+        items = items[counts[which] > 1] if (counts > 1).any() else items
+    rng = np.random.default_rng(seed)
+    rare_first = np.argsort(positive.sum(0), kind="stable")
+    packed = np.ascontiguousarray(np.packbits(positive[np.ix_(items, rare_first)], axis=1))
+    kind = np.unique(packed.view(f"V{packed.shape[1]}")[:, 0], return_inverse=True)[1]
+    order = items[np.lexsort((rng.random(len(items)), kind))]
+    size = min(size, len(items))
+    return order[((np.arange(size) + rng.random()) * len(items) / size).astype(int)]
 
 
 def _spread(home: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) -> None:

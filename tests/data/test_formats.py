@@ -231,7 +231,7 @@ TEXTS = st.one_of(
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
 @settings(max_examples=25, deadline=None)
-@given(texts=st.lists(TEXTS, min_size=2, max_size=6))
+@given(texts=st.lists(TEXTS, min_size=2, max_size=6).filter(lambda texts: any(map(str.strip, texts))))
 def test_texts_round_trip(ending, texts):
     labels = [[i % 2, 1 - i % 2] for i in range(len(texts))]
     if ending == "parquet":
@@ -245,8 +245,9 @@ def test_texts_round_trip(ending, texts):
     with tempfile.TemporaryDirectory() as folder:
         data = load_labelled_dataset(written(folder, {f"{split}.{ending}": content for split in ROWS}))
     for split in ROWS:
-        assert data.splits[split]["text"][:] == texts
-        assert data.splits[split]["labels"][:] == labels
+        rows = [i for i, text in enumerate(texts) if text.strip() or split != "train"]  # blank ones are not trained on
+        assert data.splits[split]["text"][:] == [texts[i] for i in rows]
+        assert data.splits[split]["labels"][:] == [labels[i] for i in rows]
 
 
 def test_needs_no_torch_and_evaluates_nothing():
