@@ -13,12 +13,13 @@ from transformers import (
     RobertaForCausalLM,
     RobertaForTokenClassification,
     Trainer,
+    TrainerCallback,
     TrainingArguments,
     default_data_collator,
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from imbalance_trainer import ImbalanceMetrics, RareLabelCallback, WeightedFocalTrainer
+from imbalance_trainer import ImbalanceMetrics, LabelSchema, RareLabelCallback, WeightedFocalTrainer
 from imbalance_trainer.monitor.run_files import HISTORY_FILE, read_history
 from imbalance_trainer.utils.errors import DataError, UsageError
 
@@ -459,3 +460,88 @@ def test_search_moves_our_options_and_its_objective_is_eval_loss(make_model, mak
     assert best.objective == pytest.approx(min(losses))
     assert trainer.imbalance.objective.weighted.loss.gamma == 4.0
     assert trainer.imbalance.class_weights.values.max() <= 2.0
+
+
+# ---- what subclasses and callbacks do ----
+
+
+class EvaluatesInside(TrainerCallback):
+    """Evaluates before the first micro-batch of each update, or between two of them."""
+
+    def __init__(self, event):
+        self.event, self.trainer = event, None
+
+    def _evaluate(self):
+        self.trainer.evaluate()
+        self.trainer.model.train()
+
+    def on_step_begin(self, *_, **__):
+        if self.event == "step":
+            self._evaluate()
+
+    def on_substep_end(self, *_, **__):
+        if self.event == "substep":
+            self._evaluate()
+
+
+def weights_after(make_trainer, make_args, event, **more):
+    args = make_args(gradient_accumulation_steps=4, per_device_train_batch_size=4, learning_rate=1e-2)
+    watch = EvaluatesInside(event)
+    trainer = watch.trainer = make_trainer(args=args, callbacks=[watch], **more)
+    trainer.train()
+    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+
+
+@pytest.mark.parametrize("event", ["step", "substep"])
+def test_an_evaluation_inside_an_update_leaves_its_counts_alone(event, make_trainer, make_args):
+    schema = LabelSchema(list("abcd"), {"primary": ["a"]}, [("b", "a"), ("c", "a")])
+    plain = weights_after(make_trainer, make_args, None, label_schema=schema)
+    assert torch.equal(weights_after(make_trainer, make_args, event, label_schema=schema), plain)
+
+
+class OwnLoss(WeightedFocalTrainer):
+    """The commonest subclass: a loss of its own."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(outputs.logits, labels.float())
+        assert num_items_in_batch is None or torch.as_tensor(num_items_in_batch).ndim == 0
+        return (loss, outputs) if return_outputs else loss
+
+
+def test_a_subclass_with_its_own_loss_has_it_as_eval_loss_beside_our_metrics(make_trainer, make_rows):
+    rows = make_rows(n=16, seed=1)
+    trainer = make_trainer(cls=OwnLoss, eval_dataset=rows)
+    trainer.train()
+    metrics = trainer.evaluate()
+    logits = torch.tensor(trainer.predict(rows).predictions)
+    wanted = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.tensor(rows["labels"]).float())
+    assert metrics["eval_loss"] == pytest.approx(wanted.item(), rel=1e-5)
+    assert 0 <= metrics["eval_f1_macro"] <= 1
+
+
+def test_what_a_subclass_says_of_its_scaling_holds(make_trainer):
+    class Unscaled(OwnLoss):
+        loss_is_scaled_for_ga = False
+
+    assert make_trainer(cls=Unscaled).loss_is_scaled_for_ga is False
+
+
+def test_thresholds_are_tuned_through_the_subclasss_own_evaluation(make_trainer, make_rows):
+    seen = []
+
+    class Averaged(WeightedFocalTrainer):
+        def evaluation_loop(self, dataloader, description, *args, **kwargs):
+            seen.append(description)
+            return super().evaluation_loop(dataloader, description, *args, **kwargs)
+
+    trainer = make_trainer(cls=Averaged)
+    trainer.train()
+    trainer.tune_thresholds(n_bootstrap=0)
+    assert seen == ["Thresholds"]
+    trainer.evaluate()
+    before = trainer.metrics_at_half
+    with pytest.raises(DataError, match="has no labels"):
+        trainer.tune_thresholds(make_rows().remove_columns("labels"), n_bootstrap=0)
+    assert trainer.metrics_at_half == before is not None

@@ -1,5 +1,6 @@
 """The classification head: found by name, where a fresh one starts, and how fast it learns."""
 
+import copy
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +38,14 @@ class HeadStart:
 
     def __init__(self, options: ImbalanceOptions, problem: Problem, args: TrainingArguments) -> None:
         self.options, self.problem, self.args = options, problem, args
-        self._is_fresh = self._made_optimizer = False
+        self._is_fresh = False
+        self._started: nn.Linear | None = None  # the head whose bias was set, which is fresh all the same
+
+    def with_options(self, options: ImbalanceOptions) -> "HeadStart":
+        """The same head under other options, as hyper-parameter search tries them."""
+        other = copy.copy(self)
+        other.options = options
+        return other
 
     def prepare(self, model: nn.Module, loss: nn.Module | None, counts: LabelDistribution | None) -> None:
         """Look whether the head of a model is fresh, and if so set its bias (see `best_constant_logits`).
@@ -48,7 +56,7 @@ class HeadStart:
             counts: of the rows that training draws; None where they are not known, and the bias stays.
         """
         head = trained_head(model, self.problem.n_labels)
-        self._is_fresh = head is not None and is_fresh(head)
+        self._is_fresh = head is not None and (head is self._started or is_fresh(head))
         if self.args.world_size > 1:  # where one process alone reads the weights, only it can tell
             self._is_fresh = broadcast_object_list([self._is_fresh])[0]
         is_wanted = self.options.init_head_bias and self.problem.type == MULTI_LABEL
@@ -56,6 +64,7 @@ class HeadStart:
             return
         if head is None or head.bias.is_meta:  # set on the process that reads the weights
             return
+        self._started = head
         start_head(head, best_constant_logits(loss, counts.support, counts.known))
         logger.info("The head's bias starts where the loss is least without a look at the input.")
 

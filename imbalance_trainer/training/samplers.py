@@ -280,8 +280,8 @@ class RowSampling:
         options = self.options
         if options.sampler is None or dataset is None:
             return None
-        if self._made is None or self._made[0] is not dataset:
-            seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed  # a search may try several
+        if self._made is None or self._made[0] is not dataset or self._made[1].seed != seed:
             settings = (options.oversample_threshold, options.max_repeats, seed, self.schema, self._column(dataset))
             self._made = dataset, RepeatFactorSampler(dataset, *settings)
         return self._made[1]

@@ -130,7 +130,7 @@ class ImbalanceSetup:
             self,
             options=options,
             objective=WeightedObjective(*weighs),
-            head_start=HeadStart(options, self.problem, args),
+            head_start=self.head_start.with_options(options),
             sampling=RowSampling(options, self.problem, self.schema, args),
             guard=NanGuard(self.schema, options.on_nan),
         )

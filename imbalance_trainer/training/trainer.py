@@ -83,7 +83,8 @@ class WeightedFocalTrainer(Trainer):
     _evaluation: RunningEvaluation | None = None
     _best_checkpoint: str | None = None  # checkpoint that the weights in use came from, if any
     _made_optimizer = False
-    _pairs_of_update: Tensor | None = None  # known (row, rule) pairs, which the penalty is divided by
+    _keeps_scores = False  # while tune_thresholds evaluates
+    _scored: RunningEvaluation | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._keywords = {name: kwargs.pop(name) for name in OPTION_NAMES if name in kwargs}
@@ -112,7 +113,7 @@ class WeightedFocalTrainer(Trainer):
         sets = self._eval_datasets()
         data = (self.train_dataset, sets, self.data_collator, self.label_names[0])
         self.imbalance = ImbalanceSetup.find(options, problem, self.args, model, *data)
-        if self.compute_loss_func is None:
+        if self.compute_loss_func is None and self.loss_is_scaled_for_ga is None:  # a subclass may have its own loss
             self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
         self._prepare_model(model)
         if trains and (head := frozen_head(model)):
@@ -175,7 +176,8 @@ class WeightedFocalTrainer(Trainer):
         model = super().call_model_init(trial)
         if self.imbalance is not None:
             self._prepare_model(model)
-            self.imbalance.decisions.use(self.imbalance.metrics.rule.untuned(), getattr(model, "config", None))
+            rule = self.imbalance.metrics.rule.untuned()
+            self.imbalance.decisions.use(rule, getattr(model, "config", None), self.compute_metrics)
         return model
 
     @property
@@ -208,6 +210,7 @@ class WeightedFocalTrainer(Trainer):
             keywords = {name: value for name, value in self._keywords.items() if name not in tried}
             options = ImbalanceOptions.resolve(self.args, keywords)
             self.imbalance = self.imbalance.with_options(options, self.args, self.model)
+            self._prepare_model(self.model)  # it was made with the options of the trial before
             self._equip_callbacks()
 
     # ---- optimizer and rows ----
@@ -314,19 +317,19 @@ class WeightedFocalTrainer(Trainer):
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Any:
         """Trainer's count of known entries over the whole update, where the labels lie under any of the usual names.
 
-        The (row, rule) pairs of the penalty are counted along with them.
+        The count of the penalty's (row, rule) pairs travels with it as an attribute, as an evaluation may run between.
         """
         if self.imbalance is None or self.compute_loss_func is not None:
             return super()._get_num_items_in_batch(batch_samples, device)
-        self._pairs_of_update = None
         labels = [part for part in map(self._labels_in, batch_samples) if part is not None]
         if self._evaluation is not None or not labels:  # the loss of an evaluation is of the whole data
             return None
         counts = torch.stack([self.imbalance.objective.weighted.counts(part).to(device) for part in labels]).sum(0)
         if self.args.average_tokens_across_devices and self.args.world_size > 1:
             counts = self.accelerator.gather(counts).reshape(-1, 2).sum(0) / self.get_tp_size()
-        self._pairs_of_update = counts[1]
-        return counts[0]
+        n_entries: Any = counts[0]
+        n_entries.pairs = counts[1]
+        return n_entries
 
     def compute_loss(
         self,
@@ -364,10 +367,12 @@ class WeightedFocalTrainer(Trainer):
         if ours.objective.unweighted is not None and running is None and self.is_in_train:  # reweight_from
             objective = ours.objective.at(self.state.global_step, self.state.max_steps)
         sums = objective.sums(logits, labels, row_weights)
-        if num_items_in_batch is None or self._pairs_of_update is None:
+        if num_items_in_batch is None:
             counts = objective.counts(labels)
         else:
-            counts = torch.stack([torch.as_tensor(n).to(sums) for n in (num_items_in_batch, self._pairs_of_update)])
+            pairs = getattr(num_items_in_batch, "pairs", None)
+            pairs = objective.counts(labels)[1] if pairs is None else pairs
+            counts = torch.stack([torch.as_tensor(n).to(sums) for n in (num_items_in_batch, pairs)])
             if self.args.average_tokens_across_devices and self.args.n_gpu <= 1:
                 scale = self.accelerator.num_processes // self.get_tp_size()  # DDP averages gradients over the ranks
         if running is None:
@@ -399,8 +404,12 @@ class WeightedFocalTrainer(Trainer):
         arguments = (dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
         if self.imbalance is None:
             return super().evaluation_loop(*arguments)
-        metrics = self.imbalance.metrics if self._evaluation is None else self.imbalance.metrics.fresh()
-        output, running = self._counted_loop(metrics, arguments)
+        keeps_scores, is_outer = self._keeps_scores, self._evaluation is None
+        metrics = self.imbalance.metrics if is_outer and not keeps_scores else self.imbalance.metrics.fresh()
+        output, running = self._counted_loop(metrics, arguments, keeps_scores)
+        if keeps_scores:  # for tune_thresholds, whose scores are no result
+            self._scored = running
+            return output
         if not running.has_labels or output.metrics is None:
             return output
         if running.loss is not None:
@@ -408,12 +417,12 @@ class WeightedFocalTrainer(Trainer):
         metrics.at_half = None if running.at_half is None else running.at_half.compute()
         for name, value in running.metrics.compute().items():
             output.metrics.setdefault(f"{metric_key_prefix}_{name}", value)  # the user's own metric wins
-        if self._evaluation is None:
+        if is_outer:
             self._keep_results(dataloader, metric_key_prefix, output, metrics)
         return output
 
     def _counted_loop(
-        self, metrics: ImbalanceMetrics, arguments: tuple[Any, ...], keep_scores: bool = False
+        self, metrics: ImbalanceMetrics, arguments: tuple[Any, ...], keep_scores: bool
     ) -> tuple[EvalLoopOutput, RunningEvaluation]:
         outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
         objective = self._ours.objective.weighted if self.compute_loss_func is None else None
@@ -434,8 +443,10 @@ class WeightedFocalTrainer(Trainer):
             return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
         others = {key: value for key, value in inputs.items() if key not in (*LABEL_COLUMNS, LABEL_MASK)}
         inputs = {**others, self.label_names[0]: labels}
-        running.sums = None
+        running.logits = running.row_weights = running.sums = None
         loss, logits, labels = super().prediction_step(model, inputs, False, ignore_keys)
+        if running.logits is None and logits is not None:  # a subclass has its own compute_loss: its loss stays
+            running.logits, running.objective = self._logits_in(logits), None
         if labels is not None:
             self._accumulate(running, first(labels))
         return (loss, None, None) if prediction_loss_only else (loss, logits, labels)
@@ -500,8 +511,13 @@ class WeightedFocalTrainer(Trainer):
             which = "there is none" if dataset is None else f"there are {quoted(list(dataset))}"
             raise UsageError(f"Thresholds are tuned on one set of evaluation data, but {which}; give eval_dataset=.")
         dataloader = self.get_eval_dataloader(dataset)
-        _, running = self._counted_loop(ours.metrics, (dataloader, "Thresholds", True, None, "tune"), keep_scores=True)
-        if not running.has_labels:
+        self._keeps_scores = True
+        try:
+            self.evaluation_loop(dataloader, "Thresholds", True, metric_key_prefix="tune")
+        finally:
+            self._keeps_scores = False
+        running, self._scored = self._scored, None
+        if running is None or not running.has_labels:
             raise DataError("The data to tune thresholds on has no labels.")
         tuning = ours.decisions.tune(*running.scores, options, n_bootstrap)
         self._decide_by(tuning.rule)
