@@ -140,7 +140,7 @@ LABEL_INFO = {"names": NAMES, "groups": {"primary": ["hateful"]}, "implications"
         (["--eval_strategy", "foo"], "foo.*no.*steps.*epoch"),
         (["--load_best_model_at_end", "true", "--save_strategy", "no"], "--help lists all flags"),
         (["--num_epochs", "-1"], "--num_train_epochs must be a finite number above 0; got -1.0"),
-        (["--batch_size", "0"], "batch_size must be a finite number >= 1; got 0"),
+        (["--batch_size", "0"], "batch_size must be at least 1; got 0"),
         (["--max_length", "0"], "--max_length must be at least 3"),
         (["--fail_under", "f1_makro=0.4"], "--fail_under: unknown metric 'f1_makro': did you mean 'f1_macro'"),
         (["--fail_under", "f1_macro=0.4", "nothing"], "--fail_under nothing: expected name=value"),
