@@ -43,7 +43,7 @@ class MethodResult:
     difference: Difference | None
 
     def values(self, when: str | None, name: str) -> list[float]:
-        """A number of each seed; `when` is at_half, naive or tuned, or None for what does not depend on decisions."""
+        """A number of each seed; `when` is at_half or tuned, or None for what does not depend on decisions."""
         return [float((run.values if when is None else run.values[when])[name]) for run in self.runs]
 
     def mean(self, when: str | None, name: str) -> float:
