@@ -46,8 +46,9 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
                 f"{config.problem_type!r}; drop pipeline_class=."
             )
         self.rule = DecisionRule.from_config(config)
-        if self.tokenizer.model_max_length > _NO_LENGTH and getattr(config, "max_position_embeddings", None):
-            self.tokenizer.model_max_length = config.max_position_embeddings - 2  # two are taken in RoBERTa's like
+        tokenizer: Any = self.tokenizer
+        if tokenizer.model_max_length > _NO_LENGTH and getattr(config, "max_position_embeddings", None):
+            tokenizer.model_max_length = config.max_position_embeddings - 2  # two are taken in RoBERTa's like
         if not self.rule.is_tuned and not is_baked(config):
             logger.warning(
                 "The model's config has no tuned thresholds, so 0.5 decides for every label; "

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.hf_argparser import HfArg
 
 from ..comparison.frozen import FeatureHead, encoded
 from ..comparison.runs import DEFAULT, Method, Record, read_methods
@@ -47,7 +46,9 @@ _FROZEN_RATE, _RATE = 1e-3, 2e-5
 class CompareArguments:
     """What is compared, and for how long."""
 
-    model_name_or_path: str | None = HfArg(default=None, aliases=["--model"], help="Encoder: a hub name or a folder.")
+    model_name_or_path: str | None = field(
+        default=None, metadata={"aliases": ["--model"], "help": "Encoder: a hub name or a folder."}
+    )
     config_overrides: str | None = field(
         default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
     )
@@ -66,7 +67,9 @@ class CompareArguments:
         default_factory=lambda: [3],
         metadata={"help": "How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number."},
     )
-    num_train_epochs: float = HfArg(default=3.0, aliases=["--num_epochs"], help="Epochs of each training.")
+    num_train_epochs: float = field(
+        default=3.0, metadata={"aliases": ["--num_epochs"], "help": "Epochs of each training."}
+    )
     max_steps: int = field(default=-1, metadata={"help": "Updates of each training, in place of epochs."})
     frozen: bool = field(
         default=False, metadata={"help": "Encode the texts once and train only heads: an answer in minutes."}
@@ -219,7 +222,7 @@ def _fine_tuned(args: CompareArguments, data: LabelledData, splits: Mapping[str,
 
 
 def _frozen(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> tuple:
-    encoder, tokenizer = load_bare_encoder(args.model_name_or_path, args.config_overrides)
+    encoder, tokenizer = load_bare_encoder(str(args.model_name_or_path), args.config_overrides)
     length = min(args.max_length, tokenizer.model_max_length)
     made = {
         name: encoded(split, encoder, tokenizer, length, folder, lambda words: print(f"{words} ...", flush=True))

@@ -21,7 +21,6 @@ from ..decisions.rule import DecisionRule
 from ..metrics.counts import DecisionCounts
 from ..metrics.curves import known
 from ..metrics.imbalance_metrics import first, rarest_shown
-from ..monitor.run_files import Results
 from ..reports.evaluation_plots import plot_calibration, plot_precision_recall
 from ..tuning.calibration import expected_calibration_error
 from ..utils.console import console_print, text_table
@@ -82,7 +81,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
 
 def _evaluated(
     saved: SavedModel, rows: Any, args: EvaluateArguments, output_dir: Path
-) -> tuple[Results, np.ndarray, np.ndarray, DecisionRule]:
+) -> tuple[Any, np.ndarray, Any, DecisionRule]:
     """Metrics at the thresholds and at 0.5, logits and labels (rows, labels), and how the model decides."""
     trainer = saved.trainer(rows, output_dir)
     output = trainer.predict(rows, metric_key_prefix=args.split)  # its callback prints the table of each label

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from transformers import set_seed
-from transformers.hf_argparser import HfArg
 
 from ..analysis.recommend import too_few_to_tune
 from ..data.dataset import LabelledData
@@ -69,8 +68,12 @@ class TrainDataArguments(DataOptions):
 class TrainArguments(ImbalanceTrainingArguments):
     """Our and Trainer's arguments. Changed defaults of Trainer's are these, and no others."""
 
-    num_train_epochs: float = HfArg(default=3.0, aliases=["--num_epochs"], help="Passes over the training data.")
-    per_device_train_batch_size: int = HfArg(default=16, aliases=["--batch_size"], help="Rows per device and step.")
+    num_train_epochs: float = field(
+        default=3.0, metadata={"aliases": ["--num_epochs"], "help": "Passes over the training data."}
+    )
+    per_device_train_batch_size: int = field(
+        default=16, metadata={"aliases": ["--batch_size"], "help": "Rows per device and step."}
+    )
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows per device in evaluation."})
     learning_rate: float = field(default=2e-5, metadata={"help": "The largest learning rate."})
     eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate: epoch, steps or no."})

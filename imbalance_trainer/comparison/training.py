@@ -109,7 +109,7 @@ def _trainer(setting: Setting, method: Method, learning_rate: float, seed: int, 
     )  # fmt: skip
     split = setting.splits["train"]
     common = {"model": setting.load_model(), "args": args, "processing_class": setting.tokenizer}
-    if not method.is_stock:
+    if method.options is not None:
         return WeightedFocalTrainer(train_dataset=split, label_schema=setting.schema, **common, **method.options)
     split = _float_labels(split) if setting.problem_type == MULTI_LABEL else split
     return (method.trainer or Trainer)(train_dataset=split, **common)
