@@ -100,7 +100,7 @@ def test_what_is_given_is_known_from_what_is_default(yaml):
 
 def test_data_that_stands_without_a_flag_is_no_value_of_a_list_in_the_file(yaml):
     parser = FlagParser(DataOptions)
-    (options,) = parser.parse(["--config", yaml("label_columns: [a, b]"), "folder"])
+    (options,) = parser.parse(["folder", "--config", yaml("label_columns: [a, b]")])
     assert (options.data_dir, options.label_columns) == ("folder", ["a", "b"])
     with pytest.raises(UsageError, match="The data is given twice"):
         parser.parse(["folder", "--data_dir", "other"])
