@@ -4,16 +4,13 @@
     python -m benchmarks --quick             # small sizes, no memory, one process: about a minute
     python -m benchmarks --check             # exits with 1 where a ratio misses its target
     python -m benchmarks loss counting       # some parts
-    python -m benchmarks --write             # benchmarks/RESULTS.md and benchmarks/results/speed.json
 
 Other scripts in this folder measure quality, each by its own command.
 """
 
 import argparse
-import json
 import time
 from importlib import import_module
-from pathlib import Path
 
 from imbalance_trainer.utils.errors import did_you_mean
 
@@ -26,17 +23,8 @@ PARTS = {
     "counting": "counting",
     "training": "training",
     "startup": "startup",
-    "growth": "growth",
 }
 """Part: module with a function ratios(quick)."""
-
-HERE = Path(__file__).parent
-
-ABOUT = """# Results
-
-What `python -m benchmarks --write` printed. Ours is what our code took; the ratio is to what stands beside it, both
-measured by turns in one process, medians. Ratios carry over to other machines, times do not.
-"""
 
 
 def measure(parts: list[str], quick: bool) -> dict[str, list[Ratio]]:
@@ -62,24 +50,15 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all without any")
     parser.add_argument("--quick", action="store_true", help="small sizes, no memory, one process")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a target is missed")
-    parser.add_argument("--write", action="store_true", help="keep what was measured in RESULTS.md and speed.json")
     flags = parser.parse_args()
     for part in flags.parts:
         if part not in PARTS:
             parser.error(f"unknown part {part!r}: {did_you_mean(part, PARTS)}")
-    if flags.write and (flags.parts or flags.quick):
-        parser.error("--write keeps what all parts gave at full size; leave out --quick and the parts")
-    where = machine()
-    print(where)
+    print(machine())
     found = measure(flags.parts or list(PARTS), flags.quick)
     missed = [ratio for ratios in found.values() for ratio in ratios if not ratio.is_met and not ratio.why]
     for ratio in missed:
         print(f"missed: {ratio.case} beside {ratio.beside}: {ratio.value:.3g}, target {ratio.target:g}")
-    if flags.write:
-        tables = "\n\n".join(table(part, ratios) for part, ratios in found.items())
-        (HERE / "RESULTS.md").write_text(f"{ABOUT}\n{where}\n\n{tables}\n")
-        kept = {part: [ratio.as_dict() for ratio in ratios] for part, ratios in found.items()}
-        (HERE / "results" / "speed.json").write_text(json.dumps({"machine": where, "ratios": kept}, indent=1) + "\n")
     return 1 if flags.check and missed else 0
 
 

@@ -4,9 +4,9 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,6 @@ class Ratio:
 
     def _in_words(self) -> str:
         return f"{self.value:,.0f}" if self.value >= 100 else f"{self.value:.3g}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """For a JSON file."""
-        return {**asdict(self), "is_met": self.is_met}
 
 
 HEADER = "| what | ours | beside | ratio | target | |\n|---|---|---|---|---|---|"
@@ -149,8 +145,3 @@ def made_up_scores(n_rows: int, n_labels: int) -> tuple[np.ndarray, np.ndarray]:
         block = labels[start : start + 20_000]
         logits[start : start + 20_000] = np.round(rng.standard_normal(block.shape, np.float32) + 2 * block - 3, 3)
     return logits, labels
-
-
-def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """The slope of log cost over log size: 1 is linear."""
-    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])

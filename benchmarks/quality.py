@@ -7,7 +7,7 @@ Each set is a comparison (`imbalance_trainer.comparison`): the same rows, steps,
 methods; of the learning rates each method takes the one that is best for it on validation. Runs are kept line by line
 under --out, and a killed one goes on there. The encoder has 3 layers, its word embeddings stay as they are (two thirds
 of its parameters, and half of a step's time on a CPU), and it computes in bf16: the same for all. Prints tables.
-`python -m benchmarks.quality --tables` prints the tables of docs/choosing-a-loss.md from what lies under --out.
+`python -m benchmarks.quality --tables` prints the tables of docs/losses.md from what lies under --out.
 With --size frozen the texts are encoded once, and heads of two layers are trained: minutes, not hours.
 """
 
@@ -140,7 +140,6 @@ def tables(folder: Path) -> str:
     lines = [f"Seeds: {min(seeds)}" + (f" to {max(seeds)}" if len(seeds) > 1 else "") + " for each method and set."]
     for title, when, value in (
         ("Macro F1 on test at 0.5", "at_half", "f1_macro"),
-        ("Macro F1 on test at naive thresholds", "naive", "f1_macro"),
         ("Macro F1 on test at tuned thresholds", "tuned", "f1_macro"),
         ("Labels never found, at 0.5", "at_half", "zero_recall"),
         ("Labels never found, tuned", "tuned", "zero_recall"),

@@ -1,17 +1,13 @@
 """What a sampler makes of an epoch: how long it gets, and how often rows of the rarest label are drawn.
 
-python -m benchmarks.sampling --data_dir DIR [DIR ...] [--max_repeats 10]      # seconds
-python -m benchmarks.sampling --speed                                          # 1,000,000 rows of 28 labels
+python -m benchmarks.sampling --data_dir DIR [DIR ...] [--max_repeats 10]
 """
 
 import argparse
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
-import numpy as np
-import pyarrow as pa
 
 from imbalance_trainer import RepeatFactorSampler, load_labelled_dataset
 from imbalance_trainer.training.samplers import MAX_REPEATS
@@ -41,28 +37,13 @@ def table(folders: Sequence[Path], max_repeats: float) -> list[str]:
     return lines
 
 
-def speed(n: int = 1_000_000, n_labels: int = 28) -> list[str]:
-    """Seconds to read and weigh rows, and to draw an epoch."""
-    hot = np.random.default_rng(0).random((n, n_labels)) < np.geomspace(0.3, 0.0005, n_labels)
-    offsets = np.arange(n + 1, dtype=np.int32) * n_labels
-    labels = pa.ListArray.from_arrays(offsets, pa.array(hot.astype(np.int8).ravel()))
-    rows, lines = datasets.Dataset(pa.table({"labels": labels})), []
-    start = time.perf_counter()
-    sampler = RepeatFactorSampler(rows)
-    made = time.perf_counter()
-    sampler.order(0)
-    lines.append(f"made in {made - start:.2f} s, an epoch drawn in {time.perf_counter() - made:.2f} s")
-    return lines
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data_dir", nargs="+", type=Path, default=[])
+    parser.add_argument("--data_dir", nargs="+", type=Path, required=True)
     parser.add_argument("--max_repeats", type=float, default=MAX_REPEATS)
-    parser.add_argument("--speed", action="store_true")
     args = parser.parse_args()
     datasets.disable_progress_bars()
-    print("\n".join([*(table(args.data_dir, args.max_repeats) if args.data_dir else ()), *(speed() * args.speed)]))
+    print("\n".join(table(args.data_dir, args.max_repeats)))
 
 
 if __name__ == "__main__":

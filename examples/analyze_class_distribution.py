@@ -7,18 +7,12 @@
 The same as `imbalance-trainer analyze`, with a picture saved as class_distribution.png; --plot none for no picture.
 """
 
-from collections.abc import Sequence
+from functools import partial
 
-from imbalance_trainer.cli.analyze import AnalyzeArguments
 from imbalance_trainer.cli.analyze import main as analyze
 from imbalance_trainer.cli.parser import run
 
-__all__ = ["AnalyzeArguments", "main"]
-
-
-def main(flags: Sequence[str]) -> None:
-    analyze(flags, plot="class_distribution.png", prog="analyze_class_distribution.py")
-
+main = partial(analyze, plot="class_distribution.png")
 
 if __name__ == "__main__":
     run(main)

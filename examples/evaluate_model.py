@@ -6,15 +6,8 @@
 The same as `imbalance-trainer evaluate`.
 """
 
-from collections.abc import Sequence
-
-from imbalance_trainer.cli.evaluate import main as evaluate
+from imbalance_trainer.cli.evaluate import main
 from imbalance_trainer.cli.parser import run
-
-
-def main(flags: Sequence[str]) -> None:
-    evaluate(flags, prog="evaluate_model.py")
-
 
 if __name__ == "__main__":
     run(main)

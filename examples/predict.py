@@ -10,15 +10,8 @@ The same as `imbalance-trainer predict`. In a program of one's own it is three l
         ...
 """
 
-from collections.abc import Sequence
-
 from imbalance_trainer.cli.parser import run
-from imbalance_trainer.cli.predict import main as predict
-
-
-def main(flags: Sequence[str]) -> None:
-    predict(flags, prog="predict.py")
-
+from imbalance_trainer.cli.predict import main
 
 if __name__ == "__main__":
     run(main)

@@ -6,16 +6,8 @@
 The same as `imbalance-trainer train`, with the same flags. A training program by hand: `by_feature/`.
 """
 
-from collections.abc import Sequence
-
 from imbalance_trainer.cli.parser import run
-from imbalance_trainer.cli.train import GOES_ON
-from imbalance_trainer.cli.train import main as train
-
-
-def main(flags: Sequence[str]) -> None:
-    train(flags, prog="train_model.py")
-
+from imbalance_trainer.cli.train import GOES_ON, main
 
 if __name__ == "__main__":
     run(main, GOES_ON)

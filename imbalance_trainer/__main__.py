@@ -9,23 +9,17 @@ from typing import Any
 from .utils.errors import did_you_mean
 
 COMMANDS = {
-    "analyze": (
-        "cli.analyze",
-        "before training: how rare each label is, what it will weigh, and what to set, with the reasons",
-    ),
-    "train": ("cli.train", "fine-tune an encoder, and see what happens to each label"),
-    "compare": ("cli.compare", "which loss, weights and sampler suit your data, and whether any beats stock"),
-    "tune": ("cli.tune", "a threshold for each label of a saved model, stored in its config"),
-    "evaluate": ("cli.evaluate", "a saved model on labelled data: metrics, pictures, and its worst errors"),
-    "predict": ("cli.predict", "which labels texts have, by the model's thresholds and its labels' rules"),
-    "report": ("cli.report", "one HTML file about a run: what is wrong with which label, and what to change"),
-    "export": (
-        "cli.export",
-        "a copy of a model whose head has its thresholds baked in, for servers that decide at 0.5",
-    ),
+    "analyze": "before training: how rare each label is, what it will weigh, and what to set, with the reasons",
+    "train": "fine-tune an encoder, and see what happens to each label",
+    "compare": "which loss, weights and sampler suit your data, and whether any beats stock",
+    "tune": "a threshold for each label of a saved model, stored in its config",
+    "evaluate": "a saved model on labelled data: metrics, pictures, and its worst errors",
+    "predict": "which labels texts have, by the model's thresholds and its labels' rules",
+    "report": "one HTML file about a run: what is wrong with which label, and what to change",
+    "export": "a copy of a model whose head has its thresholds baked in, for servers that decide at 0.5",
 }
-"""Each has a module with `make_parser()` and `main(flags)`, which gives a result for --json, imported only when it is
-asked for; and a line of help."""
+"""The commands, each with a line of help. `cli/NAME.py` has its `make_parser()` and `main(flags)`, which gives a
+result for --json, and is imported only when it is asked for."""
 
 _PRINTS_JSON = ("predict",)  # by itself, a line for each text
 
@@ -40,7 +34,7 @@ def main() -> None:
     name, flags = (sys.argv[1:2] or ["--help"])[0], sys.argv[2:]
     if name in ("--help", "-h"):
         print("usage: imbalance-trainer COMMAND [--help] [--flags]\n")
-        print("\n".join(f"  {command:12}{what}" for command, (_, what) in COMMANDS.items()))
+        print("\n".join(f"  {command:12}{what}" for command, what in COMMANDS.items()))
         print(_ENDING)
         return
     if name == "--version":
@@ -51,7 +45,7 @@ def main() -> None:
         sys.exit(2)
     from .cli.parser import run
 
-    command = importlib.import_module(f".{COMMANDS[name][0]}", __package__)
+    command = importlib.import_module(f".cli.{name}", __package__)
     goes_on = getattr(command, "GOES_ON", "")
     if "--json" in flags:
         flags = [flag for flag in flags if flag != "--json"]

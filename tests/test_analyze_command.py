@@ -58,14 +58,15 @@ def test_the_docs_show_what_is_printed(capsys):
     assert all(piece.strip() in printed for piece in pieces)
 
 
-def test_json_is_all_that_stands_on_stdout(data_dir, tmp_path, capsys):
+def test_markdown_is_all_that_stands_on_stdout(data_dir, tmp_path, capsys):
     picture = tmp_path / "p" / "labels.svg"
     picture.parent.mkdir()
-    analyze([str(data_dir), "--format", "json", "--plot", str(picture), "--html", str(tmp_path / "new" / "page.html")])
-    said = capsys.readouterr()
-    found = json.loads(said.out)
+    flags = [str(data_dir), "--plot", str(picture), "--html", str(tmp_path / "new" / "page.html")]
+    found = analyze([*flags, "--markdown"])
     assert (found["name"], found["split"]) == ("my data", "train")
     assert found["notes"][0].startswith("Read train.csv")
+    said = capsys.readouterr()
+    assert said.out.startswith("#")
     assert "Picture: " in said.err
     assert picture.stat().st_size > 10_000
     assert (tmp_path / "new" / "page.html").read_text().startswith("<!DOCTYPE html>")
@@ -167,8 +168,7 @@ def test_the_demo_is_trained_with_its_own_model(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--format", "jsn"], "Unknown --format 'jsn': did you mean 'json'"),
-        (["--max_rows", "-1"], "--max_rows is a number of labels, 0 or more; got -1"),
+        (["--max_rows", "-1"], "--max_rows must be at least 0; got -1"),
         (["--data_dir", "other"], "The data is given twice, as .*my data.* and as 'other'; keep one"),
         (["--loss", "fokal"], "Unknown loss 'fokal': did you mean 'focal'"),
         (["--plot", "labels.xyz"], "labels.xyz: no picture format 'xyz'"),
@@ -186,7 +186,7 @@ def test_wrong_flags_are_one_sentence(flags, message, data_dir):
     [
         (["--split", "tests"], "Unknown --split 'tests': did you mean 'test'"),
         (["--split", "dev"], "Unknown --split 'dev': known are 'train', 'validation', 'test'"),
-        (["--limit", "0"], "--limit must be at least 1 row; got 0"),
+        (["--limit", "0"], "--limit must be at least 1; got 0"),
     ],
 )
 def test_wrong_flags_are_said_before_the_data_is_read(flags, message, tmp_path):
@@ -210,14 +210,12 @@ def test_broken_data_ends_with_its_code(tmp_path):
     assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
 
 
-def test_a_gamma_asks_for_the_focal_loss_and_a_loss_that_weighs_by_itself_has_no_weights(tmp_path, capsys):
+def test_a_gamma_asks_for_the_focal_loss_and_a_loss_that_weighs_by_itself_has_no_weights(tmp_path):
     rng = np.random.default_rng(0)
     rows = [(f"text {i}", f"{rng.integers(2)},{rng.integers(2)},{rng.integers(2)}") for i in range(100)]
     folder = write_csv(tmp_path / "even", rows)
-    analyze([str(folder), "--format", "json", "--focal_gamma", "3"])
-    assert json.loads(capsys.readouterr().out)["labels"]
-    analyze([str(folder), "--format", "json", "--loss", "zlpr"])
-    assert {label["weight"] for label in json.loads(capsys.readouterr().out)["labels"]} == {1.0}
+    assert analyze([str(folder), "--focal_gamma", "3"])["labels"]
+    assert {label["weight"] for label in analyze([str(folder), "--loss", "zlpr"])["labels"]} == {1.0}
 
 
 @pytest.mark.parametrize(("loss", "said"), [("ce", "is not for multi-label problems"), ("nonsense", "Unknown loss")])
@@ -237,7 +235,7 @@ def test_files_are_written_before_the_output_that_a_reader_may_cut(tmp_path, mon
     def closed(*args, **kwargs):
         raise BrokenPipeError
 
-    monkeypatch.setattr("imbalance_trainer.cli.analyze._formatted", closed)
+    monkeypatch.setattr("imbalance_trainer.cli.analyze.analysis_text", closed)
     with pytest.raises(BrokenPipeError):
-        analyze(["--format", "json", "--config_out", str(tmp_path / "x.yaml"), "--html", str(tmp_path / "x.html")])
+        analyze(["--config_out", str(tmp_path / "x.yaml"), "--html", str(tmp_path / "x.html")])
     assert {path.name for path in tmp_path.iterdir()} == {"x.yaml", "x.html"}

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import analyses
 from benchmarks.loss import TEXTBOOK, batch, step
-from benchmarks.measuring import Ratio, by_turns, exponent, made_up_scores, peak_memory
+from benchmarks.measuring import Ratio, by_turns, made_up_scores, peak_memory
 from imbalance_trainer.losses import LOSSES
 
 
@@ -45,11 +44,6 @@ def test_an_unknown_part_offers_the_nearest(monkeypatch, capsys):
     assert "did you mean 'loss'" in capsys.readouterr().err
 
 
-def test_an_exponent_is_the_slope_of_the_logarithms():
-    sizes = np.array([1, 2, 4, 8])
-    assert exponent(sizes, 3.0 * sizes**1.5) == pytest.approx(1.5)
-
-
 def test_turns_alternate_and_the_first_does_not_count():
     seen = []
     calls = {name: lambda name=name: seen.append(name) for name in "ab"}
@@ -80,14 +74,3 @@ def test_made_up_scores_have_ties_and_all_labels():
     scores, labels = made_up_scores(5_000, 6)
     assert labels.any(0).all()
     assert len(np.unique(scores[:, 0])) < 5_000
-
-
-def test_the_table_of_analyses_has_a_row_for_each_data_set(tmp_path, capsys):
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        rows = "".join(f"text {i},{i % 2},{int(i % 9 == 0)}\n" for i in range(90))
-        (tmp_path / name / "train.csv").write_text(f"text,a,b\n{rows}")
-    analyses.main(["--data_dir", str(tmp_path / "one"), str(tmp_path / "two")])
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| one", "| two"]
-    assert len({line.count("|") for line in lines}) == 1

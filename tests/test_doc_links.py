@@ -112,7 +112,7 @@ def in_command_line(name, flags):
     if name not in COMMANDS:
         yield f"imbalance-trainer {name}: no such command"
         return
-    parser = importlib.import_module(f"imbalance_trainer.{COMMANDS[name][0]}").make_parser()
+    parser = importlib.import_module(f"imbalance_trainer.cli.{name}").make_parser()
     known = {*parser._option_string_actions, "--json"}
     yield from (f"imbalance-trainer {name} {flag}: no such flag" for flag in sorted(flags - known))
 
@@ -157,7 +157,7 @@ def flags_of_example(name):
         raise Parsed(parser)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FlagParser, "parse", parse)
+        patch.setattr(FlagParser, "given", parse)
         patch.syspath_prepend((ROOT / name).parent)
         main = load(name.removeprefix("examples/").removesuffix(".py")).main
         with pytest.raises(Parsed) as caught:

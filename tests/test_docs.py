@@ -22,14 +22,8 @@ OTHER_FLAGS = {
     "--seeds",
     "--size",
     "--tables",
-    "--rates",
-    "--out",
-    "--data_root",
     "--check",
-    "--rules",
-    "--speed",
     "--json",
-    "--version",
     "--picture",
     "--gpus-per-node",
     "--nnodes",
@@ -43,7 +37,7 @@ OTHER_FLAGS = {
 
 
 def known_flags():
-    commands = (importlib.import_module(f"imbalance_trainer.{module}") for module, _ in COMMANDS.values())
+    commands = (importlib.import_module(f"imbalance_trainer.cli.{name}") for name in COMMANDS)
     parsers = [command.make_parser() for command in commands]
     return OTHER_FLAGS.union(*(parser._option_string_actions for parser in parsers))
 

@@ -140,7 +140,7 @@ LABEL_INFO = {"names": NAMES, "groups": {"primary": ["hateful"]}, "implications"
         (["--eval_strategy", "foo"], "foo.*no.*steps.*epoch"),
         (["--load_best_model_at_end", "true", "--save_strategy", "no"], "--help lists all flags"),
         (["--num_epochs", "-1"], "--num_train_epochs must be a finite number above 0; got -1.0"),
-        (["--batch_size", "0"], "batch_size must be a finite number >= 1; got 0"),
+        (["--batch_size", "0"], "batch_size must be at least 1; got 0"),
         (["--max_length", "0"], "--max_length must be at least 3"),
         (["--fail_under", "f1_makro=0.4"], "--fail_under: unknown metric 'f1_makro': did you mean 'f1_macro'"),
         (["--fail_under", "f1_macro=0.4", "nothing"], "--fail_under nothing: expected name=value"),
@@ -164,7 +164,7 @@ def test_wrong_flags(flags, message, run_train, monkeypatch):
          "missing one"),
         (lambda d: (write_csv(d), (d / "label_info.json").write_text(json.dumps(
             {**LABEL_INFO, "implications": [["threats", "hateful"], ["hateful", "threats"]]}))),
-         "cycle: 'threats' -> 'hateful' -> 'threats'"),
+         "cycle: ('threats' -> )?'hateful' -> 'threats'"),
         (lambda d: None, "does not exist|no such|not exist"),
     ],
     ids=["a value of 2", "no rows", "empty file", "a missing column", "a cycle", "no folder"],

@@ -1,8 +1,6 @@
 """imbalance-trainer export: a copy whose plain 0.5 decides as the tuned thresholds do."""
 
 import logging
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -145,7 +143,7 @@ def test_the_stock_pipeline_decides_at_half_as_ours_did(saved, tmp_path, capsys,
         margins = torch.cat(
             [ours.rule.margins(ours.model(**ours.tokenizer(t, return_tensors="pt")).logits) for t in texts]
         )
-    main(["--bake-thresholds", "--model_dir", str(folder), "--output_dir", str(tmp_path / "baked")])
+    main(["--model_dir", str(folder), "--output_dir", str(tmp_path / "baked")])
     stock = pipeline("text-classification", str(tmp_path / "baked"), top_k=None)
     results = stock(texts)
     decided = [{row["label"] for row in labels if row["score"] > 0.5} for labels in results]
@@ -165,42 +163,22 @@ def test_the_stock_pipeline_decides_at_half_as_ours_did(saved, tmp_path, capsys,
 def test_the_training_checkpoint_stays_as_it_was(saved, tmp_path):
     folder, _ = saved
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    main(["--bake-thresholds", "--model_dir", str(folder), "--output_dir", str(tmp_path / "baked")])
+    main(["--model_dir", str(folder), "--output_dir", str(tmp_path / "baked")])
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
-    with pytest.raises(UsageError, match="the model's own folder"):
-        main(["--bake-thresholds", "--model_dir", str(folder), "--output_dir", str(folder / "..") + "/model"])
+    with pytest.raises(UsageError, match="is there already and not empty"):
+        main(["--model_dir", str(folder), "--output_dir", str(folder / "..") + "/model"])
 
 
 def test_what_is_wrong_with_the_flags_is_said(saved, tmp_path):
     folder, _ = saved
     model = ["--model_dir", str(folder)]
-    with pytest.raises(UsageError, match="Nothing to do: --bake-thresholds"):
-        main([*model, "--output_dir", str(tmp_path / "x")])
     with pytest.raises(UsageError, match="is there already and not empty"):
-        main(["--bake-thresholds", *model, "--output_dir", str(tmp_path)])
+        main([*model, "--output_dir", str(tmp_path)])
     with pytest.raises(UsageError, match="no folder of a saved model"):
-        main(["--bake-thresholds", "--model_dir", str(tmp_path), "--output_dir", str(tmp_path / "x")])
-    with pytest.raises(UsageError, match="output_dir"):
-        main(["--bake-thresholds", *model])
-
-
-def command(*flags):
-    return subprocess.run(
-        [sys.executable, "-m", "imbalance_trainer", *flags], capture_output=True, text=True, check=False
-    )
-
-
-def test_the_command_line_lists_commands_and_ends_with_the_code_of_an_error(tmp_path):
-    done = command()
-    assert done.returncode == 0
-    assert "export" in done.stdout
-    done = command("exprt")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "did you mean 'export'" in done.stderr
-    done = command("export", "--bake-thresholds", "--model_dir", str(tmp_path), "--output_dir", str(tmp_path / "x"))
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith("error: --model_dir")
+        main(["--model_dir", str(tmp_path), "--output_dir", str(tmp_path / "x")])
     assert not (tmp_path / "x").exists()
+    with pytest.raises(UsageError, match="output_dir"):
+        main([*model])
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from imbalance_trainer import ImbalanceMetrics, LabelSchema
-from imbalance_trainer.cli.quality_gate import check_results, checked_floors, read_floors
+from imbalance_trainer.cli.quality_gate import check_results, read_floors
 from imbalance_trainer.metrics.imbalance_metrics import LOWER_IS_BETTER
 from imbalance_trainer.monitor.run_files import Results
 from imbalance_trainer.utils.errors import QualityGateError, UsageError
@@ -19,13 +19,13 @@ RESULTS = Results("test", 5, {"f1_macro": 0.312, "secondary_f1_macro": math.nan,
 
 
 def floors(*texts, split="test", schema=SCHEMA):
-    return checked_floors(read_floors(texts), schema, split)
+    return read_floors(texts, schema, split)
 
 
 def test_floors_are_read_with_the_prefix_or_without():
     assert floors("secondary_f1_macro=0.4", "test_f1_macro = .3") == {"secondary_f1_macro": 0.4, "f1_macro": 0.3}
     assert floors("validation_recall_rare_label=1", split="validation") == {"recall_rare_label": 1.0}
-    assert read_floors(None) == {}
+    assert read_floors(None, SCHEMA, "test") == {}
 
 
 def test_a_label_that_is_called_like_the_split_is_meant_by_its_metric():
@@ -38,13 +38,13 @@ def test_a_label_that_is_called_like_the_split_is_meant_by_its_metric():
 @pytest.mark.parametrize("text", ["f1_macro", "f1_macro=", "=0.4", "f1_macro=high", "f1_macro:0.4", ""])
 def test_what_is_no_floor(text):
     with pytest.raises(UsageError, match=r"--fail_under .*: expected name=value, such as secondary_f1_macro=0\.4\."):
-        read_floors([text])
+        floors(text)
 
 
 @pytest.mark.parametrize("value", ["40", "-0.1", "nan", "inf"])
 def test_a_floor_that_no_metric_can_be_at_is_refused(value):
     with pytest.raises(UsageError, match=rf"f1_macro={value}: a floor lies in \[0, 1\]"):
-        read_floors([f"f1_macro={value}"])
+        floors(f"f1_macro={value}")
 
 
 @pytest.mark.parametrize("texts", [["f1_macro=0.1", "f1_macro=0.2"], ["f1_macro=0.1", "test_f1_macro=0.2"]])

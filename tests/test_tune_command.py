@@ -1,7 +1,6 @@
 """`imbalance-trainer tune`: it stores what tune_decisions says of the logits, and changes nothing else."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,29 +49,6 @@ def test_with_more_than_ten_labels_a_tuned_model_is_read_as_before(tmp_path):
         in_order = json.loads(config.read_text())
         config.write_text(json.dumps(in_order, sort_keys=True))  # "10" stands before "2", as in files of before
     assert list(in_order["id2label"]) == sorted(in_order["id2label"])
-
-
-def test_a_model_goes_back_to_half(saved, capsys):
-    folder, flags, _, _ = saved
-    before = contents(folder)
-    flags_of_model = ["--model_dir", str(folder), "--at_half"]
-    assert tune_command.main(flags_of_model)["thresholds"] is None
-    assert "holds no thresholds" in capsys.readouterr().out
-    tune_command.main([*flags, "--calibration", "platt"])
-    (folder / "README.md").write_text("a card")
-    tuned = contents(folder)
-    tune_command.main([*flags_of_model, "--dry_run"])
-    assert contents(folder) == tuned
-    capsys.readouterr()
-    tune_command.main(flags_of_model)
-    out = capsys.readouterr().out
-    assert out.splitlines() == [
-        f"{folder} decides every label at 0.5 now.", "README.md and the results beside it are still those of before."
-    ]  # fmt: skip
-    after = contents(folder)
-    rule = DecisionRule.from_config(SimpleNamespace(**json.loads(after["config.json"])))
-    assert (rule.is_tuned, rule.calibration) == (False, None)
-    assert {**after, "config.json": 0, "README.md": 0} == {**before, "config.json": 0, "README.md": 0}
 
 
 @pytest.mark.parametrize(
@@ -145,6 +121,6 @@ def test_mistakes_change_nothing(flags, message, saved):
 def test_baked_thresholds_are_not_tuned_again(saved, tmp_path):
     folder, flags, *_ = saved
     tune_command.main([*flags, "--n_bootstrap", "0"])
-    export(["--bake-thresholds", "--model_dir", str(folder), "--output_dir", str(tmp_path / "baked")])
+    export(["--model_dir", str(folder), "--output_dir", str(tmp_path / "baked")])
     with pytest.raises(UsageError, match="baked: has its thresholds baked into the head; tune the model it was made"):
         tune_command.main(["--model_dir", str(tmp_path / "baked"), *flags[2:]])

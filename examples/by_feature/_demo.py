@@ -32,6 +32,16 @@ class Demo:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
 
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What every trainer of the demo is given: rows, tokenizer and labels."""
+        return {
+            "train_dataset": self.train,
+            "eval_dataset": self.validation,
+            "processing_class": self.tokenizer,
+            "label_schema": self.schema,
+        }
+
 
 def parse(file: str, doc: str, flags: Sequence[str], kind: type = TrainingArguments, **defaults: Any) -> Any:
     """Rows to take, and training arguments: what suits the demo, then an example's defaults, then flags.

@@ -40,10 +40,7 @@ def main(flags: Sequence[str]) -> None:
     trainer = WeightedFocalTrainer(
         demo.model,
         args,
-        train_dataset=demo.train,
-        eval_dataset=demo.validation,
-        processing_class=demo.tokenizer,
-        label_schema=demo.schema,
+        **demo.inputs,
         class_weights=BY_HAND,
         **DEMO_OPTIONS,  # weight_strategy="tiered", and a head that learns as fast as the encoder
     )

@@ -34,20 +34,11 @@ def with_rules(schema: LabelSchema) -> LabelSchema:
     )
 
 
-def broken_rows(constraint: str, demo: Demo, schema: LabelSchema, args: TrainingArguments) -> tuple[int, int]:
+def broken_rows(constraint: str, demo: Demo, args: TrainingArguments) -> tuple[int, int]:
     """In how many rows of the test data a model's decisions break a rule: before they are closed, and after."""
     set_seed(args.seed)
-    model, _ = demo_model(schema)
-    trainer = WeightedFocalTrainer(
-        model,
-        args,
-        train_dataset=demo.train,
-        eval_dataset=demo.validation,
-        processing_class=demo.tokenizer,
-        label_schema=schema,
-        constraint=constraint,
-        **DEMO_OPTIONS,
-    )
+    model, _ = demo_model(demo.schema)
+    trainer = WeightedFocalTrainer(model, args, **demo.inputs, constraint=constraint, **DEMO_OPTIONS)
     trainer.remove_callback(RareLabelCallback)  # its tables are not what this is about
     trainer.train()
     trainer.tune_thresholds(n_bootstrap=0)
@@ -59,7 +50,7 @@ def broken_rows(constraint: str, demo: Demo, schema: LabelSchema, args: Training
 def main(flags: Sequence[str]) -> None:
     rows, args = parse(__file__, __doc__, flags, num_train_epochs=1, eval_strategy="no")
     demo = load_demo(rows)
-    schema = with_rules(demo.schema)
+    demo.schema = schema = with_rules(demo.schema)
     hateful, *violent = (demo.schema.index(name) for name in ("hateful", *VIOLENT))
 
     def relabelled(row: dict) -> dict:
@@ -69,7 +60,7 @@ def main(flags: Sequence[str]) -> None:
     demo.train, demo.validation, demo.test = (
         split.map(relabelled) for split in (demo.train, demo.validation, demo.test)
     )
-    found = {how: broken_rows(how, demo, schema, args) for how in ("none", "lukasiewicz")}
+    found = {how: broken_rows(how, demo, args) for how in ("none", "lukasiewicz")}
     for how, (before, after) in found.items():
         print(f"constraint={how!r}: {before} of {len(demo.test):,} rows break a rule, {after} once they are closed")
 

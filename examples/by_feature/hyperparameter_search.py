@@ -40,10 +40,7 @@ def main(flags: Sequence[str]) -> None:
     trainer = WeightedFocalTrainer(
         args=args,
         model_init=lambda: demo_model(demo.schema)[0],  # each trial starts from the same weights
-        train_dataset=demo.train,
-        eval_dataset=demo.validation,
-        processing_class=demo.tokenizer,
-        label_schema=demo.schema,
+        **demo.inputs,
     )
     trainer.remove_callback(RareLabelCallback)  # its tables would hide the trials
     best = trainer.hyperparameter_search(

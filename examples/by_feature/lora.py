@@ -43,15 +43,7 @@ def main(flags: Sequence[str]) -> None:
 
     model = get_peft_model(demo.model, LoraConfig(task_type="SEQ_CLS", r=8, target_modules=["query", "value"]))
     model.print_trainable_parameters()
-    trainer = WeightedFocalTrainer(
-        model,
-        args,
-        train_dataset=demo.train,
-        eval_dataset=demo.validation,
-        processing_class=demo.tokenizer,
-        label_schema=demo.schema,
-        **DEMO_OPTIONS,
-    )
+    trainer = WeightedFocalTrainer(model, args, **demo.inputs, **DEMO_OPTIONS)
     trainer.train()
     trainer.tune_thresholds()
     trainer.save_model()  # adapter and head

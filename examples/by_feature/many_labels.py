@@ -58,7 +58,7 @@ DEFAULTS = {"output_dir": "runs/many_labels", "learning_rate": 0.01, "per_device
 
 def main(flags: Sequence[str]) -> None:
     """Train, evaluate, and say what it took."""
-    parser = FlagParser((ManyLabels, ImbalanceTrainingArguments), description=__doc__.splitlines()[0])
+    parser = FlagParser((ManyLabels, ImbalanceTrainingArguments), __doc__)
     wanted, args = parser.parse(flags, DEFAULTS)
     names = [f"label {i}" for i in range(wanted.n_labels)]
     trainer = WeightedFocalTrainer(

@@ -55,10 +55,7 @@ def main(flags: Sequence[str]) -> None:
     trainer = WeightedFocalTrainer(
         demo.model,
         args,
-        train_dataset=demo.train,
-        eval_dataset=demo.validation,
-        processing_class=demo.tokenizer,
-        label_schema=demo.schema,
+        **demo.inputs,
         loss=PolyLoss(weights),
         head_learning_rate=DEMO_OPTIONS["head_learning_rate"],
     )

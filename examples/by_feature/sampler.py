@@ -28,17 +28,7 @@ def main(flags: Sequence[str]) -> None:
     for setting in SETTINGS.values():
         set_seed(args.seed)
         model, _ = demo_model(demo.schema)
-        trainer = WeightedFocalTrainer(
-            model,
-            args,
-            train_dataset=demo.train,
-            eval_dataset=demo.validation,
-            processing_class=demo.tokenizer,
-            label_schema=demo.schema,
-            class_weights=None,
-            **setting,
-            **DEMO_OPTIONS,
-        )
+        trainer = WeightedFocalTrainer(model, args, **demo.inputs, class_weights=None, **setting, **DEMO_OPTIONS)
         trainer.train()
         trainer.evaluate()
         table = trainer.imbalance.metrics.table

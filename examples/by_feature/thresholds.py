@@ -28,15 +28,7 @@ TEXTS = (
 def main(flags: Sequence[str]) -> None:
     rows, args = parse(__file__, __doc__, flags, eval_strategy="no")
     demo = load_demo(rows)
-    trainer = WeightedFocalTrainer(
-        demo.model,
-        args,
-        train_dataset=demo.train,
-        eval_dataset=demo.validation,
-        processing_class=demo.tokenizer,
-        label_schema=demo.schema,
-        **DEMO_OPTIONS,
-    )
+    trainer = WeightedFocalTrainer(demo.model, args, **demo.inputs, **DEMO_OPTIONS)
     trainer.train()
     trainer.tune_thresholds()  # on eval_dataset, never on the test data
     trainer.predict(demo.test)

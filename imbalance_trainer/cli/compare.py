@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.hf_argparser import HfArg
 
 from ..comparison.frozen import FeatureHead, encoded
 from ..comparison.runs import DEFAULT, Method, Record, read_methods
@@ -35,7 +34,7 @@ from ..utils.errors import UsageError
 from ..utils.files import write_json
 from ..utils.text import pluralize
 from .models import load_bare_encoder, load_encoder, tokenized
-from .parser import FlagParser, as_flag, make_output_dir, print_notes, with_data
+from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, print_notes
 
 GOES_ON = "The same command goes on after the last training that ended."
 """What is said after Ctrl-C."""
@@ -47,7 +46,9 @@ _FROZEN_RATE, _RATE = 1e-3, 2e-5
 class CompareArguments:
     """What is compared, and for how long."""
 
-    model_name_or_path: str | None = HfArg(default=None, aliases=["--model"], help="Encoder: a hub name or a folder.")
+    model_name_or_path: str | None = field(
+        default=None, metadata={"aliases": ["--model"], "help": "Encoder: a hub name or a folder."}
+    )
     config_overrides: str | None = field(
         default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
     )
@@ -66,7 +67,9 @@ class CompareArguments:
         default_factory=lambda: [3],
         metadata={"help": "How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number."},
     )
-    num_train_epochs: float = HfArg(default=3.0, aliases=["--num_epochs"], help="Epochs of each training.")
+    num_train_epochs: float = field(
+        default=3.0, metadata={"aliases": ["--num_epochs"], "help": "Epochs of each training."}
+    )
     max_steps: int = field(default=-1, metadata={"help": "Updates of each training, in place of epochs."})
     frozen: bool = field(
         default=False, metadata={"help": "Encode the texts once and train only heads: an answer in minutes."}
@@ -93,28 +96,24 @@ class CompareArguments:
             "killed goes on there."
         },
     )
-    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
 
 
-def make_parser(prog: str = "imbalance-trainer compare") -> FlagParser:
+def make_parser() -> FlagParser:
     """The flags."""
-    return with_data(FlagParser((CompareArguments, DataOptions), prog=prog, doc=__doc__))
+    return FlagParser((CompareArguments, DataOptions), __doc__)
 
 
 def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; what comparison.json holds."""
-    args, options, others = make_parser().parse(flags)
-    options.take(others.data)
-    options.check()
+    args, options = make_parser().parse(flags)
     _check(args, options)
+    args.seeds = _seeds(args.seeds)
     data = options.load(args.label_schema) if options.is_given else demo_data()
     methods = read_methods(args.methods, args.own_methods, data.problem_type)
     folder = Path(args.output_dir or Path("runs") / f"compare-{options.name}{'-frozen' * args.frozen}")
     make_output_dir(folder)
     print_notes(data.remarks)
-    rates = tuple(args.learning_rates or ([_FROZEN_RATE] if args.frozen else [_RATE]))
-    if not options.is_given and not args.learning_rates and not args.frozen:
-        rates = (DEMO_TRAINING["learning_rate"],)
+    rate = _FROZEN_RATE if args.frozen else _RATE if options.is_given else DEMO_TRAINING["learning_rate"]
     splits = {name: _some(split, args, name) for name, split in data.splits.items()}
     setting = _setting(args, data, splits, folder)
     if any("sampler" in (method.options or {}) for method in methods):  # which goes with no other order of rows
@@ -123,7 +122,9 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     record = Record(folder, _shared(args, setting, options.source, _digest(splits, data.schema)))
     seeds = pluralize(len(args.seeds), "seed")
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
-    summary = compare(setting, methods, rates, args.seeds, record, lambda words: print(words, flush=True))
+    summary = compare(
+        setting, methods, args.learning_rates or [rate], args.seeds, record, lambda words: print(words, flush=True)
+    )
     console_print("", *summary.message(), "", summary.verdict())
     print(_how_to_train(summary.best, methods, args, options, setting.epochs))
     content = summary.as_dict()
@@ -160,33 +161,30 @@ def _how_to_train(
 
 
 def _check(args: CompareArguments, options: DataOptions) -> None:
-    """What cannot go well is said before anything is loaded; one number of seeds becomes the seeds."""
-    if options.is_given and not args.model_name_or_path:
-        raise UsageError("--model_name_or_path is missing: the encoder to train on the data, such as roberta-base.")
-    if args.frozen and not args.model_name_or_path:
-        raise UsageError("--frozen needs --model_name_or_path: an encoder that was trained before.")
-    for name, least in {"batch_size": 1, "max_train_samples": 1, "max_eval_samples": 1, "max_length": 3}.items():
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise UsageError(f"--{name} must be at least {least}; got {value}.")
-    if args.max_steps <= 0 and not 0 < args.num_train_epochs < float("inf"):
-        raise UsageError(f"--num_train_epochs must be a finite number above 0; got {args.num_train_epochs:g}.")
-    for name in ("seeds", "learning_rates"):
-        values = getattr(args, name) or []
-        twice = sorted({value for value in values if values.count(value) > 1})
-        if twice:
-            raise UsageError(f"--{name} names {twice[0]:g} twice; name each once.")
-    if min(args.seeds) < 0 or max(args.seeds) >= 2**32:
-        raise UsageError(f"--seeds are whole numbers from 0 to 2^32 - 1; got {min(args.seeds)}.")
-    if args.seeds == [0]:
-        raise UsageError("--seeds 0 would train nothing; give how many, such as 3, or several seeds by number.")
-    if len(args.seeds) == 1:
-        args.seeds = list(range(1, args.seeds[0] + 1))
+    """What cannot go well is said before anything is loaded."""
+    if (options.is_given or args.frozen) and not args.model_name_or_path:
+        raise UsageError("--model_name_or_path is missing: an encoder that was trained before, such as roberta-base.")
+    check_at_least(args, batch_size=1, max_train_samples=1, max_eval_samples=1, max_length=3)
+    check_epochs(args)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("compare trains in one process; start it without accelerate launch or torchrun.")
+    for name in ("seeds", "learning_rates"):
+        values = getattr(args, name) or []
+        if len(set(values)) < len(values):
+            raise UsageError(f"--{name} names a value twice; got {', '.join(f'{value:g}' for value in values)}.")
     for rate in args.learning_rates or ():
-        if not 0 < rate < float("inf"):
+        if not 0 < rate < math.inf:
             raise UsageError(f"--learning_rates are finite numbers above 0; got {rate!r}.")
+
+
+def _seeds(given: list[int]) -> list[int]:
+    """The seeds by number; a single number is how many."""
+    if given == [0] or not all(0 <= seed < 2**32 for seed in given):
+        raise UsageError(
+            "--seeds is how many, such as 3, or several seeds by number, each from 0 to 2^32 - 1; got "
+            f"{' '.join(map(str, given))}."
+        )
+    return list(range(1, given[0] + 1)) if len(given) == 1 else given
 
 
 def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> Setting:
@@ -224,7 +222,7 @@ def _fine_tuned(args: CompareArguments, data: LabelledData, splits: Mapping[str,
 
 
 def _frozen(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> tuple:
-    encoder, tokenizer = load_bare_encoder(args.model_name_or_path, args.config_overrides)
+    encoder, tokenizer = load_bare_encoder(str(args.model_name_or_path), args.config_overrides)
     length = min(args.max_length, tokenizer.model_max_length)
     made = {
         name: encoded(split, encoder, tokenizer, length, folder, lambda words: print(f"{words} ...", flush=True))

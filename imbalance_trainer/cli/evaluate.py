@@ -10,7 +10,6 @@ side of the threshold, measured in logits; rows are counted from 0, and what clo
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,18 @@ import numpy as np
 from rich.console import RenderableType
 
 from ..decisions.rule import DecisionRule
+from ..metrics.counts import DecisionCounts
 from ..metrics.curves import known
 from ..metrics.imbalance_metrics import first, rarest_shown
-from ..monitor.run_files import Results
 from ..reports.evaluation_plots import plot_calibration, plot_precision_recall
 from ..tuning.calibration import expected_calibration_error
 from ..utils.console import console_print, text_table
-from ..utils.errors import DataError, UsageError
+from ..utils.errors import DataError
 from ..utils.files import atomic_write, write_json
 from .models import SavedModel, SavedModelOptions
-from .parser import FlagParser, make_output_dir, with_data
+from .parser import FlagParser, check_at_least, make_output_dir
 from .quality_gate import HELP as FAIL_UNDER_HELP
-from .quality_gate import check_results, checked_floors, read_floors
+from .quality_gate import check_results, read_floors
 
 COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
 
@@ -50,33 +49,33 @@ class EvaluateArguments(SavedModelOptions):
     fail_under: list[str] | None = field(default=None, metadata={"help": FAIL_UNDER_HELP.format("--split")})
 
 
-def make_parser(prog: str = "imbalance-trainer evaluate") -> FlagParser:
+def make_parser() -> FlagParser:
     """The flags."""
-    return with_data(FlagParser(EvaluateArguments, prog=prog, doc=__doc__))
+    return FlagParser(EvaluateArguments, __doc__)
 
 
-def main(flags: Sequence[str], prog: str = "imbalance-trainer evaluate") -> dict[str, Any]:
+def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; what metrics.json holds."""
-    args, others = make_parser(prog).parse(flags)
-    args.take(others.data)
+    (args,) = make_parser().parse(flags)
+    check_at_least(args, n_worst=0)
     is_asked, args.split = args.split is not None, args.split or "test"
-    args.check_split(args.split)
-    if args.n_worst < 0:
-        raise UsageError(f"--n_worst must be at least 0; got {args.n_worst}.")
-    floors = read_floors(args.fail_under)
     saved = SavedModel(args)
-    floors = checked_floors(floors, saved.schema, args.split)
+    floors = read_floors(args.fail_under, saved.schema, args.split)
     data = saved.data(None if is_asked else args.split)
     output_dir = Path(args.output_dir or Path(args.model_dir) / f"evaluation_{args.split}")
     make_output_dir(output_dir)
 
     results, logits, labels, rule = _evaluated(saved, saved.tokens(data, args.split), args, output_dir)
     report = label_report(logits, labels, rule)
-    calibration_error = _mean_calibration_error(report)
+    calibration_error = float(np.mean([row["expected_calibration_error"] for row in report]))
     console_print("", *confusion_message(report), f"Mean expected calibration error: {calibration_error:.4f}")
-    content = _write_metrics(output_dir / "metrics.json", results, report, args)
+    content = {**results.as_dict({"name": args.name, "folder": args.source}), "model": args.model_dir}
+    content["metrics"]["mean_expected_calibration_error"] = calibration_error
+    content["labels"] = [{**row, **more} for row, more in zip(content["labels"], report, strict=True)]
+    write_json(output_dir / "metrics.json", content)
     errors = worst_errors(logits, labels, rule, data.splits[args.split]["text"], args.n_worst)
-    _write(output_dir / "worst_errors.jsonl", "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in errors))
+    with atomic_write(output_dir / "worst_errors.jsonl") as file:
+        file.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in errors), encoding="utf-8")
     plot_precision_recall(logits, labels, rule, output_dir / "precision_recall.png")
     plot_calibration(rule.scores(logits).sigmoid(), labels, rule.schema, output_dir / "calibration.png")
     written = ["metrics.json", "worst_errors.jsonl", "precision_recall.png", "calibration.png"]
@@ -87,53 +86,40 @@ def main(flags: Sequence[str], prog: str = "imbalance-trainer evaluate") -> dict
 
 def _evaluated(
     saved: SavedModel, rows: Any, args: EvaluateArguments, output_dir: Path
-) -> tuple[Results, np.ndarray, np.ndarray, DecisionRule]:
+) -> tuple[Any, np.ndarray, Any, DecisionRule]:
     """Metrics at the thresholds and at 0.5, logits and labels (rows, labels), and how the model decides."""
+    split = str(args.split)
     trainer = saved.trainer(rows, output_dir)
-    output = trainer.predict(rows, metric_key_prefix=args.split)  # its callback prints the table of each label
+    output = trainer.predict(rows, metric_key_prefix=split)  # its callback prints the table of each label
     logits = first(output.predictions)
     if not np.isfinite(logits).all():
         row = int(np.flatnonzero(~np.isfinite(logits).all(1))[0])
         raise DataError(f"--model_dir {args.model_dir}: gives a score that is NaN or infinite, first for row {row}.")
-    return trainer.results_of(args.split), logits, output.label_ids, trainer.decision_rule
-
-
-def _write_metrics(
-    path: Path, results: Results, report: Sequence[dict[str, Any]], args: EvaluateArguments
-) -> dict[str, Any]:
-    """What `train` writes, and for each label, and their mean, what is known from all scores."""
-    content = results.as_dict({"name": args.name, "folder": args.source})
-    content["metrics"]["mean_expected_calibration_error"] = _mean_calibration_error(report)
-    content["labels"] = [{**row, **more} for row, more in zip(content["labels"], report, strict=True)]
-    content = {**content, "model": args.model_dir}
-    with _writable(path):
-        write_json(path, content)
-    return content
-
-
-def confusion(decided: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """COUNTS of each label, (4, labels), over the entries that are known."""
-    is_known, positive = known(labels), labels > 0.5
-    cells = (decided & positive, decided & ~positive, ~decided & positive, ~decided & ~positive)
-    return np.stack([(cell & is_known).sum(0) for cell in cells])
+    return trainer.results_of(split), logits, output.label_ids, trainer.decision_rule
 
 
 def label_report(logits: np.ndarray, labels: np.ndarray, rule: DecisionRule) -> list[dict[str, Any]]:
-    """For each label its threshold, counts at it and at 0.5, and calibration error."""
-    counts = [confusion(r.decide(logits).numpy(), labels) for r in (rule, rule.untuned())]
+    """For each label its threshold, COUNTS at it and at 0.5, and calibration error, over known entries."""
+    at_thresholds, at_half = (_counts(logits, labels, decides) for decides in (rule, rule.untuned()))
     probabilities, is_known = rule.scores(logits).sigmoid().numpy(), known(labels)
-    report = []
-    for i, (name, threshold) in enumerate(rule.by_label().items()):
-        at_thresholds, at_half = (dict(zip(COUNTS, part[:, i].tolist(), strict=True)) for part in counts)
-        rows = is_known[:, i]
-        error = expected_calibration_error(probabilities[rows, i], labels[rows, i] > 0.5)
-        report.append({"label": name, "threshold": threshold, **at_thresholds, "at_0.5": at_half,
-                       "expected_calibration_error": error})  # fmt: skip
-    return report
+    errors = [
+        expected_calibration_error(p[seen], y[seen] > 0.5)
+        for p, y, seen in zip(probabilities.T, labels.T, is_known.T, strict=True)
+    ]
+    return [
+        {"label": name, "threshold": threshold, **counts, "at_0.5": half, "expected_calibration_error": error}
+        for (name, threshold), counts, half, error in zip(
+            rule.by_label().items(), at_thresholds, at_half, errors, strict=True
+        )
+    ]
 
 
-def _mean_calibration_error(report: Sequence[dict[str, Any]]) -> float:
-    return float(np.mean([row["expected_calibration_error"] for row in report]))
+def _counts(logits: np.ndarray, labels: np.ndarray, rule: DecisionRule) -> list[dict[str, int]]:
+    decisions = DecisionCounts(rule.schema)
+    decisions.add(rule.scores(logits).numpy(), labels, rule)
+    found, predicted, support, n_known, _ = decisions.by_label
+    cells = np.stack([found, predicted - found, support - found, n_known - predicted - support + found], 1)
+    return [dict(zip(COUNTS, row, strict=True)) for row in cells.tolist()]
 
 
 def confusion_message(report: Sequence[dict[str, Any]]) -> list[RenderableType]:
@@ -159,17 +145,3 @@ def worst_errors(
         kind = "missed" if positive[row, i] else "false alarm"
         yield {"row": row, "text": texts[row], "label": name, "gold": int(positive[row, i]),
                "score": float(probabilities[row, i]), "threshold": threshold, "kind": kind}  # fmt: skip
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
-
-
-def _write(path: Path, content: str) -> None:
-    """Write a file as a whole: it holds the old content or the new."""
-    with _writable(path), atomic_write(path) as unfinished:
-        unfinished.write_text(content, encoding="utf-8")

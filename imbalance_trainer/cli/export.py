@@ -1,6 +1,6 @@
 """`imbalance-trainer export`: a copy of a model for servers that decide at a plain 0.5 and know nothing of thresholds.
 
-    imbalance-trainer export --bake-thresholds --model_dir runs/data --output_dir runs/data-baked
+    imbalance-trainer export --model_dir runs/data --output_dir runs/data-baked
 
 A label's logit z is decided where a z + b > logit(t), with its calibration a, b and threshold t; the copy's head gives
 a z + b - logit(t) instead, so that 0.5 decides the same. Its scores are probabilities no more, and it must not be
@@ -19,7 +19,8 @@ from ..decisions.rule import DecisionRule, is_baked
 from ..training.head import linear_heads
 from ..utils.constants import CONFIG_KEY, MULTI_LABEL
 from ..utils.errors import UsageError
-from .parser import FlagParser, load_multi_label_model, make_output_dir
+from .models import load_multi_label_model
+from .parser import FlagParser, make_output_dir
 
 
 @dataclass
@@ -28,23 +29,19 @@ class ExportArguments:
 
     model_dir: str = field(metadata={"help": "Folder of a trained model with tuned thresholds."})
     output_dir: str = field(metadata={"help": "Folder of the copy; new, or empty."})
-    bake_thresholds: bool = field(
-        default=False, metadata={"help": "Shift the head, so that a plain 0.5 gives the tuned decisions."}
-    )
 
 
-def make_parser(prog: str = "imbalance-trainer export") -> FlagParser:
+def make_parser() -> FlagParser:
     """The flags."""
-    return FlagParser((ExportArguments,), prog=prog, doc=__doc__)
+    return FlagParser(ExportArguments, __doc__)
 
 
 def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; where the copy is, and the thresholds that its head has."""
     (args,) = make_parser().parse(flags)
-    if not args.bake_thresholds:
-        raise UsageError("Nothing to do: --bake-thresholds is what export does; a model without it is a plain copy.")
     source, target = Path(args.model_dir), Path(args.output_dir)
-    _check_folders(source, target)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"--output_dir {target}: is there already and not empty; give a new folder.")
     model, tokenizer = load_multi_label_model(source)
     rule = bake_thresholds(model)
     make_output_dir(target)
@@ -103,13 +100,6 @@ def bake_thresholds(model: Any) -> DecisionRule:
     rule.untuned().to_config(config)
     setattr(config, CONFIG_KEY, {**getattr(config, CONFIG_KEY), "baked_thresholds": ours["thresholds"]})
     return rule
-
-
-def _check_folders(source: Path, target: Path) -> None:
-    if target.resolve() == source.resolve():
-        raise UsageError("--output_dir is the model's own folder, whose scores must stay probabilities; give another.")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"--output_dir {target}: is there already and not empty; give a new folder.")
 
 
 def _head(model: Any, n_labels: int) -> nn.Linear:

@@ -1,6 +1,7 @@
 """Models of the command line: an encoder with a new head, and a saved model with labelled data to score."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,12 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from ..data.dataset import LabelledData
 from ..data.demo import demo_data
 from ..data.options import DataOptions
-from ..data.sources import SPLITS
 from ..labels.schema import LabelSchema
 from ..training.arguments import ImbalanceTrainingArguments
 from ..training.trainer import WeightedFocalTrainer
 from ..utils.constants import MULTI_LABEL
-from ..utils.errors import DataError, UsageError, did_you_mean, first_line, quoted
-from .parser import load_multi_label_model, print_notes
-
-_CANNOT_BE_LOADED = (OSError, ValueError, RuntimeError, SafetensorError)
+from ..utils.errors import DataError, UsageError, first_line, quoted
+from .parser import check_at_least, check_split, print_notes
 
 
 def encoder_config(name: str, overrides: str | None = None) -> Any:
@@ -33,10 +31,8 @@ def encoder_config(name: str, overrides: str | None = None) -> Any:
     Raises:
         UsageError: one that cannot be loaded, or an override that does not fit.
     """
-    try:
+    with _loading(f"--model_name_or_path {name}"):
         config = AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise _not_loaded(name, error) from None
     if overrides:
         try:
             config.update_from_string(overrides)
@@ -59,11 +55,7 @@ def load_encoder(name: str, schema: LabelSchema, problem_type: str, overrides: s
     """
     config = encoder_config(name, overrides)
     config.num_labels, config.problem_type = len(schema), problem_type
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        return AutoModelForSequenceClassification.from_pretrained(name, config=config), tokenizer
-    except _CANNOT_BE_LOADED as error:
-        raise _not_loaded(name, error) from None
+    return _loaded(AutoModelForSequenceClassification, name, config)
 
 
 def load_bare_encoder(name: str, overrides: str | None = None) -> tuple[Any, Any]:
@@ -76,11 +68,36 @@ def load_bare_encoder(name: str, overrides: str | None = None) -> tuple[Any, Any
     Raises:
         UsageError: an encoder that cannot be loaded.
     """
-    config = encoder_config(name, overrides)
+    return _loaded(AutoModel, name, encoder_config(name, overrides))
+
+
+def load_multi_label_model(folder: str | Path) -> tuple[Any, Any]:
+    """The model that `--model_dir` names, in evaluation mode, and its tokenizer.
+
+    Raises:
+        UsageError: a folder without a model, one that cannot be loaded, or a model that is not multi-label.
+    """
+    where = f"--model_dir {folder}"
+    if not (Path(folder) / "config.json").is_file():
+        raise UsageError(f"{where}: is no folder of a saved model, as it has no config.json.")
+    with _loading(where):
+        kind = AutoConfig.from_pretrained(folder).problem_type
+        if kind == MULTI_LABEL:
+            return AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    raise UsageError(f"{where}: expected a multi-label model, but its problem_type is {kind!r}.")
+
+
+def _loaded(kind: Any, name: str, config: Any) -> tuple[Any, Any]:
+    with _loading(f"--model_name_or_path {name}"):
+        return kind.from_pretrained(name, config=config), AutoTokenizer.from_pretrained(name)
+
+
+@contextmanager
+def _loading(where: str) -> Iterator[None]:
     try:
-        return AutoModel.from_pretrained(name, config=config), AutoTokenizer.from_pretrained(name)
-    except _CANNOT_BE_LOADED as error:
-        raise _not_loaded(name, error) from None
+        yield
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UsageError(f"{where}: cannot be loaded ({first_line(error)}).") from None
 
 
 def tokenized(splits: Mapping[str, Any], tokenizer: Any, max_length: int) -> dict[str, Any]:
@@ -103,10 +120,6 @@ def tokenized(splits: Mapping[str, Any], tokenizer: Any, max_length: int) -> dic
     }
 
 
-def _not_loaded(name: str, error: Exception) -> UsageError:
-    return UsageError(f"--model_name_or_path {name}: cannot be loaded ({first_line(error)}).")
-
-
 @dataclass
 class SavedModelOptions(DataOptions):
     """The model, and the data (without any, the demo's)."""
@@ -114,15 +127,14 @@ class SavedModelOptions(DataOptions):
     model_dir: str = field(kw_only=True, metadata={"help": "Folder of the saved model, such as runs/data."})
     label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json with the names."})
     batch_size: int = field(default=64, metadata={"help": "Rows per device."})
-    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
+    split: str | None = field(default="test", metadata={"help": "Which rows: train, validation or test."})
 
-    def check_split(self, split: str) -> None:
-        """Raise a UsageError for flags that cannot be right."""
-        self.check()
-        if split not in SPLITS:
-            raise UsageError(f"Unknown --split {split!r}: {did_you_mean(split, SPLITS)}")
-        if self.batch_size < 1:
-            raise UsageError(f"--batch_size must be at least 1; got {self.batch_size}.")
+    def check(self) -> None:
+        """Raise a UsageError for flags that do not go together or cannot be right."""
+        super().check()
+        if self.split is not None:
+            check_split(self.split)
+        check_at_least(self, batch_size=1)
 
 
 class SavedModel:

@@ -33,7 +33,8 @@ from ..labels.schema import LabelSchema
 from ..pipeline import ImbalanceTextClassificationPipeline
 from ..utils.errors import DataError, UsageError
 from ..utils.files import atomic_write
-from .parser import FlagParser, load_multi_label_model
+from .models import load_multi_label_model
+from .parser import FlagParser, check_at_least, writing
 
 LINES = (".jsonl", ".json")
 AT_ONCE = 1000  # rows of a file that are read at a time; the first of them say which column is the text
@@ -57,17 +58,16 @@ class PredictArguments:
     )
     all_labels: bool = field(default=False, metadata={"help": "Every label, with a key that says if it is decided."})
     batch_size: int = field(default=32, metadata={"help": "Texts that the model reads at a time."})
-    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
 
 
-def make_parser(prog: str = "imbalance-trainer predict") -> FlagParser:
+def make_parser() -> FlagParser:
     """The flags."""
-    return FlagParser(PredictArguments, prog=prog, doc=__doc__)
+    return FlagParser(PredictArguments, __doc__)
 
 
-def main(flags: Sequence[str], prog: str = "imbalance-trainer predict") -> dict[str, Any]:
+def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; how many texts there were, and how many without a label."""
-    (args,) = make_parser(prog).parse(flags)
+    (args,) = make_parser().parse(flags)
     _check(args)
     classify = _load(args.model_dir)
     rows = iter([({}, text) for text in args.text]) if args.file is None else _rows(args, classify.rule.schema)
@@ -121,8 +121,7 @@ def _check(args: PredictArguments) -> None:
             f"--output_file {args.output_file}: what is written are JSON lines; expected one of the endings "
             f"{', '.join(LINES)}."
         )
-    if args.batch_size < 1:
-        raise UsageError(f"--batch_size must be at least 1; got {args.batch_size}.")
+    check_at_least(args, batch_size=1)
 
 
 def _load(folder: str) -> ImbalanceTextClassificationPipeline:
@@ -167,8 +166,9 @@ def _output(path: str | None) -> Iterator[Any]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    try:
-        with atomic_write(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-            yield file
-    except OSError as error:
-        raise UsageError(f"--output_file {path}: cannot be written ({error.strerror or error}).") from None
+    with (
+        writing(f"--output_file {path}"),
+        atomic_write(path) as unfinished,
+        unfinished.open("w", encoding="utf-8") as file,
+    ):
+        yield file

@@ -20,16 +20,16 @@ class ReportArguments:
     output: str | None = field(default=None, metadata={"help": "File to write; else report.html in the run's folder."})
 
 
-def make_parser(prog: str = "imbalance-trainer report") -> FlagParser:
+def make_parser() -> FlagParser:
     """The flags."""
-    parser = FlagParser((ReportArguments,), prog=prog, doc=__doc__)
+    parser = FlagParser(ReportArguments, __doc__)
     parser.add_argument("run_dir", metavar="RUN_DIR", help="Output directory of a training.")
     return parser
 
 
 def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; where the report is."""
-    args, others = make_parser().parse(flags)
-    path = write_report(others.run_dir, args.output)
+    given = make_parser().given(flags)
+    path = write_report(given["run_dir"], given.get("output"))
     print(f"Wrote {path}: open it in a browser.")
-    return {"run": others.run_dir, "report": str(path)}
+    return {"run": given["run_dir"], "report": str(path)}

@@ -11,14 +11,13 @@ TrainingArguments is a flag too, and --config file.yaml sets defaults for any of
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import set_seed
-from transformers.hf_argparser import HfArg
 
 from ..analysis.recommend import too_few_to_tune
 from ..data.dataset import LabelledData
@@ -29,24 +28,16 @@ from ..monitor.run_files import HISTORY_FILE, RESULTS_FILE, Results
 from ..reports.report import write_report
 from ..training.arguments import ImbalanceTrainingArguments
 from ..training.card import CARD_FILE
+from ..training.checkpoints import find_fault, last_complete_checkpoint
 from ..training.trainer import WeightedFocalTrainer
 from ..tuning.decisions import TuningOptions
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
 from .models import load_encoder, tokenized
-from .parser import (
-    FlagParser,
-    check_training_numbers,
-    checkpoint_to_resume,
-    make_output_dir,
-    print_notes,
-    strategy_defaults,
-    value_of,
-    with_data,
-)
+from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, print_notes
 from .quality_gate import HELP as FAIL_UNDER_HELP
-from .quality_gate import check_results, checked_floors, read_floors
+from .quality_gate import check_results, read_floors
 
 GOES_ON = "--resume_from_checkpoint true goes on from the last checkpoint."
 """What is said after Ctrl-C."""
@@ -71,15 +62,18 @@ class TrainDataArguments(DataOptions):
     )
     fail_under: list[str] | None = field(default=None, metadata={"help": FAIL_UNDER_HELP.format("test split")})
     dry_run: bool = field(default=False, metadata={"help": "Load and check everything, train on one batch, stop."})
-    config: str | None = field(default=None, metadata={"help": "YAML file with values for any of these flags."})
 
 
 @dataclass
 class TrainArguments(ImbalanceTrainingArguments):
     """Our and Trainer's arguments. Changed defaults of Trainer's are these, and no others."""
 
-    num_train_epochs: float = HfArg(default=3.0, aliases=["--num_epochs"], help="Passes over the training data.")
-    per_device_train_batch_size: int = HfArg(default=16, aliases=["--batch_size"], help="Rows per device and step.")
+    num_train_epochs: float = field(
+        default=3.0, metadata={"aliases": ["--num_epochs"], "help": "Passes over the training data."}
+    )
+    per_device_train_batch_size: int = field(
+        default=16, metadata={"aliases": ["--batch_size"], "help": "Rows per device and step."}
+    )
     per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows per device in evaluation."})
     learning_rate: float = field(default=2e-5, metadata={"help": "The largest learning rate."})
     eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate: epoch, steps or no."})
@@ -91,24 +85,25 @@ class TrainArguments(ImbalanceTrainingArguments):
     do_train: bool = field(default=True, metadata={"help": "False: only test the model in --model_name_or_path."})
 
 
-def make_parser(prog: str = "imbalance-trainer train") -> FlagParser:
+def make_parser() -> FlagParser:
     """The flags."""
-    return with_data(FlagParser((TrainDataArguments, TrainArguments, TuningOptions), prog=prog, doc=__doc__))
+    return FlagParser((TrainDataArguments, TrainArguments, TuningOptions), __doc__)
 
 
-def main(flags: Sequence[str], prog: str = "imbalance-trainer train") -> dict[str, Any] | None:
+def main(flags: Sequence[str]) -> dict[str, Any] | None:
     """Run the command; what metrics.json holds, None after a dry run."""
-    data_args, args, tuning = _parse(flags, prog)
-    floors = read_floors(data_args.fail_under)
+    parser = make_parser()
+    given = parser.given(flags)
+    data_args, args, tuning = parser.build({**defaults_for(given), **given})
     tuning.checked()
-    _check(data_args, args, flags)
+    _check(data_args, args, given)
     set_seed(args.seed)
 
     data = data_args.load(args.label_schema) if data_args.is_given else demo_data()
     if args.process_index == 0:
         print_notes(data.remarks)
     tuning.checked(data.schema)
-    floors = checked_floors(floors, data.schema, "test")
+    floors = read_floors(data_args.fail_under, data.schema, "test")
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
     model, tokenizer = _load_model(data_args, args, data)
     splits = _tokenized(data, tokenizer, data_args, args)
@@ -123,55 +118,84 @@ def main(flags: Sequence[str], prog: str = "imbalance-trainer train") -> dict[st
         class_weights=class_weights,
     )
     if args.do_train:
-        result = trainer.train(resume_from_checkpoint=checkpoint_to_resume(args))
+        result = trainer.train(resume_from_checkpoint=_checkpoint_to_resume(args))
         if data_args.dry_run:
             shutil.rmtree(str(args.output_dir))
             if trainer.is_world_process_zero():
                 print("Dry run: the data, the model and one update are fine. Nothing was saved.")
             return None
         trainer.save_metrics("train", result.metrics)
-    is_asked = args.do_train or value_of("tune_thresholds", flags) is not None
-    if data_args.tune_thresholds and is_asked and data.problem_type == MULTI_LABEL:
+    if (
+        data_args.tune_thresholds
+        and (args.do_train or "tune_thresholds" in given)
+        and data.problem_type == MULTI_LABEL
+    ):
         _tune(trainer, tuning)
     results = _finish(trainer, splits["test"], data_args, args)
     check_results(results, floors, data.schema)
     return results.as_dict({"name": data_args.name, "folder": data_args.source})
 
 
-def _parse(flags: Sequence[str], prog: str) -> tuple[TrainDataArguments, TrainArguments, TuningOptions]:
-    """The arguments, with defaults that suit the demo where no data is named."""
-    parser = make_parser(prog)
-    data = parser.parse_known_args(flags)[0].data
-    is_demo = data is None and all(value_of(flag, flags) is None for flag in SOURCE_FLAGS)
-    suited = DEMO_OPTIONS if is_demo and value_of("model_name_or_path", flags) is None else {}
-    if value_of("learning_rate", flags) is not None:  # the head's rate follows from it
-        suited = {name: value for name, value in suited.items() if name != "head_learning_rate"}
-    defaults = {**(DEMO_TRAINING if is_demo else {}), **suited, **strategy_defaults(flags)}
-    data_args, args, tuning, _ = parser.parse(flags, defaults)
-    data_args.take(data)
-    return data_args, args, tuning
+def defaults_for(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults that suit what is given by name: the demo where no data is, and saving when evaluating, which the best
+    model asks for. Where the two part, no best model is loaded at the end."""
+    defaults: dict[str, Any] = {}
+    if not given.keys() & {"data", *SOURCE_FLAGS}:
+        defaults |= DEMO_TRAINING
+        if "model_name_or_path" not in given:
+            defaults |= DEMO_OPTIONS
+        if "learning_rate" in given:  # the head's rate follows from it
+            defaults.pop("head_learning_rate", None)
+    evaluate = given.get("eval_strategy")
+    save = given.get("save_strategy", evaluate)
+    if evaluate is not None:
+        defaults["save_strategy"] = evaluate
+    if "eval_steps" in given:
+        defaults["save_steps"] = given["eval_steps"]
+    parted = evaluate is None and save not in (None, "epoch", "best")
+    defaults["load_best_model_at_end"] = not parted and "no" not in (evaluate, save)
+    return defaults
 
 
-def _check(data_args: TrainDataArguments, args: TrainArguments, flags: Sequence[str]) -> None:
+def _check(data_args: TrainDataArguments, args: TrainArguments, given: Mapping[str, Any]) -> None:
     """What cannot go well is said before anything is loaded; and arguments that follow from others are set."""
-    data_args.check()
     if data_args.is_given and not data_args.model_name_or_path:
         flag = next(flag for flag in SOURCE_FLAGS if getattr(data_args, flag) is not None)
         raise UsageError(f"--{flag} needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
-    if data_args.max_train_samples is not None and data_args.max_train_samples < 1:
-        raise UsageError(f"--max_train_samples must be at least 1; got {data_args.max_train_samples}.")
-    if data_args.max_length < 3:
-        raise UsageError(f"--max_length must be at least 3, as two tokens are special; got {data_args.max_length}.")
-    check_training_numbers(args)
-    if value_of("dataloader_pin_memory", flags) is None:
+    check_at_least(data_args, max_train_samples=1, max_length=3)
+    sizes = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
+    others = ("learning_rate", "weight_decay", "warmup_steps", "seed")
+    check_at_least(args, **dict.fromkeys(sizes, 1), **dict.fromkeys(others, 0))  # Trainer would fail only later
+    check_epochs(args)
+    if "dataloader_pin_memory" not in given:
         args.dataloader_pin_memory = torch.accelerator.is_available()  # without one it only warns
-    if value_of("output_dir", flags) is None:
+    if "output_dir" not in given:
         args.output_dir = str(Path("runs") / data_args.name)
     if data_args.dry_run:
         args.output_dir = tempfile.mkdtemp()
         args.max_steps, args.load_best_model_at_end = 1, False
         args.eval_strategy = args.save_strategy = "no"
     make_output_dir(str(args.output_dir))
+
+
+def _checkpoint_to_resume(args: TrainArguments) -> str | None:
+    """What `--resume_from_checkpoint` means: true is the last complete checkpoint in the output folder, or none yet;
+    false is none; a path is that checkpoint, which has to be complete."""
+    wanted = str(args.resume_from_checkpoint or "false")
+    if wanted.lower() == "false":
+        return None
+    if wanted.lower() != "true":
+        fault = find_fault(Path(wanted)) if Path(wanted).is_dir() else "there is no such folder"
+        if fault is not None:
+            raise UsageError(f"--resume_from_checkpoint {wanted}: {fault}; give a complete one, or true for the last.")
+        return wanted
+    checkpoint, skipped = last_complete_checkpoint(str(args.output_dir))
+    if args.process_index == 0:
+        for reason in skipped:
+            print(f"Passed over {reason}.")
+        none = f"No checkpoint in {args.output_dir} yet: from the start."
+        print(f"Resuming from {checkpoint}." if checkpoint else none, flush=True)
+    return None if checkpoint is None else str(checkpoint)
 
 
 def _load_model(data_args: TrainDataArguments, args: TrainArguments, data: LabelledData) -> tuple[Any, Any]:

@@ -4,7 +4,6 @@
     imbalance-trainer tune data --model_dir runs/data --threshold_objective recall_at_precision \\
         --threshold_floor 0.8
     imbalance-trainer tune data --model_dir runs/data --dry_run
-    imbalance-trainer tune --model_dir runs/data --at_half
 
 They are stored in the model's config.json, where evaluation, ImbalanceTextClassificationPipeline and export find them;
 thresholds that were there are replaced. The weights stay as they are.
@@ -16,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.recommend import too_few_to_tune
-from ..decisions.rule import DecisionRule, is_baked
+from ..decisions.rule import is_baked
 from ..training.card import CARD_FILE
 from ..training.checkpoints import write_decision_rule
 from ..tuning.decisions import N_BOOTSTRAP, Tuning, TuningOptions
 from ..utils.errors import UsageError
 from .models import SavedModel, SavedModelOptions
-from .parser import FlagParser, with_data
+from .parser import FlagParser, check_at_least
 
 
 @dataclass
@@ -35,30 +34,22 @@ class TuneArguments(SavedModelOptions):
     )
     n_bootstrap: int = field(default=N_BOOTSTRAP, metadata={"help": "Resamples for the ranges; 0 for none."})
     dry_run: bool = field(default=False, metadata={"help": "Print, and store nothing."})
-    at_half: bool = field(
-        default=False, metadata={"help": "Tune nothing, and take out what is stored: back to 0.5 for every label."}
-    )
 
 
-def make_parser(prog: str = "imbalance-trainer tune") -> FlagParser:
+def make_parser() -> FlagParser:
     """The flags."""
-    return with_data(FlagParser((TuneArguments, TuningOptions), prog=prog, doc=__doc__))
+    return FlagParser((TuneArguments, TuningOptions), __doc__)
 
 
 def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; the thresholds, and the metrics at 0.5 and tuned."""
-    args, options, others = make_parser().parse(flags)
-    args.take(others.data)
-    args.check_split(args.split)
-    if args.n_bootstrap < 0:
-        raise UsageError(f"--n_bootstrap must be at least 0; got {args.n_bootstrap}.")
+    args, options = make_parser().parse(flags)
+    check_at_least(args, n_bootstrap=0)
     saved = SavedModel(args)
     if is_baked(saved.model.config):
         raise UsageError(
             f"--model_dir {args.model_dir}: has its thresholds baked into the head; tune the model it was made of."
         )
-    if args.at_half:
-        return _at_half(args, DecisionRule.from_config(saved.model.config))
     options = options.checked(saved.schema)
     rows = saved.tokens(saved.data(), args.split)
     tuning = saved.trainer(rows, args.model_dir).tune_thresholds(rows, options, args.n_bootstrap)  # prints the table
@@ -68,25 +59,11 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     if args.dry_run:
         print(f"\nNothing is stored (--dry_run); without it {config} would have these thresholds.")
     else:
-        _store(args.model_dir, tuning.rule, f"\nStored in {config}.")
+        write_decision_rule(args.model_dir, tuning.rule)
+        print(f"\nStored in {config}.")
+        if (Path(args.model_dir) / CARD_FILE).exists():
+            print(f"{CARD_FILE} and the results beside it are still those of before.")
     return _content(tuning, args)
-
-
-def _at_half(args: TuneArguments, rule: DecisionRule) -> dict[str, Any]:
-    if not rule.is_tuned and rule.calibration is None:
-        print(f"{args.model_dir} holds no thresholds: every label is decided at 0.5 already.")
-    elif args.dry_run:
-        print(f"Nothing is changed (--dry_run); without it {args.model_dir} would decide every label at 0.5.")
-    else:
-        _store(args.model_dir, rule.untuned(), f"{args.model_dir} decides every label at 0.5 now.")
-    return {"model": args.model_dir, "stored": not args.dry_run, "thresholds": None}
-
-
-def _store(folder: str, rule: DecisionRule, said: str) -> None:
-    write_decision_rule(folder, rule)
-    print(said)
-    if (Path(folder) / CARD_FILE).exists():
-        print(f"{CARD_FILE} and the results beside it are still those of before.")
 
 
 def _content(tuning: Tuning, args: TuneArguments) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class FeatureHead(nn.Module):
 
     def __init__(self, width: int, n_labels: int, problem_type: str, hidden: int = 256) -> None:
         super().__init__()
-        self.config = PreTrainedConfig(num_labels=n_labels, problem_type=problem_type)
+        self.config = PreTrainedConfig.from_dict({"num_labels": n_labels, "problem_type": problem_type})
         self.hidden = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.2))
         self.classifier = nn.Linear(hidden, n_labels)
         nn.init.zeros_(self.classifier.bias)  # as transformers starts its heads

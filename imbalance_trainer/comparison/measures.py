@@ -12,7 +12,6 @@ from ..decisions.rule import DecisionRule
 from ..labels.distribution import tiers_by_support
 from ..metrics.average_precision import StreamingAveragePrecision
 from ..tuning.decisions import TuningOptions, tune_decisions
-from ..tuning.thresholds import tune_thresholds
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError
 from ..utils.numeric import ratio
@@ -31,12 +30,10 @@ class Judged:
     """A model's decisions on test, (rows, labels) boolean, and what they are worth.
 
     Args:
-        at_half: decided at 0.5 (single-label: the most probable class).
-        tuned: decided at a threshold per label; as at_half where nothing can be tuned.
+        tuned: decided at a threshold per label; in a single-label problem the most probable class.
         values: numbers by name; see `judge`.
     """
 
-    at_half: np.ndarray
     tuned: np.ndarray
     values: dict[str, Any]
 
@@ -77,37 +74,38 @@ def judge(validation: Split, test: Split, rule: DecisionRule, labels: Labels, is
         is_multi_label: else nothing is tuned.
 
     Returns:
-        Judged, whose values are `at_half`, `naive` (thresholds with the best F1 on validation, as they are) and
-        `tuned` (as `trainer.tune_thresholds()` has them), each with f1_macro, f1_head, f1_medium, f1_tail and
-        zero_recall (labels that are never found); mean_average_precision; and validation_f1_macro, tuned by
-        cross-fitting, by which a method may be chosen. Means go over `labels.counted`.
+        Judged, whose values are `at_half` (decided at 0.5) and `tuned` (as `trainer.tune_thresholds()` does), each
+        with f1_macro, f1_head, f1_medium, f1_tail and zero_recall (labels that are never found);
+        mean_average_precision; and validation_f1_macro, tuned by cross-fitting, by which a method may be chosen. Means
+        go over `labels.counted`.
     """
-    gold = _one_hot(test)
-    if not is_multi_label:
-        at_half = _most_probable(test)
-        values: dict[str, Any] = {name: _values(at_half, gold, labels) for name in ("at_half", "naive", "tuned")}
-        of_label = f1(_most_probable(validation), _one_hot(validation))
-        values["validation_f1_macro"] = float(of_label[labels.counted].mean())
-        known_gold = np.where((test.labels >= 0)[:, None], gold, IGNORE_INDEX)
-        log_shares = log_softmax(test.logits, axis=1)  # logits of two rows cannot be compared
-        values["mean_average_precision"] = _average_precision(log_shares, known_gold, labels)
-        return Judged(at_half, at_half, values)
-    known = test.labels != IGNORE_INDEX
-    plain = rule.untuned()
-    tuning = tune_decisions(validation.logits, validation.labels, plain, TuningOptions(), n_bootstrap=0)
-    scores = plain.scores(validation.logits).numpy()
-    naive = tune_thresholds(scores, validation.labels, plain.schema, shrinkage=0, from_logits=True).thresholds
-    decisions = {
-        "at_half": plain.decide(test.logits).numpy() & known,
-        "naive": (plain.scores(test.logits).numpy() > np.log(naive / (1 - naive))) & known,
-        "tuned": tuning.rule.decide(test.logits).numpy() & known,
+    n_labels = test.logits.shape[1]
+    gold = one_hot(test.labels, n_labels)
+    if is_multi_label:
+        known = test.labels != IGNORE_INDEX
+        plain = rule.untuned()
+        tuning = tune_decisions(validation.logits, validation.labels, plain, TuningOptions(), n_bootstrap=0)
+        at_half, tuned = (decides.decide(test.logits).numpy() & known for decides in (plain, tuning.rule))
+        scores, f1_of_validation = plain.scores(test.logits).numpy(), np.asarray(tuning.held_out_table.f1)
+    else:
+        known = (test.labels >= 0)[:, None]
+        at_half = tuned = one_hot(test.logits.argmax(1), n_labels) & known
+        scores = log_softmax(test.logits, axis=1)  # logits of two rows cannot be compared
+        decided = one_hot(validation.logits.argmax(1), n_labels) & (validation.labels >= 0)[:, None]
+        f1_of_validation = f1(decided, one_hot(validation.labels, n_labels))
+    values = {
+        "at_half": _values(at_half, gold, labels),
+        "tuned": _values(tuned, gold, labels),
+        "validation_f1_macro": float(f1_of_validation[labels.counted].mean()),
+        "mean_average_precision": _average_precision(scores, np.where(known, gold, IGNORE_INDEX), labels),
     }
-    values = {name: _values(decided, gold, labels) for name, decided in decisions.items()}
-    values["validation_f1_macro"] = float(np.asarray(tuning.held_out_table.f1)[labels.counted].mean())
-    values["mean_average_precision"] = _average_precision(
-        plain.scores(test.logits).numpy(), np.where(known, gold, IGNORE_INDEX), labels
-    )
-    return Judged(decisions["at_half"], decisions["tuned"], values)
+    return Judged(tuned, values)
+
+
+def one_hot(labels: Any, n_labels: int) -> np.ndarray:
+    """Where a label is positive, (rows, labels), boolean, of labels that are multi-hot or classes."""
+    array = np.asarray(labels)
+    return array > 0.5 if array.ndim == 2 else array[:, None] == np.arange(n_labels)
 
 
 def f1(decided: np.ndarray, gold: np.ndarray) -> np.ndarray:
@@ -128,17 +126,6 @@ def _average_precision(scores: np.ndarray, gold: np.ndarray, labels: Labels) -> 
     streaming = StreamingAveragePrecision(scores.shape[1], max_scores=scores.size)
     streaming.update(scores, gold)
     return float(streaming.compute()[labels.counted].mean())
-
-
-def _most_probable(split: Split) -> np.ndarray:
-    decided = split.logits.argmax(1)[:, None] == np.arange(split.logits.shape[1])
-    return decided & (split.labels >= 0)[:, None]
-
-
-def _one_hot(split: Split) -> np.ndarray:
-    if split.labels.ndim == 2:
-        return split.labels > 0.5
-    return split.labels[:, None] == np.arange(split.logits.shape[1])
 
 
 _AT_A_TIME = 64

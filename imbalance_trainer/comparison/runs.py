@@ -4,7 +4,7 @@ The folder of a comparison has
 
 - `settings.json`: what all runs share; another comparison does not go into the same folder;
 - `runs.jsonl`: a line for each run that is done;
-- `decisions/`: each run's decisions on test, packed bits.
+- `decisions/`: each run's decisions on test, at tuned thresholds.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from ..losses import LOSSES
 from ..losses.registry import check_kind, loss_class
 from ..training.arguments import ImbalanceOptions
 from ..utils.errors import DataError, UsageError, did_you_mean, quoted
-from ..utils.files import atomic_write, read_json_flag, write_json
+from ..utils.files import atomic_write, read_json_flag, read_json_object, write_json
 
 STOCK, DEFAULT = "stock", "default"
 """transformers.Trainer as it is; WeightedFocalTrainer with nothing set."""
@@ -168,7 +169,7 @@ class Record:
         file = self.folder / "settings.json"
         (self.folder / "decisions").mkdir(parents=True, exist_ok=True)
         if file.exists():
-            _check_same(_read(file), settings, self.folder)
+            _check_same(read_json_object(file), settings, self.folder)
         else:
             write_json(file, settings)
         self._runs = self.folder / "runs.jsonl"
@@ -202,40 +203,30 @@ class Record:
             )
         return run
 
-    def add(self, run: Run, at_half: np.ndarray | None = None, tuned: np.ndarray | None = None) -> None:
-        """Keep a run that is done; its decisions first, so that no line is without them."""
-        if tuned is not None:
+    def add(self, run: Run, decided: np.ndarray | None = None) -> Run:
+        """Keep a run that is done, and what it decided on test; decisions first, so that no line is without them."""
+        if decided is not None:
             with atomic_write(self._decisions_of(run)) as file, open(file, "wb") as out:
-                np.savez_compressed(
-                    out, at_half=np.packbits(at_half), tuned=np.packbits(tuned), shape=np.array(tuned.shape)
-                )
+                np.savez_compressed(out, decided=decided)
         with open(self._runs, "a", encoding="utf-8") as out:
             out.write(json.dumps(asdict(run)) + "\n")
             out.flush()
             os.fsync(out.fileno())
         self.runs[run.key] = run
+        return run
 
-    def decisions(self, run: Run, when: str = "tuned") -> np.ndarray:
-        """Decisions on test, (rows, labels) boolean, "at_half" or "tuned"."""
+    def decisions(self, run: Run) -> np.ndarray:
+        """Decisions on test at tuned thresholds, (rows, labels) boolean."""
+        file = self._decisions_of(run)
         try:
-            with np.load(self._decisions_of(run)) as kept:
-                shape = tuple(kept["shape"])
-                return np.unpackbits(kept[when], count=int(np.prod(shape))).reshape(shape).astype(bool)
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(
-                f"{self._decisions_of(run)}: cannot be read ({error}); delete its line in runs.jsonl."
-            ) from None
+            with np.load(file) as kept:
+                return kept["decided"]
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise DataError(f"{file}: cannot be read ({error}); delete its line in runs.jsonl.") from None
 
     def _decisions_of(self, run: Run) -> Path:
         name = quote(run.method, safe=" ")
         return self.folder / "decisions" / f"{name}-lr{run.learning_rate!r}-seed{run.seed}.npz"
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: cannot be read ({error}); give another --output_dir.") from None
 
 
 def _check_same(there: Mapping[str, Any], here: Mapping[str, Any], folder: Path) -> None:

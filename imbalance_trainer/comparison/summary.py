@@ -43,7 +43,7 @@ class MethodResult:
     difference: Difference | None
 
     def values(self, when: str | None, name: str) -> list[float]:
-        """A number of each seed; `when` is at_half, naive or tuned, or None for what does not depend on decisions."""
+        """A number of each seed; `when` is at_half or tuned, or None for what does not depend on decisions."""
         return [float((run.values if when is None else run.values[when])[name]) for run in self.runs]
 
     def mean(self, when: str | None, name: str) -> float:
@@ -94,12 +94,12 @@ class Summary:
     def _choice(self) -> str:
         best, stock, n_seeds = self.best, self.stock, len(self.stock.runs)
         chosen = f"chosen on validation ({best.mean(None, 'validation_f1_macro'):.3f} there)"
-        if best is stock:
+        gained = best.difference
+        if gained is None:  # the best is stock itself
             ahead = [m.name for m in self.methods if m.difference is not None and m.difference.is_more_than_chance]
             but = f" On test {', '.join(ahead)} did better by more than chance explains" if ahead else ""
             but += ": more rows of validation would say which of the two is right." if ahead else ""
             return f"None is better than stock, {chosen}: keep the stock Trainer, with tuned thresholds.{but}"
-        gained = best.difference
         numbers = (
             f"{chosen}: macro F1 on test, tuned, {best.mean('tuned', 'f1_macro'):.3f}, stock "
             f"{stock.mean('tuned', 'f1_macro'):.3f}; difference {gained.mean:+.3f}, 95% interval {gained.low:+.3f} to "
@@ -201,8 +201,7 @@ def summarise(
         steps: of each training.
     """
     runs = {name: tuple(record.runs[name, learning_rates[name], seed] for seed in seeds) for name in methods}
-    failed = {name: next((run.error for run in of_method if run.error), None) for name, of_method in runs.items()}
-    failed = {name: why for name, why in failed.items() if why is not None}
+    failed = {name: run.error for name, of_method in runs.items() for run in of_method if run.error is not None}
     runs = {name: of_method for name, of_method in runs.items() if name not in failed}
     if STOCK not in runs or len(runs) < 2:
         raise DataError(f"Nothing is left to compare: {'; '.join(f'{name}: {why}' for name, why in failed.items())}.")

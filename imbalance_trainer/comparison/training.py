@@ -22,7 +22,7 @@ from ..training.arguments import ImbalanceTrainingArguments
 from ..training.trainer import WeightedFocalTrainer
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
 from ..utils.errors import NonFiniteLossError
-from .measures import Labels, Split, judge
+from .measures import Labels, Split, judge, one_hot
 from .runs import Method, Record, Run
 from .summary import Summary, summarise
 
@@ -109,7 +109,7 @@ def _trainer(setting: Setting, method: Method, learning_rate: float, seed: int, 
     )  # fmt: skip
     split = setting.splits["train"]
     common = {"model": setting.load_model(), "args": args, "processing_class": setting.tokenizer}
-    if not method.is_stock:
+    if method.options is not None:
         return WeightedFocalTrainer(train_dataset=split, label_schema=setting.schema, **common, **method.options)
     split = _float_labels(split) if setting.problem_type == MULTI_LABEL else split
     return (method.trainer or Trainer)(train_dataset=split, **common)
@@ -196,7 +196,7 @@ def compare(
     for seed in seeds:
         for method in methods:
             runner.run((method.name, chosen[method.name], seed))
-    gold = _positive(setting.splits["test"]["labels"], len(setting.schema))
+    gold = one_hot(setting.splits["test"]["labels"], len(setting.schema))
     return summarise(record, [method.name for method in methods], chosen, seeds, gold, labels.counted, setting.steps)
 
 
@@ -233,14 +233,10 @@ class _Runner:
         try:
             trained = train(self.setting, method, key[1], key[2])
         except NonFiniteLossError as error:  # the others are worth having
-            run = Run(*key, {}, 0.0, method.in_words, " ".join(str(error).split()))
-            self.record.add(run)
-            return run
+            return self.record.add(Run(*key, {}, 0.0, method.in_words, " ".join(str(error).split())))
         is_multi_label = self.setting.problem_type == MULTI_LABEL
         judged = judge(trained.validation, trained.test, trained.rule, self.labels, is_multi_label)
-        run = Run(*key, judged.values, trained.seconds, method.in_words)
-        self.record.add(run, judged.at_half, judged.tuned)
-        return run
+        return self.record.add(Run(*key, judged.values, trained.seconds, method.in_words), judged.tuned)
 
     def _line(self, run: Run, is_new: bool) -> str:
         start = f"[{len(self.seen)}/{self.total}] {run.method}, learning rate {run.learning_rate:g}, seed {run.seed}: "
@@ -255,16 +251,9 @@ class _Runner:
 
 def _labels_of(setting: Setting) -> Labels:
     supports = [
-        _positive(setting.splits[name]["labels"], len(setting.schema)).sum(0)
-        for name in ("train", "validation", "test")
+        one_hot(setting.splits[name]["labels"], len(setting.schema)).sum(0) for name in ("train", "validation", "test")
     ]
     return Labels.of(*supports)
-
-
-def _positive(labels: object, n_labels: int) -> np.ndarray:
-    """(rows, labels), boolean, of multi-hot labels or of classes."""
-    array = np.array(labels)
-    return array > 0.5 if array.ndim == 2 else array[:, None] == np.arange(n_labels)
 
 
 def _duration(seconds: float) -> str:

@@ -5,14 +5,13 @@ from imbalance_trainer.comparison.runs import Record, Run
 from imbalance_trainer.utils.errors import DataError, UsageError
 
 SETTINGS = {"data": "d", "steps": 60}
-RNG = np.random.default_rng(0)
-DECISIONS = {when: RNG.random((7, 3)) < 0.5 for when in ("at_half", "tuned")}
+DECIDED = np.random.default_rng(0).random((7, 3)) < 0.5
 
 
 def kept(folder, *seeds):
     record = Record(folder, SETTINGS)
     for seed in seeds:
-        record.add(Run("my/method", 1e-3, seed, {"tuned": {"f1_macro": 0.5}}, 2.0), **DECISIONS)
+        record.add(Run("my/method", 1e-3, seed, {"tuned": {"f1_macro": 0.5}}, 2.0), DECIDED)
     return record
 
 
@@ -22,8 +21,7 @@ def test_runs_and_their_decisions_are_found_again(tmp_path):
     assert set(again.runs) == {("my/method", 1e-3, 1), ("my/method", 1e-3, 2)}
     run = again.runs["my/method", 1e-3, 2]
     assert run.values == {"tuned": {"f1_macro": 0.5}}
-    for when, decided in DECISIONS.items():
-        np.testing.assert_array_equal(again.decisions(run, when), decided)
+    np.testing.assert_array_equal(again.decisions(run), DECIDED)
 
 
 def test_a_line_that_a_kill_has_torn_is_done_again(tmp_path):
