@@ -137,7 +137,7 @@ def test_numbers_that_help_and_pages_say_by_hand_are_those_of_the_code():
     [
         ("docs/troubleshooting.md", TITLES),
         ("docs/thresholds.md", OBJECTIVES),
-        ("docs/data-formats.md", files._READERS),
+        ("docs/data-formats.md", files.READERS),
     ],
 )
 def test_a_page_has_a_row_for_each_of_a_list(name, every):
