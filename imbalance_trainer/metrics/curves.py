@@ -99,7 +99,8 @@ def counts_over(scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray) 
 
 def midpoints(candidates: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Thresholds halfway between candidates and the next lower scores, in logits; one logit under the lowest score."""
-    return np.where(np.isfinite(below), (candidates + below) / 2, candidates - 1)
+    has_lower = np.isfinite(below)
+    return np.where(has_lower, (candidates + np.where(has_lower, below, 0)) / 2, candidates - 1)
 
 
 def distinct(ordered: np.ndarray) -> np.ndarray:
