@@ -5,7 +5,8 @@
 
 At its thresholds and at 0.5. In --output_dir (runs/data/evaluation_test, if not given) it writes metrics.json,
 precision_recall.png, calibration.png and worst_errors.jsonl: the wrong decisions whose score is furthest on the wrong
-side of the threshold, measured in logits; rows are counted from 0, and what closing alone made wrong comes last.
+side of the threshold, measured in logits. Rows are counted
+from 0, and what the hierarchy policy alone made wrong comes last.
 """
 
 import json

@@ -59,7 +59,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
 
 
 def bake_thresholds(model: Any) -> DecisionRule:
-    """Shift the head of a model in place, so that a logit over 0 is a tuned decision (before closing).
+    """Shift the head of a model in place, so that a logit over 0 is a tuned decision (before the hierarchy policy).
 
     Its config says so from then on: the thresholds go to "baked_thresholds", and 0.5 decides in our own pipeline too.
 

@@ -161,7 +161,7 @@ def _rows(args: PredictArguments, schema: LabelSchema) -> Iterator[tuple[dict[st
 
 @contextmanager
 def _output(path: str | None) -> Iterator[Any]:
-    """What lines are written to: stdout, or a file that appears at the end, whole or not at all."""
+    """What lines are written to: stdout, or a file that is written atomically at the end."""
     if path is None:
         yield sys.stdout
         sys.stdout.flush()

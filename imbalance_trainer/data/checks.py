@@ -1,4 +1,4 @@
-"""What is odd in data that can be read: each check gives sentences with counts, none where all is well."""
+"""Data-quality warnings: each check gives sentences with counts, none where all is well."""
 
 from collections.abc import Callable, Mapping, Sequence
 

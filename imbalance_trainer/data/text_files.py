@@ -118,7 +118,7 @@ def not_decoded(path: Path, settings: ReadSettings) -> str:
     ways = ["name its encoding, such as --encoding cp1252",
             'let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'']  # fmt: skip
     if n_right > len(bad):
-        return f"{path}: is {encoding.upper()} but for {first_five(bad)}; mend that, or {ways[1]}."
+        return f"{path}: is {encoding.upper()} but for {first_five(bad)}; fix that, or {ways[1]}."
     return f"{path}: is not {encoding.upper()}{where}; {', or '.join(ways)}."
 
 

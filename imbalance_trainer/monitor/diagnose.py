@@ -182,7 +182,7 @@ def _undertrained(history: Rows, settings: Settings, count: int, **numbers: Any)
 def find_oscillating_loss(
     history: Rows, settings: Settings, min_values: int = 6, size: float = 0.3, reversals: float = 0.5
 ) -> list[Finding]:
-    """A training loss that goes up and down. The note: "reduce learning rate (2e-5 -> 1e-5)".
+    """A training loss that goes up and down. Rule of thumb: "reduce learning rate (2e-5 -> 1e-5)".
 
     In the last half of the logged values (`min_values` at least) the median step is `size` of the median loss or more,
     `reversals` of the steps or more change direction, and the loss does not fall. One bump changes none of these.
@@ -287,8 +287,10 @@ def find_compounded_reweighting(
 def find_precision_under_target(
     history: Rows, settings: Settings, target: float = 0.6, patience: int = 2, min_predicted: int = 30
 ) -> list[Finding]:
-    """secondary_precision under `target` at `patience` evaluations, from `min_predicted` decisions or more. The note:
-    "should stay > 0.6"."""
+    """secondary_precision under `target` at `patience` evaluations, from `min_predicted` decisions or more.
+
+    Rule of thumb: "should stay > 0.6".
+    """
     series = metric_series(history, "secondary_precision")
     under = list(takewhile(lambda value: is_number(value) and value < target, reversed(series)))
     if len(under) < patience:

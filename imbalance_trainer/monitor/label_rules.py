@@ -34,11 +34,11 @@ def find_zero_recall(
 ) -> list[Finding]:
     """Labels with zero recall in the last `patience` evaluations, rarest first, each with its cause.
 
-    The note: "rare labels stuck at 0 recall -> increase weights", from 10 to 15. Other causes are ruled out first, in
-    this order: no positives in training; a parent that is not predicted; fewer than `min_support` positives, which say
-    little (Wilson, 1927); an average precision of `min_average_precision` or more, so that only the threshold is wrong
-    (Lipton et al., 2014); and a weight at its cap. While average precision is `on_its_way` times that of the
-    evaluation before, the finding is a note.
+    Rule of thumb: "rare labels stuck at 0 recall -> increase weights", from 10 to 15. Other causes are ruled out
+    first, in this order: no positives in training; a parent that is not predicted; fewer than `min_support` positives,
+    which say little (Wilson, 1927); an average precision of `min_average_precision` or more, so that only the
+    threshold is wrong (Lipton et al., 2014); and a weight at its cap. While average precision is `on_its_way` times
+    that of the evaluation before, the finding is a note.
     """
     since = evaluations_in_a_row(history, has_zero_recall)
     before = {row["label"]: row.get("average_precision") or 0.0 for row in last_rows(history[:-1])}
@@ -118,11 +118,11 @@ def find_over_predicted(
 ) -> list[Finding]:
     """Labels with too many predictions of which fewer than `floor` are right, lowest precision first.
 
-    The note: "overpredicts rare labels -> decrease weights (10 -> 7)", gamma to 1.5. Too many is `times` the positives
-    or more: a label that is predicted less often is confused with others, and a lower weight would only cost recall.
-    The one-sided 95% interval of precision (Wilson, 1927) must be under the floor at `patience` evaluations in a row.
-    Left out are labels whose precision rose by `rising` since the last evaluation, and labels with zero recall. The
-    findings are notes where the run improves at every evaluation.
+    Rule of thumb: "overpredicts rare labels -> decrease weights (10 -> 7)", gamma to 1.5. Too many is `times` the
+    positives or more: a label that is predicted less often is confused with others, and a lower weight would only cost
+    recall. The one-sided 95% interval of precision (Wilson, 1927) must be under the floor at `patience` evaluations in
+    a row. Left out are labels whose precision rose by `rising` since the last evaluation, and labels with zero recall.
+    The findings are notes where the run improves at every evaluation.
     """
     before = {row["label"]: _precision(row) for row in last_rows(history[:-1])}
 
@@ -159,8 +159,10 @@ def find_over_predicted(
 
 
 def find_capped(history: Rows, settings: Settings, max_recall: float = 0.5) -> list[Finding]:
-    """Labels with a weight cut at the cap and a recall surely under `max_recall`. The note: "never exceed 20x (causes
-    instability)". Labels with zero recall are left to `find_zero_recall`."""
+    """Labels with a weight cut at the cap and a recall surely under `max_recall`.
+
+    Rule of thumb: "never exceed 20x (causes instability)". Labels with zero recall are left to `find_zero_recall`.
+    """
     clamped = (settings.class_weights.clamped if settings.class_weights is not None else None) or {}
     return [
         make_finding("capped", settings, row["label"], NOTE, row.get("weight"), row=row, before=clamped[row["label"]],

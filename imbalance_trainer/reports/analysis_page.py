@@ -23,7 +23,7 @@ _BINS = (0, 1, 5, 10, 20, 50, 100, 500, 1000, 10_000, np.inf)
 
 
 def write_page(analysis: Analysis, path: str | Path) -> Path:
-    """Write the page; the file appears whole or not at all.
+    """Write the page; the file is written atomically.
 
     Raises:
         UsageError: it cannot be written.

@@ -30,9 +30,9 @@ def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: st
 
     A curve has a point at every distinct score of a positive, rows with the same score taken together, and the area
     below it is the average precision. The filled dot is what `rule` decides, the hollow one (where thresholds are
-    tuned) what 0.5 would without calibration. Both are closed under the schema's rules, so that recall and precision
-    are those of the metrics; where closing changes a decision, a dot lies off its curve. Of more than MAX_PANELS
-    labels the rarest that have positives are shown. The file appears whole or not at all.
+    tuned) what 0.5 would without calibration. Both follow the schema's rules, so that recall and precision
+    are those of the metrics; where a rule changes a decision, a dot lies off its curve. Of more than MAX_PANELS
+    labels the rarest that have positives are shown. The file is written atomically.
 
     Args:
         logits: (rows, labels), the model's, as `rule` takes them.
@@ -51,7 +51,7 @@ def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: st
     scores = _checked(rule.scores(logits).cpu().numpy(), labels, rule.schema)
     decisions = [(r.by_label(), r.decide(logits).cpu().numpy()) for r in ([rule, rule.untuned()][: 1 + rule.is_tuned])]
     tuned = "at the label's threshold   ○ at 0.5" if rule.is_tuned else "at 0.5"
-    closed = "; closing by the rules of the labels can move a dot off its curve" if rule.schema.rules else ""
+    closed = "; the rules of the labels can move a dot off its curve" if rule.schema.rules else ""
     legend = f"● decided {tuned}   dashed: prevalence, the precision of chance{closed}"
 
     def draw(i: int, is_known: np.ndarray, positive: np.ndarray, axes: Any) -> list[str]:
@@ -81,7 +81,7 @@ def plot_calibration(probabilities: Any, labels: Any, schema: LabelSchema, path:
 
     On the diagonal a score is a probability. The bins are those of `expected_calibration_error`; below each panel
     stand the rows of each bin, and a dot's line is the 95% interval of the share (Wilson, 1927). Of more than
-    MAX_PANELS labels the rarest that have positives are shown. The file appears whole or not at all.
+    MAX_PANELS labels the rarest that have positives are shown. The file is written atomically.
 
     Args:
         probabilities: (rows, labels), in [0, 1].

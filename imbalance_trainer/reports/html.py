@@ -113,7 +113,7 @@ def render(template: str, **content: Any) -> str:
 
 
 def write(page: str, path: str | Path) -> Path:
-    """Write a page; the file appears whole or not at all.
+    """Write a page; the file is written atomically.
 
     Raises:
         UsageError: it cannot be written.

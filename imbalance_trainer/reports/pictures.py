@@ -76,7 +76,7 @@ class Picture:
 
 
 def save(figure: Callable[[], Any], path: str | Path) -> Path:
-    """Draw in the package's style, whatever the user's is, and write the file, which appears whole or not at all.
+    """Draw in the package's style, whatever the user's is, and write the file atomically.
 
     Args:
         figure: makes the figure.

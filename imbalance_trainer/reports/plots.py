@@ -39,7 +39,7 @@ def plot_distribution(
 ) -> Path:
     """Draw positives and class weight of each label, rarest first, and what the focal term does to the loss.
 
-    Of more than 60 labels the 30 rarest and the 10 commonest are drawn. The file appears whole or not at all: it is
+    Of more than 60 labels the 30 rarest and the 10 commonest are drawn. The file is written atomically: it is
     written beside `path` and then moved there.
 
     Args:

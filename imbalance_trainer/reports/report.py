@@ -56,7 +56,7 @@ _THREE_DIGITS = ("threshold", "highest_score", "best_threshold")
 def write_report(
     run_dir: str | Path, output: str | Path | None = None, findings: Sequence[Finding] | None = None
 ) -> Path:
-    """Write the report of a run; the file appears whole or not at all.
+    """Write the report of a run; the file is written atomically.
 
     Args:
         run_dir: output directory of a training, with label_history.jsonl and, where they are there, run.json,
@@ -204,7 +204,7 @@ def _label_table(record: RunRecord, entry: Entry, stored: Mapping[str, Any] | No
     rows = rows_by_label(entry)
     columns = {head: key for head, key in _COLUMNS.items() if any(is_number(row.get(key)) for row in rows.values())}
     if all(row.get("found_before_closing") == row.get("true_positives") for row in rows.values()):
-        columns.pop("found before closing", None)  # closing took nothing away
+        columns.pop("found before closing", None)  # the rules took nothing away
     names = list(dict.fromkeys([*(name for name in record.rarest_first if name in rows), *rows]))
     cells = {head: [_label_cell(rows[name], key) for name in names] for head, key in columns.items()}
     if record.train_support:

@@ -54,7 +54,7 @@ class ImbalanceOptions:
     )
     reweight_from: float = field(
         default=0.0,
-        metadata={"help": "Class weights count from here on, 1 before: a share of training such as 0.8, or a step."},
+        metadata={"help": "Step or fraction of training, such as 0.8, after which class weights apply; 1 before."},
     )
     focal_gamma: float = field(
         default=2.0,

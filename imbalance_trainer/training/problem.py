@@ -143,7 +143,7 @@ def stored_weights(model: Any, schema: LabelSchema) -> dict[str, float]:
 
 
 def stored_options(model: Any) -> dict[str, Any]:
-    """The constraint and the closing that a model was trained with, from its config."""
+    """The constraint and the hierarchy policy that a model was trained with, from its config."""
     ours = getattr(getattr(model, "config", None), CONFIG_KEY, None) or {}
     return {name: ours[name] for name in ("constraint", "hierarchy_policy") if name in ours}
 

@@ -1,4 +1,4 @@
-"""The errors that are the user's to mend, each with the exit code that a script ends with."""
+"""The errors that the user can fix, each with the exit code that a script ends with."""
 
 import difflib
 from collections.abc import Iterable, Sequence

@@ -97,8 +97,3 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: S
     """Lines of a table; cells are Markdown already. Columns other than those in `left` are aligned to the right."""
     rule = [":---" if i in left else "---:" for i in range(len(header))]
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
-
-
-def how_many_more(n: int, where: str) -> list[str]:
-    """The line below a table that leaves out `n` labels; none where it leaves out none."""
-    return ["", f"{n:,} more {'label is' if n == 1 else 'labels are'} in {where}."] if n else []

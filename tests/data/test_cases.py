@@ -160,7 +160,8 @@ ASKED = {  # content: what is said, and the options that it names, each with the
         ("--label_columns stars --label_format classes", None, 1)]),
     "a percentage": (table("text,toxicity", TEXTS, lambda i: (i * 37) % 101), "may be a percentage", [
         ("--label_columns toxicity --label_scale 100", ("toxicity",), [0])]),
-    "votes beside a class": (table("count,hate,offensive,class,tweet", "333", "0123", "3210", "0210", TEXTS), "", [
+    "votes beside a class": (table("count,hate,offensive,class,tweet", "333", "0123", "3210", "0210", TEXTS),
+                             "found no labels", [
         ("--label_columns class", ("label_0", "label_1", "label_2"), 0),
         ("--label_columns hate offensive --label_scale count", ("hate", "offensive"), [0, 1])]),
     "counts beside labels": (table("text,likes,anger", TEXTS, ["0", "0", "1", "7"], "01"), "'likes' holds", [
