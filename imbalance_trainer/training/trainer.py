@@ -278,7 +278,6 @@ class WeightedFocalTrainer(Trainer):
                 raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
             resume_from_checkpoint = str(checkpoint)
         self._best_checkpoint = None
-        self.resumed_from = resume_from_checkpoint or None
         if self.imbalance is not None:
             self.imbalance.results.clear()
             if self.imbalance.metrics.rule.is_tuned:
