@@ -163,7 +163,7 @@ def test_the_trainer_starts_a_fresh_head_with_no_gradient_of_its_bias(make_train
     share = torch.tensor(drawn.mean(0))
     start = sampled.model.classifier.out_proj.bias.detach().double()
     torch.testing.assert_close(start, torch.log(share / (1 - share)), atol=0.15, rtol=0)
-    assert not make_trainer(train_dataset=rows, init_head_bias=False).model.classifier.out_proj.bias.any()
+    assert not make_trainer(train_dataset=rows, head_start="none").model.classifier.out_proj.bias.any()
     model = make_model()
     WeightedFocalTrainer(model, make_args(), eval_dataset=rows)  # nothing is trained
     assert not model.classifier.out_proj.bias.any()

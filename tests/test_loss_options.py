@@ -166,7 +166,7 @@ def test_weights_count_from_a_step_on_and_a_resumed_run_is_the_same(
 
 
 def test_evaluations_always_take_the_weights(make_trainer):
-    late, always = (make_trainer(init_head_bias=False, **late) for late in ({"reweight_from": 0.9}, {}))
+    late, always = (make_trainer(head_start="none", **late) for late in ({"reweight_from": 0.9}, {}))
     assert late.evaluate()["eval_loss"] == always.evaluate()["eval_loss"]
 
 

@@ -27,6 +27,9 @@ from ..utils.errors import UsageError, did_you_mean
 from .nan_guard import ON_NAN
 from .samplers import MAX_GROWTH, MAX_REPEATS, SAMPLERS, check_sampling
 
+HEAD_STARTS = ("auto", "probe", "bias", "none")
+"""Where a fresh head can start."""
+
 
 @dataclass
 class ImbalanceOptions:
@@ -90,18 +93,19 @@ class ImbalanceOptions:
     max_repeats: float = field(
         default=MAX_REPEATS, metadata={"help": "A sampler draws a row of a label at most so often in an epoch."}
     )
-    init_head_bias: bool = field(
-        default=True,
+    head_start: str = field(
+        default="auto",
         metadata={
-            "help": "Start the bias of a fresh multi-label head where the loss is least without a look at the text, "
-            "so that the first updates are about the text."
+            "help": "Where a fresh head starts: probe (a linear probe on the encoder as it is), bias (where the loss "
+            "is least without a look at the input), none, or auto (multi-label: the probe where it is well ahead of "
+            "a linear model on the tokens, else the bias)."
         },
     )
     head_learning_rate: float | None = field(
         default=None,
         metadata={
-            "help": "Learning rate of the classification head's last layer; without it 30 times --learning_rate, at "
-            "most 0.006, where a multi-label head is fresh, else --learning_rate."
+            "help": "Learning rate of the classification head's last layer; without it 3 times --learning_rate after "
+            "a probe, 30 times, at most 0.006, for another fresh multi-label head, else --learning_rate."
         },
     )
     on_nan: str = field(
@@ -123,6 +127,8 @@ class ImbalanceOptions:
             )
         loss_args = read_loss_args(self.loss_args)
         self._check_loss(loss_args)
+        if self.head_start not in HEAD_STARTS:
+            raise UsageError(f"Unknown head_start {self.head_start!r}: {did_you_mean(self.head_start, HEAD_STARTS)}")
         if self.on_nan not in ON_NAN:
             raise UsageError(f"Unknown on_nan {self.on_nan!r}: {did_you_mean(self.on_nan, ON_NAN)}")
         sampler = None if self.sampler in ("none", "None") else self.sampler

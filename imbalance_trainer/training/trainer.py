@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,10 @@ class WeightedFocalTrainer(Trainer):
         hierarchy_policy: see `enforce_hierarchy`.
         sampler, oversample_threshold, max_repeats: "repeat_factor" draws rows of rare labels more often (see
             `RepeatFactorSampler`); None draws each row once.
-        init_head_bias: whether the bias of a fresh head starts where the loss is least without a look at the input
-            (see `best_constant_logits`).
-        head_learning_rate: learning rate of the head's last layer; None for `fresh_head_rate` where a multi-label
-            head is new.
+        head_start: where a fresh head starts when training begins: "probe" (a linear probe on the encoder as it is),
+            "bias" (see `best_constant_logits`), "none", or "auto" (see `HeadStart.probe`).
+        head_learning_rate: learning rate of the head's last layer; None for 3 times the encoder's after a probe, and
+            for `fresh_head_rate` where a multi-label head is new otherwise.
         on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
 
@@ -83,6 +84,7 @@ class WeightedFocalTrainer(Trainer):
     _evaluation: RunningEvaluation | None = None
     _best_checkpoint: str | None = None  # checkpoint that the weights in use came from, if any
     _made_optimizer = False
+    _resumes = False
     _keeps_scores = False  # while tune_thresholds evaluates
     _scored: RunningEvaluation | None = None
 
@@ -222,11 +224,24 @@ class WeightedFocalTrainer(Trainer):
             UsageError: head_learning_rate is set, and would have no effect.
         """
         is_made = self.optimizer is not None
+        is_first = self.imbalance is not None and not (is_made and self._made_optimizer)  # by an earlier train()
+        if is_first and self.is_in_train and not self._resumes:
+            self._probe_head()
         optimizer = super().create_optimizer(model)
-        if self.imbalance is not None and not (is_made and self._made_optimizer):  # by an earlier call of train()
+        if self.imbalance is not None and is_first:
             self._made_optimizer = not is_made
-            self.imbalance.head_start.split(optimizer, model or self.model, is_ours=not is_made)
+            self.imbalance.head_start.split(optimizer, model or self.model, not is_made, self._resumes)
         return optimizer
+
+    def _probe_head(self) -> None:
+        ours, model = self._ours, self.model
+        rows = ours.head_start.probe_rows(self.train_dataset)
+        if model is None or rows is None or self.compute_loss_func is not None:
+            return
+        model.eval()
+        reading = (self.get_test_dataloader(rows), self.accelerator, ours.objective.at_start.loss)
+        predict = partial(self.prediction_step, model, prediction_loss_only=True)
+        ours.head_start.probe(model, *reading, predict, self._labels_in)
 
     def _row_sampler(self) -> RepeatFactorSampler | None:
         return None if self.imbalance is None else self.imbalance.sampling.sampler_of(self.train_dataset)
@@ -277,7 +292,7 @@ class WeightedFocalTrainer(Trainer):
             if checkpoint is None:
                 raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
             resume_from_checkpoint = str(checkpoint)
-        self._best_checkpoint = None
+        self._best_checkpoint, self._resumes = None, bool(resume_from_checkpoint)
         if self.imbalance is not None:
             self.imbalance.results.clear()
             if self.imbalance.metrics.rule.is_tuned:
