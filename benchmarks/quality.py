@@ -15,7 +15,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, EarlyStoppingCallback, Trainer, set_seed
 from transformers.utils import logging
 
-from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer, load_labelled_dataset
+from imbalance_trainer import ImbalanceTrainingArguments, LabelSchema, WeightedFocalTrainer, load_labelled_dataset
 from imbalance_trainer.cli.models import tokenized
+from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.training.layer_head import LayerHeadForSequenceClassification
+from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
 from imbalance_trainer.tuning.linear_baseline import LinearBaseline
 from imbalance_trainer.tuning.probe import fit_probe, mean_average_precision
 from imbalance_trainer.utils.files import write_json
@@ -248,6 +250,152 @@ def run_set(flags: argparse.Namespace, name: str) -> None:
             once(method, best, seed)
 
 
+# ---- tables ----
+
+BASELINES = ("stock", "thirty_lines", "linear", "frozen")
+_RESAMPLES, _RARE = 2_000, 100
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A run with its decisions on test, (rows, labels), at 0.5 and tuned on validation."""
+
+    run: dict[str, Any]
+    at_half: np.ndarray
+    tuned: np.ndarray
+    validation_f1: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """The runs of a set by method."""
+
+    gold: np.ndarray
+    counted: np.ndarray
+    rare: np.ndarray
+    runs: dict[str, list[Scored]]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Results":
+        """Tune thresholds of every run on validation, and decide test."""
+        gold = np.load(folder / "gold.npz")
+        rule = DecisionRule(LabelSchema.of([str(i) for i in range(len(gold["counted"]))]))
+        found: dict[str, list[Scored]] = {}
+        chosen = _best_rates([json.loads(file.read_text()) for file in sorted(folder.glob("*-*.json"))])
+        for run in chosen:
+            logits = np.load(folder / f"{run['method']}-{run['rate']:g}-{run['seed']}.npz")
+            validation, test = (logits[split].astype(np.float32) for split in ("validation", "test"))
+            tuning = tune_decisions(validation, gold["validation"].astype(np.float32), rule, TuningOptions(), 0)
+            f1 = max(tuning.at_half["f1_macro"], tuning.held_out["f1_macro"])
+            decided = (rule.decide(test), tuning.rule.decide(test))
+            found.setdefault(run["method"], []).append(Scored(run, *(np.asarray(d) > 0 for d in decided), f1))
+        counted = gold["counted"]
+        return cls(gold["test"], counted, counted & (gold["support"] < _RARE), found)
+
+    def f1(self, method: str, when: str, weights: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Macro F1 over labels for each row of weights, (resamples, rows): the mean over seeds."""
+        return np.mean(
+            [_macro_f1(getattr(run, when), self.gold, weights)[:, labels].mean(1) for run in self.runs[method]], 0
+        )
+
+    def cell(self, method: str, when: str, labels: np.ndarray) -> str:
+        """Mean and spread over seeds."""
+        whole = np.ones((1, len(self.gold)))
+        values = [_macro_f1(getattr(run, when), self.gold, whole)[0, labels].mean() for run in self.runs[method]]
+        return _cell(values) + " (rising)" * any(run.run.get("still_rising", False) for run in self.runs[method])
+
+    def picked(self, methods: Sequence[str]) -> str:
+        """The method that is best on validation, by cross-fitted macro F1, thresholds guarded."""
+        there = [method for method in methods if method in self.runs]
+        return max(there, key=lambda method: np.mean([run.validation_f1 for run in self.runs[method]]))
+
+
+def _best_rates(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs at the rate that is best on validation with the method's first seed."""
+    first: dict[str, dict[str, Any]] = {}
+    for run in sorted(runs, key=lambda run: (run["seed"], -run.get("best", 0))):
+        first.setdefault(run["method"], run)
+    return [run for run in runs if run["rate"] == first[run["method"]]["rate"]]
+
+
+def _macro_f1(decided: np.ndarray, gold: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """F1 of each label under weights of the rows, (resamples, labels)."""
+    hits, decided_sum, gold_sum = (weights @ x.astype(np.float64) for x in (decided & gold, decided, gold))
+    return 2 * hits / np.maximum(decided_sum + gold_sum, 1)
+
+
+def _cell(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
+
+
+def tables(folder: Path) -> str:
+    """Markdown: a row a method, a column a set; what ours gains; how soon it is there."""
+    found = {name: Results.read(folder / name) for name in SETS if (folder / name / "gold.npz").exists()}
+    methods = [m for m in (*UNTRAINED, *METHODS) if any(m in results.runs for results in found.values())]
+    columns: dict[str, Callable[[Results, str], str]] = {
+        "Macro F1 on test, thresholds tuned on validation": lambda r, m: r.cell(m, "tuned", r.counted),
+        "Macro F1 on test, at 0.5": lambda r, m: r.cell(m, "at_half", r.counted),
+        "Mean average precision on test": lambda r, m: _cell(
+            [run.run["average_precision"]["test"] for run in r.runs[m]]
+        ),
+        f"Macro F1 of labels with under {_RARE} positives, tuned": lambda r, m: r.cell(m, "tuned", r.rare),
+    }
+    lines = []
+    for title, cell in columns.items():
+        lines += [f"| {title} | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
+        for m in methods:
+            cells = [
+                cell(r, m) if m in r.runs and (r.rare.any() or "under" not in title) else "" for r in found.values()
+            ]
+            lines.append(f"| {m} | {' | '.join(cells)} |")
+        lines.append("")
+    lines += ["| set | ours | strongest baseline | difference, tuned [95%] | at 0.5 [95%] |", "|---|---|---|---|---|"]
+    lines += [_gain(name, results) for name, results in found.items()]
+    lines += [
+        "",
+        "| set | method | before training | steps to the thirty lines' best | of | share |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [line for name, results in found.items() for line in _speed(name, results)]
+    return "\n".join(lines)
+
+
+def _gain(name: str, results: Results) -> str:
+    """Ours against the strongest baseline, both picked on validation; paired bootstrap over rows."""
+    ours, other = results.picked([m for m in METHODS if m not in BASELINES]), results.picked(BASELINES)
+    rows = len(results.gold)
+    weights = np.random.default_rng(0).multinomial(rows, np.full(rows, 1 / rows), _RESAMPLES)
+    cells = []
+    for when in ("tuned", "at_half"):
+        whole, drawn = (
+            results.f1(ours, when, w, results.counted) - results.f1(other, when, w, results.counted)
+            for w in (np.ones((1, rows)), weights)
+        )
+        low, high = np.quantile(drawn, (0.025, 0.975))
+        cells.append(f"{whole[0]:+.3f} [{low:+.3f}, {high:+.3f}]")
+    return f"| {name} | {ours} | {other} | {' | '.join(cells)} |"
+
+
+def _speed(name: str, results: Results) -> list[str]:
+    """Steps until validation's average precision is that of the thirty lines at their best."""
+    if "thirty_lines" not in results.runs:
+        return []
+    thirty = results.runs["thirty_lines"][0].run
+    lines = []
+    for method in METHODS:
+        if method not in results.runs:
+            continue
+        run = results.runs[method][0].run
+        before = run.get("before")
+        curve = [(0, before or 0.0), *map(tuple, run["curve"])]
+        step = next((step for step, value in curve if value >= thirty["best"]), None)
+        there = "not reached" if step is None else f"{step:,}"
+        share = "" if step is None else f"{step / thirty['best_step']:.2f}"
+        said = "" if before is None else f"{before:.3f}"
+        lines.append(f"| {name} | {method} | {said} | {there} | {thirty['best_step']:,} | {share} |")
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_root", type=Path)
@@ -258,7 +406,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--size", choices=("converged", "short"), default="converged")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality"))
+    parser.add_argument("--tables", action="store_true", help="Train nothing; print what lies under --out.")
     flags = parser.parse_args()
+    if flags.tables:
+        print(tables(flags.out / flags.size))
+        return
     logging.set_verbosity_error()
     disable_progress_bars()
     for name in flags.sets:

@@ -1,5 +1,7 @@
 """Tuning and what it gains, against the same by hand; and no row is decided by what was tuned on it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -15,6 +17,7 @@ from .test_labels import assert_one_sentence
 
 SCHEMA = LabelSchema(["a", "b", "c"], {"g": ["b", "c"]}, [("b", "a")])
 PLAIN = DecisionRule(SCHEMA)
+by_label = partial(TuningOptions, thresholds_per="label")
 
 
 def make(rows=60, seed=0):
@@ -30,7 +33,7 @@ def make(rows=60, seed=0):
 @pytest.mark.parametrize(
     ("options", "keywords"),
     [
-        ({}, {}),
+        ({"thresholds_per": "label"}, {}),
         ({"threshold_objective": "f_beta", "threshold_beta": 2.0}, {"objective": "f_beta", "beta": 2.0}),
         (
             {"threshold_objective": "recall_at_precision", "threshold_floor": 0.7},
@@ -38,7 +41,7 @@ def make(rows=60, seed=0):
         ),
         ({"thresholds_per": "group"}, {"per": "group"}),
         ({"thresholds_per": "all"}, {"per": "all"}),
-        ({"threshold_shrinkage": 7.0}, {"shrinkage": 7.0}),
+        ({"thresholds_per": "label", "threshold_shrinkage": 7.0}, {"shrinkage": 7.0}),
     ],
 )
 def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, keywords):
@@ -55,7 +58,7 @@ def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, 
 @pytest.mark.parametrize("method", ["temperature", "platt"])
 def test_thresholds_are_tuned_on_calibrated_scores(method):
     logits, labels = make(200)
-    result = tune_decisions(logits, labels, PLAIN, TuningOptions(calibration=method), n_bootstrap=0)
+    result = tune_decisions(logits, labels, PLAIN, by_label(calibration=method), n_bootstrap=0)
     expected = calibrate(logits, labels, SCHEMA, method)
     assert np.array_equal(result.calibration.parameters, expected.parameters)
     assert np.array_equal(result.rule.calibration, expected.parameters)
@@ -72,7 +75,7 @@ def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_
     logits, labels = make()
     calibration = np.array([[3.0] * 3, [1.0] * 3])
     before = DecisionRule(SCHEMA, [0.9] * 3, "add_parent", calibration, max_constraint=True)
-    result = tune_decisions(logits, labels, before, TuningOptions(calibration=method), n_bootstrap=0)
+    result = tune_decisions(logits, labels, before, by_label(calibration=method), n_bootstrap=0)
     assert (result.rule.hierarchy_policy, result.rule.max_constraint) == ("add_parent", True)
     constrained = logits.copy()
     constrained[:, 0] = np.maximum(logits[:, 0], logits[:, 1])
@@ -97,7 +100,7 @@ def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
     logits, labels = make(rows)
     support = np.array([3.0, 2.0, 1.0])
     result = tune_decisions(
-        logits, labels, PLAIN, TuningOptions(calibration=method), train_support=support, n_bootstrap=0, seed=5
+        logits, labels, PLAIN, by_label(calibration=method), train_support=support, n_bootstrap=0, seed=5
     )
     part_of = np.random.default_rng(5).permutation(rows) % 5
     decided = np.zeros((rows, 3), dtype=bool)
@@ -125,6 +128,23 @@ def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
     assert result.held_out.keys() == result.at_half.keys()
 
 
+@pytest.mark.parametrize("shift", [-2.0, 0.0])
+def test_what_is_taken_is_what_wins_by_cross_fitting_and_never_loses_to_a_half(shift):
+    rng = np.random.default_rng(2)
+    labels = (rng.random((80, 6)) < 0.1).astype(int)
+    logits = (rng.normal(shift, 2.0, labels.shape) + 8 * labels - 4).astype(np.float32)
+    plain = DecisionRule(LabelSchema(list("abcdef")))
+    result = tune_decisions(logits, labels, plain, TuningOptions(), n_bootstrap=0)
+    alone = {
+        per: tune_decisions(logits, labels, plain, TuningOptions(thresholds_per=per), n_bootstrap=0).tried[per]
+        for per in ("all", "label")
+    }
+    assert result.tried == {"half": result.at_half["f1_macro"], **alone}
+    assert result.tried[result.per] == result.held_out["f1_macro"] == max(result.tried.values())
+    assert result.per == ("half" if shift == 0 else result.per)
+    assert (result.rule.thresholds is None) == (result.per == "half") == (shift == 0)
+
+
 # ---- where little is there ----
 
 
@@ -134,7 +154,7 @@ def test_positives_that_all_lie_in_one_part_leave_that_part_at_a_half(method):
     labels[:] = 0
     labels[11, 2] = 1
     logits[11, 2] = -1.0  # over the tuned threshold, under a half
-    result = tune_decisions(logits, labels, PLAIN, TuningOptions(calibration=method), n_bootstrap=0)
+    result = tune_decisions(logits, labels, PLAIN, by_label(calibration=method), n_bootstrap=0)
     assert result.held_out_table.support.tolist() == [0, 0, 1]
     assert result.held_out_table.true_positives.tolist() == [0, 0, 0]
     assert result.thresholds.support.tolist() == [0, 0, 1]
@@ -145,9 +165,11 @@ def test_positives_that_all_lie_in_one_part_leave_that_part_at_a_half(method):
 def test_a_few_rows_are_enough(rows, method):
     logits, labels = make(rows)
     labels[0] = 1
-    result = tune_decisions(logits, labels, PLAIN, TuningOptions(calibration=method), n_bootstrap=3)
+    result = tune_decisions(logits, labels, PLAIN, by_label(calibration=method), n_bootstrap=3)
     assert result.held_out_table.known.tolist() == [rows] * 3
-    assert ((result.rule.thresholds > 0) & (result.rule.thresholds < 1)).all()
+    thresholds = result.thresholds.thresholds
+    assert ((thresholds > 0) & (thresholds < 1)).all()
+    assert (result.per == "half") == (result.rule.thresholds is None)
 
 
 @pytest.mark.parametrize("unknown", [-100, np.nan])
@@ -155,7 +177,7 @@ def test_unknown_entries_count_nowhere(unknown):
     logits, labels = make()
     known = np.random.default_rng(0).random(labels.shape) < 0.7
     result = tune_decisions(
-        logits, np.where(known, labels, unknown), PLAIN, TuningOptions(calibration="platt"), n_bootstrap=0
+        logits, np.where(known, labels, unknown), PLAIN, by_label(calibration="platt"), n_bootstrap=0
     )
     assert np.array_equal(result.held_out_table.known, known.sum(0))
     assert np.array_equal(result.thresholds.support, (labels * known).sum(0))
@@ -191,7 +213,7 @@ def test_options_that_do_not_fit_are_one_sentence(options, message):
 @pytest.mark.parametrize("method", ["none", "platt"])
 def test_data_that_does_not_fit_is_an_error_and_no_result_at_a_half(method):
     logits, labels = make()
-    options = TuningOptions(calibration=method)
+    options = by_label(calibration=method)
     with pytest.raises(DataError, match="No label has a positive"):
         tune_decisions(logits, 0 * labels, PLAIN, options)
     logits[7, 1] = np.nan

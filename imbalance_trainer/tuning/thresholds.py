@@ -7,7 +7,7 @@ logit of its threshold is shrunk towards that of t_all, the one threshold for al
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,11 @@ class TunedThresholds:
         """Whether the interval says something, boolean: of few positives, drawn again and again, it would look surer
         than it is."""
         return ~np.isnan(self.low) & (self.tuned_on >= FEW)
+
+    def at_half(self) -> "TunedThresholds":
+        """The same, as 0.5 stays for every label."""
+        half, none = np.full_like(self.thresholds, 0.5), np.full_like(self.low, np.nan)
+        return replace(self, thresholds=half, low=none, high=none, f1=self.f1_at_half)
 
     def as_dict(self) -> dict[str, float]:
         """{label: threshold}, as a model's config keeps them."""
