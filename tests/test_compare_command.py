@@ -2,14 +2,12 @@
 
 import json
 import shlex
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from imbalance_trainer.cli.compare import CompareArguments, _how_to_train
 from imbalance_trainer.cli.compare import main as compare
-from imbalance_trainer.comparison.runs import Method
 from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.utils.errors import UsageError
 from tests.test_examples import encoder, train, write_csv  # noqa: F401 - a fixture
@@ -62,8 +60,7 @@ def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, op
     how = {"config_overrides": "hidden_dropout_prob=0", "batch_size": 4, "max_length": 16}
     args = CompareArguments(model_name_or_path=str(encoder), frozen=is_frozen, max_train_samples=20, **how)
     data = DataOptions(data_dir=str(data_dir), label_columns=["hateful", "insults", "threats"])
-    best = SimpleNamespace(name="mine", learning_rate=1e-4)
-    line = _how_to_train(best, [Method("stock", None), Method("mine", options)], args, data, 2.5)
+    line = _how_to_train(options, 1e-4, args, data, 2.5)
     words = shlex.split(line.removeprefix("Train with it: "))
     assert words[:2] == ["imbalance-trainer", "train"]
     made = []

@@ -19,8 +19,7 @@ import numpy as np
 import torch
 
 from ..comparison.frozen import FeatureHead, encoded
-from ..comparison.runs import DEFAULT, Method, Record, read_methods
-from ..comparison.summary import MethodResult
+from ..comparison.runs import DEFAULT, Record, read_methods
 from ..comparison.training import WARMUP, Setting, compare
 from ..data.dataset import LabelledData
 from ..data.demo import DEMO_TRAINING, demo_data, demo_model
@@ -114,7 +113,8 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     make_output_dir(folder)
     print_notes(data.remarks)
     rate = _FROZEN_RATE if args.frozen else _RATE if options.is_given else DEMO_TRAINING["learning_rate"]
-    splits = {name: _some(split, args, name) for name, split in data.splits.items()}
+    limits = {"train": args.max_train_samples}
+    splits = {name: _some(rows, limits.get(name, args.max_eval_samples)) for name, rows in data.splits.items()}
     setting = _setting(args, data, splits, folder)
     if any("sampler" in (method.options or {}) for method in methods):  # which goes with no other order of rows
         arguments = {name: value for name, value in setting.arguments.items() if name != "train_sampling_strategy"}
@@ -126,7 +126,9 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
         setting, methods, args.learning_rates or [rate], args.seeds, record, lambda words: print(words, flush=True)
     )
     console_print("", *summary.message(), "", summary.verdict())
-    print(_how_to_train(summary.best, methods, args, options, setting.epochs))
+    best = next(method for method in methods if method.name == summary.best)
+    if best.options is not None:
+        print(_how_to_train(best.options, summary.runs[best.name][0].learning_rate, args, options, setting.epochs))
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)
     made = [folder / "comparison.json", plot_comparison(content, folder / "comparison.png")]
@@ -135,27 +137,24 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
 
 
 def _how_to_train(
-    best: MethodResult, methods: Sequence[Method], args: CompareArguments, data: DataOptions, epochs: float
+    method: Mapping[str, Any], learning_rate: float, args: CompareArguments, data: DataOptions, epochs: float
 ) -> str:
-    """What to type to train by the best method as it was trained here, on all rows.
+    """What to type to train by a method as it was trained here, on all rows.
 
     Args:
-        best: the method's results.
-        methods: all methods.
+        method: its options.
+        learning_rate: its learning rate.
         args, data: the flags.
         epochs: passes over the rows that were compared on.
     """
-    options = next(method.options for method in methods if method.name == best.name)
-    if options is None:
-        return ""
     shared = ("model_name_or_path", "config_overrides", "label_schema", "max_length")
     words = {**asdict(data), **{name: getattr(args, name) for name in shared}}
     if not args.frozen:  # of a head rate, rows and epochs say nothing
         words |= {} if data.is_given else {"weight_strategy": DEFAULT_STRATEGY}  # train has another there
-        words |= {"learning_rate": best.learning_rate, "warmup_steps": WARMUP, "num_train_epochs": round(epochs, 3)}
+        words |= {"learning_rate": learning_rate, "warmup_steps": WARMUP, "num_train_epochs": round(epochs, 3)}
         words |= {"per_device_train_batch_size": args.batch_size, "bf16": args.bf16 or None}
     words = {name: value for name, value in words.items() if value is not None}
-    words |= {name: "none" if value is None else value for name, value in options.items()}
+    words |= {name: "none" if value is None else value for name, value in method.items()}
     flags = [word for name, value in words.items() for word in as_flag(name, value, name == "label_columns")]
     return f"Train with it: {shlex.join(['imbalance-trainer', 'train', *flags])}"
 
@@ -188,48 +187,36 @@ def _seeds(given: list[int]) -> list[int]:
 
 
 def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> Setting:
-    if args.frozen:
-        load_model, tokenizer, made = _frozen(args, data, splits, folder)
-    else:
-        load_model, tokenizer, made = _fine_tuned(args, data, splits)
-    epoch = math.ceil(len(made["train"]) / args.batch_size)
-    steps = args.max_steps if args.max_steps > 0 else max(1, math.ceil(args.num_train_epochs * epoch))
+    name, how, kind = str(args.model_name_or_path), args.config_overrides, data.problem_type
     arguments: dict[str, Any] = {"bf16": args.bf16}
-    if not args.frozen:
+    if args.frozen:
+        encoder, tokenizer = load_bare_encoder(name, how)
+        length = min(args.max_length, tokenizer.model_max_length)
+        splits = {split: encoded(rows, encoder, tokenizer, length, folder) for split, rows in splits.items()}
+        width, tokenizer = encoder.config.hidden_size, None
+    else:
         arguments["train_sampling_strategy"] = "group_by_length"
-    return Setting(
-        made, data.schema, data.problem_type, load_model, steps, args.batch_size,
-        1024 if args.frozen else 128, tokenizer, arguments,
-    )  # fmt: skip
+        _, tokenizer = _model(args, data)
+        splits = tokenized(splits, tokenizer, args.max_length)
+
+    def load() -> Any:
+        return FeatureHead(width, len(data.schema), kind) if args.frozen else _model(args, data)[0]
+
+    epoch = math.ceil(len(splits["train"]) / args.batch_size)
+    steps = args.max_steps if args.max_steps > 0 else max(1, math.ceil(args.num_train_epochs * epoch))
+    at_once = 1024 if args.frozen else 128
+    return Setting(splits, data.schema, kind, load, steps, args.batch_size, at_once, tokenizer, arguments)
 
 
-def _some(split: Any, args: CompareArguments, name: str) -> Any:
-    limit = args.max_train_samples if name == "train" else args.max_eval_samples
-    return (
-        split if limit is None or limit >= len(split) else split.shuffle(seed=0).select(range(limit)).flatten_indices()
-    )
+def _model(args: CompareArguments, data: LabelledData) -> tuple[Any, Any]:
+    if args.model_name_or_path is None:
+        return demo_model(data.schema, torch.initial_seed() % 2**31)
+    return load_encoder(args.model_name_or_path, data.schema, data.problem_type, args.config_overrides)
 
 
-def _fine_tuned(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any]) -> tuple:
-    def load() -> tuple[Any, Any]:
-        if args.model_name_or_path is None:
-            return demo_model(data.schema, torch.initial_seed() % 2**31)
-        return load_encoder(args.model_name_or_path, data.schema, data.problem_type, args.config_overrides)
-
-    _, tokenizer = load()
-    made = tokenized(splits, tokenizer, args.max_length)
-    return lambda: load()[0], tokenizer, made
-
-
-def _frozen(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> tuple:
-    encoder, tokenizer = load_bare_encoder(str(args.model_name_or_path), args.config_overrides)
-    length = min(args.max_length, tokenizer.model_max_length)
-    made = {
-        name: encoded(split, encoder, tokenizer, length, folder, lambda words: print(f"{words} ...", flush=True))
-        for name, split in splits.items()
-    }
-    width = encoder.config.hidden_size
-    return lambda: FeatureHead(width, len(data.schema), data.problem_type), None, made
+def _some(split: Any, limit: int | None) -> Any:
+    rows = len(split) if limit is None else min(limit, len(split))
+    return split if rows == len(split) else split.shuffle(seed=0).select(range(rows)).flatten_indices()
 
 
 def _shared(args: CompareArguments, setting: Setting, source: str | None, digest: str) -> dict[str, Any]:

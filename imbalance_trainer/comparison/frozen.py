@@ -1,7 +1,7 @@
 """A cheap comparison: every text is encoded once by an encoder that stays as it is, and only heads are trained."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import nn
+from tqdm.auto import trange
 from transformers import PreTrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 
@@ -48,14 +49,7 @@ class FeatureHead(nn.Module):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-def encoded(
-    split: Dataset,
-    encoder: Any,
-    tokenizer: Any,
-    max_length: int,
-    cache: Path,
-    progress: Callable[[str], None] = lambda words: None,
-) -> Dataset:
+def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int, cache: Path) -> Dataset:
     """A split with a column `features` (the mean of the encoder's last layer over the text's tokens) and its labels.
 
     Args:
@@ -64,12 +58,10 @@ def encoded(
         tokenizer: its tokenizer.
         max_length: tokens of a text that are read.
         cache: a folder for the features, by what the texts are.
-        progress: told what is going on.
     """
     texts = split["text"][:]
     file = cache / f"features-{_digest(texts, encoder, max_length)}.npy"
     if not file.exists():
-        progress(f"encoding {len(texts):,} texts")
         cache.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as unfinished, open(unfinished, "wb") as out:
             np.save(out, _features(texts, encoder, tokenizer, max_length))
@@ -82,7 +74,7 @@ def _features(texts: Sequence[str], encoder: Any, tokenizer: Any, max_length: in
     encoder = encoder.eval().to(torch.accelerator.current_accelerator() or "cpu")
     features = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
     order = np.argsort([len(text) for text in texts], kind="stable")  # alike in length, so that little is padding
-    for start in range(0, len(order), _BATCH):
+    for start in trange(0, len(order), _BATCH, desc=f"Encoding {len(texts):,} texts"):
         part = order[start : start + _BATCH]
         inputs = tokenizer(
             [texts[i] for i in part], truncation=True, max_length=max_length, padding=True, return_tensors="pt"

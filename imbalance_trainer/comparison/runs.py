@@ -10,7 +10,7 @@ The folder of a comparison has
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,11 @@ def _own_method(name: str, options: Mapping[str, Any]) -> Method:
 VERSION = 1
 """Of the files; a change that a reader would trip over makes it larger."""
 
+_VALUES = {"at_half", "tuned", "validation_f1_macro", "mean_average_precision"}
+
+Key = tuple[str, float, int]
+"""Method, learning rate and seed of a run."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -146,7 +151,7 @@ class Run:
     error: str | None = None
 
     @property
-    def key(self) -> tuple[str, float, int]:
+    def key(self) -> Key:
         """What tells it from others."""
         return self.method, self.learning_rate, self.seed
 
@@ -160,7 +165,7 @@ class Record:
 
     Raises:
         UsageError: a comparison with other settings lies there.
-        DataError: a file there that cannot be read.
+        DataError: a file there that cannot be read, or that another version of this package wrote.
     """
 
     def __init__(self, folder: str | Path, settings: Mapping[str, Any]) -> None:
@@ -172,24 +177,30 @@ class Record:
             _check_same(read_json_object(file), settings, self.folder)
         else:
             write_json(file, settings)
-        self._runs = self.folder / "runs.jsonl"
-        self.runs: dict[tuple[str, float, int], Run] = {}
-        for run in self._read_runs():
-            self.runs[run.key] = run
+        self._file = self.folder / "runs.jsonl"
+        self.runs: dict[Key, Run] = {run.key: run for run in self._read_runs()}
 
-    def _read_runs(self) -> list[Run]:
-        if not self._runs.exists():
-            return []
-        *lines, unfinished = self._runs.read_text(encoding="utf-8").split("\n")
+    def _read_runs(self) -> Iterator[Run]:
+        if not self._file.exists():
+            return
+        *lines, unfinished = self._file.read_text(encoding="utf-8").split("\n")
         if unfinished:  # a line that a kill has torn: its run is done again
-            with atomic_write(self._runs) as file:
+            with atomic_write(self._file) as file:
                 file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        try:
-            return [Run(**json.loads(line)) for line in lines if line]
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{self._runs}: cannot be read ({error}); give another --output_dir.") from None
+        for number, line in enumerate(lines, 1):
+            try:
+                run = Run(**json.loads(line))
+                is_known = run.error is not None or set(run.values) == _VALUES
+            except (ValueError, TypeError):
+                is_known = False
+            if not is_known:
+                raise DataError(
+                    f"{self._file}: line {number} cannot be read as a run of this version of imbalance-trainer; give "
+                    "another --output_dir."
+                )
+            yield run
 
-    def find(self, key: tuple[str, float, int], options: str) -> Run | None:
+    def find(self, key: Key, options: str) -> Run | None:
         """A run that is done; None where it is not.
 
         Raises:
@@ -208,7 +219,7 @@ class Record:
         if decided is not None:
             with atomic_write(self._decisions_of(run)) as file, open(file, "wb") as out:
                 np.savez_compressed(out, decided=decided)
-        with open(self._runs, "a", encoding="utf-8") as out:
+        with open(self._file, "a", encoding="utf-8") as out:
             out.write(json.dumps(asdict(run)) + "\n")
             out.flush()
             os.fsync(out.fileno())
