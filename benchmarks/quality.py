@@ -20,10 +20,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from transformers import Trainer
+from transformers import AutoConfig, Trainer
 
 from imbalance_trainer import load_labelled_dataset
-from imbalance_trainer.cli.models import encoder_config, load_bare_encoder, load_encoder, tokenized
+from imbalance_trainer.cli.models import load_encoder, tokenized
 from imbalance_trainer.comparison.frozen import FeatureHead, encoded
 from imbalance_trainer.comparison.runs import STOCK, Method, Record, read_methods
 from imbalance_trainer.comparison.training import Setting, compare
@@ -89,11 +89,11 @@ def setting_of(data_dir: Path, model: str, size: str, cache: Path) -> Setting:
     if n_rows is not None:
         splits["train"] = splits["train"].shuffle(seed=0).select(range(n_rows)).flatten_indices()
     overrides = f"num_hidden_layers={LAYERS}"
-    _, tokenizer = load_encoder(model, data.schema, data.problem_type, overrides)
+    _, tokenizer = load_encoder(model, overrides, data.schema, data.problem_type)
     made = tokenized(splits, tokenizer, MAX_LENGTH)
 
     def load() -> Any:
-        fresh, _ = load_encoder(model, data.schema, data.problem_type, overrides)
+        fresh, _ = load_encoder(model, overrides, data.schema, data.problem_type)
         fresh.get_input_embeddings().weight.requires_grad_(False)
         return fresh
 
@@ -105,7 +105,7 @@ def setting_of(data_dir: Path, model: str, size: str, cache: Path) -> Setting:
 def frozen_setting(data_dir: Path, model: str, cache: Path) -> Setting:
     """The same for heads on features of the whole encoder's last layer."""
     data = load_labelled_dataset(data_dir)
-    encoder, tokenizer = load_bare_encoder(model)
+    encoder, tokenizer = load_encoder(model)
     splits = {
         split: rows.shuffle(seed=0).select(range(min(FROZEN_ROWS, len(rows)))) for split, rows in data.splits.items()
     }
@@ -118,8 +118,9 @@ def frozen_setting(data_dir: Path, model: str, cache: Path) -> Setting:
 
 def settings_of(name: str, size: str, setting: Setting, model: str) -> dict[str, Any]:
     """What all runs of a set have in common."""
-    config = encoder_config(model, None if size == "frozen" else f"num_hidden_layers={LAYERS}")
-    encoder = f"{config.model_type}, {config.num_hidden_layers} layers, {config.hidden_size} wide"
+    config = AutoConfig.from_pretrained(model)
+    layers = config.num_hidden_layers if size == "frozen" else LAYERS
+    encoder = f"{config.model_type}, {layers} layers, {config.hidden_size} wide"
     rows = {split: len(part) for split, part in setting.splits.items()}
     return {"set": name, "size": size, "encoder": encoder, "rows": rows, "steps": setting.steps,
             "batch_size": setting.batch_size, "max_length": MAX_LENGTH}  # fmt: skip

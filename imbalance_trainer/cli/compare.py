@@ -32,7 +32,7 @@ from ..utils.console import console_print
 from ..utils.errors import UsageError
 from ..utils.files import write_json
 from ..utils.text import pluralize
-from .models import load_bare_encoder, load_encoder, tokenized
+from .models import load_encoder, tokenized
 from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, print_notes
 
 GOES_ON = "The same command goes on after the last training that ended."
@@ -190,7 +190,7 @@ def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, An
     name, how, kind = str(args.model_name_or_path), args.config_overrides, data.problem_type
     arguments: dict[str, Any] = {"bf16": args.bf16}
     if args.frozen:
-        encoder, tokenizer = load_bare_encoder(name, how)
+        encoder, tokenizer = load_encoder(name, how)
         length = min(args.max_length, tokenizer.model_max_length)
         splits = {split: encoded(rows, encoder, tokenizer, length, folder) for split, rows in splits.items()}
         width, tokenizer = encoder.config.hidden_size, None
@@ -211,7 +211,7 @@ def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, An
 def _model(args: CompareArguments, data: LabelledData) -> tuple[Any, Any]:
     if args.model_name_or_path is None:
         return demo_model(data.schema, torch.initial_seed() % 2**31)
-    return load_encoder(args.model_name_or_path, data.schema, data.problem_type, args.config_overrides)
+    return load_encoder(args.model_name_or_path, args.config_overrides, data.schema, data.problem_type)
 
 
 def _some(split: Any, limit: int | None) -> Any:

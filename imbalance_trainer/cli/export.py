@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
 
 from ..decisions.rule import DecisionRule, is_baked
 from ..training.head import linear_heads
@@ -85,9 +85,21 @@ def bake_thresholds(model: Any) -> DecisionRule:
             "The model decides by the largest score among a label and its descendants (constraint 'max_constraint'), "
             "which no shift of the head can give; use ImbalanceTextClassificationPipeline."
         )
-    model.float()
-    head = _head(model, len(rule.schema))
-    scale, shift = _scale_and_shift(rule)
+    heads = linear_heads(model.float(), len(rule.schema))
+    if len(heads) != 1:
+        raise UsageError(
+            f"{type(model).__name__} has {len(heads)} linear layers of {len(rule.schema)} outputs that could be its "
+            "head; thresholds cannot be baked in."
+        )
+    (head,) = heads
+    if head.bias is None:
+        raise UsageError(
+            f"The head of {type(model).__name__} has no bias to shift by the thresholds; use "
+            "ImbalanceTextClassificationPipeline, which applies them."
+        )
+    calibration = (np.ones(len(rule.schema)), 0.0) if rule.calibration is None else rule.calibration
+    scale, offset = (torch.as_tensor(values, dtype=torch.float64) for values in calibration)
+    shift = offset - torch.logit(torch.tensor(rule.thresholds, dtype=torch.float64))
     probe = {"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
     with torch.no_grad():
         before = model(**probe).logits.double()
@@ -100,27 +112,3 @@ def bake_thresholds(model: Any) -> DecisionRule:
     rule.untuned().to_config(config)
     setattr(config, CONFIG_KEY, {**getattr(config, CONFIG_KEY), "baked_thresholds": ours["thresholds"]})
     return rule
-
-
-def _head(model: Any, n_labels: int) -> nn.Linear:
-    heads = linear_heads(model, n_labels)
-    if len(heads) != 1:
-        raise UsageError(
-            f"{type(model).__name__} has {len(heads)} linear layers of {n_labels} outputs that could be its head; "
-            "thresholds cannot be baked in."
-        )
-    if heads[0].bias is None:
-        raise UsageError(
-            f"The head of {type(model).__name__} has no bias to shift by the thresholds; use "
-            "ImbalanceTextClassificationPipeline, which applies them."
-        )
-    return heads[0]
-
-
-def _scale_and_shift(rule: DecisionRule) -> tuple[torch.Tensor, torch.Tensor]:
-    thresholds = torch.tensor(rule.thresholds, dtype=torch.float64)
-    shift = -torch.logit(thresholds)
-    if rule.calibration is None:
-        return torch.ones_like(shift), shift
-    scale, offset = torch.tensor(rule.calibration, dtype=torch.float64)
-    return scale, offset + shift

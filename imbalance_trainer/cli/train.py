@@ -20,7 +20,6 @@ import torch
 from transformers import set_seed
 
 from ..analysis.recommend import too_few_to_tune
-from ..data.dataset import LabelledData
 from ..data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data, demo_model
 from ..data.options import SOURCE_FLAGS, DataOptions
 from ..labels.class_weights import merge_custom_weights
@@ -105,8 +104,15 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     tuning.checked(data.schema)
     floors = read_floors(data_args.fail_under, data.schema, "test")
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
-    model, tokenizer = _load_model(data_args, args, data)
-    splits = _tokenized(data, tokenizer, data_args, args)
+    if name := data_args.model_name_or_path:
+        model, tokenizer = load_encoder(name, data_args.config_overrides, data.schema, data.problem_type)
+    else:
+        model, tokenizer = demo_model(data.schema, args.seed)
+    if data_args.max_train_samples is not None:
+        n_rows = min(data_args.max_train_samples, len(data.splits["train"]))
+        data.splits["train"] = data.splits["train"].shuffle(seed=args.seed).select(range(n_rows))
+    with args.main_process_first(desc="tokenizing"):
+        splits = tokenized(data.splits, tokenizer, data_args.max_length)
 
     trainer = WeightedFocalTrainer(
         model=model,
@@ -125,11 +131,8 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
                 print("Dry run: the data, the model and one update are fine. Nothing was saved.")
             return None
         trainer.save_metrics("train", result.metrics)
-    if (
-        data_args.tune_thresholds
-        and (args.do_train or "tune_thresholds" in given)
-        and data.problem_type == MULTI_LABEL
-    ):
+    is_tuned = data_args.tune_thresholds and (args.do_train or "tune_thresholds" in given)
+    if is_tuned and data.problem_type == MULTI_LABEL:
         _tune(trainer, tuning)
     results = _finish(trainer, splits["test"], data_args, args)
     check_results(results, floors, data.schema)
@@ -196,24 +199,6 @@ def _checkpoint_to_resume(args: TrainArguments) -> str | None:
         none = f"No checkpoint in {args.output_dir} yet: from the start."
         print(f"Resuming from {checkpoint}." if checkpoint else none, flush=True)
     return None if checkpoint is None else str(checkpoint)
-
-
-def _load_model(data_args: TrainDataArguments, args: TrainArguments, data: LabelledData) -> tuple[Any, Any]:
-    name = data_args.model_name_or_path
-    if not name:
-        return demo_model(data.schema, args.seed)
-    return load_encoder(name, data.schema, data.problem_type, data_args.config_overrides)
-
-
-def _tokenized(
-    data: LabelledData, tokenizer: Any, data_args: TrainDataArguments, args: TrainArguments
-) -> dict[str, Any]:
-    splits = data.splits
-    if data_args.max_train_samples is not None:
-        n_rows = min(data_args.max_train_samples, len(splits["train"]))
-        splits["train"] = splits["train"].shuffle(seed=args.seed).select(range(n_rows))
-    with args.main_process_first(desc="tokenizing"):
-        return tokenized(splits, tokenizer, data_args.max_length)
 
 
 def _tune(trainer: WeightedFocalTrainer, options: TuningOptions) -> None:
