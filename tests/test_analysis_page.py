@@ -71,7 +71,7 @@ def test_rules_that_no_row_breaks_are_said_to_hold():
     schema = LabelSchema(["parent", "child"], implications=(("child", "parent"),))
     data = LabelledData(DatasetDict(train=split, validation=split, test=split), schema, made(2).problem_type)
     assert "No row violates the 1 rule of the schema." in checked(build_page(analysis_of(data))).words
-    assert np.all(analysis_of(data).counts.labels.violations == 0)
+    assert np.all(analysis_of(data).counts.violations == 0)
 
 
 def test_a_page_that_cannot_be_written_is_a_usage_error(tmp_path):

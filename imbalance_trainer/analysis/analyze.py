@@ -12,9 +12,10 @@ import numpy as np
 
 from ..data.dataset import LabelledData
 from ..labels.class_weights import ClassWeights
+from ..labels.distribution import LabelDistribution
 from ..utils.constants import SINGLE_LABEL
 from ..utils.errors import UsageError, did_you_mean
-from .counts import SplitCounts, StreamedData, partners
+from .counts import StreamedData, is_sample, partners, positives
 from .recommend import Recommendation, recommend
 from .shift import Shift, prevalence_shift
 
@@ -40,7 +41,7 @@ class Analysis:
     """
 
     name: str
-    splits: Mapping[str, SplitCounts]
+    splits: Mapping[str, LabelDistribution]
     split: str
     problem_type: str
     recommendation: Recommendation
@@ -51,14 +52,14 @@ class Analysis:
     notes: tuple[str, ...] = ()
 
     @property
-    def counts(self) -> SplitCounts:
+    def counts(self) -> LabelDistribution:
         """Counts of the listed split."""
         return self.splits[self.split]
 
     @property
     def rarest_first(self) -> np.ndarray:
         """Label indices by rising support in the listed split."""
-        return self.counts.labels.rarest_first
+        return self.counts.rarest_first
 
     @property
     def is_single_label(self) -> bool:
@@ -68,50 +69,44 @@ class Analysis:
     @property
     def missing(self) -> dict[str, np.ndarray]:
         """For each split the labels without a positive there, where another split has some."""
-        support = {name: split.labels.support for name, split in self.splits.items()}
+        support = {name: split.support for name, split in self.splits.items()}
         anywhere = np.sum(list(support.values()), axis=0) > 0
         found = {name: np.flatnonzero(anywhere & (s <= 0)) for name, s in support.items()}
         return {name: labels for name, labels in found.items() if len(labels)}
 
 
 def recommend_for(
-    data: LabelledData | StreamedData, splits: Mapping[str, SplitCounts], asked_for: Mapping[str, Any] | None = None
+    data: LabelledData | StreamedData,
+    splits: Mapping[str, LabelDistribution],
+    asked_for: Mapping[str, Any] | None = None,
 ) -> Recommendation:
     """Recommend settings from the counts of training and validation, with those the user asked for."""
-    validation = replace(splits["validation"].labels, support=splits["validation"].positives)
-    return recommend(splits["train"].labels, validation, data.problem_type, asked_for=asked_for)
+    validation = replace(splits["validation"], support=positives(splits["validation"]))
+    return recommend(splits["train"], validation, data.problem_type, asked_for=asked_for)
 
 
 def analyze(
     data: LabelledData | StreamedData,
     name: str,
-    splits: Mapping[str, SplitCounts],
+    splits: Mapping[str, LabelDistribution],
     recommendation: Recommendation,
     weights: ClassWeights | None = None,
     gamma: float = 0.0,
     split: str = "train",
 ) -> Analysis:
-    """Put together what `count_splits` and `recommend_for` found.
-
-    Args:
-        data: what was counted.
-        name: name of the data.
-        splits: its counts.
-        recommendation: its recommended settings.
-        weights: the class weights of the training; None for the recommended ones.
-        gamma: gamma of the focal loss; 0 for another loss.
-        split: the split to list.
+    """Put together what `count_splits` and `recommend_for` found of data, as `Analysis` has it.
 
     Raises:
         UsageError: no such split.
     """
     if split not in splits:
         raise UsageError(f"Unknown split {split!r}: {did_you_mean(split, splits)}")
-    train = splits["train"].labels
-    shifts = {other: prevalence_shift(train, c.labels) for other, c in splits.items() if other != "train"}
-    found: dict[str, Any] = {"data_warnings": tuple(map(str, getattr(data, "warnings", ()))), "notes": data.notes}
+    shifts = {other: prevalence_shift(splits["train"], c) for other, c in splits.items() if other != "train"}
+    warnings = tuple(map(str, getattr(data, "warnings", ())))
     used = recommendation.weights if weights is None else weights
-    return Analysis(name, splits, split, data.problem_type, recommendation, used, gamma, shifts, **found)
+    return Analysis(
+        name, splits, split, data.problem_type, recommendation, used, gamma, shifts, warnings, tuple(data.notes)
+    )
 
 
 # ---- as JSON ----
@@ -120,15 +115,14 @@ def analyze(
 def analysis_json(analysis: Analysis) -> dict[str, Any]:
     """The whole analysis, labels in the schema's order; None for a number that is not defined."""
     found = analysis.recommendation
-    labels = analysis.counts.labels
     return {
         "version": VERSION,
         "name": analysis.name,
         "problem_type": analysis.problem_type,
         "split": analysis.split,
         "splits": {name: _split(analysis, name) for name in analysis.splits},
-        "mean_ir": plain(analysis.counts.labels.mean_ir),
-        "labels": [_label(analysis, i) for i in range(len(labels.schema))],
+        "mean_ir": plain(analysis.counts.mean_ir),
+        "labels": [_label(analysis, i) for i in range(len(analysis.counts.schema))],
         "recommendation": {
             "settings": [
                 {"flag": c.flag, "value": c.value, "reason": c.reason, "source": c.source} for c in found.choices
@@ -153,61 +147,58 @@ def plain(value: Any) -> Any:
 
 
 def _split(analysis: Analysis, name: str) -> dict[str, Any]:
-    split = analysis.splits[name]
-    counts, names = split.labels, split.labels.schema.names
+    counts = analysis.splits[name]
     named = counts.violation_rows or [()] * len(counts.violations)
     rules = list(zip(counts.schema.rules, counts.violations, named, strict=False))  # none where nobody looked
-    missing = analysis.missing.get(name, ())
+    per_row = np.zeros(1, dtype=int) if counts.labels_per_row is None else counts.labels_per_row
     return {
         "rows": counts.row_total,
         "rows_counted": counts.n_rows,
-        "labels_per_row": [int(rows) for rows in split.labels_per_row],
-        "mean_labels_per_row": plain(split.mean_labels),
+        "labels_per_row": [int(rows) for rows in per_row],
+        "mean_labels_per_row": plain(per_row @ np.arange(len(per_row)) / max(per_row.sum(), 1)),
         "rules": [
             {"rule": rule, "rows_broken": int(broken), "first_rows": [int(row) for row in rows]}
             for rule, broken, rows in rules
         ],
-        "labels_without_positives": [names[i] for i in missing],
+        "labels_without_positives": [counts.schema.names[i] for i in analysis.missing.get(name, ())],
     }
 
 
 def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]:
-    found, weights, split = analysis.recommendation, analysis.weights, analysis.counts
-    counts = split.labels
+    found, weights, counts = analysis.recommendation, analysis.weights, analysis.counts
     name = counts.schema.names[i]
-    low, high = (bound[i] for bound in split.interval()) if split.is_sample else (counts.support[i],) * 2
+    ends = [bound[i] for bound in counts.interval()] if is_sample(counts) else []
     return {
         "label": name,
         "is_primary": i in counts.schema.primary,
         "tier": next(tier for tier, members in counts.tiers().items() if i in members),
         "support": plain(counts.support[i]),
-        "support_interval": [plain(np.floor(low)), plain(np.ceil(high))] if split.is_sample else None,
-        "unknown": plain(split.labels.unknown[i]),
+        "support_interval": [plain(np.floor(ends[0])), plain(np.ceil(ends[1]))] if ends else None,
+        "unknown": plain(counts.unknown[i]),
         "prevalence": plain(counts.prevalence[i]),
         "negative_positive": plain(counts.negative_positive[i]),
         "imbalance_ratio": plain(counts.imbalance_ratio[i]),
-        "irlbl": plain(split.labels.irlbl[i]),
+        "irlbl": plain(counts.irlbl[i]),
         "weight": plain(weights.values[i]),
         "weight_reason": weights.reasons[i],
         "weight_before_cap": plain((weights.clamped or {})[name]) if name in (weights.clamped or {}) else None,
-        "support_by_split": {s: plain(c.labels.support[i]) for s, c in analysis.splits.items()},
-        "shifts": {s: _shift(shift, i) for s, shift in analysis.shifts.items()},
+        "support_by_split": {s: plain(c.support[i]) for s, c in analysis.splits.items()},
+        "shifts": {
+            s: {
+                "prevalence": plain(shift.after[i]),
+                "ratio": plain(shift.ratio[i]),
+                "p": plain(shift.p[i]),
+                "q": plain(shift.q[i]),
+                "differs": bool(shift.q[i] < shift.alpha),
+            }
+            for s, shift in analysis.shifts.items()
+        },
         "co_occurrence": [
             {"label": counts.schema.names[j], "rows": n, "implied": j in counts.schema.ancestors[i]}
-            for j, n in partners(split, i)[:most_partners]
+            for j, n in partners(counts, i)[:most_partners]
         ],
         "recall_interval": [plain(found.recall_low[i]), plain(found.recall_high[i])],
         "validation_rows_needed": plain(found.validation_rows[i]),
         "rows_to_label": plain(found.rows_to_label[i]),
         "threshold": found.threshold[i],
-    }
-
-
-def _shift(shift: Any, i: int) -> dict[str, Any]:
-    return {
-        "prevalence": plain(shift.after[i]),
-        "ratio": plain(shift.ratio[i]),
-        "p": plain(shift.p[i]),
-        "q": plain(shift.q[i]),
-        "differs": bool(shift.q[i] < shift.alpha),
     }

@@ -52,10 +52,10 @@ def _page_table(part: Any) -> Table:
 
 def _cooccurrence_table(analysis: Analysis) -> Table | None:
     """For each of the rarest labels the share of its rows that have another label too; None without pairs."""
-    counts, schema, support = analysis.counts, analysis.counts.labels.schema, analysis.counts.labels.support
-    common = set(counts.labels.tiers()["head"])
+    counts, schema, support = analysis.counts, analysis.counts.schema, analysis.counts.support
+    common = set(counts.tiers()["head"])
     rarest = [int(i) for i in analysis.rarest_first if support[i] > 0 and i not in common][:SHOWN]
-    if counts.pairs is None or analysis.is_single_label or not rarest:
+    if counts.cooccurrence is None or analysis.is_single_label or not rarest:
         return None
     shares = np.zeros((len(schema), len(schema)))
     for i in rarest:
@@ -82,7 +82,7 @@ def _cooccurrence_table(analysis: Analysis) -> Table | None:
 
 def _support_picture(analysis: Analysis) -> Picture:
     """Bars of the labels' positives; of many labels, how many have so many."""
-    counts, order, where = analysis.counts.labels, analysis.rarest_first, analysis.split
+    counts, order, where = analysis.counts, analysis.rarest_first, analysis.split
     support = counts.support[order]
     if len(order) > MAX_ROWS:
         inside, _ = np.histogram(support, _BINS)
@@ -102,7 +102,7 @@ def _support_picture(analysis: Analysis) -> Picture:
 
 def _prevalence_picture(analysis: Analysis) -> Picture:
     """A mark for each split and label; of many labels those that differ between splits, else the rarest."""
-    names, order = analysis.counts.labels.schema.names, list(analysis.rarest_first)
+    names, order = analysis.counts.schema.names, list(analysis.rarest_first)
     differ: dict[Any, float] = {i: min(s.q[i] for s in analysis.shifts.values())
                                 for shift in analysis.shifts.values() for i in shift.differs}  # fmt: skip
     title = "Prevalence of each label, by split, rarest first"
@@ -110,7 +110,7 @@ def _prevalence_picture(analysis: Analysis) -> Picture:
         chosen = sorted(differ, key=differ.__getitem__)[:SHOWN] or order[:SHOWN]
         title += f": the {len(chosen)} that differ most" if differ else f": the {SHOWN} rarest"
         order = [i for i in order if i in set(chosen)]
-    shares = {name: 100 * split.labels.prevalence[order] for name, split in list(analysis.splits.items())[:4]}
+    shares = {name: 100 * split.prevalence[order] for name, split in list(analysis.splits.items())[:4]}
     stars = ["*" if i in differ else "" for i in order]
     words = f"{title}. A star: by more than chance explains. Hollow, at the left end: no positive there."
     shown = [names[i] for i in order]
