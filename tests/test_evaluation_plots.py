@@ -34,9 +34,7 @@ def tuned(schema, seed=0, **settings):
 
 
 def plot(kind, logits, labels, rule, path):
-    if kind == "precision_recall":
-        return plots.plot_precision_recall(logits, labels, rule, path)
-    return plots.plot_calibration(rule.scores(logits).sigmoid(), labels, rule.schema, path)
+    return getattr(plots, f"plot_{kind}")(logits, labels, rule, path)
 
 
 @pytest.fixture
@@ -209,7 +207,7 @@ def test_mistakes(kind, tmp_path):
     with pytest.raises(UsageError, match="no picture format 'docx'; expected one of"):
         plot(kind, *scored(2, 50), rule, tmp_path / "a.docx")
     with pytest.raises(UsageError, match="cannot be written"):
-        plot(kind, *scored(2, 50), rule, tmp_path / "absent" / "a.png")
+        plot(kind, *scored(2, 50), rule, tmp_path)
     empty = np.zeros((0, 2), dtype=np.float32)
     with pytest.raises(DataError, match="no rows to draw"):
         plot(kind, empty, empty, rule, tmp_path / "a.png")

@@ -27,10 +27,10 @@ from ..labels.class_weights import compute_class_weights, merge_custom_weights
 from ..labels.distribution import LabelDistribution
 from ..losses.registry import check_kind, loss_class, takes_class_weights
 from ..reports.analysis_page import write_page
-from ..reports.html import write
 from ..reports.plots import plot_distribution
 from ..training.arguments import ImbalanceOptions
-from .parser import FlagParser, check_at_least, check_split, print_notes, writing
+from ..utils.files import written
+from .parser import FlagParser, check_at_least, check_split, print_notes
 
 _PATHS = ("data_dir", "train_file", "validation_file", "test_file", "label_schema")
 
@@ -109,7 +109,8 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
     said = _write_files(analysis, args)  # first: whoever reads the output may stop early
     if args.config_out is not None:
         text = _config(analysis, args, own, given.get("label_schema"), f"analyze {shlex.join(flags)}")
-        write(text, args.config_out)
+        with written(args.config_out) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
         said += [f"Settings: {args.config_out}. Train with them:"]
         said += [f"  imbalance-trainer train --config {shlex.quote(args.config_out)}"]
     print((analysis_markdown if args.markdown else analysis_text)(analysis, args.max_rows), flush=True)
@@ -136,8 +137,6 @@ def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:
     said = []
     if args.plot is not None and args.plot.lower() != "none":
         where = "training" if analysis.split == "train" else analysis.split
-        with writing(args.plot):
-            Path(args.plot).parent.mkdir(parents=True, exist_ok=True)
         drawn = plot_distribution(analysis.counts, analysis.weights, analysis.gamma, args.plot, split=where)
         said.append(f"Picture: {drawn}")
     if args.html is not None:

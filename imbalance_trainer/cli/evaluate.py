@@ -85,7 +85,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     with atomic_write(output_dir / "worst_errors.jsonl") as file:
         file.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in errors), encoding="utf-8")
     plot_precision_recall(logits, labels, rule, output_dir / "precision_recall.png")
-    plot_calibration(rule.scores(logits).sigmoid(), labels, rule.schema, output_dir / "calibration.png")
+    plot_calibration(logits, labels, rule, output_dir / "calibration.png")
     written = ["metrics.json", "worst_errors.jsonl", "precision_recall.png", "calibration.png"]
     print(f"\nSaved in {output_dir}: {', '.join(written)}")
     check_results(results, floors, saved.schema)

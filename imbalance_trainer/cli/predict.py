@@ -154,9 +154,5 @@ def _output(path: str | None) -> Iterator[Any]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    with (
-        writing(f"--output_file {path}"),
-        atomic_write(path) as unfinished,
-        unfinished.open("w", encoding="utf-8") as file,
-    ):
+    with writing(f"--output_file {path}"), atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
         yield file

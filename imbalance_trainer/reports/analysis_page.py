@@ -12,8 +12,9 @@ import numpy as np
 from ..analysis.analyze import Analysis
 from ..analysis.counts import partners
 from ..analysis.parts import analysis_parts
+from ..utils.files import written
 from ..utils.text import compact_number, distinct_names, percent, short_count
-from .html import MAX_ROWS, Cell, Table, render, write
+from .html import MAX_ROWS, Cell, Table, render
 from .pictures import Picture, inline, label_chart
 
 SHOWN, COLUMNS = 20, 10
@@ -28,7 +29,9 @@ def write_page(analysis: Analysis, path: str | Path) -> Path:
     Raises:
         UsageError: it cannot be written.
     """
-    return write(build_page(analysis), path)
+    with written(path) as unfinished:
+        unfinished.write_text(build_page(analysis), encoding="utf-8")
+    return Path(path)
 
 
 def build_page(analysis: Analysis) -> str:

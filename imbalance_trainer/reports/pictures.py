@@ -17,7 +17,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..utils.errors import UsageError
-from ..utils.files import atomic_write
+from ..utils.files import written
 from ..utils.text import compact_number, distinct_names
 
 WIDTH = 12.0
@@ -91,15 +91,11 @@ def save(figure: Callable[[], Any], path: str | Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     path = Path(path)
-    format_ = path.suffix[1:].lower() or "png"
-    known = FigureCanvasAgg.get_supported_filetypes()
+    format_, known = path.suffix[1:].lower() or "png", FigureCanvasAgg.get_supported_filetypes()
     if format_ not in known:
         raise UsageError(f"{path}: no picture format {format_!r}; expected one of {', '.join(sorted(known))}.")
-    try:
-        with _style(), atomic_write(path) as unfinished:
-            figure().savefig(unfinished, format=format_)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    with _style(), written(path) as unfinished:
+        figure().savefig(unfinished, format=format_)
     return path
 
 

@@ -15,10 +15,11 @@ import numpy as np
 
 from ..monitor.diagnose import Finding, Settings, diagnose
 from ..monitor.run_record import Entry, RunRecord, place, read_run, recall_of, rows_by_label
+from ..utils.files import written
 from ..utils.numeric import is_number, wilson_interval
 from ..utils.text import pluralize
 from .evaluation_plots import draw_precision_recall
-from .html import MAX_ROWS, UNKNOWN, Cell, Table, count, number, render, write
+from .html import MAX_ROWS, UNKNOWN, Cell, Table, count, number, render
 from .pictures import Picture, Points, dot_chart, inline, label_chart, line_chart, new_figure
 
 FILE_NAME = "report.html"
@@ -73,7 +74,10 @@ def write_report(
     """
     record = read_run(run_dir)
     page = build_report(record, diagnosed(record) if findings is None else findings)
-    return write(page, Path(run_dir) / FILE_NAME if output is None else output)
+    path = Path(run_dir) / FILE_NAME if output is None else Path(output)
+    with written(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    return path
 
 
 def diagnosed(record: RunRecord) -> Sequence[Finding]:
