@@ -4,8 +4,8 @@
         [--methods default asymmetric] [--seeds 1 2 3] [--size full|small|frozen] [--out benchmarks/results/quality]
 
 Each set is a comparison (`imbalance_trainer.comparison`): the same rows, steps, batches and learning rates for all
-methods; of the learning rates each method takes the one that is best for it on validation. Runs are kept line by line
-under --out, and a killed one goes on there. The encoder has 3 layers, its word embeddings stay as they are (two thirds
+methods; of the learning rates each method takes the one that is best for it on validation. Runs are kept under --out,
+and a killed one goes on there. The encoder has 3 layers, its word embeddings stay as they are (two thirds
 of its parameters, and half of a step's time on a CPU), and it computes in bf16: the same for all. Prints tables.
 `python -m benchmarks.quality --tables` prints the tables of docs/losses.md from what lies under --out.
 With --size frozen the texts are encoded once, and heads of two layers are trained: minutes, not hours.

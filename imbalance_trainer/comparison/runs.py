@@ -1,17 +1,13 @@
 """What is compared, and the runs that are kept on disk, so that a comparison that was killed goes on where it was.
 
-The folder of a comparison has
-
-- `settings.json`: what all runs share; another comparison does not go into the same folder;
-- `runs.jsonl`: a line for each run that is done;
-- `decisions/`: each run's decisions on test, at tuned thresholds.
+The folder of a comparison has settings.json, what all runs share (another comparison does not go into the same
+folder), and in `runs/` a file for each run that is done.
 """
 
 import dataclasses
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -119,10 +115,8 @@ def _own_method(name: str, options: Mapping[str, Any]) -> Method:
     return Method(name, dict(options))
 
 
-VERSION = 1
+VERSION = 2
 """Of the files; a change that a reader would trip over makes it larger."""
-
-_VALUES = {"at_half", "tuned", "validation_f1_macro", "mean_average_precision"}
 
 Key = tuple[str, float, int]
 """Method, learning rate and seed of a run."""
@@ -140,6 +134,7 @@ class Run:
         seconds: what it took.
         options: of the method, in words.
         error: why it failed; None where it did not.
+        decided: on test at tuned thresholds, (rows, labels) boolean; None where it failed.
     """
 
     method: str
@@ -149,11 +144,7 @@ class Run:
     seconds: float
     options: str = ""
     error: str | None = None
-
-    @property
-    def key(self) -> Key:
-        """What tells it from others."""
-        return self.method, self.learning_rate, self.seed
+    decided: np.ndarray | None = None
 
 
 class Record:
@@ -164,80 +155,53 @@ class Record:
         settings: what all runs share, JSON-able.
 
     Raises:
-        UsageError: a comparison with other settings lies there.
-        DataError: a file there that cannot be read, or that another version of this package wrote.
+        UsageError: a comparison with other settings lies there, or one of another version.
+        DataError: settings that cannot be read.
     """
 
     def __init__(self, folder: str | Path, settings: Mapping[str, Any]) -> None:
         self.folder = Path(folder)
         settings = json.loads(json.dumps({"version": VERSION, **settings}))
         file = self.folder / "settings.json"
-        (self.folder / "decisions").mkdir(parents=True, exist_ok=True)
+        (self.folder / "runs").mkdir(parents=True, exist_ok=True)
         if file.exists():
             _check_same(read_json_object(file), settings, self.folder)
         else:
             write_json(file, settings)
-        self._file = self.folder / "runs.jsonl"
-        self.runs: dict[Key, Run] = {run.key: run for run in self._read_runs()}
-
-    def _read_runs(self) -> Iterator[Run]:
-        if not self._file.exists():
-            return
-        *lines, unfinished = self._file.read_text(encoding="utf-8").split("\n")
-        if unfinished:  # a line that a kill has torn: its run is done again
-            with atomic_write(self._file) as file:
-                file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        for number, line in enumerate(lines, 1):
-            try:
-                run = Run(**json.loads(line))
-                is_known = run.error is not None or set(run.values) == _VALUES
-            except (ValueError, TypeError):
-                is_known = False
-            if not is_known:
-                raise DataError(
-                    f"{self._file}: line {number} cannot be read as a run of this version of imbalance-trainer; give "
-                    "another --output_dir."
-                )
-            yield run
 
     def find(self, key: Key, options: str) -> Run | None:
         """A run that is done; None where it is not.
 
         Raises:
             UsageError: a method of that name was another then.
+            DataError: a file that cannot be read.
         """
-        run = self.runs.get(key)
-        if run is not None and run.options != options:
+        file = self._file(key)
+        if not file.exists():
+            return None
+        try:
+            with np.load(file) as kept:
+                run = Run(**json.loads(str(kept["run"])), decided=kept.get("decided"))
+        except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile) as error:
+            raise DataError(f"{file}: cannot be read ({error}); delete it, and its run is done again.") from None
+        if run.options != options:
             raise UsageError(
                 f"{self.folder}: holds runs of a method {key[0]!r} that was {run.options or 'stock'}, and now is "
                 f"{options or 'stock'}; give the method another name, or another --output_dir."
             )
         return run
 
-    def add(self, run: Run, decided: np.ndarray | None = None) -> Run:
-        """Keep a run that is done, and what it decided on test; decisions first, so that no line is without them."""
-        if decided is not None:
-            with atomic_write(self._decisions_of(run)) as file, open(file, "wb") as out:
-                np.savez_compressed(out, decided=decided)
-        with open(self._file, "a", encoding="utf-8") as out:
-            out.write(json.dumps(asdict(run)) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        self.runs[run.key] = run
+    def add(self, run: Run) -> Run:
+        """Keep a run that is done; its file is written atomically."""
+        told = json.dumps({name: value for name, value in vars(run).items() if name != "decided"})
+        decided: dict[str, Any] = {} if run.decided is None else {"decided": run.decided}
+        file = self._file((run.method, run.learning_rate, run.seed))
+        with atomic_write(file) as unfinished, open(unfinished, "wb") as out:
+            np.savez_compressed(out, run=told, **decided)
         return run
 
-    def decisions(self, run: Run) -> np.ndarray:
-        """Decisions on test at tuned thresholds, (rows, labels) boolean."""
-        file = self._decisions_of(run)
-        try:
-            with np.load(file) as kept:
-                return kept["decided"]
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise DataError(f"{file}: cannot be read ({error}); delete its line in runs.jsonl.") from None
-
-    def _decisions_of(self, run: Run) -> Path:
-        name = quote(run.method, safe=" ")
-        return self.folder / "decisions" / f"{name}-lr{run.learning_rate!r}-seed{run.seed}.npz"
+    def _file(self, key: Key) -> Path:
+        return self.folder / "runs" / f"{quote(key[0], safe=' ')}-lr{key[1]!r}-seed{key[2]}.npz"
 
 
 def _check_same(there: Mapping[str, Any], here: Mapping[str, Any], folder: Path) -> None:

@@ -14,7 +14,7 @@ from ..utils.console import text_table
 from ..utils.errors import DataError
 from ..utils.text import pluralize
 from .measures import Difference, paired_difference
-from .runs import STOCK, Record, Run
+from .runs import STOCK, Run
 
 _FEW_STEPS = 50
 """A training of fewer says nothing."""
@@ -150,12 +150,11 @@ class Summary:
 
 
 def summarise(
-    record: Record, runs: Mapping[str, Sequence[Run]], gold: np.ndarray, counted: np.ndarray, steps: int | None = None
+    runs: Mapping[str, Sequence[Run]], gold: np.ndarray, counted: np.ndarray, steps: int | None = None
 ) -> Summary:
     """The summary of runs that are done.
 
     Args:
-        record: where their decisions are.
         runs: of each method, by name, stock first.
         gold: labels of test, (rows, labels), boolean.
         counted: indices of the labels that means go over.
@@ -165,7 +164,7 @@ def summarise(
     runs = {name: of_method for name, of_method in runs.items() if name not in failed}
     if STOCK not in runs or len(runs) < 2:
         raise DataError(f"Nothing is left to compare: {'; '.join(f'{name}: {why}' for name, why in failed.items())}.")
-    decisions = {name: [record.decisions(run)[:, counted] for run in of_method] for name, of_method in runs.items()}
+    decisions = {name: [np.asarray(run.decided)[:, counted] for run in of_method] for name, of_method in runs.items()}
     gold = gold[:, counted]
     differences = {
         name: paired_difference(decided, decisions[STOCK], gold)

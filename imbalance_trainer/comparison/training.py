@@ -195,7 +195,7 @@ def compare(
     done: dict[str, list[Run]] = {method.name: [] for method in methods}
     for seed, method in product(seeds, methods):
         done[method.name].append(run(method, best[method.name].learning_rate, seed))
-    return summarise(record, done, of_split["test"], labels["macro"], setting.steps)
+    return summarise(done, of_split["test"], labels["macro"], setting.steps)
 
 
 def _trained(setting: Setting, method: Method, key: Key, labels: Mapping[str, np.ndarray], record: Record) -> Run:
@@ -206,7 +206,7 @@ def _trained(setting: Setting, method: Method, key: Key, labels: Mapping[str, np
         return record.add(Run(*key, {}, 0.0, method.in_words, " ".join(str(error).split())))
     seconds = time.perf_counter() - start
     tuned, values = judge(validation, test, rule, labels, setting.problem_type == MULTI_LABEL)
-    return record.add(Run(*key, values, seconds, method.in_words), tuned)
+    return record.add(Run(*key, values, seconds, method.in_words, decided=tuned))
 
 
 def _result(run: Run, took: str) -> str:

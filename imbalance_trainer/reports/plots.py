@@ -1,9 +1,9 @@
 """Pictures in files: a training set's labels and weights, and methods side by side."""
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from .pictures import (
     WHITE,
     WIDTH,
     head,
+    label_chart,
     log_limits,
     new_figure,
     number_axis,
@@ -151,50 +152,23 @@ def _draw_focal(axes: Any, gamma: float) -> None:
 
 
 def plot_comparison(comparison: Mapping[str, Any], path: str | Path) -> Path:
-    """Draw macro F1 of each method at 0.5 and tuned, the difference from stock, and the labels never found.
+    """Draw macro F1 of each method at 0.5 and tuned, beside it the 95% interval of the difference from stock.
 
     Args:
-        comparison: what comparison.json holds: `methods`, each with `runs` and `difference_from_stock`, and `verdict`.
-        path: file to write; its suffix says the format, png where it has none.
-
-    Returns:
-        The path.
+        comparison: what comparison.json holds: `methods`, each with `runs` and `difference_from_stock`.
+        path: file to write, see `save`.
 
     Raises:
         UsageError: a format that matplotlib does not write, or a file that cannot be written.
     """
-    return save(lambda: _comparison(comparison["methods"], comparison["verdict"]), path)
-
-
-def _comparison(methods: Mapping[str, Any], verdict: str) -> Any:
-    n = len(methods)
-    figure = new_figure(WIDTH, 0.42 * n + 1.1, "Methods compared on test", *textwrap.wrap(verdict, 150)[:2])
-    f1, gain, never_found = panels = figure.subplots(1, 3, sharey=True)
-    f1.set_yticks(range(n), printable_names(list(methods), ["?"] * n, 40))
-    f1.set_ylim(n - 0.5, -0.5)
-    head(f1, "Macro F1", "filled: tuned thresholds; hollow: at 0.5; dots: seeds")
-    head(gain, "Against stock, tuned", "difference in macro F1 and its 95% interval")
-    head(never_found, "Labels never found", "filled: tuned; hollow: at 0.5; mean over seeds")
-    for row, method in enumerate(methods.values()):
-        for when, y in (("at_half", row + 0.14), ("tuned", row - 0.14)):
-            scores, zero_recall = ([run[when][key] for run in method["runs"]] for key in ("f1_macro", "zero_recall"))
-            f1.plot(scores, [y] * len(scores), ".", color=MUTED, markersize=4)
-            _mark(f1, float(np.mean(scores)), y, when == "tuned")
-            _mark(never_found, float(np.mean(zero_recall)), y, when == "tuned")
-        gained = method["difference_from_stock"]
-        if gained is None:
-            gain.annotate("stock", (0, row), (5, 0), textcoords="offset points", va="center", size=8, color=MUTED)
-        else:
-            gain.plot([gained["low"], gained["high"]], [row, row], color=INK, linewidth=1.6)
-            _mark(gain, gained["mean"], row, True)
-    f1.set_xlim(0, None)
-    gain.axvline(0, color=MUTED, linewidth=1)
-    never_found.set_xlim(-0.2, max(1.0, never_found.get_xlim()[1]))
-    for axes in panels:
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x")
-    return figure
-
-
-def _mark(axes: Any, x: float, y: float, is_filled: bool) -> None:
-    axes.plot([x], [y], "o", color=INK, markerfacecolor=INK if is_filled else WHITE, markersize=6, clip_on=False)
+    methods = comparison["methods"]
+    series = {
+        name: [fmean(run[when]["f1_macro"] for run in method["runs"]) for method in methods.values()]
+        for name, when in (("at 0.5", "at_half"), ("at tuned thresholds", "tuned"))
+    }
+    gained = [method["difference_from_stock"] for method in methods.values()]
+    notes = ["" if g is None else f"{g['low']:+.3f} to {g['high']:+.3f}" for g in gained]
+    axis = "macro F1 on test; right: 95% interval against stock, tuned"
+    limits = (0.0, 1.05 * max(max(values) for values in series.values()) or 1.0)
+    names = printable_names(list(methods), ["?"] * len(methods), 28)
+    return save(lambda: label_chart(names, series, axis, notes, limits=limits), path)

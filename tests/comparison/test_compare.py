@@ -78,9 +78,8 @@ def test_each_method_may_have_learning_rates_of_its_own(tmp_path):
     summary = run(tmp_path, made_setting(), said.append, rates)
     assert len(said) == 7
     assert said[0].startswith("[1/7] stock")
-    runs = map(json.loads, (tmp_path / "runs.jsonl").read_text().splitlines())
-    tried = {(run["method"], run["learning_rate"]) for run in runs}
-    assert tried == {(name, rate) for name in rates for rate in rates[name]}
+    tried = {path.name.rpartition("-seed")[0] for path in (tmp_path / "runs").iterdir()}
+    assert tried == {f"{name}-lr{rate}" for name in rates for rate in rates[name]}
     chosen = {name: found["learning_rate"] for name, found in summary.as_dict()["methods"].items()}
     assert chosen["stock"] in rates["stock"]
     assert (chosen["default"], chosen["plain"]) == (2e-2, 3e-2)
@@ -114,10 +113,11 @@ def test_a_killed_comparison_goes_on_and_ends_the_same(tmp_path):
 
 def test_each_method_goes_on_at_its_best_learning_rate(tmp_path):
     summary = run(tmp_path, made_setting(), rates=(1e-6, 1e-2), seeds=(1, 2))
-    runs = Record(tmp_path, {"steps": 12}).runs
-    assert len(runs) == 3 * (2 + 1)
+    assert len(list((tmp_path / "runs").iterdir())) == 3 * (2 + 1)
+    record = Record(tmp_path, {"steps": 12})
     for name, of_method in summary.runs.items():
-        scores = {rate: runs[name, rate, 1].values["validation_f1_macro"] for rate in (1e-6, 1e-2)}
+        tried = {rate: record.find((name, rate, 1), of_method[0].options) for rate in (1e-6, 1e-2)}
+        scores = {rate: run.values["validation_f1_macro"] for rate, run in tried.items()}
         assert [(r.learning_rate, r.seed) for r in of_method] == [
             (max(scores, key=scores.get), seed) for seed in (1, 2)
         ]

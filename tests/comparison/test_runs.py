@@ -12,49 +12,41 @@ VALUES = {"at_half": {}, "tuned": {"f1_macro": 0.5}, "validation_f1_macro": 0.4,
 DECIDED = np.random.default_rng(0).random((7, 3)) < 0.5
 
 
-def kept(folder, *seeds):
+def kept(folder):
     record = Record(folder, SETTINGS)
-    for seed in seeds:
-        record.add(Run("my/method", 1e-3, seed, VALUES, 2.0), DECIDED)
-    return record
+    record.add(Run("my/method", 1e-3, 2, VALUES, 2.0, "{}", decided=DECIDED))
+    return folder / "runs" / "my%2Fmethod-lr0.001-seed2.npz"
 
 
 def test_runs_and_their_decisions_are_found_again(tmp_path):
-    kept(tmp_path, 1, 2)
+    kept(tmp_path)
     again = Record(tmp_path, SETTINGS)
-    assert set(again.runs) == {("my/method", 1e-3, 1), ("my/method", 1e-3, 2)}
-    run = again.runs["my/method", 1e-3, 2]
-    assert run.values == VALUES
-    np.testing.assert_array_equal(again.decisions(run), DECIDED)
+    failed = again.add(Run("other", 1e-3, 1, {}, 0.0, "{}", "The loss is NaN."))
+    assert again.find(("other", 1e-3, 1), "{}") == failed
+    assert again.find(("other", 1e-3, 2), "{}") is None
+    run = again.find(("my/method", 1e-3, 2), "{}")
+    assert (run.values, run.seconds, run.error) == (VALUES, 2.0, None)
+    np.testing.assert_array_equal(run.decided, DECIDED)
 
 
-def test_a_line_that_a_kill_has_torn_is_done_again(tmp_path):
-    kept(tmp_path, 1)
-    with open(tmp_path / "runs.jsonl", "a") as file:
-        file.write('{"method": "my/meth')
-    record = kept(tmp_path, 2)
-    assert [seed for _, _, seed in record.runs] == [1, 2]
-    assert [seed for _, _, seed in Record(tmp_path, SETTINGS).runs] == [1, 2]
-
-
-def test_another_comparison_is_refused_with_what_differs(tmp_path):
+def test_another_comparison_and_one_of_another_version_are_refused_with_what_differs(tmp_path):
     kept(tmp_path)
     with pytest.raises(UsageError, match="holds a comparison with steps 60, and this one has 70"):
         Record(tmp_path, {**SETTINGS, "steps": 70})
+    (tmp_path / "settings.json").write_text(json.dumps({"version": 1, **SETTINGS}))
+    with pytest.raises(UsageError, match="holds a comparison with version 1, and this one has 2; give another --outp"):
+        Record(tmp_path, SETTINGS)
 
 
-def test_files_that_are_broken_are_named(tmp_path):
-    record = kept(tmp_path, 1)
-    (run,) = record.runs.values()
-    (tmp_path / "decisions" / "my%2Fmethod-lr0.001-seed1.npz").write_bytes(b"PK")
-    with pytest.raises(DataError, match=r"my%2Fmethod-lr0.001-seed1.npz: cannot be read"):
-        record.decisions(run)
-    first = (tmp_path / "runs.jsonl").read_text()
-    for line in ("no json", "3", '{"method": "of then"}', first.replace("tuned", "decided").strip()):
-        (tmp_path / "runs.jsonl").write_text(f"{first}{line}\n")
-        said = r"runs.jsonl: line 2 cannot be read as a run of this version of imbalance-trainer; give another --out"
-        with pytest.raises(DataError, match=said):
-            Record(tmp_path, SETTINGS)
+@pytest.mark.parametrize("broken", [b"PK", b"", {"decided": DECIDED}, {"run": '{"method": "of then"}'}, {"run": "3"}])
+def test_a_file_that_is_broken_is_named(broken, tmp_path):
+    file = kept(tmp_path)
+    if isinstance(broken, bytes):
+        file.write_bytes(broken)
+    else:
+        np.savez(file, **broken)
+    with pytest.raises(DataError, match=r"my%2Fmethod-lr0.001-seed2.npz: cannot be read .*; delete it, and its run"):
+        Record(tmp_path, SETTINGS).find(("my/method", 1e-3, 2), "{}")
 
 
 # ---- methods ----
