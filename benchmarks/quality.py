@@ -24,9 +24,8 @@ from transformers import AutoConfig, Trainer
 
 from imbalance_trainer import load_labelled_dataset
 from imbalance_trainer.cli.models import load_encoder, tokenized
-from imbalance_trainer.comparison.frozen import FeatureHead, encoded
 from imbalance_trainer.comparison.runs import STOCK, Method, Record, read_methods
-from imbalance_trainer.comparison.training import Setting, compare
+from imbalance_trainer.comparison.training import FeatureHead, Setting, compare, encoded
 from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.files import write_json
 

@@ -104,19 +104,6 @@ def test_unknown_entries_are_told_once_and_rows_without_a_known_one_are_no_rows_
     assert "% is of" not in analysis_text(analysis_of(made(3)))
 
 
-@pytest.mark.parametrize(
-    ("n_labels", "rows", "legend"),
-    [
-        (11, 1000, "own (tuned on the label's positives)"),
-        (2, 8, "0.5 (not tuned)"),
-        (30, 300, "shared (one for all labels)"),
-    ],
-)
-def test_the_legend_of_the_thresholds_has_what_occurs(n_labels, rows, legend):
-    text = " ".join(analysis_text(analysis_of(made(n_labels, rows=(4000, rows, 100)))).split())
-    assert f"Threshold: {legend}." in text
-
-
 def test_what_a_rule_implies_is_no_co_occurrence():
     schema = LabelSchema(["hateful", "insult", "threat"], {"primary": ["hateful"]}, [("threat", "hateful")])
     rows = [[1, 1, 1]] * 12 + [[1, 0, 1]] * 2 + [[1, 1, 0]] * 90 + [[0, 0, 0]] * 300
@@ -188,7 +175,7 @@ JSON_KEYS = {"version", "name", "problem_type", "split", "splits", "mean_ir", "l
 LABEL_KEYS = {"label", "is_primary", "tier", "support", "support_interval", "unknown", "prevalence",
               "negative_positive", "imbalance_ratio", "irlbl", "weight", "weight_reason", "weight_before_cap",
               "support_by_split", "shifts", "co_occurrence", "recall_interval", "validation_rows_needed",
-              "rows_to_label", "threshold"}  # fmt: skip
+              }  # fmt: skip
 
 
 def test_rows_of_a_split_that_was_made_are_not_named_as_if_they_were_the_file_s(tmp_path):
@@ -250,7 +237,6 @@ def test_single_label_data_has_no_thresholds_and_no_co_occurrence():
     text = analysis_text(analysis)
     assert "Co-occurrence" not in text
     assert "Labels in a row" not in text
-    assert "Threshold: highest (the largest score decides)." in " ".join(text.split())
     assert "--tune_thresholds" not in text
     assert "No setting will make the model learn such a label reliably" in " ".join(text.split())
 
@@ -260,7 +246,7 @@ def test_numbers_that_are_not_defined_are_null():
     for split in data.splits:
         data.splits[split] = data.splits[split].map(lambda row: {"labels": [*row["labels"][:2], 0]})
     row = analysis_json(analysis_of(data))["labels"][2]
-    assert (row["support"], row["irlbl"], row["negative_positive"], row["rows_to_label"]) == (0, None, None, None)
+    assert (row["support"], row["irlbl"], row["negative_positive"]) == (0, None, None)
     assert math.isfinite(row["weight"])
 
 

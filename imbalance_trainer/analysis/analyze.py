@@ -199,6 +199,4 @@ def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]
         ],
         "recall_interval": [plain(found.recall_low[i]), plain(found.recall_high[i])],
         "validation_rows_needed": plain(found.validation_rows[i]),
-        "rows_to_label": plain(found.rows_to_label[i]),
-        "threshold": found.threshold[i],
     }

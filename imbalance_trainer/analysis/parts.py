@@ -1,6 +1,6 @@
 """The parts of an analysis, the same in a terminal, in Markdown and on a page."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +16,6 @@ from .analyze import Analysis
 from .counts import is_sample, partners, positives
 from .dataset_stats import HALF_WIDTH, about, positives_for, some, whole
 
-_THRESHOLDS = {
-    "own": "tuned on the label's positives",
-    "unsure": "tuned on few positives",
-    "shared": "one for all labels",
-    "0.5": "not tuned",
-    "highest": "the largest score decides",
-}
-"""Legend of the column "threshold", see `threshold_plan`."""
-
 
 @dataclass(frozen=True)
 class Table:
@@ -33,6 +24,12 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left: tuple[int, ...] = (0,)
+
+
+def _table(columns: Mapping[str, Sequence[str]], shown: Iterable[int], left: Sequence[str] = ("label",)) -> Table:
+    """The rows `shown` of columns, by their heads; those in `left` are text."""
+    rows = tuple(tuple(cells[i] for cells in columns.values()) for i in shown)
+    return Table(tuple(columns), rows, tuple(i for i, head in enumerate(columns) if head in left))
 
 
 @dataclass(frozen=True)
@@ -186,9 +183,8 @@ def _labels_part(
     columns = {head: cells for head, cells in columns.items() if head not in hidden}
     rest = np.delete(weights.values, shown)
     more = f"... and {pluralize(len(rest), 'more label')}: weights {_span(rest)}" if len(rest) else ""
-    left = tuple(i for i, head in enumerate(columns) if head in ("label", "tier", "reason"))
-    rows = tuple(tuple(cells[i] for cells in columns.values()) for i in shown)
-    return Part("weights", title, (), Table(tuple(columns), rows, left), (more,) if more else ())
+    table = _table(columns, shown, ("label", "tier", "reason"))
+    return Part("weights", title, (), table, (more,) if more else ())
 
 
 def _rules_part(counts: LabelDistribution, max_rows: int | None, analysis: Analysis | None = None) -> Part | None:
@@ -261,15 +257,18 @@ def _sample_part(analysis: Analysis, shown: np.ndarray) -> Part | None:
     labels = analysis.counts
     if not is_sample(labels):
         return None
-    (low, high), estimate = labels.interval(), whole(labels).support
-    ranges = [f"{compact_number(np.floor(low[i]))} to {compact_number(np.ceil(high[i]))}" for i in shown]
-    counted, in_all = ([compact_number(of[i]) for i in shown] for of in (labels.support, estimate))
-    rows = tuple(zip([labels.schema.names[i] for i in shown], counted, in_all, ranges, strict=True))
+    columns = {
+        "label": labels.schema.names,
+        "counted": list(map(compact_number, labels.support)),
+        "in all": list(map(compact_number, whole(labels).support)),
+        "95% range": [f"{compact_number(np.floor(low))} to {compact_number(np.ceil(high))}"
+                      for low, high in zip(*labels.interval(), strict=True)],
+    }  # fmt: skip
     sentence = (
         f"Counted were {labels.n_rows:,} of {labels.row_total:,} rows. The range has the positives in all rows with "
         "95% confidence, if these are a random sample."
     )
-    return Part("sample", "In all rows", (sentence,), Table(("label", "counted", "in all", "95% range"), rows))
+    return Part("sample", "In all rows", (sentence,), _table(columns, shown))
 
 
 def _cooccurrence_part(analysis: Analysis, max_rows: int | None, most: int = 10) -> Part | None:
@@ -317,18 +316,16 @@ def _splits_part(analysis: Analysis, most: int = 20) -> Part:
 
 
 def _validation_part(analysis: Analysis, shown: np.ndarray) -> Part:
-    """How precisely the validation split measures each label, and which threshold each label gets."""
+    """How precisely the validation split measures each label."""
     found, names = analysis.recommendation, analysis.counts.schema.names
-    rows = tuple(
-        (
-            names[i],
-            compact_number(found.validation_support[i]),
-            f"{found.recall_low[i]:.2f}-{found.recall_high[i]:.2f}",
-            about(found.validation_rows[i]),
-            found.threshold[i],
-        )
-        for i in shown
-    )
+    columns = {
+        "label": names,
+        "positives": list(map(compact_number, found.validation_support)),
+        "a recall of 0.5 may be": [
+            f"{a:.2f}-{b:.2f}" for a, b in zip(found.recall_low, found.recall_high, strict=True)
+        ],
+        "rows needed": list(map(about, found.validation_rows)),
+    }
     needed = positives_for(HALF_WIDTH)
     enough = int((found.validation_support >= needed).sum())
     sentence = (
@@ -336,10 +333,7 @@ def _validation_part(analysis: Analysis, shown: np.ndarray) -> Part:
         f"positives: {enough:,} of {pluralize(len(names), 'label')} have them in the "
         f"{analysis.splits['validation'].row_total:,} rows; the others need about the rows below."
     )
-    legend = ", ".join(f"{word} ({meaning})" for word, meaning in _THRESHOLDS.items() if word in found.threshold)
-    header = ("label", "positives", "a recall of 0.5 may be", "rows needed", "threshold")
-    sentences = (sentence, f"Threshold: {legend}.")
-    return Part("validation", "What validation can measure", sentences, Table(header, rows, (0, 4)))
+    return Part("validation", "What validation can measure", (sentence,), _table(columns, shown))
 
 
 def _limitations_part(analysis: Analysis) -> Part | None:

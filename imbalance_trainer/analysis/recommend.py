@@ -19,7 +19,7 @@ from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MAX_WEIGHT, MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import wilson_interval
-from .dataset_stats import ENOUGH, FEW, HALF_WIDTH, LIMITATIONS, DatasetStats, positives_for, rows_for, whole
+from .dataset_stats import HALF_WIDTH, LIMITATIONS, DatasetStats, positives_for, rows_for, whole
 
 _NONE_NEEDED = "none needed: no label is rare"
 _COMPOUNDED = "FARM#443, nnUNet#1118"
@@ -63,9 +63,6 @@ class Recommendation:
         recall_low, recall_high: the 95% interval (Wilson, 1927) of a recall of 0.5 on the validation split.
         validation_rows: validation rows for an interval of +-HALF_WIDTH, at the label's prevalence in training; inf
             for a label without positives there.
-        threshold: the kind of each label's threshold, see `threshold_plan`.
-        rows_to_label: additional training rows for `ENOUGH` positives at the same prevalence; 0 for FEW or more
-            positives, inf for none.
     """
 
     choices: tuple[Choice, ...]
@@ -76,8 +73,6 @@ class Recommendation:
     recall_low: np.ndarray
     recall_high: np.ndarray
     validation_rows: np.ndarray
-    threshold: tuple[str, ...]
-    rows_to_label: np.ndarray
 
     def value(self, flag: str) -> Any:
         """The recommended value of a flag; None where nothing is recommended."""
@@ -124,10 +119,8 @@ def recommend(
     support, here = stats.train.support, stats.validation.support
     low, high = wilson_interval(here / 2, here)
     needed = rows_for(positives_for(HALF_WIDTH), stats.train)
-    to_label = np.where(support >= FEW, 0.0, rows_for(ENOUGH - support, stats.train))
-    plan = threshold_plan(stats, chosen)
     warnings = tuple(sentence for warn in LIMITATIONS if (sentence := warn(stats)))
-    return Recommendation(choices, warnings, weights, support, here, low, high, needed, plan, to_label)
+    return Recommendation(choices, warnings, weights, support, here, low, high, needed)
 
 
 def _reasons(stats: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:
@@ -295,20 +288,6 @@ RULES: tuple[Callable[[DatasetStats], list[Choice]], ...] = (
     choose_epochs,
 )
 """The rules, in the order in which their choices are printed."""
-
-
-def threshold_plan(stats: DatasetStats, chosen: Mapping[str, Any], few: int = 10) -> tuple[str, ...]:
-    """The kind of each label's threshold, by its positives in validation.
-
-    It is the label's "own"; "unsure", its own from fewer than `few` positives; "shared" by all labels, as for a label
-    without positives; "0.5"; or in single-label problems the class with the "highest" score.
-    """
-    if not stats.is_multi_label or chosen.get("tune_thresholds") is False:
-        return ("0.5" if stats.is_multi_label else "highest",) * len(stats.train.schema)
-    support = stats.validation.support
-    if chosen.get("thresholds_per") == "all":
-        return ("shared",) * len(support)
-    return tuple("own" if n >= few else "unsure" if n > 0 else "shared" for n in support)
 
 
 def _times(ratio: float) -> str:

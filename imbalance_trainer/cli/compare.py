@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..comparison.frozen import FeatureHead, encoded
 from ..comparison.runs import DEFAULT, Record, read_methods
-from ..comparison.training import WARMUP, Setting, compare
+from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded
 from ..data.dataset import LabelledData
 from ..data.demo import DEMO_TRAINING, demo_data, demo_model
 from ..data.options import DataOptions

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from rich.console import RenderableType
 
-from ..analysis.recommend import FEW
+from ..analysis.dataset_stats import FEW
 from ..utils.console import text_table
 from ..utils.errors import DataError
 from ..utils.text import pluralize

@@ -12,11 +12,10 @@ from transformers import Trainer
 
 from imbalance_trainer import LabelSchema
 from imbalance_trainer.comparison import training
-from imbalance_trainer.comparison.frozen import FeatureHead
 from imbalance_trainer.comparison.measures import Difference
 from imbalance_trainer.comparison.runs import Record, Run, read_methods
 from imbalance_trainer.comparison.summary import Summary
-from imbalance_trainer.comparison.training import Setting, compare, train
+from imbalance_trainer.comparison.training import FeatureHead, Setting, compare, train
 from imbalance_trainer.data.demo import demo_data, demo_model
 from imbalance_trainer.reports.plots import plot_comparison
 from imbalance_trainer.utils.console import as_text
