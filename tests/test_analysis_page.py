@@ -6,9 +6,8 @@ from datasets import Dataset, DatasetDict
 
 from imbalance_trainer.data.dataset import LabelledData
 from imbalance_trainer.labels.schema import LabelSchema
-from imbalance_trainer.reports.analysis_page import build_page, write_page
+from imbalance_trainer.reports.analysis_page import build_page
 from imbalance_trainer.utils.constants import SINGLE_LABEL
-from imbalance_trainer.utils.errors import UsageError
 from tests.pages import checked
 from tests.test_analysis import analysis_of, labels_of, made
 
@@ -68,10 +67,3 @@ def test_rules_that_no_row_breaks_are_said_to_hold():
     data = LabelledData(DatasetDict(train=split, validation=split, test=split), schema, made(2).problem_type)
     assert "No row violates the 1 rule of the schema." in checked(build_page(analysis_of(data))).words
     assert np.all(analysis_of(data).counts.violations == 0)
-
-
-def test_a_page_that_cannot_be_written_is_a_usage_error(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be written"):
-        write_page(analysis_of(made(2)), tmp_path / "file" / "page.html")
-    assert write_page(analysis_of(made(2)), tmp_path / "new" / "page.html").is_file()

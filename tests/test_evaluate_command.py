@@ -291,15 +291,9 @@ def test_mistakes(flags, message, evaluated, tmp_path, monkeypatch):
 def test_models_that_cannot_be_evaluated(evaluated, tmp_path):
     rule = DecisionRule(SCHEMA)
     data = ["--data_dir", evaluated[1][3]]
-    save_model(tmp_path / "single", rule, "single_label_classification")
-    with pytest.raises(UsageError, match="expected a multi-label model, but its problem_type is 'single_label_class"):
-        evaluate.main(["--model_dir", str(tmp_path / "single"), *data])
     model, _ = save_model(tmp_path / "broken", rule)
     with torch.no_grad():
         model.classifier.out_proj.bias[1] = float("nan")
     model.save_pretrained(tmp_path / "broken")
     with pytest.raises(DataError, match="broken: gives a score that is NaN or infinite, first for row 0"):
-        evaluate.main(["--model_dir", str(tmp_path / "broken"), *data])
-    (tmp_path / "broken" / "model.safetensors").write_bytes(b"torn")
-    with pytest.raises(UsageError, match="broken: cannot be loaded"):
         evaluate.main(["--model_dir", str(tmp_path / "broken"), *data])

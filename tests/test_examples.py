@@ -98,18 +98,6 @@ def test_the_demo_trains_without_a_flag(tmp_path, monkeypatch, capsys):
     assert "too few to tune on" not in out
 
 
-def test_dry_run_leaves_no_model(run_train, tmp_path, capsys):
-    run_train("--dry_run")
-    assert "Dry run" in capsys.readouterr().out
-    assert not (tmp_path / "run" / "model.safetensors").exists()
-
-
-def test_flags_of_a_file(run_train, tmp_path, capsys):
-    (tmp_path / "run.yaml").write_text("loss: bce\nclass_weights: none\nlearning_rate: 1e-3\n")
-    run_train("--config", str(tmp_path / "run.yaml"), "--dry_run")
-    assert "no weights asked for" in capsys.readouterr().out
-
-
 def test_custom_weights_over_none_leave_the_others_at_1(run_train, capsys):
     run_train("--class_weights", "none", "--custom_weights", '{"threats": 7}', "--dry_run")
     table = capsys.readouterr().out
@@ -186,16 +174,6 @@ def test_a_mistake_ends_with_a_sentence_and_a_code(tmp_path):
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_analysis_prints_and_draws(data_dir, tmp_path, capsys):
-    (data_dir / "label_info.json").write_text(json.dumps(LABEL_INFO))
-    picture = tmp_path / "picture.png"
-    analyze(["--data_dir", str(data_dir), "--plot", str(picture), "--custom_weights", '{"threats": 7}'])
-    out = capsys.readouterr().out
-    assert "threats" in out
-    assert "custom" in out
-    assert picture.stat().st_size > 10_000
 
 
 def test_a_config_file_may_name_the_data(data_dir, encoder, tmp_path, capsys):
