@@ -10,7 +10,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 from rich.cells import cell_len
 
-from imbalance_trainer.analysis.analyze import analysis_json, analyze, recommend_for
+from imbalance_trainer.analysis.analyze import analysis_json, analyze
 from imbalance_trainer.analysis.counts import count_split, count_splits, partners, positives
 from imbalance_trainer.analysis.parts import analysis_markdown, analysis_text
 from imbalance_trainer.data.dataset import LabelledData, load_labelled_dataset
@@ -38,8 +38,7 @@ def made(n_labels=11, rows=(400, 120, 120), name="l{}", seed=0, unknown=False, t
 
 
 def analysis_of(data, limit=None, split="train"):
-    splits = count_splits(data, limit)
-    return analyze(data, "made", splits, recommend_for(data, splits), split=split)
+    return analyze(data, "made", count_splits(data, limit), split=split)
 
 
 def same_splits(rows, names, problem=MULTI_LABEL, **schema):
@@ -134,7 +133,7 @@ def test_warnings_of_the_data_are_told():
 def test_the_weights_of_another_split_are_those_of_training():
     data = made(5)
     train, test = analysis_of(data), analysis_of(data, split="test")
-    assert test.weights.as_dict() == train.weights.as_dict()
+    assert test.recommendation.weights.as_dict() == train.recommendation.weights.as_dict()
     assert test.counts.n_rows == 120
     assert analysis_text(test).startswith("Labels in test, 120 rows")
     with pytest.raises(UsageError, match="Unknown split 'tests': did you mean 'test'"):

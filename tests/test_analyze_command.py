@@ -33,7 +33,7 @@ def parsed(file, *flags):
 
 def recommended(choices):
     none = np.zeros(0)
-    return Recommendation(tuple(choices), ("Line\none: two # three",), None, none, none, none, none, none)
+    return Recommendation(tuple(choices), ("Line\none: two # three",), None, none, none, none, none)
 
 
 def test_the_demo_needs_no_argument(capsys, tmp_path, monkeypatch):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..data.dataset import LabelledData
-from ..labels.class_weights import ClassWeights
 from ..labels.distribution import LabelDistribution
+from ..losses.registry import check_kind, loss_class, takes_class_weights
 from ..utils.constants import SINGLE_LABEL
 from ..utils.errors import UsageError, did_you_mean
 from .counts import StreamedData, is_sample, partners, positives
@@ -32,8 +32,7 @@ class Analysis:
         splits: the counts by split.
         split: the split whose labels are listed and drawn.
         problem_type: "multi_label_classification" or "single_label_classification".
-        recommendation: the recommended settings.
-        weights: the class weights of the training: the recommended ones, or those asked for.
+        recommendation: the recommended settings, with the class weights of the training.
         gamma: gamma of the focal loss; 0 for another loss.
         shifts: every other split compared with training.
         data_warnings: data-quality warnings, as about texts that are in two splits.
@@ -45,7 +44,6 @@ class Analysis:
     split: str
     problem_type: str
     recommendation: Recommendation
-    weights: ClassWeights
     gamma: float
     shifts: Mapping[str, Shift]
     data_warnings: tuple[str, ...] = ()
@@ -75,38 +73,37 @@ class Analysis:
         return {name: labels for name, labels in found.items() if len(labels)}
 
 
-def recommend_for(
-    data: LabelledData | StreamedData,
-    splits: Mapping[str, LabelDistribution],
-    asked_for: Mapping[str, Any] | None = None,
-) -> Recommendation:
-    """Recommend settings from the counts of training and validation, with those the user asked for."""
-    validation = replace(splits["validation"], support=positives(splits["validation"]))
-    return recommend(splits["train"], validation, data.problem_type, asked_for=asked_for)
-
-
 def analyze(
     data: LabelledData | StreamedData,
     name: str,
     splits: Mapping[str, LabelDistribution],
-    recommendation: Recommendation,
-    weights: ClassWeights | None = None,
-    gamma: float = 0.0,
+    asked_for: Mapping[str, Any] | None = None,
     split: str = "train",
 ) -> Analysis:
-    """Put together what `count_splits` and `recommend_for` found of data, as `Analysis` has it.
+    """Recommend settings from the counts of training and validation, and put together all that is known.
+
+    Args:
+        data: what was counted.
+        name: name of the data.
+        splits: its counts.
+        asked_for: settings of the user, see `recommend`.
+        split: the split to list.
 
     Raises:
-        UsageError: no such split.
+        UsageError: no such split, or a loss that does not fit the data.
     """
     if split not in splits:
         raise UsageError(f"Unknown split {split!r}: {did_you_mean(split, splits)}")
+    asked = dict(asked_for or {})
+    if "loss" in asked:
+        check_kind(asked["loss"], loss_class(asked["loss"]), data.problem_type)
+        asked |= {} if takes_class_weights(asked["loss"]) else {"class_weights": "none"}
+    validation = replace(splits["validation"], support=positives(splits["validation"]))
+    found = recommend(splits["train"], validation, data.problem_type, asked)
+    gamma = float(asked.get("focal_gamma", 2.0)) if found.value("loss") == "focal" else 0.0
     shifts = {other: prevalence_shift(splits["train"], c) for other, c in splits.items() if other != "train"}
     warnings = tuple(map(str, getattr(data, "warnings", ())))
-    used = recommendation.weights if weights is None else weights
-    return Analysis(
-        name, splits, split, data.problem_type, recommendation, used, gamma, shifts, warnings, tuple(data.notes)
-    )
+    return Analysis(name, splits, split, data.problem_type, found, gamma, shifts, warnings, tuple(data.notes))
 
 
 # ---- as JSON ----
@@ -165,7 +162,8 @@ def _split(analysis: Analysis, name: str) -> dict[str, Any]:
 
 
 def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]:
-    found, weights, counts = analysis.recommendation, analysis.weights, analysis.counts
+    found, counts = analysis.recommendation, analysis.counts
+    weights = found.weights
     name = counts.schema.names[i]
     ends = [bound[i] for bound in counts.interval()] if is_sample(counts) else []
     return {

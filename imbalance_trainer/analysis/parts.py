@@ -147,18 +147,20 @@ def analysis_parts(analysis: Analysis, max_rows: int | None = None, wide: bool =
     """
     labels = analysis.counts
     shown = rarest_shown(analysis.rarest_first) if max_rows is None else analysis.rarest_first[:max_rows]
-    rows = f"{labels.n_rows:,} rows" + (f" of {labels.row_total:,}" if labels.row_total > labels.n_rows else "")
+    rows = f"{labels.n_rows:,} rows" + (f" of {labels.row_total:,}" if is_sample(labels) else "")
+    title, found = f"Labels in {analysis.split}, {rows}, rarest first", analysis.recommendation
     parts = (
-        _labels_part(f"Labels in {analysis.split}, {rows}, rarest first", labels, analysis.weights, shown, wide),
+        _labels_part(title, labels, found.weights, shown, wide),
         _rules_part(labels, len(shown), analysis),
         _summary_part(analysis),
         _sample_part(analysis, shown),
         _cooccurrence_part(analysis, max_rows),
         _splits_part(analysis),
         _validation_part(analysis, shown),
-        _limitations_part(analysis),
-        _recommendation_part(analysis),
-    )
+        Part("limitations", "Problems no setting can fix", found.warnings) if found.warnings else None,
+        Part("recommendation", "Recommended settings", items=tuple(
+            (f"--{c.flag} {c.typed}", f"{c.reason} [{c.source}]") for c in found.choices)),
+    )  # fmt: skip
     return [part for part in parts if part is not None]
 
 
@@ -334,17 +336,6 @@ def _validation_part(analysis: Analysis, shown: np.ndarray) -> Part:
         f"{analysis.splits['validation'].row_total:,} rows; the others need about the rows below."
     )
     return Part("validation", "What validation can measure", (sentence,), _table(columns, shown))
-
-
-def _limitations_part(analysis: Analysis) -> Part | None:
-    found = analysis.recommendation.warnings
-    return Part("limitations", "Problems no setting can fix", found) if found else None
-
-
-def _recommendation_part(analysis: Analysis) -> Part:
-    """The settings, each with its reason."""
-    items = tuple((f"--{c.flag} {c.typed}", f"{c.reason} [{c.source}]") for c in analysis.recommendation.choices)
-    return Part("recommendation", "Recommended settings", items=items)
 
 
 def _span(values: Iterable[float], text: Callable[[float], str] = "{:.3g}".format) -> str:

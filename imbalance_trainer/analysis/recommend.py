@@ -59,7 +59,7 @@ class Recommendation:
         choices: the settings.
         warnings: problems no setting can fix, in sentences, the worst first.
         weights: the class weights that the settings give.
-        support, validation_support: positives in training and validation, estimated where a sample was counted.
+        validation_support: positives in validation, estimated where a sample was counted.
         recall_low, recall_high: the 95% interval (Wilson, 1927) of a recall of 0.5 on the validation split.
         validation_rows: validation rows for an interval of +-HALF_WIDTH, at the label's prevalence in training; inf
             for a label without positives there.
@@ -68,7 +68,6 @@ class Recommendation:
     choices: tuple[Choice, ...]
     warnings: tuple[str, ...]
     weights: ClassWeights
-    support: np.ndarray
     validation_support: np.ndarray
     recall_low: np.ndarray
     recall_high: np.ndarray
@@ -116,11 +115,11 @@ def recommend(
     weights = stats.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
     in_short = next((choice.in_short for choice in choices if choice.flag == "class_weights"), "")
     weights = replace(weights, why=_reasons(stats, weights, in_short))
-    support, here = stats.train.support, stats.validation.support
+    here = stats.validation.support
     low, high = wilson_interval(here / 2, here)
     needed = rows_for(positives_for(HALF_WIDTH), stats.train)
     warnings = tuple(sentence for warn in LIMITATIONS if (sentence := warn(stats)))
-    return Recommendation(choices, warnings, weights, support, here, low, high, needed)
+    return Recommendation(choices, warnings, weights, here, low, high, needed)
 
 
 def _reasons(stats: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:

@@ -13,19 +13,17 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..analysis.analyze import Analysis, analysis_json, analyze, recommend_for
+from ..analysis.analyze import Analysis, analysis_json, analyze
 from ..analysis.counts import STREAMED_FROM, count_splits, count_streams, is_large, open_streams
 from ..analysis.parts import analysis_markdown, analysis_text
 from ..analysis.recommend import config_text
 from ..data.demo import demo_data
 from ..data.options import DataOptions
-from ..labels.class_weights import compute_class_weights, merge_custom_weights
 from ..labels.distribution import LabelDistribution
-from ..losses.registry import check_kind, loss_class, takes_class_weights
 from ..reports.analysis_page import write_page
 from ..reports.plots import plot_distribution
 from ..training.arguments import ImbalanceOptions
@@ -92,20 +90,8 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
     names = {flag.name for flag in fields(options)} - {"label_schema"}
     values = {name: getattr(options, name) for name in given if name in names}
     asked_for = {name: "none" if value is None else value for name, value in values.items()}
-    if "loss" in asked_for:
-        check_kind(asked_for["loss"], loss_class(asked_for["loss"]), data.problem_type)
-        if not takes_class_weights(asked_for["loss"]):
-            asked_for.setdefault("class_weights", "none")
     own = asked_for if args.custom_weights is None else {**asked_for, "custom_weights": args.custom_weights}
-    recommendation = recommend_for(data, splits, own)
-    chosen = {choice.flag: choice.value for choice in recommendation.choices if choice.flag in names}
-    used = replace(options, **{**chosen, **asked_for}).checked()
-    weights = recommendation.weights
-    if not takes_class_weights(used.loss):
-        custom = merge_custom_weights(None, args.custom_weights, data.schema)
-        weights = compute_class_weights(splits["train"], custom, max_weight=used.max_weight)
-    gamma = used.focal_gamma if used.loss == "focal" else 0.0
-    analysis = analyze(data, args.name, splits, recommendation, weights, gamma, args.split)
+    analysis = analyze(data, args.name, splits, own, args.split)
     said = _write_files(analysis, args)  # first: whoever reads the output may stop early
     if args.config_out is not None:
         text = _config(analysis, args, own, given.get("label_schema"), f"analyze {shlex.join(flags)}")
@@ -137,8 +123,8 @@ def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:
     said = []
     if args.plot is not None and args.plot.lower() != "none":
         where = "training" if analysis.split == "train" else analysis.split
-        drawn = plot_distribution(analysis.counts, analysis.weights, analysis.gamma, args.plot, split=where)
-        said.append(f"Picture: {drawn}")
+        weights = analysis.recommendation.weights
+        said.append(f"Picture: {plot_distribution(analysis.counts, weights, analysis.gamma, args.plot, where)}")
     if args.html is not None:
         said.append(f"Page: {write_page(analysis, args.html)}")
     return said

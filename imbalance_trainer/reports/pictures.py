@@ -100,14 +100,8 @@ def save(figure: Callable[[], Any], path: str | Path) -> Path:
 
 
 def inline(name: str, title: str, caption: str, figure: Callable[[], Any]) -> Picture:
-    """Draw a picture for a page: text stays text, and ids are unlike those of any other picture.
-
-    Args:
-        name: start of its ids, unlike any other on the page.
-        title: its title, for readers who do not see it.
-        caption: what is to be seen, in words; also for readers who do not see it.
-        figure: makes the figure.
-    """
+    """Draw a picture for a page: text stays text, and ids begin with `name`, unlike those of any other picture. Title
+    and caption are also for readers who do not see it."""
     out = io.BytesIO()
     with _style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the browser has other fonts
@@ -150,13 +144,7 @@ def _fonts() -> list[str]:
 
 
 def new_figure(width: float, height: float, title: str = "", *lines: str) -> Any:
-    """A figure whose parts are laid out by matplotlib, below a title and lines of text.
-
-    Args:
-        width, height: in inches, without the title and the lines.
-        title: in bold; empty for none.
-        lines: below it.
-    """
+    """A figure of so many inches, laid out by matplotlib, below a title (if there is one) and lines of text."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -179,13 +167,8 @@ def head(axes: Any, title: str, *lines: str) -> None:
 
 
 def printable_names(names: Sequence[str], otherwise: Sequence[str], columns: int) -> list[str]:
-    """Names of labels for a file: distinct, short, and in letters that the fonts have.
-
-    Args:
-        names: of the labels.
-        otherwise: what stands for a name of other letters, such as the name that its metrics have.
-        columns: that a name may have at most.
-    """
+    """Names of labels for a file: distinct, at most so many columns wide, and in letters that the fonts have;
+    `otherwise` has what stands for a name of other letters."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     fonts = [get_font(findfont(FontProperties(family=family))) for family in _fonts()]
@@ -253,13 +236,8 @@ def label_chart(
 
 
 def line_chart(series: Mapping[str, Points], name: str, ring: tuple[float, float, str] | None = None) -> Any:
-    """Lines over the steps, up to four; a line breaks where y is None.
-
-    Args:
-        series: (step, y) from left to right, by name.
-        name: what y is.
-        ring: step, y and words of a point that stands out.
-    """
+    """Lines of (step, y) by name, up to four, each from left to right and broken where y is None; `name` is what y is,
+    and `ring` has step, y and words of a point that stands out."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     figure = new_figure(5, 3.2)

@@ -40,22 +40,17 @@ def plot_distribution(
 ) -> Path:
     """Draw positives and class weight of each label, rarest first, and what the focal term does to the loss.
 
-    Of more than 60 labels the 30 rarest and the 10 commonest are drawn. The file is written atomically: it is
-    written beside `path` and then moved there.
+    Of more than 60 labels the 30 rarest and the 10 commonest are drawn.
 
     Args:
         distribution: counts, of the **training** data if they are to explain the weights.
         weights: class weights of the training.
         gamma: exponent of the focal term, 0 for none.
-        path: file to write; its suffix says the format (png, pdf, svg, ...), png where it has none.
+        path: file to write, see `save`.
         split: what was counted, for the heading.
 
-    Returns:
-        The path.
-
     Raises:
-        UsageError: weights of other labels than those counted, a gamma below 0, a format that matplotlib does not
-            write, or a file that cannot be written.
+        UsageError: weights of other labels than those counted, a gamma below 0, or as `save`.
     """
     check_same_labels(distribution, weights)
     if not (math.isfinite(gamma) and gamma >= 0):
@@ -159,7 +154,7 @@ def plot_comparison(comparison: Mapping[str, Any], path: str | Path) -> Path:
         path: file to write, see `save`.
 
     Raises:
-        UsageError: a format that matplotlib does not write, or a file that cannot be written.
+        UsageError: as `save`.
     """
     methods = comparison["methods"]
     series = {

@@ -57,16 +57,13 @@ _THREE_DIGITS = ("threshold", "highest_score", "best_threshold")
 def write_report(
     run_dir: str | Path, output: str | Path | None = None, findings: Sequence[Finding] | None = None
 ) -> Path:
-    """Write the report of a run; the file is written atomically.
+    """Write the report of a run, atomically, and return its path.
 
     Args:
         run_dir: output directory of a training, with label_history.jsonl and, where they are there, run.json,
             precision_recall.json and config.json.
         output: file to write; None for report.html in that directory.
         findings: what is wrong, most severe first, as `diagnose` gives it; None to diagnose the history.
-
-    Returns:
-        The file.
 
     Raises:
         UsageError: no such folder, no history in it, or a file that cannot be written.
@@ -89,15 +86,7 @@ def diagnosed(record: RunRecord) -> Sequence[Finding]:
 
 
 def build_report(record: RunRecord, findings: Sequence[Finding]) -> str:
-    """Build the page.
-
-    Args:
-        record: the run.
-        findings: what is wrong, most severe first.
-
-    Returns:
-        HTML.
-    """
+    """Build the page, as HTML."""
     return render(
         "report.html",
         record=record,
