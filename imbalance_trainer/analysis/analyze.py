@@ -17,7 +17,7 @@ from ..utils.constants import SINGLE_LABEL
 from ..utils.errors import UsageError, did_you_mean
 from .counts import StreamedData, is_sample, partners, positives
 from .recommend import Recommendation, recommend
-from .shift import Shift, prevalence_shift
+from .shift import ALPHA, Shift, prevalence_shift
 
 VERSION = 1
 """Version of the JSON object. It rises when a key changes its meaning, not with new keys."""
@@ -187,7 +187,7 @@ def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]
                 "ratio": plain(shift.ratio[i]),
                 "p": plain(shift.p[i]),
                 "q": plain(shift.q[i]),
-                "differs": bool(shift.q[i] < shift.alpha),
+                "differs": bool(shift.q[i] < ALPHA),
             }
             for s, shift in analysis.shifts.items()
         },

@@ -69,20 +69,15 @@ def read_methods(names: Sequence[str], own: Any, problem_type: str) -> list[Meth
     ['stock', 'focal', 'bce']
     """
     mine = _read_own(own)
+    known: dict[str, Any] = {STOCK: None, DEFAULT: {}, **{name: {"loss": name} for name in LOSSES}, **mine}
     wanted = [part.strip() for name in names for part in name.split(",") if part.strip()]
     twice = sorted({name for name in wanted if wanted.count(name) > 1})
     if twice:
         raise UsageError(f"--methods names {quoted(twice)} twice; name each once.")
-    methods = []
-    for name in dict.fromkeys([STOCK, *wanted, *mine]):
-        if name in mine:
-            methods.append(_own_method(name, mine[name]))
-        elif name in (STOCK, DEFAULT):
-            methods.append(Method(name, None if name == STOCK else {}))
-        elif name in LOSSES:
-            methods.append(Method(name, {"loss": name}))
-        else:
-            raise UsageError(f"Unknown method {name!r}: {did_you_mean(name, [STOCK, DEFAULT, *LOSSES, *mine])}")
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"Unknown method {name!r}: {did_you_mean(name, known)}")
+    methods = [Method(name, known[name]) for name in dict.fromkeys([STOCK, *wanted, *mine])]
     if len(methods) < 2:
         raise UsageError("There is nothing to compare stock with: name --methods, such as default,focal.")
     for method in methods:
@@ -93,26 +88,21 @@ def read_methods(names: Sequence[str], own: Any, problem_type: str) -> list[Meth
 
 
 def _read_own(own: Any) -> dict[str, dict[str, Any]]:
-    if own is None:
-        return {}
     if isinstance(own, str):
         own, _ = read_json_flag(own, "--own_methods", '{"gamma 3": {"focal_gamma": 3}}')
+    own = {} if own is None else own
     if not isinstance(own, Mapping) or not all(isinstance(options, Mapping) for options in own.values()):
         raise UsageError(f'--own_methods is {{"name": {{"focal_gamma": 3}}}} or a JSON file of it; got {own!r}.')
-    return {str(name): dict(options) for name, options in own.items()}
-
-
-def _own_method(name: str, options: Mapping[str, Any]) -> Method:
-    if name in (STOCK, DEFAULT):
-        raise UsageError(f"--own_methods: {name!r} is taken; give your method another name.")
     known = [f.name for f in dataclasses.fields(ImbalanceOptions) if f.name not in _SET_BY_THE_COMPARISON]
-    for option in options:
-        if option not in known:
-            raise UsageError(
-                f"--own_methods: {name!r} has an unknown option {option!r}: {did_you_mean(option, known)}"
-            )
-    ImbalanceOptions(**options).checked()
-    return Method(name, dict(options))
+    for name, options in own.items():
+        if name in (STOCK, DEFAULT):
+            raise UsageError(f"--own_methods: {name!r} is taken; give your method another name.")
+        for option in options:
+            if option not in known:
+                near = did_you_mean(option, known)
+                raise UsageError(f"--own_methods: {name!r} has an unknown option {option!r}: {near}")
+        ImbalanceOptions(**options).checked()
+    return {str(name): dict(options) for name, options in own.items()}
 
 
 VERSION = 2
