@@ -8,7 +8,6 @@ import pytest
 
 from imbalance_trainer.cli.compare import CompareArguments, _how_to_train
 from imbalance_trainer.cli.compare import main as compare
-from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.utils.errors import UsageError
 from tests.test_examples import encoder, train, write_csv  # noqa: F401 - a fixture
 
@@ -58,9 +57,9 @@ def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir
                                      {"focal_gamma": 3.0, "class_weights": None}])  # fmt: skip
 def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, options, is_frozen, monkeypatch):  # noqa: F811
     how = {"config_overrides": "hidden_dropout_prob=0", "batch_size": 4, "max_length": 16}
+    how |= {"data_dir": str(data_dir), "label_columns": ["hateful", "insults", "threats"]}
     args = CompareArguments(model_name_or_path=str(encoder), frozen=is_frozen, max_train_samples=20, **how)
-    data = DataOptions(data_dir=str(data_dir), label_columns=["hateful", "insults", "threats"])
-    line = _how_to_train(options, 1e-4, args, data, 2.5)
+    line = _how_to_train(options, 1e-4, args, 2.5)
     words = shlex.split(line.removeprefix("Train with it: "))
     assert words[:2] == ["imbalance-trainer", "train"]
     made = []

@@ -369,16 +369,3 @@ def test_the_command_writes_where_it_is_told(run_of_eleven, tmp_path, capsys):
     main([str(run_of_eleven), "--output", str(other)])
     assert other.read_bytes() == (run_of_eleven / FILE_NAME).read_bytes()
     assert str(other) in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        ([], "run_dir|RUN_DIR"),
-        (["a", "--ouput", "b"], "did you mean '--output'"),
-        (["a", "b"], "one argument too many"),
-    ],
-)
-def test_flags_that_do_not_fit(flags, said):
-    with pytest.raises(UsageError, match=said):
-        main(flags)

@@ -27,14 +27,7 @@ _CHUNK = 1 << 24
 
 
 def count_split(dataset: Any, schema: LabelSchema, limit: int | None = None, seed: int = 42) -> LabelDistribution:
-    """Count a split, or `limit` rows of it drawn at random.
-
-    Args:
-        dataset: with a label column.
-        schema: its labels.
-        limit: rows; None for all.
-        seed: for the draw.
-    """
+    """Count a split, or `limit` rows of it drawn at random."""
     total, rows = len(dataset), None
     if limit is not None and limit < total:
         rows = np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
@@ -113,11 +106,7 @@ def is_large(options: DataOptions, limit: int = STREAMED_FROM) -> bool:
 
 
 def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
-    """Open files to read their labels in batches.
-
-    Args:
-        options: the flags that name the data.
-        label_info: as in `load_labelled_dataset`.
+    """Open the files that the options name to read their labels in batches; `label_info` as for loading.
 
     Raises:
         UsageError, DataError: data that is no file, or as `iter_labels`.

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from ..data.dataset import LabelledData
-from ..data.demo import demo_data
+from ..data.demo import demo_data, demo_model
 from ..data.options import DataOptions
 from ..labels.schema import LabelSchema
 from ..training.arguments import ImbalanceTrainingArguments
@@ -86,6 +86,31 @@ def tokenized(splits: Mapping[str, Any], tokenizer: Any, max_length: int) -> dic
         )
         for name, split in splits.items()
     }
+
+
+@dataclass
+class EncoderOptions(DataOptions):
+    """The data (without any, the demo's), and the encoder to start from."""
+
+    model_name_or_path: str | None = field(
+        default=None, metadata={"aliases": ["--model"], "help": "Encoder: a hub name or a folder."}
+    )
+    config_overrides: str | None = field(
+        default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
+    )
+    max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows, drawn by seed."})
+
+    def check(self) -> None:
+        """Raise a UsageError for flags that do not go together or cannot be right."""
+        super().check()
+        check_at_least(self, max_train_samples=1, max_length=3)
+
+    def load_model(self, data: LabelledData, seed: int) -> tuple[Any, Any]:
+        """The encoder with a new head for the labels, without a name the demo's, and its tokenizer."""
+        if self.model_name_or_path is None:
+            return demo_model(data.schema, seed)
+        return load_encoder(self.model_name_or_path, self.config_overrides, data.schema, data.problem_type)
 
 
 @dataclass

@@ -20,8 +20,8 @@ import torch
 from transformers import set_seed
 
 from ..analysis.recommend import too_few_to_tune
-from ..data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data, demo_model
-from ..data.options import SOURCE_FLAGS, DataOptions
+from ..data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data
+from ..data.options import SOURCE_FLAGS
 from ..labels.class_weights import merge_custom_weights
 from ..monitor.run_files import HISTORY_FILE, RESULTS_FILE, Results
 from ..reports.report import write_report
@@ -33,7 +33,7 @@ from ..tuning.decisions import TuningOptions
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
-from .models import load_encoder, tokenized
+from .models import EncoderOptions, tokenized
 from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, print_notes
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, read_floors
@@ -43,15 +43,9 @@ GOES_ON = "--resume_from_checkpoint true goes on from the last checkpoint."
 
 
 @dataclass
-class TrainDataArguments(DataOptions):
+class TrainDataArguments(EncoderOptions):
     """What to train on (without data, the demo runs), and what to start from."""
 
-    model_name_or_path: str | None = field(default=None, metadata={"help": "Encoder: a hub name or a folder."})
-    config_overrides: str | None = field(
-        default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
-    )
-    max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
-    max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows, drawn by seed."})
     custom_weights: str | None = field(
         default=None,
         metadata={"help": "JSON (or a JSON file) of weights by label name; the other labels follow --class_weights."},
@@ -104,10 +98,7 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     tuning.checked(data.schema)
     floors = read_floors(data_args.fail_under, data.schema, "test")
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
-    if name := data_args.model_name_or_path:
-        model, tokenizer = load_encoder(name, data_args.config_overrides, data.schema, data.problem_type)
-    else:
-        model, tokenizer = demo_model(data.schema, args.seed)
+    model, tokenizer = data_args.load_model(data, args.seed)
     if data_args.max_train_samples is not None:
         n_rows = min(data_args.max_train_samples, len(data.splits["train"]))
         data.splits["train"] = data.splits["train"].shuffle(seed=args.seed).select(range(n_rows))
@@ -165,7 +156,6 @@ def _check(data_args: TrainDataArguments, args: TrainArguments, given: Mapping[s
     if data_args.is_given and not data_args.model_name_or_path:
         flag = next(flag for flag in SOURCE_FLAGS if getattr(data_args, flag) is not None)
         raise UsageError(f"--{flag} needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
-    check_at_least(data_args, max_train_samples=1, max_length=3)
     sizes = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
     others = ("learning_rate", "weight_decay", "warmup_steps", "seed")
     check_at_least(args, **dict.fromkeys(sizes, 1), **dict.fromkeys(others, 0))  # Trainer would fail only later

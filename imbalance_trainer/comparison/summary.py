@@ -152,14 +152,8 @@ class Summary:
 def summarise(
     runs: Mapping[str, Sequence[Run]], gold: np.ndarray, counted: np.ndarray, steps: int | None = None
 ) -> Summary:
-    """The summary of runs that are done.
-
-    Args:
-        runs: of each method, by name, stock first.
-        gold: labels of test, (rows, labels), boolean.
-        counted: indices of the labels that means go over.
-        steps: of each training.
-    """
+    """The summary of runs that are done, stock first, by the labels of test, (rows, labels) boolean, of which those in
+    `counted` are those that means go over."""
     failed = {name: run.error for name, of_method in runs.items() for run in of_method if run.error is not None}
     runs = {name: of_method for name, of_method in runs.items() if name not in failed}
     if STOCK not in runs or len(runs) < 2:

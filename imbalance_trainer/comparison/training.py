@@ -232,16 +232,7 @@ _BATCH = 64
 
 
 class FeatureHead(nn.Module):
-    """A head of two layers on features.
-
-    Args:
-        width: of the features.
-        n_labels: outputs.
-        problem_type: multi-label or single-label.
-        hidden: width between the layers.
-
-    Shapes: features (rows, width) in, logits (rows, labels) out, as models of transformers give them.
-    """
+    """A head of two layers on features, (rows, width) in, logits (rows, labels) out, as models of transformers."""
 
     def __init__(self, width: int, n_labels: int, problem_type: str, hidden: int = 256) -> None:
         super().__init__()
@@ -263,15 +254,8 @@ class FeatureHead(nn.Module):
 
 
 def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int, cache: Path) -> Dataset:
-    """A split with a column `features` (the mean of the encoder's last layer over the text's tokens) and its labels.
-
-    Args:
-        split: with the columns `text` and `labels`.
-        encoder: a model of transformers that gives last_hidden_state.
-        tokenizer: its tokenizer.
-        max_length: tokens of a text that are read.
-        cache: a folder for the features, by what the texts are.
-    """
+    """A split of texts with a column `features` (the mean of the encoder's last layer over a text's first `max_length`
+    tokens) and its labels. Features are kept in the folder `cache`, by what texts and encoder are."""
     texts = split["text"][:]
     file = cache / f"features-{_digest(texts, encoder, max_length)}.npy"
     if not file.exists():

@@ -33,12 +33,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a page.
+    """A table of a page, whose header and rows are texts or Cells.
 
     Args:
         caption: what it shows, in words.
-        header: heads of the columns, each a text or a Cell.
-        rows: texts or Cells; the first of a row is its head.
         kind: class of the table in the style sheet.
         left: columns of text, which is aligned to the left.
         heads: what the first column holds: "names" of labels, "code" or "text".
