@@ -191,29 +191,49 @@ def label_chart(
     intervals: Sequence[tuple[float, float] | None] = (),
     limits: tuple[float, float] | None = None,
 ) -> Any:
-    """A row for each label: bars of a single series, or marks of several; a value of 0 is hollow or has no bar.
-
-    Args:
-        names: of the labels, from top to bottom.
-        series: a value for each label, by name; up to four.
-        axis: what the values are.
-        notes: a few words behind each row.
-        intervals: ends of a line through each row's mark; with them a single series is marks too.
-        limits: of the axis; None for a log axis that fits the values.
-    """
+    """A figure with a row for each label, from top to bottom, see `draw_labels`; up to four series have a legend."""
     n = len(names)
     figure = new_figure(5, 0.22 * n + (1.0 if len(series) > 1 else 0.75))
     axes = figure.subplots()
+    draw_labels(axes, series, notes, intervals, limits)
+    shown = [_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", name) for name in names]
+    axes.set_yticks(range(n), distinct_names(shown, _NAME))
+    axes.set_xlabel(axis)
+    if len(series) > 1:
+        figure.legend(loc="outside upper left", ncols=len(series))
+    return figure
+
+
+def draw_labels(
+    axes: Any,
+    series: Mapping[str, Sequence[float] | np.ndarray],
+    notes: Sequence[str] = (),
+    intervals: Sequence[tuple[float, float] | None] = (),
+    limits: tuple[float, float] | None = None,
+    **look: Any,
+) -> None:
+    """Bars of a single series, or marks of several; a value of 0 is hollow or has no bar.
+
+    Args:
+        axes: to draw on.
+        series: a value for each label, by name.
+        notes: a few words behind each row.
+        intervals: ends of a line through each row's mark; with them a single series is marks too.
+        limits: of the axis; None for a log axis that fits the values.
+        look: of bars, as for barh.
+    """
     values = np.array(list(series.values()), dtype=float)
+    n = values.shape[1]
     if limits is None:
         axes.set_xscale("log")
         limits = log_limits(values)
-    axes.set_xlim(*limits)
+    axes.set(xlim=limits, ylim=(n - 0.4, -0.6))
     for row, interval in enumerate(intervals):
         if interval is not None:
             axes.plot(interval, [row, row], color=MUTED, linewidth=1)
     if len(series) == 1 and not intervals:
-        axes.barh(range(n), np.maximum(values[0] - limits[0], 0), left=limits[0], height=0.62, color=SERIES[0][0])
+        wide = np.maximum(values[0] - limits[0], 0)
+        axes.barh(range(n), wide, left=limits[0], height=0.62, **{"color": SERIES[0][0], **look})
     else:
         axes.hlines(range(n), np.maximum(values.min(0), limits[0]), np.maximum(values.max(0), limits[0]), color=GRID)
         for (name, _), of, (colour, marker, _) in zip(series.items(), values, SERIES, strict=False):
@@ -223,16 +243,9 @@ def label_chart(
                           markersize=5, label=None if is_zero else name)  # fmt: skip
     for row, note in enumerate(notes):
         axes.annotate(note, (1, row), (6, 0), axes.get_yaxis_transform(), "offset points", va="center", size="small")
-    axes.set_yticks(range(n), distinct_names([_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", name) for name in names],
-                                             _NAME))  # fmt: skip
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(n - 0.4, -0.6)
-    axes.set_xlabel(axis)
     axes.grid(axis="x")
     number_axis(axes.xaxis)
-    if len(series) > 1:
-        figure.legend(loc="outside upper left", ncols=len(series))
-    return figure
 
 
 def line_chart(series: Mapping[str, Points], name: str, ring: tuple[float, float, str] | None = None) -> Any:

@@ -1,7 +1,7 @@
 """Pictures in files: a training set's labels and weights, and methods side by side."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,20 +13,7 @@ from ..labels.class_weights import ClassWeights
 from ..labels.distribution import LabelDistribution
 from ..utils.errors import UsageError
 from ..utils.text import compact_number, percent, pluralize, short_count
-from .pictures import (
-    INK,
-    MUTED,
-    SERIES,
-    WHITE,
-    WIDTH,
-    head,
-    label_chart,
-    log_limits,
-    new_figure,
-    number_axis,
-    printable_names,
-    save,
-)
+from .pictures import INK, MUTED, SERIES, WIDTH, draw_labels, head, label_chart, new_figure, printable_names, save
 
 MAX_BARS = 60
 """Up to so many labels each have a bar; of more the rarest 30 and the commonest 10."""
@@ -59,6 +46,8 @@ def plot_distribution(
 
 
 def _distribution(counts: LabelDistribution, weights: ClassWeights, gamma: float, split: str) -> Any:
+    from matplotlib.patches import Patch
+
     order, schema = counts.rarest_first, counts.schema
     shown = order if len(order) <= MAX_BARS else np.concatenate([order[:30], order[-10:]])
     height = 0.27 * len(shown) + 1.1
@@ -68,15 +57,19 @@ def _distribution(counts: LabelDistribution, weights: ClassWeights, gamma: float
     share, ratio = counts.prevalence, counts.imbalance_ratio
     said = [f"{short_count(counts.support[i])} ({percent(share[i])}%, ratio {compact_number(ratio[i])})"
             if counts.support[i] > 0 else "0: no positives" for i in shown]  # fmt: skip
-    _bars(positives, counts, shown, counts.support, said, is_log=True)
-    _bars(weight, counts, shown, weights.values, [_weight_text(weights, i) for i in shown], is_log=False)
+    tiers = {i: tier for tier, labels in counts.tiers().items() for i in labels.tolist()}
+    colours, hatches = zip(*(_TIERS[tiers[i]] for i in shown.tolist()), strict=True)
+    look: dict[str, Any] = {"color": colours, "hatch": hatches, "edgecolor": INK, "linewidth": 0.5}
+    draw_labels(positives, {"positives": counts.support[shown]}, said, **look)
+    top = (0.0, 1.02 * float(weights.values[shown].max()))
+    draw_labels(weight, {"weight": weights.values[shown]}, [_weight_text(weights, i) for i in shown], (), top, **look)
     names = printable_names([schema.names[i] for i in shown], [schema.slugs[i] for i in shown], 40)
     names = [f"{name} (primary)" if i in schema.primary else name for name, i in zip(names, shown, strict=True)]
     positives.set_yticks(range(len(shown)), names)
-    positives.set_ylim(len(shown) - 0.5, -0.5)
     head(positives, f"Positives in {split}", "log scale; in brackets prevalence, and commonest secondary : this label")
     head(weight, "Class weight", "of a positive entry")
-    bars.legend(*weight.get_legend_handles_labels(), loc="outside lower right", ncols=3)
+    keys = [Patch(facecolor=c, hatch=h, edgecolor=INK, label=t) for t, (c, h) in _TIERS.items() if t in tiers.values()]
+    bars.legend(handles=keys, loc="outside lower right", ncols=3)
     _draw_focal(focal.subplots(), gamma)
     return figure
 
@@ -102,30 +95,6 @@ def _weight_text(weights: ClassWeights, i: int) -> str:
     marks = ["custom"] * (name in weights.custom)
     marks += [] if before is None else [f"capped from {compact_number(before)}"]
     return f"{weights.values[i]:.3g} {', '.join(marks)}".rstrip()
-
-
-def _bars(
-    axes: Any, counts: LabelDistribution, shown: np.ndarray, values: np.ndarray, texts: Sequence[str], is_log: bool
-) -> None:
-    """Bars coloured by tier, each with its text; a value of 0 is a text without a bar."""
-    values, tiers = np.asarray(values, dtype=float)[shown], counts.tiers()
-    low, high = log_limits(values) if is_log else (0.0, float(values.max()))
-    taken = min(0.014 * max(map(len, texts)), 0.7)  # of the width, by the longest text
-    if is_log:
-        axes.set_xscale("log")
-    axes.set_xlim(low, low * (high / low) ** (1 / (1 - taken)) if is_log else high / (1 - taken))
-    number_axis(axes.xaxis)
-    axes.grid(axis="x")
-    axes.tick_params(axis="y", length=0)
-    for tier, (colour, hatch) in _TIERS.items():
-        rows = np.flatnonzero(np.isin(shown, tiers[tier]) & (values > 0))
-        if not len(rows):
-            continue
-        axes.barh(rows, values[rows] - low, 0.68, low, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.5,
-                  label=tier)  # fmt: skip
-    for row, text in enumerate(texts):
-        axes.annotate(text, (max(values[row], low), row), (3, 0), textcoords="offset points", va="center_baseline",
-                      size=8, bbox={"facecolor": WHITE, "edgecolor": "none", "pad": 0.8})  # fmt: skip
 
 
 def _draw_focal(axes: Any, gamma: float) -> None:
