@@ -38,7 +38,7 @@ def made(n_labels=11, rows=(400, 120, 120), name="l{}", seed=0, unknown=False, t
 
 
 def analysis_of(data, limit=None, split="train"):
-    return analyze(data, "made", count_splits(data, limit), split=split)
+    return analyze("made", count_splits(data, limit), data.problem_type, split=split, notes=data.notes)
 
 
 def same_splits(rows, names, problem=MULTI_LABEL, **schema):

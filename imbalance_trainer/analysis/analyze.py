@@ -4,18 +4,17 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..data.dataset import LabelledData
 from ..labels.distribution import LabelDistribution
 from ..losses.registry import check_kind, loss_class, takes_class_weights
 from ..utils.constants import SINGLE_LABEL
 from ..utils.errors import UsageError, did_you_mean
-from .counts import StreamedData, is_sample, partners, positives
+from .counts import is_sample, partners, positives
 from .recommend import Recommendation, recommend
 from .shift import ALPHA, Shift, prevalence_shift
 
@@ -74,20 +73,23 @@ class Analysis:
 
 
 def analyze(
-    data: LabelledData | StreamedData,
     name: str,
     splits: Mapping[str, LabelDistribution],
+    problem_type: str,
     asked_for: Mapping[str, Any] | None = None,
     split: str = "train",
+    warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Analysis:
     """Recommend settings from the counts of training and validation, and put together all that is known.
 
     Args:
-        data: what was counted.
         name: name of the data.
         splits: its counts.
+        problem_type: as for `Analysis`.
         asked_for: settings of the user, see `recommend`.
         split: the split to list.
+        warnings, notes: what was found while reading the data.
 
     Raises:
         UsageError: no such split, or a loss that does not fit the data.
@@ -96,14 +98,13 @@ def analyze(
         raise UsageError(f"Unknown split {split!r}: {did_you_mean(split, splits)}")
     asked = dict(asked_for or {})
     if "loss" in asked:
-        check_kind(asked["loss"], loss_class(asked["loss"]), data.problem_type)
+        check_kind(asked["loss"], loss_class(asked["loss"]), problem_type)
         asked |= {} if takes_class_weights(asked["loss"]) else {"class_weights": "none"}
     validation = replace(splits["validation"], support=positives(splits["validation"]))
-    found = recommend(splits["train"], validation, data.problem_type, asked)
+    found = recommend(splits["train"], validation, problem_type, asked)
     gamma = float(asked.get("focal_gamma", 2.0)) if found.value("loss") == "focal" else 0.0
     shifts = {other: prevalence_shift(splits["train"], c) for other, c in splits.items() if other != "train"}
-    warnings = tuple(map(str, getattr(data, "warnings", ())))
-    return Analysis(name, splits, split, data.problem_type, found, gamma, shifts, warnings, tuple(data.notes))
+    return Analysis(name, splits, split, problem_type, found, gamma, shifts, tuple(warnings), tuple(notes))
 
 
 # ---- as JSON ----

@@ -1,7 +1,7 @@
 """Label counts of the splits, of all rows or of a sample, from loaded data or from files that are read in batches."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,32 +81,14 @@ def partners(counts: LabelDistribution, label: int, without: Sequence[int] = ())
 # ---- files that are too large to load ----
 
 
-@dataclass(frozen=True)
-class StreamedData:
-    """Data whose labels alone are read.
-
-    Args:
-        streams: the labels of each split with files.
-        schema, problem_type: those of training.
-        notes: what was decided while reading.
-        warnings: what is not known without the texts.
-    """
-
-    streams: Mapping[str, LabelIterator]
-    schema: LabelSchema
-    problem_type: str
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...] = ("Texts were not read, so that nothing is known of texts that stand twice.",)
-
-
 def is_large(options: DataOptions, limit: int = STREAMED_FROM) -> bool:
     """Whether the data is files that together have `limit` bytes or more."""
     source = _source_of(options)
     return source is not None and sum(path.stat().st_size for path in source.paths()) >= limit
 
 
-def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
-    """Open the files that the options name to read their labels in batches; `label_info` as for loading.
+def open_streams(options: DataOptions, label_info: Any = None) -> dict[str, LabelIterator]:
+    """Open the files of each split that the options name to read their labels in batches; `label_info` as for loading.
 
     Raises:
         UsageError, DataError: data that is no file, or as `iter_labels`.
@@ -126,19 +108,21 @@ def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
             part = source.parts[split]
             columns = (options.text_column, options.label_columns, options.separator)
             streams[split] = iter_labels(part, *columns, info, **how, like=streams.get("train"))
-    train = streams["train"]
-    return StreamedData(streams, train.schema, train.problem_type, train.notes)
+    return streams
 
 
-def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[str, LabelDistribution], StreamedData]:
-    """Count each split, or its first `limit` rows; the data comes back with warnings about that.
+def count_streams(
+    streams: Mapping[str, LabelIterator], limit: int | None = None
+) -> tuple[dict[str, LabelDistribution], list[str]]:
+    """Count each split, or its first `limit` rows, and warn of what is not known so.
 
     A split without a file has a tenth of what training has, whose own counts stay those of all rows.
     """
-    splits, said = {}, []
-    for name, stream in data.streams.items():
+    said, splits = ["Texts were not read, so that nothing is known of texts that stand twice."], {}
+    schema = streams["train"].schema
+    for name, stream in streams.items():
         counts = LabelDistribution.from_stream(
-            stream, limit, labels_per_row=True, cooccurrence=len(data.schema) <= DENSE_LABELS, progress=True
+            stream, limit, labels_per_row=True, cooccurrence=len(schema) <= DENSE_LABELS, progress=True
         )
         where = name
         if limit is not None and counts.row_total != counts.n_rows:
@@ -148,17 +132,16 @@ def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[st
             of = f"the first {limit:,} of {total:,} {'lines' if stream.n_rows < 0 else 'rows'}"
             said.append(f"Of {name} only {of} were counted, which mislead if sorted.")
         splits[name] = counts
-        said += no_positive(counts.support > 0, data.schema, where)
+        said += no_positive(counts.support > 0, schema, where)
     if missing := [split for split in SPLITS if split not in splits]:
         train = whole(splits["train"])
         part = (train.support * MADE_SHARE).round(), int(train.n_rows * MADE_SHARE)
-        splits |= {split: LabelDistribution.from_counts(*part, data.schema) for split in missing}
+        splits |= {split: LabelDistribution.from_counts(*part, schema) for split in missing}
         files = " and no ".join(f"{split} file" for split in missing)
         said.append(
             f"There is no {files}: training takes a tenth of its rows for each, which are counted with its own."
         )
-    data = replace(data, warnings=(*data.warnings, *said))
-    return {name: splits[name] for name in SPLITS if name in splits}, data
+    return {name: splits[name] for name in SPLITS if name in splits}, said
 
 
 def _lines(paths: Iterable[Path]) -> int:

@@ -86,12 +86,12 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
     check_split(args.split)
     check_at_least(args, limit=1, max_rows=0)
     with redirect_stdout(sys.stderr) if args.markdown else nullcontext():  # notes are a part of the Markdown
-        data, splits = _counted(args, options.label_schema)
+        splits, about = _counted(args, options.label_schema)
     names = {flag.name for flag in fields(options)} - {"label_schema"}
     values = {name: getattr(options, name) for name in given if name in names}
     asked_for = {name: "none" if value is None else value for name, value in values.items()}
     own = asked_for if args.custom_weights is None else {**asked_for, "custom_weights": args.custom_weights}
-    analysis = analyze(data, args.name, splits, own, args.split)
+    analysis = analyze(args.name, splits, asked_for=own, split=args.split, **about)
     said = _write_files(analysis, args)  # first: whoever reads the output may stop early
     if args.config_out is not None:
         text = _config(analysis, args, own, given.get("label_schema"), f"analyze {shlex.join(flags)}")
@@ -105,17 +105,19 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
     return analysis_json(analysis)
 
 
-def _counted(args: AnalyzeArguments, label_info: Any) -> tuple[Any, dict[str, LabelDistribution]]:
-    """The data and the counts of its splits: loaded, or read in batches where that is asked for or the files are
-    large."""
+def _counted(args: AnalyzeArguments, label_info: Any) -> tuple[dict[str, LabelDistribution], dict[str, Any]]:
+    """The counts of the splits, and what is known of the data beside: loaded, or read in batches where that is asked
+    for or the files are large."""
     if args.is_given and (is_large(args) if args.streaming is None else args.streaming):
-        streamed = open_streams(args, label_info)
-        print_notes(streamed.notes)
-        splits, streamed = count_streams(streamed, args.limit)
-        return streamed, splits
+        streams = open_streams(args, label_info)
+        train = streams["train"]
+        print_notes(train.notes)
+        splits, warnings = count_streams(streams, args.limit)
+        return splits, {"problem_type": train.problem_type, "warnings": warnings, "notes": train.notes}
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
-    return data, count_splits(data, args.limit)
+    about = {"problem_type": data.problem_type, "warnings": data.warnings, "notes": data.notes}
+    return count_splits(data, args.limit), about
 
 
 def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:
