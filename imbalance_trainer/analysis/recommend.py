@@ -208,23 +208,23 @@ def choose_metric(stats: DatasetStats, few: int = 10) -> list[Choice]:
     With fewer than `few` one row moves F1 at 0.5 by a tenth (Saito & Rehmsmeier, 2015, on ranks). Only where
     thresholds will be tuned: the best model by ranks may find nothing at 0.5.
     """
-    schema, here = stats.train.schema, stats.validation.support
+    schema, here, source = stats.train.schema, stats.validation.support, "docs/quick-reference.md"
+    median = float(np.median(here[list(schema.secondary)])) if len(schema.secondary) else 0.0
+    value = "mean_average_precision"
     if not len(schema.secondary):
-        reason = "No label is secondary; each label counts the same."
-        return [Choice("metric_for_best_model", "f1_macro", reason, "docs/quick-reference.md")]
-    if schema.primary and not here[list(schema.primary)].any():
+        value, reason = "f1_macro", "No label is secondary; each label counts the same."
+    elif schema.primary and not here[list(schema.primary)].any():
         reason = "No row of validation has the primary label, and F1 of the secondary ones looks at such rows only."
-        return [Choice("metric_for_best_model", "mean_average_precision", reason, "docs/quick-reference.md")]
-    support = here[np.array(schema.secondary, dtype=int)]
-    if len(support) and np.median(support) < few and not too_few_to_tune(float(stats.validation.support.sum())):
+    elif median < few and not too_few_to_tune(float(here.sum())):
+        source = "Saito & Rehmsmeier, 2015"
         reason = (
-            f"Half of the labels have at most {_positives(np.median(support))} in validation, where F1 at 0.5 jumps "
-            "with single rows; average precision looks at the ranks of all of them."
+            f"Half of the labels have at most {_positives(median)} in validation, where F1 at 0.5 jumps with single "
+            "rows; average precision looks at the ranks of all of them."
         )
-        return [Choice("metric_for_best_model", "mean_average_precision", reason, "Saito & Rehmsmeier, 2015")]
-    over = "the rows whose primary label is 1" if stats.train.schema.primary else "all rows"
-    reason = f"Each secondary label counts the same, however rare, over {over}."
-    return [Choice("metric_for_best_model", "secondary_f1_macro", reason, "docs/quick-reference.md")]
+    else:
+        over = "the rows whose primary label is 1" if schema.primary else "all rows"
+        value, reason = "secondary_f1_macro", f"Each secondary label counts the same, however rare, over {over}."
+    return [Choice("metric_for_best_model", value, reason, source)]
 
 
 def choose_thresholds(stats: DatasetStats, few: int = 10) -> list[Choice]:
@@ -233,23 +233,19 @@ def choose_thresholds(stats: DatasetStats, few: int = 10) -> list[Choice]:
     `too_few_to_tune`."""
     if not stats.is_multi_label:
         return []
-    support = stats.validation.support
-    total, median = float(support.sum()), float(np.median(support))
-    source = "measured, docs/thresholds.md; Lin & Lin, 2023"
-    if too_few := too_few_to_tune(total):
-        reason = f"{too_few}."
-        return [Choice("tune_thresholds", False, reason, source)]
-    tune = Choice(
-        "tune_thresholds", True, "F1 is seldom best at 0.5, above all where labels weigh differently.", source
-    )
-    if median < few and len(support) > 1:
-        reason = f"Half of the labels have at most {_positives(median)} in validation: one threshold for all."
-        return [tune, Choice("thresholds_per", "all", reason, source)]
-    reason = (
-        f"Half of the labels have {_positives(median)} in validation or more; the fewer a label has, the more its "
-        "threshold is drawn towards that of all."
-    )
-    return [tune, Choice("thresholds_per", "label", reason, source)]
+    support, source = stats.validation.support, "measured, docs/thresholds.md; Lin & Lin, 2023"
+    median = float(np.median(support))
+    if too_few := too_few_to_tune(float(support.sum())):
+        return [Choice("tune_thresholds", False, f"{too_few}.", source)]
+    per, reason = "all", f"Half of the labels have at most {_positives(median)} in validation: one threshold for all."
+    if median >= few or len(support) == 1:
+        per = "label"
+        reason = (
+            f"Half of the labels have {_positives(median)} in validation or more; the fewer a label has, the more its "
+            "threshold is drawn towards that of all."
+        )
+    why = "F1 is seldom best at 0.5, above all where labels weigh differently."
+    return [Choice("tune_thresholds", True, why, source), Choice("thresholds_per", per, reason, source)]
 
 
 def too_few_to_tune(positives: float, least: int = 50, where: str = "Validation") -> str:

@@ -91,33 +91,18 @@ def build_report(record: RunRecord, findings: Sequence[Finding]) -> str:
         "report.html",
         record=record,
         place=place,
-        score=score_in_words(record),
+        scored=[e for e in record.timeline(record.splits[0]) if is_number(e["metrics"].get(record.metric))],
         groups=[list(group) for _, group in groupby(findings, key=lambda f: (f.severity, f.kind))],
         recall={split: _heat_map(record, record.timeline(split)) for split in record.splits},
         curves=[picture for picture in (_score_picture(record), _loss_picture(record)) if picture],
         numbers=_numbers(record),
         support=_support_picture(record),
         thresholds=_curve_panels(record),
-        labels=_label_table(record, record.current, _mapping(record.decisions.get("thresholds"))),
+        labels=_label_table(record, record.current, record.decisions.get("thresholds")),
         test=record.test and {"metrics": _test_metrics(record.test), "labels": _label_table(record, record.test)},
         weights=_weights(record),
         settings=_settings(record.run),
     )
-
-
-def score_in_words(record: RunRecord) -> str:
-    """Say how the score that matters went, and whether the best model is the last one."""
-    metric, best = record.metric, record.best
-    if metric is None or best is None:
-        return "No evaluation has an F1 that says which model is the best."
-    valued = [e for e in record.timeline(record.splits[0]) if is_number(e["metrics"].get(metric))]
-    first, last = (f"{number(e['metrics'][metric], 3)} at {place(e)}" for e in (valued[0], valued[-1]))
-    if len(valued) == 1:
-        return f"One evaluation so far: {metric} is {first}."
-    if best is valued[-1]:
-        return f"{metric} went from {first} to {last}; the last evaluation is the best."
-    highest = f"{number(best['metrics'][metric], 3)} at {place(best)}"
-    return f"{metric} went from {first} to {last}; the best was {highest}, not the last one."
 
 
 # ---- tables ----
@@ -233,10 +218,6 @@ def _weights(record: RunRecord) -> Table | None:
              row.get("reason") or "not recorded"] for name, row in rows.items()]  # fmt: skip
     header = ["label", "positives in training", "ratio", "weight", "where it comes from"]
     return Table(f"Class weights of {pluralize(len(body), 'label')}, rarest first", header, body, left=(4,))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _settings(run: Mapping[str, Any]) -> list[Table]:
