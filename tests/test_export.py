@@ -107,9 +107,6 @@ def test_heads_that_cannot_be_shifted_are_refused_with_the_reason():
     tuned(model, max_constraint=True)
     with pytest.raises(UsageError, match="constraint 'max_constraint'"):
         bake_thresholds(model)
-    model.config.problem_type = "single_label_classification"
-    with pytest.raises(UsageError, match="multi-label models"):
-        bake_thresholds(model)
 
 
 @pytest.fixture

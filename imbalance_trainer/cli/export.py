@@ -17,7 +17,7 @@ import torch
 
 from ..decisions.rule import DecisionRule, is_baked
 from ..training.head import linear_heads
-from ..utils.constants import CONFIG_KEY, MULTI_LABEL
+from ..utils.constants import CONFIG_KEY
 from ..utils.errors import UsageError
 from .models import load_multi_label_model
 from .parser import FlagParser, make_output_dir
@@ -64,8 +64,8 @@ def bake_thresholds(model: Any) -> DecisionRule:
     Its config says so from then on: the thresholds go to "baked_thresholds", and 0.5 decides in our own pipeline too.
 
     Args:
-        model: a sequence-classification model whose config has thresholds, in evaluation mode. Made fp32: half
-            precision is too coarse for a shifted head.
+        model: a multi-label model for sequence classification whose config has thresholds, in evaluation mode. Made
+            fp32: half precision is too coarse for a shifted head.
 
     Returns:
         The rule that was baked in.
@@ -74,8 +74,6 @@ def bake_thresholds(model: Any) -> DecisionRule:
         UsageError: no thresholds, a head without bias or of an unknown build, or the max constraint.
     """
     config = model.config
-    if config.problem_type != MULTI_LABEL:
-        raise UsageError(f"Thresholds are for multi-label models; this one's problem_type is {config.problem_type!r}.")
     rule = DecisionRule.from_config(config)
     if not rule.is_tuned:
         why = "has its thresholds baked in already" if is_baked(config) else "has no tuned thresholds in its config"

@@ -242,12 +242,9 @@ def run(main: Callable[[Sequence[str]], Any], goes_on: str = "") -> None:
     """
     try:
         main(sys.argv[1:])
-    except (UsageError, DataError, NonFiniteLossError) as error:
-        _say(f"error: {error}")
-        sys.exit(error.exit_code)
-    except QualityGateError as error:
+    except (UsageError, DataError, NonFiniteLossError, QualityGateError) as error:
         _say("\n".join(f"error: {line}" for line in str(error).split("\n")))
-        if _has_process_group():  # every process fails here
+        if isinstance(error, QualityGateError) and _has_process_group():  # every process fails here
             torch.distributed.barrier()  # none ends, and has torchrun stop the others, before the first has spoken
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
