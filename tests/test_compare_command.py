@@ -24,19 +24,8 @@ def data_dir(tmp_path):
 @pytest.mark.parametrize("frozen", ["false", "true"])
 def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir, encoder, tmp_path, capsys, frozen):  # noqa: F811
     out = tmp_path / "out"
-    flags = [
-        str(data_dir),
-        "--model",
-        str(encoder),
-        "--methods",
-        "default,bce",
-        "--seeds",
-        "1",
-        "2",
-        "--max_steps",
-        "4",
-    ]
-    flags += ["--frozen", frozen, "--batch_size", "8", "--output_dir", str(out)]
+    asked = "--methods default,bce --seeds 1 2 --max_steps 4 --batch_size 8".split()
+    flags = [str(data_dir), "--model", str(encoder), *asked, "--frozen", frozen, "--output_dir", str(out)]
     compare(flags)
     first = capsys.readouterr().out
     assert "3 methods, 2 seeds, 4 steps of 8 rows each." in first
