@@ -4,8 +4,8 @@
         [--methods default asymmetric] [--seeds 1 2 3] [--size full|small|frozen] [--out benchmarks/results/quality]
 
 Each set is a comparison (`imbalance_trainer.comparison`): the same rows, steps, batches and learning rates for all
-methods; of the learning rates each method takes the one that is best for it on validation. Runs are kept line by line
-under --out, and a killed one goes on there. The encoder has 3 layers, its word embeddings stay as they are (two thirds
+methods; of the learning rates each method takes the one that is best for it on validation. Runs are kept under --out,
+and a killed one goes on there. The encoder has 3 layers, its word embeddings stay as they are (two thirds
 of its parameters, and half of a step's time on a CPU), and it computes in bf16: the same for all. Prints tables.
 `python -m benchmarks.quality --tables` prints the tables of docs/losses.md from what lies under --out.
 With --size frozen the texts are encoded once, and heads of two layers are trained: minutes, not hours.
@@ -20,13 +20,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from transformers import Trainer
+from transformers import AutoConfig, Trainer
 
 from imbalance_trainer import load_labelled_dataset
-from imbalance_trainer.cli.models import encoder_config, load_bare_encoder, load_encoder, tokenized
-from imbalance_trainer.comparison.frozen import FeatureHead, encoded
+from imbalance_trainer.cli.models import load_encoder, tokenized
 from imbalance_trainer.comparison.runs import STOCK, Method, Record, read_methods
-from imbalance_trainer.comparison.training import Setting, compare
+from imbalance_trainer.comparison.training import FeatureHead, Setting, compare, encoded
 from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.files import write_json
 
@@ -89,11 +88,11 @@ def setting_of(data_dir: Path, model: str, size: str, cache: Path) -> Setting:
     if n_rows is not None:
         splits["train"] = splits["train"].shuffle(seed=0).select(range(n_rows)).flatten_indices()
     overrides = f"num_hidden_layers={LAYERS}"
-    _, tokenizer = load_encoder(model, data.schema, data.problem_type, overrides)
+    _, tokenizer = load_encoder(model, overrides, data.schema, data.problem_type)
     made = tokenized(splits, tokenizer, MAX_LENGTH)
 
     def load() -> Any:
-        fresh, _ = load_encoder(model, data.schema, data.problem_type, overrides)
+        fresh, _ = load_encoder(model, overrides, data.schema, data.problem_type)
         fresh.get_input_embeddings().weight.requires_grad_(False)
         return fresh
 
@@ -105,7 +104,7 @@ def setting_of(data_dir: Path, model: str, size: str, cache: Path) -> Setting:
 def frozen_setting(data_dir: Path, model: str, cache: Path) -> Setting:
     """The same for heads on features of the whole encoder's last layer."""
     data = load_labelled_dataset(data_dir)
-    encoder, tokenizer = load_bare_encoder(model)
+    encoder, tokenizer = load_encoder(model)
     splits = {
         split: rows.shuffle(seed=0).select(range(min(FROZEN_ROWS, len(rows)))) for split, rows in data.splits.items()
     }
@@ -118,8 +117,9 @@ def frozen_setting(data_dir: Path, model: str, cache: Path) -> Setting:
 
 def settings_of(name: str, size: str, setting: Setting, model: str) -> dict[str, Any]:
     """What all runs of a set have in common."""
-    config = encoder_config(model, None if size == "frozen" else f"num_hidden_layers={LAYERS}")
-    encoder = f"{config.model_type}, {config.num_hidden_layers} layers, {config.hidden_size} wide"
+    config = AutoConfig.from_pretrained(model)
+    layers = config.num_hidden_layers if size == "frozen" else LAYERS
+    encoder = f"{config.model_type}, {layers} layers, {config.hidden_size} wide"
     rows = {split: len(part) for split, part in setting.splits.items()}
     return {"set": name, "size": size, "encoder": encoder, "rows": rows, "steps": setting.steps,
             "batch_size": setting.batch_size, "max_length": MAX_LENGTH}  # fmt: skip
