@@ -123,12 +123,12 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
         logits = model_outputs["logits"]
         decided = rule.decide(logits)[0].tolist()
         scores = rule.scores(logits).sigmoid()[0].tolist()
-        rows = [
-            {"label": label, "score": score, "threshold": threshold, "decided": is_decided}
-            for (label, threshold), score, is_decided in zip(rule.by_label().items(), scores, decided, strict=True)
+        found = [
+            {"label": label, "score": score, "threshold": value, **({"decided": is_decided} if all_labels else {})}
+            for (label, value), score, is_decided in zip(rule.by_label().items(), scores, decided, strict=True)
+            if all_labels or is_decided
         ]
-        rows = sorted(rows, key=lambda row: -row["score"])
-        return rows if all_labels else [_without(row, "decided") for row in rows if row["decided"]]
+        return sorted(found, key=lambda row: -row["score"])
 
 
 def _check(text: Any, where: str) -> None:
@@ -140,7 +140,3 @@ def _check(text: Any, where: str) -> None:
 
 def _is_blank(text: Any) -> bool:
     return not str(text.get("text") if isinstance(text, Mapping) else text).strip()
-
-
-def _without(row: dict[str, Any], key: str) -> dict[str, Any]:
-    return {k: v for k, v in row.items() if k != key}

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ import yaml
 from imbalance_trainer.analysis.recommend import Choice, Recommendation, config_text
 from imbalance_trainer.cli.analyze import main as analyze
 from imbalance_trainer.cli.train import make_parser
-from imbalance_trainer.utils.errors import DataError, UsageError
+from imbalance_trainer.utils.errors import UsageError
 from tests.test_docs import ROOT
 from tests.test_examples import encoder, load, write_csv  # noqa: F401 - a fixture
 
@@ -35,7 +33,7 @@ def parsed(file, *flags):
 
 def recommended(choices):
     none = np.zeros(0)
-    return Recommendation(tuple(choices), ("Line\none: two # three",), None, none, none, none, none, none, (), none)
+    return Recommendation(tuple(choices), ("Line\none: two # three",), None, none, none, none, none)
 
 
 def test_the_demo_needs_no_argument(capsys, tmp_path, monkeypatch):
@@ -84,13 +82,6 @@ def test_settings_go_through_the_parser_of_training(data_dir, tmp_path, capsys):
     assert data_args.tune_thresholds is found["tune_thresholds"]
     assert tuning.thresholds_per == found.get("thresholds_per", "label")
     assert f"--config '{file}'" in capsys.readouterr().out
-
-
-def test_the_command_line_wins_over_the_settings(data_dir, tmp_path):
-    file = tmp_path / "train.yaml"
-    analyze([str(data_dir), "--config_out", str(file)])
-    _, args, _ = parsed(file, "--num_epochs", "2")
-    assert args.num_train_epochs == 2
 
 
 def test_what_was_asked_for_replaces_what_is_recommended(data_dir, tmp_path, capsys):
@@ -199,15 +190,6 @@ def test_a_file_in_the_way_of_the_page_is_a_usage_error(data_dir, tmp_path):
     for flag in ("--html", "--config_out", "--plot"):
         with pytest.raises(UsageError, match="cannot be written"):
             analyze([str(data_dir), flag, str(tmp_path / "file" / "page.svg")])
-
-
-def test_broken_data_ends_with_its_code(tmp_path):
-    folder = write_csv(tmp_path / "broken", [*((f"text {i}", "1,1,0") for i in range(9)), ("bad", "1,maybe,0")])
-    with pytest.raises(DataError, match="insults"):
-        analyze([str(folder)])
-    command = [sys.executable, "-m", "imbalance_trainer", "analyze", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
 
 
 def test_a_gamma_asks_for_the_focal_loss_and_a_loss_that_weighs_by_itself_has_no_weights(tmp_path):

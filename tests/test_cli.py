@@ -108,11 +108,6 @@ def test_data_that_stands_without_a_flag_is_no_value_of_a_list_in_the_file(yaml)
         parser.parse(["folder", "--test_file", "x"])
 
 
-def test_the_file_takes_either_spelling_and_lists_as_json(yaml):
-    parsed = parse("--config", yaml("learning-rate: 0.5\nweights: [1, 2]\n"))
-    assert (parsed.learning_rate, parsed.weights) == (0.5, "[1, 2]")
-
-
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

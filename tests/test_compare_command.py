@@ -2,15 +2,12 @@
 
 import json
 import shlex
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from imbalance_trainer.cli.compare import CompareArguments, _how_to_train
 from imbalance_trainer.cli.compare import main as compare
-from imbalance_trainer.comparison.runs import Method
-from imbalance_trainer.data.options import DataOptions
 from imbalance_trainer.utils.errors import UsageError
 from tests.test_examples import encoder, train, write_csv  # noqa: F401 - a fixture
 
@@ -27,19 +24,8 @@ def data_dir(tmp_path):
 @pytest.mark.parametrize("frozen", ["false", "true"])
 def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir, encoder, tmp_path, capsys, frozen):  # noqa: F811
     out = tmp_path / "out"
-    flags = [
-        str(data_dir),
-        "--model",
-        str(encoder),
-        "--methods",
-        "default,bce",
-        "--seeds",
-        "1",
-        "2",
-        "--max_steps",
-        "4",
-    ]
-    flags += ["--frozen", frozen, "--batch_size", "8", "--output_dir", str(out)]
+    asked = "--methods default,bce --seeds 1 2 --max_steps 4 --batch_size 8".split()
+    flags = [str(data_dir), "--model", str(encoder), *asked, "--frozen", frozen, "--output_dir", str(out)]
     compare(flags)
     first = capsys.readouterr().out
     assert "3 methods, 2 seeds, 4 steps of 8 rows each." in first
@@ -60,10 +46,9 @@ def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir
                                      {"focal_gamma": 3.0, "class_weights": None}])  # fmt: skip
 def test_what_to_type_for_the_best_method_trains(data_dir, encoder, tmp_path, options, is_frozen, monkeypatch):  # noqa: F811
     how = {"config_overrides": "hidden_dropout_prob=0", "batch_size": 4, "max_length": 16}
+    how |= {"data_dir": str(data_dir), "label_columns": ["hateful", "insults", "threats"]}
     args = CompareArguments(model_name_or_path=str(encoder), frozen=is_frozen, max_train_samples=20, **how)
-    data = DataOptions(data_dir=str(data_dir), label_columns=["hateful", "insults", "threats"])
-    best = SimpleNamespace(name="mine", learning_rate=1e-4)
-    line = _how_to_train(best, [Method("stock", None), Method("mine", options)], args, data, 2.5)
+    line = _how_to_train(options, 1e-4, args, 2.5)
     words = shlex.split(line.removeprefix("Train with it: "))
     assert words[:2] == ["imbalance-trainer", "train"]
     made = []

@@ -264,7 +264,6 @@ def test_a_metric_under_its_floor_ends_with_an_error_after_all_is_written(evalua
         (["--split", "tset"], "Unknown --split 'tset': did you mean 'test'"),
         (["--batch_size", "0"], "--batch_size must be at least 1; got 0"),
         (["--fail_under", "f1_makro=0.3"], "--fail_under: unknown metric 'f1_makro': did you mean 'f1_macro'"),
-        (["--fail_under", "test_f1_macro"], "--fail_under test_f1_macro: expected name=value"),
         (["--n_worst", "-1"], "--n_worst must be at least 0; got -1"),
         (["--model_dir", "absent"], "--model_dir absent: is no folder of a saved model, as it has no config.json"),
         (["--data_dir", "absent"], "absent: there is no such folder"),
@@ -291,15 +290,9 @@ def test_mistakes(flags, message, evaluated, tmp_path, monkeypatch):
 def test_models_that_cannot_be_evaluated(evaluated, tmp_path):
     rule = DecisionRule(SCHEMA)
     data = ["--data_dir", evaluated[1][3]]
-    save_model(tmp_path / "single", rule, "single_label_classification")
-    with pytest.raises(UsageError, match="expected a multi-label model, but its problem_type is 'single_label_class"):
-        evaluate.main(["--model_dir", str(tmp_path / "single"), *data])
     model, _ = save_model(tmp_path / "broken", rule)
     with torch.no_grad():
         model.classifier.out_proj.bias[1] = float("nan")
     model.save_pretrained(tmp_path / "broken")
     with pytest.raises(DataError, match="broken: gives a score that is NaN or infinite, first for row 0"):
-        evaluate.main(["--model_dir", str(tmp_path / "broken"), *data])
-    (tmp_path / "broken" / "model.safetensors").write_bytes(b"torn")
-    with pytest.raises(UsageError, match="broken: cannot be loaded"):
         evaluate.main(["--model_dir", str(tmp_path / "broken"), *data])

@@ -98,18 +98,6 @@ def test_the_demo_trains_without_a_flag(tmp_path, monkeypatch, capsys):
     assert "too few to tune on" not in out
 
 
-def test_dry_run_leaves_no_model(run_train, tmp_path, capsys):
-    run_train("--dry_run")
-    assert "Dry run" in capsys.readouterr().out
-    assert not (tmp_path / "run" / "model.safetensors").exists()
-
-
-def test_flags_of_a_file(run_train, tmp_path, capsys):
-    (tmp_path / "run.yaml").write_text("loss: bce\nclass_weights: none\nlearning_rate: 1e-3\n")
-    run_train("--config", str(tmp_path / "run.yaml"), "--dry_run")
-    assert "no weights asked for" in capsys.readouterr().out
-
-
 def test_custom_weights_over_none_leave_the_others_at_1(run_train, capsys):
     run_train("--class_weights", "none", "--custom_weights", '{"threats": 7}', "--dry_run")
     table = capsys.readouterr().out
@@ -125,12 +113,9 @@ LABEL_INFO = {"names": NAMES, "groups": {"primary": ["hateful"]}, "implications"
     [
         (["--custom_weights", '{"treats": 3}'], "Unknown label 'treats'.*did you mean 'threats'"),
         (["--custom_weights", '{"threats": -3}'], "weight of 'threats' must be a positive finite number; got -3"),
-        (["--custom_weights", '{"threats": NaN}'], "weight of 'threats'.*got nan"),
-        (["--custom_weights", '{"threats": 3'], "no valid JSON"),
         (["--custom_weights", "weights.json"], "'weights.json' is no such file"),
         (["--class_weights", "[1, 2]"], "Got 2 class weights for 3 labels"),
         (["--focal_gamma", "-1"], "focal_gamma must be a finite number >= 0; got -1"),
-        (["--focal_gama", "3"], "Unknown flag --focal_gama: did you mean '--focal_gamma'"),
         (["--metric_for_best_model", "f1_makro"], "Unknown metric_for_best_model 'f1_makro': did you mean 'f1_macro'"),
         (["--model_name_or_path", "no/such-model"], "--model_name_or_path no/such-model: cannot be loaded"),
         (["--max_train_samples", "0"], "--max_train_samples must be at least 1; got 0"),
@@ -139,12 +124,9 @@ LABEL_INFO = {"names": NAMES, "groups": {"primary": ["hateful"]}, "implications"
         (["--label_schema", "nofile.json"], "nofile.json: cannot be read"),
         (["--eval_strategy", "foo"], "foo.*no.*steps.*epoch"),
         (["--load_best_model_at_end", "true", "--save_strategy", "no"], "--help lists all flags"),
-        (["--num_epochs", "-1"], "--num_train_epochs must be a finite number above 0; got -1.0"),
         (["--batch_size", "0"], "batch_size must be at least 1; got 0"),
         (["--max_length", "0"], "--max_length must be at least 3"),
         (["--fail_under", "f1_makro=0.4"], "--fail_under: unknown metric 'f1_makro': did you mean 'f1_macro'"),
-        (["--fail_under", "f1_macro=0.4", "nothing"], "--fail_under nothing: expected name=value"),
-        (["--fail_under", "violation_rate=0.1"], "violation_rate: is best when it is low"),
         (["--config_overrides", "nothing=3"], "--config_overrides nothing=3: .*nothing"),
     ],
 )
@@ -186,16 +168,6 @@ def test_a_mistake_ends_with_a_sentence_and_a_code(tmp_path):
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_analysis_prints_and_draws(data_dir, tmp_path, capsys):
-    (data_dir / "label_info.json").write_text(json.dumps(LABEL_INFO))
-    picture = tmp_path / "picture.png"
-    analyze(["--data_dir", str(data_dir), "--plot", str(picture), "--custom_weights", '{"threats": 7}'])
-    out = capsys.readouterr().out
-    assert "threats" in out
-    assert "custom" in out
-    assert picture.stat().st_size > 10_000
 
 
 def test_a_config_file_may_name_the_data(data_dir, encoder, tmp_path, capsys):

@@ -11,7 +11,7 @@ from imbalance_trainer.labels.distribution import LabelDistribution
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.errors import UsageError
-from imbalance_trainer.utils.text import compact_number, distinct_names
+from imbalance_trainer.utils.text import distinct_names
 
 NAMES = ["hateful", "insults", "threats", "praising extremist acts", "ideologically motivated threats"]
 
@@ -65,21 +65,6 @@ def test_says_counts_ratios_weights_and_reasons_rarest_first():
         ["insults", "3,000", "20.0", "4", "1", "3", "min(neg:pos,", "3)"],
         ["hateful", "6,000", "40.0", "1.5", "0.5", "1.5", "primary:", "at", "most", "2"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (99_999, "99,999"),
-        (99_999.4, "99,999"),
-        (100_000, "100k"),
-        (123_456, "123k"),
-        (999_600, "1M"),
-        (5e12, "5e+03B"),
-    ],
-)
-def test_numbers_stay_short(value, text):
-    assert compact_number(value) == text
 
 
 def test_max_rows_keeps_the_rarest_and_sums_up_the_rest():

@@ -1,6 +1,5 @@
 """The model card: valid for the Hub, true to the evaluations, and its code runs."""
 
-import json
 import math
 import re
 
@@ -322,33 +321,6 @@ def test_names_stay_in_their_cells():
     assert escaped("a & b &lt;") == "a &amp; b &amp;lt;"
 
 
-def test_a_torn_write_leaves_the_old_card(make_trainer, monkeypatch, tmp_path):
-    from imbalance_trainer.training import card
-
-    trainer = make_trainer()
-    trainer.create_model_card()
-    before = (tmp_path / "out" / "README.md").read_bytes()
-
-    class Full(OSError):
-        pass
-
-    def torn(content):
-        raise Full
-
-    monkeypatch.setattr(card, "model_card", torn)
-    with pytest.raises(Full):
-        trainer.create_model_card()
-    assert (tmp_path / "out" / "README.md").read_bytes() == before
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["README.md"]
-
-
-def test_results_can_be_json(finished):
-    result = finished.results_of("test").as_dict({"name": "x"})
-    assert json.loads(json.dumps(result, allow_nan=False))["data"] == {"name": "x", "rows": 48}
-    assert result["metrics_at_0.5"].keys() <= result["metrics"].keys()
-    assert "recall_c" not in result["metrics"]
-
-
 def test_a_model_without_a_config_has_a_card(make_model, make_trainer):
     class Bare(torch.nn.Module):
         def __init__(self, inner):
@@ -376,20 +348,6 @@ def test_a_base_model_is_named_by_its_name_on_the_hub_and_never_by_a_folder(make
         assert said in card.text
         assert card.data.get("base_model") == ("owner/base" if path == "owner/base" else None)
         assert str(tmp_path) not in card.content
-
-
-def test_of_a_split_the_last_and_the_best_evaluation_are_kept(make_trainer):
-    trainer = make_trainer()
-    trainer.remove_callback(RareLabelCallback)
-    for step in (1, 2, 3):
-        trainer.state.global_step = step
-        trainer.evaluate()
-        trainer.state.best_global_step = 1
-    kept = trainer.imbalance.results
-    assert [kept.of("eval", step, [], None).step for step in (1, 2, 3)] == [1, 3, 3]
-    assert trainer.results_of("eval").step == 3
-    trainer._best_checkpoint = "checkpoint-1"  # as where it is loaded at the end
-    assert trainer.results_of("eval").step == 1
 
 
 def test_thresholds_that_came_with_a_checkpoint_are_not_called_tuned_here(finished):

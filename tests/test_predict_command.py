@@ -1,8 +1,6 @@
 """`imbalance-trainer predict`: what it writes is what the model's decision rule says of each text alone."""
 
 import json
-import logging
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,13 +17,12 @@ from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.utils.constants import MULTI_LABEL
 from imbalance_trainer.utils.errors import DataError, UsageError
-from tests.test_examples import EXAMPLES
 
 NAMES = ["hateful", "insults", "threats", "quoted"]
 TEXTS = [
     "what a clown", "we know where you live", "nobody should ever say such a loser", "garden", "bus train match",
     "they run the banks and they only want money", "the bomber was a hero", "close the parliament for good today",
-    "smile for me babe", "good bread", "a plague in our street", "cake recipe book film song concert team coach goal",
+    "smile for me babé 日本語", "good bread", "a plague in our street", "cake recipe book film song concert team",
 ]  # fmt: skip
 
 
@@ -168,7 +165,8 @@ def test_files(name, write, flags, saved, tmp_path, capsys):
     write(tmp_path / name)
     output = tmp_path / "predictions.jsonl"
     predict.main(["--model_dir", folder, "--file", str(tmp_path / name), "--output_file", str(output), *flags])
-    assert_same(lines_of(output.read_text()), wanted)
+    assert_same(lines_of(output.read_text(encoding="utf-8")), wanted)
+    assert "babé 日本語" in output.read_text(encoding="utf-8")
     without = sum(not line["labels"] for line in wanted)
     said = capsys.readouterr().out
     assert said == f"{len(TEXTS)} texts written to {output}, {without} of them without a label.\n"
@@ -185,13 +183,6 @@ def test_with_all_labels_a_text_without_one_that_is_decided_is_counted_too(tmp_p
         assert capsys.readouterr().out.endswith(f", {without} of them without a label.\n")
     predict.main(["--model_dir", folder, "--text", TEXTS[0], "--output_file", str(output)])
     assert capsys.readouterr().out.startswith("1 text written to ")
-
-
-def test_letters_stay_letters(saved, tmp_path):
-    (tmp_path / "a.txt").write_text("café 日本語 \N{GRINNING FACE}", encoding="utf-8")
-    output = tmp_path / "out.jsonl"
-    predict.main(["--model_dir", saved[0], "--file", str(tmp_path / "a.txt"), "--output_file", str(output)])
-    assert "café 日本語 \N{GRINNING FACE}" in output.read_text(encoding="utf-8")
 
 
 class Watched:
@@ -236,16 +227,6 @@ def test_each_row_comes_back_with_its_id_and_a_blank_text_without_labels(saved, 
     assert [(line["id"], line["text"]) for line in lines] == [("000", TEXTS[1]), ("001", ""), ("002", "two\nlines")]
     assert [label["label"] for label in lines[0]["labels"]] == [label["label"] for label in saved[1][1]["labels"]]
     assert lines[1]["labels"] == []
-
-
-def test_without_thresholds_a_note_says_that_a_half_decides(tmp_path, capsys, caplog):
-    rule = DecisionRule(LabelSchema(NAMES))
-    save_model(tmp_path / "model", rule)
-    with caplog.at_level(logging.WARNING):
-        predict.main(["--model_dir", str(tmp_path / "model"), "--text", "good bread", "--all_labels"])
-    assert "no tuned thresholds, so 0.5 decides" in caplog.text
-    (line,) = lines_of(capsys.readouterr().out)
-    assert {label["threshold"] for label in line["labels"]} == {0.5}
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -298,14 +279,12 @@ def test_wrong_files(name, content, message, saved, tmp_path):
         (["--file", "texts.csv", "--text_column", "txt"], r"has no text column 'txt': did you mean 'text'"),
         (["--file", "texts.txt", "--text_column", "text"], "--text_column has no use here"),
         (["--text", "a", "--batch_size", "0"], "--batch_size must be at least 1; got 0"),
-        (["--text", "a", "--batch_size", "x"], "--help lists all flags"),
         (["--text", "a", "--output_file", "."], r"--output_file \.: is a folder"),
         (["--text", "a", "--output_file", "absent/out.jsonl"], r"absent/out\.jsonl: cannot be written"),
         (
             ["--text", "a", "--output_file", "p.csv"],
             r"p\.csv: what is written are JSON lines; .*\.jsonl",
         ),
-        (["--txt", "a"], "--txt"),
     ],
 )
 def test_wrong_flags(flags, message, saved, tmp_path, monkeypatch):
@@ -336,15 +315,3 @@ def test_folders_that_are_no_model(tmp_path):
         with pytest.raises(UsageError, match=message) as caught:
             predict.main(["--model_dir", str(tmp_path / folder), "--text", "a"])
         assert "\n" not in str(caught.value)
-
-
-@pytest.mark.slow
-def test_a_reader_that_stops_early_is_no_error(saved, tmp_path):
-    (tmp_path / "a.txt").write_text("good bread\n" * 3000)
-    command = (
-        f"{sys.executable} {EXAMPLES / 'predict.py'} --model_dir {saved[0]} --file {tmp_path / 'a.txt'} | head -1"
-    )
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-    assert json.loads(done.stdout)["text"] == "good bread"
-    assert "Traceback" not in done.stderr
-    assert "Exception" not in done.stderr

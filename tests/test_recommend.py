@@ -53,7 +53,6 @@ def test_where_nothing_is_rare_the_plain_loss_does():
     assert found([9000, 8000, 0]).weights.reasons[2] == "no positives in training"
     single = found([2000] * 10, problem=SINGLE_LABEL)  # each class against nine others, none of them rare
     assert [single.value(flag) for flag in ("loss", "class_weights", "tune_thresholds")] == ["ce", "none", None]
-    assert set(single.threshold) == {"highest"}
     assert found([15_000, 4960, 40], problem=SINGLE_LABEL).value("loss") == "focal"
 
 
@@ -109,19 +108,18 @@ def test_without_weights_asked_for_nothing_raises_rare_labels_already():
 
 
 @pytest.mark.parametrize(
-    ("validation", "metric", "tune", "per", "threshold"),
+    ("validation", "metric", "tune", "per"),
     [
-        ([800, 400, 40, 4], "secondary_f1_macro", True, "label", ("own", "own", "own", "unsure")),
-        ([800, 400, 40, 0], "secondary_f1_macro", True, "label", ("own", "own", "own", "shared")),
-        ([800, 9, 4, 4], "mean_average_precision", True, "all", ("shared",) * 4),
-        ([20, 9, 4, 4], "secondary_f1_macro", False, None, ("0.5",) * 4),  # ranks alone may find nothing at 0.5
-        ([0, 0, 0, 0], "secondary_f1_macro", False, None, ("0.5",) * 4),
+        ([800, 400, 40, 0], "secondary_f1_macro", True, "label"),
+        ([800, 9, 4, 4], "mean_average_precision", True, "all"),
+        ([20, 9, 4, 4], "secondary_f1_macro", False, None),  # ranks alone may find nothing at 0.5
+        ([0, 0, 0, 0], "secondary_f1_macro", False, None),
     ],
 )
-def test_metric_and_thresholds_follow_the_positives_in_validation(validation, metric, tune, per, threshold):
+def test_metric_and_thresholds_follow_the_positives_in_validation(validation, metric, tune, per):
     plan = found(RARE, validation)
     settings = [plan.value(flag) for flag in ("metric_for_best_model", "tune_thresholds", "thresholds_per")]
-    assert (settings, plan.threshold) == ([metric, tune, per], threshold)
+    assert settings == [metric, tune, per]
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(20_000, None), (5344, None), (5328, 4), (2159, 8), (160, 20), (16, 20)])
@@ -157,10 +155,8 @@ def test_problems_no_setting_can_fix_are_told_with_numbers(train, validation, i,
     assert said in found(train, validation).warnings[i]
 
 
-def test_rows_to_label_follow_the_prevalence():
-    assert found([8000, 4, 5], [800, 10, 10]).rows_to_label.tolist() == [0, 80_000, 0]
-    plan = found([8000, 0, 0], [800, 10, 0])
-    assert np.isinf([*plan.validation_rows[1:], *plan.rows_to_label[1:]]).all()
+def test_a_label_that_training_has_not_needs_endless_rows_and_common_ones_are_no_problem():
+    assert np.isinf(found([8000, 0, 0], [800, 10, 0]).validation_rows[1:]).all()
     assert found([8000, 4000], [800, 400]).warnings == ()
 
 
@@ -216,7 +212,6 @@ def test_whatever_the_counts_every_choice_exists_and_is_one_sentence(support, pr
     make_loss(plan.value("loss"), problem, plan.weights.values)
     assert plan.value("loss") in LOSSES
     assert all("nan" not in text and "inf" not in text.split() for text in plan.warnings)
-    assert len(plan.threshold) == len(train)
 
 
 def test_every_flag_that_a_rule_may_choose_is_one_of_training():
@@ -262,7 +257,7 @@ def test_rows_for_positives_count_the_rows_of_which_nothing_is_known():
     train = dataclasses.replace(counts([700, 100, 2], 2000), known=np.array([2000.0, 200, 40]))
     plan = recommend(train, counts([70, 25, 1], 500))
     assert plan.validation_rows.tolist() == [112, 780, 39_000]  # 39 positives at 700, 100 and 2 in 2,000 rows
-    assert plan.rows_to_label.tolist() == [0, 0, 18_000]
+    assert "For 20 positives it takes about 18,000 more rows" in plan.warnings[0]
 
 
 def test_where_entries_are_unknown_the_hardest_label_is_named():

@@ -84,16 +84,6 @@ def test_the_model_has_the_thresholds_that_its_logits_give(saved, more, options,
     assert out.splitlines()[-1] == f"Stored in {folder / 'config.json'}."
 
 
-def test_the_data_is_taken_by_position_as_well(saved):
-    _, flags, *_ = saved
-    at = flags.index("--data_dir")
-    by_position = [flags[at + 1], *flags[:at], *flags[at + 2 :]]
-    more = ["--dry_run", "--n_bootstrap", "0"]
-    assert tune_command.main([*by_position, *more]) == tune_command.main([*flags, *more])
-    with pytest.raises(UsageError, match="The data is given twice"):
-        tune_command.main([flags[at + 1], *flags])
-
-
 def test_a_dry_run_stores_nothing(saved, capsys):
     folder, flags, *_ = saved
     before = contents(folder)

@@ -37,13 +37,8 @@ def main(flags: Sequence[str]) -> None:
     cells = [[name, *(f"{weights[name]:.3g}" for weights in columns)] for name in rarest_first]
     console_print(text_table(["class weights", *SETTINGS], cells))
 
-    trainer = WeightedFocalTrainer(
-        demo.model,
-        args,
-        **demo.inputs,
-        class_weights=BY_HAND,
-        **DEMO_OPTIONS,  # weight_strategy="tiered", and a head that learns as fast as the encoder
-    )
+    # DEMO_OPTIONS: weight_strategy="tiered", and a head that learns as fast as the encoder
+    trainer = WeightedFocalTrainer(demo.model, args, **demo.inputs, class_weights=BY_HAND, **DEMO_OPTIONS)
     trainer.train()
     print("\nKept in the model's config, for later evaluations:")
     for name, weight in trainer.model.config.imbalance_trainer["class_weights"].items():

@@ -17,8 +17,6 @@ from imbalance_trainer.data.demo import demo_model
 from imbalance_trainer.labels.class_weights import STRATEGIES
 from imbalance_trainer.utils.errors import UsageError
 
-N_TRIALS = 4
-
 
 def space(trial) -> dict:
     """What is searched, by the names that the options have as fields and flags."""
@@ -37,21 +35,13 @@ def main(flags: Sequence[str]) -> None:
     kind = ImbalanceTrainingArguments  # the search sets its fields
     rows, args = parse(__file__, __doc__, flags, kind, max_steps=150, eval_strategy="no", head_learning_rate=2e-3)
     demo = load_demo(rows)
-    trainer = WeightedFocalTrainer(
-        args=args,
-        model_init=lambda: demo_model(demo.schema)[0],  # each trial starts from the same weights
-        **demo.inputs,
-    )
+    fresh = lambda: demo_model(demo.schema)[0]  # noqa: E731 - each trial starts from the same weights
+    trainer = WeightedFocalTrainer(args=args, model_init=fresh, **demo.inputs)
     trainer.remove_callback(RareLabelCallback)  # its tables would hide the trials
-    best = trainer.hyperparameter_search(
-        space,
-        compute_objective=lambda metrics: metrics["eval_secondary_f1_macro"],  # not eval_loss, which gamma scales
-        direction="maximize",
-        n_trials=N_TRIALS,
-        backend="optuna",
-        sampler=optuna.samplers.TPESampler(seed=args.seed),
-    )
-    print(f"\nThe best of {N_TRIALS} trials, secondary_f1_macro {best.objective:.3f}:")
+    f1 = lambda metrics: metrics["eval_secondary_f1_macro"]  # noqa: E731 - not eval_loss, which gamma scales
+    how = {"n_trials": 4, "backend": "optuna", "sampler": optuna.samplers.TPESampler(seed=args.seed)}
+    best = trainer.hyperparameter_search(space, compute_objective=f1, direction="maximize", **how)
+    print(f"\nThe best of 4 trials, secondary_f1_macro {best.objective:.3f}:")
     for name, value in best.hyperparameters.items():
         print(f"  --{name} {value}")
 

@@ -52,14 +52,8 @@ def main(flags: Sequence[str]) -> None:
 
     counts = LabelDistribution.from_labels(demo.train["labels"], demo.schema)
     weights = compute_class_weights(counts, weight_strategy="tiered").values.tolist()
-    trainer = WeightedFocalTrainer(
-        demo.model,
-        args,
-        **demo.inputs,
-        loss=PolyLoss(weights),
-        head_learning_rate=DEMO_OPTIONS["head_learning_rate"],
-    )
-    trainer.train()
+    rate = DEMO_OPTIONS["head_learning_rate"]
+    WeightedFocalTrainer(demo.model, args, **demo.inputs, loss=PolyLoss(weights), head_learning_rate=rate).train()
 
 
 if __name__ == "__main__":

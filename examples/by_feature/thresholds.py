@@ -38,15 +38,12 @@ def main(flags: Sequence[str]) -> None:
     print(f"\nIn {args.output_dir}/config.json:")
     print(json.dumps(config["imbalance_trainer"]["thresholds"], indent=2))
 
-    classify = pipeline(
-        "text-classification", args.output_dir, pipeline_class=ImbalanceTextClassificationPipeline, device="cpu"
-    )
+    kind = ImbalanceTextClassificationPipeline
+    classify = pipeline("text-classification", args.output_dir, pipeline_class=kind, device="cpu")
     for text, found in zip(TEXTS, classify(list(TEXTS)), strict=True):
         print(f"\n{text}")
-        for label in found:
-            print(f"  {label['label']}: {label['score']:.2f} over {label['threshold']:.2f}")
-        if not found:
-            print("  nothing is decided")
+        shown = [f"  {label['label']}: {label['score']:.2f} over {label['threshold']:.2f}" for label in found]
+        print("\n".join(shown or ["  nothing is decided"]))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,19 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..data.dataset import LabelledData
-from ..labels.class_weights import ClassWeights
+from ..labels.distribution import LabelDistribution
+from ..losses.registry import check_kind, loss_class, takes_class_weights
 from ..utils.constants import SINGLE_LABEL
 from ..utils.errors import UsageError, did_you_mean
-from .counts import SplitCounts, StreamedData, partners
+from .counts import is_sample, partners, positives
 from .recommend import Recommendation, recommend
-from .shift import Shift, prevalence_shift
+from .shift import ALPHA, Shift, prevalence_shift
 
 VERSION = 1
 """Version of the JSON object. It rises when a key changes its meaning, not with new keys."""
@@ -31,8 +31,7 @@ class Analysis:
         splits: the counts by split.
         split: the split whose labels are listed and drawn.
         problem_type: "multi_label_classification" or "single_label_classification".
-        recommendation: the recommended settings.
-        weights: the class weights of the training: the recommended ones, or those asked for.
+        recommendation: the recommended settings, with the class weights of the training.
         gamma: gamma of the focal loss; 0 for another loss.
         shifts: every other split compared with training.
         data_warnings: data-quality warnings, as about texts that are in two splits.
@@ -40,25 +39,24 @@ class Analysis:
     """
 
     name: str
-    splits: Mapping[str, SplitCounts]
+    splits: Mapping[str, LabelDistribution]
     split: str
     problem_type: str
     recommendation: Recommendation
-    weights: ClassWeights
     gamma: float
     shifts: Mapping[str, Shift]
     data_warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
-    def counts(self) -> SplitCounts:
+    def counts(self) -> LabelDistribution:
         """Counts of the listed split."""
         return self.splits[self.split]
 
     @property
     def rarest_first(self) -> np.ndarray:
         """Label indices by rising support in the listed split."""
-        return self.counts.labels.rarest_first
+        return self.counts.rarest_first
 
     @property
     def is_single_label(self) -> bool:
@@ -68,50 +66,45 @@ class Analysis:
     @property
     def missing(self) -> dict[str, np.ndarray]:
         """For each split the labels without a positive there, where another split has some."""
-        support = {name: split.labels.support for name, split in self.splits.items()}
+        support = {name: split.support for name, split in self.splits.items()}
         anywhere = np.sum(list(support.values()), axis=0) > 0
         found = {name: np.flatnonzero(anywhere & (s <= 0)) for name, s in support.items()}
         return {name: labels for name, labels in found.items() if len(labels)}
 
 
-def recommend_for(
-    data: LabelledData | StreamedData, splits: Mapping[str, SplitCounts], asked_for: Mapping[str, Any] | None = None
-) -> Recommendation:
-    """Recommend settings from the counts of training and validation, with those the user asked for."""
-    validation = replace(splits["validation"].labels, support=splits["validation"].positives)
-    return recommend(splits["train"].labels, validation, data.problem_type, asked_for=asked_for)
-
-
 def analyze(
-    data: LabelledData | StreamedData,
     name: str,
-    splits: Mapping[str, SplitCounts],
-    recommendation: Recommendation,
-    weights: ClassWeights | None = None,
-    gamma: float = 0.0,
+    splits: Mapping[str, LabelDistribution],
+    problem_type: str,
+    asked_for: Mapping[str, Any] | None = None,
     split: str = "train",
+    warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Analysis:
-    """Put together what `count_splits` and `recommend_for` found.
+    """Recommend settings from the counts of training and validation, and put together all that is known.
 
     Args:
-        data: what was counted.
         name: name of the data.
         splits: its counts.
-        recommendation: its recommended settings.
-        weights: the class weights of the training; None for the recommended ones.
-        gamma: gamma of the focal loss; 0 for another loss.
+        problem_type: as for `Analysis`.
+        asked_for: settings of the user, see `recommend`.
         split: the split to list.
+        warnings, notes: what was found while reading the data.
 
     Raises:
-        UsageError: no such split.
+        UsageError: no such split, or a loss that does not fit the data.
     """
     if split not in splits:
         raise UsageError(f"Unknown split {split!r}: {did_you_mean(split, splits)}")
-    train = splits["train"].labels
-    shifts = {other: prevalence_shift(train, c.labels) for other, c in splits.items() if other != "train"}
-    found: dict[str, Any] = {"data_warnings": tuple(map(str, getattr(data, "warnings", ()))), "notes": data.notes}
-    used = recommendation.weights if weights is None else weights
-    return Analysis(name, splits, split, data.problem_type, recommendation, used, gamma, shifts, **found)
+    asked = dict(asked_for or {})
+    if "loss" in asked:
+        check_kind(asked["loss"], loss_class(asked["loss"]), problem_type)
+        asked |= {} if takes_class_weights(asked["loss"]) else {"class_weights": "none"}
+    validation = replace(splits["validation"], support=positives(splits["validation"]))
+    found = recommend(splits["train"], validation, problem_type, asked)
+    gamma = float(asked.get("focal_gamma", 2.0)) if found.value("loss") == "focal" else 0.0
+    shifts = {other: prevalence_shift(splits["train"], c) for other, c in splits.items() if other != "train"}
+    return Analysis(name, splits, split, problem_type, found, gamma, shifts, tuple(warnings), tuple(notes))
 
 
 # ---- as JSON ----
@@ -120,15 +113,14 @@ def analyze(
 def analysis_json(analysis: Analysis) -> dict[str, Any]:
     """The whole analysis, labels in the schema's order; None for a number that is not defined."""
     found = analysis.recommendation
-    labels = analysis.counts.labels
     return {
         "version": VERSION,
         "name": analysis.name,
         "problem_type": analysis.problem_type,
         "split": analysis.split,
         "splits": {name: _split(analysis, name) for name in analysis.splits},
-        "mean_ir": plain(analysis.counts.labels.mean_ir),
-        "labels": [_label(analysis, i) for i in range(len(labels.schema))],
+        "mean_ir": plain(analysis.counts.mean_ir),
+        "labels": [_label(analysis, i) for i in range(len(analysis.counts.schema))],
         "recommendation": {
             "settings": [
                 {"flag": c.flag, "value": c.value, "reason": c.reason, "source": c.source} for c in found.choices
@@ -153,61 +145,57 @@ def plain(value: Any) -> Any:
 
 
 def _split(analysis: Analysis, name: str) -> dict[str, Any]:
-    split = analysis.splits[name]
-    counts, names = split.labels, split.labels.schema.names
+    counts = analysis.splits[name]
     named = counts.violation_rows or [()] * len(counts.violations)
     rules = list(zip(counts.schema.rules, counts.violations, named, strict=False))  # none where nobody looked
-    missing = analysis.missing.get(name, ())
+    per_row = np.zeros(1, dtype=int) if counts.labels_per_row is None else counts.labels_per_row
     return {
         "rows": counts.row_total,
         "rows_counted": counts.n_rows,
-        "labels_per_row": [int(rows) for rows in split.labels_per_row],
-        "mean_labels_per_row": plain(split.mean_labels),
+        "labels_per_row": [int(rows) for rows in per_row],
+        "mean_labels_per_row": plain(per_row @ np.arange(len(per_row)) / max(per_row.sum(), 1)),
         "rules": [
             {"rule": rule, "rows_broken": int(broken), "first_rows": [int(row) for row in rows]}
             for rule, broken, rows in rules
         ],
-        "labels_without_positives": [names[i] for i in missing],
+        "labels_without_positives": [counts.schema.names[i] for i in analysis.missing.get(name, ())],
     }
 
 
 def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]:
-    found, weights, split = analysis.recommendation, analysis.weights, analysis.counts
-    counts = split.labels
+    found, counts = analysis.recommendation, analysis.counts
+    weights = found.weights
     name = counts.schema.names[i]
-    low, high = (bound[i] for bound in split.interval()) if split.is_sample else (counts.support[i],) * 2
+    ends = [bound[i] for bound in counts.interval()] if is_sample(counts) else []
     return {
         "label": name,
         "is_primary": i in counts.schema.primary,
         "tier": next(tier for tier, members in counts.tiers().items() if i in members),
         "support": plain(counts.support[i]),
-        "support_interval": [plain(np.floor(low)), plain(np.ceil(high))] if split.is_sample else None,
-        "unknown": plain(split.labels.unknown[i]),
+        "support_interval": [plain(np.floor(ends[0])), plain(np.ceil(ends[1]))] if ends else None,
+        "unknown": plain(counts.unknown[i]),
         "prevalence": plain(counts.prevalence[i]),
         "negative_positive": plain(counts.negative_positive[i]),
         "imbalance_ratio": plain(counts.imbalance_ratio[i]),
-        "irlbl": plain(split.labels.irlbl[i]),
+        "irlbl": plain(counts.irlbl[i]),
         "weight": plain(weights.values[i]),
         "weight_reason": weights.reasons[i],
         "weight_before_cap": plain((weights.clamped or {})[name]) if name in (weights.clamped or {}) else None,
-        "support_by_split": {s: plain(c.labels.support[i]) for s, c in analysis.splits.items()},
-        "shifts": {s: _shift(shift, i) for s, shift in analysis.shifts.items()},
+        "support_by_split": {s: plain(c.support[i]) for s, c in analysis.splits.items()},
+        "shifts": {
+            s: {
+                "prevalence": plain(shift.after[i]),
+                "ratio": plain(shift.ratio[i]),
+                "p": plain(shift.p[i]),
+                "q": plain(shift.q[i]),
+                "differs": bool(shift.q[i] < ALPHA),
+            }
+            for s, shift in analysis.shifts.items()
+        },
         "co_occurrence": [
             {"label": counts.schema.names[j], "rows": n, "implied": j in counts.schema.ancestors[i]}
-            for j, n in partners(split, i)[:most_partners]
+            for j, n in partners(counts, i)[:most_partners]
         ],
         "recall_interval": [plain(found.recall_low[i]), plain(found.recall_high[i])],
         "validation_rows_needed": plain(found.validation_rows[i]),
-        "rows_to_label": plain(found.rows_to_label[i]),
-        "threshold": found.threshold[i],
-    }
-
-
-def _shift(shift: Any, i: int) -> dict[str, Any]:
-    return {
-        "prevalence": plain(shift.after[i]),
-        "ratio": plain(shift.ratio[i]),
-        "p": plain(shift.p[i]),
-        "q": plain(shift.q[i]),
-        "differs": bool(shift.q[i] < shift.alpha),
     }

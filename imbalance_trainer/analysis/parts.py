@@ -1,6 +1,7 @@
 """The parts of an analysis, the same in a terminal, in Markdown and on a page."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from rich.console import RenderableType
@@ -8,22 +9,48 @@ from rich.console import RenderableType
 from ..labels.class_weights import ClassWeights
 from ..labels.distribution import LabelDistribution
 from ..metrics.imbalance_metrics import rarest_shown
-from ..utils.console import as_text
+from ..utils.console import as_text, bullets, text_table
 from ..utils.errors import UsageError
-from ..utils.text import compact_number, percent, pluralize, short_count, shorten
+from ..utils.text import compact_number, escaped, markdown_table, percent, pluralize, short_count, shorten
 from .analyze import Analysis
-from .content import Part, Table, markdown, part_message
-from .counts import partners
-from .dataset_stats import HALF_WIDTH, about, positives_for, some
+from .counts import is_sample, partners, positives
+from .dataset_stats import HALF_WIDTH, about, positives_for, some, whole
 
-_THRESHOLDS = {
-    "own": "tuned on the label's positives",
-    "unsure": "tuned on few positives",
-    "shared": "one for all labels",
-    "0.5": "not tuned",
-    "highest": "the largest score decides",
-}
-"""Legend of the column "threshold", see `threshold_plan`."""
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text. The first column has label names; columns in `left` are text, the others numbers."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: tuple[int, ...] = (0,)
+
+
+def _table(columns: Mapping[str, Sequence[str]], shown: Iterable[int], left: Sequence[str] = ("label",)) -> Table:
+    """The rows `shown` of columns, by their heads; those in `left` are text."""
+    rows = tuple(tuple(cells[i] for cells in columns.values()) for i in shown)
+    return Table(tuple(columns), rows, tuple(i for i, head in enumerate(columns) if head in left))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the analysis.
+
+    Args:
+        key: name for links.
+        title: heading.
+        sentences: text before the table.
+        table: numbers by label.
+        notes: text after the table.
+        items: (head, text) at the end: labels and what is said about each, or settings and their reasons.
+    """
+
+    key: str
+    title: str
+    sentences: tuple[str, ...] = ()
+    table: Table | None = None
+    notes: tuple[str, ...] = ()
+    items: tuple[tuple[str, str], ...] = ()
 
 
 def analysis_text(analysis: Analysis, max_rows: int | None = None) -> str:
@@ -37,13 +64,32 @@ def analysis_text(analysis: Analysis, max_rows: int | None = None) -> str:
 
 
 def analysis_markdown(analysis: Analysis, max_rows: int | None = None) -> str:
-    """The whole analysis as Markdown, for an issue or a README.
+    """The whole analysis as Markdown, for an issue or a README; `max_rows` as for `analysis_text`."""
+    lines = [f"## {escaped(f'Labels of {analysis.name}')}"]
+    for part in analysis_parts(analysis, max_rows, wide=True):
+        lines += ["", f"### {part.title}", "", *(f"- {escaped(sentence)}" for sentence in part.sentences)]
+        if part.table is not None:
+            rows = [[escaped(cell) for cell in row] for row in part.table.rows]
+            lines += ["", *markdown_table(part.table.header, rows, part.table.left), ""]
+        lines += [f"- {escaped(note)}" for note in part.notes]
+        for head, text in part.items:
+            shown = f"`{head}`" if head.startswith("--") else f"**{escaped(head)}**"
+            lines.append(f"- {shown}: {escaped(text)}")
+    return "\n".join(lines)
 
-    Args:
-        analysis: the analysis.
-        max_rows: as for `analysis_text`.
-    """
-    return markdown(f"Labels of {analysis.name}", analysis_parts(analysis, max_rows, wide=True))
+
+def part_message(part: Part, with_title: bool = True) -> list[RenderableType]:
+    """A part as paragraphs and tables for `console_print`."""
+    message: list[RenderableType] = [part.title, "-" * len(part.title)] if with_title else []
+    message += part.sentences
+    if part.table is not None:
+        message.append(text_table(part.table.header, part.table.rows, part.table.left))
+    message += part.notes
+    for head, text in part.items:
+        is_setting = head.startswith("--")
+        message += [bullets([head if is_setting else f"{head}: {text}"], "  ")]
+        message += [bullets([text], "    ")] if is_setting else []
+    return message
 
 
 def label_table(
@@ -99,20 +145,22 @@ def analysis_parts(analysis: Analysis, max_rows: int | None = None, wide: bool =
         max_rows: labels in each table, the rarest; None for all, or of more than 50 the 20 rarest.
         wide: whether the table of labels has every column.
     """
-    labels = analysis.counts.labels
+    labels = analysis.counts
     shown = rarest_shown(analysis.rarest_first) if max_rows is None else analysis.rarest_first[:max_rows]
-    rows = f"{labels.n_rows:,} rows" + (f" of {labels.row_total:,}" if labels.row_total > labels.n_rows else "")
+    rows = f"{labels.n_rows:,} rows" + (f" of {labels.row_total:,}" if is_sample(labels) else "")
+    title, found = f"Labels in {analysis.split}, {rows}, rarest first", analysis.recommendation
     parts = (
-        _labels_part(f"Labels in {analysis.split}, {rows}, rarest first", labels, analysis.weights, shown, wide),
+        _labels_part(title, labels, found.weights, shown, wide),
         _rules_part(labels, len(shown), analysis),
         _summary_part(analysis),
         _sample_part(analysis, shown),
         _cooccurrence_part(analysis, max_rows),
         _splits_part(analysis),
         _validation_part(analysis, shown),
-        _limitations_part(analysis),
-        _recommendation_part(analysis),
-    )
+        Part("limitations", "Problems no setting can fix", found.warnings) if found.warnings else None,
+        Part("recommendation", "Recommended settings", items=tuple(
+            (f"--{c.flag} {c.typed}", f"{c.reason} [{c.source}]") for c in found.choices)),
+    )  # fmt: skip
     return [part for part in parts if part is not None]
 
 
@@ -137,9 +185,8 @@ def _labels_part(
     columns = {head: cells for head, cells in columns.items() if head not in hidden}
     rest = np.delete(weights.values, shown)
     more = f"... and {pluralize(len(rest), 'more label')}: weights {_span(rest)}" if len(rest) else ""
-    left = tuple(i for i, head in enumerate(columns) if head in ("label", "tier", "reason"))
-    rows = tuple(tuple(cells[i] for cells in columns.values()) for i in shown)
-    return Part("weights", title, (), Table(tuple(columns), rows, left), (more,) if more else ())
+    table = _table(columns, shown, ("label", "tier", "reason"))
+    return Part("weights", title, (), table, (more,) if more else ())
 
 
 def _rules_part(counts: LabelDistribution, max_rows: int | None, analysis: Analysis | None = None) -> Part | None:
@@ -148,7 +195,7 @@ def _rules_part(counts: LabelDistribution, max_rows: int | None, analysis: Analy
     if not len(broken):
         return None
     splits = {} if analysis is None else {k: v for k, v in analysis.splits.items() if k != analysis.split}
-    others = {name: split.labels.violations for name, split in splits.items() if len(split.labels.violations)}
+    others = {name: split.violations for name, split in splits.items() if len(split.violations)}
     total = broken + sum(others.values())
     worst = [i for i in np.argsort(-total, kind="stable") if total[i] > 0]
     items = []
@@ -172,8 +219,9 @@ def _first_rows(rows: Sequence[int], total: int, shown: int = 8) -> str:
 
 def _summary_part(analysis: Analysis) -> Part:
     """Tiers, mean imbalance ratio, labels per row, unknown entries."""
-    counts, labels = analysis.counts, analysis.counts.labels
-    tiers = [f"{tier} {_tier(labels.support[i])}" for tier, i in labels.tiers().items() if len(i)]
+    labels = analysis.counts
+    tiers = [f"{tier} {len(i):,} with {_span(labels.support[i], short_count)}"
+             for tier, i in labels.tiers().items() if len(i)]  # fmt: skip
     sentences = [f"By support: {'; '.join(tiers)}."]
     if labels.mean_ir > 1:  # 1: all are as frequent
         largest = float(labels.irlbl[np.isfinite(labels.irlbl)].max(initial=0.0))
@@ -181,12 +229,14 @@ def _summary_part(analysis: Analysis) -> Part:
             f"The commonest label has on average {compact_number(labels.mean_ir)} times the positives of a label "
             f"(MeanIR), at most {compact_number(largest)} times (IRLbl)."
         )
-    if not analysis.is_single_label and counts.labels_per_row.any():
-        seen = [(n, int(rows)) for n, rows in enumerate(counts.labels_per_row) if rows]
+    per_row = labels.labels_per_row
+    if not analysis.is_single_label and per_row is not None and per_row.any():
+        seen = [(n, int(rows)) for n, rows in enumerate(per_row) if rows]
         shown = [f"{n}: {rows:,}" for n, rows in seen[:5]]
         if len(seen) > 5:
             shown.append(f"{seen[5][0]} and more: {sum(rows for _, rows in seen[5:]):,}")
-        sentences.append(f"Labels in a row: {counts.mean_labels:.3g} on average; rows with {', '.join(shown)}.")
+        mean = per_row @ np.arange(len(per_row)) / per_row.sum()
+        sentences.append(f"Labels in a row: {mean:.3g} on average; rows with {', '.join(shown)}.")
     return Part("rows", "Labels and rows", (*sentences, *_unknown(labels)))
 
 
@@ -206,37 +256,33 @@ def _unknown(labels: LabelDistribution) -> list[str]:
 
 def _sample_part(analysis: Analysis, shown: np.ndarray) -> Part | None:
     """Estimated positives in all rows, where a sample was counted."""
-    counts, labels = analysis.counts, analysis.counts.labels
-    if not counts.is_sample:
+    labels = analysis.counts
+    if not is_sample(labels):
         return None
-    low, high = counts.interval()
-    whole = labels.support * (labels.row_total / labels.n_rows)
-    rows = tuple(
-        (
-            labels.schema.names[i],
-            compact_number(labels.support[i]),
-            compact_number(whole[i]),
-            f"{compact_number(np.floor(low[i]))} to {compact_number(np.ceil(high[i]))}",
-        )
-        for i in shown
-    )
+    columns = {
+        "label": labels.schema.names,
+        "counted": list(map(compact_number, labels.support)),
+        "in all": list(map(compact_number, whole(labels).support)),
+        "95% range": [f"{compact_number(np.floor(low))} to {compact_number(np.ceil(high))}"
+                      for low, high in zip(*labels.interval(), strict=True)],
+    }  # fmt: skip
     sentence = (
         f"Counted were {labels.n_rows:,} of {labels.row_total:,} rows. The range has the positives in all rows with "
         "95% confidence, if these are a random sample."
     )
-    return Part("sample", "In all rows", (sentence,), Table(("label", "counted", "in all", "95% range"), rows))
+    return Part("sample", "In all rows", (sentence,), _table(columns, shown))
 
 
 def _cooccurrence_part(analysis: Analysis, max_rows: int | None, most: int = 10) -> Part | None:
     """The two labels that co-occur most often with each of the `most` rarest ones. Labels implied by a rule of the
     schema are left out."""
-    counts, schema = analysis.counts, analysis.counts.labels.schema
-    if counts.pairs is None or analysis.is_single_label:
+    counts, schema = analysis.counts, analysis.counts.schema
+    if counts.cooccurrence is None or analysis.is_single_label:
         return None
     items = []
-    tail = [i for i in counts.labels.tiers()["tail"][::-1] if counts.labels.support[i] > 0]
+    tail = [i for i in counts.tiers()["tail"][::-1] if counts.support[i] > 0]
     for i in tail[: most if max_rows is None else min(max_rows, most)]:
-        of, implied = short_count(counts.positives[i]), schema.ancestors[i]
+        of, implied = short_count(positives(counts)[i]), schema.ancestors[i]
         also = [f"{n:,} of {of} also {shorten(schema.names[j], 40)}" for j, n in partners(counts, i, implied)[:2]]
         none = f"0 of {of} with {'a label that no rule implies' if implied else 'another label'}"
         items.append((schema.names[i], ", ".join(also) or none))
@@ -247,7 +293,7 @@ def _cooccurrence_part(analysis: Analysis, max_rows: int | None, most: int = 10)
 
 def _splits_part(analysis: Analysis, most: int = 20) -> Part:
     """Prevalence shifts between splits, labels missing in a split, and data-quality warnings."""
-    names = analysis.counts.labels.schema.names
+    names = analysis.counts.schema.names
     rows: list[tuple[str, ...]] = []
     sentences = []
     for other, shift in analysis.shifts.items():
@@ -272,44 +318,24 @@ def _splits_part(analysis: Analysis, most: int = 20) -> Part:
 
 
 def _validation_part(analysis: Analysis, shown: np.ndarray) -> Part:
-    """How precisely the validation split measures each label, and which threshold each label gets."""
-    found, names = analysis.recommendation, analysis.counts.labels.schema.names
-    rows = tuple(
-        (
-            names[i],
-            compact_number(found.validation_support[i]),
-            f"{found.recall_low[i]:.2f}-{found.recall_high[i]:.2f}",
-            about(found.validation_rows[i]),
-            found.threshold[i],
-        )
-        for i in shown
-    )
+    """How precisely the validation split measures each label."""
+    found, names = analysis.recommendation, analysis.counts.schema.names
+    columns = {
+        "label": names,
+        "positives": list(map(compact_number, found.validation_support)),
+        "a recall of 0.5 may be": [
+            f"{a:.2f}-{b:.2f}" for a, b in zip(found.recall_low, found.recall_high, strict=True)
+        ],
+        "rows needed": list(map(about, found.validation_rows)),
+    }
     needed = positives_for(HALF_WIDTH)
     enough = int((found.validation_support >= needed).sum())
     sentence = (
         f"A measured recall of 0.5 means the range below (95%, Wilson). For +-{HALF_WIDTH:g} a label needs {needed} "
         f"positives: {enough:,} of {pluralize(len(names), 'label')} have them in the "
-        f"{analysis.splits['validation'].labels.row_total:,} rows; the others need about the rows below."
+        f"{analysis.splits['validation'].row_total:,} rows; the others need about the rows below."
     )
-    legend = ", ".join(f"{word} ({meaning})" for word, meaning in _THRESHOLDS.items() if word in found.threshold)
-    header = ("label", "positives", "a recall of 0.5 may be", "rows needed", "threshold")
-    sentences = (sentence, f"Threshold: {legend}.")
-    return Part("validation", "What validation can measure", sentences, Table(header, rows, (0, 4)))
-
-
-def _limitations_part(analysis: Analysis) -> Part | None:
-    found = analysis.recommendation.warnings
-    return Part("limitations", "Problems no setting can fix", found) if found else None
-
-
-def _recommendation_part(analysis: Analysis) -> Part:
-    """The settings, each with its reason."""
-    items = tuple((f"--{c.flag} {c.typed}", f"{c.reason} [{c.source}]") for c in analysis.recommendation.choices)
-    return Part("recommendation", "Recommended settings", items=items)
-
-
-def _tier(support: np.ndarray) -> str:
-    return f"{len(support):,} with {_span(support, short_count)}"
+    return Part("validation", "What validation can measure", (sentence,), _table(columns, shown))
 
 
 def _span(values: Iterable[float], text: Callable[[float], str] = "{:.3g}".format) -> str:

@@ -19,7 +19,7 @@ from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MAX_WEIGHT, MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import wilson_interval
-from .dataset_stats import ENOUGH, FEW, HALF_WIDTH, LIMITATIONS, DatasetStats, positives_for, rows_for, whole
+from .dataset_stats import HALF_WIDTH, LIMITATIONS, DatasetStats, positives_for, rows_for, whole
 
 _NONE_NEEDED = "none needed: no label is rare"
 _COMPOUNDED = "FARM#443, nnUNet#1118"
@@ -59,25 +59,19 @@ class Recommendation:
         choices: the settings.
         warnings: problems no setting can fix, in sentences, the worst first.
         weights: the class weights that the settings give.
-        support, validation_support: positives in training and validation, estimated where a sample was counted.
+        validation_support: positives in validation, estimated where a sample was counted.
         recall_low, recall_high: the 95% interval (Wilson, 1927) of a recall of 0.5 on the validation split.
         validation_rows: validation rows for an interval of +-HALF_WIDTH, at the label's prevalence in training; inf
             for a label without positives there.
-        threshold: the kind of each label's threshold, see `threshold_plan`.
-        rows_to_label: additional training rows for `ENOUGH` positives at the same prevalence; 0 for FEW or more
-            positives, inf for none.
     """
 
     choices: tuple[Choice, ...]
     warnings: tuple[str, ...]
     weights: ClassWeights
-    support: np.ndarray
     validation_support: np.ndarray
     recall_low: np.ndarray
     recall_high: np.ndarray
     validation_rows: np.ndarray
-    threshold: tuple[str, ...]
-    rows_to_label: np.ndarray
 
     def value(self, flag: str) -> Any:
         """The recommended value of a flag; None where nothing is recommended."""
@@ -121,13 +115,11 @@ def recommend(
     weights = stats.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
     in_short = next((choice.in_short for choice in choices if choice.flag == "class_weights"), "")
     weights = replace(weights, why=_reasons(stats, weights, in_short))
-    support, here = stats.train.support, stats.validation.support
+    here = stats.validation.support
     low, high = wilson_interval(here / 2, here)
     needed = rows_for(positives_for(HALF_WIDTH), stats.train)
-    to_label = np.where(support >= FEW, 0.0, rows_for(ENOUGH - support, stats.train))
-    plan = threshold_plan(stats, chosen)
     warnings = tuple(sentence for warn in LIMITATIONS if (sentence := warn(stats)))
-    return Recommendation(choices, warnings, weights, support, here, low, high, needed, plan, to_label)
+    return Recommendation(choices, warnings, weights, here, low, high, needed)
 
 
 def _reasons(stats: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:
@@ -216,23 +208,23 @@ def choose_metric(stats: DatasetStats, few: int = 10) -> list[Choice]:
     With fewer than `few` one row moves F1 at 0.5 by a tenth (Saito & Rehmsmeier, 2015, on ranks). Only where
     thresholds will be tuned: the best model by ranks may find nothing at 0.5.
     """
-    schema, here = stats.train.schema, stats.validation.support
+    schema, here, source = stats.train.schema, stats.validation.support, "docs/quick-reference.md"
+    median = float(np.median(here[list(schema.secondary)])) if len(schema.secondary) else 0.0
+    value = "mean_average_precision"
     if not len(schema.secondary):
-        reason = "No label is secondary; each label counts the same."
-        return [Choice("metric_for_best_model", "f1_macro", reason, "docs/quick-reference.md")]
-    if schema.primary and not here[list(schema.primary)].any():
+        value, reason = "f1_macro", "No label is secondary; each label counts the same."
+    elif schema.primary and not here[list(schema.primary)].any():
         reason = "No row of validation has the primary label, and F1 of the secondary ones looks at such rows only."
-        return [Choice("metric_for_best_model", "mean_average_precision", reason, "docs/quick-reference.md")]
-    support = here[np.array(schema.secondary, dtype=int)]
-    if len(support) and np.median(support) < few and not too_few_to_tune(float(stats.validation.support.sum())):
+    elif median < few and not too_few_to_tune(float(here.sum())):
+        source = "Saito & Rehmsmeier, 2015"
         reason = (
-            f"Half of the labels have at most {_positives(np.median(support))} in validation, where F1 at 0.5 jumps "
-            "with single rows; average precision looks at the ranks of all of them."
+            f"Half of the labels have at most {_positives(median)} in validation, where F1 at 0.5 jumps with single "
+            "rows; average precision looks at the ranks of all of them."
         )
-        return [Choice("metric_for_best_model", "mean_average_precision", reason, "Saito & Rehmsmeier, 2015")]
-    over = "the rows whose primary label is 1" if stats.train.schema.primary else "all rows"
-    reason = f"Each secondary label counts the same, however rare, over {over}."
-    return [Choice("metric_for_best_model", "secondary_f1_macro", reason, "docs/quick-reference.md")]
+    else:
+        over = "the rows whose primary label is 1" if schema.primary else "all rows"
+        value, reason = "secondary_f1_macro", f"Each secondary label counts the same, however rare, over {over}."
+    return [Choice("metric_for_best_model", value, reason, source)]
 
 
 def choose_thresholds(stats: DatasetStats, few: int = 10) -> list[Choice]:
@@ -241,23 +233,19 @@ def choose_thresholds(stats: DatasetStats, few: int = 10) -> list[Choice]:
     `too_few_to_tune`."""
     if not stats.is_multi_label:
         return []
-    support = stats.validation.support
-    total, median = float(support.sum()), float(np.median(support))
-    source = "measured, docs/thresholds.md; Lin & Lin, 2023"
-    if too_few := too_few_to_tune(total):
-        reason = f"{too_few}."
-        return [Choice("tune_thresholds", False, reason, source)]
-    tune = Choice(
-        "tune_thresholds", True, "F1 is seldom best at 0.5, above all where labels weigh differently.", source
-    )
-    if median < few and len(support) > 1:
-        reason = f"Half of the labels have at most {_positives(median)} in validation: one threshold for all."
-        return [tune, Choice("thresholds_per", "all", reason, source)]
-    reason = (
-        f"Half of the labels have {_positives(median)} in validation or more; the fewer a label has, the more its "
-        "threshold is drawn towards that of all."
-    )
-    return [tune, Choice("thresholds_per", "label", reason, source)]
+    support, source = stats.validation.support, "measured, docs/thresholds.md; Lin & Lin, 2023"
+    median = float(np.median(support))
+    if too_few := too_few_to_tune(float(support.sum())):
+        return [Choice("tune_thresholds", False, f"{too_few}.", source)]
+    per, reason = "all", f"Half of the labels have at most {_positives(median)} in validation: one threshold for all."
+    if median >= few or len(support) == 1:
+        per = "label"
+        reason = (
+            f"Half of the labels have {_positives(median)} in validation or more; the fewer a label has, the more its "
+            "threshold is drawn towards that of all."
+        )
+    why = "F1 is seldom best at 0.5, above all where labels weigh differently."
+    return [Choice("tune_thresholds", True, why, source), Choice("thresholds_per", per, reason, source)]
 
 
 def too_few_to_tune(positives: float, least: int = 50, where: str = "Validation") -> str:
@@ -295,20 +283,6 @@ RULES: tuple[Callable[[DatasetStats], list[Choice]], ...] = (
     choose_epochs,
 )
 """The rules, in the order in which their choices are printed."""
-
-
-def threshold_plan(stats: DatasetStats, chosen: Mapping[str, Any], few: int = 10) -> tuple[str, ...]:
-    """The kind of each label's threshold, by its positives in validation.
-
-    It is the label's "own"; "unsure", its own from fewer than `few` positives; "shared" by all labels, as for a label
-    without positives; "0.5"; or in single-label problems the class with the "highest" score.
-    """
-    if not stats.is_multi_label or chosen.get("tune_thresholds") is False:
-        return ("0.5" if stats.is_multi_label else "highest",) * len(stats.train.schema)
-    support = stats.validation.support
-    if chosen.get("thresholds_per") == "all":
-        return ("shared",) * len(support)
-    return tuple("own" if n >= few else "unsure" if n > 0 else "shared" for n in support)
 
 
 def _times(ratio: float) -> str:

@@ -9,6 +9,9 @@ from ..labels.distribution import LabelDistribution
 from ..utils.errors import UsageError
 from ..utils.numeric import ratio
 
+ALPHA = 0.05
+"""The false discovery rate: the share of chance findings among the labels that differ."""
+
 
 @dataclass(frozen=True, eq=False)
 class Shift:
@@ -18,8 +21,8 @@ class Shift:
         names: labels, in the schema's order.
         before, after: prevalence in the first split and in the other one.
         p: two-sided p-value of equal prevalence; 1 where a label is unknown in one split.
-        q: p-values adjusted for the number of labels (Benjamini & Hochberg, 1995).
-        alpha: a label differs where q is under this.
+        q: p-values adjusted for the number of labels (Benjamini & Hochberg, 1995). A label differs where it is under
+            ALPHA.
     """
 
     names: tuple[str, ...]
@@ -27,7 +30,6 @@ class Shift:
     after: np.ndarray
     p: np.ndarray
     q: np.ndarray
-    alpha: float
 
     @property
     def ratio(self) -> np.ndarray:
@@ -39,10 +41,10 @@ class Shift:
     def differs(self) -> np.ndarray:
         """Indices of the labels that differ, lowest q first."""
         order = np.lexsort((self.p, self.q))
-        return order[self.q[order] < self.alpha]
+        return order[self.q[order] < ALPHA]
 
 
-def prevalence_shift(first: LabelDistribution, other: LabelDistribution, alpha: float = 0.05) -> Shift:
+def prevalence_shift(first: LabelDistribution, other: LabelDistribution) -> Shift:
     """Test each label's prevalence in one split against another's.
 
     A two-proportion z test with the pooled prevalence; Fisher's exact test where fewer than 5 rows are expected in
@@ -50,10 +52,9 @@ def prevalence_shift(first: LabelDistribution, other: LabelDistribution, alpha: 
 
     Args:
         first, other: counts of two splits with the same labels.
-        alpha: false discovery rate, the share of chance findings among the labels that differ.
 
     Raises:
-        UsageError: splits with different labels, or an alpha outside (0, 1).
+        UsageError: splits with different labels.
 
     >>> from imbalance_trainer import LabelSchema
     >>> schema = LabelSchema(["a", "b"])
@@ -64,10 +65,8 @@ def prevalence_shift(first: LabelDistribution, other: LabelDistribution, alpha: 
     """
     if first.schema.names != other.schema.names:
         raise UsageError("The two splits were counted with different labels; count both with one schema.")
-    if not 0 < alpha < 1:
-        raise UsageError(f"alpha must lie in (0, 1); got {alpha!r}.")
     p = _p_values(first.support, first.known, other.support, other.known)
-    return Shift(first.schema.names, first.prevalence, other.prevalence, p, false_discovery_control(p), alpha)
+    return Shift(first.schema.names, first.prevalence, other.prevalence, p, false_discovery_control(p))
 
 
 def _p_values(x: np.ndarray, n: np.ndarray, y: np.ndarray, m: np.ndarray, least_expected: float = 5.0) -> np.ndarray:

@@ -11,25 +11,24 @@ Weights and recommendation follow the training split, as in training; validation
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..analysis.analyze import Analysis, analysis_json, analyze, recommend_for
-from ..analysis.counts import STREAMED_FROM, SplitCounts, count_splits, count_streams, is_large, open_streams
+from ..analysis.analyze import Analysis, analysis_json, analyze
+from ..analysis.counts import STREAMED_FROM, count_splits, count_streams, is_large, open_streams
 from ..analysis.parts import analysis_markdown, analysis_text
-from ..analysis.recommend import Recommendation, config_text
+from ..analysis.recommend import config_text
 from ..data.demo import demo_data
 from ..data.options import DataOptions
-from ..labels.class_weights import compute_class_weights, merge_custom_weights
-from ..losses.registry import check_kind, loss_class, takes_class_weights
+from ..labels.distribution import LabelDistribution
 from ..reports.analysis_page import write_page
 from ..reports.plots import plot_distribution
 from ..training.arguments import ImbalanceOptions
-from ..utils.files import atomic_write
-from .parser import FlagParser, check_at_least, check_split, print_notes, writing
+from ..utils.files import written
+from .parser import FlagParser, check_at_least, check_split, print_notes
 
 _PATHS = ("data_dir", "train_file", "validation_file", "test_file", "label_schema")
 
@@ -87,99 +86,63 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
     check_split(args.split)
     check_at_least(args, limit=1, max_rows=0)
     with redirect_stdout(sys.stderr) if args.markdown else nullcontext():  # notes are a part of the Markdown
-        data, splits = _counted(args, options.label_schema)
-    asked_for = _asked_for(options, given)
-    if "loss" in asked_for:
-        check_kind(asked_for["loss"], loss_class(asked_for["loss"]), data.problem_type)
-        if not takes_class_weights(asked_for["loss"]):
-            asked_for.setdefault("class_weights", "none")
+        splits, about = _counted(args, options.label_schema)
+    names = {flag.name for flag in fields(options)} - {"label_schema"}
+    values = {name: getattr(options, name) for name in given if name in names}
+    asked_for = {name: "none" if value is None else value for name, value in values.items()}
     own = asked_for if args.custom_weights is None else {**asked_for, "custom_weights": args.custom_weights}
-    recommendation = recommend_for(data, splits, own)
-    used = _options_in_use(options, recommendation, asked_for)
-    weights = recommendation.weights
-    if not takes_class_weights(used.loss):
-        custom = merge_custom_weights(None, args.custom_weights, data.schema)
-        weights = compute_class_weights(splits["train"].labels, custom, max_weight=used.max_weight)
-    gamma = used.focal_gamma if used.loss == "focal" else 0.0
-    analysis = analyze(data, args.name, splits, recommendation, weights, gamma, args.split)
-    schema_file = given.get("label_schema")
-    said = _write_files(analysis, args, own, flags, schema_file)  # first: whoever reads the output may stop early
+    analysis = analyze(args.name, splits, asked_for=own, split=args.split, **about)
+    said = _write_files(analysis, args)  # first: whoever reads the output may stop early
+    if args.config_out is not None:
+        text = _config(analysis, args, own, given.get("label_schema"), f"analyze {shlex.join(flags)}")
+        with written(args.config_out) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
+        said += [f"Settings: {args.config_out}. Train with them:"]
+        said += [f"  imbalance-trainer train --config {shlex.quote(args.config_out)}"]
     print((analysis_markdown if args.markdown else analysis_text)(analysis, args.max_rows), flush=True)
     if said:
         print("\n".join(["", *said]), file=sys.stderr if args.markdown else sys.stdout)
     return analysis_json(analysis)
 
 
-def _counted(args: AnalyzeArguments, label_info: Any) -> tuple[Any, dict[str, SplitCounts]]:
-    """The data and the counts of its splits: loaded, or read in batches where that is asked for or the files are
-    large."""
+def _counted(args: AnalyzeArguments, label_info: Any) -> tuple[dict[str, LabelDistribution], dict[str, Any]]:
+    """The counts of the splits, and what is known of the data beside: loaded, or read in batches where that is asked
+    for or the files are large."""
     if args.is_given and (is_large(args) if args.streaming is None else args.streaming):
-        streamed = open_streams(args, label_info)
-        print_notes(streamed.notes)
-        splits, streamed = count_streams(streamed, args.limit)
-        return streamed, splits
+        streams = open_streams(args, label_info)
+        train = streams["train"]
+        print_notes(train.notes)
+        splits, warnings = count_streams(streams, args.limit)
+        return splits, {"problem_type": train.problem_type, "warnings": warnings, "notes": train.notes}
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
-    return data, count_splits(data, args.limit)
+    about = {"problem_type": data.problem_type, "warnings": data.warnings, "notes": data.notes}
+    return count_splits(data, args.limit), about
 
 
-def _asked_for(options: ImbalanceOptions, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are given, but for that of the data."""
-    names = [flag.name for flag in fields(options) if flag.name in given and flag.name != "label_schema"]
-    return {name: "none" if getattr(options, name) is None else getattr(options, name) for name in names}
-
-
-def _options_in_use(
-    options: ImbalanceOptions, recommendation: Recommendation, asked_for: dict[str, Any]
-) -> ImbalanceOptions:
-    """The recommended options, but for those that the user asked for."""
-    names = {flag.name for flag in fields(options)}
-    chosen = {choice.flag: choice.value for choice in recommendation.choices if choice.flag in names}
-    return replace(options, **{**chosen, **asked_for}).checked()
-
-
-def _write_files(
-    analysis: Analysis,
-    args: AnalyzeArguments,
-    asked_for: dict[str, Any],
-    flags: Sequence[str],
-    schema_file: str | None,
-) -> list[str]:
-    """Write what was asked for, and say where."""
+def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:
+    """Write the picture and the page that were asked for, and say where."""
     said = []
     if args.plot is not None and args.plot.lower() != "none":
         where = "training" if analysis.split == "train" else analysis.split
-        with writing(args.plot):
-            Path(args.plot).parent.mkdir(parents=True, exist_ok=True)
-        drawn = plot_distribution(analysis.counts.labels, analysis.weights, analysis.gamma, args.plot, split=where)
-        said.append(f"Picture: {drawn}")
+        weights = analysis.recommendation.weights
+        said.append(f"Picture: {plot_distribution(analysis.counts, weights, analysis.gamma, args.plot, where)}")
     if args.html is not None:
         said.append(f"Page: {write_page(analysis, args.html)}")
-    if args.config_out is not None:
-        text = _config(analysis, args, asked_for, flags, schema_file)
-        with writing(args.config_out):
-            Path(args.config_out).parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(args.config_out) as unfinished:
-                unfinished.write_text(text, encoding="utf-8")
-        said.append(f"Settings: {args.config_out}. Train with them:")
-        said.append(f"  imbalance-trainer train --config {shlex.quote(args.config_out)}")
     return said
 
 
 def _config(
-    analysis: Analysis,
-    args: AnalyzeArguments,
-    asked_for: dict[str, Any],
-    flags: Sequence[str],
-    schema_file: str | None,
+    analysis: Analysis, args: AnalyzeArguments, asked_for: dict[str, Any], schema_file: str | None, command: str
 ) -> str:
+    """The settings as a file for training, by paths that hold in any folder."""
     values: dict[str, Any] = {flag.name: getattr(args, flag.name) for flag in fields(DataOptions)}
     values["label_schema"] = schema_file
-    values |= {flag: os.path.abspath(values[flag]) for flag in _PATHS if values[flag]}  # to train from any folder
+    values |= {flag: os.path.abspath(values[flag]) for flag in _PATHS if values[flag]}
     values["model_name_or_path"] = _absolute(args.model_name_or_path) if args.is_given else None
     if "custom_weights" in asked_for:
         asked_for = {**asked_for, "custom_weights": _absolute(asked_for["custom_weights"])}
-    return config_text(analysis.recommendation, values, asked_for, f"imbalance-trainer analyze {shlex.join(flags)}")
+    return config_text(analysis.recommendation, values, asked_for, f"imbalance-trainer {command}")
 
 
 def _absolute(value: str) -> str:

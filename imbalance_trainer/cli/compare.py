@@ -11,20 +11,17 @@ import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..comparison.frozen import FeatureHead, encoded
-from ..comparison.runs import DEFAULT, Method, Record, read_methods
-from ..comparison.summary import MethodResult
-from ..comparison.training import WARMUP, Setting, compare
+from ..comparison.runs import DEFAULT, Record, read_methods
+from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded
 from ..data.dataset import LabelledData
-from ..data.demo import DEMO_TRAINING, demo_data, demo_model
-from ..data.options import DataOptions
+from ..data.demo import DEMO_TRAINING, demo_data
 from ..labels.class_weights import DEFAULT_STRATEGY
 from ..labels.schema import LabelSchema
 from ..monitor.run_files import package_versions
@@ -33,7 +30,7 @@ from ..utils.console import console_print
 from ..utils.errors import UsageError
 from ..utils.files import write_json
 from ..utils.text import pluralize
-from .models import load_bare_encoder, load_encoder, tokenized
+from .models import EncoderOptions, load_encoder, tokenized
 from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, print_notes
 
 GOES_ON = "The same command goes on after the last training that ended."
@@ -43,15 +40,9 @@ _FROZEN_RATE, _RATE = 1e-3, 2e-5
 
 
 @dataclass
-class CompareArguments:
+class CompareArguments(EncoderOptions):
     """What is compared, and for how long."""
 
-    model_name_or_path: str | None = field(
-        default=None, metadata={"aliases": ["--model"], "help": "Encoder: a hub name or a folder."}
-    )
-    config_overrides: str | None = field(
-        default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
-    )
     methods: list[str] = field(
         default_factory=lambda: [DEFAULT],
         metadata={
@@ -82,8 +73,6 @@ class CompareArguments:
         },
     )
     batch_size: int = field(default=32, metadata={"help": "Rows of an update."})
-    max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
-    max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows."})
     max_eval_samples: int | None = field(
         default=None, metadata={"help": "Tune and test on this many rows of validation and of test."}
     )
@@ -100,33 +89,36 @@ class CompareArguments:
 
 def make_parser() -> FlagParser:
     """The flags."""
-    return FlagParser((CompareArguments, DataOptions), __doc__)
+    return FlagParser(CompareArguments, __doc__)
 
 
 def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; what comparison.json holds."""
-    args, options = make_parser().parse(flags)
-    _check(args, options)
+    (args,) = make_parser().parse(flags)
+    _check(args)
     args.seeds = _seeds(args.seeds)
-    data = options.load(args.label_schema) if options.is_given else demo_data()
+    data = args.load(args.label_schema) if args.is_given else demo_data()
     methods = read_methods(args.methods, args.own_methods, data.problem_type)
-    folder = Path(args.output_dir or Path("runs") / f"compare-{options.name}{'-frozen' * args.frozen}")
+    folder = Path(args.output_dir or Path("runs") / f"compare-{args.name}{'-frozen' * args.frozen}")
     make_output_dir(folder)
     print_notes(data.remarks)
-    rate = _FROZEN_RATE if args.frozen else _RATE if options.is_given else DEMO_TRAINING["learning_rate"]
-    splits = {name: _some(split, args, name) for name, split in data.splits.items()}
+    rate = _FROZEN_RATE if args.frozen else _RATE if args.is_given else DEMO_TRAINING["learning_rate"]
+    limits = {"train": args.max_train_samples}
+    splits = {name: _some(rows, limits.get(name, args.max_eval_samples)) for name, rows in data.splits.items()}
     setting = _setting(args, data, splits, folder)
     if any("sampler" in (method.options or {}) for method in methods):  # which goes with no other order of rows
         arguments = {name: value for name, value in setting.arguments.items() if name != "train_sampling_strategy"}
         setting = replace(setting, arguments=arguments)
-    record = Record(folder, _shared(args, setting, options.source, _digest(splits, data.schema)))
+    record = Record(folder, _shared(args, setting, _digest(splits, data.schema)))
     seeds = pluralize(len(args.seeds), "seed")
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
     summary = compare(
         setting, methods, args.learning_rates or [rate], args.seeds, record, lambda words: print(words, flush=True)
     )
     console_print("", *summary.message(), "", summary.verdict())
-    print(_how_to_train(summary.best, methods, args, options, setting.epochs))
+    best = next(method for method in methods if method.name == summary.best)
+    if best.options is not None:
+        print(_how_to_train(best.options, summary.runs[best.name][0].learning_rate, args, setting.epochs))
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)
     made = [folder / "comparison.json", plot_comparison(content, folder / "comparison.png")]
@@ -134,37 +126,25 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     return content
 
 
-def _how_to_train(
-    best: MethodResult, methods: Sequence[Method], args: CompareArguments, data: DataOptions, epochs: float
-) -> str:
-    """What to type to train by the best method as it was trained here, on all rows.
-
-    Args:
-        best: the method's results.
-        methods: all methods.
-        args, data: the flags.
-        epochs: passes over the rows that were compared on.
-    """
-    options = next(method.options for method in methods if method.name == best.name)
-    if options is None:
-        return ""
-    shared = ("model_name_or_path", "config_overrides", "label_schema", "max_length")
-    words = {**asdict(data), **{name: getattr(args, name) for name in shared}}
+def _how_to_train(method: Mapping[str, Any], learning_rate: float, args: CompareArguments, epochs: float) -> str:
+    """What to type to train by a method (its options) as it was trained here, on all rows."""
+    shared = {flag.name for flag in fields(EncoderOptions)} - {"max_train_samples"} | {"label_schema"}
+    words = {name: value for name, value in asdict(args).items() if name in shared}
     if not args.frozen:  # of a head rate, rows and epochs say nothing
-        words |= {} if data.is_given else {"weight_strategy": DEFAULT_STRATEGY}  # train has another there
-        words |= {"learning_rate": best.learning_rate, "warmup_steps": WARMUP, "num_train_epochs": round(epochs, 3)}
+        words |= {} if args.is_given else {"weight_strategy": DEFAULT_STRATEGY}  # train has another there
+        words |= {"learning_rate": learning_rate, "warmup_steps": WARMUP, "num_train_epochs": round(epochs, 3)}
         words |= {"per_device_train_batch_size": args.batch_size, "bf16": args.bf16 or None}
     words = {name: value for name, value in words.items() if value is not None}
-    words |= {name: "none" if value is None else value for name, value in options.items()}
+    words |= {name: "none" if value is None else value for name, value in method.items()}
     flags = [word for name, value in words.items() for word in as_flag(name, value, name == "label_columns")]
     return f"Train with it: {shlex.join(['imbalance-trainer', 'train', *flags])}"
 
 
-def _check(args: CompareArguments, options: DataOptions) -> None:
+def _check(args: CompareArguments) -> None:
     """What cannot go well is said before anything is loaded."""
-    if (options.is_given or args.frozen) and not args.model_name_or_path:
+    if (args.is_given or args.frozen) and not args.model_name_or_path:
         raise UsageError("--model_name_or_path is missing: an encoder that was trained before, such as roberta-base.")
-    check_at_least(args, batch_size=1, max_train_samples=1, max_eval_samples=1, max_length=3)
+    check_at_least(args, batch_size=1, max_eval_samples=1)
     check_epochs(args)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("compare trains in one process; start it without accelerate launch or torchrun.")
@@ -188,55 +168,39 @@ def _seeds(given: list[int]) -> list[int]:
 
 
 def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> Setting:
-    if args.frozen:
-        load_model, tokenizer, made = _frozen(args, data, splits, folder)
-    else:
-        load_model, tokenizer, made = _fine_tuned(args, data, splits)
-    epoch = math.ceil(len(made["train"]) / args.batch_size)
-    steps = args.max_steps if args.max_steps > 0 else max(1, math.ceil(args.num_train_epochs * epoch))
+    name, how, kind = str(args.model_name_or_path), args.config_overrides, data.problem_type
     arguments: dict[str, Any] = {"bf16": args.bf16}
-    if not args.frozen:
+    if args.frozen:
+        encoder, tokenizer = load_encoder(name, how)
+        length = min(args.max_length, tokenizer.model_max_length)
+        splits = {split: encoded(rows, encoder, tokenizer, length, folder) for split, rows in splits.items()}
+        width, tokenizer = encoder.config.hidden_size, None
+    else:
         arguments["train_sampling_strategy"] = "group_by_length"
-    return Setting(
-        made, data.schema, data.problem_type, load_model, steps, args.batch_size,
-        1024 if args.frozen else 128, tokenizer, arguments,
-    )  # fmt: skip
+        _, tokenizer = args.load_model(data, 0)
+        splits = tokenized(splits, tokenizer, args.max_length)
+
+    def load() -> Any:
+        if args.frozen:
+            return FeatureHead(width, len(data.schema), kind)
+        return args.load_model(data, torch.initial_seed() % 2**31)[0]
+
+    epoch = math.ceil(len(splits["train"]) / args.batch_size)
+    steps = args.max_steps if args.max_steps > 0 else max(1, math.ceil(args.num_train_epochs * epoch))
+    at_once = 1024 if args.frozen else 128
+    return Setting(splits, data.schema, kind, load, steps, args.batch_size, at_once, tokenizer, arguments)
 
 
-def _some(split: Any, args: CompareArguments, name: str) -> Any:
-    limit = args.max_train_samples if name == "train" else args.max_eval_samples
-    return (
-        split if limit is None or limit >= len(split) else split.shuffle(seed=0).select(range(limit)).flatten_indices()
-    )
+def _some(split: Any, limit: int | None) -> Any:
+    rows = len(split) if limit is None else min(limit, len(split))
+    return split if rows == len(split) else split.shuffle(seed=0).select(range(rows)).flatten_indices()
 
 
-def _fine_tuned(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any]) -> tuple:
-    def load() -> tuple[Any, Any]:
-        if args.model_name_or_path is None:
-            return demo_model(data.schema, torch.initial_seed() % 2**31)
-        return load_encoder(args.model_name_or_path, data.schema, data.problem_type, args.config_overrides)
-
-    _, tokenizer = load()
-    made = tokenized(splits, tokenizer, args.max_length)
-    return lambda: load()[0], tokenizer, made
-
-
-def _frozen(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> tuple:
-    encoder, tokenizer = load_bare_encoder(str(args.model_name_or_path), args.config_overrides)
-    length = min(args.max_length, tokenizer.model_max_length)
-    made = {
-        name: encoded(split, encoder, tokenizer, length, folder, lambda words: print(f"{words} ...", flush=True))
-        for name, split in splits.items()
-    }
-    width = encoder.config.hidden_size
-    return lambda: FeatureHead(width, len(data.schema), data.problem_type), None, made
-
-
-def _shared(args: CompareArguments, setting: Setting, source: str | None, digest: str) -> dict[str, Any]:
+def _shared(args: CompareArguments, setting: Setting, digest: str) -> dict[str, Any]:
     """What all runs of a folder have in common."""
     return {
         **package_versions(["imbalance-trainer"]),
-        "data": source or "demo",
+        "data": args.source or "demo",
         "data_digest": digest,
         "model": args.model_name_or_path or "demo",
         "config_overrides": args.config_overrides,

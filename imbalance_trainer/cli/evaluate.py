@@ -66,7 +66,14 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     output_dir = Path(args.output_dir or Path(args.model_dir) / f"evaluation_{args.split}")
     make_output_dir(output_dir)
 
-    results, logits, labels, rule = _evaluated(saved, saved.tokens(data, args.split), args, output_dir)
+    rows = saved.tokens(data, args.split)
+    trainer: Any = saved.trainer(rows, output_dir)
+    output = trainer.predict(rows, metric_key_prefix=args.split)  # its callback prints the table of each label
+    results, rule, labels = trainer.results_of(args.split), trainer.decision_rule, output.label_ids
+    logits = first(output.predictions)
+    if not np.isfinite(logits).all():
+        row = int(np.flatnonzero(~np.isfinite(logits).all(1))[0])
+        raise DataError(f"--model_dir {args.model_dir}: gives a score that is NaN or infinite, first for row {row}.")
     report = label_report(logits, labels, rule)
     calibration_error = float(np.mean([row["expected_calibration_error"] for row in report]))
     console_print("", *confusion_message(report), f"Mean expected calibration error: {calibration_error:.4f}")
@@ -78,41 +85,23 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     with atomic_write(output_dir / "worst_errors.jsonl") as file:
         file.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in errors), encoding="utf-8")
     plot_precision_recall(logits, labels, rule, output_dir / "precision_recall.png")
-    plot_calibration(rule.scores(logits).sigmoid(), labels, rule.schema, output_dir / "calibration.png")
+    plot_calibration(logits, labels, rule, output_dir / "calibration.png")
     written = ["metrics.json", "worst_errors.jsonl", "precision_recall.png", "calibration.png"]
     print(f"\nSaved in {output_dir}: {', '.join(written)}")
     check_results(results, floors, saved.schema)
     return content
 
 
-def _evaluated(
-    saved: SavedModel, rows: Any, args: EvaluateArguments, output_dir: Path
-) -> tuple[Any, np.ndarray, Any, DecisionRule]:
-    """Metrics at the thresholds and at 0.5, logits and labels (rows, labels), and how the model decides."""
-    split = str(args.split)
-    trainer = saved.trainer(rows, output_dir)
-    output = trainer.predict(rows, metric_key_prefix=split)  # its callback prints the table of each label
-    logits = first(output.predictions)
-    if not np.isfinite(logits).all():
-        row = int(np.flatnonzero(~np.isfinite(logits).all(1))[0])
-        raise DataError(f"--model_dir {args.model_dir}: gives a score that is NaN or infinite, first for row {row}.")
-    return trainer.results_of(split), logits, output.label_ids, trainer.decision_rule
-
-
 def label_report(logits: np.ndarray, labels: np.ndarray, rule: DecisionRule) -> list[dict[str, Any]]:
     """For each label its threshold, COUNTS at it and at 0.5, and calibration error, over known entries."""
     at_thresholds, at_half = (_counts(logits, labels, decides) for decides in (rule, rule.untuned()))
     probabilities, is_known = rule.scores(logits).sigmoid().numpy(), known(labels)
-    errors = [
-        expected_calibration_error(p[seen], y[seen] > 0.5)
-        for p, y, seen in zip(probabilities.T, labels.T, is_known.T, strict=True)
-    ]
-    return [
-        {"label": name, "threshold": threshold, **counts, "at_0.5": half, "expected_calibration_error": error}
-        for (name, threshold), counts, half, error in zip(
-            rule.by_label().items(), at_thresholds, at_half, errors, strict=True
-        )
-    ]
+    report = []
+    for i, (name, threshold) in enumerate(rule.by_label().items()):
+        p, y = (values[is_known[:, i], i] for values in (probabilities, labels > 0.5))
+        more = {"at_0.5": at_half[i], "expected_calibration_error": expected_calibration_error(p, y)}
+        report.append({"label": name, "threshold": threshold, **at_thresholds[i], **more})
+    return report
 
 
 def _counts(logits: np.ndarray, labels: np.ndarray, rule: DecisionRule) -> list[dict[str, int]]:

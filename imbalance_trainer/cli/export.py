@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
 
 from ..decisions.rule import DecisionRule, is_baked
 from ..training.head import linear_heads
-from ..utils.constants import CONFIG_KEY, MULTI_LABEL
+from ..utils.constants import CONFIG_KEY
 from ..utils.errors import UsageError
 from .models import load_multi_label_model
 from .parser import FlagParser, make_output_dir
@@ -64,8 +64,8 @@ def bake_thresholds(model: Any) -> DecisionRule:
     Its config says so from then on: the thresholds go to "baked_thresholds", and 0.5 decides in our own pipeline too.
 
     Args:
-        model: a sequence-classification model whose config has thresholds, in evaluation mode. Made fp32: half
-            precision is too coarse for a shifted head.
+        model: a multi-label model for sequence classification whose config has thresholds, in evaluation mode. Made
+            fp32: half precision is too coarse for a shifted head.
 
     Returns:
         The rule that was baked in.
@@ -74,8 +74,6 @@ def bake_thresholds(model: Any) -> DecisionRule:
         UsageError: no thresholds, a head without bias or of an unknown build, or the max constraint.
     """
     config = model.config
-    if config.problem_type != MULTI_LABEL:
-        raise UsageError(f"Thresholds are for multi-label models; this one's problem_type is {config.problem_type!r}.")
     rule = DecisionRule.from_config(config)
     if not rule.is_tuned:
         why = "has its thresholds baked in already" if is_baked(config) else "has no tuned thresholds in its config"
@@ -85,9 +83,21 @@ def bake_thresholds(model: Any) -> DecisionRule:
             "The model decides by the largest score among a label and its descendants (constraint 'max_constraint'), "
             "which no shift of the head can give; use ImbalanceTextClassificationPipeline."
         )
-    model.float()
-    head = _head(model, len(rule.schema))
-    scale, shift = _scale_and_shift(rule)
+    heads = linear_heads(model.float(), len(rule.schema))
+    if len(heads) != 1:
+        raise UsageError(
+            f"{type(model).__name__} has {len(heads)} linear layers of {len(rule.schema)} outputs that could be its "
+            "head; thresholds cannot be baked in."
+        )
+    (head,) = heads
+    if head.bias is None:
+        raise UsageError(
+            f"The head of {type(model).__name__} has no bias to shift by the thresholds; use "
+            "ImbalanceTextClassificationPipeline, which applies them."
+        )
+    calibration = (np.ones(len(rule.schema)), 0.0) if rule.calibration is None else rule.calibration
+    scale, offset = (torch.as_tensor(values, dtype=torch.float64) for values in calibration)
+    shift = offset - torch.logit(torch.tensor(rule.thresholds, dtype=torch.float64))
     probe = {"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
     with torch.no_grad():
         before = model(**probe).logits.double()
@@ -100,27 +110,3 @@ def bake_thresholds(model: Any) -> DecisionRule:
     rule.untuned().to_config(config)
     setattr(config, CONFIG_KEY, {**getattr(config, CONFIG_KEY), "baked_thresholds": ours["thresholds"]})
     return rule
-
-
-def _head(model: Any, n_labels: int) -> nn.Linear:
-    heads = linear_heads(model, n_labels)
-    if len(heads) != 1:
-        raise UsageError(
-            f"{type(model).__name__} has {len(heads)} linear layers of {n_labels} outputs that could be its head; "
-            "thresholds cannot be baked in."
-        )
-    if heads[0].bias is None:
-        raise UsageError(
-            f"The head of {type(model).__name__} has no bias to shift by the thresholds; use "
-            "ImbalanceTextClassificationPipeline, which applies them."
-        )
-    return heads[0]
-
-
-def _scale_and_shift(rule: DecisionRule) -> tuple[torch.Tensor, torch.Tensor]:
-    thresholds = torch.tensor(rule.thresholds, dtype=torch.float64)
-    shift = -torch.logit(thresholds)
-    if rule.calibration is None:
-        return torch.ones_like(shift), shift
-    scale, offset = torch.tensor(rule.calibration, dtype=torch.float64)
-    return scale, offset + shift

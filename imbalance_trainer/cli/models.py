@@ -1,7 +1,7 @@
 """Models of the command line: an encoder with a new head, and a saved model with labelled data to score."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from ..data.dataset import LabelledData
-from ..data.demo import demo_data
+from ..data.demo import demo_data, demo_model
 from ..data.options import DataOptions
 from ..labels.schema import LabelSchema
 from ..training.arguments import ImbalanceTrainingArguments
@@ -21,54 +21,32 @@ from ..utils.errors import DataError, UsageError, first_line, quoted
 from .parser import check_at_least, check_split, print_notes
 
 
-def encoder_config(name: str, overrides: str | None = None) -> Any:
-    """The config of an encoder.
+def load_encoder(
+    name: str, overrides: str | None = None, schema: LabelSchema | None = None, problem_type: str | None = None
+) -> tuple[Any, Any]:
+    """An encoder, with a new head for the labels of a schema if there is one, and its tokenizer.
 
     Args:
         name: a folder, or a name on the Hub.
-        overrides: changes to it, such as "num_hidden_layers=3,hidden_dropout_prob=0.2".
+        overrides: changes to its config, such as "num_hidden_layers=3,hidden_dropout_prob=0.2".
+        schema, problem_type: of the data.
 
     Raises:
-        UsageError: one that cannot be loaded, or an override that does not fit.
+        UsageError: an encoder that cannot be loaded, or an override that does not fit.
     """
-    with _loading(f"--model_name_or_path {name}"):
+    where = f"--model_name_or_path {name}"
+    with _loading(where):
         config = AutoConfig.from_pretrained(name)
     if overrides:
         try:
             config.update_from_string(overrides)
         except ValueError as error:
             raise UsageError(f"--config_overrides {overrides}: {first_line(error)}.") from None
-    return config
-
-
-def load_encoder(name: str, schema: LabelSchema, problem_type: str, overrides: str | None = None) -> tuple[Any, Any]:
-    """A model for sequence classification with a new head, and its tokenizer.
-
-    Args:
-        name: a folder, or a name on the Hub.
-        schema: the labels.
-        problem_type: multi-label or single-label.
-        overrides: see `encoder_config`.
-
-    Raises:
-        UsageError: an encoder that cannot be loaded.
-    """
-    config = encoder_config(name, overrides)
-    config.num_labels, config.problem_type = len(schema), problem_type
-    return _loaded(AutoModelForSequenceClassification, name, config)
-
-
-def load_bare_encoder(name: str, overrides: str | None = None) -> tuple[Any, Any]:
-    """The encoder without a head, and its tokenizer.
-
-    Args:
-        name: a folder, or a name on the Hub.
-        overrides: see `encoder_config`.
-
-    Raises:
-        UsageError: an encoder that cannot be loaded.
-    """
-    return _loaded(AutoModel, name, encoder_config(name, overrides))
+    kind: Any = AutoModel
+    if schema is not None:
+        kind, config.num_labels, config.problem_type = AutoModelForSequenceClassification, len(schema), problem_type
+    with _loading(where):
+        return kind.from_pretrained(name, config=config), AutoTokenizer.from_pretrained(name)
 
 
 def load_multi_label_model(folder: str | Path) -> tuple[Any, Any]:
@@ -87,11 +65,6 @@ def load_multi_label_model(folder: str | Path) -> tuple[Any, Any]:
     raise UsageError(f"{where}: expected a multi-label model, but its problem_type is {kind!r}.")
 
 
-def _loaded(kind: Any, name: str, config: Any) -> tuple[Any, Any]:
-    with _loading(f"--model_name_or_path {name}"):
-        return kind.from_pretrained(name, config=config), AutoTokenizer.from_pretrained(name)
-
-
 @contextmanager
 def _loading(where: str) -> Iterator[None]:
     try:
@@ -101,13 +74,8 @@ def _loading(where: str) -> Iterator[None]:
 
 
 def tokenized(splits: Mapping[str, Any], tokenizer: Any, max_length: int) -> dict[str, Any]:
-    """Splits with a column `text` made ready for a model, which reads at most `max_length` tokens of each.
-
-    Args:
-        splits: datasets by name.
-        tokenizer: of the model; where it reads fewer tokens, that is the limit. It keeps the limit, also when saved.
-        max_length: tokens.
-    """
+    """Splits with a column `text` made ready for a model, which reads at most `max_length` tokens of each, or fewer
+    where its tokenizer does; that keeps the limit, also when it is saved."""
     tokenizer.model_max_length = length = min(max_length, tokenizer.model_max_length)
     return {
         name: split.map(
@@ -118,6 +86,31 @@ def tokenized(splits: Mapping[str, Any], tokenizer: Any, max_length: int) -> dic
         )
         for name, split in splits.items()
     }
+
+
+@dataclass
+class EncoderOptions(DataOptions):
+    """The data (without any, the demo's), and the encoder to start from."""
+
+    model_name_or_path: str | None = field(
+        default=None, metadata={"aliases": ["--model"], "help": "Encoder: a hub name or a folder."}
+    )
+    config_overrides: str | None = field(
+        default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
+    )
+    max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows, drawn by seed."})
+
+    def check(self) -> None:
+        """Raise a UsageError for flags that do not go together or cannot be right."""
+        super().check()
+        check_at_least(self, max_train_samples=1, max_length=3)
+
+    def load_model(self, data: LabelledData, seed: int) -> tuple[Any, Any]:
+        """The encoder with a new head for the labels, without a name the demo's, and its tokenizer."""
+        if self.model_name_or_path is None:
+            return demo_model(data.schema, seed)
+        return load_encoder(self.model_name_or_path, self.config_overrides, data.schema, data.problem_type)
 
 
 @dataclass
@@ -138,11 +131,7 @@ class SavedModelOptions(DataOptions):
 
 
 class SavedModel:
-    """What a folder holds.
-
-    Args:
-        options: the flags.
-    """
+    """What a folder holds."""
 
     def __init__(self, options: SavedModelOptions) -> None:
         self.options = options
@@ -171,18 +160,16 @@ class SavedModel:
 
     def _loaded(self, make_missing: bool) -> LabelledData:
         """The data with the labels that it says it has, or where these are not the model's, read by the model's."""
-        options = self.options
-        try:
+        options, data = self.options, None
+        with suppress(*(() if options.label_schema else (DataError, UsageError))):
             data = options.load(options.label_schema, make_missing=make_missing)
-        except (DataError, UsageError) as error:
-            data, failed = None, error
-        if data is not None and (options.label_schema or not set(data.schema.names) < set(self.schema.names)):
-            return data
+            if options.label_schema or not set(data.schema.names) < set(self.schema.names):
+                return data
         try:
             return options.load(self.schema, make_missing=make_missing)
-        except (DataError, UsageError) as error:
+        except (DataError, UsageError):
             if data is None:
-                raise (error if options.label_schema is None else failed) from None
+                raise
             return data
 
     def tokens(self, data: LabelledData, split: str) -> Any:

@@ -7,14 +7,7 @@ import os
 import re
 import sys
 import textwrap
-from argparse import (
-    SUPPRESS,
-    Action,
-    ArgumentDefaultsHelpFormatter,
-    ArgumentParser,
-    Namespace,
-    RawDescriptionHelpFormatter,
-)
+from argparse import SUPPRESS, Action, ArgumentDefaultsHelpFormatter, Namespace, RawDescriptionHelpFormatter
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -85,15 +78,22 @@ class FlagParser(HfArgumentParser):
             UsageError: as `parse`.
         """
         self._check_repeats(flags)
-        unset = object()
-        values = Namespace(**{action.dest: unset for action in self._actions})
-        _, unknown = self.parse_known_args([*self._config_flags(flags), *flags], values)
+        values, unknown = self._read(flags)
+        if "config" in values:  # its words come first, and --config ends a list among them
+            words = self._config_flags(values["config"])
+            values, unknown = self._read([*words, "--config", values["config"], *flags])
         if unknown:
             flag = next((word.split("=")[0] for word in unknown if _FLAG.match(word)), None)
             if flag is None:
                 raise UsageError(f"{unknown[0]!r} is one argument too many; --help lists all flags.")
             raise UsageError(f"Unknown flag {flag}: {did_you_mean(flag, self.flags())}")
-        return {name: value for name, value in vars(values).items() if value is not unset and value is not None}
+        return values
+
+    def _read(self, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+        """The values of a command line by name, and the words that stand for none."""
+        unset = object()
+        values, unknown = self.parse_known_args(words, Namespace(**{action.dest: unset for action in self._actions}))
+        return {name: v for name, v in vars(values).items() if v is not unset and v is not None}, unknown
 
     def build(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The dataclasses from values by name; the others keep their defaults.
@@ -119,11 +119,10 @@ class FlagParser(HfArgumentParser):
 
     def format_help(self) -> str:
         """The help; its first line names what is required, and not each of two hundred flags."""
-        needed = [f"{action.option_strings[0]} {action.dest.upper()}" for action in self._actions
-                  if action.required and action.option_strings]  # fmt: skip
-        places = [f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar) for action in self._actions
-                  if not action.option_strings]  # fmt: skip
-        self.usage = " ".join(["%(prog)s", *needed, "[flags]", *places])
+        needed = [f"{a.option_strings[0]} {a.dest.upper()}" for a in self._actions if a.required and a.option_strings]
+        places = [a for a in self._actions if not a.option_strings]
+        shown = [f"[{a.metavar}]" if a.nargs == "?" else str(a.metavar) for a in places]
+        self.usage = " ".join(["%(prog)s", *needed, "[flags]", *shown])
         return super().format_help()
 
     def _check_repeats(self, flags: Sequence[str]) -> None:
@@ -134,22 +133,16 @@ class FlagParser(HfArgumentParser):
             if times > 1 and action is not None and action.nargs in ("+", "*"):
                 raise UsageError(f"{flag} is given {times} times; give all its values after one: {flag} A B.")
 
-    def _config_flags(self, flags: Sequence[str]) -> list[str]:
-        """The content of the --config file as words of a command line."""
-        finder = ArgumentParser(add_help=False, allow_abbrev=False)
-        finder.add_argument("--config")
-        file = finder.parse_known_args(flags)[0].config
-        if file is None:
-            return []
+    def _config_flags(self, file: str) -> list[str]:
+        """The content of a --config file as words of a command line."""
         words: list[str] = []
-        known = [flag[2:] for flag in self.flags()]
         for key, value in _read_yaml(file).items():
             action = self._option_string_actions.get(f"--{key}")
             if action is None:
-                raise UsageError(f"{file}: unknown key {key!r}: {did_you_mean(key, known)}")
+                raise UsageError(f"{file}: unknown key {key!r}: {did_you_mean(key, [f[2:] for f in self.flags()])}")
             if value is not None:
                 words += as_flag(key, value, takes_many=action.nargs in ("+", "*"))
-        return [*words, "--config", file]  # else the data would be one more value of a list at the end
+        return words
 
 
 class _HelpFormatter(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
@@ -249,12 +242,9 @@ def run(main: Callable[[Sequence[str]], Any], goes_on: str = "") -> None:
     """
     try:
         main(sys.argv[1:])
-    except (UsageError, DataError, NonFiniteLossError) as error:
-        _say(f"error: {error}")
-        sys.exit(error.exit_code)
-    except QualityGateError as error:
+    except (UsageError, DataError, NonFiniteLossError, QualityGateError) as error:
         _say("\n".join(f"error: {line}" for line in str(error).split("\n")))
-        if _has_process_group():  # every process fails here
+        if isinstance(error, QualityGateError) and _has_process_group():  # every process fails here
             torch.distributed.barrier()  # none ends, and has torchrun stop the others, before the first has spoken
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

@@ -15,10 +15,10 @@ has a column of ids. A blank text has no labels. Notes go to stderr.
 import json
 import re
 import sys
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from ..labels.schema import LabelSchema
 from ..pipeline import ImbalanceTextClassificationPipeline
 from ..utils.errors import DataError, UsageError
 from ..utils.files import atomic_write
+from ..utils.text import pluralize
 from .models import load_multi_label_model
 from .parser import FlagParser, check_at_least, writing
 
@@ -69,29 +70,23 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; how many texts there were, and how many without a label."""
     (args,) = make_parser().parse(flags)
     _check(args)
-    classify = _load(args.model_dir)
-    rows = iter([({}, text) for text in args.text]) if args.file is None else _rows(args, classify.rule.schema)
-    waiting: deque[tuple[dict[str, Any], str]] = deque()  # rows without an answer yet: no more than a batch
-
-    def passing() -> Iterator[str]:
-        for row in rows:
-            waiting.append(row)
-            yield row[1]
-
+    model, tokenizer = load_multi_label_model(args.model_dir)
+    kind = ImbalanceTextClassificationPipeline
+    classify: Any = pipeline("text-classification", model, tokenizer=tokenizer, pipeline_class=kind)
+    texts = iter([({}, text) for text in args.text]) if args.file is None else _rows(args, classify.rule.schema)
+    rows, asked = tee(texts)  # which holds no more rows than a batch
     on_screen = args.output_file is None and sys.stdout.isatty()  # which a progress bar would tear
     no_bar = args.file is None or on_screen or not sys.stderr.isatty()
-    decided = classify(passing(), batch_size=args.batch_size, all_labels=args.all_labels)
+    decided = classify((text for _, text in asked), batch_size=args.batch_size, all_labels=args.all_labels)
     n_texts = n_without = 0
     with _output(args.output_file) as output:
-        for labels in tqdm(decided, unit=" texts", disable=no_bar):
+        for labels, (row_id, text) in zip(tqdm(decided, unit=" texts", disable=no_bar), rows, strict=False):
             shown = [{**label, **{k: float(f"{label[k]:.4g}") for k in ("score", "threshold")}} for label in labels]
-            row_id, text = waiting.popleft()
             output.write(json.dumps({**row_id, "text": text, "labels": shown}, ensure_ascii=False) + "\n")
             n_texts += 1
             n_without += not any(label.get("decided", True) for label in labels)
     if args.output_file is not None:
-        texts_written = f"{n_texts:,} text{'' if n_texts == 1 else 's'} written to {args.output_file}"
-        print(f"{texts_written}, {n_without:,} of them without a label.")
+        print(f"{pluralize(n_texts, 'text')} written to {args.output_file}, {n_without:,} of them without a label.")
     return {"texts": n_texts, "without_a_label": n_without, "output_file": args.output_file}
 
 
@@ -122,13 +117,6 @@ def _check(args: PredictArguments) -> None:
             f"{', '.join(LINES)}."
         )
     check_at_least(args, batch_size=1)
-
-
-def _load(folder: str) -> ImbalanceTextClassificationPipeline:
-    model, tokenizer = load_multi_label_model(folder)
-    return pipeline(
-        "text-classification", model, tokenizer=tokenizer, pipeline_class=ImbalanceTextClassificationPipeline
-    )
 
 
 def _rows(args: PredictArguments, schema: LabelSchema) -> Iterator[tuple[dict[str, Any], str]]:
@@ -166,9 +154,5 @@ def _output(path: str | None) -> Iterator[Any]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    with (
-        writing(f"--output_file {path}"),
-        atomic_write(path) as unfinished,
-        unfinished.open("w", encoding="utf-8") as file,
-    ):
+    with writing(f"--output_file {path}"), atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
         yield file

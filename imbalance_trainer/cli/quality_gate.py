@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import LOWER_IS_BETTER, ImbalanceMetrics
@@ -59,22 +60,17 @@ def read_floors(given: Sequence[str] | None, schema: LabelSchema, split: str) ->
 def check_results(results: Results, floors: Mapping[str, float], schema: LabelSchema) -> None:
     """Compare the metrics of an evaluation with their floors.
 
-    Args:
-        results: the evaluation.
-        floors: what `read_floors` gave.
-        schema: the labels.
-
     Raises:
         QualityGateError: a line for each metric that is under its floor or is no number.
     """
     slugs = dict(zip(schema.names, schema.slugs, strict=True))
     values = {f"{metric}_{slugs[row['label']]}": row.get(metric) for row in results.labels for metric in _OF_LABELS}
     values |= results.metrics
-    under = []
-    for name, floor in floors.items():
-        value = values.get(name)
-        value = math.nan if value is None else value
-        if not value >= floor:
-            under.append(f"{name} is {value:.6g}, under the floor of {floor:g} ({results.split})")
+    found: dict[str, Any] = {name: math.nan if values.get(name) is None else values[name] for name in floors}
+    under = [
+        f"{name} is {value:.6g}, under the floor of {floors[name]:g} ({results.split})"
+        for name, value in found.items()
+        if not value >= floors[name]
+    ]
     if under:
         raise QualityGateError("\n".join(under))

@@ -20,9 +20,8 @@ import torch
 from transformers import set_seed
 
 from ..analysis.recommend import too_few_to_tune
-from ..data.dataset import LabelledData
-from ..data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data, demo_model
-from ..data.options import SOURCE_FLAGS, DataOptions
+from ..data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data
+from ..data.options import SOURCE_FLAGS
 from ..labels.class_weights import merge_custom_weights
 from ..monitor.run_files import HISTORY_FILE, RESULTS_FILE, Results
 from ..reports.report import write_report
@@ -34,7 +33,7 @@ from ..tuning.decisions import TuningOptions
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
-from .models import load_encoder, tokenized
+from .models import EncoderOptions, tokenized
 from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, print_notes
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, read_floors
@@ -44,15 +43,9 @@ GOES_ON = "--resume_from_checkpoint true goes on from the last checkpoint."
 
 
 @dataclass
-class TrainDataArguments(DataOptions):
+class TrainDataArguments(EncoderOptions):
     """What to train on (without data, the demo runs), and what to start from."""
 
-    model_name_or_path: str | None = field(default=None, metadata={"help": "Encoder: a hub name or a folder."})
-    config_overrides: str | None = field(
-        default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
-    )
-    max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
-    max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows, drawn by seed."})
     custom_weights: str | None = field(
         default=None,
         metadata={"help": "JSON (or a JSON file) of weights by label name; the other labels follow --class_weights."},
@@ -105,8 +98,12 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     tuning.checked(data.schema)
     floors = read_floors(data_args.fail_under, data.schema, "test")
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
-    model, tokenizer = _load_model(data_args, args, data)
-    splits = _tokenized(data, tokenizer, data_args, args)
+    model, tokenizer = data_args.load_model(data, args.seed)
+    if data_args.max_train_samples is not None:
+        n_rows = min(data_args.max_train_samples, len(data.splits["train"]))
+        data.splits["train"] = data.splits["train"].shuffle(seed=args.seed).select(range(n_rows))
+    with args.main_process_first(desc="tokenizing"):
+        splits = tokenized(data.splits, tokenizer, data_args.max_length)
 
     trainer = WeightedFocalTrainer(
         model=model,
@@ -125,11 +122,8 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
                 print("Dry run: the data, the model and one update are fine. Nothing was saved.")
             return None
         trainer.save_metrics("train", result.metrics)
-    if (
-        data_args.tune_thresholds
-        and (args.do_train or "tune_thresholds" in given)
-        and data.problem_type == MULTI_LABEL
-    ):
+    is_tuned = data_args.tune_thresholds and (args.do_train or "tune_thresholds" in given)
+    if is_tuned and data.problem_type == MULTI_LABEL:
         _tune(trainer, tuning)
     results = _finish(trainer, splits["test"], data_args, args)
     check_results(results, floors, data.schema)
@@ -162,7 +156,6 @@ def _check(data_args: TrainDataArguments, args: TrainArguments, given: Mapping[s
     if data_args.is_given and not data_args.model_name_or_path:
         flag = next(flag for flag in SOURCE_FLAGS if getattr(data_args, flag) is not None)
         raise UsageError(f"--{flag} needs --model_name_or_path: the encoder to fine-tune, such as roberta-base.")
-    check_at_least(data_args, max_train_samples=1, max_length=3)
     sizes = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
     others = ("learning_rate", "weight_decay", "warmup_steps", "seed")
     check_at_least(args, **dict.fromkeys(sizes, 1), **dict.fromkeys(others, 0))  # Trainer would fail only later
@@ -196,24 +189,6 @@ def _checkpoint_to_resume(args: TrainArguments) -> str | None:
         none = f"No checkpoint in {args.output_dir} yet: from the start."
         print(f"Resuming from {checkpoint}." if checkpoint else none, flush=True)
     return None if checkpoint is None else str(checkpoint)
-
-
-def _load_model(data_args: TrainDataArguments, args: TrainArguments, data: LabelledData) -> tuple[Any, Any]:
-    name = data_args.model_name_or_path
-    if not name:
-        return demo_model(data.schema, args.seed)
-    return load_encoder(name, data.schema, data.problem_type, data_args.config_overrides)
-
-
-def _tokenized(
-    data: LabelledData, tokenizer: Any, data_args: TrainDataArguments, args: TrainArguments
-) -> dict[str, Any]:
-    splits = data.splits
-    if data_args.max_train_samples is not None:
-        n_rows = min(data_args.max_train_samples, len(splits["train"]))
-        splits["train"] = splits["train"].shuffle(seed=args.seed).select(range(n_rows))
-    with args.main_process_first(desc="tokenizing"):
-        return tokenized(splits, tokenizer, data_args.max_length)
 
 
 def _tune(trainer: WeightedFocalTrainer, options: TuningOptions) -> None:

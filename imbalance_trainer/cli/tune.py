@@ -18,7 +18,7 @@ from ..analysis.recommend import too_few_to_tune
 from ..decisions.rule import is_baked
 from ..training.card import CARD_FILE
 from ..training.checkpoints import write_decision_rule
-from ..tuning.decisions import N_BOOTSTRAP, Tuning, TuningOptions
+from ..tuning.decisions import N_BOOTSTRAP, TuningOptions
 from ..utils.errors import UsageError
 from .models import SavedModel, SavedModelOptions
 from .parser import FlagParser, check_at_least
@@ -63,10 +63,6 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
         print(f"\nStored in {config}.")
         if (Path(args.model_dir) / CARD_FILE).exists():
             print(f"{CARD_FILE} and the results beside it are still those of before.")
-    return _content(tuning, args)
-
-
-def _content(tuning: Tuning, args: TuneArguments) -> dict[str, Any]:
     tuned, thresholds = tuning.thresholds, tuning.rule.by_label()
     both = zip(tuned.low.tolist(), tuned.high.tolist(), strict=True)
     ranges = {name: pair if told else None for name, pair, told in zip(thresholds, both, tuned.has_range, strict=True)}

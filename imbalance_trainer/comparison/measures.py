@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import log_softmax
@@ -17,67 +17,46 @@ from ..utils.errors import DataError
 from ..utils.numeric import ratio
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """Logits and labels, both (rows, labels); in a single-label problem labels are classes, (rows,)."""
 
     logits: np.ndarray
     labels: np.ndarray
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A model's decisions on test, (rows, labels) boolean, and what they are worth.
+def averaged_labels(train_support: np.ndarray, *others: np.ndarray) -> dict[str, np.ndarray]:
+    """Indices of the labels that means go over: "macro", those with positives in all splits, and of them by training
+    support "head", "medium" and "tail".
 
     Args:
-        tuned: decided at a threshold per label; in a single-label problem the most probable class.
-        values: numbers by name; see `judge`.
+        train_support, others: the supports, (labels,), of training and the other splits.
+
+    Raises:
+        DataError: no label has positives everywhere.
     """
-
-    tuned: np.ndarray
-    values: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Which labels the means go over.
-
-    Args:
-        counted: indices of labels with positives in training, validation and test.
-        tiers: head, medium and tail of them, by training support.
-    """
-
-    counted: np.ndarray
-    tiers: Mapping[str, np.ndarray]
-
-    @classmethod
-    def of(cls, train_support: np.ndarray, *others: np.ndarray) -> "Labels":
-        """From the supports, (labels,), of training and the other splits.
-
-        Raises:
-            DataError: no label has positives everywhere.
-        """
-        counted = np.flatnonzero(np.all([np.asarray(s) > 0 for s in (train_support, *others)], axis=0))
-        if not len(counted):
-            raise DataError("No label has positives in training, validation and test, so there is nothing to compare.")
-        of_counted = tiers_by_support(np.asarray(train_support)[counted])
-        return cls(counted, {tier: counted[places] for tier, places in of_counted.items()})
+    counted = np.flatnonzero(np.all([np.asarray(s) > 0 for s in (train_support, *others)], axis=0))
+    if not len(counted):
+        raise DataError("No label has positives in training, validation and test, so there is nothing to compare.")
+    tiers = tiers_by_support(np.asarray(train_support)[counted])
+    return {"macro": counted, **{tier: counted[places] for tier, places in tiers.items()}}
 
 
-def judge(validation: Split, test: Split, rule: DecisionRule, labels: Labels, is_multi_label: bool) -> Judged:
+def judge(
+    validation: Split, test: Split, rule: DecisionRule, labels: Mapping[str, np.ndarray], is_multi_label: bool
+) -> tuple[np.ndarray, dict[str, Any]]:
     """Tune on validation, decide on test.
 
     Args:
         validation, test: what the model gave, and what was right.
         rule: how decisions are closed; it has no thresholds yet.
-        labels: which the means go over.
-        is_multi_label: else nothing is tuned.
+        labels: which the means go over, see `averaged_labels`.
+        is_multi_label: else nothing is tuned, and the most probable class is decided.
 
     Returns:
-        Judged, whose values are `at_half` (decided at 0.5) and `tuned` (as `trainer.tune_thresholds()` does), each
-        with f1_macro, f1_head, f1_medium, f1_tail and zero_recall (labels that are never found);
-        mean_average_precision; and validation_f1_macro, tuned by cross-fitting, by which a method may be chosen. Means
-        go over `labels.counted`.
+        The tuned decisions on test, (rows, labels) boolean; and numbers: `at_half` (decided at 0.5) and `tuned` (as
+        `trainer.tune_thresholds()` does), each with f1_macro, f1_head, f1_medium, f1_tail and zero_recall (labels that
+        are never found); mean_average_precision; and validation_f1_macro, tuned by cross-fitting, by which a method
+        may be chosen.
     """
     n_labels = test.logits.shape[1]
     gold = one_hot(test.labels, n_labels)
@@ -92,14 +71,15 @@ def judge(validation: Split, test: Split, rule: DecisionRule, labels: Labels, is
         at_half = tuned = one_hot(test.logits.argmax(1), n_labels) & known
         scores = log_softmax(test.logits, axis=1)  # logits of two rows cannot be compared
         decided = one_hot(validation.logits.argmax(1), n_labels) & (validation.labels >= 0)[:, None]
-        f1_of_validation = f1(decided, one_hot(validation.labels, n_labels))
-    values = {
+        f1_of_validation = _f1(decided, one_hot(validation.labels, n_labels))
+    precision = StreamingAveragePrecision(n_labels, max_scores=scores.size)
+    precision.update(scores, np.where(known, gold, IGNORE_INDEX))
+    return tuned, {
         "at_half": _values(at_half, gold, labels),
         "tuned": _values(tuned, gold, labels),
-        "validation_f1_macro": float(f1_of_validation[labels.counted].mean()),
-        "mean_average_precision": _average_precision(scores, np.where(known, gold, IGNORE_INDEX), labels),
+        "validation_f1_macro": float(f1_of_validation[labels["macro"]].mean()),
+        "mean_average_precision": float(precision.compute()[labels["macro"]].mean()),
     }
-    return Judged(tuned, values)
 
 
 def one_hot(labels: Any, n_labels: int) -> np.ndarray:
@@ -108,24 +88,14 @@ def one_hot(labels: Any, n_labels: int) -> np.ndarray:
     return array > 0.5 if array.ndim == 2 else array[:, None] == np.arange(n_labels)
 
 
-def f1(decided: np.ndarray, gold: np.ndarray) -> np.ndarray:
-    """F1 of each label, (labels,); 0/0 is 0."""
+def _f1(decided: np.ndarray, gold: np.ndarray) -> np.ndarray:
     return ratio(2 * (decided & gold).sum(0), decided.sum(0) + gold.sum(0))
 
 
-def _values(decided: np.ndarray, gold: np.ndarray, labels: Labels) -> dict[str, float]:
-    of_label = f1(decided, gold)
-    found = (decided & gold).sum(0)[labels.counted]
-    means = {
-        f"f1_{tier}": float(of_label[where].mean()) if len(where) else 0.0 for tier, where in labels.tiers.items()
-    }
-    return {"f1_macro": float(of_label[labels.counted].mean()), **means, "zero_recall": int((found == 0).sum())}
-
-
-def _average_precision(scores: np.ndarray, gold: np.ndarray, labels: Labels) -> float:
-    streaming = StreamingAveragePrecision(scores.shape[1], max_scores=scores.size)
-    streaming.update(scores, gold)
-    return float(streaming.compute()[labels.counted].mean())
+def _values(decided: np.ndarray, gold: np.ndarray, labels: Mapping[str, np.ndarray]) -> dict[str, float]:
+    f1 = _f1(decided, gold)
+    means = {f"f1_{name}": float(f1[where].mean()) if len(where) else 0.0 for name, where in labels.items()}
+    return {**means, "zero_recall": int((f1[labels["macro"]] == 0).sum())}
 
 
 _AT_A_TIME = 64
@@ -177,9 +147,7 @@ def paired_difference(
     >>> paired_difference([gold, gold], [gold, gold], gold)
     Difference(mean=0.0, low=0.0, high=0.0, knows_seeds=True)
     """
-    rng = np.random.default_rng(seed)
-    n_rows = len(gold)
-    drawn = []
+    rng, n_rows, drawn = np.random.default_rng(seed), len(gold), []
     for start in range(0, n_resamples, _AT_A_TIME):
         n = min(_AT_A_TIME, n_resamples - start)
         counts = rng.multinomial(n_rows, np.full(n_rows, 1 / n_rows), size=n).astype(np.float32)
@@ -187,9 +155,8 @@ def paired_difference(
     once = np.ones((1, n_rows), dtype=np.float32)
     each = [_macro_f1(runs, gold, once)[:, 0] for runs in (ours, theirs)]
     mean = float(each[0].mean() - each[1].mean())
-    of_rows = float(np.concatenate(drawn).var(ddof=1))
     of_seeds = [float(f1.var(ddof=1)) / len(f1) if len(f1) > 1 else 0.0 for f1 in each]
-    spread = of_rows + sum(of_seeds)
+    spread = float(np.concatenate(drawn).var(ddof=1)) + sum(of_seeds)
     freedom = sum(v * v / (len(f1) - 1) for v, f1 in zip(of_seeds, each, strict=True) if v > 0)
     quantile = t.ppf(0.975, spread * spread / freedom) if freedom > 0 else norm.ppf(0.975)
     half = float(quantile * np.sqrt(spread))
@@ -199,10 +166,9 @@ def paired_difference(
 def _macro_f1(decisions: Sequence[np.ndarray], gold: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The mean over labels with a positive, (seeds, resamples), where each row counts as often as it was drawn."""
     support = counts @ gold.astype(np.float32)
-    has_positive = support > 0
     of_seeds = []
     for decided in decisions:
         true_positives = counts @ (decided & gold).astype(np.float32)
         f1 = ratio(2 * true_positives, counts @ decided.astype(np.float32) + support)
-        of_seeds.append(ratio((f1 * has_positive).sum(1), has_positive.sum(1)))
+        of_seeds.append(ratio((f1 * (support > 0)).sum(1), (support > 0).sum(1)))
     return np.array(of_seeds)

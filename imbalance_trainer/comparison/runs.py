@@ -1,17 +1,13 @@
 """What is compared, and the runs that are kept on disk, so that a comparison that was killed goes on where it was.
 
-The folder of a comparison has
-
-- `settings.json`: what all runs share; another comparison does not go into the same folder;
-- `runs.jsonl`: a line for each run that is done;
-- `decisions/`: each run's decisions on test, at tuned thresholds.
+The folder of a comparison has settings.json, what all runs share (another comparison does not go into the same
+folder), and in `runs/` a file for each run that is done.
 """
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -73,20 +69,15 @@ def read_methods(names: Sequence[str], own: Any, problem_type: str) -> list[Meth
     ['stock', 'focal', 'bce']
     """
     mine = _read_own(own)
+    known: dict[str, Any] = {STOCK: None, DEFAULT: {}, **{name: {"loss": name} for name in LOSSES}, **mine}
     wanted = [part.strip() for name in names for part in name.split(",") if part.strip()]
     twice = sorted({name for name in wanted if wanted.count(name) > 1})
     if twice:
         raise UsageError(f"--methods names {quoted(twice)} twice; name each once.")
-    methods = []
-    for name in dict.fromkeys([STOCK, *wanted, *mine]):
-        if name in mine:
-            methods.append(_own_method(name, mine[name]))
-        elif name in (STOCK, DEFAULT):
-            methods.append(Method(name, None if name == STOCK else {}))
-        elif name in LOSSES:
-            methods.append(Method(name, {"loss": name}))
-        else:
-            raise UsageError(f"Unknown method {name!r}: {did_you_mean(name, [STOCK, DEFAULT, *LOSSES, *mine])}")
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"Unknown method {name!r}: {did_you_mean(name, known)}")
+    methods = [Method(name, known[name]) for name in dict.fromkeys([STOCK, *wanted, *mine])]
     if len(methods) < 2:
         raise UsageError("There is nothing to compare stock with: name --methods, such as default,focal.")
     for method in methods:
@@ -97,30 +88,28 @@ def read_methods(names: Sequence[str], own: Any, problem_type: str) -> list[Meth
 
 
 def _read_own(own: Any) -> dict[str, dict[str, Any]]:
-    if own is None:
-        return {}
     if isinstance(own, str):
         own, _ = read_json_flag(own, "--own_methods", '{"gamma 3": {"focal_gamma": 3}}')
+    own = {} if own is None else own
     if not isinstance(own, Mapping) or not all(isinstance(options, Mapping) for options in own.values()):
         raise UsageError(f'--own_methods is {{"name": {{"focal_gamma": 3}}}} or a JSON file of it; got {own!r}.')
+    known = [f.name for f in dataclasses.fields(ImbalanceOptions) if f.name not in _SET_BY_THE_COMPARISON]
+    for name, options in own.items():
+        if name in (STOCK, DEFAULT):
+            raise UsageError(f"--own_methods: {name!r} is taken; give your method another name.")
+        for option in options:
+            if option not in known:
+                near = did_you_mean(option, known)
+                raise UsageError(f"--own_methods: {name!r} has an unknown option {option!r}: {near}")
+        ImbalanceOptions(**options).checked()
     return {str(name): dict(options) for name, options in own.items()}
 
 
-def _own_method(name: str, options: Mapping[str, Any]) -> Method:
-    if name in (STOCK, DEFAULT):
-        raise UsageError(f"--own_methods: {name!r} is taken; give your method another name.")
-    known = [f.name for f in dataclasses.fields(ImbalanceOptions) if f.name not in _SET_BY_THE_COMPARISON]
-    for option in options:
-        if option not in known:
-            raise UsageError(
-                f"--own_methods: {name!r} has an unknown option {option!r}: {did_you_mean(option, known)}"
-            )
-    ImbalanceOptions(**options).checked()
-    return Method(name, dict(options))
-
-
-VERSION = 1
+VERSION = 2
 """Of the files; a change that a reader would trip over makes it larger."""
+
+Key = tuple[str, float, int]
+"""Method, learning rate and seed of a run."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +124,7 @@ class Run:
         seconds: what it took.
         options: of the method, in words.
         error: why it failed; None where it did not.
+        decided: on test at tuned thresholds, (rows, labels) boolean; None where it failed.
     """
 
     method: str
@@ -144,11 +134,7 @@ class Run:
     seconds: float
     options: str = ""
     error: str | None = None
-
-    @property
-    def key(self) -> tuple[str, float, int]:
-        """What tells it from others."""
-        return self.method, self.learning_rate, self.seed
+    decided: np.ndarray | None = None
 
 
 class Record:
@@ -159,74 +145,53 @@ class Record:
         settings: what all runs share, JSON-able.
 
     Raises:
-        UsageError: a comparison with other settings lies there.
-        DataError: a file there that cannot be read.
+        UsageError: a comparison with other settings lies there, or one of another version.
+        DataError: settings that cannot be read.
     """
 
     def __init__(self, folder: str | Path, settings: Mapping[str, Any]) -> None:
         self.folder = Path(folder)
         settings = json.loads(json.dumps({"version": VERSION, **settings}))
         file = self.folder / "settings.json"
-        (self.folder / "decisions").mkdir(parents=True, exist_ok=True)
+        (self.folder / "runs").mkdir(parents=True, exist_ok=True)
         if file.exists():
             _check_same(read_json_object(file), settings, self.folder)
         else:
             write_json(file, settings)
-        self._runs = self.folder / "runs.jsonl"
-        self.runs: dict[tuple[str, float, int], Run] = {}
-        for run in self._read_runs():
-            self.runs[run.key] = run
 
-    def _read_runs(self) -> list[Run]:
-        if not self._runs.exists():
-            return []
-        *lines, unfinished = self._runs.read_text(encoding="utf-8").split("\n")
-        if unfinished:  # a line that a kill has torn: its run is done again
-            with atomic_write(self._runs) as file:
-                file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        try:
-            return [Run(**json.loads(line)) for line in lines if line]
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{self._runs}: cannot be read ({error}); give another --output_dir.") from None
-
-    def find(self, key: tuple[str, float, int], options: str) -> Run | None:
+    def find(self, key: Key, options: str) -> Run | None:
         """A run that is done; None where it is not.
 
         Raises:
             UsageError: a method of that name was another then.
+            DataError: a file that cannot be read.
         """
-        run = self.runs.get(key)
-        if run is not None and run.options != options:
+        file = self._file(key)
+        if not file.exists():
+            return None
+        try:
+            with np.load(file) as kept:
+                run = Run(**json.loads(str(kept["run"])), decided=kept.get("decided"))
+        except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile) as error:
+            raise DataError(f"{file}: cannot be read ({error}); delete it, and its run is done again.") from None
+        if run.options != options:
             raise UsageError(
                 f"{self.folder}: holds runs of a method {key[0]!r} that was {run.options or 'stock'}, and now is "
                 f"{options or 'stock'}; give the method another name, or another --output_dir."
             )
         return run
 
-    def add(self, run: Run, decided: np.ndarray | None = None) -> Run:
-        """Keep a run that is done, and what it decided on test; decisions first, so that no line is without them."""
-        if decided is not None:
-            with atomic_write(self._decisions_of(run)) as file, open(file, "wb") as out:
-                np.savez_compressed(out, decided=decided)
-        with open(self._runs, "a", encoding="utf-8") as out:
-            out.write(json.dumps(asdict(run)) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        self.runs[run.key] = run
+    def add(self, run: Run) -> Run:
+        """Keep a run that is done; its file is written atomically."""
+        told = json.dumps({name: value for name, value in vars(run).items() if name != "decided"})
+        decided: dict[str, Any] = {} if run.decided is None else {"decided": run.decided}
+        file = self._file((run.method, run.learning_rate, run.seed))
+        with atomic_write(file) as unfinished, open(unfinished, "wb") as out:
+            np.savez_compressed(out, run=told, **decided)
         return run
 
-    def decisions(self, run: Run) -> np.ndarray:
-        """Decisions on test at tuned thresholds, (rows, labels) boolean."""
-        file = self._decisions_of(run)
-        try:
-            with np.load(file) as kept:
-                return kept["decided"]
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise DataError(f"{file}: cannot be read ({error}); delete its line in runs.jsonl.") from None
-
-    def _decisions_of(self, run: Run) -> Path:
-        name = quote(run.method, safe=" ")
-        return self.folder / "decisions" / f"{name}-lr{run.learning_rate!r}-seed{run.seed}.npz"
+    def _file(self, key: Key) -> Path:
+        return self.folder / "runs" / f"{quote(key[0], safe=' ')}-lr{key[1]!r}-seed{key[2]}.npz"
 
 
 def _check_same(there: Mapping[str, Any], here: Mapping[str, Any], folder: Path) -> None:

@@ -1,19 +1,24 @@
 """Trainings of a comparison by the real Trainer: one, and all that its record does not have yet."""
 
 import contextlib
+import hashlib
 import math
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset, List, Value, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-from transformers import PreTrainedTokenizerBase, Trainer, set_seed
+from torch import nn
+from tqdm.auto import trange
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase, Trainer, set_seed
+from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
 from ..decisions.rule import DecisionRule
@@ -22,8 +27,9 @@ from ..training.arguments import ImbalanceTrainingArguments
 from ..training.trainer import WeightedFocalTrainer
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
 from ..utils.errors import NonFiniteLossError
-from .measures import Labels, Split, judge, one_hot
-from .runs import Method, Record, Run
+from ..utils.files import atomic_write
+from .measures import Split, averaged_labels, judge, one_hot
+from .runs import Key, Method, Record, Run
 from .summary import Summary, summarise
 
 WARMUP = 0.1
@@ -60,30 +66,21 @@ class Setting:
         return self.steps / math.ceil(len(self.splits["train"]) / self.batch_size)
 
 
-@dataclass(frozen=True)
-class Trained:
-    """Logits and labels of validation and test, how decisions are closed, and seconds."""
+def train(setting: Setting, method: Method, learning_rate: float, seed: int) -> tuple[Split, Split, DecisionRule]:
+    """Train by a method. Nothing is printed and nothing is kept.
 
-    validation: Split
-    test: Split
-    rule: DecisionRule
-    seconds: float
-
-
-def train(setting: Setting, method: Method, learning_rate: float, seed: int) -> Trained:
-    """Train by a method, and score validation and test. Nothing is printed and nothing is kept."""
-    start = time.perf_counter()
+    Returns:
+        Logits and labels of validation and of test, and how decisions are closed.
+    """
     set_seed(seed)
     with tempfile.TemporaryDirectory() as folder, _silence():
         trainer = _trainer(setting, method, learning_rate, seed, folder)
         trainer.train()
         trainer.args.train_sampling_strategy = "random"  # group_by_length would have evaluation rows out of order too
-        scored = {name: _scored(trainer, setting.splits[name]) for name in ("validation", "test")}
-    if method.is_stock:
-        rule = DecisionRule(LabelSchema.from_names(setting.schema.names))  # it knows of no hierarchy
-    else:
-        rule = trainer.imbalance.metrics.rule
-    return Trained(scored["validation"], scored["test"], rule, time.perf_counter() - start)
+        validation, test = (_scored(trainer, setting.splits[name]) for name in ("validation", "test"))
+    if method.is_stock:  # it knows of no hierarchy
+        return validation, test, DecisionRule(LabelSchema.from_names(setting.schema.names))
+    return validation, test, trainer.imbalance.metrics.rule
 
 
 def check_method(setting: Setting, method: Method) -> None:
@@ -107,18 +104,18 @@ def _trainer(setting: Setting, method: Method, learning_rate: float, seed: int, 
         output_dir=folder, max_steps=setting.steps, learning_rate=learning_rate, seed=seed,
         eval_strategy="no", save_strategy="no", report_to="none", **arguments,
     )  # fmt: skip
-    split = setting.splits["train"]
-    common = {"model": setting.load_model(), "args": args, "processing_class": setting.tokenizer}
+    split, rest = setting.splits["train"], (setting.load_model(), args)
     if method.options is not None:
-        return WeightedFocalTrainer(train_dataset=split, label_schema=setting.schema, **common, **method.options)
+        how = {"train_dataset": split, "processing_class": setting.tokenizer, "label_schema": setting.schema}
+        return WeightedFocalTrainer(*rest, **how, **method.options)
     split = _float_labels(split) if setting.problem_type == MULTI_LABEL else split
-    return (method.trainer or Trainer)(train_dataset=split, **common)
+    return (method.trainer or Trainer)(*rest, train_dataset=split, processing_class=setting.tokenizer)
 
 
 def _scored(trainer: Trainer, split: Dataset) -> Split:
     labels = np.array(split["labels"])
-    inputs = split.remove_columns(["labels"])
-    return Split(np.asarray(trainer.predict(inputs).predictions, dtype=np.float32), labels)
+    predicted = trainer.predict(split.remove_columns(["labels"])).predictions
+    return Split(np.asarray(predicted, dtype=np.float32), labels)
 
 
 def _float_labels(split: Dataset) -> Dataset:
@@ -147,9 +144,6 @@ def _silence() -> Iterator[None]:
             enable_progress_bars()
 
 
-_Key = tuple[str, float, int]
-
-
 def compare(
     setting: Setting,
     methods: Sequence[Method],
@@ -173,88 +167,125 @@ def compare(
         UsageError: options of a method that do not fit the data, before anything is trained.
         DataError: nothing to compare on, or nothing left.
     """
-    labels = _labels_of(setting)
+    of_split = {name: one_hot(rows["labels"], len(setting.schema)) for name, rows in setting.splits.items()}
+    labels = averaged_labels(*(of_split[name].sum(0) for name in ("train", "validation", "test")))
     rates = {
         method.name: list(learning_rates[method.name] if isinstance(learning_rates, Mapping) else learning_rates)
         for method in methods
     }
-    total = sum(len(of_method) + len(seeds) - 1 for of_method in rates.values())
-    runner = _Runner(setting, methods, labels, record, say, total)
     for method in methods:
-        for rate in rates[method.name]:
-            for seed in seeds:
-                record.find((method.name, rate, seed), method.in_words)
+        for rate, seed in product(rates[method.name], seeds):
+            record.find((method.name, rate, seed), method.in_words)
         check_method(setting, method)
 
-    def on_validation(name: str, rate: float) -> float:
-        return runner.run((name, rate, seeds[0])).values.get("validation_f1_macro", -1.0)
+    total = sum(len(of_method) + len(seeds) - 1 for of_method in rates.values())
+    seen: dict[Key, Run] = {}
+    seconds: list[float] = []
 
-    for method in methods:
-        for rate in rates[method.name]:
-            runner.run((method.name, rate, seeds[0]))
-    chosen = {name: max(rates[name], key=partial(on_validation, name)) for name in rates}
-    for seed in seeds:
-        for method in methods:
-            runner.run((method.name, chosen[method.name], seed))
-    gold = one_hot(setting.splits["test"]["labels"], len(setting.schema))
-    return summarise(record, [method.name for method in methods], chosen, seeds, gold, labels.counted, setting.steps)
-
-
-class _Runner:
-    """Trains what is missing, once, and says a line for each run."""
-
-    def __init__(
-        self,
-        setting: Setting,
-        methods: Sequence[Method],
-        labels: Labels,
-        record: Record,
-        say: Callable[[str], None],
-        total: int,
-    ) -> None:
-        self.setting, self.labels, self.record, self.say, self.total = setting, labels, record, say, total
-        self.methods = {method.name: method for method in methods}
-        self.seen: dict[_Key, Run] = {}
-        self.seconds: list[float] = []
-
-    def run(self, key: _Key) -> Run:
-        """The run of a method, a learning rate and a seed: of the record, or trained now."""
-        if key in self.seen:
-            return self.seen[key]
-        method = self.methods[key[0]]
-        found = self.record.find(key, method.in_words)
-        self.seen[key] = found or self._trained(key, method)
+    def run(method: Method, rate: float, seed: int) -> Run:
+        key = (method.name, rate, seed)
+        if key in seen:
+            return seen[key]
+        found = record.find(key, method.in_words)
+        seen[key] = done = found or _trained(setting, method, key, labels, record)
+        took, left = "done before", total - len(seen)
         if found is None:
-            self.seconds.append(self.seen[key].seconds)
-        self.say(self._line(self.seen[key], found is None))
-        return self.seen[key]
+            seconds.append(done.seconds)
+            took = f"{done.seconds:.0f} s"
+            took += f"; about {_duration(left * np.mean(seconds))} left" if left else ""
+        say(f"[{len(seen)}/{total}] {method.name}, learning rate {rate:g}, seed {seed}: {_result(done, took)}")
+        return done
 
-    def _trained(self, key: _Key, method: Method) -> Run:
-        try:
-            trained = train(self.setting, method, key[1], key[2])
-        except NonFiniteLossError as error:  # the others are worth having
-            return self.record.add(Run(*key, {}, 0.0, method.in_words, " ".join(str(error).split())))
-        is_multi_label = self.setting.problem_type == MULTI_LABEL
-        judged = judge(trained.validation, trained.test, trained.rule, self.labels, is_multi_label)
-        return self.record.add(Run(*key, judged.values, trained.seconds, method.in_words), judged.tuned)
-
-    def _line(self, run: Run, is_new: bool) -> str:
-        start = f"[{len(self.seen)}/{self.total}] {run.method}, learning rate {run.learning_rate:g}, seed {run.seed}: "
-        if run.error is not None:
-            return f"{start}failed. {run.error}"
-        f1 = [run.values[when]["f1_macro"] for when in ("at_half", "tuned")]
-        took, rest = (f"{run.seconds:.0f} s" if is_new else "done before"), ""
-        if is_new and len(self.seen) < self.total:
-            rest = f"; about {_duration((self.total - len(self.seen)) * np.mean(self.seconds))} left"
-        return f"{start}macro F1 {f1[0]:.3f} at 0.5, {f1[1]:.3f} tuned ({took}{rest})"
+    tried = {method.name: [run(method, rate, seeds[0]) for rate in rates[method.name]] for method in methods}
+    best = {name: max(runs, key=lambda r: r.values.get("validation_f1_macro", -1.0)) for name, runs in tried.items()}
+    done: dict[str, list[Run]] = {method.name: [] for method in methods}
+    for seed, method in product(seeds, methods):
+        done[method.name].append(run(method, best[method.name].learning_rate, seed))
+    return summarise(done, of_split["test"], labels["macro"], setting.steps)
 
 
-def _labels_of(setting: Setting) -> Labels:
-    supports = [
-        one_hot(setting.splits[name]["labels"], len(setting.schema)).sum(0) for name in ("train", "validation", "test")
-    ]
-    return Labels.of(*supports)
+def _trained(setting: Setting, method: Method, key: Key, labels: Mapping[str, np.ndarray], record: Record) -> Run:
+    start = time.perf_counter()
+    try:
+        validation, test, rule = train(setting, method, *key[1:])
+    except NonFiniteLossError as error:  # the others are worth having
+        return record.add(Run(*key, {}, 0.0, method.in_words, " ".join(str(error).split())))
+    seconds = time.perf_counter() - start
+    tuned, values = judge(validation, test, rule, labels, setting.problem_type == MULTI_LABEL)
+    return record.add(Run(*key, values, seconds, method.in_words, decided=tuned))
+
+
+def _result(run: Run, took: str) -> str:
+    if run.error is not None:
+        return f"failed. {run.error}"
+    f1 = [run.values[when]["f1_macro"] for when in ("at_half", "tuned")]
+    return f"macro F1 {f1[0]:.3f} at 0.5, {f1[1]:.3f} tuned ({took})"
 
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+# ---- a cheap comparison: texts are encoded once by an encoder that stays as it is, and only heads are trained ----
+
+_BATCH = 64
+
+
+class FeatureHead(nn.Module):
+    """A head of two layers on features, (rows, width) in, logits (rows, labels) out, as models of transformers."""
+
+    def __init__(self, width: int, n_labels: int, problem_type: str, hidden: int = 256) -> None:
+        super().__init__()
+        self.config = PreTrainedConfig.from_dict({"num_labels": n_labels, "problem_type": problem_type})
+        self.hidden = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.2))
+        self.classifier = nn.Linear(hidden, n_labels)
+        nn.init.zeros_(self.classifier.bias)  # as transformers starts its heads
+
+    def forward(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> SequenceClassifierOutput:
+        """Logits; with labels also the loss that a stock model of transformers has."""
+        logits = self.classifier(self.hidden(features))
+        if labels is None:
+            return SequenceClassifierOutput(logits=logits)
+        if labels.ndim == logits.ndim:
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
+        else:
+            loss = nn.functional.cross_entropy(logits, labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
+def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int, cache: Path) -> Dataset:
+    """A split of texts with a column `features` (the mean of the encoder's last layer over a text's first `max_length`
+    tokens) and its labels. Features are kept in the folder `cache`, by what texts and encoder are."""
+    texts = split["text"][:]
+    file = cache / f"features-{_digest(texts, encoder, max_length)}.npy"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with atomic_write(file) as unfinished, open(unfinished, "wb") as out:
+            np.save(out, _features(texts, encoder, tokenizer, max_length))
+    content = {"features": np.load(file), "labels": split["labels"][:]}
+    return Dataset.from_dict(content).cast_column("labels", split.features["labels"]).with_format("torch")
+
+
+@torch.no_grad()
+def _features(texts: Sequence[str], encoder: Any, tokenizer: Any, max_length: int) -> np.ndarray:
+    encoder = encoder.eval().to(torch.accelerator.current_accelerator() or "cpu")
+    features = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
+    order = np.argsort([len(text) for text in texts], kind="stable")  # alike in length, so that little is padding
+    for start in trange(0, len(order), _BATCH, desc=f"Encoding {len(texts):,} texts"):
+        part = order[start : start + _BATCH]
+        inputs = tokenizer(
+            [texts[i] for i in part], truncation=True, max_length=max_length, padding=True, return_tensors="pt"
+        ).to(encoder.device)
+        mask = inputs["attention_mask"][..., None]
+        hidden = encoder(**inputs).last_hidden_state
+        features[part] = ((hidden * mask).sum(1) / mask.sum(1).clamp(min=1)).float().cpu().numpy()
+    return features
+
+
+def _digest(texts: Sequence[str], encoder: Any, max_length: int) -> str:
+    what = hashlib.sha256(f"{encoder.config.to_json_string()} {max_length}".encode())
+    for parameter in encoder.parameters():
+        what.update(parameter.detach().float().cpu().numpy().tobytes())
+    for text in texts:
+        what.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return what.hexdigest()[:16]

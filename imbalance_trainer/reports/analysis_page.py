@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..analysis.analyze import Analysis
-from ..analysis.counts import partners
 from ..analysis.parts import analysis_parts
-from ..utils.text import compact_number, distinct_names, percent, short_count
-from .html import MAX_ROWS, Cell, Table, render, write
+from ..utils.files import written
+from ..utils.text import percent, short_count
+from .html import MAX_ROWS, Table, render
 from .pictures import Picture, inline, label_chart
 
-SHOWN, COLUMNS = 20, 10
-"""Labels that are drawn where there are more than MAX_ROWS, and columns of the co-occurrence table."""
+SHOWN = 20
+"""Labels whose prevalence is drawn where there are more than MAX_ROWS."""
 
 _BINS = (0, 1, 5, 10, 20, 50, 100, 500, 1000, 10_000, np.inf)
 
@@ -28,7 +28,9 @@ def write_page(analysis: Analysis, path: str | Path) -> Path:
     Raises:
         UsageError: it cannot be written.
     """
-    return write(build_page(analysis), path)
+    with written(path) as unfinished:
+        unfinished.write_text(build_page(analysis), encoding="utf-8")
+    return Path(path)
 
 
 def build_page(analysis: Analysis) -> str:
@@ -40,7 +42,6 @@ def build_page(analysis: Analysis) -> str:
         analysis=analysis,
         parts=[parts[key] for key in dict.fromkeys([*first, *parts])],
         tables={key: _page_table(part) for key, part in parts.items() if part.table is not None},
-        heat=_cooccurrence_table(analysis),
         pictures={"weights": _support_picture(analysis), "splits": _prevalence_picture(analysis)},
     )
 
@@ -50,39 +51,12 @@ def _page_table(part: Any) -> Table:
     return Table(part.title, table.header, table.rows, "wide" if part.key == "weights" else "", table.left, room=1000)
 
 
-def _cooccurrence_table(analysis: Analysis) -> Table | None:
-    """For each of the rarest labels the share of its rows that have another label too; None without pairs."""
-    counts, schema, support = analysis.counts, analysis.counts.labels.schema, analysis.counts.labels.support
-    common = set(counts.labels.tiers()["head"])
-    rarest = [int(i) for i in analysis.rarest_first if support[i] > 0 and i not in common][:SHOWN]
-    if counts.pairs is None or analysis.is_single_label or not rarest:
-        return None
-    shares = np.zeros((len(schema), len(schema)))
-    for i in rarest:
-        for j, n in partners(counts, i, schema.ancestors[i]):
-            shares[i, j] = min(n / support[i], 1.0)
-    often = shares.sum(0)
-    columns = [int(j) for j in np.argsort(-often, kind="stable")[:COLUMNS] if often[j] > 0]
-
-    def cell(i: int, j: int) -> Cell:
-        if i == j or j in schema.ancestors[i]:
-            return Cell("-" if i == j else "implied", "none")
-        share = shares[i, j]
-        return Cell(f"{100 * share:.0f}%", f"h{round(10 * share)}") if share else Cell("0", "none")
-
-    rows = [[schema.names[i], Cell(compact_number(support[i]), "n"), *(cell(i, j) for j in columns)] for i in rarest]
-    short = distinct_names([schema.names[j] for j in columns], 16)
-    header = ["label", Cell("positives", "n"), *(Cell(name, "e") for name in short)]
-    caption = f"Of the rows with the {len(rarest)} rarest labels, the share that have another label too"
-    return Table(caption, header, rows, "heat many" if len(columns) > 6 else "heat")
-
-
 # ---- pictures ----
 
 
 def _support_picture(analysis: Analysis) -> Picture:
     """Bars of the labels' positives; of many labels, how many have so many."""
-    counts, order, where = analysis.counts.labels, analysis.rarest_first, analysis.split
+    counts, order, where = analysis.counts, analysis.rarest_first, analysis.split
     support = counts.support[order]
     if len(order) > MAX_ROWS:
         inside, _ = np.histogram(support, _BINS)
@@ -102,7 +76,7 @@ def _support_picture(analysis: Analysis) -> Picture:
 
 def _prevalence_picture(analysis: Analysis) -> Picture:
     """A mark for each split and label; of many labels those that differ between splits, else the rarest."""
-    names, order = analysis.counts.labels.schema.names, list(analysis.rarest_first)
+    names, order = analysis.counts.schema.names, list(analysis.rarest_first)
     differ: dict[Any, float] = {i: min(s.q[i] for s in analysis.shifts.values())
                                 for shift in analysis.shifts.values() for i in shift.differs}  # fmt: skip
     title = "Prevalence of each label, by split, rarest first"
@@ -110,7 +84,7 @@ def _prevalence_picture(analysis: Analysis) -> Picture:
         chosen = sorted(differ, key=differ.__getitem__)[:SHOWN] or order[:SHOWN]
         title += f": the {len(chosen)} that differ most" if differ else f": the {SHOWN} rarest"
         order = [i for i in order if i in set(chosen)]
-    shares = {name: 100 * split.labels.prevalence[order] for name, split in list(analysis.splits.items())[:4]}
+    shares = {name: 100 * split.prevalence[order] for name, split in list(analysis.splits.items())[:4]}
     stars = ["*" if i in differ else "" for i in order]
     words = f"{title}. A star: by more than chance explains. Hollow, at the left end: no positive there."
     shown = [names[i] for i in order]

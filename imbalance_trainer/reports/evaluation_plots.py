@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
@@ -22,7 +23,7 @@ _COLUMNS, _NAME, _MAX_POINTS = 4, 30, 500  # panels beside each other, columns o
 _LINE, _BARS = SERIES[0][0], "#c3d9ea"
 
 Point = tuple[float, float | None, bool]
-"""Recall and precision of decisions, and whether their threshold is the one in use."""
+"""Recall and precision of decisions (None where nothing is predicted), and whether their threshold is in use."""
 
 
 def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: str | Path) -> Path:
@@ -32,23 +33,19 @@ def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: st
     below it is the average precision. The filled dot is what `rule` decides, the hollow one (where thresholds are
     tuned) what 0.5 would without calibration. Both follow the schema's rules, so that recall and precision
     are those of the metrics; where a rule changes a decision, a dot lies off its curve. Of more than MAX_PANELS
-    labels the rarest that have positives are shown. The file is written atomically.
+    labels the rarest that have positives are shown.
 
     Args:
         logits: (rows, labels), the model's, as `rule` takes them.
         labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
         rule: how logits become decisions.
-        path: file to write; its suffix says the format, png where it has none.
-
-    Returns:
-        The path.
+        path: file to write, see `pictures.save`.
 
     Raises:
         UsageError: shapes that do not fit, or a file that cannot be written.
         DataError: no rows.
     """
-    labels = np.asarray(labels)
-    scores = _checked(rule.scores(logits).cpu().numpy(), labels, rule.schema)
+    scores, labels = _checked(logits, labels, rule)
     decisions = [(r.by_label(), r.decide(logits).cpu().numpy()) for r in ([rule, rule.untuned()][: 1 + rule.is_tuned])]
     tuned = "at the label's threshold   ○ at 0.5" if rule.is_tuned else "at 0.5"
     closed = "; the rules of the labels can move a dot off its curve" if rule.schema.rules else ""
@@ -76,28 +73,15 @@ def plot_precision_recall(logits: Any, labels: Any, rule: DecisionRule, path: st
     return save(lambda: _panels(labels, rule.schema, "Precision over recall", legend, names, draw), path)
 
 
-def plot_calibration(probabilities: Any, labels: Any, schema: LabelSchema, path: str | Path) -> Path:
+def plot_calibration(logits: Any, labels: Any, rule: DecisionRule, path: str | Path) -> Path:
     """Draw for each label, rarest first, the share of positives over the mean score, in equal bins of [0, 1].
 
     On the diagonal a score is a probability. The bins are those of `expected_calibration_error`; below each panel
-    stand the rows of each bin, and a dot's line is the 95% interval of the share (Wilson, 1927). Of more than
-    MAX_PANELS labels the rarest that have positives are shown. The file is written atomically.
-
-    Args:
-        probabilities: (rows, labels), in [0, 1].
-        labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
-        schema: the labels.
-        path: file to write; its suffix says the format, png where it has none.
-
-    Returns:
-        The path.
-
-    Raises:
-        UsageError: shapes that do not fit, or a file that cannot be written.
-        DataError: no rows.
+    stand the rows of each bin, and a dot's line is the 95% interval of the share (Wilson, 1927). Panels, arguments and
+    errors are those of `plot_precision_recall`.
     """
-    labels = np.asarray(labels)
-    probabilities = _checked(np.asarray(probabilities, dtype=np.float64), labels, schema)
+    scores, labels = _checked(logits, labels, rule)
+    probabilities = expit(scores.astype(np.float64))
     legend = (
         "dashed: where a score is a probability   lines: 95% intervals   bars: rows in each bin, log scale   "
         "expected calibration error: how far score and share are apart, mean over the rows"
@@ -116,21 +100,14 @@ def plot_calibration(probabilities: Any, labels: Any, schema: LabelSchema, path:
         return [f"expected calibration error {expected_calibration_error(p, positive):.3f}" if len(p) else ""]
 
     title, names = "Calibration: share of positives over the mean score", ("mean score", "share of positives")
-    return save(lambda: _panels(labels, schema, title, legend, names, draw, (3, 1)), path)
+    return save(lambda: _panels(labels, rule.schema, title, legend, names, draw, (3, 1)), path)
 
 
 # ---- what is drawn, in numbers ----
 
 
 def precision_recall(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Recall and precision at every distinct score of a positive, highest first.
-
-    Args:
-        scores: (rows,).
-        positive: (rows,), boolean.
-
-    Returns:
-        Two arrays (distinct scores,), empty without positives.
+    """Recall and precision at every distinct score of a positive, highest first; scores (rows,), positive boolean.
 
     >>> precision_recall(np.array([2.0, 1.0, 1.0]), np.array([True, False, True]))
     (array([0.5, 1. ]), array([1.        , 0.66666667]))
@@ -164,15 +141,8 @@ def draw_precision_recall(
     points: Sequence[Point],
     prevalence: float | None = None,
 ) -> None:
-    """Draw a label's curve as a staircase, with what thresholds decide and a dashed line at the precision of chance.
-
-    Args:
-        axes: to draw on.
-        recall, precision: of each point, recall rising.
-        points: recall and precision of decisions (None where nothing is predicted), and whether their threshold is the
-            one in use: a filled dot, else a hollow one.
-        prevalence: the precision of chance; None for no line.
-    """
+    """Draw a label's curve as a staircase, recall rising, with a dot for each point, filled where it is in use, and
+    a dashed line at the precision of chance."""
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
     axes.grid()
     if prevalence is not None:
@@ -256,11 +226,13 @@ def _histogram(below: Any, rows: np.ndarray) -> None:
     below.minorticks_off()
 
 
-def _checked(scores: np.ndarray, labels: np.ndarray, schema: LabelSchema) -> np.ndarray:
-    if scores.ndim != 2 or scores.shape != labels.shape or scores.shape[1] != len(schema):
+def _checked(logits: Any, labels: Any, rule: DecisionRule) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and labels as arrays."""
+    scores, labels, wanted = rule.scores(logits).cpu().numpy(), np.asarray(labels), len(rule.schema)
+    if scores.ndim != 2 or scores.shape != labels.shape or scores.shape[1] != wanted:
         raise UsageError(
-            f"Got scores of shape {scores.shape} and labels of shape {labels.shape}; expected (rows, {len(schema)})."
+            f"Got scores of shape {scores.shape} and labels of shape {labels.shape}; expected (rows, {wanted})."
         )
     if not len(scores):
         raise DataError("There are no rows to draw.")
-    return scores
+    return scores, labels

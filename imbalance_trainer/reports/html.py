@@ -3,14 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ..utils.errors import UsageError
-from ..utils.files import atomic_write
 from ..utils.numeric import is_number
 from ..utils.text import escaped as markdown_escaped
 from ..utils.text import pluralize, shorten
@@ -36,12 +33,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a page.
+    """A table of a page, whose header and rows are texts or Cells.
 
     Args:
         caption: what it shows, in words.
-        header: heads of the columns, each a text or a Cell.
-        rows: texts or Cells; the first of a row is its head.
         kind: class of the table in the style sheet.
         left: columns of text, which is aligned to the left.
         heads: what the first column holds: "names" of labels, "code" or "text".
@@ -110,19 +105,3 @@ def render(template: str, **content: Any) -> str:
     environment.filters |= {"md": markdown_escaped, "is_cell": lambda cell: isinstance(cell, Cell)}
     environment.globals |= {"pluralize": pluralize, "max_rows": MAX_ROWS}
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", environment.get_template(template).render(content))
-
-
-def write(page: str, path: str | Path) -> Path:
-    """Write a page; the file is written atomically.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as unfinished:
-            unfinished.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
-    return path

@@ -188,48 +188,48 @@ def _held_out(content: CardContent) -> list[Results]:
 
 def _metrics_table(content: CardContent) -> list[str]:
     """Every metric of every evaluation, at 0.5 too where thresholds are tuned."""
-    columns: list[tuple[str, Mapping[str, float]]] = []
+    columns: dict[str, Mapping[str, float]] = {}
     for results in content.results:
-        columns.append((escaped(results.split), results.metrics))
-        if results.at_half is not None:
-            columns.append((f"{escaped(results.split)} at 0.5", results.at_half))
+        columns[escaped(results.split)] = results.metrics
+        columns |= {} if results.at_half is None else {f"{escaped(results.split)} at 0.5": results.at_half}
     names = dict.fromkeys(name for results in content.results for name in results.metrics)
-    rows = [
-        [f"`{name}`" if name.isidentifier() else escaped(name),
-         *(_number(of.get(name), ",.0f" if name.startswith(_COUNTS) else ".4f") for _, of in columns)]
-        for name in names
-    ]  # fmt: skip
-    return markdown_table(["metric", *(title for title, _ in columns)], rows)
+    rows = []
+    for name in names:
+        form = ",.0f" if name.startswith(_COUNTS) else ".4f"
+        shown = f"`{name}`" if name.isidentifier() else escaped(name)
+        rows.append([shown, *(_number(of.get(name), form) for of in columns.values())])
+    return markdown_table(["metric", *columns], rows)
 
 
 def _of_labels(content: CardContent, results: Results) -> dict[str, Any]:
     """An evaluation label by label: the rarest, how many more there are, and how many have few positives."""
     by_label = {row["label"]: row for row in results.labels}
     order = [content.schema.names[i] for i in content.rarest_first if content.schema.names[i] in by_label]
-    shown, header = rarest_shown(order), ["label", "support", "recall", "95% interval", "precision", "F1"]
-    header += ["average precision", *["threshold"] * (results.thresholds is not None)]
+    rows = [by_label[name] for name in rarest_shown(order)]
+    spans = [wilson_interval(row["true_positives"], row["support"]) for row in rows]
+
+    def share(key: str, *of: str) -> list[str]:  # 0 / 0 is none
+        return [_number(row[key] if any(row[name] for name in of) else None, ".2f") for row in rows]
+
+    columns = {
+        "label": [escaped(row["label"]) for row in rows],
+        "support": [f"{row['support']:,}" for row in rows],
+        "recall": share("recall", "support"),
+        "95% interval": [f"{low:.2f} to {high:.2f}" if row["support"] else "–"
+                         for row, (low, high) in zip(rows, spans, strict=True)],
+        "precision": share("precision", "predicted"),
+        "F1": share("f1", "support", "predicted"),
+        "average precision": share("average_precision", "support"),
+    }  # fmt: skip
+    if results.thresholds is not None:
+        columns["threshold"] = [_number(results.thresholds.get(row["label"]), ".3g") for row in rows]
     return {
         "split": results.split,
-        "table": markdown_table(header, [_label_row(by_label[name], results.thresholds) for name in shown]),
-        "n_shown": len(shown),
-        "n_more": len(order) - len(shown),
-        "n_few": sum(row["support"] < _SMALL for row in by_label.values()),
+        "table": markdown_table(list(columns), zip(*columns.values(), strict=True)),
+        "n_shown": len(rows),
+        "n_more": len(order) - len(rows),
+        "n_few": sum(row["support"] < _SMALL for row in results.labels),
     }
-
-
-def _label_row(row: Mapping[str, Any], thresholds: Mapping[str, float] | None) -> list[str]:
-    support, predicted = row["support"], row["predicted"]
-    low, high = wilson_interval(row["true_positives"], support)
-    cells = [
-        escaped(row["label"]),
-        f"{support:,}",
-        f"{row['recall']:.2f}" if support else "–",
-        f"{low:.2f} to {high:.2f}" if support else "–",
-        _number(row["precision"] if predicted else None, ".2f"),
-        _number(row["f1"] if support or predicted else None, ".2f"),
-        _number(row["average_precision"] if support else None, ".2f"),
-    ]
-    return cells if thresholds is None else [*cells, _number(thresholds.get(row["label"]), ".3g")]
 
 
 def _decisions_table(content: CardContent, weights: ClassWeights | None) -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..utils.errors import UsageError
-from ..utils.files import atomic_write
+from ..utils.files import written
 from ..utils.text import compact_number, distinct_names
 
 WIDTH = 12.0
@@ -91,27 +91,17 @@ def save(figure: Callable[[], Any], path: str | Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     path = Path(path)
-    format_ = path.suffix[1:].lower() or "png"
-    known = FigureCanvasAgg.get_supported_filetypes()
+    format_, known = path.suffix[1:].lower() or "png", FigureCanvasAgg.get_supported_filetypes()
     if format_ not in known:
         raise UsageError(f"{path}: no picture format {format_!r}; expected one of {', '.join(sorted(known))}.")
-    try:
-        with _style(), atomic_write(path) as unfinished:
-            figure().savefig(unfinished, format=format_)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    with _style(), written(path) as unfinished:
+        figure().savefig(unfinished, format=format_)
     return path
 
 
 def inline(name: str, title: str, caption: str, figure: Callable[[], Any]) -> Picture:
-    """Draw a picture for a page: text stays text, and ids are unlike those of any other picture.
-
-    Args:
-        name: start of its ids, unlike any other on the page.
-        title: its title, for readers who do not see it.
-        caption: what is to be seen, in words; also for readers who do not see it.
-        figure: makes the figure.
-    """
+    """Draw a picture for a page: text stays text, and ids begin with `name`, unlike those of any other picture. Title
+    and caption are also for readers who do not see it."""
     out = io.BytesIO()
     with _style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the browser has other fonts
@@ -154,13 +144,7 @@ def _fonts() -> list[str]:
 
 
 def new_figure(width: float, height: float, title: str = "", *lines: str) -> Any:
-    """A figure whose parts are laid out by matplotlib, below a title and lines of text.
-
-    Args:
-        width, height: in inches, without the title and the lines.
-        title: in bold; empty for none.
-        lines: below it.
-    """
+    """A figure of so many inches, laid out by matplotlib, below a title (if there is one) and lines of text."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -183,13 +167,8 @@ def head(axes: Any, title: str, *lines: str) -> None:
 
 
 def printable_names(names: Sequence[str], otherwise: Sequence[str], columns: int) -> list[str]:
-    """Names of labels for a file: distinct, short, and in letters that the fonts have.
-
-    Args:
-        names: of the labels.
-        otherwise: what stands for a name of other letters, such as the name that its metrics have.
-        columns: that a name may have at most.
-    """
+    """Names of labels for a file: distinct, at most so many columns wide, and in letters that the fonts have;
+    `otherwise` has what stands for a name of other letters."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     fonts = [get_font(findfont(FontProperties(family=family))) for family in _fonts()]
@@ -212,29 +191,49 @@ def label_chart(
     intervals: Sequence[tuple[float, float] | None] = (),
     limits: tuple[float, float] | None = None,
 ) -> Any:
-    """A row for each label: bars of a single series, or marks of several; a value of 0 is hollow or has no bar.
-
-    Args:
-        names: of the labels, from top to bottom.
-        series: a value for each label, by name; up to four.
-        axis: what the values are.
-        notes: a few words behind each row.
-        intervals: ends of a line through each row's mark; with them a single series is marks too.
-        limits: of the axis; None for a log axis that fits the values.
-    """
+    """A figure with a row for each label, from top to bottom, see `draw_labels`; up to four series have a legend."""
     n = len(names)
     figure = new_figure(5, 0.22 * n + (1.0 if len(series) > 1 else 0.75))
     axes = figure.subplots()
+    draw_labels(axes, series, notes, intervals, limits)
+    shown = [_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", name) for name in names]
+    axes.set_yticks(range(n), distinct_names(shown, _NAME))
+    axes.set_xlabel(axis)
+    if len(series) > 1:
+        figure.legend(loc="outside upper left", ncols=len(series))
+    return figure
+
+
+def draw_labels(
+    axes: Any,
+    series: Mapping[str, Sequence[float] | np.ndarray],
+    notes: Sequence[str] = (),
+    intervals: Sequence[tuple[float, float] | None] = (),
+    limits: tuple[float, float] | None = None,
+    **look: Any,
+) -> None:
+    """Bars of a single series, or marks of several; a value of 0 is hollow or has no bar.
+
+    Args:
+        axes: to draw on.
+        series: a value for each label, by name.
+        notes: a few words behind each row.
+        intervals: ends of a line through each row's mark; with them a single series is marks too.
+        limits: of the axis; None for a log axis that fits the values.
+        look: of bars, as for barh.
+    """
     values = np.array(list(series.values()), dtype=float)
+    n = values.shape[1]
     if limits is None:
         axes.set_xscale("log")
         limits = log_limits(values)
-    axes.set_xlim(*limits)
+    axes.set(xlim=limits, ylim=(n - 0.4, -0.6))
     for row, interval in enumerate(intervals):
         if interval is not None:
             axes.plot(interval, [row, row], color=MUTED, linewidth=1)
     if len(series) == 1 and not intervals:
-        axes.barh(range(n), np.maximum(values[0] - limits[0], 0), left=limits[0], height=0.62, color=SERIES[0][0])
+        wide = np.maximum(values[0] - limits[0], 0)
+        axes.barh(range(n), wide, left=limits[0], height=0.62, **{"color": SERIES[0][0], **look})
     else:
         axes.hlines(range(n), np.maximum(values.min(0), limits[0]), np.maximum(values.max(0), limits[0]), color=GRID)
         for (name, _), of, (colour, marker, _) in zip(series.items(), values, SERIES, strict=False):
@@ -244,26 +243,14 @@ def label_chart(
                           markersize=5, label=None if is_zero else name)  # fmt: skip
     for row, note in enumerate(notes):
         axes.annotate(note, (1, row), (6, 0), axes.get_yaxis_transform(), "offset points", va="center", size="small")
-    axes.set_yticks(range(n), distinct_names([_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", name) for name in names],
-                                             _NAME))  # fmt: skip
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(n - 0.4, -0.6)
-    axes.set_xlabel(axis)
     axes.grid(axis="x")
     number_axis(axes.xaxis)
-    if len(series) > 1:
-        figure.legend(loc="outside upper left", ncols=len(series))
-    return figure
 
 
 def line_chart(series: Mapping[str, Points], name: str, ring: tuple[float, float, str] | None = None) -> Any:
-    """Lines over the steps, up to four; a line breaks where y is None.
-
-    Args:
-        series: (step, y) from left to right, by name.
-        name: what y is.
-        ring: step, y and words of a point that stands out.
-    """
+    """Lines of (step, y) by name, up to four, each from left to right and broken where y is None; `name` is what y is,
+    and `ring` has step, y and words of a point that stands out."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     figure = new_figure(5, 3.2)

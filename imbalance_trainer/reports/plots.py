@@ -1,9 +1,9 @@
 """Pictures in files: a training set's labels and weights, and methods side by side."""
 
 import math
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,7 @@ from ..labels.class_weights import ClassWeights
 from ..labels.distribution import LabelDistribution
 from ..utils.errors import UsageError
 from ..utils.text import compact_number, percent, pluralize, short_count
-from .pictures import (
-    INK,
-    MUTED,
-    SERIES,
-    WHITE,
-    WIDTH,
-    head,
-    log_limits,
-    new_figure,
-    number_axis,
-    printable_names,
-    save,
-)
+from .pictures import INK, MUTED, SERIES, WIDTH, draw_labels, head, label_chart, new_figure, printable_names, save
 
 MAX_BARS = 60
 """Up to so many labels each have a bar; of more the rarest 30 and the commonest 10."""
@@ -39,22 +27,17 @@ def plot_distribution(
 ) -> Path:
     """Draw positives and class weight of each label, rarest first, and what the focal term does to the loss.
 
-    Of more than 60 labels the 30 rarest and the 10 commonest are drawn. The file is written atomically: it is
-    written beside `path` and then moved there.
+    Of more than 60 labels the 30 rarest and the 10 commonest are drawn.
 
     Args:
         distribution: counts, of the **training** data if they are to explain the weights.
         weights: class weights of the training.
         gamma: exponent of the focal term, 0 for none.
-        path: file to write; its suffix says the format (png, pdf, svg, ...), png where it has none.
+        path: file to write, see `save`.
         split: what was counted, for the heading.
 
-    Returns:
-        The path.
-
     Raises:
-        UsageError: weights of other labels than those counted, a gamma below 0, a format that matplotlib does not
-            write, or a file that cannot be written.
+        UsageError: weights of other labels than those counted, a gamma below 0, or as `save`.
     """
     check_same_labels(distribution, weights)
     if not (math.isfinite(gamma) and gamma >= 0):
@@ -63,6 +46,8 @@ def plot_distribution(
 
 
 def _distribution(counts: LabelDistribution, weights: ClassWeights, gamma: float, split: str) -> Any:
+    from matplotlib.patches import Patch
+
     order, schema = counts.rarest_first, counts.schema
     shown = order if len(order) <= MAX_BARS else np.concatenate([order[:30], order[-10:]])
     height = 0.27 * len(shown) + 1.1
@@ -72,15 +57,19 @@ def _distribution(counts: LabelDistribution, weights: ClassWeights, gamma: float
     share, ratio = counts.prevalence, counts.imbalance_ratio
     said = [f"{short_count(counts.support[i])} ({percent(share[i])}%, ratio {compact_number(ratio[i])})"
             if counts.support[i] > 0 else "0: no positives" for i in shown]  # fmt: skip
-    _bars(positives, counts, shown, counts.support, said, is_log=True)
-    _bars(weight, counts, shown, weights.values, [_weight_text(weights, i) for i in shown], is_log=False)
+    tiers = {i: tier for tier, labels in counts.tiers().items() for i in labels.tolist()}
+    colours, hatches = zip(*(_TIERS[tiers[i]] for i in shown.tolist()), strict=True)
+    look: dict[str, Any] = {"color": colours, "hatch": hatches, "edgecolor": INK, "linewidth": 0.5}
+    draw_labels(positives, {"positives": counts.support[shown]}, said, **look)
+    top = (0.0, 1.02 * float(weights.values[shown].max()))
+    draw_labels(weight, {"weight": weights.values[shown]}, [_weight_text(weights, i) for i in shown], (), top, **look)
     names = printable_names([schema.names[i] for i in shown], [schema.slugs[i] for i in shown], 40)
     names = [f"{name} (primary)" if i in schema.primary else name for name, i in zip(names, shown, strict=True)]
     positives.set_yticks(range(len(shown)), names)
-    positives.set_ylim(len(shown) - 0.5, -0.5)
     head(positives, f"Positives in {split}", "log scale; in brackets prevalence, and commonest secondary : this label")
     head(weight, "Class weight", "of a positive entry")
-    bars.legend(*weight.get_legend_handles_labels(), loc="outside lower right", ncols=3)
+    keys = [Patch(facecolor=c, hatch=h, edgecolor=INK, label=t) for t, (c, h) in _TIERS.items() if t in tiers.values()]
+    bars.legend(handles=keys, loc="outside lower right", ncols=3)
     _draw_focal(focal.subplots(), gamma)
     return figure
 
@@ -108,30 +97,6 @@ def _weight_text(weights: ClassWeights, i: int) -> str:
     return f"{weights.values[i]:.3g} {', '.join(marks)}".rstrip()
 
 
-def _bars(
-    axes: Any, counts: LabelDistribution, shown: np.ndarray, values: np.ndarray, texts: Sequence[str], is_log: bool
-) -> None:
-    """Bars coloured by tier, each with its text; a value of 0 is a text without a bar."""
-    values, tiers = np.asarray(values, dtype=float)[shown], counts.tiers()
-    low, high = log_limits(values) if is_log else (0.0, float(values.max()))
-    taken = min(0.014 * max(map(len, texts)), 0.7)  # of the width, by the longest text
-    if is_log:
-        axes.set_xscale("log")
-    axes.set_xlim(low, low * (high / low) ** (1 / (1 - taken)) if is_log else high / (1 - taken))
-    number_axis(axes.xaxis)
-    axes.grid(axis="x")
-    axes.tick_params(axis="y", length=0)
-    for tier, (colour, hatch) in _TIERS.items():
-        rows = np.flatnonzero(np.isin(shown, tiers[tier]) & (values > 0))
-        if not len(rows):
-            continue
-        axes.barh(rows, values[rows] - low, 0.68, low, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.5,
-                  label=tier)  # fmt: skip
-    for row, text in enumerate(texts):
-        axes.annotate(text, (max(values[row], low), row), (3, 0), textcoords="offset points", va="center_baseline",
-                      size=8, bbox={"facecolor": WHITE, "edgecolor": "none", "pad": 0.8})  # fmt: skip
-
-
 def _draw_focal(axes: Any, gamma: float) -> None:
     """The loss of a positive entry over its probability, with and without the focal term."""
     p = np.linspace(0.005, 1, 400)
@@ -151,50 +116,23 @@ def _draw_focal(axes: Any, gamma: float) -> None:
 
 
 def plot_comparison(comparison: Mapping[str, Any], path: str | Path) -> Path:
-    """Draw macro F1 of each method at 0.5 and tuned, the difference from stock, and the labels never found.
+    """Draw macro F1 of each method at 0.5 and tuned, beside it the 95% interval of the difference from stock.
 
     Args:
-        comparison: what comparison.json holds: `methods`, each with `runs` and `difference_from_stock`, and `verdict`.
-        path: file to write; its suffix says the format, png where it has none.
-
-    Returns:
-        The path.
+        comparison: what comparison.json holds: `methods`, each with `runs` and `difference_from_stock`.
+        path: file to write, see `save`.
 
     Raises:
-        UsageError: a format that matplotlib does not write, or a file that cannot be written.
+        UsageError: as `save`.
     """
-    return save(lambda: _comparison(comparison["methods"], comparison["verdict"]), path)
-
-
-def _comparison(methods: Mapping[str, Any], verdict: str) -> Any:
-    n = len(methods)
-    figure = new_figure(WIDTH, 0.42 * n + 1.1, "Methods compared on test", *textwrap.wrap(verdict, 150)[:2])
-    f1, gain, never_found = panels = figure.subplots(1, 3, sharey=True)
-    f1.set_yticks(range(n), printable_names(list(methods), ["?"] * n, 40))
-    f1.set_ylim(n - 0.5, -0.5)
-    head(f1, "Macro F1", "filled: tuned thresholds; hollow: at 0.5; dots: seeds")
-    head(gain, "Against stock, tuned", "difference in macro F1 and its 95% interval")
-    head(never_found, "Labels never found", "filled: tuned; hollow: at 0.5; mean over seeds")
-    for row, method in enumerate(methods.values()):
-        for when, y in (("at_half", row + 0.14), ("tuned", row - 0.14)):
-            scores, zero_recall = ([run[when][key] for run in method["runs"]] for key in ("f1_macro", "zero_recall"))
-            f1.plot(scores, [y] * len(scores), ".", color=MUTED, markersize=4)
-            _mark(f1, float(np.mean(scores)), y, when == "tuned")
-            _mark(never_found, float(np.mean(zero_recall)), y, when == "tuned")
-        gained = method["difference_from_stock"]
-        if gained is None:
-            gain.annotate("stock", (0, row), (5, 0), textcoords="offset points", va="center", size=8, color=MUTED)
-        else:
-            gain.plot([gained["low"], gained["high"]], [row, row], color=INK, linewidth=1.6)
-            _mark(gain, gained["mean"], row, True)
-    f1.set_xlim(0, None)
-    gain.axvline(0, color=MUTED, linewidth=1)
-    never_found.set_xlim(-0.2, max(1.0, never_found.get_xlim()[1]))
-    for axes in panels:
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x")
-    return figure
-
-
-def _mark(axes: Any, x: float, y: float, is_filled: bool) -> None:
-    axes.plot([x], [y], "o", color=INK, markerfacecolor=INK if is_filled else WHITE, markersize=6, clip_on=False)
+    methods = comparison["methods"]
+    series = {
+        name: [fmean(run[when]["f1_macro"] for run in method["runs"]) for method in methods.values()]
+        for name, when in (("at 0.5", "at_half"), ("at tuned thresholds", "tuned"))
+    }
+    gained = [method["difference_from_stock"] for method in methods.values()]
+    notes = ["" if g is None else f"{g['low']:+.3f} to {g['high']:+.3f}" for g in gained]
+    axis = "macro F1 on test; right: 95% interval against stock, tuned"
+    limits = (0.0, 1.05 * max(max(values) for values in series.values()) or 1.0)
+    names = printable_names(list(methods), ["?"] * len(methods), 28)
+    return save(lambda: label_chart(names, series, axis, notes, limits=limits), path)

@@ -15,10 +15,11 @@ import numpy as np
 
 from ..monitor.diagnose import Finding, Settings, diagnose
 from ..monitor.run_record import Entry, RunRecord, place, read_run, recall_of, rows_by_label
+from ..utils.files import written
 from ..utils.numeric import is_number, wilson_interval
 from ..utils.text import pluralize
 from .evaluation_plots import draw_precision_recall
-from .html import MAX_ROWS, UNKNOWN, Cell, Table, count, number, render, write
+from .html import MAX_ROWS, UNKNOWN, Cell, Table, count, number, render
 from .pictures import Picture, Points, dot_chart, inline, label_chart, line_chart, new_figure
 
 FILE_NAME = "report.html"
@@ -56,7 +57,7 @@ _THREE_DIGITS = ("threshold", "highest_score", "best_threshold")
 def write_report(
     run_dir: str | Path, output: str | Path | None = None, findings: Sequence[Finding] | None = None
 ) -> Path:
-    """Write the report of a run; the file is written atomically.
+    """Write the report of a run, atomically, and return its path.
 
     Args:
         run_dir: output directory of a training, with label_history.jsonl and, where they are there, run.json,
@@ -64,16 +65,16 @@ def write_report(
         output: file to write; None for report.html in that directory.
         findings: what is wrong, most severe first, as `diagnose` gives it; None to diagnose the history.
 
-    Returns:
-        The file.
-
     Raises:
         UsageError: no such folder, no history in it, or a file that cannot be written.
         DataError: a history without an evaluation, or a file that is broken.
     """
     record = read_run(run_dir)
     page = build_report(record, diagnosed(record) if findings is None else findings)
-    return write(page, Path(run_dir) / FILE_NAME if output is None else output)
+    path = Path(run_dir) / FILE_NAME if output is None else Path(output)
+    with written(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    return path
 
 
 def diagnosed(record: RunRecord) -> Sequence[Finding]:
@@ -85,46 +86,23 @@ def diagnosed(record: RunRecord) -> Sequence[Finding]:
 
 
 def build_report(record: RunRecord, findings: Sequence[Finding]) -> str:
-    """Build the page.
-
-    Args:
-        record: the run.
-        findings: what is wrong, most severe first.
-
-    Returns:
-        HTML.
-    """
+    """Build the page, as HTML."""
     return render(
         "report.html",
         record=record,
         place=place,
-        score=score_in_words(record),
+        scored=[e for e in record.timeline(record.splits[0]) if is_number(e["metrics"].get(record.metric))],
         groups=[list(group) for _, group in groupby(findings, key=lambda f: (f.severity, f.kind))],
         recall={split: _heat_map(record, record.timeline(split)) for split in record.splits},
         curves=[picture for picture in (_score_picture(record), _loss_picture(record)) if picture],
         numbers=_numbers(record),
         support=_support_picture(record),
         thresholds=_curve_panels(record),
-        labels=_label_table(record, record.current, _mapping(record.decisions.get("thresholds"))),
+        labels=_label_table(record, record.current, record.decisions.get("thresholds")),
         test=record.test and {"metrics": _test_metrics(record.test), "labels": _label_table(record, record.test)},
         weights=_weights(record),
         settings=_settings(record.run),
     )
-
-
-def score_in_words(record: RunRecord) -> str:
-    """Say how the score that matters went, and whether the best model is the last one."""
-    metric, best = record.metric, record.best
-    if metric is None or best is None:
-        return "No evaluation has an F1 that says which model is the best."
-    valued = [e for e in record.timeline(record.splits[0]) if is_number(e["metrics"].get(metric))]
-    first, last = (f"{number(e['metrics'][metric], 3)} at {place(e)}" for e in (valued[0], valued[-1]))
-    if len(valued) == 1:
-        return f"One evaluation so far: {metric} is {first}."
-    if best is valued[-1]:
-        return f"{metric} went from {first} to {last}; the last evaluation is the best."
-    highest = f"{number(best['metrics'][metric], 3)} at {place(best)}"
-    return f"{metric} went from {first} to {last}; the best was {highest}, not the last one."
 
 
 # ---- tables ----
@@ -240,10 +218,6 @@ def _weights(record: RunRecord) -> Table | None:
              row.get("reason") or "not recorded"] for name, row in rows.items()]  # fmt: skip
     header = ["label", "positives in training", "ratio", "weight", "where it comes from"]
     return Table(f"Class weights of {pluralize(len(body), 'label')}, rarest first", header, body, left=(4,))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _settings(run: Mapping[str, Any]) -> list[Table]:

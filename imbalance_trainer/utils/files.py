@@ -33,6 +33,21 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             unfinished.unlink()
 
 
+@contextmanager
+def written(path: str | Path) -> Iterator[Path]:
+    """`atomic_write` of a file that the user named, whose folder is made where there is none.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as unfinished:
+            yield unfinished
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror or error}); give another.") from None
+
+
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write a file as a whole; NaN and infinite values become null. Its folder is made where there is none."""
     path = Path(path)

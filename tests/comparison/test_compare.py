@@ -12,9 +12,10 @@ from transformers import Trainer
 
 from imbalance_trainer import LabelSchema
 from imbalance_trainer.comparison import training
-from imbalance_trainer.comparison.frozen import FeatureHead
-from imbalance_trainer.comparison.runs import Record, read_methods
-from imbalance_trainer.comparison.training import Setting, compare, train
+from imbalance_trainer.comparison.measures import Difference
+from imbalance_trainer.comparison.runs import Record, Run, read_methods
+from imbalance_trainer.comparison.summary import Summary
+from imbalance_trainer.comparison.training import FeatureHead, Setting, compare, train
 from imbalance_trainer.data.demo import demo_data, demo_model
 from imbalance_trainer.reports.plots import plot_comparison
 from imbalance_trainer.utils.console import as_text
@@ -54,11 +55,11 @@ def test_logits_stand_in_the_order_of_the_rows_however_training_orders_them():
     }
     by_length = {"train_sampling_strategy": "group_by_length"}
     setting = Setting(splits, data.schema, MULTI_LABEL, lambda: model, 2, 8, 16, tokenizer, by_length)
-    trained = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
+    _, test, _ = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
     inputs = tokenizer.pad(splits["test"].remove_columns("labels")[:], return_tensors="pt")
     with torch.no_grad():
         expected = model.eval()(**inputs).logits
-    torch.testing.assert_close(torch.from_numpy(trained.test.logits), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.from_numpy(test.logits), expected, atol=1e-4, rtol=0)
 
 
 def run(folder, setting, say=lambda words: None, rates=(1e-2,), seeds=(1, 2)):
@@ -76,9 +77,8 @@ def test_each_method_may_have_learning_rates_of_its_own(tmp_path):
     summary = run(tmp_path, made_setting(), said.append, rates)
     assert len(said) == 7
     assert said[0].startswith("[1/7] stock")
-    runs = map(json.loads, (tmp_path / "runs.jsonl").read_text().splitlines())
-    tried = {(run["method"], run["learning_rate"]) for run in runs}
-    assert tried == {(name, rate) for name in rates for rate in rates[name]}
+    tried = {path.name.rpartition("-seed")[0] for path in (tmp_path / "runs").iterdir()}
+    assert tried == {f"{name}-lr{rate}" for name in rates for rate in rates[name]}
     chosen = {name: found["learning_rate"] for name, found in summary.as_dict()["methods"].items()}
     assert chosen["stock"] in rates["stock"]
     assert (chosen["default"], chosen["plain"]) == (2e-2, 3e-2)
@@ -112,12 +112,14 @@ def test_a_killed_comparison_goes_on_and_ends_the_same(tmp_path):
 
 def test_each_method_goes_on_at_its_best_learning_rate(tmp_path):
     summary = run(tmp_path, made_setting(), rates=(1e-6, 1e-2), seeds=(1, 2))
-    runs = Record(tmp_path, {"steps": 12}).runs
-    assert len(runs) == 3 * (2 + 1)
-    for method in summary.methods:
-        scores = {rate: runs[method.name, rate, 1].values["validation_f1_macro"] for rate in (1e-6, 1e-2)}
-        assert method.learning_rate == max(scores, key=scores.get)
-        assert [r.seed for r in method.runs] == [1, 2]
+    assert len(list((tmp_path / "runs").iterdir())) == 3 * (2 + 1)
+    record = Record(tmp_path, {"steps": 12})
+    for name, of_method in summary.runs.items():
+        tried = {rate: record.find((name, rate, 1), of_method[0].options) for rate in (1e-6, 1e-2)}
+        scores = {rate: run.values["validation_f1_macro"] for rate, run in tried.items()}
+        assert [(r.learning_rate, r.seed) for r in of_method] == [
+            (max(scores, key=scores.get), seed) for seed in (1, 2)
+        ]
 
 
 def test_the_stock_method_is_the_stock_trainer(tmp_path, monkeypatch):
@@ -128,11 +130,11 @@ def test_the_stock_method_is_the_stock_trainer(tmp_path, monkeypatch):
     )
     setting = made_setting(steps=2)
     stock, default = read_methods(["default"], None, MULTI_LABEL)
-    trained = train(setting, stock, 1e-2, 1)
+    _, test, rule = train(setting, stock, 1e-2, 1)
     assert made == [Trainer]
-    assert trained.rule.schema.implications == ()  # it knows of no hierarchy
-    torch.testing.assert_close(trained.test.labels, np.array(setting.splits["test"]["labels"]))
-    assert train(setting, default, 1e-2, 1).rule.schema.implications == (("rarest", "common"),)
+    assert rule.schema.implications == ()  # it knows of no hierarchy
+    torch.testing.assert_close(test.labels, np.array(setting.splits["test"]["labels"]))
+    assert train(setting, default, 1e-2, 1)[2].schema.implications == (("rarest", "common"),)
     assert len(made) == 2
 
 
@@ -140,7 +142,7 @@ def test_single_label_problems_are_compared_too(tmp_path):
     methods = read_methods(["default"], None, SINGLE_LABEL)
     setting = made_setting(problem_type=SINGLE_LABEL)
     summary = compare(setting, methods, (1e-2,), (1,), Record(tmp_path, {"steps": 12}), lambda words: None)
-    assert summary.stock.values("at_half", "f1_macro") == summary.stock.values("tuned", "f1_macro")
+    assert summary.values["at_half.f1_macro"].equals(summary.values["tuned.f1_macro"])
 
 
 def test_lines_fit_a_terminal_and_the_picture_is_written(tmp_path):
@@ -148,9 +150,9 @@ def test_lines_fit_a_terminal_and_the_picture_is_written(tmp_path):
     lines = as_text(*summary.message()).splitlines()
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines[1:4]] == ["stock", "default", "plain"]
-    best = max(summary.methods, key=lambda m: np.mean([r.values["validation_f1_macro"] for r in m.runs]))
-    assert summary.best is best
-    assert best.name in summary.verdict()
+    of_methods = {n: np.mean([r.values["validation_f1_macro"] for r in runs]) for n, runs in summary.runs.items()}
+    assert summary.best == max(of_methods, key=of_methods.get)
+    assert summary.best in summary.verdict()
     assert plot_comparison(summary.as_dict(), tmp_path / "p.png").stat().st_size > 10_000
 
 
@@ -178,7 +180,7 @@ def test_a_method_that_fails_leaves_the_others(tmp_path, monkeypatch):
     said = []
     summary = run(tmp_path, made_setting(), said.append)
     assert summary.failed == {"plain": "Step 3: the loss is NaN."}
-    assert [m.name for m in summary.methods] == ["stock", "default"]
+    assert list(summary.runs) == ["stock", "default"]
     assert "plain failed: Step 3: the loss is NaN." in summary.message()
     assert sum("failed" in line for line in said) == 2
     assert without_seconds(run(tmp_path, made_setting())) == without_seconds(summary)  # kept, and not tried again
@@ -199,6 +201,45 @@ def test_stock_takes_what_is_unknown_for_a_negative_and_not_for_a_target_of_minu
     labels[::5] = -100
     masked = train_split.remove_columns("labels").add_column("labels", labels.tolist())
     setting = replace(setting, splits={**setting.splits, "train": masked.with_format("torch")})
-    trained = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
-    assert trained.test.logits.max() > -3  # targets of -100 would drive every logit down
-    assert roc_auc_score(trained.test.labels[:, 0], trained.test.logits[:, 0]) > 0.8
+    _, test, _ = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
+    assert test.logits.max() > -3  # targets of -100 would drive every logit down
+    assert roc_auc_score(test.labels[:, 0], test.logits[:, 0]) > 0.8
+
+
+# ---- what it says at its end, for each way in which it can go ----
+
+
+def verdict(difference, n_seeds, validation=0.5):
+    means = {"stock": (0.3, 0.3), "focal": (validation, 0.3 + difference.mean)}
+    runs = {
+        name: [
+            Run(name, 1e-4, seed, {"validation_f1_macro": v, "tuned": {"f1_macro": f}}, 1.0) for seed in range(n_seeds)
+        ]
+        for name, (v, f) in means.items()
+    }
+    return Summary(runs, {"focal": difference}, np.array([100, 100])).verdict()
+
+
+@pytest.mark.parametrize(
+    ("difference", "n_seeds", "said"),
+    [
+        (Difference(0.1, 0.05, 0.15), 3, "Take focal, "),
+        (Difference(0.1, -0.05, 0.25), 3, "focal is ahead of stock by no more than chance explains, "),
+        (Difference(0.1, 0.05, 0.15, knows_seeds=False), 1, "focal is ahead of stock, chosen"),
+        (Difference(0.1, 0.0, 0.2, knows_seeds=False), 1, "focal is ahead of stock by no more than chance explains, "),
+        (Difference(0.0, -0.1, 0.1), 3, "focal is not ahead of stock on test, "),
+        (Difference(-0.1, -0.2, -0.05), 2, "focal is not ahead of stock on test, "),
+    ],
+)
+def test_a_method_is_ahead_only_where_it_is(difference, n_seeds, said):
+    words = verdict(difference, n_seeds)
+    assert words.startswith(said)
+    assert ("One seed says little" in words) == (n_seeds == 1)
+    assert f"{n_seeds} seed{'s' * (n_seeds > 1)}." in words
+
+
+def test_stock_is_kept_where_none_is_better_on_validation():
+    ahead = verdict(Difference(0.1, 0.05, 0.15), 3, validation=0.2)
+    assert ahead.startswith("None is better than stock")
+    assert "did better by more than chance explains" in ahead
+    assert "did better" not in verdict(Difference(0.1, -0.05, 0.15), 3, validation=0.2)
