@@ -43,7 +43,9 @@ class LayerHeadConfig(PreTrainedConfig):
             kwargs.setdefault("pad_token_id", getattr(backbone, "pad_token_id", None))
         super().__init__(**kwargs)
         if backbone is not None:
-            n_layers = backbone.num_hidden_layers
+            n_layers = getattr(backbone, "num_hidden_layers", None)
+            if n_layers is None:
+                raise ValueError(f"{type(backbone).__name__} has no num_hidden_layers; take the model's own head.")
             self.layers = sorted({0, n_layers // 2, n_layers}) if layers is None else layers
             if not all(0 <= layer <= n_layers for layer in self.layers):
                 raise ValueError(f"layers must lie between 0 and {n_layers}, the encoder's layers; got {layers}.")
