@@ -88,3 +88,13 @@ def test_wrong_flags_are_one_sentence(flags, said, tmp_path):
     with pytest.raises(UsageError, match=said):
         compare([*flags, "--output_dir", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+def test_the_linear_baseline_is_always_there_and_may_be_what_to_take(data_dir, encoder, tmp_path, capsys):  # noqa: F811
+    asked = "--methods bce --seeds 1 --max_steps 1 --batch_size 8".split()
+    found = compare([str(data_dir), "--model", str(encoder), *asked, "--output_dir", str(tmp_path / "out")])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "linear: macro F1 1.000 at 0.5" in said  # a label is a word of these texts
+    assert found["best"] == "linear"
+    assert "difference_from_stock" in found["methods"]["linear"]
+    assert "Take linear" in said or "linear is ahead of stock" in said

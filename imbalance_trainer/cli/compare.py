@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ..comparison.runs import DEFAULT, Record, read_methods
-from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded
+from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded, feature_width
 from ..data.dataset import LabelledData
 from ..data.demo import DEMO_TRAINING, demo_data
 from ..labels.class_weights import DEFAULT_STRATEGY
@@ -116,8 +116,8 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
         setting, methods, args.learning_rates or [rate], args.seeds, record, lambda words: print(words, flush=True)
     )
     console_print("", *summary.message(), "", summary.verdict())
-    best = next(method for method in methods if method.name == summary.best)
-    if best.options is not None:
+    best = next((method for method in methods if method.name == summary.best), None)
+    if best is not None and best.options is not None:
         print(_how_to_train(best.options, summary.runs[best.name][0].learning_rate, args, setting.epochs))
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)
@@ -170,11 +170,12 @@ def _seeds(given: list[int]) -> list[int]:
 def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> Setting:
     name, how, kind = str(args.model_name_or_path), args.config_overrides, data.problem_type
     arguments: dict[str, Any] = {"bf16": args.bf16}
+    texts = {split: rows["text"][:] for split, rows in splits.items()}
     if args.frozen:
         encoder, tokenizer = load_encoder(name, how)
         length = min(args.max_length, tokenizer.model_max_length)
         splits = {split: encoded(rows, encoder, tokenizer, length, folder) for split, rows in splits.items()}
-        width, tokenizer = encoder.config.hidden_size, None
+        width, tokenizer = feature_width(encoder), None
     else:
         arguments["train_sampling_strategy"] = "group_by_length"
         _, tokenizer = args.load_model(data, 0)
@@ -188,7 +189,7 @@ def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, An
     epoch = math.ceil(len(splits["train"]) / args.batch_size)
     steps = args.max_steps if args.max_steps > 0 else max(1, math.ceil(args.num_train_epochs * epoch))
     at_once = 1024 if args.frozen else 128
-    return Setting(splits, data.schema, kind, load, steps, args.batch_size, at_once, tokenizer, arguments)
+    return Setting(splits, data.schema, kind, load, steps, args.batch_size, at_once, tokenizer, arguments, texts)
 
 
 def _some(split: Any, limit: int | None) -> Any:

@@ -24,12 +24,14 @@ from transformers.utils import logging as transformers_logging
 from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
 from ..training.arguments import ImbalanceTrainingArguments
+from ..training.layer_head import first_middle_last
 from ..training.trainer import WeightedFocalTrainer
+from ..tuning.linear_baseline import LinearBaseline
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
 from ..utils.errors import NonFiniteLossError
 from ..utils.files import atomic_write
 from .measures import Split, averaged_labels, judge, one_hot
-from .runs import Key, Method, Record, Run
+from .runs import LINEAR, Key, Method, Record, Run
 from .summary import Summary, summarise
 
 WARMUP = 0.1
@@ -48,6 +50,7 @@ class Setting:
         batch_size, eval_batch_size: rows per device.
         tokenizer: pads batches; None where the columns are numbers of one shape.
         arguments: more arguments of TrainingArguments.
+        texts: of each split, for the linear baseline; None for none.
     """
 
     splits: Mapping[str, Dataset]
@@ -59,6 +62,7 @@ class Setting:
     eval_batch_size: int = 128
     tokenizer: PreTrainedTokenizerBase | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, Sequence[str]] | None = None
 
     @property
     def epochs(self) -> float:
@@ -152,7 +156,7 @@ def compare(
     record: Record,
     say: Callable[[str], None] = print,
 ) -> Summary:
-    """Train what is not in the record yet, and sum up.
+    """Train what is not in the record yet, the linear baseline too where there are texts, and sum up.
 
     Args:
         setting: data, model and steps, the same for all.
@@ -201,6 +205,10 @@ def compare(
     done: dict[str, list[Run]] = {method.name: [] for method in methods}
     for seed, method in product(seeds, methods):
         done[method.name].append(run(method, best[method.name].learning_rate, seed))
+    if setting.texts is not None:
+        linear = record.find((LINEAR, 0.0, 0), "") or _linear(setting, setting.texts, of_split, labels, record)
+        say(f"{LINEAR}: {_result(linear, f'{linear.seconds:.0f} s, no encoder')}")
+        done[LINEAR] = [linear] * len(seeds)  # nothing of it is drawn
     return summarise(done, of_split["test"], labels["macro"], setting.steps)
 
 
@@ -213,6 +221,23 @@ def _trained(setting: Setting, method: Method, key: Key, labels: Mapping[str, np
     seconds = time.perf_counter() - start
     tuned, values = judge(validation, test, rule, labels, setting.problem_type == MULTI_LABEL)
     return record.add(Run(*key, values, seconds, method.in_words, decided=tuned))
+
+
+def _linear(
+    setting: Setting,
+    texts: Mapping[str, Sequence[str]],
+    gold: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    record: Record,
+) -> Run:
+    start, wanted = time.perf_counter(), np.array(setting.splits["train"]["labels"], dtype=np.float32)
+    linear = LinearBaseline().fit(texts["train"], wanted if wanted.ndim == 2 else gold["train"].astype(np.float32))
+    validation, test = (
+        Split(linear.logits(texts[name]), np.array(setting.splits[name]["labels"])) for name in ("validation", "test")
+    )
+    rule = DecisionRule(setting.schema)
+    decided, values = judge(validation, test, rule, labels, setting.problem_type == MULTI_LABEL)
+    return record.add(Run(LINEAR, 0.0, 0, values, time.perf_counter() - start, decided=decided))
 
 
 def _result(run: Run, took: str) -> str:
@@ -254,8 +279,8 @@ class FeatureHead(nn.Module):
 
 
 def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int, cache: Path) -> Dataset:
-    """A split of texts with a column `features` (the mean of the encoder's last layer over a text's first `max_length`
-    tokens) and its labels. Features are kept in the folder `cache`, by what texts and encoder are."""
+    """A split of texts with its labels and a column `features`: the means of the encoder's first, middle and last layer
+    over a text's first `max_length` tokens, side by side. Features are kept in the folder `cache`, by what texts and encoder are."""
     texts = split["text"][:]
     file = cache / f"features-{_digest(texts, encoder, max_length)}.npy"
     if not file.exists():
@@ -269,7 +294,7 @@ def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int, cache
 @torch.no_grad()
 def _features(texts: Sequence[str], encoder: Any, tokenizer: Any, max_length: int) -> np.ndarray:
     encoder = encoder.eval().to(torch.accelerator.current_accelerator() or "cpu")
-    features = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
+    features = np.empty((len(texts), feature_width(encoder)), dtype=np.float32)
     order = np.argsort([len(text) for text in texts], kind="stable")  # alike in length, so that little is padding
     for start in trange(0, len(order), _BATCH, desc=f"Encoding {len(texts):,} texts"):
         part = order[start : start + _BATCH]
@@ -277,13 +302,19 @@ def _features(texts: Sequence[str], encoder: Any, tokenizer: Any, max_length: in
             [texts[i] for i in part], truncation=True, max_length=max_length, padding=True, return_tensors="pt"
         ).to(encoder.device)
         mask = inputs["attention_mask"][..., None]
-        hidden = encoder(**inputs).last_hidden_state
-        features[part] = ((hidden * mask).sum(1) / mask.sum(1).clamp(min=1)).float().cpu().numpy()
+        hidden = encoder(**inputs, output_hidden_states=True).hidden_states
+        seen = torch.cat([hidden[layer] for layer in first_middle_last(encoder.config.num_hidden_layers)], dim=-1)
+        features[part] = ((seen * mask).sum(1) / mask.sum(1).clamp(min=1)).float().cpu().numpy()
     return features
 
 
+def feature_width(encoder: Any) -> int:
+    """Width of what `encoded` gives."""
+    return encoder.config.hidden_size * len(first_middle_last(encoder.config.num_hidden_layers))
+
+
 def _digest(texts: Sequence[str], encoder: Any, max_length: int) -> str:
-    what = hashlib.sha256(f"{encoder.config.to_json_string()} {max_length}".encode())
+    what = hashlib.sha256(f"layers {encoder.config.to_json_string()} {max_length}".encode())
     for parameter in encoder.parameters():
         what.update(parameter.detach().float().cpu().numpy().tobytes())
     for text in texts:

@@ -17,6 +17,11 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 
+def first_middle_last(n_layers: int) -> list[int]:
+    """The hidden states that a head sees by default, 0 being the embeddings."""
+    return sorted({0, n_layers // 2, n_layers})
+
+
 class LayerHeadConfig(PreTrainedConfig):
     """Config of LayerHeadForSequenceClassification.
 
@@ -46,7 +51,7 @@ class LayerHeadConfig(PreTrainedConfig):
             n_layers = getattr(backbone, "num_hidden_layers", None)
             if n_layers is None:
                 raise ValueError(f"{type(backbone).__name__} has no num_hidden_layers; take the model's own head.")
-            self.layers = sorted({0, n_layers // 2, n_layers}) if layers is None else layers
+            self.layers = first_middle_last(n_layers) if layers is None else layers
             if not all(0 <= layer <= n_layers for layer in self.layers):
                 raise ValueError(f"layers must lie between 0 and {n_layers}, the encoder's layers; got {layers}.")
 
