@@ -279,8 +279,9 @@ class FeatureHead(nn.Module):
 
 
 def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int, cache: Path) -> Dataset:
-    """A split of texts with its labels and a column `features`: the means of the encoder's first, middle and last layer
-    over a text's first `max_length` tokens, side by side. Features are kept in the folder `cache`, by what texts and encoder are."""
+    """A split of texts with its labels and a column `features`: the means of the encoder's first, middle and last
+    layer over a text's first `max_length` tokens. They are kept in the folder `cache`, by what texts and encoder
+    are."""
     texts = split["text"][:]
     file = cache / f"features-{_digest(texts, encoder, max_length)}.npy"
     if not file.exists():
