@@ -221,3 +221,13 @@ def test_files_are_written_before_the_output_that_a_reader_may_cut(tmp_path, mon
     with pytest.raises(BrokenPipeError):
         analyze(["--config_out", str(tmp_path / "x.yaml"), "--html", str(tmp_path / "x.html")])
     assert {path.name for path in tmp_path.iterdir()} == {"x.yaml", "x.html"}
+
+
+def test_the_baseline_is_what_a_linear_model_finds(data_dir, capsys):
+    found = analyze([str(data_dir), "--baseline"])["baseline"]
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Linear baseline (TF-IDF and {found['classifier']}, no encoder): f1_macro {found['f1_macro']:.3f}" in said
+    by_label = {row["label"]: row for row in found["labels"]}
+    assert by_label["hateful"]["f1"] > 0.9  # its rows share words
+    with pytest.raises(UsageError, match="--baseline reads all texts, and this data is read in batches"):
+        analyze([str(data_dir), "--baseline", "--streaming", "true"])

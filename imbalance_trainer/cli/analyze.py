@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.analyze import Analysis, analysis_json, analyze
+from ..analysis.baseline import BaselineEstimate, estimate_baseline
 from ..analysis.counts import STREAMED_FROM, count_splits, count_streams, is_large, open_streams
 from ..analysis.parts import analysis_markdown, analysis_text
 from ..analysis.recommend import config_text
@@ -27,6 +28,8 @@ from ..labels.distribution import LabelDistribution
 from ..reports.analysis_page import write_page
 from ..reports.plots import plot_distribution
 from ..training.arguments import ImbalanceOptions
+from ..utils.console import as_text
+from ..utils.errors import UsageError
 from ..utils.files import written
 from .parser import FlagParser, check_at_least, check_split, print_notes
 
@@ -47,6 +50,10 @@ class AnalyzeArguments(DataOptions):
     )
     model_name_or_path: str = field(
         default="roberta-base", metadata={"help": "Encoder that goes into --config_out: a hub name or a folder."}
+    )
+    baseline: bool = field(
+        default=False,
+        metadata={"help": "Also cross-validate a linear model on the texts: what a fine-tuned encoder has to beat."},
     )
     limit: int | None = field(
         default=None,
@@ -86,7 +93,7 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
     check_split(args.split)
     check_at_least(args, limit=1, max_rows=0)
     with redirect_stdout(sys.stderr) if args.markdown else nullcontext():  # notes are a part of the Markdown
-        splits, about = _counted(args, options.label_schema)
+        splits, about, baseline = _counted(args, options.label_schema)
     names = {flag.name for flag in fields(options)} - {"label_schema"}
     values = {name: getattr(options, name) for name in given if name in names}
     asked_for = {name: "none" if value is None else value for name, value in values.items()}
@@ -100,24 +107,30 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
         said += [f"Settings: {args.config_out}. Train with them:"]
         said += [f"  imbalance-trainer train --config {shlex.quote(args.config_out)}"]
     print((analysis_markdown if args.markdown else analysis_text)(analysis, args.max_rows), flush=True)
+    if baseline is not None:
+        print(as_text(*baseline.message()), file=sys.stderr if args.markdown else sys.stdout)
     if said:
         print("\n".join(["", *said]), file=sys.stderr if args.markdown else sys.stdout)
-    return analysis_json(analysis)
+    return analysis_json(analysis) | ({} if baseline is None else {"baseline": baseline.as_dict()})
 
 
-def _counted(args: AnalyzeArguments, label_info: Any) -> tuple[dict[str, LabelDistribution], dict[str, Any]]:
-    """The counts of the splits, and what is known of the data beside: loaded, or read in batches where that is asked
-    for or the files are large."""
+def _counted(
+    args: AnalyzeArguments, label_info: Any
+) -> tuple[dict[str, LabelDistribution], dict[str, Any], BaselineEstimate | None]:
+    """The counts of the splits, what is known of the data beside, and the linear baseline where it is asked for: of
+    data that is loaded, or read in batches where that is asked for or the files are large."""
     if args.is_given and (is_large(args) if args.streaming is None else args.streaming):
+        if args.baseline:
+            raise UsageError("--baseline reads all texts, and this data is read in batches; say --streaming false.")
         streams = open_streams(args, label_info)
         train = streams["train"]
         print_notes(train.notes)
         splits, warnings = count_streams(streams, args.limit)
-        return splits, {"problem_type": train.problem_type, "warnings": warnings, "notes": train.notes}
+        return splits, {"problem_type": train.problem_type, "warnings": warnings, "notes": train.notes}, None
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
     about = {"problem_type": data.problem_type, "warnings": data.warnings, "notes": data.notes}
-    return count_splits(data, args.limit), about
+    return count_splits(data, args.limit), about, estimate_baseline(data) if args.baseline else None
 
 
 def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:
