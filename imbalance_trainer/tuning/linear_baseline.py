@@ -67,7 +67,7 @@ class LinearBaseline:
     def _features(self, n_rows: int) -> Any:
         often = 2 if n_rows >= _FEW_ROWS else 1
         common = {"min_df": often, "sublinear_tf": True, "dtype": np.float32}
-        words = TfidfVectorizer(ngram_range=(1, 2), **common)
+        words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\b\w+\b", **common)
         if not self.characters:
             return words
         parts = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), max_features=_MOST_PARTS, **common)
