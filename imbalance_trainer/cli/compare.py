@@ -1,4 +1,4 @@
-"""`imbalance-trainer compare`: which loss, weights and sampler suit your data, and whether any beats stock.
+"""`imbalance-trainer compare`: which loss and weights suit your data, and whether any beats stock.
 
     imbalance-trainer compare DATA --model roberta-base --methods default,asymmetric --seeds 3 --num_epochs 5
     imbalance-trainer compare DATA --model roberta-base --methods default,focal --frozen
@@ -11,7 +11,7 @@ import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +116,6 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     rate = _FROZEN_RATE if args.frozen else _RATE if options.is_given else DEMO_TRAINING["learning_rate"]
     splits = {name: _some(split, args, name) for name, split in data.splits.items()}
     setting = _setting(args, data, splits, folder)
-    if any("sampler" in (method.options or {}) for method in methods):  # which goes with no other order of rows
-        arguments = {name: value for name, value in setting.arguments.items() if name != "train_sampling_strategy"}
-        setting = replace(setting, arguments=arguments)
     record = Record(folder, _shared(args, setting, options.source, _digest(splits, data.schema)))
     seeds = pluralize(len(args.seeds), "seed")
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")

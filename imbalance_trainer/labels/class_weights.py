@@ -82,7 +82,7 @@ def compute_class_weights(
             - `sqrt_tiered`: the square roots of `tiered`: 3.2, 2.2, at most 1.7, primary at most 1.4. Where the labels
               of imbalance ratio >= 10 hold more than a third of all positives 1 throughout: they are no few rare
               labels beside common ones then, but most of the loss. The best of those measured on four data sets
-              (docs/choosing-a-loss.md).
+              (docs/losses.md).
             - `tiered`: imbalance ratio >= 30 gives 10, >= 10 gives 5, else min(negatives / positives, 3); labels of
               the primary group min(negatives / positives, 2).
             - `inverse_frequency`: negatives / positives, the pos_weight of BCEWithLogitsLoss' documentation.

@@ -259,29 +259,18 @@ def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: flo
 
 
 def find_compounded_reweighting(
-    history: Rows, settings: Settings, over_predicted: int, strong_weight: float = 10.0, strong_repeats: float = 2.0
+    history: Rows, settings: Settings, over_predicted: int, strong_weight: float = 10.0
 ) -> list[Finding]:
-    """Two or more strong remedies at once, each of which is meant to do it alone (Gupta et al., 2019).
+    """Class weights of `strong_weight` or more and a gamma of 3 or more, each of which is meant to do it alone.
 
-    They are class weights of `strong_weight` or more (with a sampler times its repeats), a gamma of 3 or more, and a
-    sampler that draws a label's rows `strong_repeats` times or more. A warning where labels are predicted too often.
+    A warning where labels are predicted too often.
     """
-    weights, gamma, sampler = settings.class_weights, settings.focal_gamma, settings.sampler
+    weights, gamma = settings.class_weights, settings.focal_gamma
     largest = 1.0 if weights is None else max(weights.values.tolist(), default=1.0)
-    most_drawn = max((settings.repeats or {}).values(), default=strong_repeats) if sampler else 1.0
-    remedies = [f"class weights up to {largest:.3g}"] if largest > 1 and largest * most_drawn >= strong_weight else []
-    strong_gamma = gamma is not None and gamma >= 3
-    remedies += [f"focal_gamma {gamma:g}"] if strong_gamma else []
-    remedies += [f"sampler {sampler}"] if sampler and most_drawn >= strong_repeats else []
-    if len(remedies) < 2 or not history:
+    if largest < strong_weight or gamma is None or gamma < 3 or not history:
         return []
-    numbers: dict[str, Any] = {
-        "remedies": remedies,
-        "drawn": _most_counted(settings),
-        "over_predicted": over_predicted,
-    }
-    severity = WARNING if over_predicted else NOTE
-    return [make_finding("compounded_reweighting", settings, "", severity, **numbers, strong_gamma=strong_gamma)]
+    numbers: dict[str, Any] = {"largest": largest, "over_predicted": over_predicted}
+    return [make_finding("compounded_reweighting", settings, "", WARNING if over_predicted else NOTE, **numbers)]
 
 
 def find_precision_under_target(
@@ -305,16 +294,6 @@ def find_precision_under_target(
 
 
 # ---- small parts ----
-
-
-def _most_counted(settings: Settings) -> dict[str, Any] | None:
-    """The label whose rows count most by weight and sampler together; None where one of them is not in use."""
-    weights = settings.class_weights.as_dict() if settings.class_weights is not None else {}
-    repeats = settings.repeats or {}
-    if not settings.sampler or not repeats or max(weights.values(), default=1.0) <= 1:
-        return None
-    label = max(repeats, key=lambda name: weights.get(name, 1.0) * repeats[name])
-    return {"label": label, "weight": weights.get(label, 1.0), "repeats": repeats[label]}
 
 
 def _train_losses(history: Rows) -> list[float]:

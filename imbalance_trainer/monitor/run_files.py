@@ -201,7 +201,6 @@ def make_run_info(
     options: Mapping[str, Any],
     weights: ClassWeights | None = None,
     counts: LabelDistribution | None = None,
-    repeats: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Describe a run: its labels, weights, settings and package versions, as a JSON-able dict.
 
@@ -211,7 +210,6 @@ def make_run_info(
         options: the options of this package by name.
         weights: the class weights; None with the stock Trainer.
         counts: label counts of the training data.
-        repeats: {label: how often a row of it is drawn in an epoch}; None without a sampler that repeats rows.
     """
     labels: list[dict[str, Any]] = [{"label": name} for name in schema.names]
     for i, row in enumerate(labels):
@@ -220,7 +218,6 @@ def make_run_info(
         row["custom"] = weights is not None and row["label"] in weights.custom
         row["clamped_from"] = None if weights is None else (weights.clamped or {}).get(row["label"])
         row["train_support"] = None if counts is None else int(counts.support[i])
-        row["repeats"] = None if repeats is None else repeats.get(row["label"])
         row["ratio"] = None if counts is None else float(counts.imbalance_ratio[i])
     named = {group: list(names) for group, names in schema.groups.items()}
     of_args = {name: getattr(args, name, None) for name in _ARGUMENTS}

@@ -25,7 +25,6 @@ from ..metrics.imbalance_metrics import LOWER_IS_BETTER
 from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import UsageError, did_you_mean
 from .nan_guard import ON_NAN
-from .samplers import MAX_GROWTH, MAX_REPEATS, SAMPLERS, check_sampling
 
 
 @dataclass
@@ -76,20 +75,6 @@ class ImbalanceOptions:
         default="drop_child",
         metadata={"help": f"A child decided where its parent is not: {', '.join(HIERARCHY_POLICIES)}."},
     )
-    sampler: str | None = field(
-        default=None,
-        metadata={"help": f"Draw rows of rare labels more often: {', '.join(SAMPLERS)} or none."},
-    )
-    oversample_threshold: float | None = field(
-        default=None,
-        metadata={
-            "help": "Share of the rows under which --sampler repeat_factor repeats a label, in (0, 1]; without it the "
-            f"largest at which an epoch has at most {MAX_GROWTH:g} times the rows."
-        },
-    )
-    max_repeats: float = field(
-        default=MAX_REPEATS, metadata={"help": "A sampler draws a row of a label at most so often in an epoch."}
-    )
     init_head_bias: bool = field(
         default=True,
         metadata={
@@ -125,8 +110,6 @@ class ImbalanceOptions:
         self._check_loss(loss_args)
         if self.on_nan not in ON_NAN:
             raise UsageError(f"Unknown on_nan {self.on_nan!r}: {did_you_mean(self.on_nan, ON_NAN)}")
-        sampler = None if self.sampler in ("none", "None") else self.sampler
-        check_sampling(sampler, self.oversample_threshold, self.max_repeats)
         check_constraint(self.constraint, self.constraint_direction)
         checked_hierarchy_policy(self.hierarchy_policy)
         if not 0 < self.max_weight < float("inf"):
@@ -140,7 +123,7 @@ class ImbalanceOptions:
         if int(self.rare_label_patience) != self.rare_label_patience or self.rare_label_patience < 1:
             raise UsageError(f"rare_label_patience must be a whole number >= 1; got {self.rare_label_patience!r}.")
         class_weights = read_class_weights(self.class_weights)
-        return dataclasses.replace(self, class_weights=class_weights, loss_args=loss_args, sampler=sampler)
+        return dataclasses.replace(self, class_weights=class_weights, loss_args=loss_args)
 
     def _check_loss(self, loss_args: dict[str, Any] | None) -> None:
         checked_gamma(self.focal_gamma)
@@ -239,8 +222,7 @@ class ImbalanceTrainingArguments(ImbalanceOptions, TrainingArguments):
 
     def __post_init__(self) -> None:
         options = self.checked()
-        self.class_weights, self.sampler = options.class_weights, options.sampler
-        self.loss_args = options.loss_args
+        self.class_weights, self.loss_args = options.class_weights, options.loss_args
         super().__post_init__()
 
     def to_dict(self) -> dict[str, Any]:

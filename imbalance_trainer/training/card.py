@@ -111,8 +111,6 @@ def _settings(trainer: Trainer, ours: ImbalanceSetup, hyperparameters: Mapping[s
     names = ["loss", "loss_args", "focal_gamma", "weight_strategy", "max_weight", "reweight_from"]
     if ours.schema.rules:
         names += ["constraint", "constraint_weight", "constraint_direction", "hierarchy_policy"]
-    if ours.options.sampler is not None:
-        names += ["sampler", "max_repeats"]
     plain = ours.options.plain()
     unset = {"loss_args": None, "focal_gamma": None, "reweight_from": 0.0}  # not worth a line each
     return {**{n: plain[n] for n in names if n not in unset or plain[n] != unset[n]}, **hyperparameters}

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
 from transformers import Trainer, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_compute_objective
@@ -28,7 +27,6 @@ from .decision_tuning import rows_of
 from .evaluation import RunningEvaluation
 from .head import frozen_head
 from .problem import find_problem, is_of_transformers, stored_options
-from .samplers import RepeatFactorSampler
 from .setup import ImbalanceSetup
 
 logger = logging.getLogger(__name__)
@@ -62,8 +60,6 @@ class WeightedFocalTrainer(Trainer):
             groups (a penalty in PENALTIES, or "max_constraint"), the weight of a penalty, and which side of an
             implication it moves.
         hierarchy_policy: see `enforce_hierarchy`.
-        sampler, oversample_threshold, max_repeats: "repeat_factor" draws rows of rare labels more often (see
-            `RepeatFactorSampler`); None draws each row once.
         init_head_bias: whether the bias of a fresh head starts where the loss is least without a look at the input
             (see `best_constant_logits`).
         head_learning_rate: learning rate of the head's last layer; None for `fresh_head_rate` where a multi-label
@@ -135,9 +131,8 @@ class WeightedFocalTrainer(Trainer):
         rule = ours.configure(config, trains=self.train_dataset is not None)
         if rule is not None:
             ours.decisions.use(rule, config, self.compute_metrics)
-        counts = ours.sampling.drawn(self.train_dataset, ours.distribution)
         is_our_loss = self.train_dataset is not None and self.compute_loss_func is None
-        ours.head_start.prepare(model, ours.objective.at_start.loss if is_our_loss else None, counts)
+        ours.head_start.prepare(model, ours.objective.at_start.loss if is_our_loss else None, ours.distribution)
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
@@ -152,13 +147,11 @@ class WeightedFocalTrainer(Trainer):
     def _equip_callbacks(self) -> None:
         """Tell RareLabelCallbacks labels, weights and counts."""
         ours = self._ours
-        sampler = ours.sampling.sampler_of(self.train_dataset)
         for callback in self._rare_label_callbacks():
             callback.metrics, callback.distribution = ours.metrics, ours.distribution
             callback.class_weights, callback.max_weight = ours.class_weights, ours.options.max_weight
-            callback.focal_gamma, callback.options = ours.options.gamma, ours.plain_options(self.train_dataset)
+            callback.focal_gamma, callback.options = ours.options.gamma, ours.plain_options()
             callback.unit = ours.problem.unit
-            callback.repeats = None if sampler is None else sampler.repeats_by_label
             if callback.patience is None:
                 callback.patience = ours.options.rare_label_patience
 
@@ -213,7 +206,7 @@ class WeightedFocalTrainer(Trainer):
             self._prepare_model(self.model)  # it was made with the options of the trial before
             self._equip_callbacks()
 
-    # ---- optimizer and rows ----
+    # ---- optimizer and columns ----
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Trainer's, with the head's last layer in groups of its own, which have its learning rate.
@@ -227,27 +220,6 @@ class WeightedFocalTrainer(Trainer):
             self._made_optimizer = not is_made
             self.imbalance.head_start.split(optimizer, model or self.model, is_ours=not is_made)
         return optimizer
-
-    def _row_sampler(self) -> RepeatFactorSampler | None:
-        return None if self.imbalance is None else self.imbalance.sampling.sampler_of(self.train_dataset)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
-        """Trainer's, or ours: the same order in every process, of which accelerate gives each its batches."""
-        return self._row_sampler() or super()._get_train_sampler(train_dataset)
-
-    def get_train_dataloader(self) -> Any:
-        """Trainer's. A sampler of ours stands where accelerate puts its own, so that set_epoch reaches it also in a
-        run on several processes that is resumed inside an epoch."""
-        dataloader, sampler = super().get_train_dataloader(), self._row_sampler()
-        if sampler is not None and hasattr(dataloader, "set_sampler"):
-            dataloader.set_sampler(sampler)
-        return dataloader
-
-    def num_examples(self, dataloader: Any) -> int:
-        """Trainer's; with a sampler of ours the rows of an epoch."""
-        get_sampler = getattr(dataloader, "get_sampler", None)
-        sampler = None if get_sampler is None else get_sampler()
-        return len(sampler) if isinstance(sampler, RepeatFactorSampler) else super().num_examples(dataloader)
 
     def _set_signature_columns_if_needed(self) -> None:
         """Trainer's, so that remove_unused_columns leaves the columns that our loss takes."""
