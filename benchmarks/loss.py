@@ -48,25 +48,9 @@ def textbook_asymmetric(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
     return -(logs * torch.pow(1 - p_t, gamma)).mean()
 
 
-def textbook_hill(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-    """Hill for negatives, focal margin for positives, as the paper writes it."""
-    p, margin = torch.sigmoid(x), torch.sigmoid(x - 1.0)
-    return (-weights * y * (1 - margin) ** 2 * torch.log(margin) + (1 - y) * (1.5 - p) * p**2).mean()
-
-
-def textbook_zlpr(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-    """ZLPR as the paper's code has it."""
-    zero = torch.zeros_like(x[:, :1])
-    negatives = torch.cat([x - y * 1e12, zero], 1)
-    positives = torch.cat([-x - (1 - y) * 1e12, zero], 1)
-    return (torch.logsumexp(negatives, 1) + torch.logsumexp(positives, 1)).mean()
-
-
 TEXTBOOK = {
     "asymmetric": textbook_asymmetric,
     "class_balanced": naive_focal,
-    "hill": textbook_hill,
-    "zlpr": textbook_zlpr,
 }
 
 

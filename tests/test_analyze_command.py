@@ -215,7 +215,7 @@ def test_a_gamma_asks_for_the_focal_loss_and_a_loss_that_weighs_by_itself_has_no
     rows = [(f"text {i}", f"{rng.integers(2)},{rng.integers(2)},{rng.integers(2)}") for i in range(100)]
     folder = write_csv(tmp_path / "even", rows)
     assert analyze([str(folder), "--focal_gamma", "3"])["labels"]
-    assert {label["weight"] for label in analyze([str(folder), "--loss", "zlpr"])["labels"]} == {1.0}
+    assert {label["weight"] for label in analyze([str(folder), "--loss", "class_balanced"])["labels"]} == {1.0}
 
 
 @pytest.mark.parametrize(("loss", "said"), [("ce", "is not for multi-label problems"), ("nonsense", "Unknown loss")])
@@ -226,7 +226,7 @@ def test_a_loss_that_the_data_cannot_have_is_no_setting(loss, said, tmp_path):
 
 
 def test_a_loss_without_weights_is_recommended_none(tmp_path, capsys):
-    analyze(["--loss", "zlpr", "--config_out", str(tmp_path / "x.yaml")])
+    analyze(["--loss", "class_balanced", "--config_out", str(tmp_path / "x.yaml")])
     assert "class_weights: none" in (tmp_path / "x.yaml").read_text()
     assert "gets weight" not in capsys.readouterr().out
 

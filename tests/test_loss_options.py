@@ -87,9 +87,8 @@ def test_auto_weights_are_none_for_a_loss_that_weighs_by_itself_and_that_is_said
         ({"reweight_from": 1.5}, "reweight_from is a share .* got 1.5"),
         ({"reweight_from": float("nan")}, "reweight_from is a share .* got nan"),
         ({"reweight_from": float("inf")}, "reweight_from is a share .* got inf"),
-        ({"reweight_from": 0.5, "loss": "zlpr"}, "loss='zlpr' takes no class weights"),
         ({"reweight_from": 0.5, "class_weights": None}, "and class_weights is None"),
-        ({"reweight_from": 0.5, "loss": "cb_ntr"}, "loss='cb_ntr' takes no class weights"),
+        ({"reweight_from": 0.5, "loss": "class_balanced"}, "loss='class_balanced' takes no class weights"),
     ],
 )
 def test_options_that_do_not_fit_are_an_error(options, message):
@@ -98,21 +97,21 @@ def test_options_that_do_not_fit_are_an_error(options, message):
 
 
 def test_weights_by_hand_are_refused_by_a_loss_that_weighs_by_itself(make_trainer):
-    for loss in ("zlpr", nn.BCEWithLogitsLoss(reduction="none")):
+    for loss in ("class_balanced", nn.BCEWithLogitsLoss(reduction="none")):
         with pytest.raises(UsageError, match="takes no class weights, as it weighs by itself"):
             make_trainer(loss=loss, class_weights={"LABEL_3": 5})
 
 
 def test_data_without_labels_to_count_is_refused_by_a_loss_that_needs_them(make_trainer, make_model, make_rows):
     model, rows = make_model(problem_type=MULTI_LABEL), make_rows().rename_column("labels", "hidden")
-    with pytest.raises(UsageError, match="loss='cb_ntr' needs the labels' counts"):
-        make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="cb_ntr")
+    with pytest.raises(UsageError, match="loss='class_balanced' needs the labels' counts"):
+        make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="class_balanced")
 
 
 def test_gamma_is_that_in_use():
     assert ImbalanceOptions().gamma == 2.0
-    assert ImbalanceOptions(loss="cb_ntr", focal_gamma=1.0).gamma == 1.0
-    assert ImbalanceOptions(loss="zlpr").gamma is None
+    assert ImbalanceOptions(loss="class_balanced", focal_gamma=1.0).gamma == 1.0
+    assert ImbalanceOptions(loss="asymmetric").gamma is None
     assert ImbalanceOptions(loss_args={"gamma": 1}).gamma is None
 
 

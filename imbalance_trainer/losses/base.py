@@ -133,18 +133,15 @@ class Loss(nn.Module):
 
 
 class EntryLoss(Loss):
-    """A multi-label loss y w positive(z) + (1 - y) negative(z), times a factor where there is one; linear in y."""
+    """A multi-label loss y w positive(z) + (1 - y) negative(z), linear in y."""
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Combine positives and negatives; a class weight multiplies the loss of positives."""
         known = labels != IGNORE_INDEX
-        targets = torch.where(known, labels, 0).to(logits.dtype)
-        y = smoothed(targets, self.label_smoothing)
+        y = smoothed(labels.to(logits.dtype), self.label_smoothing)
         weights = as_weights(self.class_weights, logits)
         positive = y if weights is None else y * weights
-        each = positive * self.positive(logits) + (1 - y) * self.negative(logits)
-        factor = self.factor(targets)
-        return torch.where(known, each if factor is None else each * factor, 0)
+        return torch.where(known, positive * self.positive(logits) + (1 - y) * self.negative(logits), 0)
 
     def positive(self, z: Tensor) -> Tensor:
         """The loss of a positive entry with logits z, fp32 or fp64."""
@@ -153,14 +150,6 @@ class EntryLoss(Loss):
     def negative(self, z: Tensor) -> Tensor:
         """The loss of a negative entry with logits z."""
         raise NotImplementedError
-
-    def factor(self, targets: Tensor) -> Tensor | None:
-        """A factor of positives and negatives, (labels,) or (rows, labels); None for 1.
-
-        Args:
-            targets: (rows, labels) before smoothing, 0 where unknown.
-        """
-        return None
 
 
 def smoothed(targets: Tensor, smoothing: float) -> Tensor:

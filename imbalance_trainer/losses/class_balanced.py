@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from ..labels.class_weights import effective_number_weights
@@ -49,7 +48,8 @@ class ClassBalancedLoss(Loss):
     ) -> None:
         super().__init__(None, reduction, label_smoothing)
         self.beta, self.gamma = number("beta", beta, 0, 1), checked_gamma(gamma)
-        self.keep_by_label("weights", class_balanced_weights(support, self.beta))
+        weights = effective_number_weights(checked_support(support), self.beta)
+        self.keep_by_label("weights", weights.clip(max=MAX_WEIGHT))
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Multi-label: the focal loss of each entry by its label's weight; single-label: the weight is the class's."""
@@ -57,8 +57,3 @@ class ClassBalancedLoss(Loss):
         if labels.ndim < logits.ndim:
             return weighted_focal_loss(logits, labels, self.weights, *settings)
         return weighted_focal_loss(logits, labels, None, *settings) * self.weights.to(logits.dtype)
-
-
-def class_balanced_weights(support: Any, beta: float) -> np.ndarray:
-    """The weights of `ClassBalancedLoss`, (labels,): `effective_number_weights`, none more than 20 (MAX_WEIGHT)."""
-    return effective_number_weights(checked_support(support), beta).clip(max=MAX_WEIGHT)

@@ -14,10 +14,8 @@ from .base import Loss
 from .class_balanced import ClassBalancedLoss
 from .custom import UserLoss
 from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss
-from .hill import HillLoss
 from .logit_adjusted import BalancedSoftmaxLoss, LDAMLoss, LogitAdjustedLoss
-from .negative_tolerant import CBNTRLoss, DistributionBalancedLoss, NegativeTolerantLoss
-from .zlpr import ZLPRLoss
+from .negative_tolerant import DistributionBalancedLoss, NegativeTolerantLoss
 
 LOSSES: dict[str, type[Loss]] = {
     "focal": WeightedFocalLoss,
@@ -27,9 +25,6 @@ LOSSES: dict[str, type[Loss]] = {
     "class_balanced": ClassBalancedLoss,
     "distribution_balanced": DistributionBalancedLoss,
     "negative_tolerant": NegativeTolerantLoss,
-    "cb_ntr": CBNTRLoss,
-    "zlpr": ZLPRLoss,
-    "hill": HillLoss,
     "logit_adjusted": LogitAdjustedLoss,
     "ldam": LDAMLoss,
     "balanced_softmax": BalancedSoftmaxLoss,
