@@ -1,10 +1,10 @@
 """Losses, one small file each."""
 
 from .asymmetric import AsymmetricLoss
-from .base import Loss
+from .base import Loss, checked_gamma
 from .class_balanced import ClassBalancedLoss
 from .custom import UserLoss
-from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss, checked_gamma, weighted_focal_loss
+from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss, weighted_focal_loss
 from .logit_adjusted import BalancedSoftmaxLoss, LDAMLoss, LogitAdjustedLoss
 from .negative_tolerant import DistributionBalancedLoss, NegativeTolerantLoss
 from .registry import LOSSES, make_loss

@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import EntryLoss, number
-from .focal import focal_term, focus
+from .base import EntryLoss, focal_term, focus, number
 
 
 class AsymmetricLoss(EntryLoss):

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
@@ -15,10 +16,9 @@ from .reduction import (
     as_weights,
     at_least_fp32,
     check_shapes,
-    checked_reduction,
-    denominator,
+    count_items,
     is_one_block,
-    mean_by_rows,
+    sum_by_rows,
 )
 
 _OF_THE_TRAINER = ("class_weights", "support", "n_rows", "reduction", "label_smoothing")
@@ -108,18 +108,22 @@ class Loss(nn.Module):
             raise UsageError(
                 f"Got the support of {self._n_counted} labels for {logits.shape[-1]} logits; give one each."
             )
-        reduction = checked_reduction(self.reduction if reduction is None else reduction)
+        reduction = self.reduction if reduction is None else reduction
+        if reduction not in ("mean", "sum", "none"):
+            raise UsageError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}.")
         if reduction == "none":
             return self.each(at_least_fp32(logits), labels)
-        return self.mean(
-            logits, labels, 1 if reduction == "sum" else denominator(labels, num_items_in_batch, logits.device)
-        )
+        total = self.total(logits, labels)
+        if reduction == "sum":
+            return total
+        count = count_items(labels) if num_items_in_batch is None else num_items_in_batch
+        return total / (count.to(total.device).clamp(min=1) if isinstance(count, Tensor) else max(count, 1))
 
-    def mean(self, logits: Tensor, labels: Tensor, count: Tensor | int) -> Tensor:
-        """The sum over all entries divided by `count`, of a large multi-label batch in blocks of rows."""
+    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The sum over all entries, of a large multi-label batch in blocks of rows."""
         if labels.ndim == 2 and not is_one_block(logits):
-            return mean_by_rows(self.each, logits, labels, count)
-        return self.each(at_least_fp32(logits), labels).sum() / count
+            return sum_by_rows(self.each, logits, labels)
+        return self.each(at_least_fp32(logits), labels).sum()
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of each entry (single-label: row), of the labels' shape, 0 where it is unknown."""
@@ -157,6 +161,32 @@ def smoothed(targets: Tensor, smoothing: float) -> Tensor:
     return targets * (1 - smoothing) + smoothing / 2 if smoothing else targets
 
 
+# ---- terms ----
+
+
+def focal_term(x: Tensor, gamma: float) -> Tensor:
+    """sigmoid(x)^gamma softplus(x): the focal loss of a negative with logit x, and of a positive with logit -x.
+
+    >>> focal_term(torch.zeros(1), 2.0)
+    tensor([0.1733])
+    """
+    return focus(softplus(x), gamma)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + e^x). Torch takes it for x from 20 on, which is too early in fp64."""
+    return F.softplus(x, threshold=80)
+
+
+def focus(cross_entropy: Tensor, gamma: float) -> Tensor:
+    """(1 - e^-c)^gamma c for a cross-entropy c = -log p >= 0: the focal loss (1 - p)^gamma (-log p)."""
+    if not gamma:
+        return cross_entropy
+    not_p = -torch.expm1(-cross_entropy)
+    not_p = not_p.clamp(min=torch.finfo(not_p.dtype).tiny)  # at 0 the slope of a power below 1 would be infinite
+    return not_p.pow(gamma) * cross_entropy
+
+
 # ---- arguments ----
 
 
@@ -180,6 +210,11 @@ def number(name: str, value: Any, low: float, high: float = math.inf, above: boo
         return float(value)
     span = f"{'above' if above else 'from'} {low:g}" + ("" if high == math.inf else f" and below {high:g}")
     raise UsageError(f"{name} must be a finite number {span}; got {value!r}.")
+
+
+def checked_gamma(gamma: float) -> float:
+    """Return gamma as a float, or raise a UsageError where it is not a finite number >= 0."""
+    return number("focal_gamma", gamma, 0)
 
 
 def checked_support(support: Any) -> np.ndarray:

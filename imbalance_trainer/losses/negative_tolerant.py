@@ -8,8 +8,7 @@ from torch import Tensor
 
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import UsageError
-from .base import EntryLoss, checked_support, number
-from .focal import checked_gamma, focal_term
+from .base import EntryLoss, checked_gamma, checked_support, focal_term, number
 
 
 class NegativeTolerantLoss(EntryLoss):

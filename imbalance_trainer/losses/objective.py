@@ -64,7 +64,7 @@ class Objective:
     def counts(self, labels: Tensor) -> Tensor:
         """Known entries (single-label: rows) and known (row, rule) pairs, the denominators of `sums`. (2,)"""
         rules = labels.new_zeros((), dtype=torch.long) if self.penalty is None else self.penalty.count(labels)
-        return torch.stack([count_items(labels), rules])
+        return torch.stack([torch.as_tensor(count_items(labels)), rules])
 
     def value(self, sums: Tensor, counts: Tensor) -> Tensor:
         """The mean loss plus the weighted mean penalty; 0 where nothing is known."""

@@ -101,7 +101,7 @@ def test_a_loss_for_the_other_kind_of_problem_is_an_error_that_names_the_fitting
         ("negative_tolerant", {"negative_scale": 0}, "negative_scale must be a finite number above 0; got 0"),
         ("negative_tolerant", {"kappa": float("nan")}, "kappa must be a finite number from 0; got nan"),
         ("class_balanced", {"beta": 1}, "beta must be a finite number from 0 and below 1"),
-        ("negative_tolerant", {"gamma": -1}, "gamma must be a finite number >= 0"),
+        ("negative_tolerant", {"gamma": -1}, "focal_gamma must be a finite number from 0; got -1"),
     ],
 )
 def test_arguments_that_do_not_fit_are_an_error(name, arguments, message):
