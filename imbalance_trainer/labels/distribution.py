@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.constants import DENSE_LABELS
 from ..utils.errors import DataError, UsageError
 from ..utils.numeric import wilson_interval
 from .blocks import INDICES, Block, array_or_rows, rows_block
@@ -214,6 +215,7 @@ class LabelDistribution:
         counts = LabelCounts(schema, where, labels_per_row, cooccurrence)
         for start, block in blocks:
             counts.add(start, block)
+        pairs: Any = counts.cooccurrence
         return cls(
             schema,
             counts.n_rows,
@@ -223,7 +225,7 @@ class LabelDistribution:
             row_total=counts.n_rows,
             violation_rows=tuple(map(tuple, counts.violation_rows)),
             labels_per_row=counts.labels_per_row,
-            cooccurrence=counts.cooccurrence,
+            cooccurrence=pairs.toarray() if cooccurrence and len(schema) <= DENSE_LABELS else pairs,
         )
 
     # ---- derived ----

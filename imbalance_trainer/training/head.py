@@ -12,7 +12,7 @@ from torch import nn
 from transformers import TrainingArguments
 
 from ..labels.distribution import LabelDistribution
-from ..losses.constant import best_constant_logits
+from ..losses.objective import best_constant_logits
 from ..utils.console import console_print
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError

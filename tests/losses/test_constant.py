@@ -5,7 +5,7 @@ from scipy.optimize import minimize_scalar
 
 from imbalance_trainer import LabelDistribution, LabelSchema
 from imbalance_trainer.losses import LOSSES, WeightedBCELoss, WeightedFocalLoss, make_loss
-from imbalance_trainer.losses.constant import best_constant_logits
+from imbalance_trainer.losses.objective import best_constant_logits
 from imbalance_trainer.utils.constants import MULTI_LABEL
 
 SUPPORT, KNOWN = np.array([500, 40, 1, 0, 1000]), np.array([1000, 900, 1000, 1000, 1000])
