@@ -175,8 +175,8 @@ def test_unknown_entries_count_nowhere(unknown):
         ({"thresholds_per": "group", "threshold_groups": ["gg"]}, "Unknown group 'gg': did you mean 'g'"),
         ({"threshold_groups": ["g"]}, "groups= goes with per='group'"),
         ({"calibration": "plat"}, "Unknown calibration 'plat': did you mean 'platt'"),
-        ({"threshold_shrinkage": -1.0}, "threshold_shrinkage is a finite number of positives >= 0; got -1.0"),
-        ({"threshold_shrinkage": float("nan")}, "threshold_shrinkage is a finite number .* got nan"),
+        ({"threshold_shrinkage": -1.0}, "threshold_shrinkage .* must be a finite number >= 0; got -1.0"),
+        ({"threshold_shrinkage": float("nan")}, "threshold_shrinkage .* must be a finite number .* got nan"),
         ({"threshold_shrinkage": float("inf")}, "threshold_shrinkage .* got inf"),
     ],
 )

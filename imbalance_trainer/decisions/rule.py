@@ -15,7 +15,7 @@ from torch import Tensor
 from ..labels.schema import EXACTLY_ONE, LabelSchema
 from ..losses.constraints import max_over_descendants
 from ..utils.constants import CONFIG_KEY
-from ..utils.errors import UsageError, did_you_mean
+from ..utils.errors import UsageError, check_known
 
 HIERARCHY_POLICIES = ("drop_child", "add_parent", "larger_margin")
 """What to do about a child that is decided where one of its parents is not."""
@@ -225,8 +225,7 @@ def violations(decisions: Tensor, schema: LabelSchema) -> Tensor:
 
 def checked_hierarchy_policy(how: str) -> str:
     """Return a hierarchy policy, or raise a UsageError that offers the nearest."""
-    if how not in HIERARCHY_POLICIES:
-        raise UsageError(f"Unknown hierarchy_policy {how!r}: {did_you_mean(how, HIERARCHY_POLICIES)}")
+    check_known("hierarchy_policy", how, HIERARCHY_POLICIES)
     return how
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import EntryLoss, focal_term, focus, number
+from ..utils.numeric import checked_number
+from .base import EntryLoss, focal_term, focus
 
 
 class AsymmetricLoss(EntryLoss):
@@ -42,9 +43,9 @@ class AsymmetricLoss(EntryLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(class_weights, reduction, label_smoothing)
-        self.gamma_negative = number("gamma_negative", gamma_negative, 0)
-        self.gamma_positive = number("gamma_positive", gamma_positive, 0)
-        self.shift = number("shift", shift, 0, 1)
+        self.gamma_negative = checked_number("gamma_negative", gamma_negative, 0)
+        self.gamma_positive = checked_number("gamma_positive", gamma_positive, 0)
+        self.shift = checked_number("shift", shift, 0, 1)
 
     def positive(self, z: Tensor) -> Tensor:
         """(1 - p)^gamma_positive (-log p)."""

@@ -1,7 +1,6 @@
 """The base classes of losses."""
 
 import inspect
-import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import UsageError
+from ..utils.numeric import checked_number
 from .reduction import (
     as_tensor,
     as_weights,
@@ -63,9 +63,7 @@ class Loss(nn.Module):
         self.register_buffer("class_weights", weights, persistent=False)
         self._n_counted: int | None = None
         self.reduction = reduction
-        if not 0 <= label_smoothing < 1:
-            raise UsageError(f"label_smoothing must lie in [0, 1); got {label_smoothing!r}.")
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = checked_number("label_smoothing", label_smoothing, 0, 1)
 
     def keep_by_label(self, name: str, values: np.ndarray) -> None:
         """Register a buffer (labels,), fp32, computed from the labels' supports, which no state dict contains."""
@@ -190,31 +188,9 @@ def focus(cross_entropy: Tensor, gamma: float) -> Tensor:
 # ---- arguments ----
 
 
-def number(name: str, value: Any, low: float, high: float = math.inf, above: bool = False) -> float:
-    """Return an argument of a loss as a float.
-
-    Args:
-        name: of the argument, for the message.
-        value: of the argument.
-        low, high: the value must lie in [low, high).
-        above: whether low itself is excluded.
-
-    Raises:
-        UsageError: not a number, or out of this range.
-
-    >>> number("shift", 0.05, 0, 1)
-    0.05
-    """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and (low < value if above else low <= value) and value < high:
-        return float(value)
-    span = f"{'above' if above else 'from'} {low:g}" + ("" if high == math.inf else f" and below {high:g}")
-    raise UsageError(f"{name} must be a finite number {span}; got {value!r}.")
-
-
 def checked_gamma(gamma: float) -> float:
     """Return gamma as a float, or raise a UsageError where it is not a finite number >= 0."""
-    return number("focal_gamma", gamma, 0)
+    return checked_number("focal_gamma", gamma, 0)
 
 
 def checked_support(support: Any) -> np.ndarray:

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ..labels.class_weights import effective_number_weights
 from ..utils.constants import MAX_WEIGHT
-from .base import Loss, checked_support, number
+from ..utils.numeric import checked_number
+from .base import Loss, checked_support
 from .focal import WeightedFocalLoss
 
 
@@ -46,7 +47,7 @@ class ClassBalancedLoss(WeightedFocalLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(None, gamma, reduction, label_smoothing)
-        self.beta = number("beta", beta, 0, 1)
+        self.beta = checked_number("beta", beta, 0, 1)
         weights = effective_number_weights(checked_support(support), self.beta)
         self.keep_by_label("weights", weights.clip(max=MAX_WEIGHT))
 

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..utils.constants import IGNORE_INDEX, SINGLE_LABEL
-from .base import Loss, checked_support, number
+from ..utils.numeric import checked_number
+from .base import Loss, checked_support
 from .reduction import as_weights
 
 
@@ -66,7 +67,7 @@ class LogitAdjustedLoss(SoftmaxLoss):
 
     def __init__(self, support: Any, tau: float = 1.0, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(None, reduction, label_smoothing)
-        self.tau = number("tau", tau, 0)
+        self.tau = checked_number("tau", tau, 0)
         counts = np.maximum(checked_support(support), 1)
         self.keep_by_label("adjustment", self.tau * np.log(counts / counts.sum()))
 
@@ -122,8 +123,8 @@ class LDAMLoss(SoftmaxLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(class_weights, reduction, label_smoothing)
-        self.max_margin = number("max_margin", max_margin, 0)
-        self.scale = number("scale", scale, 0, above=True)
+        self.max_margin = checked_number("max_margin", max_margin, 0)
+        self.scale = checked_number("scale", scale, 0, above=True)
         support = checked_support(support)
         relative = np.maximum(support, 1) ** -0.25
         rarest = relative[support > 0].max(initial=0.0) or 1.0

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import UsageError
-from .base import EntryLoss, checked_gamma, checked_support, focal_term, number
+from ..utils.numeric import checked_number
+from .base import EntryLoss, checked_gamma, checked_support, focal_term
 
 
 class NegativeTolerantLoss(EntryLoss):
@@ -53,8 +54,8 @@ class NegativeTolerantLoss(EntryLoss):
     ) -> None:
         super().__init__(class_weights, reduction, label_smoothing)
         self.gamma = checked_gamma(gamma)
-        self.negative_scale = number("negative_scale", negative_scale, 0, above=True)
-        self.kappa = number("kappa", kappa, 0)
+        self.negative_scale = checked_number("negative_scale", negative_scale, 0, above=True)
+        self.kappa = checked_number("kappa", kappa, 0)
         support = checked_support(support)
         negatives = np.maximum(_checked_rows(n_rows, support) - support, 1)
         self.keep_by_label("margin", self.kappa * np.log(negatives / np.maximum(support, 1)))
@@ -114,8 +115,8 @@ class DistributionBalancedLoss(NegativeTolerantLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(support, n_rows, None, gamma, negative_scale, kappa, reduction, label_smoothing)
-        self.alpha, self.beta = number("alpha", alpha, 0), number("beta", beta, 0, above=True)
-        self.mu = number("mu", mu, 0)
+        self.alpha, self.beta = checked_number("alpha", alpha, 0), checked_number("beta", beta, 0, above=True)
+        self.mu = checked_number("mu", mu, 0)
         self.keep_by_label("inverse_support", 1 / np.maximum(checked_support(support), 1))
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ..labels.distribution import LabelDistribution
-from ..utils.errors import UsageError, did_you_mean
+from ..utils.errors import UsageError, check_known, did_you_mean
 from ..utils.files import read_json_flag
 from .asymmetric import AsymmetricLoss
 from .base import Loss
@@ -83,8 +83,7 @@ def make_loss(
 
 def loss_class(name: str) -> type[Loss]:
     """Return the class of a loss by name; a UsageError offers the nearest names."""
-    if name not in LOSSES:
-        raise UsageError(f"Unknown loss {name!r}: {did_you_mean(name, LOSSES)}")
+    check_known("loss", name, LOSSES)
     return LOSSES[name]
 
 

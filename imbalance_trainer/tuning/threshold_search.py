@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..metrics.curves import Curve, distinct, label_curve, midpoints, positive, sorted_scores
-from ..utils.errors import DataError, UsageError, did_you_mean
-from ..utils.numeric import ratio
+from ..utils.errors import DataError, UsageError, check_known
+from ..utils.numeric import checked_number, ratio
 
 OBJECTIVES = ("f1", "f_beta", "recall_at_precision", "precision_at_recall")
 """What thresholds can be tuned for."""
@@ -31,8 +31,7 @@ class ThresholdObjective:
     @classmethod
     def checked(cls, name: str, beta: float, floor: float | None) -> "ThresholdObjective":
         """The objective of that name, or a UsageError for what does not fit it."""
-        if name not in OBJECTIVES:
-            raise UsageError(f"Unknown objective {name!r}: {did_you_mean(name, OBJECTIVES)}")
+        check_known("objective", name, OBJECTIVES)
         has_floor = name in ("recall_at_precision", "precision_at_recall")
         if has_floor and (floor is None or not 0 < floor <= 1):
             raise UsageError(
@@ -42,8 +41,7 @@ class ThresholdObjective:
             raise UsageError(f"objective {name!r} has no floor; drop it, or take recall_at_precision.")
         if beta != 1 and name != "f_beta":
             raise UsageError(f"objective {name!r} has no beta; drop it, or take f_beta.")
-        if not 0 < beta < float("inf"):
-            raise UsageError(f"beta is a finite number above 0; got {beta!r}.")
+        checked_number("beta", beta, 0, above=True)
         return cls(name, beta, floor)
 
     def value(self, true_positives: Any, predicted: Any, support: Any) -> np.ndarray:

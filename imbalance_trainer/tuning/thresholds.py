@@ -15,7 +15,8 @@ from scipy.special import expit, logit
 
 from ..labels.schema import LabelSchema
 from ..metrics.curves import counts_over
-from ..utils.errors import DataError, UsageError, did_you_mean
+from ..utils.errors import DataError, UsageError, check_known
+from ..utils.numeric import checked_number
 from .threshold_search import Search, ThresholdObjective, f_score, find_best, shrunk_towards
 
 PER = ("label", "group", "all")
@@ -150,16 +151,12 @@ def tune_thresholds(
 
 def checked_shrinkage(value: float | None, default: float = SHRINKAGE) -> float:
     """Return a weight in positives, the default for None; a UsageError where it is negative or not finite."""
-    value = default if value is None else value
-    if not 0 <= value < float("inf"):
-        raise UsageError(f"threshold_shrinkage is a finite number of positives >= 0; got {value!r}.")
-    return float(value)
+    return checked_number("threshold_shrinkage (in positives)", default if value is None else value, 0)
 
 
 def units_of(schema: LabelSchema, per: str, groups: Sequence[str] | None) -> list[np.ndarray]:
     """Which labels share a threshold, as arrays of indices; each label is in one."""
-    if per not in PER:
-        raise UsageError(f"Unknown per {per!r}: {did_you_mean(per, PER)}")
+    check_known("per", per, PER)
     if groups is not None and per != "group":
         raise UsageError("groups= goes with per='group'; drop it, or set per='group'.")
     if per == "all":
@@ -167,8 +164,7 @@ def units_of(schema: LabelSchema, per: str, groups: Sequence[str] | None) -> lis
     units: list[np.ndarray] = []
     taken: dict[str, str] = {}
     for group in (schema.groups if groups is None else groups) if per == "group" else ():
-        if group not in schema.groups:
-            raise UsageError(f"Unknown group {group!r}: {did_you_mean(group, schema.groups)}")
+        check_known("group", group, schema.groups)
         for name in schema.groups[group]:
             if name in taken:
                 raise UsageError(
