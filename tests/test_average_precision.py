@@ -108,12 +108,6 @@ def test_memory_stays_bounded():
         assert len(pickle.dumps(average_precision)) < 12 * limit
 
 
-@pytest.mark.parametrize(("rows", "exact"), [(25, True), (26, False)])
-def test_it_is_exact_up_to_the_limit_and_says_so(rows, exact):
-    scores, labels = random_case(rows, 4, 100, 0)
-    assert streamed(scores, labels, 1, max_scores=100).exact is exact
-
-
 def brute_force_best(scores, labels):
     """The highest F1 of any threshold at a score of its own, over the known rows."""
     known = labels != -100

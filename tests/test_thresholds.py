@@ -210,14 +210,6 @@ def test_only_the_groups_that_are_named_share():
     assert np.array_equal(whole.thresholds, tune_thresholds(scores, labels, schema, per="all").thresholds)
 
 
-def test_of_very_many_cuts_a_shared_threshold_is_as_good_as_the_best():
-    scores, labels = make(4000, 3, 10**6, 0, prevalence=0.5)
-    tuned = tune_thresholds(scores, labels, per="all")
-    some = every_cut(scores)[::20]
-    best = max(value_by_loop(scores, labels, scores >= cut, "f1") for cut in some)
-    assert value_by_loop(scores, labels, scores > tuned.shared, "f1") > best - 2e-4
-
-
 # ---- probabilities and logits, and where thresholds lie ----
 
 
@@ -307,17 +299,6 @@ def test_rows_and_labels_may_stand_in_any_order(case, seed, naive):
     by_label = tune_thresholds(scores[:, order], labels[:, order], **options)
     np.testing.assert_allclose(by_label.thresholds, tuned.thresholds[order], rtol=1e-6)
     assert np.array_equal(by_label.support, tuned.support[order])
-
-
-@QUICK
-@given(cases)
-def test_unknown_entries_are_as_rows_that_are_not_there(case):
-    scores, labels = case
-    tuned = tune_thresholds(scores, labels, **NAIVE)
-    for i, (column, positive) in enumerate(columns(scores, labels)):
-        alone = tune_thresholds(column[:, None], positive[:, None], **NAIVE)
-        assert alone.thresholds[0] == tuned.thresholds[i]
-        assert (alone.f1[0], alone.support[0]) == (tuned.f1[i], tuned.support[i])
 
 
 @pytest.mark.parametrize(

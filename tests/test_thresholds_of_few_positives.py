@@ -125,9 +125,3 @@ def test_intervals_hold_the_threshold_as_a_rule_and_narrow_with_more_rows_and_mo
 
     assert width(50, **NAIVE) > width(5000, **NAIVE)
     assert width(50, **NAIVE) > width(50, shrinkage=100)
-
-
-def test_of_a_label_with_very_many_cuts_some_are_drawn():
-    scores, labels = make(5000, 1, 10**6, 0, prevalence=0.5)
-    tuned = tune_thresholds(scores, labels, n_bootstrap=100, **NAIVE)
-    assert tuned.low[0] < tuned.thresholds[0] < tuned.high[0]

@@ -150,17 +150,6 @@ def test_a_few_rows_are_enough(rows, method):
     assert ((result.rule.thresholds > 0) & (result.rule.thresholds < 1)).all()
 
 
-@pytest.mark.parametrize("unknown", [-100, np.nan])
-def test_unknown_entries_count_nowhere(unknown):
-    logits, labels = make()
-    known = np.random.default_rng(0).random(labels.shape) < 0.7
-    result = tune_decisions(
-        logits, np.where(known, labels, unknown), PLAIN, TuningOptions(calibration="platt"), n_bootstrap=0
-    )
-    assert np.array_equal(result.held_out_table.known, known.sum(0))
-    assert np.array_equal(result.thresholds.support, (labels * known).sum(0))
-
-
 # ---- errors ----
 
 

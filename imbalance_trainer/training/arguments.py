@@ -160,11 +160,12 @@ class ImbalanceOptions:
         Args:
             args: training arguments, which may be plain TrainingArguments.
             keywords: options by name.
-            stored: options that the model's config holds.
+            stored: what the model's config holds of ours; its constraint and hierarchy policy count.
         """
         values = {name: getattr(args, name) for name in OPTION_NAMES if hasattr(args, name)}
         options = cls(**{**values, **keywords})
-        unsaid = {k: v for k, v in (stored or {}).items() if k not in keywords and options.is_default(k)}
+        kept = {k: v for k, v in (stored or {}).items() if k in ("constraint", "hierarchy_policy")}
+        unsaid = {k: v for k, v in kept.items() if k not in keywords and options.is_default(k)}
         return dataclasses.replace(options, **unsaid).checked()
 
 

@@ -135,17 +135,9 @@ def is_of_transformers(collator: Any) -> bool:
     return (getattr(collator, "__module__", None) or type(collator).__module__).startswith("transformers.")
 
 
-def stored_weights(model: Any, schema: LabelSchema) -> dict[str, float]:
-    """The class weights that a model was trained with, from its config; empty where it has none of these labels."""
-    ours = getattr(getattr(model, "config", None), CONFIG_KEY, None) or {}
-    stored = ours.get("class_weights") or {}
-    return stored if set(stored) == set(schema.names) else {}
-
-
-def stored_options(model: Any) -> dict[str, Any]:
-    """The constraint and the hierarchy policy that a model was trained with, from its config."""
-    ours = getattr(getattr(model, "config", None), CONFIG_KEY, None) or {}
-    return {name: ours[name] for name in ("constraint", "hierarchy_policy") if name in ours}
+def stored_config(model: Any) -> dict[str, Any]:
+    """What a model's config holds of ours: class weights, constraint and hierarchy policy that it was trained with."""
+    return getattr(getattr(model, "config", None), CONFIG_KEY, None) or {}
 
 
 def find_schema(model: Any, dataset: Any, given: Any, problem: Problem) -> LabelSchema:

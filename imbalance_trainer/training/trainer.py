@@ -26,7 +26,7 @@ from .checkpoints import last_complete_checkpoint, write_decision_rule
 from .decision_tuning import rows_of
 from .evaluation import RunningEvaluation
 from .head import frozen_head
-from .problem import find_problem, is_of_transformers, stored_options
+from .problem import find_problem, is_of_transformers, stored_config
 from .setup import ImbalanceSetup
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class WeightedFocalTrainer(Trainer):
             warnings.filterwarnings("ignore", message=r"(?s).*Disabling label smoothing")
             super().__init__(*args, **kwargs)
         model: Any = self.model
-        options = ImbalanceOptions.resolve(self.args, self._keywords, stored_options(model))
+        options = ImbalanceOptions.resolve(self.args, self._keywords, stored_config(model))
         problem, why_not = find_problem(model, self._example_dataset(), tuple(self.args.label_names or ()))
         trains = self.train_dataset is not None
         if problem is None:
