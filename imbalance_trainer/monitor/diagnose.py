@@ -66,7 +66,6 @@ def diagnose(
         *zero_recall,
         *over,
         *find_capped(history, settings),
-        *find_compounded_reweighting(history, settings, len(over)),
         *([] if over else find_precision_under_target(history, settings, target_precision)),
     ]
     overfitting = find_overfitting(history, settings)
@@ -256,21 +255,6 @@ def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: flo
     since = len(history) - 1 - max(int(np.argmax(series)) for series in known)
     numbers = {"f1": f1[-1], "best": f1[best], "step": history[best]["step"]}
     return [make_finding("plateau", settings, severity=NOTE, evaluations=max(since, patience), **numbers)]
-
-
-def find_compounded_reweighting(
-    history: Rows, settings: Settings, over_predicted: int, strong_weight: float = 10.0
-) -> list[Finding]:
-    """Class weights of `strong_weight` or more and a gamma of 3 or more, each of which is meant to do it alone.
-
-    A warning where labels are predicted too often.
-    """
-    weights, gamma = settings.class_weights, settings.focal_gamma
-    largest = 1.0 if weights is None else max(weights.values.tolist(), default=1.0)
-    if largest < strong_weight or gamma is None or gamma < 3 or not history:
-        return []
-    numbers: dict[str, Any] = {"largest": largest, "over_predicted": over_predicted}
-    return [make_finding("compounded_reweighting", settings, "", WARNING if over_predicted else NOTE, **numbers)]
 
 
 def find_precision_under_target(
