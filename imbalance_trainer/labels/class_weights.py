@@ -301,10 +301,6 @@ def log_weights(logger: logging.Logger, counts: LabelDistribution, weights: Clas
 def read_class_weights(value: Any, flag: str = "class_weights") -> Any:
     """What `class_weights` may be in a flag: "auto", "none", JSON, or the path of a JSON file; all else as it is.
 
-    Args:
-        value: the flag's value.
-        flag: its name, for the message.
-
     >>> read_class_weights('{"rare": 10}')
     {'rare': 10}
     """

@@ -19,14 +19,7 @@ _ENTRIES = 1 << 19  # counted at a time, so that copies stay in the cache
 
 
 class LabelCounts:
-    """Counts of blocks of labels.
-
-    Args:
-        schema: the labels.
-        where: the column, for messages.
-        labels_per_row: whether rows are counted by how many labels they have.
-        cooccurrence: whether pairs of labels are counted.
-    """
+    """Counts of blocks of labels."""
 
     def __init__(
         self, schema: LabelSchema, where: str, labels_per_row: bool = False, cooccurrence: bool = False

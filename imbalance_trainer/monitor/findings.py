@@ -171,13 +171,7 @@ def make_finding(
     evaluations: int = 1,
     **numbers: Any,
 ) -> Finding:
-    """Write a finding in the words of templates/findings.yaml.
-
-    Args:
-        kind, label, severity, weight, new_weight, new_gamma, evaluations: as in `Finding`.
-        settings: the settings of the run.
-        numbers: everything else that the words of the kind name.
-    """
+    """Write a finding in the words of templates/findings.yaml."""
     own: dict[str, Any] = {
         "weight": weight,
         "new_weight": new_weight,

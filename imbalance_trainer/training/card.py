@@ -33,13 +33,7 @@ def write_card(
 ) -> None:
     """Write README.md into the output directory.
 
-    Args:
-        trainer: the trainer.
-        ours: its labels and objects.
-        given: arguments of `Trainer.create_model_card` by name.
-        results: the evaluation of each split.
-        step: updates that the weights in use had; None where they were not trained here.
-        chosen_by: the metric by which these weights are the best ones; None where the last ones are in use.
+    `step` is None where the weights were not trained here, `chosen_by` where they are not the best but the last ones.
     """
     path = Path(str(trainer.args.output_dir)) / CARD_FILE
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -78,16 +78,6 @@ class ImbalanceSetup:
     ) -> "ImbalanceSetup":
         """Find the labels, count them, and make the objects.
 
-        Args:
-            options: the options.
-            problem: what the labels are for.
-            args: the training arguments.
-            model: the model.
-            train_dataset: the training data; None where there is none.
-            eval_datasets: evaluation sets by name. Their first labels are checked.
-            data_collator: makes the batches.
-            label_name: name of the labels in a batch.
-
         Raises:
             UsageError, DataError: settings or labels that do not fit.
         """
@@ -142,10 +132,6 @@ class ImbalanceSetup:
 
     def configure(self, config: Any, trains: bool) -> DecisionRule | None:
         """Write into a model's config what inference needs, so that plain transformers loads and uses it rightly.
-
-        Args:
-            config: the config; None where the model has none.
-            trains: whether the model is trained, so that thresholds of other labels are dropped.
 
         Returns:
             The decision rule of the model; None where the largest score decides.
