@@ -92,11 +92,7 @@ class DecisionRule:
     def margins(self, logits: Any) -> Tensor:
         """Scores less the threshold's logit, (rows, labels): a label is decided where that is over 0."""
         scores = self.scores(logits)
-        return (
-            scores
-            if self.thresholds is None
-            else scores - torch.as_tensor(self.threshold_logits(), device=scores.device)
-        )
+        return scores - torch.as_tensor(self.threshold_logits(), device=scores.device)
 
     def decide(self, logits: Any) -> Tensor:
         """Decisions that break no rule of the schema, (rows, labels), boolean."""

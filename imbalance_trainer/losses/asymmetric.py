@@ -39,10 +39,9 @@ class AsymmetricLoss(EntryLoss):
         gamma_negative: float = 4.0,
         gamma_positive: float = 1.0,
         shift: float = 0.05,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **general: Any,
     ) -> None:
-        super().__init__(class_weights, reduction, label_smoothing)
+        super().__init__(class_weights, **general)
         self.gamma_negative = checked_number("gamma_negative", gamma_negative, 0)
         self.gamma_positive = checked_number("gamma_positive", gamma_positive, 0)
         self.shift = checked_number("shift", shift, 0, 1)

@@ -21,7 +21,7 @@ from .reduction import (
     sum_by_rows,
 )
 
-_OF_THE_TRAINER = ("class_weights", "support", "n_rows", "reduction", "label_smoothing")
+_OF_THE_TRAINER = ("self", "class_weights", "support", "n_rows", "reduction", "label_smoothing")
 
 
 class Loss(nn.Module):
@@ -72,9 +72,14 @@ class Loss(nn.Module):
 
     @classmethod
     def own_arguments(cls) -> dict[str, Any]:
-        """The arguments that `loss_args` may set, with their defaults."""
-        parameters = inspect.signature(cls).parameters.values()
-        return {p.name: p.default for p in parameters if p.name not in _OF_THE_TRAINER}
+        """The arguments that `loss_args` may set, with their defaults; also those that go through to a base class."""
+        found: dict[str, Any] = {}
+        for base in cls.__mro__:
+            parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+            found |= {p.name: p.default for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD}
+            if all(p.kind != p.VAR_KEYWORD for p in parameters):
+                break
+        return {name: default for name, default in found.items() if name not in _OF_THE_TRAINER}
 
     def forward(
         self,

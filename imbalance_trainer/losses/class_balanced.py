@@ -43,10 +43,9 @@ class ClassBalancedLoss(WeightedFocalLoss):
         support: Any,
         beta: float = 0.9999,
         gamma: float = 2.0,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **general: Any,
     ) -> None:
-        super().__init__(None, gamma, reduction, label_smoothing)
+        super().__init__(None, gamma, **general)
         self.beta = checked_number("beta", beta, 0, 1)
         weights = effective_number_weights(checked_support(support), self.beta)
         self.keep_by_label("weights", weights.clip(max=MAX_WEIGHT))

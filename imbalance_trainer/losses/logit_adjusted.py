@@ -65,8 +65,8 @@ class LogitAdjustedLoss(SoftmaxLoss):
     takes_class_weights = False
     adjustment: Tensor
 
-    def __init__(self, support: Any, tau: float = 1.0, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
-        super().__init__(None, reduction, label_smoothing)
+    def __init__(self, support: Any, tau: float = 1.0, **general: Any) -> None:
+        super().__init__(None, **general)
         self.tau = checked_number("tau", tau, 0)
         counts = np.maximum(checked_support(support), 1)
         self.keep_by_label("adjustment", self.tau * np.log(counts / counts.sum()))
@@ -86,7 +86,7 @@ class BalancedSoftmaxLoss(LogitAdjustedLoss):
     """
 
     def __init__(self, support: Any, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
-        super().__init__(support, 1.0, reduction, label_smoothing)
+        super().__init__(support, 1.0, reduction=reduction, label_smoothing=label_smoothing)
 
 
 class LDAMLoss(SoftmaxLoss):
@@ -119,10 +119,9 @@ class LDAMLoss(SoftmaxLoss):
         class_weights: Any = None,
         max_margin: float = 0.5,
         scale: float = 30.0,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **general: Any,
     ) -> None:
-        super().__init__(class_weights, reduction, label_smoothing)
+        super().__init__(class_weights, **general)
         self.max_margin = checked_number("max_margin", max_margin, 0)
         self.scale = checked_number("scale", scale, 0, above=True)
         support = checked_support(support)

@@ -49,10 +49,9 @@ class NegativeTolerantLoss(EntryLoss):
         gamma: float = 2.0,
         negative_scale: float = 2.0,
         kappa: float = 0.05,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **general: Any,
     ) -> None:
-        super().__init__(class_weights, reduction, label_smoothing)
+        super().__init__(class_weights, **general)
         self.gamma = checked_gamma(gamma)
         self.negative_scale = checked_number("negative_scale", negative_scale, 0, above=True)
         self.kappa = checked_number("kappa", kappa, 0)
@@ -108,13 +107,9 @@ class DistributionBalancedLoss(NegativeTolerantLoss):
         alpha: float = 0.1,
         beta: float = 10.0,
         mu: float = 0.9,
-        gamma: float = 2.0,
-        negative_scale: float = 2.0,
-        kappa: float = 0.05,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **of_ntr: Any,
     ) -> None:
-        super().__init__(support, n_rows, None, gamma, negative_scale, kappa, reduction, label_smoothing)
+        super().__init__(support, n_rows, None, **of_ntr)
         self.alpha, self.beta = checked_number("alpha", alpha, 0), checked_number("beta", beta, 0, above=True)
         self.mu = checked_number("mu", mu, 0)
         self.keep_by_label("inverse_support", 1 / np.maximum(checked_support(support), 1))

@@ -172,12 +172,8 @@ def make_finding(
     **numbers: Any,
 ) -> Finding:
     """Write a finding in the words of templates/findings.yaml."""
-    own: dict[str, Any] = {
-        "weight": weight,
-        "new_weight": new_weight,
-        "new_gamma": new_gamma,
-        "evaluations": evaluations,
-    }
+    own: dict[str, Any] = {"weight": weight, "new_weight": new_weight, "new_gamma": new_gamma}
+    own["evaluations"] = evaluations
     flags = {name: partial(flag, settings) for name, flag in
              (("slower", _slower), ("rate", rate_flag), ("gamma", gamma_flag))}  # fmt: skip
     context = {"settings": settings, "label": label, "weight_flag": custom_weights_flag, **flags, **own, **numbers}

@@ -127,10 +127,10 @@ class WeightedFocalTrainer(Trainer):
 
     def _prepare_model(self, model: Any) -> None:
         """Write the config that inference needs, and start a fresh head."""
-        ours, config = self._ours, getattr(model, "config", None)
-        rule = ours.configure(config, trains=self.train_dataset is not None)
+        ours = self._ours
+        rule = ours.configure(getattr(model, "config", None), trains=self.train_dataset is not None)
         if rule is not None:
-            ours.decisions.use(rule, config, self.compute_metrics)
+            self._decide_by(rule, model)
         is_our_loss = self.train_dataset is not None and self.compute_loss_func is None
         ours.head_start.prepare(model, ours.objective.at_start.loss if is_our_loss else None, ours.distribution)
 
@@ -169,8 +169,7 @@ class WeightedFocalTrainer(Trainer):
         model = super().call_model_init(trial)
         if self.imbalance is not None:
             self._prepare_model(model)
-            rule = self.imbalance.metrics.rule.untuned()
-            self.imbalance.decisions.use(rule, getattr(model, "config", None), self.compute_metrics)
+            self._decide_by(self.imbalance.metrics.rule.untuned(), model)
         return model
 
     @property
@@ -375,9 +374,16 @@ class WeightedFocalTrainer(Trainer):
         arguments = (dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
         if self.imbalance is None:
             return super().evaluation_loop(*arguments)
-        keeps_scores, is_outer = self._keeps_scores, self._evaluation is None
-        metrics = self.imbalance.metrics if is_outer and not keeps_scores else self.imbalance.metrics.fresh()
-        output, running = self._counted_loop(metrics, arguments, keeps_scores)
+        ours, keeps_scores = self.imbalance, self._keeps_scores
+        outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
+        metrics = ours.metrics if outer is None and not keeps_scores else ours.metrics.fresh()
+        metrics.at_half = None
+        objective = ours.objective.weighted if self.compute_loss_func is None else None
+        self._evaluation = running = RunningEvaluation(metrics, objective, keeps_scores)
+        try:
+            output = super().evaluation_loop(*arguments)
+        finally:
+            self._evaluation = outer
         if keeps_scores:  # for tune_thresholds, whose scores are no result
             self._scored = running
             return output
@@ -388,21 +394,9 @@ class WeightedFocalTrainer(Trainer):
         metrics.at_half = None if running.at_half is None else running.at_half.compute()
         for name, value in running.metrics.compute().items():
             output.metrics.setdefault(f"{metric_key_prefix}_{name}", value)  # the user's own metric wins
-        if is_outer:
+        if outer is None:
             self._keep_results(dataloader, metric_key_prefix, output, metrics)
         return output
-
-    def _counted_loop(
-        self, metrics: ImbalanceMetrics, arguments: tuple[Any, ...], keep_scores: bool
-    ) -> tuple[EvalLoopOutput, RunningEvaluation]:
-        outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
-        objective = self._ours.objective.weighted if self.compute_loss_func is None else None
-        metrics.at_half = None
-        self._evaluation = running = RunningEvaluation(metrics, objective, keep_scores)
-        try:
-            return super().evaluation_loop(*arguments), running
-        finally:
-            self._evaluation = outer
 
     def prediction_step(
         self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
@@ -505,8 +499,9 @@ class WeightedFocalTrainer(Trainer):
                 callback.on_tuned(tuning)
         return tuning
 
-    def _decide_by(self, rule: DecisionRule) -> None:
-        self._ours.decisions.use(rule, getattr(self.model, "config", None), self.compute_metrics)
+    def _decide_by(self, rule: DecisionRule, model: Any = None) -> None:
+        config = getattr(self.model if model is None else model, "config", None)
+        self._ours.decisions.use(rule, config, self.compute_metrics)
 
     def _load_best_model(self) -> None:
         super()._load_best_model()
@@ -551,9 +546,11 @@ class WeightedFocalTrainer(Trainer):
 
         Args: as Trainer's. `dataset` is the name of the data; `dataset_tags` are ids of data sets on the Hub.
         """
-        given = {"language": language, "license": license, "tags": tags, "model_name": model_name}
-        given |= {"finetuned_from": finetuned_from, "tasks": tasks, "dataset_tags": dataset_tags}
-        given |= {"dataset": dataset, "dataset_args": dataset_args}
+        given = {
+            "language": language, "license": license, "tags": tags, "model_name": model_name, "tasks": tasks,
+            "finetuned_from": finetuned_from, "dataset_tags": dataset_tags, "dataset": dataset,
+            "dataset_args": dataset_args,
+        }  # fmt: skip
         if self.imbalance is None:
             super().create_model_card(**given)  # type: ignore[arg-type]
         elif self.is_world_process_zero():

@@ -9,6 +9,7 @@ from torch import nn
 
 from imbalance_trainer import LabelDistribution, LabelSchema
 from imbalance_trainer.losses import (
+    LOSSES,
     AsymmetricLoss,
     ClassBalancedLoss,
     LDAMLoss,
@@ -205,3 +206,11 @@ def test_settings_of_ours_are_refused_beside_a_loss_of_the_user_s(settings, mess
 def test_names_of_losses():
     assert [name_of(x) for x in ("focal", batch, nn.MSELoss())] == ["focal", "batch", "MSELoss"]
     assert UserLoss(batch).own_arguments() == {}
+
+
+def test_arguments_of_a_base_class_are_a_loss_s_own_where_they_go_through():
+    assert set(LOSSES["distribution_balanced"].own_arguments()) == {
+        "alpha", "beta", "mu", "gamma", "negative_scale", "kappa",
+    }  # fmt: skip
+    assert LOSSES["balanced_softmax"].own_arguments() == LOSSES["bce"].own_arguments() == {}
+    assert LOSSES["class_balanced"].own_arguments() == {"beta": 0.9999, "gamma": 2.0}
