@@ -126,9 +126,10 @@ def tune_thresholds(
     units = units_of(schema, per, groups)
     search = Search(aim, _clipped if from_logits else _logit, int(n_bootstrap), np.random.default_rng(seed))
     everyone, found, support = find_best(scores, labels, units, search)
+    shared = everyone.logits[0]
     logits, low, high = np.empty((3, len(schema)))
     tuned_on = np.zeros_like(support)
-    drawn = shrunk_towards(found, everyone.logit, 0.0 if per == "all" else shrinkage)
+    drawn = shrunk_towards(found, shared, 0.0 if per == "all" else shrinkage)
     for unit, *of_unit in zip(units, *drawn, strict=True):
         logits[unit], low[unit], high[unit] = of_unit
         tuned_on[unit] = support[unit].sum()
@@ -145,7 +146,7 @@ def tune_thresholds(
         f1_at_half=f_score(*at_half, support),
         f1=f_score(true_positives, predicted, support),
         reached=aim.is_reached(true_positives, predicted, support),
-        shared=float(expit(np.float64(everyone.logit))),
+        shared=float(expit(shared)),
     )
 
 
