@@ -158,17 +158,16 @@ _Weights = tuple[np.ndarray, list[WeightReason]]
 
 
 def _tiered(counts: LabelDistribution, beta: float) -> _Weights:
-    weights, reasons = np.ones(len(counts.schema)), []
+    weights, reasons = [], []
     for i, (ratio, negative_positive) in enumerate(zip(counts.imbalance_ratio, counts.negative_positive, strict=True)):
         is_primary = i in counts.schema.primary
-        tier = next(((at, w) for at, w in TIERS if ratio >= at), None) if not is_primary else None
-        limit = PRIMARY_LIMIT if is_primary else COMMON_LIMIT
-        weights[i] = tier[1] if tier else min(negative_positive, limit)
-        if tier:
-            reasons.append(WeightReason("tier", (ratio, tier[0])))
-        else:
-            reasons.append(WeightReason("primary" if is_primary else "limit", (negative_positive, limit)))
-    return weights, reasons
+        at, weight = next(((at, w) for at, w in TIERS if ratio >= at and not is_primary), (None, None))
+        kind, limit = ("primary", PRIMARY_LIMIT) if is_primary else ("limit", COMMON_LIMIT)
+        weights.append(min(negative_positive, limit) if weight is None else weight)
+        reasons.append(
+            WeightReason(kind, (negative_positive, limit)) if at is None else WeightReason("tier", (ratio, at))
+        )
+    return np.array(weights), reasons
 
 
 def _sqrt_tiered(counts: LabelDistribution, beta: float) -> _Weights:
@@ -182,14 +181,13 @@ def _sqrt_tiered(counts: LabelDistribution, beta: float) -> _Weights:
     return np.sqrt(np.maximum(weights, 0)), roots
 
 
-def _inverse_frequency(counts: LabelDistribution, beta: float) -> _Weights:
-    ratios = counts.negative_positive
-    return ratios, [WeightReason("inverse_frequency", (r,)) for r in ratios]
+def _inverse_frequency(counts: LabelDistribution, beta: float, kind: str = "inverse_frequency") -> _Weights:
+    return counts.negative_positive, [WeightReason(kind, (ratio,)) for ratio in counts.negative_positive]
 
 
 def _sqrt_inverse_frequency(counts: LabelDistribution, beta: float) -> _Weights:
-    ratios = counts.negative_positive
-    return np.sqrt(ratios), [WeightReason("sqrt_inverse_frequency", (r,)) for r in ratios]
+    ratios, reasons = _inverse_frequency(counts, beta, "sqrt_inverse_frequency")
+    return np.sqrt(ratios), reasons
 
 
 def _effective_number(counts: LabelDistribution, beta: float) -> _Weights:
