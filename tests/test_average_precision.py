@@ -159,6 +159,16 @@ def test_a_curve_goes_through_scikit_learn_s_points():
     assert (np.diff(recall) >= 0).all()
 
 
+@pytest.mark.parametrize("max_scores", [1, 1000])
+def test_a_batch_without_rows_changes_nothing(max_scores):
+    scores, labels = random_case(20, 2, 16, 0)
+    average_precision = StreamingAveragePrecision(2, max_scores=max_scores)
+    for part in (slice(0), slice(12), slice(12, 12), slice(12, 20), slice(0)):
+        average_precision.update(scores[part], labels[part])
+    whole = streamed(scores, labels, max_scores=max_scores).compute()
+    np.testing.assert_allclose(average_precision.compute(), whole)
+
+
 def test_without_anything_there_is_no_best_cut():
     ranking = StreamingAveragePrecision(2).compute_ranking([0])
     assert np.isnan(ranking.best.logit).all()
