@@ -40,7 +40,9 @@ class LabelCounts:
             DataError: a width other than the schema's, or a value that no label can have.
         """
         if isinstance(block, IdLists):
-            self._add_lists(start, block)
+            step = max(1, _ENTRIES * len(block) // max(1, len(block.values)))
+            for at in range(0, len(block), step):
+                self._add_lists(start + at, block[at : at + step])
         elif block.ndim == 1:
             self._add_classes(start, block)
         else:
