@@ -70,11 +70,9 @@ OWN: dict[str, Method] = {
     "unweighted": Method("unweighted", {"class_weights": None}),
     "slow_head": Method("slow_head", {"head_learning_rate": RATES["full"][0]}),
     "zero_start": Method("zero_start", {"init_head_bias": False}),
-    "repeat_factor": Method("repeat_factor", {"sampler": "repeat_factor"}),
 }
 """Methods beside those of the registry: the seed note's loss as people write it, stock's with the head's start and
-rate, the default with one thing taken from it, and the default with a sampler (with --size frozen, as a sampler goes
-with no other order of rows)."""
+rate, and the default with one thing taken from it."""
 
 
 def setting_of(data_dir: Path, model: str, size: str, cache: Path) -> Setting:

@@ -20,7 +20,6 @@ HOMES = {
     "apply_thresholds": "decisions.rule",
     "tune_thresholds": "tuning.thresholds",
     "ImbalanceMetrics": "metrics.imbalance_metrics",
-    "RepeatFactorSampler": "training.samplers",
     "ImbalanceTrainingArguments": "training.arguments",
     "WeightedFocalTrainer": "training.trainer",
     "RareLabelCallback": "training.callbacks",
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from .pipeline import ImbalanceTextClassificationPipeline as ImbalanceTextClassificationPipeline
     from .training.arguments import ImbalanceTrainingArguments as ImbalanceTrainingArguments
     from .training.callbacks import RareLabelCallback as RareLabelCallback
-    from .training.samplers import RepeatFactorSampler as RepeatFactorSampler
     from .training.trainer import WeightedFocalTrainer as WeightedFocalTrainer
     from .tuning.thresholds import tune_thresholds as tune_thresholds
 
