@@ -21,7 +21,7 @@ N = 700
 
 def iter_labels(paths, *args, **how):
     """The labels in small batches, of which the first ones do not tell everything."""
-    return stream.iter_labels(paths, *args, **{"batch": 64, "looked_at": (40, 300), **how})
+    return stream.iter_labels(paths, *args, **{"batch": 64, **how})
 
 
 def matrix(seed=0, n=N):
@@ -164,7 +164,7 @@ def test_an_unknown_in_a_narrow_column_is_no_class_of_many(tmp_path, kind):
 
 def test_the_first_rows_may_have_no_labels_at_all(tmp_path):
     path = write(tmp_path, "jsonl", {"labels": [[]] * 200 + [["b"], ["a", "b"]] * 50})
-    counts = LabelDistribution.from_stream(iter_labels(path), labels_per_row=True)
+    counts = LabelDistribution.from_stream(iter_labels(path, batch=300), labels_per_row=True)
     assert counts.support_by_label == {"a": 50, "b": 100}
     assert counts.labels_per_row[0] == 200
 

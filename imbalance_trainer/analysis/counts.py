@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..data.checks import no_positive
-from ..data.dataset import LabelledData, entry_rule
+from ..data.dataset import LabelledData
 from ..data.options import DataOptions
 from ..data.sources import SPLITS, Source, find_source
 from ..data.splits import MADE_SHARE
@@ -177,16 +177,13 @@ def open_streams(options: DataOptions, label_info: Any = None) -> StreamedData:
     info = label_info
     if info is None and source.folder is not None and (source.folder / "label_info.json").exists():
         info = source.folder / "label_info.json"
-    rule = entry_rule(options.positive_values or (), options.blank_labels, options.label_scale)
-    how = {**options.reading(), "label_format": options.label_format, "rule": rule}
     streams: dict[str, LabelIterator] = {}
     for split in SPLITS:
         if split in source.parts:
             part = source.parts[split]
-            columns = (options.text_column, options.label_columns, options.separator)
-            streams[split] = iter_labels(part, *columns, info, **how, like=streams.get("train"))
+            streams[split] = iter_labels(part, label_info=info, **options.reading(), like=streams.get("train"))
     train = streams["train"]
-    return StreamedData(streams, train.schema, train.problem_type, train.notes)
+    return StreamedData(streams, train.schema, train.plan.problem_type, train.notes)
 
 
 def count_streams(data: StreamedData, limit: int | None = None) -> tuple[dict[str, SplitCounts], StreamedData]:

@@ -16,9 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..labels.schema import LabelSchema
-from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, MULTI_LABEL, SINGLE_LABEL
+from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, quoted
-from .cells import EntryRule
 from .checks import (
     absent_labels,
     blank_label_cells,
@@ -29,15 +28,12 @@ from .checks import (
     unread_columns,
     unused_label_columns,
 )
-from .columns import LabelSettings, find_text_column, is_label_column, make_plan, read_texts
-from .encode import check_blanks, encode_labels
+from .columns import find_text_column, is_label_column, make_plan, read_texts
 from .frame import Frame, named_like
-from .label_spec import CLASSES, COLUMNS, LONG, LabelSpec
+from .label_spec import CLASSES, COLUMNS, LONG, NAMES, LabelSpec, check_blanks, encode_labels
 from .sources import SPLITS, Source, find_source, read_source, split_named
 from .splits import Parts, make_splits
-from .text_files import ReadSettings
-
-_BLANK = ("negative", "unknown")
+from .text_files import Settings, as_names
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def load_labelled_dataset(
     encoding: str | None = None,
     reader_args: Mapping[str, Any] | None = None,
     label_format: str | None = None,
-    positive_values: Sequence[str] = (),
+    positive_values: Sequence[str] | None = None,
     blank_labels: str | None = None,
     label_scale: str | float | None = None,
     split_names: Mapping[str, str] | None = None,
@@ -125,19 +121,17 @@ def load_labelled_dataset(
     """
     source = find_source(data, split_names)
     given = given_schema(label_info, source.folder)
-    asked = (label_columns,) if isinstance(label_columns, str) else tuple(label_columns or ())
-    rule = entry_rule(positive_values, blank_labels, label_scale)
-    named = {*asked, *(given.names if given else ()), *([text_column] if text_column else [])}
-    settings = ReadSettings(delimiter, encoding, reader_args or {}, frozenset(named), given is not None)
-    how = LabelSettings(given, asked, separator, label_format, rule)
+    positive, scale = as_names(positive_values), None if label_scale is None else str(label_scale)
+    settings = Settings(delimiter, encoding, reader_args or {}, text_column, as_names(label_columns), separator, given,
+                        label_format, positive, blank_labels, scale)  # fmt: skip
 
     frames = _by_split_column(read_source(source, settings))
     train = frames["train"]
-    text = find_text_column(train, text_column, how)
+    text = find_text_column(train, settings)
     if label_format == LONG:
-        frames = {split: _grouped(frame, text, how) for split, frame in frames.items()}
-        how = replace(how, label_format="names")
-    plan = make_plan(frames["train"], text, how)
+        frames = {split: _grouped(frame, text, settings) for split, frame in frames.items()}
+        settings = replace(settings, label_format=NAMES)
+    plan = make_plan(frames["train"], text, settings)
     frames, warnings = _with_labels(frames, source, plan, settings)
     parts = {split: (read_texts(frame, text), encode_labels(frame, plan)) for split, frame in frames.items()}
     check_blanks(parts["train"][1], train.path, plan)
@@ -166,8 +160,8 @@ def load_labelled_dataset(
         _label_note(plan),
         _split_note(parts, made, train.name, seed, blank),
     )
-    problem = SINGLE_LABEL if plan.form == CLASSES else MULTI_LABEL
-    return LabelledData(_datasets(parts, plan.schema), plan.schema, problem, notes, tuple(warnings), tuple(made))
+    splits = _datasets(parts, plan.schema)
+    return LabelledData(splits, plan.schema, plan.problem_type, notes, tuple(warnings), tuple(made))
 
 
 def given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
@@ -176,16 +170,6 @@ def given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
         return LabelSchema.of(label_info)
     beside = None if folder is None else folder / "label_info.json"
     return LabelSchema.from_label_info(beside) if beside is not None and beside.exists() else None
-
-
-def entry_rule(positive_values: Sequence[str], blank_labels: str | None, label_scale: Any) -> EntryRule:
-    """What the values in a column per label mean, as the user says it; a UsageError for what cannot be."""
-    if blank_labels not in (None, *_BLANK):
-        raise UsageError(f"--blank_labels is {' or '.join(_BLANK)}; got {blank_labels!r}.")
-    positive = (positive_values,) if isinstance(positive_values, str) else tuple(map(str, positive_values or ()))
-    if positive and label_scale is not None:
-        raise UsageError("--positive_values and --label_scale do not go together; keep one.")
-    return EntryRule(positive, blank_labels, None if label_scale is None else str(label_scale))
 
 
 def _by_split_column(frames: dict[str, Frame]) -> dict[str, Frame]:
@@ -206,11 +190,11 @@ def _by_split_column(frames: dict[str, Frame]) -> dict[str, Frame]:
     return {**found, "train": replace(found["train"], remarks=(*train.remarks, remark))}
 
 
-def _grouped(frame: Frame, text: str, how: LabelSettings) -> Frame:
+def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
     """Rows with one text as one row with a list of their labels, for files with a row for each text and label."""
     others = [name for name in frame.names if name != text]
-    column = how.columns[0] if how.columns else named_like(LABEL_COLUMNS, others)
-    if column is None or len(how.columns) > 1:
+    column = settings.columns[0] if settings.columns else named_like(LABEL_COLUMNS, others)
+    if column is None or len(settings.columns) > 1:
         raise UsageError(f"{frame.path}: --label_format long needs the column of the label: --label_columns NAME.")
     item = read_texts(frame, text).dictionary_encode().indices.to_numpy()
     first = np.unique(item, return_index=True)[1]
@@ -237,7 +221,7 @@ def _check_long(part: tuple[pa.Array, np.ndarray], train: Frame, plan: LabelSpec
 
 
 def _with_labels(
-    frames: dict[str, Frame], source: Source, plan: LabelSpec, settings: ReadSettings
+    frames: dict[str, Frame], source: Source, plan: LabelSpec, settings: Settings
 ) -> tuple[dict[str, Frame], list[str]]:
     """The splits that have labels, those of a file such as test_labels.csv included, and what is said of others."""
     found, said = {}, []
@@ -320,12 +304,12 @@ def _more_label_columns(frames: Mapping[str, Frame], text: str, plan: LabelSpec)
 def _by_file(parts: Parts, frames: Mapping[str, Frame]) -> Parts:
     """The parts by the names of their files, in which rows are looked up; by split where two files have one name, or a
     split has several files."""
-    names = [split if frames[split].shards else frames[split].name for split in parts]
+    names = [split if frames[split].files else frames[split].name for split in parts]
     return dict(zip(names, parts.values(), strict=True)) if len(set(names)) == len(names) else parts
 
 
 def _blank_cells(frames: Mapping[str, Frame], parts: Parts, plan: LabelSpec) -> list[str]:
-    if plan.form != "sets" or len(plan.columns) > 1:
+    if plan.form != NAMES or len(plan.columns) > 1:
         return []
     column = plan.columns[0]
     return blank_label_cells({split: frame.column(column) for split, frame in frames.items()}, parts, column)

@@ -125,9 +125,10 @@ class DataOptions:
         self.reading()
 
     def reading(self) -> dict[str, Any]:
-        """How files of text are read, as keywords of `load_labelled_dataset` and `iter_labels`."""
-        args = checked_reader_args(self.reader_args)
-        return {"delimiter": self.delimiter, "encoding": self.encoding, "reader_args": args}
+        """How the data is read, as keywords of `load_labelled_dataset` and `iter_labels`."""
+        flags = ("text_column", "label_columns", "label_format", "separator", "positive_values", "blank_labels",
+                 "label_scale", "delimiter", "encoding")  # fmt: skip
+        return {**{flag: getattr(self, flag) for flag in flags}, "reader_args": checked_reader_args(self.reader_args)}
 
     def load(self, label_info: Any = None, seed: int = 42, make_missing: bool = True) -> LabelledData:
         """Load the data that is named.
@@ -146,16 +147,9 @@ class DataOptions:
         names = {split: getattr(self, f"{split}_split_name") for split in ("train", "validation", "test")}
         return load_labelled_dataset(
             self.data(),
-            self.text_column,
-            self.label_columns,
-            self.separator,
-            label_info,
-            seed,
+            label_info=label_info,
+            seed=seed,
             **self.reading(),
-            label_format=self.label_format,
-            positive_values=self.positive_values or (),
-            blank_labels=self.blank_labels,
-            label_scale=self.label_scale,
             split_names={split: name for split, name in names.items() if name is not None},
             make_missing=make_missing,
         )

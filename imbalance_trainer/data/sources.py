@@ -14,7 +14,7 @@ import pyarrow as pa
 from ..utils.errors import DataError, UsageError, did_you_mean, first_line, quoted
 from .files import READERS, ending, json_splits, read_files, stem
 from .frame import Frame, frame_of_object
-from .text_files import DELIMITED, TEXT, ReadSettings
+from .text_files import DELIMITED, TEXT, Settings
 
 SPLITS = {
     "train": ("train", "training"),
@@ -104,7 +104,7 @@ def find_source(data: Any, split_names: Mapping[str, str] | None = None) -> Sour
     return Source({"train": data})
 
 
-def read_source(source: Source, settings: ReadSettings) -> dict[str, Frame]:
+def read_source(source: Source, settings: Settings) -> dict[str, Frame]:
     """The frame of each split, in the order train, validation, test."""
     endings = {ending(path) for path in source.paths()}
     for flag, value, wanted in (

@@ -172,19 +172,20 @@ def test_a_split_without_a_known_label_is_unknown_all_over(tmp_path, train, noth
 
 def test_a_column_that_cannot_be_read_is_left_out_and_said_where_nobody_uses_it(tmp_path):
     mixed = [{"text": f"t{i}", "label": i % 2, "meta": [1] if i else "x"} for i in range(4)]
-    cut = pd.DataFrame({"text": ["t0", "t1", "t2", "t3"], "label": [0, 1] * 2, "age": pd.cut([1, 2, 3, 4], 2)})
     for data, said in (
-        (mixed, "Column 'meta' is not used, as it cannot be read.* a single value in row 1 and a list in row 2"),
+        (mixed, "Column 'meta' is not used, as it cannot be read.*mixes lists and single values"),
         (in_file(tmp_path, "a.jsonl", jsonl(mixed)), "Column 'meta' is not used"),
-        (cut, "Column 'age' is not used.*interval"),
-        (cut.assign(age=[tmp_path] * 4), "Column 'age' is not used.*Path"),
+        (
+            pd.DataFrame({"text": ["t0", "t1", "t2", "t3"], "label": [0, 1] * 2, "age": [tmp_path] * 4}),
+            "Column 'age' is not used.*Path",
+        ),
     ):
         _, labels, loaded = read(data)
         assert labels == [0, 1, 0, 1]
         assert any(re.search(said, warning) for warning in loaded.warnings)
-    with pytest.raises(DataError, match="column 'meta' holds a single value in row 1"):
+    with pytest.raises(DataError, match="column 'meta' cannot be read"):
         read(mixed, label_columns="meta")
-    with pytest.raises(DataError, match="column 'text' holds a single value in row 1 and a list in row 2"):
+    with pytest.raises(DataError, match="column 'text' cannot be read"):
         read([{"text": "x", "label": 1}, {"text": ["y"], "label": 0}])
 
 
