@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data.checks import no_positive
 from ..data.dataset import LabelledData
 from ..data.options import DataOptions
 from ..data.sources import SPLITS, Source, find_source
-from ..data.splits import MADE_SHARE
+from ..data.splits import MADE_SHARE, no_positive
 from ..data.stream import LabelIterator, iter_labels
 from ..data.text_files import DELIMITED
 from ..labels.distribution import LabelDistribution

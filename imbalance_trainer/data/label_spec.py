@@ -107,7 +107,10 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     words = words_in(values)
     if cells.null_count == len(cells) or (not is_list and is_text and not words):
         raise DataError(f"{where}: no row has a known label; expected some to train on.")
-    _check_format(label_format, is_list, is_text, where)
+    fits = {CLASSES: not is_list, MULTI_HOT: is_list, INDICES: is_list or is_text, NAMES: is_text, None: True}
+    if not fits[label_format]:
+        holds = ("lists" if is_list else "single values") + (" of numbers" if label_format == NAMES else "")
+        raise UsageError(f"{where}: holds {holds}, which does not go with --label_format {label_format}.")
     form, width = (NAMES if label_format in (NAMES, INDICES) else CLASSES), None
     if is_list:
         form, width = _form_of_lists(frame, column, cells, known, label_format)
@@ -144,15 +147,6 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     levels = [(n, n.rpartition(f" {PATHS} ")[0]) for n in names if f" {PATHS} " in n and written.strip() == PATHS]
     schema = given or LabelSchema(tuple(names), {}, tuple(levels))
     return LabelSpec(tuple(columns), form, schema, note, written, tuple(said), bool(numbered))
-
-
-def _check_format(label_format: str | None, is_list: bool, is_text: bool, where: str) -> None:
-    """Whether the cells can be what the user says that they are."""
-    found = "lists" if is_list else "single values"
-    fits = {CLASSES: not is_list, MULTI_HOT: is_list, INDICES: is_list or is_text, NAMES: is_text, None: True}
-    if not fits[label_format]:
-        found += " of numbers" if label_format == NAMES else ""
-        raise UsageError(f"{where}: holds {found}, which does not go with --label_format {label_format}.")
 
 
 def _form_of_lists(
@@ -334,18 +328,16 @@ def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) 
 
 def _codes(words: Sequence[str], plan: LabelSpec, are_numbers: bool) -> list[int]:
     """The class index of each name; words are indices where all of them are numbers and none is a name."""
-    exact = {name: i for i, name in enumerate(plan.schema.names)}
-    folded: dict[str, int] = {}
-    for i, name in enumerate(plan.schema.names):
-        folded[fold(name)] = _NO_CLASS if fold(name) in folded else i
+    names = plan.schema.names
+    exact, spellings = {name: i for i, name in enumerate(names)}, Counter(map(fold, names))
+    folded = {fold(name): i for i, name in enumerate(names) if spellings[fold(name)] == 1}
     filled = [word for word in words if not is_blank(word)]
     are_indices = plan.numbered and (are_numbers or (all(map(is_index, filled)) and not set(filled) & exact.keys()))
-    codes = []
-    for word in words:
+
+    def code(word: str) -> int:
         if are_indices and not is_blank(word):
-            code = as_index(word) if is_index(word) and as_index(word) < len(exact) else _NO_CLASS
-        else:
-            unknown = IGNORE_INDEX if is_blank(word) else _NO_CLASS
-            code = exact.get(word, exact.get(word.strip(), folded.get(fold(word), unknown)))
-        codes.append(code)
-    return codes
+            return as_index(word) if is_index(word) and as_index(word) < len(names) else _NO_CLASS
+        unknown = IGNORE_INDEX if is_blank(word) else _NO_CLASS
+        return exact.get(word, exact.get(word.strip(), folded.get(fold(word), unknown)))
+
+    return list(map(code, words))

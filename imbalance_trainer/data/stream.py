@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from ..labels.schema import LabelSchema
 from ..utils.errors import DataError, UsageError
-from .checks import is_blank_text
 from .columns import find_text_column, make_plan, read_texts
 from .files import count_rows, read_batches
 from .frame import Frame
 from .label_spec import CLASSES, COLUMNS, NAMES, LabelSpec, check_blanks, encode_labels
+from .splits import is_blank_text
 from .text_files import Settings, as_names
 
 _ENTRIES = 1 << 22  # of a batch's matrix, at most: fewer rows at a time where there are many labels

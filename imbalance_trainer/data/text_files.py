@@ -85,8 +85,8 @@ Batches = Iterator[tuple[Any, str, tuple[str, ...]]]
 words, and what is odd."""
 
 
-def open_text(path: Path, settings: Settings, mode: str = "text") -> Any:
-    """A file of text, decompressed, with line breaks as they are; its bytes where mode is "bytes".
+def open_text(path: Path, settings: Settings) -> io.TextIOWrapper:
+    """A file of text, decompressed, with line breaks as they are.
 
     Raises:
         UsageError: an encoding that does not exist, or that the byte-order mark contradicts.
@@ -96,8 +96,6 @@ def open_text(path: Path, settings: Settings, mode: str = "text") -> Any:
             f"{path}: holds {len(inside)} files ({quoted(inside)}); unpack it and give one, or the folder."
         )
     raw = LocalFileSystem().open(str(path), "rb", compression="infer")
-    if mode == "bytes":
-        return raw
     head = raw.read(1000)
     raw.seek(0)
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
@@ -121,17 +119,15 @@ def open_text(path: Path, settings: Settings, mode: str = "text") -> Any:
 def not_decoded(path: Path, settings: Settings) -> str:
     """Which lines of a file are not in its encoding, and what helps: another one, unless most lines are right."""
     with open_text(path, settings) as file:
-        encoding = file.encoding
-    bad, n_right = [], 0  # lines with letters that are not ASCII
-    with open_text(path, settings, "bytes") as file:
-        for number, line in enumerate(file if not encoding.startswith(("utf-16", "utf-32")) else (), 1):
-            try:
-                line.decode(encoding)
-                n_right += not line.isascii()
-            except UnicodeDecodeError as error:
-                bad.append(f"line {number} (byte 0x{line[error.start]:02x})")
+        encoding, lines = file.encoding, bytes(file.buffer.read()).split(b"\n")
+    bad = []
+    for number, line in enumerate(lines if not encoding.startswith(("utf-16", "utf-32")) else (), 1):
+        try:
+            line.decode(encoding)
+        except UnicodeDecodeError as error:
+            bad.append(f"line {number} (byte 0x{line[error.start]:02x})")
     way = 'let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'
-    if n_right > len(bad):
+    if bad and sum(not line.isascii() for line in lines) > 2 * len(bad):  # most letters that are not ASCII are right
         return f"{path}: is {encoding.upper()} but for {first_five(bad)}; fix that, or {way}"
     where = f" in {first_five(bad)}" if bad else ""
     return f"{path}: is not {encoding.upper()}{where}; name its encoding, such as --encoding cp1252, or {way}"

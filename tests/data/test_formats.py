@@ -1,18 +1,14 @@
 """The same data in every format gives the same Dataset and the same counts; unknown and soft labels."""
 
 import ast
-import csv
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import datasets
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from imbalance_trainer import LabelDistribution
 from imbalance_trainer.data.dataset import load_labelled_dataset
@@ -219,35 +215,6 @@ def test_soft_labels_in_one_split_make_all_of_them_float(tmp_path, kind):
     data = load_labelled_dataset(written(tmp_path, files))
     assert data.splits["validation"]["labels"][:] == [[1.0, 0.25], [0.0, -100.0], [1.0, 0.0]]
     assert {d.features["labels"].feature.dtype for d in data.splits.values()} == {"float32"}
-
-
-# ---- texts come through ----
-
-TEXTS = st.one_of(
-    st.sampled_from(["None", "NA", "null", "nan", "", '"', "a\r\nb", "\ufeff", "1", "[0, 1]", "x,y;z|w\tv", "\u2028"]),
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
-)
-
-
-@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
-@settings(max_examples=25, deadline=None)
-@given(texts=st.lists(TEXTS, min_size=2, max_size=6).filter(lambda texts: any(map(str.strip, texts))))
-def test_texts_round_trip(ending, texts):
-    labels = [[i % 2, 1 - i % 2] for i in range(len(texts))]
-    if ending == "parquet":
-        content = pa.table({"text": texts, "labels": labels})
-    elif ending == "jsonl":
-        content = jsonl({"text": text, "labels": hot} for text, hot in zip(texts, labels, strict=True))
-    else:
-        rows = [(text, *hot) for text, hot in zip(texts, labels, strict=True)]
-        separator = "," if ending == "csv" else "\t"
-        content = csv_text(["text", "a", "b"], rows, separator, quoting=csv.QUOTE_ALL)
-    with tempfile.TemporaryDirectory() as folder:
-        data = load_labelled_dataset(written(folder, {f"{split}.{ending}": content for split in ROWS}))
-    for split in ROWS:
-        rows = [i for i, text in enumerate(texts) if text.strip() or split != "train"]  # blank ones are not trained on
-        assert data.splits[split]["text"][:] == [texts[i] for i in rows]
-        assert data.splits[split]["labels"][:] == [labels[i] for i in rows]
 
 
 def test_needs_no_torch_and_evaluates_nothing():
