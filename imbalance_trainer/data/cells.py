@@ -99,8 +99,12 @@ def numbers_in(values: pa.Array) -> np.ndarray | None:
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Whether values of a type are numbers or booleans."""
-    is_number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
-    return any(is_kind(kind) for is_kind in is_number)
+    return (
+        pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+    )
 
 
 def as_numbers(values: pa.Array, kind: pa.DataType) -> np.ndarray:
@@ -222,10 +226,7 @@ def cell_lists(frame: Frame, columns: Sequence[str], written: str) -> pa.Array:
         }
     found = [None if v is None else lists[v] for v in cells.to_pylist()]
     try:
-        kind = (
-            None if written == SPELLED and any(found) else pa.list_(pa.null() if written == SPELLED else pa.string())
-        )
-        return pa.array(found, kind)
+        return pa.array(found, None if written == SPELLED else pa.list_(pa.string()))
     except pa.ArrowException:
         usual = type(next(value for values in found if values for value in values))
         at = next(i for i, values in enumerate(found) if any(type(v) is not usual for v in values or ()))
@@ -293,10 +294,10 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
         s for s in present if 2 * sum(s in v for v in values) >= len(values)
     ]
     if len(doubtful) == 1:
-        return _only_separator(values, doubtful[0], parts, where)
+        return _only_separator(doubtful[0], parts, where)
     if "," in parts and not present:
         if shares[","][0] >= 0.9:
-            return ","
+            return _only_separator(",", parts, where)
         doubtful = [","] * (shares[","][0] > 0)
     doubtful = doubtful or (present if len(values) > 1 else [])
     if not doubtful:
@@ -313,11 +314,12 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
     )
 
 
-def _only_separator(values: Sequence[str], separator: str, parts: dict[str, set[str]], where: str) -> str:
-    """The separator, unless others of those that are taken part names that it leaves together."""
+def _only_separator(separator: str, parts: dict[str, set[str]], where: str) -> str:
+    """The separator, unless another one parts names that it leaves together into names that stand alone elsewhere."""
     names = parts[separator]
-    for other in (s for s in _TAKEN if s in parts and s != separator):
-        mixed = [name for name in names if other in name and {*split_cell(name, other)} & names]
+    for other in parts:
+        split = {name: {*split_cell(name, other)} - {name} for name in names if other in name and other != separator}
+        mixed = [n for n, found in split.items() if found and (found <= names or (other in _TAKEN and found & names))]
         if mixed:
             raise UsageError(
                 f"{where}: {separator!r} separates names, and in cells such as {min(mixed)[:60]!r} it may be {other!r}"

@@ -71,25 +71,19 @@ def find_text_column(frame: Frame, settings: Settings) -> str:
     usual = named_like(TEXT_COLUMNS, [*strings, *frame.broken])
     if usual in frame.broken:
         raise DataError(frame.broken[str(usual)])
-    lengths = {name: length for name in strings if (length := _length_of_text(frame, name))}
-    found = sorted(lengths, key=lambda name: -lengths[name])
+    lengths = {name: _text_length(frame, name) for name in strings}
+    found = sorted((name for name in strings if lengths[name] > 0), key=lambda name: -lengths[name])
     usual = named_like(TEXT_COLUMNS, found)
     if usual and _MUCH_LONGER * lengths[usual] >= lengths[found[0]]:
         return usual
     if len(found) == 1 or (found and lengths[found[0]] >= _MUCH_LONGER * lengths[found[1]] and usual != "text"):
         return found[0]
-    if found:
-        raise UsageError(
-            f"{frame.path}: which column is the text? {quoted(found)} look like text; name it with --text_column. "
-            "Pairs of texts are not read: join them in one column."
-        )
     usual = named_like(TEXT_COLUMNS, strings)
-    if usual and (usual.strip().casefold() == TEXT_COLUMNS[0] or not _is_no_text(frame, usual)):
+    if usual and not found and (lengths[usual] == 0 or usual.casefold() == TEXT_COLUMNS[0]):
         return usual
-    raise UsageError(
-        f"{frame.path}: which column is the text? None of {quoted(frame.names)} looks like text; name it with "
-        "--text_column."
-    )
+    said = f"{quoted(found)} look like text" if found else f"None of {quoted(frame.names)} looks like text"
+    pairs = " Pairs of texts are not read: join them in one column." if found else ""
+    raise UsageError(f"{frame.path}: which column is the text? {said}; name it with --text_column.{pairs}")
 
 
 def _is_text(frame: Frame, name: str) -> bool:
@@ -97,22 +91,15 @@ def _is_text(frame: Frame, name: str) -> bool:
     return pa.types.is_string(kind) or (pa.types.is_list(kind) and pa.types.is_string(kind.value_type))
 
 
-def _sample(frame: Frame, name: str) -> list[str]:
+def _text_length(frame: Frame, name: str) -> float:
+    """The mean length of a column that looks like text: words with blanks, most rows different; else 0, or -1 where
+    most cells are numbers, dates, addresses or lists."""
     texts = _joined(frame.column(name).slice(0, _SAMPLE)).drop_null().to_pylist()
-    return [text.strip() for text in texts if text.strip()]
-
-
-def _is_no_text(frame: Frame, name: str) -> bool:
-    """Whether most cells are numbers, dates, addresses or lists."""
-    texts = _sample(frame, name)
-    return 2 * sum(_NO_TEXT.fullmatch(text) is not None for text in texts) > len(texts)
-
-
-def _length_of_text(frame: Frame, name: str) -> float:
-    """The mean length of a column that looks like text: words with blanks, most rows different; else 0."""
-    texts = _sample(frame, name)
-    if not texts or _is_no_text(frame, name):
+    texts = [text.strip() for text in texts if text.strip()]
+    if not texts:
         return 0
+    if 2 * sum(_NO_TEXT.fullmatch(text) is not None for text in texts) > len(texts):
+        return -1
     words = [len(text.split()) + len(_NO_BLANKS.findall(text)) // 4 for text in texts]
     different = len(set(texts)) / len(texts)
     has_words = 2 * sum(n > 1 for n in words) >= len(texts)
@@ -122,9 +109,8 @@ def _length_of_text(frame: Frame, name: str) -> float:
 
 def _joined(values: pa.Array) -> pa.Array:
     """Lists of words as texts."""
-    if pa.types.is_list(values.type) and pa.types.is_string(values.type.value_type):
-        return pc.binary_join(values, " ")
-    return values
+    is_list = pa.types.is_list(values.type) and pa.types.is_string(values.type.value_type)
+    return pc.binary_join(values, " ") if is_list else values
 
 
 def read_texts(frame: Frame, name: str) -> pa.Array:
@@ -186,29 +172,27 @@ def _hold_names(frame: Frame, columns: Sequence[str], settings: Settings) -> boo
         return False
     if len(columns) > 1:
         are_strings = all(pa.types.is_string(frame.table.schema.field(name).type) for name in columns)
-        return are_strings and not any(is_label_column(frame, name) for name in columns)
+        return are_strings and not any(_seen(frame, name).is_like_label for name in columns)
     if settings.label_format is not None or pa.types.is_list(frame.table.schema.field(columns[0]).type):
         return True
     if settings.given is not None and set(settings.given.names) <= {*frame.names}:
         return False
-    return columns[0].casefold() in LABEL_COLUMNS or not is_label_column(frame, columns[0])
+    return columns[0].casefold() in LABEL_COLUMNS or not _seen(frame, columns[0]).is_like_label
 
 
 def _columns_plan(frame: Frame, columns: tuple[str, ...], settings: Settings) -> LabelSpec:
     """The plan for a column per label."""
     given = settings.given
     schema = given or LabelSchema.from_names(columns)
-    for name in schema.names:
-        if name not in columns:
-            raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, columns)}")
-    for name in columns:
-        if name not in schema.names:
-            raise DataError(f"{frame.path}: column {name!r} is no label: {did_you_mean(name, schema.names)}")
+    if missing := [name for name in schema.names if name not in columns]:
+        raise DataError(f"{frame.path}: no column for the label {missing[0]!r}: {did_you_mean(missing[0], columns)}")
+    if odd := [name for name in columns if name not in schema.names]:
+        raise DataError(f"{frame.path}: column {odd[0]!r} is no label: {did_you_mean(odd[0], schema.names)}")
     how = "a dict of them" if frame.fields else "one column each"
     source = f", names of {'label_info.json' if given else 'the keys' if frame.fields else 'the columns'}"
     listed = "" if given else f" ({quoted(schema.names)})"
     note = f"Labels: {len(schema)}{listed}, multi-label, {how}{source}"
-    soft = [] if settings.scale else [name for name in schema.names if _Values.of(frame, name).is_soft]
+    soft = [] if settings.scale else [name for name in schema.names if _seen(frame, name).is_soft]
     said = (f"{quoted(soft)} hold values between 0 and 1, which are taken as soft labels.",) if soft else ()
     return LabelSpec(schema.names, COLUMNS, schema, note, remarks=said, settings=settings)
 
@@ -227,19 +211,17 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
     if len(numbered) > 1 and _hold_names(frame, numbered, settings):
         return numbered
     if given:
-        name = next(name for name in given.names if name not in others)
-        raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
-    values = {name: _Values.of(frame, name, settings) for name in others
+        return tuple(others)  # which says that one of the labels has no column
+    values = {name: _seen(frame, name, settings) for name in others
               if name not in frame.broken and not _NO_LABEL.fullmatch(name)}  # fmt: skip
     if settings.positive:
         found = [n for n, v in values.items() if not pa.types.is_nested(v.cells.type)
                  and len(v.cells.drop_null().unique()) <= 3 and (v.entries == 1).any()]  # fmt: skip
-        nearly = {}
     else:
         found = [name for name, v in values.items() if v.is_label]
-        if not found and not any(_nearly(frame, name, v) for name, v in values.items() if not v.is_like_label):
+        if not found and all(v.is_like_label for v in values.values() if v.nearly):
             found = [name for name, v in values.items() if v.is_like_label]
-        nearly = {n: said for n, v in values.items() if n not in found and (said := _nearly(frame, n, v))}
+    nearly = {n: v.nearly for n, v in values.items() if v.nearly and n not in found and not settings.positive}
     if not found:
         where = f" in {quoted(others)}" if others else ""
         raise UsageError(
@@ -257,61 +239,46 @@ def _is_numbered(name: str) -> bool:
     return stem != name.strip().casefold() and stem in (*LABEL_COLUMNS, *_CLASS_COLUMNS)
 
 
-def is_label_column(frame: Frame, name: str) -> bool:
-    """Whether nearly all values of a column are values that a label can have."""
-    return name not in frame.broken and _Values.of(frame, name).is_like_label
-
-
 # ---- what is asked ----
 
 
 @dataclass(frozen=True)
 class _Values:
-    """The values of a column, seen as those of a label."""
+    """The values of a column, seen as those of a label.
+
+    Args:
+        cells: the values.
+        entries: what they are as entries of a label, see `label_entries`.
+        is_like_label: whether nearly all of them are values that a label can have.
+        is_label: whether there are no other numbers too: a wrong word is an error, and no question.
+        nearly: what is said where it is none, but half of the known values could be those of a label.
+    """
 
     cells: pa.Array
     entries: np.ndarray
-
-    @classmethod
-    def of(cls, frame: Frame, name: str, settings: Settings | None = None) -> "_Values":
-        cells = frame.column(name)
-        return cls(cells, label_entries(cells, settings))
-
-    @cached_property
-    def wrong(self) -> np.ndarray:
-        """The rows whose value is none that a label can have."""
-        return np.flatnonzero(np.isinf(self.entries))
-
-    @cached_property
-    def n_known(self) -> int:
-        return int((~np.isnan(self.entries)).sum())
-
-    @property
-    def is_like_label(self) -> bool:
-        return self.n_known > 0 and len(self.wrong) <= (1 - _LABEL_LIKE) * self.n_known + 1e-9
-
-    @property
-    def is_label(self) -> bool:
-        """Whether there are no other numbers: a wrong word among labels is an error, and no question."""
-        odd = self.cells.take(pa.array(self.wrong))
-        return self.is_like_label and (not len(odd) or numbers_in(odd) is None)
-
-    @property
-    def is_soft(self) -> bool:
-        return bool(((self.entries > 0) & (self.entries < 1)).any())
+    is_like_label: bool
+    is_label: bool
+    nearly: str
 
     @cached_property
     def numbers(self) -> np.ndarray | None:
         return numbers_in(self.cells)
 
+    @property
+    def is_soft(self) -> bool:
+        return bool(((self.entries > 0) & (self.entries < 1)).any())
 
-def _nearly(frame: Frame, name: str, values: _Values) -> str:
-    """What is said of a column in which at least half of the known values are label values, but not all."""
-    wrong, known = values.wrong, values.n_known
-    if not len(wrong) or 2 * len(wrong) > known or _is_class_name(name):
-        return ""
-    first = f"{values.cells[int(wrong[0])].as_py()!r} first in {frame.row(wrong[0])}"
-    return f"{name!r} holds {known - len(wrong):,} values of 0 to 1 and {len(wrong):,} others ({first})"
+
+def _seen(frame: Frame, name: str, settings: Settings | None = None) -> _Values:
+    cells = frame.column(name)
+    entries = label_entries(cells, settings)
+    wrong, known, nearly = np.flatnonzero(np.isinf(entries)), int((~np.isnan(entries)).sum()), ""
+    is_like = known > 0 and len(wrong) <= (1 - _LABEL_LIKE) * known + 1e-9
+    is_label = is_like and (not len(wrong) or numbers_in(cells.take(pa.array(wrong))) is None)
+    if not is_label and 0 < 2 * len(wrong) <= known and not _is_class_name(name):
+        first = f"{cells[int(wrong[0])].as_py()!r} first in {frame.row(wrong[0])}"
+        nearly = f"{name!r} holds {known - len(wrong):,} values of 0 to 1 and {len(wrong):,} others ({first})"
+    return _Values(cells, entries, is_like, is_label, nearly)
 
 
 def _ask_about_doubtful(
@@ -324,13 +291,8 @@ def _ask_about_doubtful(
             f"{frame.path}: {quoted(people)} seem to hold what each of several people said of one label; write their "
             f"mean or majority into one column, or say {_flag(people)} if each is a label."
         )
-    numbers = next(iter(found.values())).numbers
-    if (
-        len(found) == 1
-        and numbers is not None
-        and np.isin((-1, 0, 1), numbers).all()
-        and (numbers == -1).mean() >= 0.1
-    ):
+    signs = next(iter(found.values())).numbers if len(found) == 1 else None
+    if signs is not None and np.isin((-1, 0, 1), signs).all() and (signs == -1).mean() >= 0.1:
         raise UsageError(
             f"{frame.path}: {next(iter(found))!r} holds -1, 0 and 1, and -1 means unknown. For three classes say "
             f"{_flag(found)} --label_format classes, with a label_info.json (--label_schema) whose names are '-1', "
@@ -416,9 +378,8 @@ def _hint_of_names(name: str, words: Sequence[str], n_rows: int) -> list[str]:
         return [f"{name!r} may hold several names: {_flag([name])} with --separator {' or '.join(ways)} or none"]
     if separator is not None:
         parts = {part for word in words for part in split_cell(word, separator)}
-        return [f"{name!r} holds names separated by {separator!r}: {_flag([name])}"] * (
-            2 * len(parts) < 3 * len(words)
-        )
+        is_shared = 2 * len(parts) < 3 * len(words)
+        return [f"{name!r} holds names separated by {separator!r}: {_flag([name])}"] * is_shared
     if 2 <= len(words) <= min(_MOST_CLASSES, n_rows // _ROWS_PER_CLASS):
         return [f"{name!r} has {len(words)} different values and could hold one class a row: {_flag([name])}"]
     return []

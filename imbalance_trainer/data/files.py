@@ -144,13 +144,14 @@ def _json(path: Path, settings: Settings, rows: int | None) -> Batches:
             every = chain(first, lines)
             met: dict[str, None] = {}  # a column stays where a later batch has no value for it
             while some := list(islice(every, rows)):
-                batch = [_object(path, number, line) for number, line in some]
+                batch = [_load(path, line, number) for number, line in some]
                 met.update(dict.fromkeys(name for row in batch for name in row))
                 yield [{**met, **batch[0]}, *batch[1:]], "JSON lines", ()
             return
     if not first:
         return
-    document = _loaded(path, settings)
+    with open_text(path, settings) as file:
+        document = _load(path, file.read())
     if _is_label_info(document):
         raise UsageError(f"{path}: holds names of labels, as a label_info.json does; give it with --label_schema.")
     tables = _tables(document)
@@ -173,10 +174,10 @@ def json_splits(path: Path, settings: Settings) -> dict[str, list]:
     try:
         with open_text(path, settings) as file:
             first = list(islice((line for line in file if line.strip()), 2))
+            is_object = bool(first) and first[0].lstrip().startswith("{") and not _begins_with_a_row(first)
+            return _tables(_load(path, "".join([*first, *file]))) if is_object else {}
     except UnicodeDecodeError:  # which reading it says
         return {}
-    is_object = bool(first) and first[0].lstrip().startswith("{") and not _begins_with_a_row(first)
-    return _tables(_loaded(path, settings)) if is_object else {}
 
 
 def _begins_with_a_row(lines: Sequence[str]) -> bool:
@@ -187,27 +188,18 @@ def _begins_with_a_row(lines: Sequence[str]) -> bool:
     return isinstance(row, dict) and (len(lines) > 1 or not (_tables(row) or _is_label_info(row)))
 
 
-def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+def _load(path: Path, text: str, line: int | None = None) -> Any:
+    """What a text, or a line with its number, spells; a DataError where that is no JSON, or a line is no object."""
+    where, expected = (f"line {line} is", "one JSON object a line")
+    if line is None:
+        where, expected = "is", "an array of objects, or one object a line"
     try:
-        row = json.loads(line.strip())
+        found = json.loads(text.strip())
     except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: line {number} is no valid JSON ({first_line(error)}); expected one JSON object a line."
-        ) from None
-    if not isinstance(row, dict):
-        raise DataError(f"{path}: line {number} is no JSON object; expected one JSON object a line.")
-    return row
-
-
-def _loaded(path: Path, settings: Settings) -> Any:
-    with open_text(path, settings) as file:
-        text = file.read()
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: is no valid JSON ({first_line(error)}); expected an array of objects, or one object a line."
-        ) from None
+        raise DataError(f"{path}: {where} no valid JSON ({first_line(error)}); expected {expected}.") from None
+    if line is not None and not isinstance(found, dict):
+        raise DataError(f"{path}: {where} no JSON object; expected {expected}.")
+    return found
 
 
 def _is_label_info(document: Any) -> bool:
