@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ..utils.errors import DataError, UsageError, first_five, first_line, quoted
 from .frame import Frame, join_frames, make_frame
-from .text_files import TEXT, Batches, Settings, not_decoded, open_text, read_delimited, read_lines
+from .text_files import TEXT, Batches, Settings, not_decoded, open_text, read_delimited, read_head, read_lines
 
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 
@@ -130,8 +130,7 @@ def _arrow(path: Path, settings: Settings, rows: int | None) -> Batches:
 
 def _text(path: Path, settings: Settings, rows: int | None) -> Batches:
     """A .txt file: JSON where it begins like it, else lines or a table."""
-    with open_text(path, settings) as file:
-        is_json = re.match(r"\s*(\{|\[\s*\{)", file.read(1000)) is not None
+    is_json = re.match(r"\s*(\{|\[\s*\{)", read_head(path, settings))
     return (_json if is_json else read_lines)(path, settings, rows)
 
 

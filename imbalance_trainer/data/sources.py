@@ -120,13 +120,12 @@ def read_source(source: Source, settings: Settings) -> dict[str, Frame]:
         if any(split_named(name) == "train" for name in tables):
             source = _by_split(tables, None, str(path), source.folder)
     frames = {}
-    for split in SPLITS:
-        if split in source.parts:
-            part = source.parts[split]
-            is_file = isinstance(part[0] if isinstance(part, tuple) and part else part, Path)
-            frames[split] = read_files(part, settings) if is_file else frame_of_object(part, split)
-            if not frames[split].table.num_rows:
-                raise DataError(f"{frames[split].path}: has no rows.")
+    for split in (split for split in SPLITS if split in source.parts):
+        part = source.parts[split]
+        is_file = isinstance(part[0] if isinstance(part, tuple) and part else part, Path)
+        frames[split] = read_files(part, settings) if is_file else frame_of_object(part, split)
+        if not frames[split].table.num_rows:
+            raise DataError(f"{frames[split].path}: has no rows.")
     return frames
 
 
@@ -162,25 +161,16 @@ def _by_split(
     parts: Mapping[str, Any], split_names: Mapping[str, str] | None, where: str = "", folder: Path | None = None
 ) -> Source:
     """The parts under the names of splits; a path among them becomes the file, files or dataset that it leads to."""
-    wanted, named = dict(split_names or {}), {}
-    for split, name in wanted.items():
-        if name not in parts:
-            raise UsageError(f"{where or 'The data'}: has no split {name!r}: {did_you_mean(name, list(parts))}")
-        named[split] = name
-    for name in parts:
-        meant = split_named(str(name))
-        if meant is None or meant in wanted or name in named.values():
-            continue
-        if meant in named:
-            raise DataError(
-                f"{where or 'The data'}: {named[meant]!r} and {name!r} are both the {meant} split; keep one."
-            )
-        named[meant] = name
+    named, what = dict(split_names or {}), where or "The data"
+    if absent := [name for name in named.values() if name not in parts]:
+        raise UsageError(f"{what}: has no split {absent[0]!r}: {did_you_mean(absent[0], list(parts))}")
+    usual = {name: meant for name in parts if (meant := split_named(str(name))) and name not in named.values()}
+    for name, meant in usual.items():
+        if meant not in (split_names or {}) and named.setdefault(meant, name) != name:
+            raise DataError(f"{what}: {named[meant]!r} and {name!r} are both the {meant} split; keep one.")
     if "train" not in named:
         found = f"found {quoted(list(map(str, parts)))}" if parts else "it is empty"
-        raise DataError(
-            f"{where or 'The data'}: has no split 'train'; {found}. A dataset's own name for it: --train_split_name."
-        )
+        raise DataError(f"{what}: has no split 'train'; {found}. A dataset's own name for it: --train_split_name.")
     unused = tuple(str(name) for name in parts if name not in named.values())
     opened = {split: _opened(parts[named[split]]) for split in SPLITS if split in named}
     paths = Source(opened).paths()

@@ -116,6 +116,12 @@ def open_text(path: Path, settings: Settings) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, encoding=name, errors=errors, newline="")
 
 
+def read_head(path: Path, settings: Settings) -> str:
+    """The beginning of a file of text."""
+    with open_text(path, settings) as file:
+        return file.read(_HEAD)
+
+
 def not_decoded(path: Path, settings: Settings) -> str:
     """Which lines of a file are not in its encoding, and what helps: another one, unless most lines are right."""
     with open_text(path, settings) as file:
@@ -140,8 +146,7 @@ def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
     """A .csv or .tsv file, by pandas; every cell is a string."""
     import pandas as pd
 
-    with open_text(path, settings) as file:
-        head = file.read(_HEAD)
+    head = read_head(path, settings)
     if not head.strip():
         raise DataError(f"{path}: is empty; expected a header and rows.")
     args: dict[str, Any] = {k: v for k, v in settings.reader_args.items() if not k.startswith("encoding")}
@@ -275,8 +280,7 @@ def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings)
 
 def read_lines(path: Path, settings: Settings, rows: int | None) -> Batches:
     """A .txt file without JSON: fastText's lines, or a table."""
-    with open_text(path, settings) as file:
-        head = file.read(_HEAD)
+    head = read_head(path, settings)
     if re.search("__label__", head, re.IGNORECASE):
         with open_text(path, settings) as file:
             numbered = ((i, line.strip()) for i, line in enumerate(file, 1) if line.strip())
