@@ -180,8 +180,8 @@ def _by_split_column(frames: dict[str, Frame]) -> dict[str, Frame]:
     if len(frames) > 1 or name is None or not pa.types.is_string(train.table.schema.field(name).type):
         return frames
     home = np.array([split_named(value or "") or "" for value in train.column(name).to_pylist()])
-    found = {split: train.take(np.flatnonzero(home == split)) for split in SPLITS if (home == split).any()}
-    if "train" not in found or len(set(train.column(name).to_pylist())) < 2:
+    found = {split: train.take(np.flatnonzero(home == split)) for split in SPLITS if split in home}
+    if "train" not in found or len(np.unique(home)) < 2:
         return frames
     rest = int((home == "").sum())
     said = f"{train.name}: the rows are put into splits by the column {name!r}"
@@ -195,15 +195,13 @@ def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
     column = settings.columns[0] if settings.columns else named_like(LABEL_COLUMNS, others)
     if column is None or len(settings.columns) > 1:
         raise UsageError(f"{frame.path}: --label_format long needs the column of the label: --label_columns NAME.")
-    names: dict[str, dict[str, None]] = {}
-    texts = read_texts(frame, text).to_pylist()
-    for key, name in zip(texts, frame.column(column).cast(pa.string()).to_pylist(), strict=True):
-        names.setdefault(key, {}).update({name.strip(): None} if name and name.strip() else {})
-    first = np.unique(np.unique(texts, return_inverse=True)[1], return_index=True)[1]
-    grouped = frame.take(np.sort(first))
-    table = grouped.table.drop_columns([column])
-    lists = pa.array([list(found) for found in names.values()], pa.list_(pa.string()))
-    return replace(grouped, table=table.append_column(column, lists))
+    found: dict[str, tuple[int, dict[str, None]]] = {}  # of each text its first row and its labels
+    names = frame.column(column).cast(pa.string()).to_pylist()
+    for row, (key, name) in enumerate(zip(read_texts(frame, text).to_pylist(), names, strict=True)):
+        found.setdefault(key, (row, {}))[1].update({name.strip(): None} if name and name.strip() else {})
+    grouped = frame.take(np.array([row for row, _ in found.values()]))
+    lists = pa.array([list(labels) for _, labels in found.values()], pa.list_(pa.string()))
+    return replace(grouped, table=grouped.table.drop_columns([column]).append_column(column, lists))
 
 
 def _check_training(part: tuple[pa.Array, np.ndarray], train: Frame, plan: LabelSpec, settings: Settings) -> None:

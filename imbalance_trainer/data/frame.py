@@ -16,7 +16,7 @@ from ..labels.schema import LabelSchema
 from ..utils.constants import LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, did_you_mean, first_line
 
-_NOT_ARROW = (pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError, AttributeError, UsageError)
+_NOT_ARROW = (pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError, UsageError)
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,8 @@ def make_frame(
         DataError: two columns of one name.
     """
     if isinstance(rows, list):
-        found: list[tuple[Any, Any]] = [
-            (k, [row.get(k) for row in rows]) for k in dict.fromkeys(k for r in rows for k in r)
-        ]
+        keys = dict.fromkeys(key for row in rows for key in row)
+        found: list[tuple[Any, Any]] = [(key, [row.get(key) for row in rows]) for key in keys]
     elif isinstance(rows, pa.Table):
         features = _own_features(path, rows.schema) if features is None else features
         found = [(k, v) for k, v in zip(rows.column_names, rows.columns, strict=True)
@@ -116,10 +115,8 @@ def make_frame(
                 class_names[name] = schema.names
                 array = array if pa.types.is_null(array.type) else _with_names(array, schema.names)
         except _NOT_ARROW as error:
-            array, broken[name] = (
-                pa.nulls(len(values)),
-                f"{path}: column {name!r} cannot be read ({first_line(error)}).",
-            )
+            array = pa.nulls(len(values))
+            broken[name] = f"{path}: column {name!r} cannot be read ({first_line(error)})."
         arrays.append((name, array))
     label_column = named_like(LABEL_COLUMNS, [name for name, array in arrays if pa.types.is_struct(array.type)]) or ""
     fields: list[str] = []
@@ -152,20 +149,16 @@ def _plain(values: Any) -> pa.Array:
     """
     try:
         array = _one_array(values) if isinstance(values, pa.ChunkedArray) else pa.array(values, from_pandas=True)
-    except _NOT_ARROW as error:
+    except _NOT_ARROW:
         values = values.astype(object).where(values.notna(), None).tolist() if hasattr(values, "notna") else values
+        values = [v.tolist() if hasattr(v, "tolist") else v for v in values]
         if any(isinstance(v, dict) for v in values):
             keys = list(dict.fromkeys(key for v in values for key in v or ()))
-            return pa.StructArray.from_arrays([_plain([v and v.get(key) for v in values]) for key in keys], keys)
-        if len({hasattr(v, "__len__") and not isinstance(v, str) for v in values if v is not None}) > 1:
+            return pa.StructArray.from_arrays([_plain([(v or {}).get(key) for v in values]) for key in keys], keys)
+        if len({isinstance(v, (list, tuple)) for v in values if v is not None}) > 1:
             raise UsageError("it mixes lists and single values") from None
-        try:
-            strings = [
-                v if v is None or isinstance(v, str) else json.dumps(v, default=np.ndarray.tolist) for v in values
-            ]
-            return pa.array(strings, pa.string())
-        except _NOT_ARROW:
-            raise error from None
+        strings = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+        return pa.array(strings, pa.string())
     if isinstance(array.type, pa.BaseExtensionType):
         array = array.storage
     kind = _plain_type(array.type)

@@ -152,21 +152,6 @@ def test_one_name_in_each_fasttext_line_is_a_class_unless_it_is_said_otherwise(t
     assert (data.problem_type, data.schema.names) == (MULTI_LABEL, ("a", "b"))
 
 
-@pytest.mark.parametrize("names", [("text", "joy"), ("label", "labels")])
-def test_a_label_may_be_called_as_a_column_is_where_lists_hold_the_labels(names):
-    rows = [{"text": t, "labels": [name]} for t, name in zip("xyzu", names * 2, strict=True)]
-    assert set(load_labelled_dataset(dict.fromkeys(ROWS, rows), label_info=list(names)).schema.names) == set(names)
-
-
-def test_numbers_do_not_stand_for_names_that_were_learned_from_the_training_data():
-    train = [{"text": t, "label": name} for t, name in zip("xyz", ["ham", "spam", "ham"], strict=True)]
-    test = [{"text": "x", "label": 1}]
-    with pytest.raises(DataError, match="unknown label 1: known are 'ham', 'spam'"):
-        load_labelled_dataset({"train": train, "test": test})
-    data = load_labelled_dataset({"train": train, "test": test}, label_info=["spam", "ham"])
-    assert data.splits["test"]["labels"][:] == [1]
-
-
 def test_a_delimiter_may_be_said_and_is_found_where_only_one_fits(tmp_path):
     content = "text;a,b\n" + "".join(f"t{i};{i % 2},{i % 3 // 2}\n" for i in range(9))
     (tmp_path / "train.csv").write_text(content)

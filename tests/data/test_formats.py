@@ -151,13 +151,6 @@ def test_none_is_a_usual_name_for_a_class_and_not_unknown(tmp_path):
     assert data.splits["train"]["labels"][:] == [1, 2, 0]
 
 
-def test_numbers_that_are_names_are_names(tmp_path):
-    cells = csv_text(["text", "label"], [("a", "1"), ("b", "5"), ("c", "3")])
-    info = json.dumps({"names": ["5", "3", "1"]})
-    data = load_labelled_dataset(written(tmp_path, {**{f"{s}.csv": cells for s in ROWS}, "label_info.json": info}))
-    assert data.splits["train"]["labels"][:] == [2, 0, 1]
-
-
 # ---- unknown and soft labels ----
 
 
@@ -192,12 +185,6 @@ def test_unknown_entries_of_lists(tmp_path, lists, ending):
         )
     data = load_labelled_dataset(written(tmp_path, {f"{split}{ending}": content for split in ROWS}))
     assert data.splits["test"]["labels"][:] == [[1, -100], [-100, 0], [-100, -100]]
-
-
-def test_rows_without_lists_of_names_are_unknown_and_empty_ones_have_no_label(tmp_path):
-    rows = [{"text": "a", "labels": ["x", "y"]}, {"text": "b", "labels": None}, {"text": "c", "labels": []}]
-    data = load_labelled_dataset(written(tmp_path, {f"{split}.jsonl": jsonl(rows) for split in ROWS}))
-    assert data.splits["train"]["labels"][:] == [[1, 1], [-100, -100], [0, 0]]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "dict"])
