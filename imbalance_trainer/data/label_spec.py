@@ -89,22 +89,10 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     column, given, label_format = columns[0], settings.given, settings.label_format
     where = f"{frame.path}: column {column!r}" if len(columns) == 1 else f"{frame.path}: columns {quoted(columns)}"
     known = given.names if given else frame.class_names.get(column)
-    cells, written = frame.column(column), NO_SEPARATOR
-    if is_string := pa.types.is_string(cells.type) and len(columns) == 1:
-        written = settings.separator or (NO_SEPARATOR if label_format == CLASSES else how_written(cells, known, where))
-        words = words_in(cells)
-        if written not in (SPELLED, NO_SEPARATOR) and not any(written in value for value in words):
-            raise UsageError(f"{where}: no cell has the separator {written!r}; leave --separator out or give another.")
-    if not is_string or written != NO_SEPARATOR:
-        cells = cell_lists(frame, columns, written)
+    cells, written = _cells(frame, columns, known, settings, where)
     is_list = pa.types.is_list(cells.type)
     values = cells.flatten() if is_list else cells
-    is_text = pa.types.is_string(values.type)
-    if pa.types.is_struct(cells.type) or pa.types.is_map(cells.type):
-        raise DataError(f"{where}: holds dicts; these are read in a column 'labels' or 'label'; rename it.")
-    if not (is_text or is_numeric(values.type) or pa.types.is_null(values.type)):
-        raise DataError(f"{where}: holds {values.type}; expected names or class indices.")
-    words = words_in(values)
+    words, is_text = words_in(values), pa.types.is_string(values.type)
     if cells.null_count == len(cells) or (not is_list and is_text and not words):
         raise DataError(f"{where}: no row has a known label; expected some to train on.")
     fits = {CLASSES: not is_list, MULTI_HOT: is_list, INDICES: is_list or is_text, NAMES: is_text, None: True}
@@ -113,7 +101,7 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
         raise UsageError(f"{where}: holds {holds}, which does not go with --label_format {label_format}.")
     form, width = (NAMES if label_format in (NAMES, INDICES) else CLASSES), None
     if is_list:
-        form, width = _form_of_lists(frame, column, cells, known, label_format)
+        form, width = _form_of_lists(cells, known, label_format)
     are_indices = bool(words) and all(map(is_index, words))
     if label_format == INDICES and not are_indices:
         raise DataError(f"{where}: holds other values than class indices, which --label_format indices asks for.")
@@ -149,9 +137,29 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     return LabelSpec(tuple(columns), form, schema, note, written, tuple(said), bool(numbered))
 
 
-def _form_of_lists(
-    frame: Frame, column: str, cells: pa.Array, known: Sequence[str] | None, label_format: str | None
-) -> tuple[str, int | None]:
+def _cells(
+    frame: Frame, columns: Sequence[str], known: Sequence[str] | None, settings: Settings, where: str
+) -> tuple[pa.Array, str]:
+    """The cells, as lists unless they are single values, and how they are written."""
+    cells, written = frame.column(columns[0]), NO_SEPARATOR
+    is_string = pa.types.is_string(cells.type) and len(columns) == 1
+    if is_string and settings.separator:
+        written = settings.separator
+        if written != NO_SEPARATOR and not any(written in value for value in words_in(cells)):
+            raise UsageError(f"{where}: no cell has the separator {written!r}; leave --separator out or give another.")
+    elif is_string and settings.label_format != CLASSES:
+        written = how_written(cells, known, where)
+    if not is_string or written != NO_SEPARATOR:
+        cells = cell_lists(frame, columns, written)
+    if pa.types.is_struct(cells.type) or pa.types.is_map(cells.type):
+        raise DataError(f"{where}: holds dicts; these are read in a column 'labels' or 'label'; rename it.")
+    kind = cells.type.value_type if pa.types.is_list(cells.type) else cells.type
+    if not (pa.types.is_string(kind) or is_numeric(kind) or pa.types.is_null(kind)):
+        raise DataError(f"{where}: holds {kind}; expected names or class indices.")
+    return cells, written
+
+
+def _form_of_lists(cells: pa.Array, known: Sequence[str] | None, label_format: str | None) -> tuple[str, int | None]:
     """The form of labels in lists and, where they are multi-hot (a number for each label), how many there are."""
     values, lengths = cells.flatten(), list_lengths(cells)
     real, numbers = lengths[lengths >= 0], numbers_in(values)
@@ -164,11 +172,7 @@ def _form_of_lists(
         fits = not np.isinf(entries).any()
         is_soft = ((entries > 0) & (entries < 1)).any()
         is_multi_hot = bool((is_even and (fits or repeats)) or (fits and (repeats or is_soft)))
-    if not is_multi_hot:
-        return NAMES, None
-    width = len(known) if known else int(real[0])
-    check_width(frame, column, lengths, width)
-    return MULTI_HOT, width
+    return (MULTI_HOT, len(known) if known else int(real[0])) if is_multi_hot else (NAMES, None)
 
 
 def list_lengths(lists: pa.Array) -> np.ndarray:
@@ -204,18 +208,6 @@ def _names_in(
     said = [f"{quoted(found)} as {name!r}" for name, found in sorted(several.items())]
     merged = [f"{where}: spellings of one name are taken as one label: {first_five(said)}."] if said else []
     return sorted(chosen.values()), merged
-
-
-def check_width(frame: Frame, column: str, lengths: np.ndarray, width: int) -> None:
-    """Raise a DataError where a multi-hot list has not one value for each label; -1 stands for no list."""
-    wrong = np.flatnonzero((lengths >= 0) & (lengths != width))
-    if len(wrong):
-        at = wrong[0]
-        more = f" (and {len(wrong) - 1} more rows)" if len(wrong) > 1 else ""
-        raise DataError(
-            f"{frame.path}: column {column!r}: {frame.row(at)} has {lengths[at]} values; expected {width}, one for "
-            f"each label{more}."
-        )
 
 
 # ---- labels as numbers ----
@@ -263,7 +255,11 @@ def encode_labels(frame: Frame, plan: LabelSpec) -> np.ndarray:
         return _classes(cells, plan, frame, np.arange(n_rows))
     values, lengths = cells.flatten(), list_lengths(cells)
     if plan.form == MULTI_HOT:
-        check_width(frame, plan.columns[0], lengths, n)
+        wrong = np.flatnonzero((lengths >= 0) & (lengths != n))
+        if len(wrong):
+            more = f" (and {len(wrong) - 1} more rows)" if len(wrong) > 1 else ""
+            found = f"{frame.row(wrong[0])} has {lengths[wrong[0]]} values; expected {n}, one for each label{more}"
+            raise DataError(f"{frame.path}: {plan.where}: {found}.")
         matrix = np.full((n_rows, n), np.nan, np.float32)
         matrix[lengths >= 0] = label_entries(values).reshape(-1, n)
         return _checked(matrix, frame, plan, lambda row, i: cells[row][i].as_py())
