@@ -171,22 +171,26 @@ _QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(\s*(?=['"]))?""")
 """A name in quotation marks and, where another one follows, what is between them."""
 
 
-def how_written(cells: pa.Array, known: Sequence[str] | None, where: str) -> str:
+def how_written(cells: pa.Array, known: Sequence[str] | None, separator: str | None, where: str) -> str:
     """How a column of strings is written: SPELLED, NO_SEPARATOR or a separator.
 
-    Args:
-        cells: the column.
-        known: the names of the labels, if they are known.
-        where: the column, for messages.
+    `known`: the names of the labels, if they are known; `separator`: what the user says; `where`: for messages.
 
     Raises:
-        UsageError: a separator that has to be given.
+        UsageError: a separator that has to be given, or one that no cell has.
     """
     filled = words_in(cells)
+    if separator == NO_SEPARATOR:
+        return NO_SEPARATOR
     brackets = [v.strip()[:1] if _IN_BRACKETS.fullmatch(v.strip()) else "" for v in filled]
     if "[" in brackets or (brackets and all(brackets)):
         return SPELLED
-    return find_separator(filled, known, where) or NO_SEPARATOR
+    if separator is not None and not any(separator in value for value in filled):
+        raise UsageError(f"{where}: no cell has the separator {separator!r}; leave --separator out or give another.")
+    found = separator or find_separator(filled, known, where)
+    if found is not None and separator is None and known is None:
+        _check_mixed(filled, found, where)
+    return found or NO_SEPARATOR
 
 
 def cell_lists(frame: Frame, columns: Sequence[str], written: str) -> pa.Array:
@@ -264,16 +268,11 @@ def _named_values(cells: dict[str, Any]) -> dict[str, Any]:
 def find_separator(values: Sequence[str], known: Sequence[str] | None, where: str) -> str | None:
     """The separator of delimited names, by which parts occur in several cells; None where cells are single names.
 
-    Args:
-        values: the cells that differ.
-        known: the names of the labels, if they are known.
-        where: the column, for messages.
-
     Raises:
         UsageError: several separators that may be meant, or one that is not taken without asking.
     """
-    signs = {c for value in values for c in value if not (c.isalnum() or c.isspace() or c in "'\"()[]{}<>")}
-    others = [*sorted(signs - {*_TAKEN, *_WITHIN_NAMES}), "\t", *_WORDS_THAT_JOIN, *_WITHIN_NAMES]
+    others = [s for s in _signs(values) if s not in (*_TAKEN, *_WITHIN_NAMES)]
+    others += ["\t", *_WORDS_THAT_JOIN, *_WITHIN_NAMES]
     parts = {
         s: {p for v in values for p in split_cell(v, s)} for s in (*_TAKEN, *others) if any(s in v for v in values)
     }
@@ -294,10 +293,10 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
         s for s in present if 2 * sum(s in v for v in values) >= len(values)
     ]
     if len(doubtful) == 1:
-        return _only_separator(doubtful[0], parts, where)
+        return doubtful[0]
     if "," in parts and not present:
         if shares[","][0] >= 0.9:
-            return _only_separator(",", parts, where)
+            return ","
         doubtful = [","] * (shares[","][0] > 0)
     doubtful = doubtful or (present if len(values) > 1 else [])
     if not doubtful:
@@ -314,18 +313,21 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
     )
 
 
-def _only_separator(separator: str, parts: dict[str, set[str]], where: str) -> str:
-    """The separator, unless another one parts names that it leaves together into names that stand alone elsewhere."""
-    names = parts[separator]
-    for other in parts:
+def _check_mixed(values: Sequence[str], separator: str, where: str) -> None:
+    """Ask where another separator parts names, which the one leaves together, into names that stand alone too."""
+    names = {name for value in values for name in split_cell(value, separator)}
+    for other in dict.fromkeys([*_TAKEN, *_signs(values), *_WORDS_THAT_JOIN]):
         split = {name: {*split_cell(name, other)} - {name} for name in names if other in name and other != separator}
         mixed = [n for n, found in split.items() if found and (found <= names or (other in _TAKEN and found & names))]
         if mixed:
             raise UsageError(
-                f"{where}: {separator!r} separates names, and in cells such as {min(mixed)[:60]!r} it may be {other!r}"
-                f"; write one of them throughout, or say --separator {separator!r} where that is one name."
+                f"{where}: {separator!r} separates names, and in cells such as {min(mixed)[:60]!r} it may be "
+                f"{other!r}; write one of them throughout, or say --separator {separator!r} where that is one name."
             )
-    return separator
+
+
+def _signs(values: Sequence[str]) -> list[str]:
+    return sorted({c for v in values for c in v if not (c.isalnum() or c.isspace() or c in "'\"()[]{}<>")})
 
 
 def _fitting_separator(

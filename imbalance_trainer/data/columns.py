@@ -211,8 +211,9 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
     if len(numbered) > 1 and _hold_names(frame, numbered, settings):
         return numbered
     if given:
-        return tuple(others)  # which says that one of the labels has no column
-    values = {name: _seen(frame, name, settings) for name in others
+        name = next(name for name in given.names if name not in others)
+        raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
+    values = {name: _seen(frame, name, settings if settings.positive else None) for name in others
               if name not in frame.broken and not _NO_LABEL.fullmatch(name)}  # fmt: skip
     if settings.positive:
         found = [n for n, v in values.items() if not pa.types.is_nested(v.cells.type)

@@ -143,12 +143,9 @@ def _cells(
     """The cells, as lists unless they are single values, and how they are written."""
     cells, written = frame.column(columns[0]), NO_SEPARATOR
     is_string = pa.types.is_string(cells.type) and len(columns) == 1
-    if is_string and settings.separator:
-        written = settings.separator
-        if written != NO_SEPARATOR and not any(written in value for value in words_in(cells)):
-            raise UsageError(f"{where}: no cell has the separator {written!r}; leave --separator out or give another.")
-    elif is_string and settings.label_format != CLASSES:
-        written = how_written(cells, known, where)
+    if is_string:
+        classes = NO_SEPARATOR if settings.label_format == CLASSES else None
+        written = how_written(cells, known, settings.separator or classes, where)
     if not is_string or written != NO_SEPARATOR:
         cells = cell_lists(frame, columns, written)
     if pa.types.is_struct(cells.type) or pa.types.is_map(cells.type):

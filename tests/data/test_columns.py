@@ -73,6 +73,12 @@ def test_a_column_of_numbers_is_no_text_but_where_it_is_called_so(tmp_path):
     assert "text in 'text'" in load_labelled_dataset(tmp_path).notes[0]
 
 
+def test_a_column_of_few_words_is_no_label_where_blank_is_negative(tmp_path):
+    rows = [(f"some text {i}", "see below" if i == 3 else "", i % 2) for i in range(30)]
+    written(tmp_path, {"train.csv": csv_text(["text", "note", "joy"], rows)})
+    assert load_labelled_dataset(tmp_path, blank_labels="negative").schema.names == ("joy",)
+
+
 def test_indices_or_multi_hot(tmp_path):
     ambiguous = jsonl({"text": str(i), "labels": [i % 2, 1 - i % 2]} for i in range(4))
     folder = written(tmp_path, {f"{split}.jsonl": ambiguous for split in ROWS})
