@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ..labels.blocks import Block, IdLists
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import DataError, UsageError, did_you_mean, first_five, quoted
@@ -17,6 +19,7 @@ from .cells import (
     PATHS,
     SPELLED,
     as_index,
+    as_numbers,
     cell_lists,
     fold,
     how_written,
@@ -66,6 +69,14 @@ class LabelSpec:
     remarks: tuple[str, ...] = ()
     numbered: bool = True
     settings: Settings = field(default_factory=Settings)
+
+    @cached_property
+    def places(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The index of each name as it is spelled, and as `fold` spells those that are told apart so."""
+        names = self.schema.names
+        spellings = Counter(map(fold, names))
+        folded = {fold(name): i for i, name in enumerate(names) if spellings[fold(name)] == 1}
+        return {name: i for i, name in enumerate(names)}, folded
 
     @property
     def problem_type(self) -> str:
@@ -230,6 +241,16 @@ def check_blanks(labels: np.ndarray, path: Any, plan: LabelSpec) -> None:
 
 def encode_labels(frame: Frame, plan: LabelSpec) -> np.ndarray:
     """The labels of a file: class indices (rows,), or float32 (rows, labels); IGNORE_INDEX where unknown."""
+    block = encode_block(frame, plan)
+    if isinstance(block, np.ndarray):
+        return block
+    matrix = np.zeros((len(block), len(plan.schema)), np.float32)
+    matrix[np.repeat(np.arange(len(block)), np.diff(block.offsets)), block.values] = 1
+    return matrix
+
+
+def encode_block(frame: Frame, plan: LabelSpec) -> Block:
+    """As `encode_labels`, but sets of which all is known stay lists of classes, which do not grow with the labels."""
     n_rows, n = frame.table.num_rows, len(plan.schema)
     if plan.form == COLUMNS:
         if all(name not in frame.names or pa.types.is_null(frame.column(name).type) for name in plan.columns):
@@ -260,9 +281,11 @@ def encode_labels(frame: Frame, plan: LabelSpec) -> np.ndarray:
         matrix = np.full((n_rows, n), np.nan, np.float32)
         matrix[lengths >= 0] = label_entries(values).reshape(-1, n)
         return _checked(matrix, frame, plan, lambda row, i: cells[row][i].as_py())
-    matrix = np.zeros((n_rows, n), np.float32)
     rows = np.repeat(np.arange(n_rows), np.maximum(lengths, 0))
     classes = _classes(values, plan, frame, rows)
+    if (lengths >= 0).all() and (classes >= 0).all():
+        return IdLists(classes, np.concatenate([[0], np.cumsum(lengths)]))
+    matrix = np.zeros((n_rows, n), np.float32)
     matrix[rows[classes >= 0], classes[classes >= 0]] = 1
     matrix[rows[classes == IGNORE_INDEX]] = IGNORE_INDEX  # what else the row has is not known
     matrix[lengths < 0] = IGNORE_INDEX
@@ -302,9 +325,15 @@ def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) 
         return np.full(len(values), IGNORE_INDEX)
     if not (pa.types.is_string(values.type) or is_numeric(values.type)):
         raise DataError(f"{frame.path}: {plan.where}: holds {values.type}; expected names or class indices.")
-    coded = values.dictionary_encode()
-    found = _codes(words_of(coded.dictionary), plan, is_numeric(values.type))
-    codes = np.array([*found, IGNORE_INDEX], np.int64)[coded.indices.fill_null(len(found)).to_numpy()]
+    if plan.numbered and is_numeric(values.type):
+        numbers = as_numbers(values, pa.float64())
+        is_class = (numbers >= 0) & (numbers < len(plan.schema)) & (numbers == np.floor(numbers))
+        is_unknown = np.isnan(numbers) | np.isin(numbers, (-1, IGNORE_INDEX))
+        codes = np.where(is_unknown, IGNORE_INDEX, np.where(is_class, numbers, _NO_CLASS)).astype(np.int64)
+    else:
+        coded = values.dictionary_encode()
+        found = _codes(words_of(coded.dictionary), plan)
+        codes = np.array([*found, IGNORE_INDEX], np.int64)[coded.indices.fill_null(len(found)).to_numpy()]
     wrong = np.flatnonzero(codes == _NO_CLASS)
     if len(wrong):
         value, *others = (values[int(at)].as_py() for at in wrong[:5])
@@ -319,17 +348,15 @@ def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) 
     return codes
 
 
-def _codes(words: Sequence[str], plan: LabelSpec, are_numbers: bool) -> list[int]:
+def _codes(words: Sequence[str], plan: LabelSpec) -> list[int]:
     """The class index of each name; words are indices where all of them are numbers and none is a name."""
-    names = plan.schema.names
-    exact, spellings = {name: i for i, name in enumerate(names)}, Counter(map(fold, names))
-    folded = {fold(name): i for i, name in enumerate(names) if spellings[fold(name)] == 1}
+    exact, folded = plan.places
     filled = [word for word in words if not is_blank(word)]
-    are_indices = plan.numbered and (are_numbers or (all(map(is_index, filled)) and not set(filled) & exact.keys()))
+    are_indices = plan.numbered and all(map(is_index, filled)) and not set(filled) & exact.keys()
 
     def code(word: str) -> int:
         if are_indices and not is_blank(word):
-            return as_index(word) if is_index(word) and as_index(word) < len(names) else _NO_CLASS
+            return as_index(word) if as_index(word) < len(exact) else _NO_CLASS
         unknown = IGNORE_INDEX if is_blank(word) else _NO_CLASS
         return exact.get(word, exact.get(word.strip(), folded.get(fold(word), unknown)))
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..labels.blocks import Block
 from ..labels.schema import LabelSchema
 from ..utils.errors import DataError, UsageError
 from .columns import find_text_column, make_plan, read_texts
 from .files import count_rows, read_batches
 from .frame import Frame
-from .label_spec import CLASSES, COLUMNS, NAMES, LabelSpec, check_blanks, encode_labels
+from .label_spec import CLASSES, COLUMNS, NAMES, LabelSpec, check_blanks, encode_block, encode_labels
 from .splits import is_blank_text
 from .text_files import Settings, as_names
 
@@ -73,7 +74,7 @@ class LabelIterator:
         """What messages call the labels."""
         return str(self.paths[0]) if len(self.paths) == 1 else f"{self.paths[0]} and {len(self.paths) - 1} more"
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+    def blocks(self) -> Iterator[tuple[int, Block]]:
         """Read all files: blocks of labels, each with the number of its first row, from 0 through all files.
 
         Raises:
@@ -81,14 +82,14 @@ class LabelIterator:
                 from 1 through the whole file), column and value.
         """
         first = 0
-        rows = max(64, min(self.batch, _ENTRIES // len(self.schema)))
+        rows = min(self.batch, max(1_024, _ENTRIES // len(self.schema)))
         for path in self.paths:
             for frame in read_batches(path, self.settings, rows):
                 n_rows, is_blank = len(frame.table), is_blank_text(read_texts(frame, self.text))
                 if self.is_training and is_blank.any():
                     frame = frame.take(np.flatnonzero(~is_blank))
                 if len(frame.table):
-                    yield first, encode_labels(frame, self.plan)
+                    yield first, encode_block(frame, self.plan)
                 first += n_rows
 
 
