@@ -85,6 +85,8 @@ DATA_ERRORS = {  # files of the folder `data`, what is said of them, and with wh
         'data/train.csv: is not UTF-8 in line 3 (byte 0xe9); name its encoding, such as --encoding cp1252, or let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'),
     "not UTF-8, jsonl": ({"train.jsonl": b'{"text": "\xff"}\n'},
         'data/train.jsonl: is not UTF-8 in line 1 (byte 0xff); name its encoding, such as --encoding cp1252, or let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'),
+    "not UTF-8, txt": ({"train.txt": "text,a\ncafé,1\n".encode("latin-1")},
+        'data/train.txt: is not UTF-8 in line 2 (byte 0xe9); name its encoding, such as --encoding cp1252, or let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'),
     "too many cells": ({"train.csv": OK + "p,1,0,1\n"},
         "data/train.csv: line 5 has 4 cells, but the header has 3. A cell with ',' in it needs quotation marks; --delimiter names another delimiter, and --reader_args '{\"on_bad_lines\": \"skip\"}' leaves such lines out."),
     "too few cells": ({"train.csv": OK + "p,1\n"},
