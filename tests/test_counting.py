@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from imbalance_trainer import LabelDistribution, LabelSchema
-from imbalance_trainer.data.files import read_file
-from imbalance_trainer.data.text_files import ReadSettings
+from imbalance_trainer.data.files import read_files
+from imbalance_trainer.data.text_files import Settings
 from imbalance_trainer.labels import counting
 from imbalance_trainer.labels.blocks import INDICES, column_blocks, rows_block
 from imbalance_trainer.utils.errors import DataError
@@ -95,7 +95,7 @@ def test_views_of_lists_are_read_as_the_lists_that_they_show(kind, lists, tmp_pa
         table = pa.table({"text": [f"text {i}" for i in range(len(lists))], "labels": column})
         with pa.ipc.new_file(tmp_path / "train.arrow", table.schema) as writer:
             writer.write_table(table.combine_chunks())
-        frame = read_file(tmp_path / "train.arrow", ReadSettings())
+        frame = read_files(tmp_path / "train.arrow", Settings())
         assert frame.table.column("labels").to_pylist() == lists
 
 

@@ -113,7 +113,7 @@ def _counted(args: AnalyzeArguments, label_info: Any) -> tuple[dict[str, LabelDi
         train = streams["train"]
         print_notes(train.notes)
         splits, warnings = count_streams(streams, args.limit)
-        return splits, {"problem_type": train.problem_type, "warnings": warnings, "notes": train.notes}
+        return splits, {"problem_type": train.plan.problem_type, "warnings": warnings, "notes": train.notes}
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
     about = {"problem_type": data.problem_type, "warnings": data.warnings, "notes": data.notes}
