@@ -22,7 +22,6 @@ HOMES = {
     "apply_thresholds": "decisions.rule",
     "tune_thresholds": "tuning.thresholds",
     "ImbalanceMetrics": "metrics.imbalance_metrics",
-    "RepeatFactorSampler": "training.samplers",
     "ImbalanceTrainingArguments": "training.arguments",
     "WeightedFocalTrainer": "training.trainer",
     "LayerHeadConfig": "training.layer_head",
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from .training.callbacks import RareLabelCallback as RareLabelCallback
     from .training.layer_head import LayerHeadConfig as LayerHeadConfig
     from .training.layer_head import LayerHeadForSequenceClassification as LayerHeadForSequenceClassification
-    from .training.samplers import RepeatFactorSampler as RepeatFactorSampler
     from .training.trainer import WeightedFocalTrainer as WeightedFocalTrainer
     from .tuning.thresholds import tune_thresholds as tune_thresholds
 

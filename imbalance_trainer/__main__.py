@@ -11,7 +11,7 @@ from .utils.errors import did_you_mean
 COMMANDS = {
     "analyze": "before training: how rare each label is, what it will weigh, and what to set, with the reasons",
     "train": "fine-tune an encoder, and see what happens to each label",
-    "compare": "which loss, weights and sampler suit your data, and whether any beats stock",
+    "compare": "which loss and weights suit your data, and whether any beats stock",
     "tune": "a threshold for each label of a saved model, stored in its config",
     "evaluate": "a saved model on labelled data: metrics, pictures, and its worst errors",
     "predict": "which labels texts have, by the model's thresholds and its labels' rules",

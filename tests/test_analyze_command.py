@@ -101,16 +101,16 @@ def test_settings_train_from_any_folder(data_dir, tmp_path, monkeypatch, capsys)
     (tmp_path / "weights.json").write_text('{"threats": 6}')
     (data_dir / "info.json").write_text('{"names": ["hateful", "insults", "threats"]}')
     flags = ["--label_schema", "my data/info.json", "--custom_weights", "weights.json", "--config_out", "train.yaml"]
-    analyze(["--train_file", "my data/train.csv", *flags, "--sampler", "repeat_factor"])
+    analyze(["--train_file", "my data/train.csv", *flags, "--loss", "bce"])
     found = yaml.safe_load((tmp_path / "train.yaml").read_text())
     paths = {"train_file": data_dir / "train.csv", "label_schema": data_dir / "info.json",
              "custom_weights": tmp_path / "weights.json"}  # fmt: skip
     assert {flag: found[flag] for flag in paths} == {flag: str(path) for flag, path in paths.items()}
-    assert (found["model_name_or_path"], found["sampler"]) == ("roberta-base", "repeat_factor")
+    assert (found["model_name_or_path"], found["loss"]) == ("roberta-base", "bce")
     assert "--config train.yaml" in capsys.readouterr().out
-    analyze(["my data", "--config_out", "train.yaml", "--sampler", "repeat_factor", "--plot", "new/labels.svg"])
+    analyze(["my data", "--config_out", "train.yaml", "--class_weights", "none", "--plot", "new/labels.svg"])
     found = yaml.safe_load((tmp_path / "train.yaml").read_text())
-    assert (found["data_dir"], found["class_weights"], found["sampler"]) == (str(data_dir), "none", "repeat_factor")
+    assert (found["data_dir"], found["class_weights"]) == (str(data_dir), "none")
     assert (tmp_path / "new" / "labels.svg").is_file()
 
 
@@ -197,7 +197,7 @@ def test_a_gamma_asks_for_the_focal_loss_and_a_loss_that_weighs_by_itself_has_no
     rows = [(f"text {i}", f"{rng.integers(2)},{rng.integers(2)},{rng.integers(2)}") for i in range(100)]
     folder = write_csv(tmp_path / "even", rows)
     assert analyze([str(folder), "--focal_gamma", "3"])["labels"]
-    assert {label["weight"] for label in analyze([str(folder), "--loss", "zlpr"])["labels"]} == {1.0}
+    assert {label["weight"] for label in analyze([str(folder), "--loss", "class_balanced"])["labels"]} == {1.0}
 
 
 @pytest.mark.parametrize(("loss", "said"), [("ce", "is not for multi-label problems"), ("nonsense", "Unknown loss")])
@@ -208,7 +208,7 @@ def test_a_loss_that_the_data_cannot_have_is_no_setting(loss, said, tmp_path):
 
 
 def test_a_loss_without_weights_is_recommended_none(tmp_path, capsys):
-    analyze(["--loss", "zlpr", "--config_out", str(tmp_path / "x.yaml")])
+    analyze(["--loss", "class_balanced", "--config_out", str(tmp_path / "x.yaml")])
     assert "class_weights: none" in (tmp_path / "x.yaml").read_text()
     assert "gets weight" not in capsys.readouterr().out
 

@@ -108,12 +108,6 @@ def test_memory_stays_bounded():
         assert len(pickle.dumps(average_precision)) < 12 * limit
 
 
-@pytest.mark.parametrize(("rows", "exact"), [(25, True), (26, False)])
-def test_it_is_exact_up_to_the_limit_and_says_so(rows, exact):
-    scores, labels = random_case(rows, 4, 100, 0)
-    assert streamed(scores, labels, 1, max_scores=100).exact is exact
-
-
 def brute_force_best(scores, labels):
     """The highest F1 of any threshold at a score of its own, over the known rows."""
     known = labels != -100
@@ -163,6 +157,16 @@ def test_a_curve_goes_through_scikit_learn_s_points():
     assert {(round(r, 9), round(p, 9)) for r, p in zip(recall[1:], precision[1:], strict=True)} <= points
     assert (recall[0], recall[-1], len(recall) <= 64) == (0, 1, True)
     assert (np.diff(recall) >= 0).all()
+
+
+@pytest.mark.parametrize("max_scores", [1, 1000])
+def test_a_batch_without_rows_changes_nothing(max_scores):
+    scores, labels = random_case(20, 2, 16, 0)
+    average_precision = StreamingAveragePrecision(2, max_scores=max_scores)
+    for part in (slice(0), slice(12), slice(12, 12), slice(12, 20), slice(0)):
+        average_precision.update(scores[part], labels[part])
+    whole = streamed(scores, labels, max_scores=max_scores).compute()
+    np.testing.assert_allclose(average_precision.compute(), whole)
 
 
 def test_without_anything_there_is_no_best_cut():

@@ -21,7 +21,6 @@ TELLS = {
     "hyperparameter_search": r"The best of 4 trials, secondary_f1_macro 0\.\d+:\n  --focal_gamma \d\.\d\n",
     "lora": r"\n +\d+ KiB  \S+/adapter_model.safetensors\n",
     "own_loss": r"A mean is refused: The loss gave a single number for labels of shape \(2, 2\)",
-    "sampler": r"\npraising violence +[3-9]\.\d  \d\.\d\d \d\.\d\d +\d\.\d\d \d\.\d\d\n",
     "single_label": r"\nmean recall +0\.\d\d +0\.\d\d +0\.\d\d\n",
     "stock_trainer": r"\n  eval_secondary_f1_macro +0\.\d{3}\n",
     "thresholds": r'config.json:\n\{\n  "anti-democratic rhetoric": 0\.\d+,',

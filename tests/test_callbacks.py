@@ -114,15 +114,6 @@ def test_without_flags_of_its_own_a_script_is_told_once_what_flags_are_in_python
     assert ["is focal_gamma=3" in out for out in outs] == [False, is_said, False, False]
 
 
-def test_low_precision_is_warned_of_the_second_time(spoken):
-    spoken.begin()
-    assert "WARNING" not in spoken.evaluate(TOO_OFTEN, 10)  # which often passes
-    out = " ".join(spoken.evaluate(TOO_OFTEN, 20).split())
-    assert "WARNING: 1 label predicted too often." in out
-    assert "9 of 39 predictions are right (precision 0.23), recall 1.00; weight 10" in out
-    assert "--custom_weights '{\"praising extremist acts\": 7}'" in out
-
-
 @pytest.mark.parametrize("patience", [None, 1, 3, 50])
 @pytest.mark.parametrize("min_precision", [0.05, 0.5])
 def test_the_report_says_what_the_screen_said(spoken, tmp_path, patience, min_precision):
@@ -179,33 +170,6 @@ def test_the_history_of_an_earlier_run_is_kept_beside_the_new_one(spoken, tmp_pa
     assert "holds an earlier run" not in spoken.begin()
     assert read_history(tmp_path / HISTORY_FILE) == []
     assert [entry["step"] for entry in read_history(tmp_path / "label_history.previous.jsonl")] == [10]
-
-
-def test_a_line_cut_off_by_a_kill_is_left_out(spoken, tmp_path):
-    spoken.begin()
-    spoken.evaluate(ZERO_RECALL, 10)
-    with open(tmp_path / HISTORY_FILE, "a") as file:
-        file.write('{"version": 1, "st')
-    assert [entry["step"] for entry in read_history(tmp_path / HISTORY_FILE)] == [10]
-
-
-def test_many_labels_show_the_rarest_and_keep_all(tmp_path, capsys):
-    schema = LabelSchema([f"label number {i}" for i in range(735)])
-    gold = (np.random.default_rng(0).random((200, 735)) < np.linspace(0.3, 0.01, 735)).astype(int)
-    metrics = ImbalanceMetrics(schema, gold.sum(0))
-    metrics.update(np.full(gold.shape, -3.0), gold)
-    values = {f"eval_{k}": v for k, v in metrics.compute().items()}
-    callback = RareLabelCallback(metrics=metrics)
-    args, state = (
-        SimpleNamespace(output_dir=str(tmp_path), learning_rate=2e-5, num_train_epochs=3, max_steps=-1),
-        TrainerState(is_world_process_zero=True),
-    )
-    callback.on_evaluate(args, state, TrainerControl(), metrics=values)
-    out = capsys.readouterr().out
-    assert "... 715 more labels: mean recall 0.00, 7" in out
-    assert f"all in {HISTORY_FILE}" in " ".join(out.split())
-    assert len(out.splitlines()) < 40
-    assert len(read_history(tmp_path / HISTORY_FILE)[0]["labels"]) == 735
 
 
 def test_works_with_the_stock_trainer(make_model, make_rows, make_args, capsys):

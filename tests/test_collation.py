@@ -8,7 +8,6 @@ from datasets import ClassLabel, Dataset, Features, List
 from imbalance_trainer.labels.columns import classes_listed
 from imbalance_trainer.losses.custom import UserLoss
 from imbalance_trainer.training.batch import MultiHotCollator
-from imbalance_trainer.training.samplers import Positives
 from imbalance_trainer.utils.errors import DataError
 
 
@@ -37,13 +36,12 @@ def test_a_class_that_no_label_has_is_an_error_with_the_row(wrong):
         MultiHotCollator(3)([{"labels": [0]}, {"labels": [1, wrong]}])
 
 
-@pytest.mark.parametrize("more", [{}, {"sampler": "repeat_factor", "oversample_threshold": 0.5}])
-def test_training_and_evaluation_are_those_of_multi_hot_rows(more, make_trainer, make_rows, make_args):
+def test_training_and_evaluation_are_those_of_multi_hot_rows(make_trainer, make_rows, make_args):
     args = make_args(max_steps=4, optim="sgd", learning_rate=0.1)
     train, test = make_rows(), make_rows(seed=1)
     names = [f"name {i}" for i in range(len(train["labels"][0]))]
-    plain = make_trainer(args=args, train_dataset=train, eval_dataset=test, label_schema=names, **more)
-    lists = make_trainer(args=args, train_dataset=listed(train, names), eval_dataset=listed(test, names), **more)
+    plain = make_trainer(args=args, train_dataset=train, eval_dataset=test, label_schema=names)
+    lists = make_trainer(args=args, train_dataset=listed(train, names), eval_dataset=listed(test, names))
     assert lists.imbalance.problem.lists_classes
     assert lists.imbalance.schema.names == tuple(names)
     np.testing.assert_array_equal(lists.imbalance.distribution.support, plain.imbalance.distribution.support)
@@ -57,14 +55,6 @@ def test_training_and_evaluation_are_those_of_multi_hot_rows(more, make_trainer,
     )
     lists.tune_thresholds(n_bootstrap=0)
     assert lists.predict(listed(test, names)).label_ids.shape == (len(test), len(names))
-
-
-def test_a_sampler_reads_lists_as_it_reads_multi_hot_rows(make_rows):
-    rows = make_rows()
-    names = [f"name {i}" for i in range(len(rows["labels"][0]))]
-    one, other = Positives.of(rows), Positives.of(listed(rows, names))
-    for field in ("n_rows", "row", "label", "known"):
-        np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
 
 
 @pytest.mark.parametrize(

@@ -98,10 +98,3 @@ def test_counts_over_thresholds_are_those_of_a_loop(case, seed):
 def test_zero_and_minus_zero_are_one_candidate():
     scores = np.array([-0.0, 0.0])
     assert len(label_curve(scores, scores).candidates) == 1
-
-
-@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float16, np.float32, np.float64])
-def test_minus_100_and_nan_are_unknown(dtype):
-    labels = [0, 1, -100] + [np.nan, 0.3] * (np.dtype(dtype).kind == "f")
-    is_known = [True, True, False] + [False, True] * (np.dtype(dtype).kind == "f")
-    assert known(np.array(labels, dtype=dtype)).tolist() == is_known

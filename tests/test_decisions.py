@@ -15,7 +15,6 @@ from imbalance_trainer.decisions.rule import (
     DecisionRule,
     checked_hierarchy_policy,
     checked_thresholds,
-    violations,
 )
 from imbalance_trainer.utils.errors import UsageError
 
@@ -90,17 +89,6 @@ def survives(label, there, margin, above):
     return all(margin[label] > -margin[a] for a in above[label] - there)
 
 
-def test_a_chain_is_closed_from_end_to_end_in_whatever_order_it_was_given():
-    chain = [("b", "a"), ("c", "b"), ("d", "c")]
-    leaf, margins = torch.tensor([[False, False, False, True]]), torch.tensor([[-3.0, -1.0, -2.0, 4.0]])
-    for implications in (chain, chain[::-1], [chain[1], chain[0], chain[2]]):
-        schema = LabelSchema(list("abcd"), implications=implications)
-        assert enforce_hierarchy(torch.tensor([[False, True, True, True]]), schema).tolist() == [[False] * 4]
-        assert enforce_hierarchy(leaf, schema, "add_parent").tolist() == [[True] * 4]
-        assert enforce_hierarchy(leaf, schema, "larger_margin", margins).tolist() == [[True] * 4]
-        assert enforce_hierarchy(leaf, schema, "larger_margin", margins - 1).tolist() == [[False] * 4]
-
-
 # ---- closing exclusive groups ----
 
 
@@ -139,16 +127,6 @@ def test_groups_are_closed_as_sets_of_labels_by_hand(how, case):
         there = closed_by_hand(there, dict(zip(schema.names, values, strict=True)), schema, how)
         expected.append([label in there for label in schema.names])
     assert enforce_hierarchy(decisions, schema, how, margins).tolist() == expected
-
-
-@pytest.mark.parametrize("kind", [AT_MOST, EXACTLY])
-def test_a_label_that_was_raised_is_as_strong_as_what_it_was_raised_for(kind):
-    schema = LabelSchema(list("abcd"), {"g": ["a", "b"]}, [("c", "a"), ("d", "c")], kind)
-    margins = np.array([[-1.0, 2.0, -1.0, 3.0], [-1.0, 2.0, -1.0, 1.5]])
-    for how in ("add_parent", "larger_margin"):
-        closed = enforce_hierarchy(margins > 0, schema, how, margins)
-        assert closed.tolist() == [[True, False, True, True], [False, True, False, False]]
-    assert enforce_hierarchy(margins > 0, schema, "drop_child", margins).tolist() == [[False, True, False, False]] * 2
 
 
 def test_a_descendant_that_is_dropped_lends_its_parent_no_strength():
@@ -195,15 +173,6 @@ def test_an_unknown_closing_offers_the_nearest(how, near):
 
 
 # ---- violations ----
-
-
-@QUICK
-@given(cases())
-def test_violations_are_those_of_a_loop(case):
-    decisions, _, schema = case
-    found = violations(torch.from_numpy(decisions), schema)
-    assert found.dtype == torch.bool
-    assert found.tolist() == breaks_a_rule(decisions, schema)
 
 
 # ---- thresholds ----
@@ -374,19 +343,3 @@ def test_a_config_by_label_may_stand_in_any_order_and_says_mcm():
     assert rule.max_constraint
     assert rule.hierarchy_policy == "drop_child"
     assert not DecisionRule.from_config(config_of(FAMILY, constraint="gold")).max_constraint
-
-
-@pytest.mark.parametrize(
-    ("ours", "message"),
-    [
-        ({"thresholds": {"p": 0.5, "c": 0.5, "e": 0.5}}, "Unknown label 'e' in the thresholds"),
-        ({"thresholds": {"p": 0.5, "c": 0.5}}, "lack 1 of 3 labels, the first of them 'd'"),
-        ({"thresholds": {"p": 0.5, "c": 0.5, "d": 1}}, r"got 1\.0 for 'd'"),
-        ({"thresholds": [0.5, 0.5]}, "Got 2 thresholds for 3 labels"),
-        ({"hierarchy_policy": "drop_children"}, "did you mean 'drop_child'"),
-    ],
-)
-def test_a_config_that_does_not_fit_its_labels_is_a_usage_error(ours, message):
-    with pytest.raises(UsageError, match=message) as caught:
-        DecisionRule.from_config(config_of(FAMILY, **ours))
-    assert_one_sentence(caught.value)

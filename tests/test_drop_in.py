@@ -10,7 +10,6 @@ import torch
 from datasets import Dataset
 from torch import nn
 from transformers import (
-    RobertaForCausalLM,
     RobertaForTokenClassification,
     Trainer,
     TrainerCallback,
@@ -133,18 +132,6 @@ def test_a_model_without_logits_is_named(make_trainer, make_model):
 
     with pytest.raises(DataError, match=r"Headless gives no logits for 4 labels: its outputs have the shapes"):
         make_trainer(model=Headless(make_model())).train()
-
-
-def test_other_heads_keep_the_stock_loss_and_say_so(make_model, make_args, caplog):
-    rows = Dataset.from_dict({"input_ids": [[0, 5, 6, 7]] * 16, "labels": [[0, 5, 6, 7]] * 16})
-    states = []
-    for trainer_class in (Trainer, WeightedFocalTrainer):
-        model = make_model(cls=RobertaForCausalLM, is_decoder=True, num_labels=2)
-        trainer = trainer_class(model, make_args(), train_dataset=rows, eval_dataset=rows)
-        states.append((trained(trainer), trainer.evaluate()["eval_loss"]))
-    assert torch.equal(states[0][0], states[1][0])
-    assert states[0][1] == states[1][1]
-    assert "RobertaForCausalLM has no classification head" in caplog.text
 
 
 def test_options_without_effect_are_refused(make_model, make_args):
@@ -329,12 +316,6 @@ def test_predicting_inside_compute_metrics_changes_nothing(make_trainer, make_ro
     metrics = trainer.evaluate()
     for key in ("eval_loss", "eval_f1_macro", "eval_support_LABEL_0"):
         assert metrics[key] == plain[key]
-
-
-def test_positional_call_of_the_evaluation_loop(make_trainer):
-    trainer = make_trainer()
-    output = trainer.evaluation_loop(trainer.get_eval_dataloader(), "Validation", None, None, "val")
-    assert "val_f1_macro" in output.metrics
 
 
 def test_evaluation_alone_uses_the_weights_of_training(make_trainer, make_model, make_rows, make_args):

@@ -75,16 +75,6 @@ def test_single_labels_have_a_loss_over_rows():
 # ---- the metrics ----
 
 
-def test_metrics_are_reset_first_and_are_those_of_everything_at_once():
-    logits, labels = make()
-    metrics = ImbalanceMetrics(SCHEMA)
-    metrics.update(-logits, labels)
-    run(RunningEvaluation(metrics, None), logits, labels)
-    expected = ImbalanceMetrics(SCHEMA)
-    expected.update(logits, labels)
-    assert metrics.compute() == expected.compute()
-
-
 def test_metrics_at_a_half_go_along_where_thresholds_are_tuned():
     logits, labels = make()
     metrics = ImbalanceMetrics(SCHEMA, train_support=[3, 2, 1])
@@ -115,14 +105,3 @@ def test_scores_are_kept_in_fp32_and_in_order_where_they_are_asked_for(dtype):
     assert kept.dtype == np.float32
     assert np.array_equal(kept, logits.float().numpy())
     assert np.array_equal(gold, labels.numpy())
-
-
-def test_otherwise_nothing_is_kept():
-    evaluation = run(RunningEvaluation(ImbalanceMetrics(SCHEMA), make_objective()), *make())
-    assert not evaluation.keeps_scores
-
-
-def test_it_knows_whether_labels_came_by():
-    evaluation = RunningEvaluation(ImbalanceMetrics(SCHEMA), None)
-    assert not evaluation.has_labels
-    assert run(evaluation, *make()).has_labels

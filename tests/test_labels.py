@@ -255,18 +255,6 @@ def test_exclusive_groups_that_do_not_do_are_one_sentence(groups, implications, 
     assert_one_sentence(caught.value)
 
 
-@QUICK
-@given(schemas(), st.integers(0, 3))
-def test_every_label_of_a_schema_could_be_1(schema, seed):
-    """With all that it implies, and a label for each group of "exactly one" that is left without."""
-    for label in schema.names:
-        there = {label, *ancestors_of(schema, label)}
-        for group, kind in schema.exclusive.items():
-            if kind == "exactly_one" and not there & set(schema.groups[group]):
-                there.add(schema.groups[group][seed % len(schema.groups[group])])
-        assert not any(broken_by_loop(schema, [int(name in there) for name in schema.names]))
-
-
 def test_rules_are_in_words_implications_first():
     groups = {"mood": ["a", "b"], "tone": ["c", "d"], "rest": ["a", "d"]}
     schema = LabelSchema(

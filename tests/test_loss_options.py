@@ -8,12 +8,10 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
-from imbalance_trainer import ImbalanceTrainingArguments, LabelDistribution
-from imbalance_trainer.cli.parser import FlagParser
 from imbalance_trainer.losses import LOSSES, AsymmetricLoss, make_loss
 from imbalance_trainer.training.arguments import ImbalanceOptions
 from imbalance_trainer.training.objective import reweighting_step
-from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
+from imbalance_trainer.utils.constants import MULTI_LABEL
 from imbalance_trainer.utils.errors import UsageError
 
 
@@ -41,18 +39,6 @@ def test_the_training_data_s_counts_and_loss_args_reach_the_loss(make_trainer, m
     assert torch.equal(got.margin, expected.margin)
     assert got.gamma == 1.0
     assert make_trainer(args=args, loss_args={"kappa": 0.1}).imbalance.objective.weighted.loss.kappa == 0.1
-
-
-def test_flags(tmp_path):
-    path = tmp_path / "arguments.json"
-    path.write_text('{"shift": 0.1}')
-    parser = FlagParser((ImbalanceTrainingArguments,))
-    for given in ('{"shift": 0.1}', str(path)):
-        flags = ["--output_dir", str(tmp_path), "--loss", "asymmetric", "--loss_args", given]
-        (args,) = parser.parse(flags)
-        assert (args.loss, args.loss_args) == ("asymmetric", {"shift": 0.1})
-    (args,) = parser.parse(["--output_dir", str(tmp_path), "--reweight_from", "0.8"])
-    assert args.reweight_from == 0.8
 
 
 def test_a_loss_of_the_user_s_own_in_the_trainer(make_trainer):
@@ -87,9 +73,8 @@ def test_auto_weights_are_none_for_a_loss_that_weighs_by_itself_and_that_is_said
         ({"reweight_from": 1.5}, "reweight_from is a share .* got 1.5"),
         ({"reweight_from": float("nan")}, "reweight_from is a share .* got nan"),
         ({"reweight_from": float("inf")}, "reweight_from is a share .* got inf"),
-        ({"reweight_from": 0.5, "loss": "zlpr"}, "loss='zlpr' takes no class weights"),
         ({"reweight_from": 0.5, "class_weights": None}, "and class_weights is None"),
-        ({"reweight_from": 0.5, "loss": "cb_ntr"}, "loss='cb_ntr' takes no class weights"),
+        ({"reweight_from": 0.5, "loss": "class_balanced"}, "loss='class_balanced' takes no class weights"),
     ],
 )
 def test_options_that_do_not_fit_are_an_error(options, message):
@@ -98,21 +83,21 @@ def test_options_that_do_not_fit_are_an_error(options, message):
 
 
 def test_weights_by_hand_are_refused_by_a_loss_that_weighs_by_itself(make_trainer):
-    for loss in ("zlpr", nn.BCEWithLogitsLoss(reduction="none")):
+    for loss in ("class_balanced", nn.BCEWithLogitsLoss(reduction="none")):
         with pytest.raises(UsageError, match="takes no class weights, as it weighs by itself"):
             make_trainer(loss=loss, class_weights={"LABEL_3": 5})
 
 
 def test_data_without_labels_to_count_is_refused_by_a_loss_that_needs_them(make_trainer, make_model, make_rows):
     model, rows = make_model(problem_type=MULTI_LABEL), make_rows().rename_column("labels", "hidden")
-    with pytest.raises(UsageError, match="loss='cb_ntr' needs the labels' counts"):
-        make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="cb_ntr")
+    with pytest.raises(UsageError, match="loss='class_balanced' needs the labels' counts"):
+        make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="class_balanced")
 
 
 def test_gamma_is_that_in_use():
     assert ImbalanceOptions().gamma == 2.0
-    assert ImbalanceOptions(loss="cb_ntr", focal_gamma=1.0).gamma == 1.0
-    assert ImbalanceOptions(loss="zlpr").gamma is None
+    assert ImbalanceOptions(loss="class_balanced", focal_gamma=1.0).gamma == 1.0
+    assert ImbalanceOptions(loss="asymmetric").gamma is None
     assert ImbalanceOptions(loss_args={"gamma": 1}).gamma is None
 
 
@@ -177,15 +162,6 @@ def test_the_step_from_which_on_weights_count():
 def test_a_step_that_training_does_not_have_is_an_error(make_trainer):
     with pytest.raises(UsageError, match="reweight_from is step 2, but training has 2 steps"):
         make_trainer(reweight_from=2).train()
-
-
-def test_the_trainer_s_counts_are_of_the_training_data(make_trainer, make_rows):
-    rows = make_rows(kind="classes")
-    trainer = make_trainer(loss="ldam", train_dataset=rows, eval_dataset=rows)
-    counts = trainer.imbalance.distribution
-    assert isinstance(counts, LabelDistribution)
-    expected = make_loss("ldam", SINGLE_LABEL, counts=counts).margin
-    assert torch.equal(trainer.imbalance.objective.weighted.loss.margin, expected)
 
 
 def test_arguments_with_a_loss_of_ones_own_can_be_written_as_json(make_args):

@@ -100,12 +100,6 @@ def test_shared_advice_is_printed_once_and_other_advice_beside_each_label():
     assert "What to change: praising extremist acts it is. - insults:" in text
 
 
-def test_good_news_are_the_last_line():
-    good = Finding("improving", "", "good", "secondary_f1_macro 0.1 -> 0.2")
-    text = words_of(warning_message([zero_recall(), good], Settings(WEIGHTS, focal_gamma=2.0)))
-    assert text.endswith("Good: the rare labels get better at every evaluation (secondary_f1_macro 0.1 -> 0.2).")
-
-
 def test_labels_that_need_no_words_of_their_own_are_listed():
     found = [Finding("no_positives_here", f"l{i}", "note", "no positive here", "move rows of it.") for i in range(400)]
     lines = lines_of(warning_message(found, Settings()))
@@ -187,12 +181,6 @@ def test_a_label_that_is_predicted_everywhere_is_not_just_found(predicted, right
     assert ("every label is found, 2 of them no better than by drawing rows at random" in text) == said
 
 
-def test_undefined_is_a_dash_and_zero_a_zero():
-    lines = lines_of(evaluation_message(entry(row("no support", 0, 3, 0), row("not predicted", 4, 0, 0))))
-    cells = {line[:15].strip(): line.split()[-2:] for line in lines[3:5]}
-    assert cells == {"no support": ["-", "0.00"], "not predicted": ["0.00", "-"]}
-
-
 def test_columns_are_aligned_with_and_without_changes():
     before = entry(row("a", 10, 10, 5), row("b", 20, 10, 5), row("c", 0, 0, 0))
     now = entry(row("a", 10, 10, 9), row("b", 20, 10, 5), row("c", 0, 0, 0), secondary_f1_macro=0.5)
@@ -215,13 +203,6 @@ def test_columns_are_aligned_with_and_without_changes():
 )
 def test_an_evaluation_without_training_has_no_step(step, epoch, metrics, said):
     assert overall(entry(step=step, epoch=epoch, **metrics)) == said
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "said"), [(0.5, 0.4999, "(+0.000)"), (0.5, 0.45, "(-0.050)"), (0.1, 0.3, "(+0.200)")]
-)
-def test_a_change_that_rounds_to_nothing_has_no_minus(before, now, said):
-    assert said in overall(*(entry(secondary_f1_macro=value) for value in (now, before)))
 
 
 @pytest.mark.parametrize("name", ["x", "a very long name of a label " * 6, "言葉" * 40, "naïve façade"])

@@ -8,7 +8,6 @@ from imbalance_trainer.losses import make_loss
 from imbalance_trainer.losses.constraints import CONSTRAINTS, ConstraintPenalty, max_over_descendants
 from imbalance_trainer.losses.objective import Objective
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
-from imbalance_trainer.utils.errors import UsageError
 
 SCHEMA = LabelSchema(["a", "b", "c"], {"g": ["b", "c"]}, [("b", "a"), ("c", "a")], {"g": "at_most_one"})
 WEIGHTS = [1.0, 2.0, 3.0]
@@ -78,12 +77,6 @@ def test_a_penalty_is_that_of_its_name_and_direction_by_its_weight():
         torch.testing.assert_close(found, wanted)
 
 
-def test_exclusive_groups_alone_are_rules_enough():
-    objective = make(schema=LabelSchema(list("abc"), SCHEMA.groups, exclusive=SCHEMA.exclusive))
-    assert objective.penalty is not None
-    assert objective.counts(torch.tensor([[0, 1, -100], [1, 0, 0], [1, 0, -100]])).tolist() == [7, 2]
-
-
 @pytest.mark.parametrize("weight", [0.5, 0.0])
 def test_the_max_constraint_is_the_loss_of_other_logits_and_no_penalty(weight):
     logits, labels = batch()
@@ -95,18 +88,3 @@ def test_the_max_constraint_is_the_loss_of_other_logits_and_no_penalty(weight):
     by_row = loss(constrained, labels, reduction="none").sum(1)
     torch.testing.assert_close(objective.sums(logits, labels, row_weights)[0], (by_row * row_weights).sum())
     assert objective.counts(labels).tolist() == [int((labels != -100).sum()), 0]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"constraint": "golden"},
-        {"direction": "raise_parent"},
-        {"constraint": "max_constraint", "direction": "lower_child"},
-        {"constraint": "product", "direction": "up"},
-    ],
-)
-@pytest.mark.parametrize("schema", [SCHEMA, LabelSchema(list("abc"))])
-def test_what_does_not_do_is_an_error_also_without_rules(changes, schema):
-    with pytest.raises(UsageError, match=r"[Cc]onstraint"):
-        make(schema=schema, **changes)

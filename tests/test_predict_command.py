@@ -12,7 +12,7 @@ import torch
 
 from imbalance_trainer.cli import predict as predict
 from imbalance_trainer.data.demo import demo_model
-from imbalance_trainer.data.frame import frame_of_rows
+from imbalance_trainer.data.frame import make_frame
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.utils.constants import MULTI_LABEL
@@ -204,11 +204,11 @@ class Watched:
 def test_texts_stream(saved, tmp_path, monkeypatch):
     watched = Watched()
 
-    def batches(path, settings, columns, rows):
+    def batches(path, settings, rows):
         assert rows
         for number in range(200):
             watched.read += 1
-            yield frame_of_rows(path, [{"text": "good bread"}], "lines", number)
+            yield make_frame(path, [{"text": "good bread"}], "lines", start=number)
 
     monkeypatch.setattr(predict, "read_batches", batches)
     monkeypatch.setattr(sys, "stdout", watched)
@@ -249,7 +249,7 @@ def test_a_bar_is_shown_on_a_terminal_alone_and_never_among_the_lines(
         ("a.txt", "", r"a\.txt: is empty; expected texts"),
         ("a.txt", b"one\n\xff\n", r"a\.txt: is not UTF-8 in line 2"),
         ("a.jsonl", "\n", r"a\.jsonl: is empty"),
-        ("a.jsonl", '{"text": "a"}\n{"text": "\\ud83d"}\n', "row 2: holds half a character"),
+        ("a.jsonl", '{"text": "a"}\n{"text": "\\ud83d"}\n', "surrogates not allowed"),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', r"a\.jsonl: line 2 is no valid JSON"),
         ("a.jsonl", '{"text": "a"}\n["b"]\n', r"a\.jsonl: line 2 is no JSON object"),
         ("a.jsonl", '{"id": 1}\n', r"a\.jsonl: which column is the text\?.*name it with --text_column"),

@@ -39,7 +39,7 @@ def test_rare_labels_get_tiers_focal_loss_and_a_threshold_each():
     plan = found(RARE)
     assert {c.flag: c.value for c in plan.choices} == {
         "class_weights": "auto", "weight_strategy": "sqrt_tiered", "loss": "focal", "focal_gamma": 2.0,
-        "sampler": "none", "metric_for_best_model": "secondary_f1_macro",
+        "metric_for_best_model": "secondary_f1_macro",
         "tune_thresholds": True, "thresholds_per": "label",
     }  # fmt: skip
     assert plan.weights.values.tolist() == pytest.approx(np.sqrt([1.5, 3, 5, 10]).tolist())
@@ -47,7 +47,7 @@ def test_rare_labels_get_tiers_focal_loss_and_a_threshold_each():
 
 def test_where_nothing_is_rare_the_plain_loss_does():
     even = found([9000, 8000, 10_000])
-    assert [even.value(flag) for flag in ("loss", "class_weights", "sampler")] == ["bce", "none", None]
+    assert [even.value(flag) for flag in ("loss", "class_weights")] == ["bce", "none"]
     assert set(even.weights.reasons) == {"none needed: no label is rare"}
     assert even.weights.values.tolist() == [1, 1, 1]
     assert found([9000, 8000, 0]).weights.reasons[2] == "no positives in training"
@@ -77,21 +77,6 @@ def test_the_reason_has_the_weight_that_is_used():
     assert "gets weight 2;" in beside({"max_weight": 2.0})[1]["weight_strategy"].reason
 
 
-def test_beside_a_sampler_that_was_asked_for_no_weights_are_recommended_unless_they_were_too():
-    plan, choices = beside({"sampler": "repeat_factor"})
-    assert (plan.value("class_weights"), plan.value("weight_strategy"), plan.value("sampler")) == (
-        "none", None, "repeat_factor",
-    )  # fmt: skip
-    assert choices["class_weights"].reason.startswith("The sampler repeat_factor draws rare labels more often already")
-    assert choices["sampler"].reason == "Your own choice; else none is recommended here."
-    assert set(plan.weights.reasons) == {"none: the sampler does it"}
-    assert plan.weights.values.tolist() == [1, 1, 1, 1]
-    for asked in ({"class_weights": "auto"}, {"custom_weights": {"l3": 9}}, {"weight_strategy": "balanced"}):
-        both, _ = beside({"sampler": "repeat_factor", **asked})
-        assert (both.value("class_weights"), both.value("sampler")) == ("auto", "repeat_factor")
-        assert both.weights.values.max() > 1
-
-
 def test_a_choice_of_the_user_s_own_takes_along_what_goes_with_it():
     plan, choices = beside({"loss": "bce", "weight_strategy": "balanced"})
     assert (plan.value("loss"), plan.value("focal_gamma"), plan.value("weight_strategy")) == ("bce", None, "balanced")
@@ -99,12 +84,10 @@ def test_a_choice_of_the_user_s_own_takes_along_what_goes_with_it():
     assert beside({"focal_gamma": 3.0}, [9000, 8000, 10_000])[0].value("loss") == "focal"
 
 
-def test_without_weights_asked_for_nothing_raises_rare_labels_already():
+def test_a_user_who_wants_no_weights_gets_none():
     plan, _ = beside({"class_weights": "none"})
     assert set(plan.weights.reasons) == {"no weights asked for"}
     assert plan.value("weight_strategy") is None
-    assert beside({"loss": "bce", "class_weights": "none"})[0].value("sampler") is None
-    assert beside({"loss": "bce"})[0].value("sampler") == "none"
 
 
 @pytest.mark.parametrize(
@@ -281,13 +264,7 @@ def test_the_metric_is_one_that_can_differ_from_zero(primary, validation, metric
     assert found([500, 400, 300], validation, schema=schema).value("metric_for_best_model") == metric
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        {"reweight_from": 0.8}, {"weight_strategy": "balanced"}, {"max_weight": 5.0},
-        {"sampler": "repeat_factor", "reweight_from": 0.8},
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("asked", [{"reweight_from": 0.8}, {"weight_strategy": "balanced"}, {"max_weight": 5.0}])
 def test_what_needs_weights_brings_them(asked):
     assert beside(asked, [9000, 8000, 10_000])[0].value("class_weights") == "auto"
 

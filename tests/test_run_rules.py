@@ -1,7 +1,6 @@
 """Findings about a run as a whole from made histories: each where it is due, and none in near misses."""
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 
 from imbalance_trainer.monitor.diagnose import (
     diagnose,
-    find_compounded_reweighting,
     find_improving,
     find_learning_rate_too_high,
     find_nan,
@@ -153,28 +151,6 @@ def test_precision_under_its_target_is_counted_back_from_the_last_evaluation():
     (finding,) = find_precision_under_target([many] * 2, settings(secondary=("a",)))
     assert "secondary_precision 0.55, target 0.6, at secondary_recall 0.70 (50 decisions)" in finding.evidence
     assert find_precision_under_target([few] * 2, settings(secondary=("a",))) == []
-
-
-def test_strong_remedies_at_once_are_compounded():
-    strong = settings(focal_gamma=3.0, sampler="repeat_factor")
-    (finding,) = find_compounded_reweighting([evaluation(a=FOUND)], strong, 0)
-    assert (finding.severity, finding.evidence) == (
-        "note",
-        "class weights up to 10, focal_gamma 3, sampler repeat_factor",
-    )
-    assert find_compounded_reweighting([evaluation(a=FOUND)], strong, 2)[0].severity == "warning"
-    assert finding.advice == "keep one of them: with a sampler --class_weights none, or --focal_gamma 2 (now 3)."
-    for changes, advice in (
-        ({"focal_gamma": None}, "keep one of them: with a sampler --class_weights none."),
-        ({"sampler": None}, "keep one of them: --focal_gamma 2 (now 3)."),
-    ):
-        assert find_compounded_reweighting([evaluation(a=FOUND)], replace(strong, **changes), 0)[0].advice == advice
-    drawn = settings(sampler="repeat_factor", repeats={"a": 4.2, "b": 1.0})
-    (finding,) = find_compounded_reweighting([evaluation(a=FOUND)], drawn, 0)
-    assert finding.evidence.endswith("repeat_factor: an epoch counts 'a' 42 times, weight 10 x drawn 4.2 times")
-    hardly = settings(sampler="repeat_factor", repeats={"a": 1.9, "b": 1.0})
-    assert find_compounded_reweighting([evaluation(a=FOUND)], hardly, 0) == []
-    assert find_compounded_reweighting([evaluation(a=FOUND)], settings(), 2) == []  # the defaults
 
 
 def by_chance(times=1.0, mean=0.05):

@@ -78,19 +78,3 @@ def test_several_evaluation_sets_are_told_apart(train, make_rows):
         assert len(seen) == 2
         assert {f"eval_{name}_{key}" for key in trainer.imbalance.metrics.keys()} <= seen[0].keys()  # noqa: SIM118
     assert trainer.results_of("eval_far").metrics["f1_macro"] == seen[-1]["eval_far_f1_macro"]
-
-
-def test_of_many_labels_the_trackers_see_the_rarest(make_trainer, make_args, make_model, make_rows):
-    tracker = Tracker()
-    n = 60
-    prevalence = [0.5 if i % 2 else 0.1 for i in range(n)]
-    rows = make_rows(num_labels=n, prevalence=prevalence).map(lambda row: {"input_ids": row["input_ids"][:8],
-                                                             "attention_mask": row["attention_mask"][:8]})  # fmt: skip
-    trainer = make_trainer(model=make_model(n, vocab_size=80), args=make_args(max_steps=2, eval_strategy="epoch"),
-                           train_dataset=rows, eval_dataset=rows, callbacks=[tracker])  # fmt: skip
-    trainer.train()
-    trainer.evaluate()
-    first, second = (log for log in tracker.logs if "eval_loss" in log)
-    assert first.keys() - {"eval_model_preparation_time"} == second.keys() - {"eval_model_preparation_time"}
-    assert sum(key.startswith("eval_recall_LABEL") for key in first) == 20
-    assert len(trainer.results_of("eval").labels) == n

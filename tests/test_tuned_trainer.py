@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset
 from transformers import RobertaForSequenceClassification
 
-from benchmarks.exactness import SCHEMA, Case, in_two_processes, make_rows
+from benchmarks.exactness import Case, in_two_processes, make_rows
 from benchmarks.exactness import make_trainer as make_exact_trainer
 from imbalance_trainer import ImbalanceMetrics, LabelSchema, WeightedFocalTrainer, tune_thresholds
 from imbalance_trainer.decisions.rule import DecisionRule
@@ -73,12 +73,6 @@ def test_the_metrics_at_half_are_those_of_the_untuned_model(tuned, make_rows):
     plain = ImbalanceMetrics(CHAIN, tuned.imbalance.distribution.support)
     plain.update(output.predictions, output.label_ids)
     assert tuned.metrics_at_half == plain.compute()
-
-
-def test_without_thresholds_there_is_nothing_at_half(make_trainer):
-    trainer = make_trainer()
-    trainer.evaluate()
-    assert trainer.metrics_at_half is None
 
 
 def test_options_reach_the_tuning(tuned, make_rows):
@@ -282,15 +276,6 @@ def test_evaluation_alone_closes_and_constrains_as_in_training(make_trainer, mak
     assert with_training_data.decision_rule.max_constraint
 
 
-@pytest.mark.parametrize("hierarchy_policy", ["drop_child", "add_parent", "larger_margin"])
-def test_no_decision_breaks_a_rule_under_any_thresholds(tuned, make_rows, hierarchy_policy):
-    rule = DecisionRule(CHAIN, [0.9, 0.5, 0.1, 0.5], hierarchy_policy)
-    tuned._decide_by(rule)
-    metrics = tuned.evaluate(make_rows(200, seed=2))
-    assert metrics["eval_violation_rate"] > 0
-    assert metrics["eval_violation_rate_closed"] == 0
-
-
 def test_exclusive_groups_reach_training_and_decisions(make_trainer, make_rows):
     schema = LabelSchema(NAMES, {"kind": ["b", "c", "d"]}, exclusive={"kind": "at_most_one"})
     trainer = make_trainer(label_schema=schema)
@@ -326,21 +311,6 @@ def test_what_cannot_be_tuned_is_refused(make_trainer, make_rows):
     assert stored(trainer.model) is None
 
 
-@pytest.mark.parametrize(
-    ("thresholds", "words"),
-    [
-        ({"a": 0.5, "b": 0.5, "c": 1.0, "d": 0.5}, r"lies in \(0, 1\); got 1.0 for 'c'"),
-        ({"a": 0.5, "b": 0.5, "c": 0.5}, "lack 1 of 4 labels, the first of them 'd'"),
-        ({"a": 0.5, "b": 0.5, "c": 0.5, "e": 0.5}, "Unknown label 'e' in the thresholds"),
-    ],
-)
-def test_stored_thresholds_that_do_not_fit_are_named(make_args, make_rows, make_model, thresholds, words):
-    model = make_model()
-    CHAIN.to_config(model.config, thresholds=thresholds)
-    with pytest.raises(UsageError, match=words):
-        WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows())
-
-
 def test_a_tuned_model_is_trained_on_other_labels_without_its_thresholds(make_trainer, make_model, caplog):
     model = make_model()
     CHAIN.to_config(model.config, thresholds=dict.fromkeys(NAMES, 0.3))
@@ -350,7 +320,3 @@ def test_a_tuned_model_is_trained_on_other_labels_without_its_thresholds(make_tr
     trainer = make_trainer(model=model, label_schema=other)
     assert not trainer.decision_rule.is_tuned
     assert "are of other labels, and are dropped" in caplog.text
-
-
-def test_the_schema_of_the_two_process_case_has_implications():
-    assert SCHEMA.implications

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data.checks import no_positive
-from ..data.dataset import LabelledData, entry_rule
+from ..data.dataset import LabelledData
 from ..data.options import DataOptions
 from ..data.sources import SPLITS, Source, find_source
-from ..data.splits import MADE_SHARE
+from ..data.splits import MADE_SHARE, no_positive
 from ..data.stream import LabelIterator, iter_labels
 from ..data.text_files import DELIMITED
 from ..labels.distribution import LabelDistribution
@@ -100,14 +99,11 @@ def open_streams(options: DataOptions, label_info: Any = None) -> dict[str, Labe
     info = label_info
     if info is None and source.folder is not None and (source.folder / "label_info.json").exists():
         info = source.folder / "label_info.json"
-    rule = entry_rule(options.positive_values or (), options.blank_labels, options.label_scale)
-    how = {**options.reading(), "label_format": options.label_format, "rule": rule}
     streams: dict[str, LabelIterator] = {}
     for split in SPLITS:
         if split in source.parts:
             part = source.parts[split]
-            columns = (options.text_column, options.label_columns, options.separator)
-            streams[split] = iter_labels(part, *columns, info, **how, like=streams.get("train"))
+            streams[split] = iter_labels(part, label_info=info, **options.reading(), like=streams.get("train"))
     return streams
 
 

@@ -50,12 +50,6 @@ class DatasetStats:
         settings = {name: asked[name] for name in _WEIGHT_SETTINGS if name in asked}
         return compute_class_weights(self.train, given, **settings)
 
-    @property
-    def sampler(self) -> str | None:
-        """The sampler that was asked for, if any."""
-        sampler = self.asked_for.get("sampler")
-        return None if sampler == "none" else sampler
-
     def rows_of(self, split: str) -> str:
         """The name of a split, or of its counted rows: a label that is not in a sample may be in the split."""
         return f"the rows of {split} that were counted" if self.is_sample else split

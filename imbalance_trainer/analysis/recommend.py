@@ -22,8 +22,6 @@ from ..utils.numeric import wilson_interval
 from .dataset_stats import HALF_WIDTH, LIMITATIONS, DatasetStats, positives_for, rows_for, whole
 
 _NONE_NEEDED = "none needed: no label is rare"
-_COMPOUNDED = "FARM#443, nnUNet#1118"
-_WEIGHTS = {"class_weights", "custom_weights", "weight_strategy"}
 _NEED_WEIGHTS = ("weight_strategy", "max_weight", "effective_number_beta", "reweight_from")
 
 
@@ -144,17 +142,14 @@ def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:
 
 
 def choose_weights(stats: DatasetStats, balanced: float = 3.0) -> list[Choice]:
-    """Weights of the default strategy, which was measured (docs/choosing-a-loss.md). None where no label has more than
-    `balanced` negatives per positive, the largest weight that the tiers give a common label. None with a sampler,
-    unless weights, or a setting that needs them, were asked for too."""
+    """Weights of the default strategy, which was measured (docs/losses.md). None where no label has more than
+    `balanced` negatives per positive, the largest weight that the tiers give a common label, unless a setting
+    that needs weights was asked for."""
     asked = stats.asked_for
     needs = any(asked.get(flag) not in (None, False, "none") for flag in _NEED_WEIGHTS)
     if stats.hardest <= balanced and not needs:
         reason = f"{stats.hardest_in_words}, so no label needs a weight."
         return [Choice("class_weights", "none", reason, "limit of the tiers for common labels", _NONE_NEEDED)]
-    if stats.sampler and not _WEIGHTS & set(asked) and not needs:
-        reason = f"The sampler {stats.sampler} draws rare labels more often already; weights would count them twice."
-        return [Choice("class_weights", "none", reason, _COMPOUNDED, "none: the sampler does it")]
     i, source = stats.rarest, "the tiers, docs/quick-reference.md"
     auto = Choice("class_weights", "auto", "Each label's weight follows from its counts in training.", source)
     weights = stats.weights()
@@ -190,16 +185,6 @@ def choose_loss(stats: DatasetStats, balanced: float = 3.0, gamma: float = 2.0) 
         return [Choice("loss", "focal", reason, source)]
     softer = "1.5 if rare labels are predicted too often, 3 if their recall stays 0: the monitor says which."
     return [Choice("loss", "focal", reason, source), Choice("focal_gamma", gamma, softer, "Lin et al., 2017")]
-
-
-def choose_sampler(stats: DatasetStats, balanced: float = 3.0) -> list[Choice]:
-    """No sampler: weights and focal loss raise rare labels already, and compounded re-weighting ruins training
-    (FARM#443, nnUNet#1118). No choice where no label is rare."""
-    asked = stats.asked_for
-    if stats.hardest <= balanced or (asked.get("class_weights") == "none" and asked.get("loss", "focal") != "focal"):
-        return []
-    reason = "The loss raises rare labels already; drawing their rows more often as well would count them twice."
-    return [Choice("sampler", "none", reason, _COMPOUNDED)]
 
 
 def choose_metric(stats: DatasetStats, few: int = 10) -> list[Choice]:
@@ -277,7 +262,6 @@ def choose_epochs(
 RULES: tuple[Callable[[DatasetStats], list[Choice]], ...] = (
     choose_weights,
     choose_loss,
-    choose_sampler,
     choose_metric,
     choose_thresholds,
     choose_epochs,

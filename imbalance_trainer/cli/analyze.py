@@ -126,7 +126,8 @@ def _counted(
         train = streams["train"]
         print_notes(train.notes)
         splits, warnings = count_streams(streams, args.limit)
-        return splits, {"problem_type": train.problem_type, "warnings": warnings, "notes": train.notes}, None
+        about = {"problem_type": train.plan.problem_type, "warnings": warnings, "notes": train.notes}
+        return splits, about, None
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
     about = {"problem_type": data.problem_type, "warnings": data.warnings, "notes": data.notes}

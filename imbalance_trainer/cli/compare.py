@@ -1,4 +1,4 @@
-"""`imbalance-trainer compare`: which loss, weights and sampler suit your data, and whether any beats stock.
+"""`imbalance-trainer compare`: which loss and weights suit your data, and whether any beats stock.
 
     imbalance-trainer compare DATA --model roberta-base --methods default,asymmetric --seeds 3 --num_epochs 5
     imbalance-trainer compare DATA --model roberta-base --methods default,focal --frozen
@@ -11,7 +11,7 @@ import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,6 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     limits = {"train": args.max_train_samples}
     splits = {name: _some(rows, limits.get(name, args.max_eval_samples)) for name, rows in data.splits.items()}
     setting = _setting(args, data, splits, folder)
-    if any("sampler" in (method.options or {}) for method in methods):  # which goes with no other order of rows
-        arguments = {name: value for name, value in setting.arguments.items() if name != "train_sampling_strategy"}
-        setting = replace(setting, arguments=arguments)
     record = Record(folder, _shared(args, setting, _digest(splits, data.schema)))
     seeds = pluralize(len(args.seeds), "seed")
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")

@@ -25,10 +25,10 @@ from typing import Any
 from tqdm.auto import tqdm
 from transformers import pipeline
 
-from ..data.columns import LabelSettings, find_text_column, read_texts
+from ..data.columns import find_text_column, read_texts
 from ..data.files import READERS, ending, read_batches
 from ..data.options import checked_reader_args
-from ..data.text_files import DELIMITED, TEXT, ReadSettings, not_decoded, open_text
+from ..data.text_files import DELIMITED, TEXT, Settings, not_decoded, open_text
 from ..labels.schema import LabelSchema
 from ..pipeline import ImbalanceTextClassificationPipeline
 from ..utils.errors import DataError, UsageError
@@ -122,7 +122,8 @@ def _check(args: PredictArguments) -> None:
 def _rows(args: PredictArguments, schema: LabelSchema) -> Iterator[tuple[dict[str, Any], str]]:
     """The id, if there is one, and the text of each row of a file."""
     path = Path(args.file or "")
-    settings = ReadSettings(args.delimiter, args.encoding, checked_reader_args(args.reader_args))
+    reader_args = checked_reader_args(args.reader_args)
+    settings = Settings(args.delimiter, args.encoding, reader_args, args.text_column, given=schema)
     n_rows, text = 0, args.text_column
     if path.suffix.lower() == ".txt":
         with open_text(path, settings) as file:
@@ -133,9 +134,9 @@ def _rows(args: PredictArguments, schema: LabelSchema) -> Iterator[tuple[dict[st
             except UnicodeDecodeError:
                 raise DataError(not_decoded(path, settings)) from None
     else:
-        for frame in read_batches(path, settings, None, AT_ONCE):
+        for frame in read_batches(path, settings, AT_ONCE):
             if not n_rows:
-                text = find_text_column(frame, text, LabelSettings(schema))
+                text = find_text_column(frame, settings)
             ids = next(
                 (name for name in frame.names if name != text and re.fullmatch(r"(.*[ _])?id", name, re.I)), None
             )

@@ -5,8 +5,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError, UsageError
 from .frame import Frame
+from .text_files import Settings
 
 _WORDS = {
     **dict.fromkeys(("1", "true", "yes"), 1.0),
@@ -29,43 +29,29 @@ _PAIRS = (
 """Words that mean 1 and 0 where a column has no others."""
 
 
-@dataclass(frozen=True)
-class EntryRule:
-    """What the values in label columns mean, where the user says it.
-
-    Args:
-        positive: values that mean 1; others mean 0.
-        blank: what a blank cell means: "negative", "unknown", or None, which is unknown too.
-        scale: what is divided by, such as the number of votes: a number, or the column that holds it.
-    """
-
-    positive: tuple[str, ...] = ()
-    blank: str | None = None
-    scale: str | None = None
+# ---- numbers ----
 
 
-def label_entries(values: pa.Array, rule: EntryRule | None = None, scale: Any = 1.0) -> np.ndarray:
+def label_entries(values: pa.Array, settings: Settings | None = None, scale: Any = 1.0) -> np.ndarray:
     """Entries of labels as float32: NaN where unknown, inf where the value is none that a label can have.
 
     Args:
         values: a column.
-        rule: what the user says of values.
+        settings: what the user says of values.
         scale: what numbers are divided by, (rows,) or one number.
     """
-    rule = rule or EntryRule()
-    blank = 0.0 if rule.blank == "negative" else np.nan
-    if pa.types.is_null(values.type):
-        return np.full(len(values), blank, np.float32)
+    settings = settings or Settings()
+    blank = 0.0 if settings.blank == "negative" else np.nan
     if pa.types.is_string(values.type):
         coded = values.dictionary_encode()
         words = [*coded.dictionary.to_pylist(), *([""] if values.null_count else [])]
-        table = np.array([*_entries(words, rule, blank), blank], np.float32)
+        table = np.array([*_entries(words, settings.positive, blank), blank], np.float32)
         numbers = table[coded.indices.fill_null(len(table) - 1).to_numpy()]
-    elif is_numeric(values.type):
+    elif is_numeric(values.type) or pa.types.is_null(values.type):
         numbers = as_numbers(values, pa.float32())
         numbers[(numbers == -1) | (numbers == IGNORE_INDEX)] = np.nan
-        if rule.positive:
-            wanted = [float(word) for word in rule.positive if _number(word) is not None]
+        if settings.positive:
+            wanted = [float(word) for word in settings.positive if _number(word) is not None]
             numbers = np.where(np.isnan(numbers), np.nan, np.isin(numbers, wanted)).astype(np.float32)
         numbers[values.is_null().to_numpy(zero_copy_only=False)] = blank
     else:
@@ -75,12 +61,12 @@ def label_entries(values: pa.Array, rule: EntryRule | None = None, scale: Any = 
     return numbers
 
 
-def _entries(words: Sequence[str], rule: EntryRule, blank: float) -> list[float]:
+def _entries(words: Sequence[str], positive: Sequence[str], blank: float) -> list[float]:
     folded = [word.strip().casefold() for word in words]
-    if rule.positive:
-        positive = {word.strip().casefold() for word in rule.positive}
-        unknown = {"-1", str(IGNORE_INDEX), "nan", "none", "null"} - positive
-        return [blank if not w else np.nan if w in unknown else float(w in positive) for w in folded]
+    if positive:
+        ones = {word.strip().casefold() for word in positive}
+        unknown = {"-1", str(IGNORE_INDEX), "nan", "none", "null"} - ones
+        return [blank if not w else np.nan if w in unknown else float(w in ones) for w in folded]
     left = {word for word in folded if word and word not in _WORDS and _number(word) is None}
     pairs = _PAIRS if left != {"x"} else (("x", "x"),) if "" in folded else ()  # x marks a box beside empty ones
     pair = next(({no: 0.0, yes: 1.0} for yes, no in pairs if left and left <= {yes, no}), {})
@@ -113,8 +99,12 @@ def numbers_in(values: pa.Array) -> np.ndarray | None:
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Whether values of a type are numbers or booleans."""
-    is_number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
-    return any(is_kind(kind) for is_kind in is_number)
+    return (
+        pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+    )
 
 
 def as_numbers(values: pa.Array, kind: pa.DataType) -> np.ndarray:
@@ -151,7 +141,7 @@ def as_index(value: str) -> int:
 
 
 def words_of(values: pa.Array) -> list[str]:
-    """Each value of a dictionary as text: numbers as the names of classes, 1 and not 1.0."""
+    """Each value as text: numbers as the names of classes, 1 and not 1.0."""
     if pa.types.is_string(values.type):
         return values.to_pylist()
     return [str(n) if n != n or n != int(n) else str(int(n)) for n in as_numbers(values, pa.float64()).tolist()]
@@ -162,19 +152,11 @@ def words_in(values: pa.Array) -> list[str]:
     return [word for word in words_of(values.drop_null().unique()) if not is_blank(word)]
 
 
-def flatten_lists(lists: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """The values of lists, and how many each has (-1: no list)."""
-    lengths = pc.list_value_length(lists).fill_null(-1).to_numpy().astype(np.int64)
-    return lists.flatten(), lengths
-
-
 # ---- cells that hold all labels of a row ----
 
-NO_SEPARATOR = "none"
-"""What `separator` may be where a cell is one name, whatever is in it."""
-
-PATHS = ">"
-"""The separator of the levels of a path, such as Electronics > Phones: each level is a label."""
+NO_SEPARATOR, SPELLED, PATHS = "none", "[]", ">"
+"""How cells of strings are written, where it is no separator between names: one name, whatever is in it; lists or
+dicts; paths such as Electronics > Phones, of which each level is a label."""
 
 _TAKEN = "|;\n,"
 """Separators that are taken where they are found."""
@@ -183,59 +165,77 @@ _WORDS_THAT_JOIN = (" and ", " und ", " y ", " et ")
 _WITHIN_NAMES = "_:-. "
 """Separators that stand within names too: they are asked about from three cells on, others from two."""
 
-_TAGS = re.compile(r"<([^<>]+)>")
+_IN_BRACKETS = re.compile(r"\[.*\]|\{.*\}|\w*\(.*\)", re.DOTALL)
 _NAMED_VALUE = re.compile(r"(.*\S)\s*[-:=]\s*([01])(?:\.0)?")
-_NAME = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(\s*(?=['"]))?""")
+_QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(\s*(?=['"]))?""")
 """A name in quotation marks and, where another one follows, what is between them."""
 
-_NO_LIST = "no list; expected one such as [0, 1] or ['joy', 'fear']."
-_ONE_NAME = "say --separator none."
+
+def how_written(cells: pa.Array, known: Sequence[str] | None, separator: str | None, where: str) -> str:
+    """How a column of strings is written: SPELLED, NO_SEPARATOR or a separator.
+
+    `known`: the names of the labels, if they are known; `separator`: what the user says; `where`: for messages.
+
+    Raises:
+        UsageError: a separator that has to be given, or one that no cell has.
+    """
+    filled = words_in(cells)
+    if separator == NO_SEPARATOR:
+        return NO_SEPARATOR
+    brackets = [v.strip()[:1] if _IN_BRACKETS.fullmatch(v.strip()) else "" for v in filled]
+    if "[" in brackets or (brackets and all(brackets)):
+        return SPELLED
+    if separator is not None and not any(separator in value for value in filled):
+        raise UsageError(f"{where}: no cell has the separator {separator!r}; leave --separator out or give another.")
+    found = separator or find_separator(filled, known, where)
+    if found is not None and separator is None and known is None:
+        _check_mixed(filled, found, where)
+    return found or NO_SEPARATOR
 
 
-def read_cells(
-    frame: Frame, columns: Sequence[str], known: Sequence[str] | None, separator: str | None
-) -> tuple[pa.Array, str | None]:
-    """The cells with the lists that stand in their strings made lists, and the separator that was used.
+def cell_lists(frame: Frame, columns: Sequence[str], written: str) -> pa.Array:
+    """The labels of each row as a list: null where they are unknown, empty where there are none.
 
     Args:
         frame: the file.
         columns: the column with the labels; of several the union is taken.
-        known: the names of the labels, if they are known.
-        separator: between names in one cell; None to find it.
+        written: how strings are written.
 
     Raises:
-        UsageError: a separator that has to be given, or one that no cell has.
         DataError: cells that are no lists.
     """
     if len(columns) > 1:
-        return _union(frame, columns), None
+        texts = [pc.utf8_trim_whitespace(frame.column(name).cast(pa.string())).to_pylist() for name in columns]
+        rows = [[name for name in row if name is not None and not is_blank(name)] for row in zip(*texts, strict=True)]
+        return pa.array([list(dict.fromkeys(row)) for row in rows], pa.list_(pa.string()))
     cells = frame.column(columns[0])
     where = f"{frame.path}: column {columns[0]!r}"
     if pa.types.is_list(cells.type) and pa.types.is_nested(cells.type.value_type):
         at = next(i for i, value in enumerate(cells.to_pylist()) if value)
         raise DataError(f"{where}, {frame.row(at)}: holds {str(cells[at].as_py())[:60]}; expected one list of labels.")
-    if not pa.types.is_string(cells.type) or separator == NO_SEPARATOR:
-        return cells, separator if pa.types.is_string(cells.type) else None
-    filled = words_in(cells)
-    if any(_stands_in(v, "[]") for v in filled):
-        return _parsed_cells(frame, cells, where), None
-    if filled and all(_stands_in(v, "{}") or v.strip().startswith("array(") for v in filled):
-        return _parsed_cells(frame, cells, where), None
-    if separator is None:
-        separator = find_separator(filled, known, where)
-    if separator is None:
-        return cells, None
-    named = _named_values([split_cell(value, separator) for value in filled])
-    parts = {value: named[i] if named else split_cell(value, separator) for i, value in enumerate(filled)}
-    lists = [None if v is None else parts[v] if v in parts else split_cell(v, separator) for v in cells.to_pylist()]
-    return pa.array(lists, pa.list_(pa.string())), separator
-
-
-def _union(frame: Frame, columns: Sequence[str]) -> pa.Array:
-    """The names that several columns hold in each row; null where none of them has a value."""
-    texts = [pc.utf8_trim_whitespace(frame.column(name).cast(pa.string())).to_pylist() for name in columns]
-    rows = [[name for name in row if name is not None and not is_blank(name)] for row in zip(*texts, strict=True)]
-    return pa.array([list(dict.fromkeys(row)) for row in rows], pa.list_(pa.string()))
+    if not pa.types.is_string(cells.type):
+        return cells
+    every = cells.drop_null().unique().to_pylist()
+    if written == SPELLED:
+        lists = {}
+        for v in every:
+            try:
+                lists[v] = _parsed(v)
+            except ValueError as error:
+                raise DataError(f"{where}, {frame.row(pc.index(cells, v).as_py())}: {error}") from None
+    else:
+        lists = {v: split_cell(v, written) for v in every}
+        lists = _named_values({v: parts for v, parts in lists.items() if not is_blank(v)}) | {
+            v: [] if not v.strip() else None for v in every if is_blank(v)
+        }
+    found = [None if v is None else lists[v] for v in cells.to_pylist()]
+    try:
+        return pa.array(found, None if written == SPELLED else pa.list_(pa.string()))
+    except pa.ArrowException:
+        usual = type(next(value for values in found if values for value in values))
+        at = next(i for i, values in enumerate(found) if any(type(v) is not usual for v in values or ()))
+        said = f"{where}, {frame.row(at)}: {str(cells[at])[:60]!r} mixes names, numbers or lists; expected one kind."
+        raise DataError(said) from None
 
 
 def split_cell(cell: str, separator: str) -> list[str]:
@@ -244,40 +244,38 @@ def split_cell(cell: str, separator: str) -> list[str]:
     >>> split_cell("Home > Kitchen", ">")
     ['Home', 'Home > Kitchen']
     """
+    if separator == NO_SEPARATOR:
+        return [cell.strip()]
     if separator == "><":
-        return _TAGS.findall(cell)
+        return re.findall(r"<([^<>]+)>", cell)
     parts = [part.strip() for part in cell.split(separator) if part.strip()]
     if separator.strip() == PATHS:
         return [f" {PATHS} ".join(parts[: i + 1]) for i in range(len(parts))]
     return parts
 
 
-def _named_values(cells: list[list[str]]) -> list[list[str]] | None:
-    """The names with a 1 in cells such as "joy-1;fear-0"; None unless each cell lists the same names so."""
-    found = [[_NAMED_VALUE.fullmatch(part) for part in parts] for parts in cells]
-    if not found or not all(len(cell) > 1 and all(cell) for cell in found):
-        return None
-    pairs = [{match[1]: match[2] for match in cell if match} for cell in found]
-    if any(pair.keys() != pairs[0].keys() for pair in pairs):
-        return None
-    return [[name for name, value in pair.items() if value == "1"] for pair in pairs]
+def _named_values(cells: dict[str, Any]) -> dict[str, Any]:
+    """Of cells such as "joy-1;fear-0" the names with a 1, if each cell lists the same names so."""
+    found = {cell: [_NAMED_VALUE.fullmatch(part) for part in parts] for cell, parts in cells.items()}
+    if not found or not all(len(parts) > 1 and all(parts) for parts in found.values()):
+        return cells
+    pairs = {cell: {match[1]: match[2] for match in parts if match} for cell, parts in found.items()}
+    if len({frozenset(pair) for pair in pairs.values()}) > 1:
+        return cells
+    return {cell: [name for name, value in pair.items() if value == "1"] for cell, pair in pairs.items()}
 
 
 def find_separator(values: Sequence[str], known: Sequence[str] | None, where: str) -> str | None:
     """The separator of delimited names, by which parts occur in several cells; None where cells are single names.
 
-    Args:
-        values: the cells that differ.
-        known: the names of the labels, if they are known.
-        where: the column, for messages.
-
     Raises:
         UsageError: several separators that may be meant, or one that is not taken without asking.
     """
-    signs = {c for value in values for c in value if not (c.isalnum() or c.isspace() or c in "'\"()[]{}<>")}
-    asked = [*sorted(signs - {*_TAKEN, *_WITHIN_NAMES}), "\t", *_WORDS_THAT_JOIN, *_WITHIN_NAMES]
-    there = [s for s in (*_TAKEN, *asked) if any(s in value for value in values)]
-    parts = {s: {part for value in values for part in split_cell(value, s)} for s in there}
+    others = [s for s in _signs(values) if s not in (*_TAKEN, *_WITHIN_NAMES)]
+    others += ["\t", *_WORDS_THAT_JOIN, *_WITHIN_NAMES]
+    parts = {
+        s: {p for v in values for p in split_cell(v, s)} for s in (*_TAKEN, *others) if any(s in v for v in values)
+    }
     present = [s for s in "|;\n" if s in parts]
     if known is not None:
         return _fitting_separator(values, known, parts, present, where)
@@ -291,19 +289,19 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
     if len(numbered := [s for s in _TAKEN if s in parts and all(map(is_index, parts[s]))]) == 1:
         return numbered[0]
     shares = {s: _recurring(values, s) for s in parts}
-    recurring = [s for s in present if shares[s][0] > 0] or [
+    doubtful = [s for s in present if shares[s][0] > 0] or [
         s for s in present if 2 * sum(s in v for v in values) >= len(values)
     ]
-    if len(recurring) == 1:
-        return recurring[0]
+    if len(doubtful) == 1:
+        return doubtful[0]
     if "," in parts and not present:
-        some = shares[","][0]
-        if some >= 0.9:
+        if shares[","][0] >= 0.9:
             return ","
-        recurring = [","] if some else []
-    asked = [s for s in asked if s in parts and _may_separate(values, s, parts[s], shares[s][1])]
-    asked = asked[:1] if asked and asked[0] != " " else asked  # with '+' the blanks around it separate too
-    doubtful = recurring or (present if present and len(values) > 1 else []) or asked
+        doubtful = [","] * (shares[","][0] > 0)
+    doubtful = doubtful or (present if len(values) > 1 else [])
+    if not doubtful:
+        doubtful = [s for s in others if s in parts and _may_separate(values, s, parts[s], shares[s][1])]
+        doubtful = doubtful[:1] if doubtful[:1] != [" "] else doubtful  # with '+' the blanks around it separate too
     if not doubtful:
         return None
     shown = next(v for v in values if doubtful[0] in v)
@@ -313,6 +311,23 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
         f"{where}: {may} may separate names or be part of them, as in {shown[:60]!r}; say which: {ways}, or "
         f"--separator {NO_SEPARATOR} where a cell is one name."
     )
+
+
+def _check_mixed(values: Sequence[str], separator: str, where: str) -> None:
+    """Ask where another separator parts names, which the one leaves together, into names that stand alone too."""
+    names = {name for value in values for name in split_cell(value, separator)}
+    for other in dict.fromkeys([*_TAKEN, *_signs(values), *_WORDS_THAT_JOIN]):
+        split = {name: {*split_cell(name, other)} - {name} for name in names if other in name and other != separator}
+        mixed = [n for n, found in split.items() if found and (found <= names or (other in _TAKEN and found & names))]
+        if mixed:
+            raise UsageError(
+                f"{where}: {separator!r} separates names, and in cells such as {min(mixed)[:60]!r} it may be "
+                f"{other!r}; write one of them throughout, or say --separator {separator!r} where that is one name."
+            )
+
+
+def _signs(values: Sequence[str]) -> list[str]:
+    return sorted({c for v in values for c in v if not (c.isalnum() or c.isspace() or c in "'\"()[]{}<>")})
 
 
 def _fitting_separator(
@@ -336,8 +351,7 @@ def _recurring(values: Sequence[str], separator: str) -> tuple[float, float]:
     """Of the cells with a separator the share in which some part, and in which each part, occurs in other cells."""
     split = [set(split_cell(value, separator)) for value in values]
     cells = Counter(part for parts in split for part in parts)
-    several = [[cells[part] > 1 for part in parts] for parts, value in zip(split, values, strict=True)
-               if separator in value]  # fmt: skip
+    several = [[cells[p] > 1 for p in parts] for parts, v in zip(split, values, strict=True) if separator in v]
     return sum(map(any, several)) / len(several), sum(map(all, several)) / len(several)
 
 
@@ -351,38 +365,18 @@ def _may_separate(values: Sequence[str], separator: str, parts: set[str], share:
 def paths_in(values: Sequence[str]) -> str | None:
     """One of several cells that are paths (A > B) with levels in common; None where cells are none."""
     paths = [value for value in values if re.search(r"\S\s*>\s*\S", value)]
-    is_shared = len(paths) > 1 and _recurring(values, PATHS)[0] > 0.5
-    return paths[0] if is_shared else None
+    return paths[0] if len(paths) > 1 and _recurring(values, PATHS)[0] > 0.5 else None
 
 
-def _stands_in(cell: str, brackets: str) -> bool:
-    return cell.lstrip().startswith(brackets[0]) and cell.rstrip().endswith(brackets[1])
-
-
-def _parsed_cells(frame: Frame, cells: pa.Array, where: str) -> pa.Array:
-    """The lists that strings spell; of a dict of labels those names that have 1."""
-    read: dict[str, Any] = {}
-    at: Callable[[Any], str] = lambda value: f"{where}, {frame.row(pc.index(cells, value).as_py())}"  # noqa: E731
-    for cell in cells.drop_null().unique().to_pylist():
-        read[cell] = None if is_blank(cell) else _parsed(cell, at(cell))
-        if any(isinstance(v, (list, dict)) for v in read[cell] or ()):
-            raise DataError(f"{at(cell)}: holds {cell[:60]}; expected one list of labels.")
-    names = {cell: {isinstance(v, str) for v in values or () if v is not None} for cell, values in read.items()}
-    usual = next((kinds for kinds in names.values() if kinds), set())
-    odd = next((cell for cell, kinds in names.items() if kinds and (kinds != usual or len(kinds) > 1)), None)
-    if odd is not None:
-        raise DataError(f"{at(odd)}: mixes names, numbers or lists; expected one kind.")
-    lists = [None if cell is None else read[cell] for cell in cells.to_pylist()]
-    return pa.array(lists, pa.list_(pa.null()) if not any(lists) else None)
-
-
-def _parsed(cell: str, where: str) -> list:
-    """The list or dict that a cell spells as JSON, as Python or as numpy prints it ([1 0 0])."""
+def _parsed(cell: str) -> list | None:
+    """The list that a cell spells in JSON, Python or as numpy prints it ([1 0 0]), or of a dict the names with 1."""
+    if is_blank(cell):
+        return None
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):
         if re.search("['\"]", cell):  # names side by side, which Python would join
-            spelled = _NAME.sub(lambda found: found[1] + ("" if found[2] is None else ", "), cell)
+            spelled = _QUOTED.sub(lambda found: found[1] + ("" if found[2] is None else ", "), cell)
         else:
             spelled = cell if "," in cell else re.sub(r"(?<=[\w.])\s+(?=[\w.-])", ", ", cell)
             spelled = re.sub(r"\bnan\b", "None", spelled)
@@ -392,7 +386,13 @@ def _parsed(cell: str, where: str) -> list:
             value = None
     if isinstance(value, dict) and all(v in (0, 1) for v in value.values()):
         return [str(name) for name, v in value.items() if v]
-    if not isinstance(value, list):
-        way = "" if "," in cell and _stands_in(cell, "[]") else f" Where cells are names of classes, {_ONE_NAME}"
-        raise DataError(f"{where}: {cell[:60]!r} is {_NO_LIST}{way}")
-    return [int(v) if isinstance(v, bool) else v for v in value]
+    if not isinstance(value, (list, tuple, set)):
+        way = (
+            ""
+            if "," in cell and cell.strip()[:1] + cell.strip()[-1:] == "[]"
+            else " Where cells are names of classes, say --separator none."
+        )
+        raise ValueError(f"{cell[:60]!r} is no list; expected one such as [0, 1] or ['joy', 'fear'].{way}")
+    if any(isinstance(v, (list, dict)) for v in value):
+        raise ValueError(f"holds {cell[:60]}; expected one list of labels.")
+    return [int(v) if isinstance(v, bool) else v for v in (sorted(value) if isinstance(value, set) else value)]

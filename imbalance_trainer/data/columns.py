@@ -1,8 +1,10 @@
 """Which column of a table is the text and which hold labels; what is not clear is asked, with the flag for it."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -11,15 +13,10 @@ import pyarrow.compute as pc
 from ..labels.schema import LabelSchema
 from ..utils.constants import LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, did_you_mean, quoted
-from .cells import (
-    NO_SEPARATOR,
-    EntryRule,
-    label_entries,
-    numbers_in,
-)
+from .cells import NO_SEPARATOR, find_separator, label_entries, numbers_in, split_cell, words_in
 from .frame import Frame, named_like
 from .label_spec import COLUMNS, LABEL_FORMATS, LabelSpec, plan_of_cells
-from .questions import ask_about_doubtful, hints, is_class_name, nearly_labels, soft_columns
+from .text_files import Settings
 
 TEXT_COLUMNS = (
     *("text", "sentence", "comment_text", "comment", "content", "tweet"),
@@ -39,36 +36,30 @@ _NO_TEXT = re.compile(
 _NO_BLANKS = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
 """Letters of scripts that put no blanks between words: Thai, Japanese, Chinese."""
 _NO_LABEL = re.compile(r"(unnamed: \d+|index|.*[ _]id|id)?", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class LabelSettings:
-    """What the user says about the labels.
-
-    Args:
-        given: the schema of a label_info.json.
-        columns: the label columns.
-        separator: between names in one cell.
-        label_format: one of LABEL_FORMATS.
-        rule: what the values of label columns mean.
-    """
-
-    given: LabelSchema | None = None
-    columns: tuple[str, ...] = ()
-    separator: str | None = None
-    label_format: str | None = None
-    rule: EntryRule = field(default_factory=EntryRule)
+_CLASS_COLUMNS = ("class", "category", "categories", "target", "sentiment", "emotion", "emotions", "topic", "topics",
+                  "intent", "tags", "tag", "genre", "genres")  # fmt: skip
+"""Usual names of a column with a class a row, or with several names."""
+_SELDOM_LABEL = re.compile(
+    r"(is|has)[_ ].*|verified|retweeted|truncated|.*confidence.*|.*(score|prob\w*)", re.IGNORECASE
+)
+_PEOPLE = re.compile(
+    r"(?:^|[ _.-])(annot\w*|rater|coder|judge|worker|labell?er|reviewer|expert|evaluator|assessor|participant|user"
+    r"|person)[ _.-]*(\d+|[a-z])$",
+    re.IGNORECASE,
+)
+_MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hold one class a row
 
 
 # ---- the text ----
 
 
-def find_text_column(frame: Frame, wanted: str | None, settings: LabelSettings) -> str:
-    """The column `wanted`, else the one that looks like text: the longest among several, or one with a usual name.
+def find_text_column(frame: Frame, settings: Settings) -> str:
+    """The column of the text: of several that look like it the longest, or one with a usual name.
 
     Raises:
         UsageError: no column looks like text, or several do.
     """
+    wanted = settings.text_column
     if wanted is not None:
         if wanted not in frame.names:
             raise UsageError(f"{frame.path}: has no text column {wanted!r}: {did_you_mean(wanted, frame.names)}")
@@ -80,25 +71,19 @@ def find_text_column(frame: Frame, wanted: str | None, settings: LabelSettings) 
     usual = named_like(TEXT_COLUMNS, [*strings, *frame.broken])
     if usual in frame.broken:
         raise DataError(frame.broken[str(usual)])
-    lengths = {name: length for name in strings if (length := _length_of_text(frame, name))}
-    found = sorted(lengths, key=lambda name: -lengths[name])
+    lengths = {name: _text_length(frame, name) for name in strings}
+    found = sorted((name for name in strings if lengths[name] > 0), key=lambda name: -lengths[name])
     usual = named_like(TEXT_COLUMNS, found)
     if usual and _MUCH_LONGER * lengths[usual] >= lengths[found[0]]:
         return usual
     if len(found) == 1 or (found and lengths[found[0]] >= _MUCH_LONGER * lengths[found[1]] and usual != "text"):
         return found[0]
-    if found:
-        raise UsageError(
-            f"{frame.path}: which column is the text? {quoted(found)} look like text; name it with --text_column. "
-            "Pairs of texts are not read: join them in one column."
-        )
     usual = named_like(TEXT_COLUMNS, strings)
-    if usual and (usual.strip().casefold() == TEXT_COLUMNS[0] or not _is_no_text(frame, usual)):
+    if usual and not found and (lengths[usual] == 0 or usual.casefold() == TEXT_COLUMNS[0]):
         return usual
-    raise UsageError(
-        f"{frame.path}: which column is the text? None of {quoted(frame.names)} looks like text; name it with "
-        "--text_column."
-    )
+    said = f"{quoted(found)} look like text" if found else f"None of {quoted(frame.names)} looks like text"
+    pairs = " Pairs of texts are not read: join them in one column." if found else ""
+    raise UsageError(f"{frame.path}: which column is the text? {said}; name it with --text_column.{pairs}")
 
 
 def _is_text(frame: Frame, name: str) -> bool:
@@ -106,22 +91,15 @@ def _is_text(frame: Frame, name: str) -> bool:
     return pa.types.is_string(kind) or (pa.types.is_list(kind) and pa.types.is_string(kind.value_type))
 
 
-def _sample(frame: Frame, name: str) -> list[str]:
+def _text_length(frame: Frame, name: str) -> float:
+    """The mean length of a column that looks like text: words with blanks, most rows different; else 0, or -1 where
+    most cells are numbers, dates, addresses or lists."""
     texts = _joined(frame.column(name).slice(0, _SAMPLE)).drop_null().to_pylist()
-    return [text.strip() for text in texts if text.strip()]
-
-
-def _is_no_text(frame: Frame, name: str) -> bool:
-    """Whether most cells are numbers, dates, addresses or lists."""
-    texts = _sample(frame, name)
-    return 2 * sum(_NO_TEXT.fullmatch(text) is not None for text in texts) > len(texts)
-
-
-def _length_of_text(frame: Frame, name: str) -> float:
-    """The mean length of a column that looks like text: words with blanks, most rows different; else 0."""
-    texts = _sample(frame, name)
-    if not texts or _is_no_text(frame, name):
+    texts = [text.strip() for text in texts if text.strip()]
+    if not texts:
         return 0
+    if 2 * sum(_NO_TEXT.fullmatch(text) is not None for text in texts) > len(texts):
+        return -1
     words = [len(text.split()) + len(_NO_BLANKS.findall(text)) // 4 for text in texts]
     different = len(set(texts)) / len(texts)
     has_words = 2 * sum(n > 1 for n in words) >= len(texts)
@@ -131,9 +109,8 @@ def _length_of_text(frame: Frame, name: str) -> float:
 
 def _joined(values: pa.Array) -> pa.Array:
     """Lists of words as texts."""
-    if pa.types.is_list(values.type) and pa.types.is_string(values.type.value_type):
-        return pc.binary_join(values, " ")
-    return values
+    is_list = pa.types.is_list(values.type) and pa.types.is_string(values.type.value_type)
+    return pc.binary_join(values, " ") if is_list else values
 
 
 def read_texts(frame: Frame, name: str) -> pa.Array:
@@ -147,7 +124,7 @@ def read_texts(frame: Frame, name: str) -> pa.Array:
 # ---- the labels ----
 
 
-def make_plan(frame: Frame, text: str, settings: LabelSettings) -> LabelSpec:
+def make_plan(frame: Frame, text: str, settings: Settings) -> LabelSpec:
     """Decide on the training data what the columns mean.
 
     Args:
@@ -159,7 +136,7 @@ def make_plan(frame: Frame, text: str, settings: LabelSettings) -> LabelSpec:
         UsageError: a choice that the user has to make; the message names the flag.
         DataError: columns or values that do not fit.
     """
-    label_format, separator, given = settings.label_format, settings.separator, settings.given
+    label_format, separator = settings.label_format, settings.separator
     if label_format is not None and label_format not in LABEL_FORMATS:
         raise UsageError(f"Unknown --label_format {label_format!r}: {did_you_mean(label_format, LABEL_FORMATS)}")
     others = [name for name in frame.names if name != text]
@@ -169,9 +146,9 @@ def make_plan(frame: Frame, text: str, settings: LabelSettings) -> LabelSpec:
             raise UsageError(f"{frame.path}: column {name!r} cannot be the text and a label; name another for one.")
         if name not in others:
             raise UsageError(f"{frame.path}: has no label column {name!r}: {did_you_mean(name, others)}")
-    columns = asked or _label_columns(frame, others, text, settings)
-    if columns and label_format != COLUMNS and _hold_names(frame, columns, settings):
-        plan = plan_of_cells(frame, columns, given, separator, label_format)
+    columns = asked or _label_columns(frame, others, settings)
+    if label_format != COLUMNS and _hold_names(frame, columns, settings):
+        plan = plan_of_cells(frame, columns, settings)
     elif label_format not in (None, COLUMNS):
         raise UsageError(
             f"{frame.path}: --label_format {label_format} means one column with all labels, but {quoted(columns)} are "
@@ -179,9 +156,9 @@ def make_plan(frame: Frame, text: str, settings: LabelSettings) -> LabelSpec:
         )
     else:
         plan = _columns_plan(frame, columns, settings)
-    if separator not in (None, NO_SEPARATOR) and plan.separator is None:
+    if separator not in (None, NO_SEPARATOR, plan.written):
         raise UsageError(f"{frame.path}: --separator {separator!r} has no use, as the labels are no delimited names.")
-    if plan.form != COLUMNS and settings.rule != EntryRule():
+    if plan.form != COLUMNS and (settings.positive or settings.blank or settings.scale):
         raise UsageError(
             f"{frame.path}: --positive_values, --blank_labels and --label_scale are for a column per label, but the "
             f"labels are {plan.note.partition(', ')[2].partition(', ')[2]}; name those columns with --label_columns."
@@ -189,40 +166,38 @@ def make_plan(frame: Frame, text: str, settings: LabelSettings) -> LabelSpec:
     return plan
 
 
-def _hold_names(frame: Frame, columns: Sequence[str], settings: LabelSettings) -> bool:
+def _hold_names(frame: Frame, columns: Sequence[str], settings: Settings) -> bool:
     """Whether columns have the labels of a row in their cells, rather than each being a label itself."""
-    if settings.rule.positive or settings.rule.scale or frame.fields:
+    if settings.positive or settings.scale or frame.fields:
         return False
     if len(columns) > 1:
         are_strings = all(pa.types.is_string(frame.table.schema.field(name).type) for name in columns)
-        return are_strings and not any(is_label_column(frame, name) for name in columns)
+        return are_strings and not any(_seen(frame, name).is_like_label for name in columns)
     if settings.label_format is not None or pa.types.is_list(frame.table.schema.field(columns[0]).type):
         return True
     if settings.given is not None and set(settings.given.names) <= {*frame.names}:
         return False
-    return columns[0].casefold() in LABEL_COLUMNS or not is_label_column(frame, columns[0])
+    return columns[0].casefold() in LABEL_COLUMNS or not _seen(frame, columns[0]).is_like_label
 
 
-def _columns_plan(frame: Frame, columns: tuple[str, ...], settings: LabelSettings) -> LabelSpec:
+def _columns_plan(frame: Frame, columns: tuple[str, ...], settings: Settings) -> LabelSpec:
     """The plan for a column per label."""
     given = settings.given
     schema = given or LabelSchema.from_names(columns)
-    for name in schema.names:
-        if name not in columns:
-            raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, columns)}")
-    for name in columns:
-        if name not in schema.names:
-            raise DataError(f"{frame.path}: column {name!r} is no label: {did_you_mean(name, schema.names)}")
+    if missing := [name for name in schema.names if name not in columns]:
+        raise DataError(f"{frame.path}: no column for the label {missing[0]!r}: {did_you_mean(missing[0], columns)}")
+    if odd := [name for name in columns if name not in schema.names]:
+        raise DataError(f"{frame.path}: column {odd[0]!r} is no label: {did_you_mean(odd[0], schema.names)}")
     how = "a dict of them" if frame.fields else "one column each"
     source = f", names of {'label_info.json' if given else 'the keys' if frame.fields else 'the columns'}"
     listed = "" if given else f" ({quoted(schema.names)})"
     note = f"Labels: {len(schema)}{listed}, multi-label, {how}{source}"
-    soft = [] if settings.rule.scale else soft_columns(frame, schema.names)
+    soft = [] if settings.scale else [name for name in schema.names if _seen(frame, name).is_soft]
     said = (f"{quoted(soft)} hold values between 0 and 1, which are taken as soft labels.",) if soft else ()
-    return LabelSpec(schema.names, COLUMNS, schema, note, remarks=said, rule=settings.rule)
+    return LabelSpec(schema.names, COLUMNS, schema, note, remarks=said, settings=settings)
 
 
-def _label_columns(frame: Frame, others: Sequence[str], text: str, settings: LabelSettings) -> tuple[str, ...]:
+def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> tuple[str, ...]:
     """The label columns, where the user does not name them."""
     given = settings.given
     if frame.fields:
@@ -238,49 +213,174 @@ def _label_columns(frame: Frame, others: Sequence[str], text: str, settings: Lab
     if given:
         name = next(name for name in given.names if name not in others)
         raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
-    readable = [name for name in others if name not in frame.broken and not _NO_LABEL.fullmatch(name)]
-    if settings.rule.positive:
-        found = [name for name in readable if _has_positive_value(frame, name, settings.rule)]
+    values = {name: _seen(frame, name, settings if settings.positive else None) for name in others
+              if name not in frame.broken and not _NO_LABEL.fullmatch(name)}  # fmt: skip
+    if settings.positive:
+        found = [n for n, v in values.items() if not pa.types.is_nested(v.cells.type)
+                 and len(v.cells.drop_null().unique()) <= 3 and (v.entries == 1).any()]  # fmt: skip
     else:
-        found = [name for name in readable if is_label_column(frame, name)]
-    whole = [name for name in found if _has_no_other_number(frame, name, settings.rule)]
-    nearly = {} if settings.rule.positive else nearly_labels(frame, [name for name in readable if name not in whole])
-    where = f" in {quoted(others)}" if others else ""
-    if not whole and (not found or nearly.keys() - set(found)):
+        found = [name for name, v in values.items() if v.is_label]
+        if not found and all(v.is_like_label for v in values.values() if v.nearly):
+            found = [name for name, v in values.items() if v.is_like_label]
+    nearly = {n: v.nearly for n, v in values.items() if v.nearly and n not in found and not settings.positive}
+    if not found:
+        where = f" in {quoted(others)}" if others else ""
         raise UsageError(
             f"{frame.path}: found no labels{where}; expected a column 'labels' or a column of 0 and 1 "
-            f"for each label. {'; '.join(hints(frame, readable, nearly)) or 'Name them with --label_columns'}."
+            f"for each label. {'; '.join(_hints(values, nearly)) or 'Name them with --label_columns'}."
         )
-    if whole and not settings.rule.positive:
-        ask_about_doubtful(frame, whole, nearly, readable)
+    if not settings.positive:
+        _ask_about_doubtful(frame, {name: values[name] for name in found}, nearly, values)
     return tuple(found)
-
-
-def _has_no_other_number(frame: Frame, name: str, rule: EntryRule) -> bool:
-    """Whether a column of labels has no numbers that are none; a wrong word in it is an error, and no question."""
-    values = frame.column(name)
-    odd = values.filter(pa.array(np.isinf(label_entries(values, rule))))
-    return not len(odd) or numbers_in(odd) is None
 
 
 def _is_numbered(name: str) -> bool:
     """Whether a column is one of several such as label_1, label_2."""
     stem = re.sub(r"[ _.-]?\d+$", "", name.strip()).casefold()
-    return stem != name.strip().casefold() and (stem in LABEL_COLUMNS or is_class_name(stem))
+    return stem != name.strip().casefold() and stem in (*LABEL_COLUMNS, *_CLASS_COLUMNS)
 
 
-def is_label_column(frame: Frame, column: str) -> bool:
-    """Whether nearly all values of a column are values that a label can have."""
-    if column in frame.broken:
-        return False
-    entries = label_entries(frame.column(column))
-    known = ~np.isnan(entries)
-    return bool(known.any()) and bool(np.isinf(entries).sum() <= (1 - _LABEL_LIKE) * known.sum() + 1e-9)
+# ---- what is asked ----
 
 
-def _has_positive_value(frame: Frame, name: str, rule: EntryRule) -> bool:
-    """Whether a column has at most two values, one of them being positive as the user says."""
-    values = frame.column(name)
-    if pa.types.is_nested(values.type) or len(values.drop_null().unique()) > 3:
-        return False
-    return bool((label_entries(values, rule) == 1).any())
+@dataclass(frozen=True)
+class _Values:
+    """The values of a column, seen as those of a label.
+
+    Args:
+        cells: the values.
+        entries: what they are as entries of a label, see `label_entries`.
+        is_like_label: whether nearly all of them are values that a label can have.
+        is_label: whether there are no other numbers too: a wrong word is an error, and no question.
+        nearly: what is said where it is none, but half of the known values could be those of a label.
+    """
+
+    cells: pa.Array
+    entries: np.ndarray
+    is_like_label: bool
+    is_label: bool
+    nearly: str
+
+    @cached_property
+    def numbers(self) -> np.ndarray | None:
+        return numbers_in(self.cells)
+
+    @property
+    def is_soft(self) -> bool:
+        return bool(((self.entries > 0) & (self.entries < 1)).any())
+
+
+def _seen(frame: Frame, name: str, settings: Settings | None = None) -> _Values:
+    cells = frame.column(name)
+    entries = label_entries(cells, settings)
+    wrong, known, nearly = np.flatnonzero(np.isinf(entries)), int((~np.isnan(entries)).sum()), ""
+    is_like = known > 0 and len(wrong) <= (1 - _LABEL_LIKE) * known + 1e-9
+    is_label = is_like and (not len(wrong) or numbers_in(cells.take(pa.array(wrong))) is None)
+    if not is_label and 0 < 2 * len(wrong) <= known and not _is_class_name(name):
+        first = f"{cells[int(wrong[0])].as_py()!r} first in {frame.row(wrong[0])}"
+        nearly = f"{name!r} holds {known - len(wrong):,} values of 0 to 1 and {len(wrong):,} others ({first})"
+    return _Values(cells, entries, is_like, is_label, nearly)
+
+
+def _ask_about_doubtful(
+    frame: Frame, found: Mapping[str, _Values], nearly: Mapping[str, str], readable: Mapping[str, _Values]
+) -> None:
+    """Raise a UsageError for columns beside the labels that may be labels, and for labels that may be none."""
+    people = [name for name in found if _PEOPLE.search(name.strip())]
+    if people == [*found] and len(people) > 1:
+        raise UsageError(
+            f"{frame.path}: {quoted(people)} seem to hold what each of several people said of one label; write their "
+            f"mean or majority into one column, or say {_flag(people)} if each is a label."
+        )
+    signs = next(iter(found.values())).numbers if len(found) == 1 else None
+    if signs is not None and np.isin((-1, 0, 1), signs).all() and (signs == -1).mean() >= 0.1:
+        raise UsageError(
+            f"{frame.path}: {next(iter(found))!r} holds -1, 0 and 1, and -1 means unknown. For three classes say "
+            f"{_flag(found)} --label_format classes, with a label_info.json (--label_schema) whose names are '-1', "
+            f"'0' and '1'; else say {_flag(found)}."
+        )
+    seldom = [name for name in found if _SELDOM_LABEL.fullmatch(name.strip()) or name in people]
+    soft = [name for name, values in found.items() if values.is_soft and name not in seldom]
+    said, doubtful = [*nearly.values()], {*nearly}
+    for names, what in (
+        (seldom, "hold 0 and 1 and are seldom labels"),
+        (soft, "hold values between 0 and 1, as soft labels or scores do"),
+    ):
+        if names and len(names) < len(found):
+            said.append(f"{quoted(names)} {what}")
+            doubtful.update(names)
+    if not said:
+        return
+    sure = [name for name in found if name not in doubtful]
+    everything = [name for name in readable if name in {*found, *nearly}]
+    ways = [*([f"without them {_flag(sure)}"] if sure else []), f"with them {_flag(everything)}"]
+    more = ", and write -1 where a label is unknown" if nearly else ""
+    if any(readable[name].numbers is not None for name in nearly):
+        more = f" --label_scale {_scale(readable, everything)}, which divides counts"
+    raise UsageError(f"{frame.path}: {'; '.join(said)}. Are these labels? Say {' or '.join(ways)}{more}.")
+
+
+def _is_class_name(column: str) -> bool:
+    return column.strip().casefold() in _CLASS_COLUMNS
+
+
+def _flag(names: Iterable[str]) -> str:
+    return f"--label_columns {shlex.join(names)}"
+
+
+def _scale(values: Mapping[str, _Values], counts: Sequence[str]) -> str:
+    """What counts may be divided by: a column that is their sum, else the largest of them."""
+    numbers = {name: v.numbers for name, v in values.items() if v.numbers is not None}
+    total = sum(numbers.get(name, 0) for name in counts)
+    whole = next((name for name in numbers if name not in counts and np.array_equal(numbers[name], total)), None)
+    return shlex.quote(whole) if whole else f"{max(np.nanmax(numbers[n]) for n in counts if n in numbers):g}"
+
+
+def _hints(values: Mapping[str, _Values], nearly: Mapping[str, str]) -> list[str]:
+    """What to say of columns that may hold labels, each with the flags that read it so."""
+    said: list[str] = []
+    pairs: dict[tuple[str, ...], list[str]] = {}
+    counts: dict[str, np.ndarray] = {}
+    for name, v in sorted(values.items(), key=lambda item: not _is_class_name(item[0])):
+        if pa.types.is_nested(v.cells.type):
+            said += [f"{name!r} holds lists: {_flag([name])}"] if pa.types.is_list(v.cells.type) else []
+            continue
+        words, is_class, numbers = words_in(v.cells.cast(pa.string())), _is_class_name(name), v.numbers
+        if is_class or numbers is None:
+            said += _hint_of_names(name, words, len(v.cells))
+        elif len(words) == 2:
+            pairs.setdefault(tuple(sorted(words)), []).append(name)
+        elif not (numbers == 0).any():
+            if 2 < len(words) <= 5:  # such as stars
+                said.append(f"{name!r} has {len(words)} different values: {_flag([name])} --label_format classes")
+        elif np.nanmin(numbers) >= 0:
+            if len(words) <= 20:  # such as votes
+                counts[name] = numbers
+            elif np.nanmax(numbers) <= 100:
+                said.append(f"{name!r} may be a percentage: {_flag([name])} --label_scale 100")
+    for (one, other), columns in pairs.items():
+        ways = " or ".join(f"--positive_values {shlex.quote(word)}" for word in (other, one))
+        said.append(f"{quoted(columns)} hold {one!r} and {other!r}: {_flag(columns)} with {ways}")
+    total = sum(counts.values())  # a column that is the sum of the others is none of them
+    few = [name for name, n in counts.items() if len(counts) < 3 or not np.array_equal(2 * n, total)]
+    paired = [name for columns in pairs.values() for name in columns]
+    said += [what for name, what in nearly.items() if name not in (*few, *paired)]
+    if len(few) > 1 or (few and nearly):
+        said.append(f"{quoted(few)} may be counts: {_flag(few)} --label_scale {_scale(values, few)}")
+    return said[:5]
+
+
+def _hint_of_names(name: str, words: Sequence[str], n_rows: int) -> list[str]:
+    """What to say of a column of strings that may hold a class a row, or names with a separator."""
+    try:
+        separator = find_separator(words, None, "")
+    except UsageError as error:
+        ways = re.findall(r"--separator ('[^']*')", str(error))
+        return [f"{name!r} may hold several names: {_flag([name])} with --separator {' or '.join(ways)} or none"]
+    if separator is not None:
+        parts = {part for word in words for part in split_cell(word, separator)}
+        is_shared = 2 * len(parts) < 3 * len(words)
+        return [f"{name!r} holds names separated by {separator!r}: {_flag([name])}"] * is_shared
+    if 2 <= len(words) <= min(_MOST_CLASSES, n_rows // _ROWS_PER_CLASS):
+        return [f"{name!r} has {len(words)} different values and could hold one class a row: {_flag([name])}"]
+    return []

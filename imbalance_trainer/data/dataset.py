@@ -16,28 +16,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..labels.schema import LabelSchema
-from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, MULTI_LABEL, SINGLE_LABEL
+from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, quoted
-from .cells import EntryRule
-from .checks import (
+from .columns import find_text_column, make_plan, read_texts
+from .files import read_files
+from .frame import Frame, named_like
+from .label_spec import CLASSES, LONG, NAMES, LabelSpec, check_blanks, encode_labels
+from .sources import SPLITS, Source, find_source, read_source, split_named
+from .splits import (
+    Parts,
     absent_labels,
     blank_label_cells,
     broken_rules,
     conflicting_duplicates,
     is_blank_text,
     leaked_texts,
-    unread_columns,
-    unused_label_columns,
+    make_splits,
 )
-from .columns import LabelSettings, find_text_column, is_label_column, make_plan, read_texts
-from .encode import check_blanks, encode_labels
-from .frame import Frame, named_like
-from .label_spec import CLASSES, COLUMNS, LONG, LabelSpec
-from .sources import SPLITS, Source, find_source, read_source, split_named
-from .splits import Parts, make_splits
-from .text_files import ReadSettings
-
-_BLANK = ("negative", "unknown")
+from .text_files import Settings, as_names
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def load_labelled_dataset(
     encoding: str | None = None,
     reader_args: Mapping[str, Any] | None = None,
     label_format: str | None = None,
-    positive_values: Sequence[str] = (),
+    positive_values: Sequence[str] | None = None,
     blank_labels: str | None = None,
     label_scale: str | float | None = None,
     split_names: Mapping[str, str] | None = None,
@@ -125,49 +121,48 @@ def load_labelled_dataset(
     """
     source = find_source(data, split_names)
     given = given_schema(label_info, source.folder)
-    asked = (label_columns,) if isinstance(label_columns, str) else tuple(label_columns or ())
-    rule = entry_rule(positive_values, blank_labels, label_scale)
-    named = {*asked, *(given.names if given else ()), *([text_column] if text_column else [])}
-    settings = ReadSettings(delimiter, encoding, reader_args or {}, frozenset(named), given is not None)
-    how = LabelSettings(given, asked, separator, label_format, rule)
+    positive, scale = as_names(positive_values), None if label_scale is None else str(label_scale)
+    settings = Settings(delimiter, encoding, reader_args or {}, text_column, as_names(label_columns), separator, given,
+                        label_format, positive, blank_labels, scale)  # fmt: skip
 
     frames = _by_split_column(read_source(source, settings))
-    train = frames["train"]
-    text = find_text_column(train, text_column, how)
+    text = find_text_column(frames["train"], settings)
     if label_format == LONG:
-        frames = {split: _grouped(frame, text, how) for split, frame in frames.items()}
-        how = replace(how, label_format="names")
-    plan = make_plan(frames["train"], text, how)
+        frames = {split: _grouped(frame, text, settings) for split, frame in frames.items()}
+        settings = replace(settings, label_format=NAMES)
+    plan = make_plan(frames["train"], text, settings)
     frames, warnings = _with_labels(frames, source, plan, settings)
     parts = {split: (read_texts(frame, text), encode_labels(frame, plan)) for split, frame in frames.items()}
-    check_blanks(parts["train"][1], train.path, plan)
-    if (parts["train"][1] == IGNORE_INDEX).all():
-        raise DataError(f"{train.path}: no row has a known label; expected some to train on.")
-    if label_format is None and plan.form == CLASSES:
-        _check_long(parts["train"], train, plan)
-    by_file = _by_file(parts, frames)
-    warnings += [
-        *(said for frame in frames.values() for said in frame.remarks),
-        *unread_columns(train),
-        *plan.remarks,
-        *unused_label_columns(_more_label_columns(frames, text, plan)),
-        *_blank_cells(frames, parts, plan),
-        *conflicting_duplicates(by_file),
-        *broken_rules(by_file, plan.schema),
-    ]
-    blank = {split: int(is_blank_text(texts).sum()) for split, (texts, _) in parts.items()}
-    parts["train"] = _without_blank_texts(*parts["train"], train)
+    train = frames["train"]
+    _check_training(parts["train"], train, plan, settings)
+    for frame in frames.values():
+        warnings += frame.remarks
+    warnings += [f"Column {n!r} is not used, as it cannot be read. {said}" for n, said in train.broken.items()]
+    warnings += plan.remarks
+    if plan.form == NAMES and len(plan.columns) == 1:
+        cells = {split: frame.column(plan.columns[0]) for split, frame in frames.items()}
+        warnings += blank_label_cells(cells, parts, plan.columns[0])
+    # rows are looked up in files; by split where two files have one name, or a split has several files
+    files = [split if frame.files else frame.name for split, frame in frames.items()]
+    by_file = dict(zip(files, parts.values(), strict=True)) if len(set(files)) == len(files) else parts
+    warnings += [*conflicting_duplicates(by_file), *broken_rules(by_file, plan.schema)]
+    blank = {split: is_blank_text(texts) for split, (texts, _) in parts.items()}
+    if blank["train"].any():
+        rows = np.flatnonzero(~blank["train"])
+        parts["train"] = (parts["train"][0].take(pa.array(rows)), parts["train"][1][rows])
     made = [split for split in SPLITS if split not in parts] if make_missing else []
     if made:
         warnings += make_splits(parts, made, plan.schema, seed, train.path)
     warnings += [*leaked_texts(parts), *absent_labels(parts, plan.schema)]
     notes = (
         _source_note(frames, source, text, plan),
-        _label_note(plan),
-        _split_note(parts, made, train.name, seed, blank),
+        f"{plan.note}."
+        if plan.form == CLASSES or plan.schema.primary
+        else f"{plan.note}; none is named primary (groups in label_info.json), so all count as secondary.",
+        _split_note(parts, made, train.name, seed, {split: int(rows.sum()) for split, rows in blank.items()}),
     )
-    problem = SINGLE_LABEL if plan.form == CLASSES else MULTI_LABEL
-    return LabelledData(_datasets(parts, plan.schema), plan.schema, problem, notes, tuple(warnings), tuple(made))
+    splits = _datasets(parts, plan.schema)
+    return LabelledData(splits, plan.schema, plan.problem_type, notes, tuple(warnings), tuple(made))
 
 
 def given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
@@ -178,67 +173,59 @@ def given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
     return LabelSchema.from_label_info(beside) if beside is not None and beside.exists() else None
 
 
-def entry_rule(positive_values: Sequence[str], blank_labels: str | None, label_scale: Any) -> EntryRule:
-    """What the values in a column per label mean, as the user says it; a UsageError for what cannot be."""
-    if blank_labels not in (None, *_BLANK):
-        raise UsageError(f"--blank_labels is {' or '.join(_BLANK)}; got {blank_labels!r}.")
-    positive = (positive_values,) if isinstance(positive_values, str) else tuple(map(str, positive_values or ()))
-    if positive and label_scale is not None:
-        raise UsageError("--positive_values and --label_scale do not go together; keep one.")
-    return EntryRule(positive, blank_labels, None if label_scale is None else str(label_scale))
-
-
 def _by_split_column(frames: dict[str, Frame]) -> dict[str, Frame]:
     """The training data by its column `split`, where that names the splits and there is no other data."""
     train = frames["train"]
     name = named_like(("split", "set", "partition", "subset", "fold"), train.names)
     if len(frames) > 1 or name is None or not pa.types.is_string(train.table.schema.field(name).type):
         return frames
-    values = train.column(name).fill_null("")
-    meant = {value: split_named(value) for value in values.unique().to_pylist()}
-    if "train" not in meant.values() or len(meant) < 2:
+    home = np.array([split_named(value or "") or "" for value in train.column(name).to_pylist()])
+    found = {split: train.take(np.flatnonzero(home == split)) for split in SPLITS if split in home}
+    if "train" not in found or len(np.unique(home)) < 2:
         return frames
-    home = np.array([meant[value] or "" for value in values.to_pylist()])
     rest = int((home == "").sum())
     said = f"{train.name}: the rows are put into splits by the column {name!r}"
     remark = f"{said}; {rest:,} rows with another value are left out." if rest else f"{said}."
-    found = {split: train.take(np.flatnonzero(home == split)) for split in SPLITS if (home == split).any()}
     return {**found, "train": replace(found["train"], remarks=(*train.remarks, remark))}
 
 
-def _grouped(frame: Frame, text: str, how: LabelSettings) -> Frame:
+def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
     """Rows with one text as one row with a list of their labels, for files with a row for each text and label."""
     others = [name for name in frame.names if name != text]
-    column = how.columns[0] if how.columns else named_like(LABEL_COLUMNS, others)
-    if column is None or len(how.columns) > 1:
+    column = settings.columns[0] if settings.columns else named_like(LABEL_COLUMNS, others)
+    if column is None or len(settings.columns) > 1:
         raise UsageError(f"{frame.path}: --label_format long needs the column of the label: --label_columns NAME.")
-    item = read_texts(frame, text).dictionary_encode().indices.to_numpy()
-    first = np.unique(item, return_index=True)[1]
-    names: list[list[str]] = [[] for _ in first]
-    for place, name in zip(item, frame.column(column).cast(pa.string()).to_pylist(), strict=True):
-        if name is not None and name.strip() and name.strip() not in names[place]:
-            names[place].append(name.strip())
-    grouped = frame.take(first)
-    table = grouped.table.drop_columns([column]).append_column(column, pa.array(names, pa.list_(pa.string())))
-    return replace(grouped, table=table)
+    found: dict[str, tuple[int, dict[str, None]]] = {}  # of each text its first row and its labels
+    names = frame.column(column).cast(pa.string()).to_pylist()
+    for row, (key, name) in enumerate(zip(read_texts(frame, text).to_pylist(), names, strict=True)):
+        found.setdefault(key, (row, {}))[1].update({name.strip(): None} if name and name.strip() else {})
+    grouped = frame.take(np.array([row for row, _ in found.values()]))
+    lists = pa.array([list(labels) for _, labels in found.values()], pa.list_(pa.string()))
+    return replace(grouped, table=grouped.table.drop_columns([column]).append_column(column, lists))
 
 
-def _check_long(part: tuple[pa.Array, np.ndarray], train: Frame, plan: LabelSpec) -> None:
-    """Ask where many texts have several classes, as in a file with a row for each text and label."""
+def _check_training(part: tuple[pa.Array, np.ndarray], train: Frame, plan: LabelSpec, settings: Settings) -> None:
+    """Raise an error for labels that are unknown or positive throughout, blank texts, and several classes a text."""
     texts, labels = part
-    pairs = pa.table({"text": texts, "label": labels}).group_by("text").aggregate([("label", "count_distinct")])
-    several = int(pc.sum(pc.greater(pairs["label_count_distinct"], 1)).as_py())
-    if several >= 3 and 20 * several >= len(pairs):
-        raise UsageError(
-            f"{train.path}: {several:,} of {len(pairs):,} texts stand in several rows with different labels in "
-            f"{plan.columns[0]!r}. --label_format long takes a row for each text and label, --label_format classes "
-            "one class a row."
-        )
+    check_blanks(labels, train.path, plan)
+    if (labels == IGNORE_INDEX).all():
+        raise DataError(f"{train.path}: no row has a known label; expected some to train on.")
+    if settings.label_format is None and plan.form == CLASSES:
+        pairs = pa.table({"text": texts, "label": labels}).group_by("text").aggregate([("label", "count_distinct")])
+        several = int(pc.sum(pc.greater(pairs["label_count_distinct"], 1)).as_py())
+        if several >= 3 and 20 * several >= len(pairs):
+            raise UsageError(
+                f"{train.path}: {several:,} of {len(pairs):,} texts stand in several rows with different labels in "
+                f"{plan.columns[0]!r}. --label_format long takes a row for each text and label, --label_format "
+                "classes one class a row."
+            )
+    if is_blank_text(texts).all():
+        raise DataError(f"{train.path}: each text is blank; name the column of the text with --text_column.")
 
 
 def _with_labels(
-    frames: dict[str, Frame], source: Source, plan: LabelSpec, settings: ReadSettings
-) -> tuple[dict[str, Frame], list[str]]:
+    frames: dict[str, Frame], source: Source, plan: LabelSpec, settings: Settings
+) -> tuple[dict[str, Frame], list[Any]]:
     """The splits that have labels, those of a file such as test_labels.csv included, and what is said of others."""
     found, said = {}, []
     for split, frame in frames.items():
@@ -249,38 +236,18 @@ def _with_labels(
         if beside is None:
             said.append(f"{frame.name} has no labels: it is not used as the {split} data.")
             continue
-        labels = next(iter(read_source(Source({"train": beside}), settings).values()))
+        labels = read_files(beside, settings)
         key = next((name for name in frame.names if name in labels.names), None)
         if key is None:
             raise DataError(f"{beside}: has no column of {frame.name} by which labels and texts go together.")
-        place = {value: row for row, value in enumerate(labels.column(key).to_pylist())}
-        rows = [place.get(value) for value in frame.column(key).to_pylist()]
-        missing = sum(row is None for row in rows)
+        rows = pc.index_in(frame.column(key), labels.column(key))
         table = frame.table
         for name in (name for name in labels.names if name not in frame.names):
-            table = table.append_column(name, labels.column(name).take(pa.array(rows, pa.int64())))
+            table = table.append_column(name, labels.column(name).take(rows))
         found[split] = replace(frame, table=table)
-        said.append(f"The labels of {frame.name} are those of {beside.name}, by {key!r}; {missing:,} rows have none.")
+        missing = f"{rows.null_count:,} rows have none"
+        said.append(f"The labels of {frame.name} are those of {beside.name}, by {key!r}; {missing}.")
     return found, said
-
-
-def _without_blank_texts(texts: pa.Array, labels: np.ndarray, train: Frame) -> tuple[pa.Array, np.ndarray]:
-    rows = np.flatnonzero(~is_blank_text(texts))
-    if not len(rows):
-        raise DataError(f"{train.path}: each text is blank; name the column of the text with --text_column.")
-    return (texts, labels) if len(rows) == len(texts) else (texts.take(pa.array(rows)), labels[rows])
-
-
-def _lists(labels: np.ndarray) -> pa.ChunkedArray:
-    """A matrix (rows, labels) as lists, in chunks whose offsets fit into 32 bits."""
-    n_rows, width = labels.shape
-    height = max(1, (2**31 - 1) // max(width, 1))
-    chunks = []
-    for start in range(0, max(n_rows, 1), height):
-        part = labels[start : start + height]
-        offsets = np.arange(len(part) + 1, dtype=np.int32) * np.int32(width)
-        chunks.append(pa.ListArray.from_arrays(offsets, pa.array(part.ravel())))
-    return pa.chunked_array(chunks)
 
 
 def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
@@ -292,11 +259,15 @@ def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
         is_soft = any((labels != np.floor(labels)).any() for labels in every)
         feature = datasets.List(datasets.Value("float32" if is_soft else "int8"))
     features = datasets.Features({"text": datasets.Value("string"), "labels": feature})
+    step = (2**31 - 1) // len(schema)  # rows of a chunk, whose offsets fit into 32 bits
     made = {}
     for split in (split for split in SPLITS if split in parts):
         texts, labels = parts[split]
-        is_matrix = labels.ndim == 2
-        column = _lists(labels.astype(feature.feature.dtype)) if is_matrix else pa.array(labels, pa.int64())
+        kind = features.arrow_schema.field("labels").type
+        column = pa.array(labels, pa.int64()) if labels.ndim == 1 else pa.chunked_array([
+            pa.FixedSizeListArray.from_arrays(pa.array(part.ravel()).cast(kind.value_type), len(schema)).cast(kind)
+            for part in (labels[at : at + step] for at in range(0, max(len(labels), 1), step))
+        ])  # fmt: skip
         made[split] = datasets.Dataset(pa.Table.from_arrays([texts, column], schema=features.arrow_schema))
     return datasets.DatasetDict(made)
 
@@ -304,42 +275,13 @@ def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
 # ---- what is said ----
 
 
-def _more_label_columns(frames: Mapping[str, Frame], text: str, plan: LabelSpec) -> dict[str, list[str]]:
-    """Per file the columns that look like labels, where labels are columns and the training file has none such."""
-    if plan.form != COLUMNS:
-        return {}
-    train, used = frames["train"], {text, *plan.columns}
-    known = {name for name in train.names if name in used or is_label_column(train, name)}
-    known |= {name for name in train.names if name not in train.broken and train.column(name).null_count == 0}
-    return {
-        frame.name: [n for n in frame.names if n.strip() and n not in known and is_label_column(frame, n)]
-        for frame in frames.values()
-    }
-
-
-def _by_file(parts: Parts, frames: Mapping[str, Frame]) -> Parts:
-    """The parts by the names of their files, in which rows are looked up; by split where two files have one name, or a
-    split has several files."""
-    names = [split if frames[split].shards else frames[split].name for split in parts]
-    return dict(zip(names, parts.values(), strict=True)) if len(set(names)) == len(names) else parts
-
-
-def _blank_cells(frames: Mapping[str, Frame], parts: Parts, plan: LabelSpec) -> list[str]:
-    if plan.form != "sets" or len(plan.columns) > 1:
-        return []
-    column = plan.columns[0]
-    return blank_label_cells({split: frame.column(column) for split, frame in frames.items()}, parts, column)
-
-
 def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: LabelSpec) -> str:
     train = frames["train"]
-    used = {text, *plan.columns}
-    ignored = [name for name in train.names if name not in used]
-    kinds = dict.fromkeys(frame.format for frame in frames.values())
-    read = "; ".join(
-        f"{', '.join(dict.fromkeys(frame.name for frame in frames.values() if frame.format == kind))} as {kind}"
-        for kind in kinds
-    )
+    ignored = [name for name in train.names if name not in (text, *plan.columns)]
+    names: dict[str, dict[str, None]] = {}
+    for frame in frames.values():
+        names.setdefault(frame.format, {})[frame.name] = None
+    read = "; ".join(f"{', '.join(found)} as {kind}" for kind, found in names.items())
     where = f" in {source.where}" if source.where else ""
     words = " (lists of words, joined by blanks)" if pa.types.is_list(train.table.schema.field(text).type) else ""
     more = f"; unused splits: {quoted(source.unused)}" if source.unused else ""
@@ -348,21 +290,11 @@ def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: L
     return f"Read {read}{where}; text in {text!r}{words}{more}."
 
 
-def _label_note(plan: LabelSpec) -> str:
-    if plan.form == CLASSES or plan.schema.primary:
-        return f"{plan.note}."
-    return f"{plan.note}; none is named primary (groups in label_info.json), so all count as secondary."
-
-
 def _split_note(parts: Parts, made: Sequence[str], source: str, seed: int, blank: Mapping[str, int]) -> str:
     sizes = ", ".join(f"{split} {len(parts[split][0]):,}" for split in SPLITS if split in parts)
-    if made:
-        each = " each" if len(made) > 1 else ""
-        sizes += (
-            f"; {' and '.join(made)} made of 10% of {source}{each}, stratified, seed {seed}, equal texts kept together"
-        )
-    else:
-        sizes += ", splits as they were"
+    each = " each" if len(made) > 1 else ""
+    how = f"; {' and '.join(made)} made of 10% of {source}{each}, stratified, seed {seed}, equal texts kept together"
+    sizes += how if made else ", splits as they were"
     unknown = sum(int((labels == IGNORE_INDEX).sum()) for _, labels in parts.values())
     sizes += f"; {unknown:,} unknown label entries ({IGNORE_INDEX})" if unknown else "; no label entry unknown"
     if total := sum(blank.values()):

@@ -53,7 +53,7 @@ DEMO_TRAINING: dict[str, Any] = {
 """Training arguments that suit an encoder that starts from nothing; a pretrained one wants a smaller rate."""
 
 DEMO_OPTIONS: dict[str, Any] = {"weight_strategy": "tiered", "head_learning_rate": 2e-3}
-"""Options of ours that suit it too. The defaults are for a pretrained encoder (docs/choosing-a-loss.md), whose
+"""Options of ours that suit it too. The defaults are for a pretrained encoder (docs/losses.md), whose
 features are kept from a head that knows nothing yet. Here there is nothing to keep, so head and encoder learn alike,
 and the full tiers are ahead of their roots."""
 

@@ -1,31 +1,39 @@
 """LabelSpec: what the label columns mean, how it is found where one column has all labels, and labels as numbers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
+from ..labels.blocks import Block, IdLists
 from ..labels.schema import LabelSchema
-from ..utils.errors import DataError, UsageError, first_five, quoted
+from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
+from ..utils.errors import DataError, UsageError, did_you_mean, first_five, quoted
 from .cells import (
     NO_SEPARATOR,
     PATHS,
-    EntryRule,
+    SPELLED,
     as_index,
     as_numbers,
-    flatten_lists,
+    cell_lists,
     fold,
+    how_written,
     is_blank,
     is_index,
     is_numeric,
     label_entries,
+    numbers_in,
     paths_in,
-    read_cells,
     words_in,
+    words_of,
 )
 from .frame import Frame
+from .text_files import Settings
 
 COLUMNS, MULTI_HOT, INDICES, NAMES, CLASSES, LONG = LABEL_FORMATS = (
     "columns", "multi_hot", "indices", "names", "classes", "long",
@@ -33,7 +41,9 @@ COLUMNS, MULTI_HOT, INDICES, NAMES, CLASSES, LONG = LABEL_FORMATS = (
 """What `label_format` may be: a column per label; or one column with lists of 0 and 1, of class indices or of names,
 with one class a row, or with one label of a text that has several rows."""
 
+ENTRY = "0, 1, true, false, yes, no, a value between 0 and 1, or blank, -1 or -100 for unknown"
 _SPARE = 10  # times as many classes as occur are taken for numbers of another kind, such as years
+_NO_CLASS = -2
 
 
 @dataclass(frozen=True)
@@ -42,25 +52,36 @@ class LabelSpec:
 
     Args:
         columns: the label columns.
-        form: "columns", "multi-hot", "sets" or "classes".
+        form: COLUMNS, MULTI_HOT, NAMES (sets of names or indices) or CLASSES.
         schema: the labels.
         note: what was decided, in words.
-        separator: between names in one cell.
+        written: how cells of strings are written, see `cells.how_written`.
         remarks: what may be meant otherwise, a sentence each.
         numbered: whether numbers in the cells are class indices.
-        spelled: whether the cells are strings that spell lists.
-        rule: what the values of a column per label mean.
+        settings: what the user says of the values of a column per label.
     """
 
     columns: tuple[str, ...]
     form: str
     schema: LabelSchema
     note: str
-    separator: str | None = None
+    written: str = NO_SEPARATOR
     remarks: tuple[str, ...] = ()
     numbered: bool = True
-    spelled: bool = False
-    rule: EntryRule = field(default_factory=EntryRule)
+    settings: Settings = field(default_factory=Settings)
+
+    @cached_property
+    def places(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The index of each name as it is spelled, and as `fold` spells those that are told apart so."""
+        names = self.schema.names
+        spellings = Counter(map(fold, names))
+        folded = {fold(name): i for i, name in enumerate(names) if spellings[fold(name)] == 1}
+        return {name: i for i, name in enumerate(names)}, folded
+
+    @property
+    def problem_type(self) -> str:
+        """What a config's `problem_type` is for these labels."""
+        return SINGLE_LABEL if self.form == CLASSES else MULTI_LABEL
 
     @property
     def where(self) -> str:
@@ -68,210 +89,275 @@ class LabelSpec:
         return f"column {self.columns[0]!r}" if len(self.columns) == 1 else f"columns {quoted(self.columns)}"
 
 
-def plan_of_cells(
-    frame: Frame, columns: Sequence[str], given: LabelSchema | None, separator: str | None, label_format: str | None
-) -> LabelSpec:
+def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> LabelSpec:
     """The plan for labels that lie in one column, or as names in several.
 
     Args:
         frame: the training data.
         columns: the columns.
-        given: the schema, if there is one.
-        separator: between names in one cell, if the user gave it.
-        label_format: one of LABEL_FORMATS, if the user gave it.
+        settings: what the user says.
     """
-    column = columns[0]
-    where = f"{frame.path}: {LabelSpec(tuple(columns), '', given, '').where}"  # type: ignore[arg-type]
+    column, given, label_format = columns[0], settings.given, settings.label_format
+    where = f"{frame.path}: column {column!r}" if len(columns) == 1 else f"{frame.path}: columns {quoted(columns)}"
     known = given.names if given else frame.class_names.get(column)
-    if label_format == CLASSES and separator is None:
-        separator = NO_SEPARATOR
-    asked = separator
-    cells, separator = read_cells(frame, columns, known, separator)
-    if cells.null_count == len(cells) or (pa.types.is_string(cells.type) and not words_in(cells)):
-        raise DataError(f"{where}: no row has a known label; expected some to train on.")
-    if pa.types.is_struct(cells.type) or pa.types.is_map(cells.type):
-        raise DataError(f"{where}: holds dicts; these are read in a column 'labels' or 'label'; rename it.")
+    cells, written = _cells(frame, columns, known, settings, where)
     is_list = pa.types.is_list(cells.type)
-    values = flatten_lists(cells)[0] if is_list else cells
-    is_text = pa.types.is_string(values.type)
-    if not (is_text or is_numeric(values.type) or pa.types.is_null(values.type)):
-        raise DataError(f"{where}: holds {values.type}; expected names or class indices.")
-    words = words_in(values)
-    _check_separator(frame, column, asked, where)
-    _check_format(label_format, is_list, is_text, where)
-    form, width = _form_of(frame, column, cells, known, label_format)
-    are_indices = bool(words) and all(map(is_index, words))
-    numbered = label_format != NAMES and (known is not None or not is_text or are_indices)
-    if not is_text and words and known is not None and set(words) <= set(known):
-        numbered = False  # such as the years or stars by which classes are called
-    if label_format == INDICES and not are_indices:
-        raise DataError(f"{where}: holds other values than class indices, which --label_format indices asks for.")
-    names, merged = (known, ()) if known else _names_in(values, words, width, numbered, where)
-    said = [*merged, *_remark_on_paths(words, separator, f"{frame.name}: column {column!r}")]
-    if form == "classes" and (len(names) == 1 or (known is None and len(words) == 1)):
-        raise DataError(f"{where}: has only one class, {names[-1]!r}; expected two or more.")
-    how = _how(form, is_text and not are_indices, separator)
-    if form == "multi-hot" and not (known or label_format):
-        how += " (they could be class indices: --label_format indices)"
-    are_made = known is None and numbered
-    source = f"names of {'label_info.json' if given else 'ClassLabel'}" if known else _found_names(names, are_made)
-    listed = "" if given or are_made else f" ({quoted(names)})"  # a typo among them shows
-    kind = "single-label" if form == "classes" else "multi-label"
-    place = f"{column!r}" if len(columns) == 1 else quoted(columns)
-    note = f"Labels: {len(names)}{listed}, {kind}, {how} in {place}, {source}"
-    spelled = is_list and separator is None and pa.types.is_string(frame.table.schema.field(column).type)
-    schema = given or LabelSchema(tuple(names), {}, _levels(names) if (separator or "").strip() == PATHS else ())
-    return LabelSpec(
-        tuple(columns), form, schema, note, separator, tuple(said), numbered, spelled and len(columns) == 1
-    )  # fmt: skip
-
-
-def _check_separator(frame: Frame, column: str, asked: str | None, where: str) -> None:
-    """Raise a UsageError for a separator that the user gives and that no cell has."""
-    if asked in (None, NO_SEPARATOR) or not pa.types.is_string(frame.table.schema.field(column).type):
-        return
-    if not any(asked in value for value in words_in(frame.column(column))):
-        raise UsageError(f"{where}: no cell has the separator {asked!r}; leave --separator out or give another.")
-
-
-def _levels(names: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """The implications of paths: each level implies the one above it."""
-    pairs = ((name, name.rpartition(f" {PATHS} ")[0]) for name in names)
-    return tuple((name, above) for name, above in pairs if above)
-
-
-def _remark_on_paths(words: Sequence[str], separator: str | None, where: str) -> list[str]:
-    path = None if separator == PATHS else paths_in(words)
-    if path is None:
-        return []
-    way = "--separator '>' makes each level a label that implies the one above it"
-    return [f"{where} holds paths such as {path!r}: {way}."]
-
-
-def _form_of(
-    frame: Frame, column: str, cells: pa.Array, known: Sequence[str] | None, label_format: str | None
-) -> tuple[str, int | None]:
-    """The form of the labels and, where they are multi-hot, how many there are."""
-    if not pa.types.is_list(cells.type):
-        return ("sets" if label_format in (NAMES, INDICES) else "classes"), None
-    values, lengths = flatten_lists(cells)
-    numbers = _spelled_numbers(values) if pa.types.is_string(values.type) else values
-    could_be = label_format is None and numbers is not None
-    if label_format != MULTI_HOT and not (could_be and is_multi_hot(frame, column, numbers, lengths, known)):
-        return "sets", None
-    width = len(known) if known else int(lengths.max(initial=0))
-    check_width(frame, column, lengths, width)
-    return "multi-hot", width
-
-
-def _found_names(names: Sequence[str], are_made: bool) -> str:
-    """Where names are from that nobody gave."""
-    if not are_made:
-        return "names as found in the training data"
-    span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-    return f"no names are given: {span} (a label_info.json can name them)"
-
-
-def _check_format(label_format: str | None, is_list: bool, is_text: bool, where: str) -> None:
-    """Whether the cells can be what the user says that they are."""
-    found = "lists" if is_list else "single values"
+    values = cells.flatten() if is_list else cells
+    words, is_text = words_in(values), pa.types.is_string(values.type)
+    if cells.null_count == len(cells) or (not is_list and is_text and not words):
+        raise DataError(f"{where}: no row has a known label; expected some to train on.")
     fits = {CLASSES: not is_list, MULTI_HOT: is_list, INDICES: is_list or is_text, NAMES: is_text, None: True}
     if not fits[label_format]:
-        found += " of numbers" if label_format == NAMES else ""
-        raise UsageError(f"{where}: holds {found}, which does not go with --label_format {label_format}.")
+        holds = ("lists" if is_list else "single values") + (" of numbers" if label_format == NAMES else "")
+        raise UsageError(f"{where}: holds {holds}, which does not go with --label_format {label_format}.")
+    form, width = (NAMES if label_format in (NAMES, INDICES) else CLASSES), None
+    if is_list:
+        form, width = _form_of_lists(cells, known, label_format)
+    are_indices = bool(words) and all(map(is_index, words))
+    if label_format == INDICES and not are_indices:
+        raise DataError(f"{where}: holds other values than class indices, which --label_format indices asks for.")
+    are_names = not is_text and words and known is not None and set(words) <= set(known)  # such as years or stars
+    numbered = label_format != NAMES and not are_names and (known is not None or not is_text or are_indices)
+    names, said = (known, []) if known else _names_in(values, words, width, numbered, where)
+    path = paths_in(words) if written != PATHS else None
+    if path is not None:
+        way = "--separator '>' makes each level a label that implies the one above it"
+        said = [*said, f"{frame.name}: column {column!r} holds paths such as {path!r}: {way}."]
+    if form == CLASSES and (len(names) == 1 or (known is None and len(words) == 1)):
+        raise DataError(f"{where}: has only one class, {names[-1]!r}; expected two or more.")
+    parted = "" if written in (NO_SEPARATOR, SPELLED) else f" separated by {written!r}"
+    what = "names" if is_text and not are_indices else "class indices"
+    how = {
+        MULTI_HOT: f"multi-hot lists{parted}",
+        CLASSES: "one class a row",
+        NAMES: f"{what}{parted}" if parted else f"lists of {what}",
+    }[form]
+    if form == MULTI_HOT and not (known or label_format):
+        how += " (they could be class indices: --label_format indices)"
+    source = (
+        f"names of {'label_info.json' if given else 'ClassLabel'}" if known else "names as found in the training data"
+    )
+    if known is None and numbered:
+        span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        source = f"no names are given: {span} (a label_info.json can name them)"
+    listed = "" if given or (known is None and numbered) else f" ({quoted(names)})"  # a typo among them shows
+    kind = "single-label" if form == CLASSES else "multi-label"
+    note = f"Labels: {len(names)}{listed}, {kind}, {how} in {quoted(columns)}, {source}"
+    levels = [(n, n.rpartition(f" {PATHS} ")[0]) for n in names if f" {PATHS} " in n and written.strip() == PATHS]
+    schema = given or LabelSchema(tuple(names), {}, tuple(levels))
+    return LabelSpec(tuple(columns), form, schema, note, written, tuple(said), bool(numbered))
 
 
-def _how(form: str, are_names: bool, separator: str | None) -> str:
-    parted = "" if separator in (None, NO_SEPARATOR) else f" separated by {separator!r}"
-    if form == "multi-hot":
-        return f"multi-hot lists{parted}"
-    if form == "classes":
-        return "one class a row"
-    what = "names" if are_names else "class indices"
-    return f"{what}{parted}" if parted else f"lists of {what}"
+def _cells(
+    frame: Frame, columns: Sequence[str], known: Sequence[str] | None, settings: Settings, where: str
+) -> tuple[pa.Array, str]:
+    """The cells, as lists unless they are single values, and how they are written."""
+    cells, written = frame.column(columns[0]), NO_SEPARATOR
+    is_string = pa.types.is_string(cells.type) and len(columns) == 1
+    if is_string:
+        classes = NO_SEPARATOR if settings.label_format == CLASSES else None
+        written = how_written(cells, known, settings.separator or classes, where)
+    if not is_string or written != NO_SEPARATOR:
+        cells = cell_lists(frame, columns, written)
+    if pa.types.is_struct(cells.type) or pa.types.is_map(cells.type):
+        raise DataError(f"{where}: holds dicts; these are read in a column 'labels' or 'label'; rename it.")
+    kind = cells.type.value_type if pa.types.is_list(cells.type) else cells.type
+    if not (pa.types.is_string(kind) or is_numeric(kind) or pa.types.is_null(kind)):
+        raise DataError(f"{where}: holds {kind}; expected names or class indices.")
+    return cells, written
+
+
+def _form_of_lists(cells: pa.Array, known: Sequence[str] | None, label_format: str | None) -> tuple[str, int | None]:
+    """The form of labels in lists and, where they are multi-hot (a number for each label), how many there are."""
+    values, lengths = cells.flatten(), list_lengths(cells)
+    real, numbers = lengths[lengths >= 0], numbers_in(values)
+    is_multi_hot = label_format == MULTI_HOT
+    if label_format is None and numbers is not None and len(numbers):
+        entries = label_entries(values)
+        rows = pd.DataFrame({"row": np.repeat(np.arange(len(real)), real), "number": numbers}).dropna()
+        repeats = rows.duplicated().any()  # a set of indices has none twice
+        is_even = real.min() == real.max() and (known is None or real[0] == len(known))
+        fits = not np.isinf(entries).any()
+        is_soft = ((entries > 0) & (entries < 1)).any()
+        is_multi_hot = bool((is_even and (fits or repeats)) or (fits and (repeats or is_soft)))
+    return (MULTI_HOT, len(known) if known else int(real[0])) if is_multi_hot else (NAMES, None)
+
+
+def list_lengths(lists: pa.Array) -> np.ndarray:
+    """How many values each list has; -1 for null."""
+    return lists.value_lengths().fill_null(-1).to_numpy().astype(np.int64)
 
 
 def _names_in(
     values: pa.Array, words: Sequence[str], width: int | None, numbered: bool, where: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the training labels, and what is said of those with several spellings.
+) -> tuple[Sequence[str], list[str]]:
+    """The names of the training labels: those that occur, or made ones for indices and multi-hot lists.
 
-    Names are those that occur, or made ones for indices and multi-hot lists.
+    Names that differ only in case, blanks or Unicode form are one, in the spelling that most rows have, which is said.
     """
-    if words and width is None and not numbered:
-        return _merged(values, where)
-    width = width or 1 + _highest_class([as_index(word) for word in words if is_index(word)], len(values), where)
-    if not width:
-        raise DataError(f"{where}: holds no label at all.")
-    return tuple(f"label_{i}" for i in range(width)), ()
-
-
-def _merged(values: pa.Array, where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names that differ only in case, blanks or Unicode form as one, in the spelling that most rows have."""
+    if width is None and (numbered or not words):
+        highest = max([as_index(word) for word in words if is_index(word)], default=-1)
+        if highest < 0:
+            raise DataError(f"{where}: holds no label at all.")
+        if highest >= max(1000, len(values)) or highest >= max(100, _SPARE * len(words)):
+            raise DataError(
+                f"{where}: holds the class index {highest}; expected indices from 0, or names. Numbers that are names "
+                "can be listed in a label_info.json (--label_schema)."
+            )
+        width = 1 + highest
+    if width is not None:
+        return [f"label_{i}" for i in range(width)], []
     spellings: dict[str, Counter] = {}
-    for value in values.value_counts().to_pylist():
-        word, count = value["values"], value["counts"]
-        if word is not None and not is_blank(word):
+    for word, count in Counter(words_of(values.drop_null())).items():
+        if not is_blank(word):
             spellings.setdefault(fold(word), Counter())[word.strip()] += count
     chosen = {key: min(found, key=lambda word: (-found[word], word)) for key, found in spellings.items()}
     several = {chosen[key]: sorted(found) for key, found in spellings.items() if len(found) > 1}
     said = [f"{quoted(found)} as {name!r}" for name, found in sorted(several.items())]
-    merged = (f"{where}: spellings of one name are taken as one label: {first_five(said)}.",) if said else ()
-    return tuple(sorted(chosen.values())), merged
+    merged = [f"{where}: spellings of one name are taken as one label: {first_five(said)}."] if said else []
+    return sorted(chosen.values()), merged
 
 
-def _spelled_numbers(values: pa.Array) -> pa.Array | None:
-    """Strings that are numbers, all of them, as float64; else None."""
-    try:
-        return None if values.null_count else values.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return None
+# ---- labels as numbers ----
 
 
-def _highest_class(indices: Sequence[int], n_values: int, where: str) -> int:
-    """The highest class index, -1 where there is none; an error where so few below it occur that it seems to be a
-    number of another kind, such as a year. `indices` differ from each other."""
-    highest = max(indices, default=-1)
-    if highest >= max(1000, n_values) or highest >= max(100, _SPARE * len(indices)):
-        raise DataError(
-            f"{where}: holds the class index {highest}; expected indices from 0, or names. Numbers that are names can "
-            "be listed in a label_info.json (--label_schema)."
+def check_blanks(labels: np.ndarray, path: Any, plan: LabelSpec) -> None:
+    """Ask what blank means where a column per label has nothing but positive values and blanks.
+
+    Args:
+        labels: (rows, labels), of the training data.
+        path: the file, for messages.
+        plan: what the columns mean.
+    """
+    if plan.form != COLUMNS or plan.settings.blank is not None:
+        return
+    one_sided = (labels > 0).any(0) & (labels == IGNORE_INDEX).any(0) & ~(labels == 0).any(0)
+    if one_sided.any():
+        raise UsageError(
+            f"{path}: {quoted([plan.schema.names[i] for i in np.flatnonzero(one_sided)])} hold nothing but positive "
+            "values and blanks, so that blank may mean 0; say --blank_labels negative or --blank_labels unknown."
         )
-    return highest
 
 
-def is_multi_hot(
-    frame: Frame, column: str, values: pa.Array, lengths: np.ndarray, known: Sequence[str] | None
-) -> bool:
-    """Whether lists of numbers are multi-hot (one number for each label) rather than class indices."""
-    real = lengths[lengths >= 0]
-    if not len(values):
-        return False
-    entries = label_entries(values)
-    even = real.min() == real.max() and (known is None or real[0] == len(known))
-    fits = not np.isinf(entries).any()
-    if even and fits:
-        return True
-    if not is_numeric(values.type):
-        return False
-    row, number = np.repeat(np.arange(len(real)), real), as_numbers(values, pa.float64())
-    order = np.lexsort((number, row))
-    row, number = row[order], number[order]
-    repeats = ((row[1:] == row[:-1]) & (number[1:] == number[:-1])).any()  # a set of indices has none twice
-    if even:
-        return bool(repeats)
-    if fits and (repeats or ((entries > 0) & (entries < 1)).any()):
-        check_width(frame, column, lengths, len(known) if known else int(real[0]))
-    return False
+def encode_labels(frame: Frame, plan: LabelSpec) -> np.ndarray:
+    """The labels of a file: class indices (rows,), or float32 (rows, labels); IGNORE_INDEX where unknown."""
+    block = encode_block(frame, plan)
+    if isinstance(block, np.ndarray):
+        return block
+    matrix = np.zeros((len(block), len(plan.schema)), np.float32)
+    matrix[np.repeat(np.arange(len(block)), np.diff(block.offsets)), block.values] = 1
+    return matrix
 
 
-def check_width(frame: Frame, column: str, lengths: np.ndarray, width: int) -> None:
-    """Raise a DataError where a multi-hot list has not one value for each label; -1 stands for no list."""
-    wrong = np.flatnonzero((lengths >= 0) & (lengths != width))
+def encode_block(frame: Frame, plan: LabelSpec) -> Block:
+    """As `encode_labels`, but sets of which all is known stay lists of classes, which do not grow with the labels."""
+    n_rows, n = frame.table.num_rows, len(plan.schema)
+    if plan.form == COLUMNS:
+        if all(name not in frame.names or pa.types.is_null(frame.column(name).type) for name in plan.columns):
+            return np.full((n_rows, n), IGNORE_INDEX, np.float32)  # as a null for each dict
+        scale = _scale_of(frame, plan.settings.scale)
+        columns = [frame.column(name) for name in plan.columns]
+        matrix = np.stack([label_entries(column, plan.settings, scale) for column in columns], axis=1)
+        return _checked(matrix, frame, plan, lambda row, i: columns[i][row].as_py())
+    cells = frame.column(plan.columns[0])
+    if plan.form != CLASSES or (pa.types.is_string(cells.type) and plan.written == SPELLED):
+        cells = cell_lists(frame, plan.columns, plan.written)
+    if pa.types.is_null(cells.type) or cells.null_count == n_rows:
+        return np.full(n_rows if plan.form == CLASSES else (n_rows, n), IGNORE_INDEX, np.int64)
+    if pa.types.is_list(cells.type) == (plan.form == CLASSES):
+        expected = "one class in each row" if plan.form == CLASSES else "a list of labels in each row"
+        raise DataError(
+            f"{frame.path}: {plan.where}: holds {cells.type}; expected {expected}, as in the training data."
+        )
+    if plan.form == CLASSES:
+        return _classes(cells, plan, frame, np.arange(n_rows))
+    values, lengths = cells.flatten(), list_lengths(cells)
+    if plan.form == MULTI_HOT:
+        wrong = np.flatnonzero((lengths >= 0) & (lengths != n))
+        if len(wrong):
+            more = f" (and {len(wrong) - 1} more rows)" if len(wrong) > 1 else ""
+            found = f"{frame.row(wrong[0])} has {lengths[wrong[0]]} values; expected {n}, one for each label{more}"
+            raise DataError(f"{frame.path}: {plan.where}: {found}.")
+        matrix = np.full((n_rows, n), np.nan, np.float32)
+        matrix[lengths >= 0] = label_entries(values).reshape(-1, n)
+        return _checked(matrix, frame, plan, lambda row, i: cells[row][i].as_py())
+    rows = np.repeat(np.arange(n_rows), np.maximum(lengths, 0))
+    classes = _classes(values, plan, frame, rows)
+    if (lengths >= 0).all() and (classes >= 0).all():
+        return IdLists(classes, np.concatenate([[0], np.cumsum(lengths)]))
+    matrix = np.zeros((n_rows, n), np.float32)
+    matrix[rows[classes >= 0], classes[classes >= 0]] = 1
+    matrix[rows[classes == IGNORE_INDEX]] = IGNORE_INDEX  # what else the row has is not known
+    matrix[lengths < 0] = IGNORE_INDEX
+    return matrix
+
+
+def _scale_of(frame: Frame, scale: str | None) -> Any:
+    if scale is None:
+        return 1.0
+    number = numbers_in(frame.column(scale) if scale in frame.names else pa.array([scale]))
+    if number is None or not (number[~np.isnan(number)] > 0).all():
+        raise UsageError(
+            f"--label_scale is a number over 0, or a column of such numbers; got {scale!r}"
+            f"{'' if scale in frame.names else f', and there is no such column: {did_you_mean(scale, frame.names)}'}"
+        )
+    return number if scale in frame.names else number[0]
+
+
+def _checked(matrix: np.ndarray, frame: Frame, plan: LabelSpec, value_at: Callable[[int, int], Any]) -> np.ndarray:
+    """The matrix with IGNORE_INDEX for NaN; values that no label can have are an error that shows five of them."""
+    bad = np.argwhere(np.isinf(matrix))
+    if len(bad):
+        names = plan.schema.names
+        what = "column" if plan.form == COLUMNS else f"{plan.where}, label"
+        shown = [f"{frame.row(r)}, {what} {names[i]!r}: {value_at(int(r), int(i))!r}" for r, i in bad[:5]]
+        way = ""
+        if plan.form == COLUMNS:
+            way = "; where they are counts, --label_scale divides them, and --positive_values names values that mean 1"
+            way += ", or say --label_format classes for a class a row" if len(plan.columns) == 1 else ""
+        raise DataError(f"{frame.path}: expected {ENTRY}; found {first_five(shown, len(bad))}{way}.")
+    return np.where(np.isnan(matrix), np.float32(IGNORE_INDEX), matrix)
+
+
+def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) -> np.ndarray:
+    """Class indices of names or numbers; IGNORE_INDEX for null, blank, -1, -100. `rows`: where each stands."""
+    if pa.types.is_null(values.type):
+        return np.full(len(values), IGNORE_INDEX)
+    if not (pa.types.is_string(values.type) or is_numeric(values.type)):
+        raise DataError(f"{frame.path}: {plan.where}: holds {values.type}; expected names or class indices.")
+    if plan.numbered and is_numeric(values.type):
+        numbers = as_numbers(values, pa.float64())
+        is_class = (numbers >= 0) & (numbers < len(plan.schema)) & (numbers == np.floor(numbers))
+        is_unknown = np.isnan(numbers) | np.isin(numbers, (-1, IGNORE_INDEX))
+        codes = np.where(is_unknown, IGNORE_INDEX, np.where(is_class, numbers, _NO_CLASS)).astype(np.int64)
+    else:
+        coded = values.dictionary_encode()
+        found = _codes(words_of(coded.dictionary), plan)
+        codes = np.array([*found, IGNORE_INDEX], np.int64)[coded.indices.fill_null(len(found)).to_numpy()]
+    wrong = np.flatnonzero(codes == _NO_CLASS)
     if len(wrong):
-        at = wrong[0]
-        more = f" (and {len(wrong) - 1} more rows)" if len(wrong) > 1 else ""
-        raise DataError(
-            f"{frame.path}: column {column!r}: {frame.row(at)} has {lengths[at]} values; expected {width}, one for "
-            f"each label{more}."
-        )
+        value, *others = (values[int(at)].as_py() for at in wrong[:5])
+        more = [f"{frame.row(rows[at])}: {other!r}" for at, other in zip(wrong[1:], others, strict=False)]
+        also = f" (also {first_five(more)}{f' and {len(wrong) - 5} more' if len(wrong) > 5 else ''})" if more else ""
+        are_names = not plan.numbered or (isinstance(value, str) and not is_index(value))
+        expected = did_you_mean(str(value), plan.schema.names) if are_names else (
+            f"expected an index from 0 to {len(plan.schema) - 1}."
+        )  # fmt: skip
+        where = f"{frame.path}: {plan.where}, {frame.row(rows[wrong[0]])}"
+        raise DataError(f"{where}: unknown label {value!r}{also}: {expected}")
+    return codes
+
+
+def _codes(words: Sequence[str], plan: LabelSpec) -> list[int]:
+    """The class index of each name; words are indices where all of them are numbers and none is a name."""
+    exact, folded = plan.places
+    filled = [word for word in words if not is_blank(word)]
+    are_indices = plan.numbered and all(map(is_index, filled)) and not set(filled) & exact.keys()
+
+    def code(word: str) -> int:
+        if are_indices and not is_blank(word):
+            return as_index(word) if as_index(word) < len(exact) else _NO_CLASS
+        unknown = IGNORE_INDEX if is_blank(word) else _NO_CLASS
+        return exact.get(word, exact.get(word.strip(), folded.get(fold(word), unknown)))
+
+    return list(map(code, words))

@@ -14,60 +14,38 @@ SOURCE_FLAGS = ("data_dir", "dataset_name", "train_file")
 """The flags that name data; without any of them the demo's is used."""
 
 
-def _help(text: str) -> dict[str, str]:
-    return {"help": text}
+def _flag(text: str) -> Any:
+    return field(default=None, metadata={"help": text})
 
 
 @dataclass
 class DataOptions:
     """Which data, and how it is read where that is not found out. Names follow transformers' run_classification.py."""
 
-    data_dir: str | None = field(
-        default=None, metadata=_help("Folder of the data, a single file, or a dataset that save_to_disk wrote.")
+    data_dir: str | None = _flag("Folder of the data, a single file, or a dataset that save_to_disk wrote.")
+    dataset_name: str | None = _flag("A dataset of the Hugging Face hub, such as org/name.")
+    dataset_config_name: str | None = _flag("Its configuration, if it has several.")
+    train_file: str | None = _flag("The training file, where the data is no folder.")
+    validation_file: str | None = _flag("The validation file; without it one is made of the training file.")
+    test_file: str | None = _flag("The test file; without it one is made of the training file.")
+    train_split_name: str | None = _flag("What a dataset calls its training split, if not train.")
+    validation_split_name: str | None = _flag("What it calls its validation split, if not validation, dev or val.")
+    test_split_name: str | None = _flag("What it calls its test split, if not test.")
+    text_column: str | None = _flag("Column of the text, if it is not found.")
+    label_columns: list[str] | None = _flag("Columns of the labels, if not found.")  # noqa: RUF009 (it is a field)
+    label_format: str | None = _flag(f"What the label columns hold, if not found: {', '.join(LABEL_FORMATS)}.")
+    separator: str | None = _flag("Between names in one cell, such as '|'; '>' for paths; or none.")
+    positive_values: list[str] | None = _flag(  # noqa: RUF009
+        "Values that mean 1 in a column per label, such as Y; the others mean 0."
     )
-    dataset_name: str | None = field(
-        default=None, metadata=_help("A dataset of the Hugging Face hub, such as org/name.")
+    blank_labels: str | None = _flag("What blank means in a column per label: negative or unknown.")
+    label_scale: str | None = _flag(
+        "What the values of a column per label are divided by: a number, or a column such as votes."
     )
-    dataset_config_name: str | None = field(default=None, metadata=_help("Its configuration, if it has several."))
-    train_file: str | None = field(default=None, metadata=_help("The training file, where the data is no folder."))
-    validation_file: str | None = field(
-        default=None, metadata=_help("The validation file; without it one is made of the training file.")
-    )
-    test_file: str | None = field(
-        default=None, metadata=_help("The test file; without it one is made of the training file.")
-    )
-    train_split_name: str | None = field(
-        default=None, metadata=_help("What a dataset calls its training split, if not train.")
-    )
-    validation_split_name: str | None = field(
-        default=None, metadata=_help("What it calls its validation split, if not validation, dev or val.")
-    )
-    test_split_name: str | None = field(default=None, metadata=_help("What it calls its test split, if not test."))
-    text_column: str | None = field(default=None, metadata=_help("Column of the text, if it is not found."))
-    label_columns: list[str] | None = field(default=None, metadata=_help("Columns of the labels, if not found."))
-    label_format: str | None = field(
-        default=None, metadata=_help(f"What the label columns hold, if not found: {', '.join(LABEL_FORMATS)}.")
-    )
-    separator: str | None = field(
-        default=None, metadata=_help("Between names in one cell, such as '|'; '>' for paths; or none.")
-    )
-    positive_values: list[str] | None = field(
-        default=None, metadata=_help("Values that mean 1 in a column per label, such as Y; the others mean 0.")
-    )
-    blank_labels: str | None = field(
-        default=None, metadata=_help("What blank means in a column per label: negative or unknown.")
-    )
-    label_scale: str | None = field(
-        default=None,
-        metadata=_help("What the values of a column per label are divided by: a number, or a column such as votes."),
-    )
-    delimiter: str | None = field(default=None, metadata=_help("Between columns of a CSV file, such as ';'; or tab."))
-    encoding: str | None = field(
-        default=None, metadata=_help("Of text files, such as cp1252; without it UTF-8, or what their first bytes say.")
-    )
-    reader_args: str | None = field(
-        default=None,
-        metadata=_help("JSON with arguments of pandas.read_csv or pandas.read_excel, such as '{\"header\": null}'."),
+    delimiter: str | None = _flag("Between columns of a CSV file, such as ';'; or tab.")
+    encoding: str | None = _flag("Of text files, such as cp1252; without it UTF-8, or what their first bytes say.")
+    reader_args: str | None = _flag(
+        "JSON with arguments of pandas.read_csv or pandas.read_excel, such as '{\"header\": null}'."
     )
 
     @property
@@ -125,9 +103,10 @@ class DataOptions:
         self.reading()
 
     def reading(self) -> dict[str, Any]:
-        """How files of text are read, as keywords of `load_labelled_dataset` and `iter_labels`."""
-        args = checked_reader_args(self.reader_args)
-        return {"delimiter": self.delimiter, "encoding": self.encoding, "reader_args": args}
+        """How the data is read, as keywords of `load_labelled_dataset` and `iter_labels`."""
+        flags = ("text_column", "label_columns", "label_format", "separator", "positive_values", "blank_labels",
+                 "label_scale", "delimiter", "encoding")  # fmt: skip
+        return {**{flag: getattr(self, flag) for flag in flags}, "reader_args": checked_reader_args(self.reader_args)}
 
     def load(self, label_info: Any = None, seed: int = 42, make_missing: bool = True) -> LabelledData:
         """Load the data that is named.
@@ -146,16 +125,9 @@ class DataOptions:
         names = {split: getattr(self, f"{split}_split_name") for split in ("train", "validation", "test")}
         return load_labelled_dataset(
             self.data(),
-            self.text_column,
-            self.label_columns,
-            self.separator,
-            label_info,
-            seed,
+            label_info=label_info,
+            seed=seed,
             **self.reading(),
-            label_format=self.label_format,
-            positive_values=self.positive_values or (),
-            blank_labels=self.blank_labels,
-            label_scale=self.label_scale,
             split_names={split: name for split, name in names.items() if name is not None},
             make_missing=make_missing,
         )

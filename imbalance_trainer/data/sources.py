@@ -14,7 +14,7 @@ import pyarrow as pa
 from ..utils.errors import DataError, UsageError, did_you_mean, first_line, quoted
 from .files import READERS, ending, json_splits, read_files, stem
 from .frame import Frame, frame_of_object
-from .text_files import DELIMITED, TEXT, ReadSettings
+from .text_files import DELIMITED, TEXT, Settings
 
 SPLITS = {
     "train": ("train", "training"),
@@ -104,7 +104,7 @@ def find_source(data: Any, split_names: Mapping[str, str] | None = None) -> Sour
     return Source({"train": data})
 
 
-def read_source(source: Source, settings: ReadSettings) -> dict[str, Frame]:
+def read_source(source: Source, settings: Settings) -> dict[str, Frame]:
     """The frame of each split, in the order train, validation, test."""
     endings = {ending(path) for path in source.paths()}
     for flag, value, wanted in (
@@ -120,13 +120,12 @@ def read_source(source: Source, settings: ReadSettings) -> dict[str, Frame]:
         if any(split_named(name) == "train" for name in tables):
             source = _by_split(tables, None, str(path), source.folder)
     frames = {}
-    for split in SPLITS:
-        if split in source.parts:
-            part = source.parts[split]
-            is_file = isinstance(part[0] if isinstance(part, tuple) and part else part, Path)
-            frames[split] = read_files(part, settings) if is_file else frame_of_object(part, split)
-            if not frames[split].table.num_rows:
-                raise DataError(f"{frames[split].path}: has no rows.")
+    for split in (split for split in SPLITS if split in source.parts):
+        part = source.parts[split]
+        is_file = isinstance(part[0] if isinstance(part, tuple) and part else part, Path)
+        frames[split] = read_files(part, settings) if is_file else frame_of_object(part, split)
+        if not frames[split].table.num_rows:
+            raise DataError(f"{frames[split].path}: has no rows.")
     return frames
 
 
@@ -141,8 +140,7 @@ def _at_path(path: Path, split_names: Mapping[str, str] | None) -> Source:
             )
         if saved is not None:
             return Source({"train": saved}, str(path), path)
-        found = _find_files(path)
-        return Source(found, str(path), path, nearly=_nearly_splits(path, found))
+        return _find_files(path)
     if path.exists():
         return Source({"train": path}, str(path.parent), path.parent)
     raise UsageError(f"{path}: there is no such folder or file; give a folder with train.csv or the like, or a file.")
@@ -163,25 +161,16 @@ def _by_split(
     parts: Mapping[str, Any], split_names: Mapping[str, str] | None, where: str = "", folder: Path | None = None
 ) -> Source:
     """The parts under the names of splits; a path among them becomes the file, files or dataset that it leads to."""
-    wanted, named = dict(split_names or {}), {}
-    for split, name in wanted.items():
-        if name not in parts:
-            raise UsageError(f"{where or 'The data'}: has no split {name!r}: {did_you_mean(name, list(parts))}")
-        named[split] = name
-    for name in parts:
-        meant = split_named(str(name))
-        if meant is None or meant in wanted or name in named.values():
-            continue
-        if meant in named:
-            raise DataError(
-                f"{where or 'The data'}: {named[meant]!r} and {name!r} are both the {meant} split; keep one."
-            )
-        named[meant] = name
+    named, what = dict(split_names or {}), where or "The data"
+    if absent := [name for name in named.values() if name not in parts]:
+        raise UsageError(f"{what}: has no split {absent[0]!r}: {did_you_mean(absent[0], list(parts))}")
+    usual = {name: meant for name in parts if (meant := split_named(str(name))) and name not in named.values()}
+    for name, meant in usual.items():
+        if meant not in (split_names or {}) and named.setdefault(meant, name) != name:
+            raise DataError(f"{what}: {named[meant]!r} and {name!r} are both the {meant} split; keep one.")
     if "train" not in named:
         found = f"found {quoted(list(map(str, parts)))}" if parts else "it is empty"
-        raise DataError(
-            f"{where or 'The data'}: has no split 'train'; {found}. A dataset's own name for it: --train_split_name."
-        )
+        raise DataError(f"{what}: has no split 'train'; {found}. A dataset's own name for it: --train_split_name.")
     unused = tuple(str(name) for name in parts if name not in named.values())
     opened = {split: _opened(parts[named[split]]) for split in SPLITS if split in named}
     paths = Source(opened).paths()
@@ -229,7 +218,7 @@ def _split_of(path: Path) -> str | None:
     return split_named(shard["split"] if shard else stem(path)) if ending(path) in READERS else None
 
 
-def _find_files(folder: Path) -> dict[str, Path | tuple[Path, ...]]:
+def _find_files(folder: Path) -> Source:
     """The file or shards of each split in a folder; a training file has to be there."""
     try:
         present = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -237,52 +226,46 @@ def _find_files(folder: Path) -> dict[str, Path | tuple[Path, ...]]:
         raise UsageError(f"{folder}: cannot be read ({error.strerror}).") from None
     if not present:
         raise DataError(f"{folder}: is empty; expected a file such as train.csv, train.jsonl or train.parquet.")
-    found: dict[str, list[Path]] = {}
+    found: dict[str, list[Path]] = {split: [] for split in SPLITS}
     for path in present:
         if (split := _split_of(path)) is not None:
             if not path.is_file():
                 what = "a folder" if path.is_dir() else "a broken link"
                 raise DataError(f"{folder}: {path.name} is {what}, no file.")
-            found.setdefault(split, []).append(path)
-    if "train" not in found:
+            found[split].append(path)
+    if not found["train"]:
         raise DataError(_no_training_file(folder, present))
-    return {split: _one_or_shards(folder, split, found[split]) for split in SPLITS if split in found}
-
-
-def _nearly_splits(folder: Path, found: Mapping[str, Any]) -> tuple[str, ...]:
-    """What there is to say of files whose name is nearly that of a split for which the folder has no file."""
-    missing = {name for split, names in SPLITS.items() if split not in found for name in names}
-    said = []
-    for path in sorted(folder.iterdir()):
-        if ending(path) in READERS and path.is_file() and not path.name.startswith("."):
-            near = difflib.get_close_matches(stem(path).lower(), missing, n=1, cutoff=_NEAR)
-            said += [f"{path.name!r} (did you mean {name}{path.suffix}?)" for name in near]
-    return tuple(said)
-
-
-def _one_or_shards(folder: Path, split: str, paths: Sequence[Path]) -> Path | tuple[Path, ...]:
-    shards = [_SHARD.fullmatch(stem(path)) for path in paths]
-    if len(paths) == 1 and shards[0] is None:
-        return paths[0]
-    kinds = {(s and (s["split"], s["total"]), ending(path)) for s, path in zip(shards, paths, strict=True)}
-    if len(kinds) > 1 or shards[0] is None:
-        raise DataError(f"{folder}: {paths[0].name} and {paths[1].name} are both the {split} split; keep one.")
-    numbers, total = {int(shard["number"]) for shard in shards if shard}, int(shards[0]["total"])
-    missing = sorted(set(range(total)) - numbers)
-    if missing or len(numbers) != total:
-        name = f"{shards[0]['split']}-{missing[0] if missing else max(numbers):05d}-of-{total:05d}{paths[0].suffix}"
-        what = f"{name} is missing" if missing else f"{name} is one too many"
-        raise DataError(f"{folder}: {what} among the {total} files of the {split} split.")
-    return tuple(paths)
+    for split, paths in found.items():
+        shards = [shard for path in paths if (shard := _SHARD.fullmatch(stem(path)))]
+        kinds = {(shard["split"], shard["total"], ending(path)) for shard, path in zip(shards, paths, strict=False)}
+        if len(paths) > 1 and (len(kinds) > 1 or len(shards) < len(paths)):
+            raise DataError(f"{folder}: {paths[0].name} and {paths[1].name} are both the {split} split; keep one.")
+        if shards:
+            first, total = shards[0], int(shards[0]["total"])
+            every = {f"{first['split']}-{i:05d}-of-{total:05d}" for i in range(total)}
+            if odd := sorted(every ^ {shard[0] for shard in shards}):
+                what = f"{odd[0]}{paths[0].suffix} is {'missing' if odd[0] in every else 'one too many'}"
+                raise DataError(f"{folder}: {what} among the {total} files of the {split} split.")
+    missing = {name for split, names in SPLITS.items() if not found[split] for name in names}
+    nearly = []
+    for path in (path for path in present if ending(path) in READERS and path.is_file()):
+        near = difflib.get_close_matches(stem(path).lower(), missing, n=1, cutoff=_NEAR)
+        nearly += [f"{path.name!r} (did you mean {name}{path.suffix}?)" for name in near]
+    parts = {
+        split: tuple(paths) if _SHARD.fullmatch(stem(paths[0])) else paths[0]
+        for split, paths in found.items()
+        if paths
+    }
+    return Source(parts, str(folder), folder, nearly=tuple(nearly))
 
 
 def _no_training_file(folder: Path, present: Sequence[Path]) -> str:
     deeper = [path for path in present if path.is_dir() and any(_split_of(p) == "train" for p in path.glob("*"))]
     if deeper:
         return f"{folder}: has no training file, but the folder {deeper[0].name!r} in it has one; give that one."
-    files = [path for path in present if ending(path) in READERS and path.name != "label_info.json"]
+    files = [p for p in present if ending(p) in READERS and p.name != "label_info.json" and p.is_file()]
     advice = ""
-    if len(files) == 1 and files[0].is_file():
+    if len(files) == 1:
         advice = f"; rename {files[0].name}, or name it with --train_file {shlex.quote(str(files[0]))}"
     more = f" and {len(present) - 10} more" if len(present) > 10 else ""
     return (

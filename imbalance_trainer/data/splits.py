@@ -1,70 +1,65 @@
-"""Splits that are missing, made of the training rows: stratified, and equal texts kept together."""
+"""Texts and labels by split: what is odd in them, and splits that are made of the training rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
+from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError, quoted
 
-Parts = dict[str, tuple[pa.Array, np.ndarray]]  # per split the texts and the encoded labels
-
+Parts = dict[str, tuple[pa.Array, np.ndarray]]
+"""Per split, or file, the texts and the encoded labels."""
 
 MADE_SHARE = 0.1
 """Of the training file, for each split that is made of it."""
 
-_TRIES, _RANDOM = 500, 0.2  # swaps without a gain before the search ends; the share of them that is random
+_RARE, _MOST_MOVED = 20, 3_000
+"""Items with a label that so few have may move, if there are not more, where labels are spread."""
 
 
 def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path | str) -> list[str]:
-    """Take the splits `made` out of the training rows, in place, and say what could not be done; every split keeps the
-    order of the file."""
-    texts, labels = parts["train"]
-    home, remarks = _assign(texts, labels, schema, made, seed, path)
-    for i, split in enumerate(["train", *made]):
-        rows = np.flatnonzero(home == i)
-        parts[split] = (texts.take(pa.array(rows)), labels[rows])
-    return remarks
-
-
-def _assign(
-    texts: pa.Array, labels: np.ndarray, schema: LabelSchema, made: Sequence[str], seed: int, path: Path | str
-) -> tuple[np.ndarray, list[str]]:
-    """For each row the split that it goes to (0 train, 1 the first of `made`, ...), and what there is to say of it.
+    """Take the splits `made` out of the training rows, in place, and say what could not be done.
 
     Rows with the same text are one item. Items are stratified by their label sets; then every label with enough
-    positive items gets one in each split.
+    positive items gets one in each split. Every split keeps the order of the file.
     """
+    texts, labels = parts["train"]
     item = texts.dictionary_encode().indices.to_numpy()
     first = np.unique(item, return_index=True)[1]
-    if len(first) < 1 + len(made):
+    n_splits = 1 + len(made)
+    if len(first) < n_splits:
         found = "1 different text" if len(first) == 1 else f"{len(first)} different texts"
         raise DataError(
-            f"{path}: has {found}; expected at least {1 + len(made)} to make "
-            f"{' and '.join(made)} of them; add rows, or files for these splits."
+            f"{path}: has {found}; expected at least {n_splits} to make {' and '.join(made)} of them; add rows, or "
+            "files for these splits."
         )
-    positive = np.zeros((len(first), len(schema)), bool)
     rows, columns = np.nonzero(labels > 0.5) if labels.ndim == 2 else (np.flatnonzero(labels >= 0), None)
-    positive[item[rows], labels[rows] if columns is None else columns] = True
-    classes = labels[first] if labels.ndim == 1 else None
+    columns = labels[rows] if columns is None else columns
+    positive = np.zeros((len(first), len(schema)), bool)
+    positive[item[rows], columns] = True
     home = np.zeros(len(first), np.int64)
-    for i in range(1, 1 + len(made)):
+    for i in range(1, n_splits):
         rest = np.flatnonzero(home == 0)
         size = max(1, round(MADE_SHARE * len(first)))
-        home[rest[_stratified(positive[rest], None if classes is None else classes[rest], size, seed)]] = i
-    _spread(home, positive, 1 + len(made), seed)
+        home[rest[_stratified(positive[rest], labels[first[rest]] if labels.ndim == 1 else None, size, seed)]] = i
+    _spread(home, positive, n_splits)
     remarks = []
-    if classes is not None and (alone := np.flatnonzero(positive.sum(0) == 1)).size:
+    if labels.ndim == 1 and (alone := np.flatnonzero(positive.sum(0) == 1)).size:
         names = quoted([schema.names[i] for i in alone])
         remarks.append(f"Classes with a single text, which no split can share: {names}.")
-    enough = np.bincount(columns if columns is not None else labels[rows], minlength=len(schema)) >= 3
-    shared = np.all([positive[home == i].any(0) for i in range(1 + len(made))], axis=0)
-    absent = [schema.names[i] for i in np.flatnonzero(enough & ~shared)]
-    if absent:
+    enough = np.bincount(columns, minlength=len(schema)) >= 3
+    shared = np.all([positive[home == i].any(0) for i in range(n_splits)], axis=0)
+    if absent := [schema.names[i] for i in np.flatnonzero(enough & ~shared)]:
         remarks.append(f"Labels that could not be spread over all splits: {quoted(absent)}.")
-    return home[item], remarks
+    for i, split in enumerate(["train", *made]):
+        chosen = np.flatnonzero(home[item] == i)
+        parts[split] = (texts.take(pa.array(chosen)), labels[chosen])
+    return remarks
 
 
 def _stratified(positive: np.ndarray, classes: np.ndarray | None, size: int, seed: int) -> np.ndarray:
@@ -86,56 +81,151 @@ def _stratified(positive: np.ndarray, classes: np.ndarray | None, size: int, see
     return order[((np.arange(size) + rng.random()) * len(items) / size).astype(int)]
 
 
-def _spread(home: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) -> None:
-    """Swap items, in place, until every label with a positive item for each split has one there: as long as each swap
-    helps, and then also by swaps that do not (min-conflicts with random steps, Minton et al., 1992)."""
-    rng = np.random.default_rng(seed)
+def _spread(home: np.ndarray, positive: np.ndarray, n_splits: int) -> None:
+    """Move as few items as possible, in place, until every label with an item for each split has one there.
+
+    An integer program: an item has one home, and each label that a split would be without has an item there, or a
+    high price is paid. Only items with rare labels may move.
+    """
+    from scipy import sparse
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    positive = np.column_stack([positive, np.ones(len(home), bool)])  # as if a label of all: no split is empty
+    total = positive.sum(0)
     counts = np.stack([positive[home == i].sum(0) for i in range(n_splits)])
-    wanted = counts.sum(0) >= n_splits
+    missing = (counts == 0).any(0) & (total >= n_splits)
+    free = np.flatnonzero(positive[:, missing].any(1))
+    more = np.flatnonzero(positive[:, missing | (total <= _RARE)].any(1))
+    free = more if len(more) <= _MOST_MOVED else free
+    if not missing.any():
+        return
+    stays = np.stack([positive[np.setdiff1d(np.flatnonzero(home == i), free)].any(0) for i in range(n_splits)])
+    split, label = np.nonzero(~stays & (total >= n_splits))
+    need, item = np.nonzero(positive[np.ix_(free, label)].T)
+    n, n_needs = len(free) * n_splits, len(label)
+    has = sparse.csr_array((np.ones(len(need)), (need, item * n_splits + split[need])), shape=(n_needs, n))
+    one = sparse.kron(sparse.eye_array(len(free)), np.ones((1, n_splits)))
+    rules = [
+        LinearConstraint(sparse.hstack([one, sparse.csr_array((len(free), n_needs))]), 1, 1),
+        LinearConstraint(sparse.hstack([has, sparse.eye_array(n_needs)]), 1, np.inf),
+    ]
+    price = np.concatenate([(np.arange(n_splits) != home[free][:, None]).ravel(), np.full(n_needs, len(free) + 1)])
+    whole = np.arange(n + n_needs) < n
+    found = milp(price, integrality=whole, bounds=Bounds(0, 1), constraints=rules, options={"time_limit": 60})
+    if found.x is not None:
+        home[free] = found.x[:n].reshape(-1, n_splits).argmax(1)
 
-    def move(item: int, to: int) -> None:
-        counts[home[item]] -= positive[item]
-        counts[to] += positive[item]
-        home[item] = to
 
-    def swap(item: int, to: int) -> None:
-        giver = home[item]
-        move(item, to)
-        others = np.flatnonzero(home == to)
-        others = others[(others != item) & ~(positive[others] & wanted & (counts[to] == 1)).any(1)]
-        if len(others):
-            move(rng.choice(others), giver)
+# ---- what is odd ----
 
-    def missing() -> np.ndarray:
-        """Splits and the labels that they have not, (n, 2)."""
-        return np.argwhere((counts == 0) & wanted)
 
-    def cost(items: np.ndarray, to: int) -> np.ndarray:
-        """Labels that are missing more if an item goes to a split."""
-        lost = (positive[items] & wanted & (counts[home[items]] == 1)).sum(1)
-        return lost - (positive[items] & wanted & (counts[to] == 0)).sum(1)
+def is_blank_text(texts: pa.Array) -> np.ndarray:
+    """Which texts are blank, (rows,)."""
+    return np.asarray(pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False), bool)
 
-    helped = True
-    while helped:
-        helped = False
-        for to, label in missing():
-            if counts[to, label]:
-                continue
-            items = np.flatnonzero(positive[:, label])
-            costs = cost(items, to)
-            least = np.lexsort((-counts[home[items], label], costs))[0]
-            if costs[least] < 0:
-                helped = True
-                swap(items[least], to)
 
-    best, fewest, tried = home.copy(), len(missing()), 0
-    while fewest and tried < _TRIES:
-        absent = missing()
-        to, label = absent[rng.integers(len(absent))]
-        items = np.flatnonzero(positive[:, label])
-        ranked = np.lexsort((rng.random(len(items)), cost(items, to)))
-        swap(items[ranked[0] if rng.random() > _RANDOM else rng.integers(len(items))], to)
-        tried += 1
-        if len(missing()) < fewest:
-            best, fewest, tried = home.copy(), len(missing()), 0
-    home[:] = best
+def leaked_texts(parts: Parts) -> list[str]:
+    """Texts of the validation and test data that stand in the training data too, or test texts in the validation
+    data."""
+    said = []
+    for split, other in (("validation", "train"), ("test", "train"), ("test", "validation")):
+        if split in parts and other in parts:
+            texts = parts[split][0]
+            n_rows = pc.sum(pc.is_in(texts, value_set=parts[other][0].unique())).as_py() or 0
+            if n_rows:
+                said.append(
+                    f"{n_rows:,} of {len(texts):,} rows of {split} ({n_rows / len(texts):.1%}) have a text that "
+                    f"stands in {other} too: their results say less than they seem to."
+                )
+    return said
+
+
+def conflicting_duplicates(parts: Parts) -> list[str]:
+    """Equal texts with labels that differ where both are known, over all files."""
+    texts = pa.chunked_array([texts for texts, _ in parts.values()], pa.string()).combine_chunks()
+    labels = np.concatenate([labels for _, labels in parts.values()])
+    item = texts.dictionary_encode().indices.to_numpy()
+    rows = np.flatnonzero(np.bincount(item, minlength=1)[item] > 1)
+    if not len(rows):
+        return []
+    rows = rows[np.argsort(item[rows], kind="stable")]
+    starts = np.flatnonzero(np.diff(item[rows], prepend=-1))
+    values = labels[rows] if labels.ndim == 2 else labels[rows, None].astype(np.float32)
+    is_known = values != IGNORE_INDEX
+    top = np.maximum.reduceat(np.where(is_known, values, -np.inf), starts)
+    low = np.minimum.reduceat(np.where(is_known, values, np.inf), starts)
+    conflict = np.flatnonzero((top > low).any(1))
+    if not len(conflict):
+        return []
+    groups = np.split(rows, starts[1:])
+    places = [(split, row) for split, (_, part) in parts.items() for row in range(1, len(part) + 1)]
+    first = groups[conflict[0]]
+    where = " and ".join("{} row {}".format(*places[row]) for row in sorted(first)[:2])
+    text = texts[int(first[0])].as_py()
+    shown = f"{text[:40]}..." if len(text) > 40 else text
+    which = "1 text stands" if len(conflict) == 1 else f"{len(conflict):,} texts stand"
+    n = sum(len(groups[i]) for i in conflict)
+    return [f"{which} there more than once with different labels, {n:,} rows in all, such as {shown!r} in {where}."]
+
+
+def absent_labels(parts: Parts, schema: LabelSchema) -> list[str]:
+    """Labels without a positive in a split, and labels without a negative in the training data."""
+    said = []
+    for split, (_, labels) in parts.items():
+        is_class = labels.ndim == 1
+        is_there = np.isin(np.arange(len(schema)), labels) if is_class else np.any(labels > 0.5, axis=0)
+        said += no_positive(np.asarray(is_there), schema, split)
+    labels = parts["train"][1]
+    if labels.ndim == 2:
+        is_absent = ((labels >= 0) & (labels <= 0.5)).any(0)
+        said += _named(np.asarray(~is_absent & (labels > 0.5).any(0)), schema, "no negative in train")
+    return said
+
+
+def no_positive(is_there: np.ndarray, schema: LabelSchema, split: str) -> list[str]:
+    """A sentence on the labels that have no positive in a split, (labels,); none where all have."""
+    return _named(~is_there, schema, f"no positive in {split}")
+
+
+def _named(chosen: np.ndarray, schema: LabelSchema, what: str) -> list[str]:
+    names = [schema.names[i] for i in np.flatnonzero(chosen)]
+    has = "1 label has" if len(names) == 1 else f"{len(names):,} labels have"
+    return [f"{has} {what}: {quoted(names)}."] if names else []
+
+
+def broken_rules(parts: Parts, schema: LabelSchema) -> list[str]:
+    """Rows that break an implication or an exclusive group, per rule and file, with the first row numbers from 1."""
+    said = []
+    for split, (_, labels) in parts.items() if schema.rules else ():
+        if labels.ndim == 1:
+            continue
+        counted = LabelDistribution.from_labels(labels, schema, split)
+        for rule, n_rows, rows in zip(schema.rules, counted.violations, counted.violation_rows, strict=True):
+            if n_rows:
+                shown = ", ".join(str(row + 1) for row in rows[:5])
+                more = f" and {n_rows - 5:,} more" if n_rows > 5 else ""
+                said.append(f"{split} has {rule} in {_rows(int(n_rows))}: {shown}{more}.")
+    return said
+
+
+def _rows(n_rows: int) -> str:
+    return "1 row" if n_rows == 1 else f"{n_rows:,} rows"
+
+
+def blank_label_cells(cells: Mapping[str, pa.Array], parts: Parts, column: str) -> list[str]:
+    """Blank cells that were taken as a row without any label, over all splits; none where they are unknown.
+
+    Args:
+        cells: per split the cells of the column that holds all labels.
+        parts: per split the texts and the encoded labels, as a matrix.
+        column: what the column is called.
+    """
+    strings = {split: array for split, array in cells.items() if pa.types.is_string(array.type)}
+    is_blank = {split: is_blank_text(array.fill_null("-1")) for split, array in strings.items()}
+    n_rows = sum(int((parts[split][1][rows] != IGNORE_INDEX).all(1).sum()) for split, rows in is_blank.items())
+    have = "has" if n_rows == 1 else "have"
+    said = (
+        f"{_rows(n_rows)} {have} a blank cell in {column!r}, which is taken as no label; write -1 there where the "
+        "labels are not known."
+    )
+    return [said] if n_rows else []

@@ -18,13 +18,13 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
+from ..labels.schema import LabelSchema
 from ..utils.errors import DataError, UsageError, did_you_mean, first_five, first_line, quoted
 
 DELIMITED = (".csv", ".tsv")
 TEXT = (*DELIMITED, ".jsonl", ".json", ".txt")
 """Endings of files of text, which have an encoding and may be compressed."""
 
-_DELIMITERS = ",;\t|"
 _WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 _HEAD = 1 << 16  # characters of the beginning that say what the delimiter is
 _ROWS_LOOKED_AT = 100
@@ -33,45 +33,59 @@ _MARKS = (  # that of UTF-16 is the beginning of one of UTF-32
     *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
 )
 _USUAL = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1", "cp1251", "gb18030", "shift_jis")
-_LABEL = re.compile(r"__label__", re.IGNORECASE)
-"""What a label begins with in fastText's format (Joulin et al., 2017)."""
-
+_LABEL = r"__label__\S*\s*(?:,(?=\s|$))?\s*"
+_FASTTEXT = re.compile(rf"((?:{_LABEL})*)(.*?)((?:(?<=\s){_LABEL})*)", re.IGNORECASE | re.DOTALL)
 _NUMBER = re.compile(r"\s*[+-]?\d[\d.,]*([eE][+-]?\d+)?\s*")
 
 
 @dataclass(frozen=True)
-class ReadSettings:
-    """What the user says about how files are written.
+class Settings:
+    """What the user says about how files are written, and what their columns mean.
 
     Args:
         delimiter: between the columns of a CSV file; None to find it.
         encoding: of files of text; None for UTF-8, or what a byte-order mark says.
         reader_args: further arguments of pandas.read_csv or pandas.read_excel.
-        names: names of columns or labels that the user gave, which a header may therefore have.
-        has_labels: whether the names of the labels are known.
+        text_column: the column of the text.
+        columns: the label columns.
+        separator: between names in one cell.
+        given: the schema of a label_info.json.
+        label_format: one of LABEL_FORMATS.
+        positive: values that mean 1; others mean 0.
+        blank: what a blank cell means: "negative", "unknown", or None, which is unknown too.
+        scale: what values are divided by, such as the number of votes: a number, or the column that holds it.
     """
 
     delimiter: str | None = None
     encoding: str | None = None
     reader_args: Mapping[str, Any] = field(default_factory=dict)
-    names: frozenset[str] = frozenset()
-    has_labels: bool = False
+    text_column: str | None = None
+    columns: tuple[str, ...] = ()
+    separator: str | None = None
+    given: LabelSchema | None = None
+    label_format: str | None = None
+    positive: tuple[str, ...] = ()
+    blank: str | None = None
+    scale: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.blank not in (None, "negative", "unknown"):
+            raise UsageError(f"--blank_labels is negative or unknown; got {self.blank!r}.")
+        if self.positive and self.scale is not None:
+            raise UsageError("--positive_values and --label_scale do not go together; keep one.")
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Rows of a file as its reader gives them: a DataFrame, an Arrow table or a list of dictionaries."""
-
-    rows: Any
-    format: str
-    remarks: tuple[str, ...] = ()
+def as_names(names: Any) -> tuple[str, ...]:
+    """A name, several or None as a tuple."""
+    return (names,) if isinstance(names, str) else tuple(map(str, names or ()))
 
 
-Batches = Iterator[Batch]
-Columns = Sequence[str] | None
+Batches = Iterator[tuple[Any, str, tuple[str, ...]]]
+"""Rows of a file as its reader gives them (a DataFrame, an Arrow table or a list of dictionaries), the format in
+words, and what is odd."""
 
 
-def open_text(path: Path, settings: ReadSettings) -> io.TextIOWrapper:
+def open_text(path: Path, settings: Settings) -> io.TextIOWrapper:
     """A file of text, decompressed, with line breaks as they are.
 
     Raises:
@@ -102,43 +116,48 @@ def open_text(path: Path, settings: ReadSettings) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, encoding=name, errors=errors, newline="")
 
 
-def not_decoded(path: Path, settings: ReadSettings) -> str:
+def read_head(path: Path, settings: Settings) -> str:
+    """The beginning of a file of text."""
+    with open_text(path, settings) as file:
+        return file.read(_HEAD)
+
+
+def not_decoded(path: Path, settings: Settings) -> str:
     """Which lines of a file are not in its encoding, and what helps: another one, unless most lines are right."""
     with open_text(path, settings) as file:
-        encoding = file.encoding
-    bad, n_right = [], 0  # lines with letters that are not ASCII
-    with LocalFileSystem().open(str(path), "rb", compression="infer") as file:
-        for number, line in enumerate(file if not encoding.startswith(("utf-16", "utf-32")) else (), 1):
-            try:
-                line.decode(encoding)
-                n_right += not line.isascii()
-            except UnicodeDecodeError as error:
-                bad.append(f"line {number} (byte 0x{line[error.start]:02x})")
+        encoding, lines = file.encoding, bytes(file.buffer.read()).split(b"\n")
+    bad = []
+    for number, line in enumerate(lines if not encoding.startswith(("utf-16", "utf-32")) else (), 1):
+        try:
+            line.decode(encoding)
+        except UnicodeDecodeError as error:
+            bad.append(f"line {number} (byte 0x{line[error.start]:02x})")
+    way = 'let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'
+    if bad and sum(not line.isascii() for line in lines) > 2 * len(bad):  # most letters that are not ASCII are right
+        return f"{path}: is {encoding.upper()} but for {first_five(bad)}; fix that, or {way}"
     where = f" in {first_five(bad)}" if bad else ""
-    ways = ["name its encoding, such as --encoding cp1252",
-            'let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'']  # fmt: skip
-    if n_right > len(bad):
-        return f"{path}: is {encoding.upper()} but for {first_five(bad)}; fix that, or {ways[1]}."
-    return f"{path}: is not {encoding.upper()}{where}; {', or '.join(ways)}."
+    return f"{path}: is not {encoding.upper()}{where}; name its encoding, such as --encoding cp1252, or {way}"
 
 
-def read_delimited(path: Path, settings: ReadSettings, columns: Columns, rows: int | None) -> Batches:
+# ---- CSV ----
+
+
+def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
     """A .csv or .tsv file, by pandas; every cell is a string."""
     import pandas as pd
 
-    with open_text(path, settings) as file:
-        head = file.read(_HEAD)
+    head = read_head(path, settings)
     if not head.strip():
         raise DataError(f"{path}: is empty; expected a header and rows.")
     args: dict[str, Any] = {k: v for k, v in settings.reader_args.items() if not k.startswith("encoding")}
     if sep_line := re.match(r'"?sep=(.)"?\r?\n', head, re.IGNORECASE):  # as Excel writes and reads it
         args = {"sep": sep_line[1], "skiprows": 1, **args}
         head = head[sep_line.end() :]
-    given = args.pop("delimiter", None) or args.pop("sep", None) or settings.delimiter
     style: Mapping[str, Any] = {k: args[k] for k in ("quoting", "quotechar", "escapechar", "doublequote") if k in args}
-    delimiter = _checked_delimiter(given, path, head) if given else _find_delimiter(path, head, style)
+    given = args.pop("delimiter", None) or args.pop("sep", None) or settings.delimiter
+    delimiter = _checked_delimiter(given, path, head) if given else find_delimiter(path, head, style)
     if not {"header", "names", "skiprows"} & set(args):
-        _check_header(path, first_rows(head, delimiter, **style), settings)
+        _check_header(path, first_rows(head, delimiter, style), settings)
     left_out: list[Any] = []
     if args.get("on_bad_lines") == "skip":
         args["on_bad_lines"] = left_out.append
@@ -151,7 +170,7 @@ def read_delimited(path: Path, settings: ReadSettings, columns: Columns, rows: i
             for table in [read] if rows is None else read:
                 _check_widths(path, table, args)
                 said = (f"{len(left_out):,} lines of {path.name} are left out: they have too many cells.",)
-                yield Batch(table, kind, said if left_out else ())
+                yield table, kind, said if left_out else ()
     except (pd.errors.ParserError, csv.Error) as error:
         raise DataError(_not_parsed(path, settings, delimiter, str(error))) from None
     except pd.errors.EmptyDataError:
@@ -174,16 +193,14 @@ def _check_widths(path: Path, table: Any, args: Mapping[str, Any]) -> None:
         )
     short = table.iloc[:, -1].isna().to_numpy().nonzero()[0] if "na_filter" not in args and width else []
     if len(short):
-        found = first_five(
-            [f"row {table.index[i] + 1} ({table.iloc[i].notna().sum()})" for i in short[:5]], len(short)
-        )
+        found = [f"row {table.index[i] + 1} ({table.iloc[i].notna().sum()})" for i in short[:5]]
         raise DataError(
-            f"{path}: expected {width} cells in each row, as in the header; found fewer in {found}. Fill them up; "
-            "--delimiter names another delimiter."
+            f"{path}: expected {width} cells in each row, as in the header; found fewer in "
+            f"{first_five(found, len(short))}. Fill them up; --delimiter names another delimiter."
         )
 
 
-def _not_parsed(path: Path, settings: ReadSettings, delimiter: str, said: str) -> str:
+def _not_parsed(path: Path, settings: Settings, delimiter: str, said: str) -> str:
     """What is wrong with a CSV file, from what pandas says about it."""
     if widths := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", said):
         return (
@@ -192,19 +209,19 @@ def _not_parsed(path: Path, settings: ReadSettings, delimiter: str, said: str) -
             '\'{"on_bad_lines": "skip"}\' leaves such lines out.'
         )
     with open_text(path, settings) as file:
-        reader, line = csv.reader(file, delimiter=delimiter, strict=True), 1
-        try:
-            for _ in reader:
-                line = reader.line_num + 1
-        except csv.Error:
-            pass
-    with open_text(path, settings) as file:
-        shown = next(islice(file, line - 1, None), "").rstrip("\r\n")[:60]
+        lines, start = file.readlines(), 0
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        for _ in reader:
+            start = reader.line_num
+    except csv.Error:
+        pass
+    shown = lines[min(start, len(lines) - 1)].rstrip("\r\n")[:60]
     way = '{"escapechar": "\\\\"}' if '\\"' in shown else '{"quoting": 3}'
     what = "is never closed" if "end of data" in said else "is closed within a cell"
     return (
-        f"{path}: a quotation mark in the row that begins in line {line} {what}: {shown!r}. Write it twice where it "
-        f"belongs to the text, or take --reader_args '{way}'."
+        f"{path}: a quotation mark in the row that begins in line {start + 1} {what}: {shown!r}. Write it twice where "
+        f"it belongs to the text, or take --reader_args '{way}'."
     )
 
 
@@ -218,9 +235,9 @@ def _checked_delimiter(wanted: str, path: Path, head: str) -> str:
     return delimiter
 
 
-def _find_delimiter(path: Path, head: str, style: Mapping[str, Any]) -> str:
+def find_delimiter(path: Path, head: str, style: Mapping[str, Any]) -> str:
     """The only delimiter that gives every row the width of the header; of none, the one with the widest header."""
-    rows = {delimiter: first_rows(head, delimiter, **style) for delimiter in _DELIMITERS}
+    rows = {delimiter: first_rows(head, delimiter, style) for delimiter in ",;\t|"}
     width = {delimiter: len(found[0]) for delimiter, found in rows.items()}
     fitting = [d for d in rows if width[d] > 1 and all(len(row) == width[d] for row in rows[d])]
     if "\t" in fitting and ".csv" not in path.name.lower():
@@ -231,7 +248,7 @@ def _find_delimiter(path: Path, head: str, style: Mapping[str, Any]) -> str:
     return fitting[0] if fitting else max(width, key=lambda d: width[d])
 
 
-def first_rows(head: str, delimiter: str, **style: Any) -> list[list[str]]:
+def first_rows(head: str, delimiter: str, style: Mapping[str, Any]) -> list[list[str]]:
     """The first rows that are not blank, as Python's csv reads them; at least one."""
     try:
         reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, **style)
@@ -242,66 +259,61 @@ def first_rows(head: str, delimiter: str, **style: Any) -> list[list[str]]:
     return (rows[:-1] if is_cut else rows) or [[]]
 
 
-def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: ReadSettings) -> None:
+def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings) -> None:
     """Ask where the first row looks like data: a number in it, or a name that stands below in its own column too."""
     header = [name.strip() for name in rows[0]]
-    named = {name for name in header if name}
-    twice = next((name for name in header if name and header.count(name) > 1), None)
+    named = {*settings.columns, *(settings.given.names if settings.given else ()), settings.text_column or ""}
     below = [{row[i].strip() for row in rows[1:] if i < len(row)} for i in range(len(header))]
     odd = [name for name, cells in zip(header, below, strict=True) if _NUMBER.fullmatch(name) or name in cells - {""}]
-    if odd and not named & settings.names:
+    if odd and not named & {*header} - {""}:
         raise UsageError(
             f"{path}: the first row ({quoted(header)}) looks like data, and a header was expected; if there is none, "
             "say --reader_args '{\"header\": null}', and the columns are called 0, 1 and so on; if it is one, "
             "--reader_args '{\"header\": 0}'."
         )
-    if twice is not None:
+    if twice := next((name for name in header if name and header.count(name) > 1), None):
         raise DataError(f"{path}: has more than one column {twice!r}; rename one.")
 
 
-def read_text_lines(path: Path, settings: ReadSettings, columns: Columns, rows: int | None) -> Batches:
-    """A .txt file: fastText's lines, or what it evidently is: JSON, or a table."""
-    with open_text(path, settings) as file:
-        head = file.read(_HEAD)
-    if _LABEL.search(head):
+# ---- .txt ----
+
+
+def read_lines(path: Path, settings: Settings, rows: int | None) -> Batches:
+    """A .txt file without JSON: fastText's lines, or a table."""
+    head = read_head(path, settings)
+    if re.search("__label__", head, re.IGNORECASE):
         with open_text(path, settings) as file:
             numbered = ((i, line.strip()) for i, line in enumerate(file, 1) if line.strip())
             while some := [_fasttext(path, i, line) for i, line in islice(numbered, rows)]:
                 are_classes = all(len(names) == 1 for _, names in some)
                 found = [{"text": text, "labels": names[0] if are_classes else names} for text, names in some]
-                yield Batch(found, "fastText lines")
+                yield found, "fastText lines", ()
         return
-    if (
-        settings.has_labels
-        and head.count("\t")
-        and all(line.count("\t") == 1 for line in head.splitlines()[:-1] if line)
-    ):
+    lines = head.splitlines()
+    if settings.given and "\t" in head and all(line.count("\t") == 1 for line in lines[:-1] if line):
         args = {"header": None, "names": ["text", "labels"], "quoting": csv.QUOTE_NONE, **settings.reader_args}
         settings = replace(settings, reader_args=args)
     elif not settings.delimiter and not settings.reader_args and head.strip():
-        widths = {len(row) for row in first_rows(head, _find_delimiter(path, head, {}))}
+        widths = {len(row) for row in first_rows(head, find_delimiter(path, head, {}), {})}
         if len(widths) > 1 or widths == {1}:
             raise UsageError(
                 f"{path}: expected lines of fastText's format, '__label__name text', or a table with a header; the "
                 f"first line is {head.lstrip().splitlines()[0][:60]!r}."
             )
-    yield from read_delimited(path, settings, columns, rows)
+    yield from read_delimited(path, settings, rows)
 
 
 def _fasttext(path: Path, number: int, line: str) -> tuple[str, list[str]]:
-    """The text and the labels of a line; labels stand at its beginning or at its end."""
-    label = r"__label__\S*\s*(?:,(?=\s|$))?\s*"
-    start = re.match(rf"(?:{label})*", line, re.IGNORECASE)
-    rest = line[start.end() :] if start else line
-    tail = re.search(rf"(?:(?<=\s){label})*$", rest, re.IGNORECASE)
-    text = rest[: tail.start()].rstrip() if tail else rest
-    found = [word.rstrip(",") for word in (line[: len(line) - len(rest)] + " " + rest[len(text) :]).split()]
-    names = [_LABEL.sub("", word, count=1) for word in found if word]
+    """The text and the labels of a line; labels stand at its beginning or at its end (Joulin et al., 2017)."""
+    found = _FASTTEXT.fullmatch(line)
+    assert found is not None
+    words = [word.rstrip(",") for word in f"{found[1]} {found[3]}".split()]
+    names = [word[len("__label__") :] for word in words if word]
     odd = next((name for name in names if not name or "," in name), None)
-    if odd is not None or _LABEL.search(text):
+    if odd is not None or "__label__" in found[2].lower():
         what = "a label within the text" if odd is None else f"the label {odd!r}"
         raise DataError(
             f"{path}: line {number}: {what}; expected '__label__name' as often as needed, each with a blank after it, "
             "before the text or at its end."
         )
-    return text, names
+    return found[2].rstrip(), names

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..labels.schema import EXACTLY_ONE, LabelSchema
 from ..losses.constraints import max_over_descendants
 from ..utils.constants import CONFIG_KEY
-from ..utils.errors import UsageError, did_you_mean
+from ..utils.errors import UsageError, check_known
 
 HIERARCHY_POLICIES = ("drop_child", "add_parent", "larger_margin")
 """What to do about a child that is decided where one of its parents is not."""
@@ -92,11 +92,7 @@ class DecisionRule:
     def margins(self, logits: Any) -> Tensor:
         """Scores less the threshold's logit, (rows, labels): a label is decided where that is over 0."""
         scores = self.scores(logits)
-        return (
-            scores
-            if self.thresholds is None
-            else scores - torch.as_tensor(self.threshold_logits(), device=scores.device)
-        )
+        return scores - torch.as_tensor(self.threshold_logits(), device=scores.device)
 
     def decide(self, logits: Any) -> Tensor:
         """Decisions that break no rule of the schema, (rows, labels), boolean."""
@@ -225,8 +221,7 @@ def violations(decisions: Tensor, schema: LabelSchema) -> Tensor:
 
 def checked_hierarchy_policy(how: str) -> str:
     """Return a hierarchy policy, or raise a UsageError that offers the nearest."""
-    if how not in HIERARCHY_POLICIES:
-        raise UsageError(f"Unknown hierarchy_policy {how!r}: {did_you_mean(how, HIERARCHY_POLICIES)}")
+    check_known("hierarchy_policy", how, HIERARCHY_POLICIES)
     return how
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..utils.constants import MAX_WEIGHT
-from ..utils.errors import UsageError, did_you_mean, quoted
+from ..utils.errors import UsageError, check_known, quoted
 from ..utils.files import read_json_flag
+from ..utils.numeric import checked_number
 from .distribution import LabelDistribution
 from .schema import LabelSchema
 from .weight_reasons import WeightReason
@@ -82,7 +83,7 @@ def compute_class_weights(
             - `sqrt_tiered`: the square roots of `tiered`: 3.2, 2.2, at most 1.7, primary at most 1.4. Where the labels
               of imbalance ratio >= 10 hold more than a third of all positives 1 throughout: they are no few rare
               labels beside common ones then, but most of the loss. The best of those measured on four data sets
-              (docs/choosing-a-loss.md).
+              (docs/losses.md).
             - `tiered`: imbalance ratio >= 30 gives 10, >= 10 gives 5, else min(negatives / positives, 3); labels of
               the primary group min(negatives / positives, 2).
             - `inverse_frequency`: negatives / positives, the pos_weight of BCEWithLogitsLoss' documentation.
@@ -109,9 +110,8 @@ def compute_class_weights(
     if isinstance(distribution, LabelSchema):
         distribution = LabelDistribution.empty(distribution)
     names = distribution.schema.names
-    strategy = STRATEGIES.get(weight_strategy)
-    if strategy is None:
-        raise UsageError(f"Unknown weight_strategy {weight_strategy!r}: {did_you_mean(weight_strategy, STRATEGIES)}")
+    check_known("weight_strategy", weight_strategy, STRATEGIES)
+    strategy = STRATEGIES[weight_strategy]
     if class_weights is None:
         weights = ClassWeights(names, np.ones(len(names)), (WeightReason("not_asked_for"),) * len(names))
     elif isinstance(class_weights, str):
@@ -122,7 +122,7 @@ def compute_class_weights(
         weights = _overridden(_automatic(distribution, strategy, effective_number_beta), class_weights, distribution)
     else:
         weights = _given(class_weights, names)
-    capped, clamped = cap_weights(weights.as_dict(), max_weight)
+    capped, clamped = cap_weights(dict(zip(names, weights.values.tolist(), strict=True)), max_weight)
     why = tuple(replace(reason, before=clamped.get(name)) for name, reason in zip(names, weights.why, strict=True))
     return replace(weights, values=np.array([capped[n] for n in names]), why=why, clamped=clamped)
 
@@ -145,8 +145,8 @@ def cap_weights(
     >>> cap_weights({"rare": 57.0, "common": 2.0})
     ({'rare': 20.0, 'common': 2.0}, {'rare': 57.0})
     """
-    max_weight = _positive(max_weight, "max_weight")
-    checked = {name: _positive(w, f"The weight of {name!r}") for name, w in weights.items()}
+    max_weight = checked_number("max_weight", max_weight, 0, above=True)
+    checked = {name: checked_number(f"The weight of {name!r}", w, 0, above=True) for name, w in weights.items()}
     capped = {name: min(w, max_weight) for name, w in checked.items()}
     return capped, {name: w for name, w in checked.items() if w > max_weight}
 
@@ -158,17 +158,16 @@ _Weights = tuple[np.ndarray, list[WeightReason]]
 
 
 def _tiered(counts: LabelDistribution, beta: float) -> _Weights:
-    weights, reasons = np.ones(len(counts.schema)), []
+    weights, reasons = [], []
     for i, (ratio, negative_positive) in enumerate(zip(counts.imbalance_ratio, counts.negative_positive, strict=True)):
         is_primary = i in counts.schema.primary
-        tier = next(((at, w) for at, w in TIERS if ratio >= at), None) if not is_primary else None
-        limit = PRIMARY_LIMIT if is_primary else COMMON_LIMIT
-        weights[i] = tier[1] if tier else min(negative_positive, limit)
-        if tier:
-            reasons.append(WeightReason("tier", (ratio, tier[0])))
-        else:
-            reasons.append(WeightReason("primary" if is_primary else "limit", (negative_positive, limit)))
-    return weights, reasons
+        at, weight = next(((at, w) for at, w in TIERS if ratio >= at and not is_primary), (None, None))
+        kind, limit = ("primary", PRIMARY_LIMIT) if is_primary else ("limit", COMMON_LIMIT)
+        weights.append(min(negative_positive, limit) if weight is None else weight)
+        reasons.append(
+            WeightReason(kind, (negative_positive, limit)) if at is None else WeightReason("tier", (ratio, at))
+        )
+    return np.array(weights), reasons
 
 
 def _sqrt_tiered(counts: LabelDistribution, beta: float) -> _Weights:
@@ -182,19 +181,17 @@ def _sqrt_tiered(counts: LabelDistribution, beta: float) -> _Weights:
     return np.sqrt(np.maximum(weights, 0)), roots
 
 
-def _inverse_frequency(counts: LabelDistribution, beta: float) -> _Weights:
-    ratios = counts.negative_positive
-    return ratios, [WeightReason("inverse_frequency", (r,)) for r in ratios]
+def _inverse_frequency(counts: LabelDistribution, beta: float, kind: str = "inverse_frequency") -> _Weights:
+    return counts.negative_positive, [WeightReason(kind, (ratio,)) for ratio in counts.negative_positive]
 
 
 def _sqrt_inverse_frequency(counts: LabelDistribution, beta: float) -> _Weights:
-    ratios = counts.negative_positive
-    return np.sqrt(ratios), [WeightReason("sqrt_inverse_frequency", (r,)) for r in ratios]
+    ratios, reasons = _inverse_frequency(counts, beta, "sqrt_inverse_frequency")
+    return np.sqrt(ratios), reasons
 
 
 def _effective_number(counts: LabelDistribution, beta: float) -> _Weights:
-    if not 0 <= beta < 1:
-        raise UsageError(f"effective_number_beta must lie in [0, 1); got {beta!r}.")
+    checked_number("effective_number_beta", beta, 0, 1)
     reasons = [WeightReason("effective_number", (n,)) for n in effective_number(counts.support, beta)]
     return effective_number_weights(counts.support, beta), reasons
 
@@ -251,7 +248,7 @@ def _overridden(weights: ClassWeights, custom: Mapping[str, float], counts: Labe
     values, why, by_label = weights.values.copy(), list(weights.why), _by_label(custom, counts.schema, "class weights")
     for name, weight in by_label.items():
         i = counts.schema.index(name)
-        values[i] = _positive(weight, f"The weight of {name!r}")
+        values[i] = checked_number(f"The weight of {name!r}", weight, 0, above=True)
         is_absent = counts.n_rows > 0 and counts.support[i] <= 0
         why[i] = WeightReason("custom_absent" if is_absent else "custom")
     return replace(weights, values=values, why=tuple(why), custom=tuple(by_label))
@@ -277,18 +274,7 @@ def _given(weights: Sequence[float], names: tuple[str, ...]) -> ClassWeights:
         raise UsageError(
             f"Got {len(values)} class weights for {len(names)} labels; give one each, or {{label: weight}}."
         )
-    checked = [_positive(w, f"The weight of {name!r}") for name, w in zip(names, values, strict=True)]
-    return ClassWeights(names, np.array(checked), (WeightReason("custom"),) * len(names), custom=names)
-
-
-def _positive(value: Any, what: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if isinstance(value, (bool, np.bool_, str, bytes)) or not (np.isfinite(number) and number > 0):
-        raise UsageError(f"{what} must be a positive finite number; got {value!r}.")
-    return number
+    return ClassWeights(names, np.array(values, dtype=object), (WeightReason("custom"),) * len(names), custom=names)
 
 
 def log_weights(logger: logging.Logger, counts: LabelDistribution, weights: ClassWeights) -> None:
@@ -312,10 +298,6 @@ def log_weights(logger: logging.Logger, counts: LabelDistribution, weights: Clas
 
 def read_class_weights(value: Any, flag: str = "class_weights") -> Any:
     """What `class_weights` may be in a flag: "auto", "none", JSON, or the path of a JSON file; all else as it is.
-
-    Args:
-        value: the flag's value.
-        flag: its name, for the message.
 
     >>> read_class_weights('{"rare": 10}')
     {'rare': 10}

@@ -20,10 +20,6 @@ def find_label_column(dataset: Any, label_names: Iterable[str] = ()) -> str | No
     """The name of the column that holds a dataset's labels, or None.
 
     Looks at column names; at the first row's keys where there are none, or where a transform makes the rows.
-
-    Args:
-        dataset: anything with rows.
-        label_names: names that count besides LABEL_COLUMNS, and before them.
     """
     names = getattr(dataset, "column_names", None)
     if isinstance(names, Mapping):  # a DatasetDict was given where a Dataset belongs

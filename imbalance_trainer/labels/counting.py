@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
+import scipy.sparse
 from tqdm import tqdm
 
-from ..utils.constants import DENSE_LABELS, IGNORE_INDEX
+from ..utils.constants import IGNORE_INDEX
 from ..utils.numeric import column_sums
 from .blocks import Block, IdLists, check_width, checked_classes, checked_multi_hot
 from .schema import LabelSchema
@@ -19,14 +19,7 @@ _ENTRIES = 1 << 19  # counted at a time, so that copies stay in the cache
 
 
 class LabelCounts:
-    """Counts of blocks of labels.
-
-    Args:
-        schema: the labels.
-        where: the column, for messages.
-        labels_per_row: whether rows are counted by how many labels they have.
-        cooccurrence: whether pairs of labels are counted.
-    """
+    """Counts of blocks of labels."""
 
     def __init__(
         self, schema: LabelSchema, where: str, labels_per_row: bool = False, cooccurrence: bool = False
@@ -38,9 +31,7 @@ class LabelCounts:
         self.violations = np.zeros(len(schema.rules), dtype=np.int64)
         self.violation_rows: list[list[int]] = [[] for _ in schema.rules]
         self.labels_per_row = np.zeros(1, dtype=np.int64) if labels_per_row else None
-        self.cooccurrence: Any = None
-        if cooccurrence:
-            self.cooccurrence = _diagonal(np.zeros(width, dtype=np.int64))
+        self.cooccurrence = scipy.sparse.csr_array((width, width), dtype=np.int64) if cooccurrence else None
 
     def add(self, start: int, block: Block) -> None:
         """Count a block whose first row is the row `start`.
@@ -49,7 +40,9 @@ class LabelCounts:
             DataError: a width other than the schema's, or a value that no label can have.
         """
         if isinstance(block, IdLists):
-            self._add_lists(start, block)
+            step = max(1, _ENTRIES * len(block) // max(1, len(block.values)))
+            for at in range(0, len(block), step):
+                self._add_lists(start + at, block[at : at + step])
         elif block.ndim == 1:
             self._add_classes(start, block)
         else:
@@ -59,16 +52,38 @@ class LabelCounts:
                 self._add_multi_hot(start + at, block[at : at + step])
 
     def _add_classes(self, start: int, block: np.ndarray) -> None:
-        if not are_classes(block, len(self.schema)):
-            block = checked_classes(block, self.schema, start, self.where)
-            block = block[block != IGNORE_INDEX]
-        counts = np.bincount(block.astype(np.intp, copy=False), minlength=len(self.schema))
-        self.support += counts
-        self.known += len(block)
-        self.n_rows += len(block)
-        self._add_lengths(np.array([0, len(block)]))
-        if self.cooccurrence is not None:
-            self.cooccurrence = self.cooccurrence + _diagonal(counts)
+        classes = checked_classes(block, self.schema, start, self.where)
+        classes = classes[classes != IGNORE_INDEX]
+        self._add_ids(classes, np.arange(len(classes) + 1))
+
+    def _add_lists(self, start: int, block: IdLists) -> None:
+        width, row = len(self.schema), np.repeat(np.arange(len(block)), np.diff(block.offsets))
+        classes = checked_classes(block.values, self.schema, start, self.where, row)
+        offsets = block.offsets - block.offsets[0]
+        if not self.schema.rules and not (classes == IGNORE_INDEX).any():
+            rows = scipy.sparse.csr_array((np.ones(len(classes), np.int8), classes, offsets), (len(block), width))
+            rows.sum_duplicates()  # a class that stands twice in a row counts once
+            self._add_ids(rows.indices, rows.indptr)
+            return
+        step = max(1, _ENTRIES // width)
+        for at in range(0, len(block), step):
+            part = offsets[at : at + step + 1]
+            self._add_multi_hot(start + at, self._as_multi_hot(classes[part[0] : part[-1]], part))
+
+    def _as_multi_hot(self, classes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """(rows, labels), int8. With a class of -100 the other labels of the row are unknown."""
+        row, is_known = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)), classes != IGNORE_INDEX
+        matrix = np.zeros((len(offsets) - 1, len(self.schema)), np.int8)
+        matrix[row[~is_known]] = IGNORE_INDEX
+        matrix[row[is_known], classes[is_known]] = 1
+        return matrix
+
+    def _add_ids(self, classes: np.ndarray, offsets: np.ndarray) -> None:
+        """Count rows that are known as a whole, each with the classes from one offset to the next."""
+        self.n_rows += len(offsets) - 1
+        self.known += len(offsets) - 1
+        self.support += np.bincount(classes, minlength=len(self.schema))
+        self._add_rows(classes, offsets)
 
     def _add_multi_hot(self, start: int, block: np.ndarray) -> None:
         positive = _as_bits(block)
@@ -89,61 +104,19 @@ class LabelCounts:
             self.violations[i] += len(rows)
             self.violation_rows[i] += (start + rows[: MAX_ROWS_NAMED - len(self.violation_rows[i])]).tolist()
         if self.labels_per_row is not None or self.cooccurrence is not None:
-            self._add_rows(positive)
-
-    def _add_rows(self, positive: np.ndarray) -> None:
-        if positive.shape[1] > DENSE_LABELS:
             rows, classes = np.nonzero(positive)
-            self._add_row_lists(classes, np.searchsorted(rows, np.arange(len(positive) + 1)))
-            return
-        ones = positive.astype(np.float32)  # BLAS multiplies floats in a fraction of the time of integers
-        self._add_lengths(np.bincount((ones @ np.ones(ones.shape[1], np.float32)).astype(np.int64)))
-        if self.cooccurrence is not None:
-            self.cooccurrence += (ones.T @ ones).astype(np.int64)  # exact: a block has fewer than 2**24 rows
+            self._add_rows(classes, np.searchsorted(rows, np.arange(len(positive) + 1)))
 
-    def _add_lists(self, start: int, block: IdLists) -> None:
-        width, values, offsets = len(self.schema), block.values, block.offsets
-        if self.schema.rules or not are_classes(values, width):
-            step = max(1, _ENTRIES // width)
-            for at in range(0, len(block), step):
-                self._add_multi_hot(start + at, self._as_multi_hot(start + at, block[at : at + step]))
-            return
-        if not _are_ascending(values, offsets):
-            values, offsets = _without_repeats(values, offsets, width)
-        self.n_rows += len(block)
-        self.known += len(block)
-        self.support += np.bincount(values.astype(np.intp, copy=False), minlength=width)
-        self._add_row_lists(values, offsets)
-
-    def _as_multi_hot(self, start: int, block: IdLists) -> np.ndarray:
-        """(rows, labels), int8. With a class of -100 (or NaN) the other labels of the row are unknown."""
-        row = np.repeat(np.arange(len(block)), np.diff(block.offsets))
-        classes = checked_classes(block.values, self.schema, start, self.where, row)
-        matrix = np.zeros((len(block), len(self.schema)), np.int8)
-        matrix[row[classes == IGNORE_INDEX]] = IGNORE_INDEX
-        is_known = classes != IGNORE_INDEX
-        matrix[row[is_known], classes[is_known]] = 1
-        return matrix
-
-    def _add_row_lists(self, values: np.ndarray, offsets: np.ndarray) -> None:
-        lengths = np.diff(offsets)
-        self._add_lengths(np.bincount(lengths))
-        if self.cooccurrence is None:
-            return
-        import scipy.sparse
-
-        parts = (np.ones(len(values), np.int64), values, offsets - offsets[0])
-        rows = scipy.sparse.csr_array(parts, shape=(len(lengths), len(self.schema)))
-        pairs = (rows.T @ rows).tocsr()
-        self.cooccurrence = self.cooccurrence + (pairs if len(self.schema) > DENSE_LABELS else pairs.toarray())
-
-    def _add_lengths(self, histogram: np.ndarray) -> None:
-        """Add how many rows have 0, 1, 2, ... labels."""
+    def _add_rows(self, classes: np.ndarray, offsets: np.ndarray) -> None:
+        """Count how many rows have 0, 1, 2, ... labels, and pairs of labels."""
         if self.labels_per_row is not None:
-            total = np.zeros(max(len(histogram), len(self.labels_per_row)), dtype=np.int64)
-            total[: len(histogram)] += histogram
-            total[: len(self.labels_per_row)] += self.labels_per_row
-            self.labels_per_row = total
+            more = np.bincount(np.diff(offsets), minlength=len(self.labels_per_row))
+            more[: len(self.labels_per_row)] += self.labels_per_row
+            self.labels_per_row = more
+        if self.cooccurrence is not None:
+            shape = (len(offsets) - 1, len(self.schema))
+            rows = scipy.sparse.csr_array((np.ones(len(classes), np.int64), classes, offsets), shape)
+            self.cooccurrence = self.cooccurrence + (rows.T @ rows).tocsr()
 
 
 def _as_bits(block: np.ndarray) -> np.ndarray | None:
@@ -157,28 +130,6 @@ def _as_bits(block: np.ndarray) -> np.ndarray | None:
 def are_classes(values: np.ndarray, n_labels: int) -> bool:
     """Whether all values are integers from 0 to n_labels - 1."""
     return values.dtype.kind in "iu" and (not len(values) or bool(values.min() >= 0 and values.max() < n_labels))
-
-
-def _are_ascending(values: np.ndarray, offsets: np.ndarray) -> bool:
-    """Whether the classes of each row rise, so that none stands twice."""
-    begins_row = np.zeros(len(values) + 1, dtype=bool)
-    begins_row[offsets - offsets[0]] = True
-    return not ((values[1:] <= values[:-1]) > begins_row[1:-1]).any()
-
-
-def _without_repeats(values: np.ndarray, offsets: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The lists with each class once, in order."""
-    row = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    row, classes = np.divmod(np.unique(row * width + values), width)
-    return classes, np.searchsorted(row, np.arange(len(offsets)))
-
-
-def _diagonal(counts: np.ndarray) -> Any:
-    if len(counts) <= DENSE_LABELS:
-        return np.diag(counts)
-    import scipy.sparse
-
-    return scipy.sparse.diags_array(counts, dtype=np.int64).tocsr()
 
 
 def with_progress(

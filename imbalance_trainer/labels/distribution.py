@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from ..utils.errors import DataError, UsageError
-from ..utils.numeric import wilson_interval
+from ..utils.constants import DENSE_LABELS
+from ..utils.errors import DataError
+from ..utils.numeric import ratio, wilson_interval
 from .blocks import INDICES, Block, array_or_rows, rows_block
 from .columns import label_blocks, lists_of
 from .counting import LabelCounts, with_progress
@@ -214,6 +214,7 @@ class LabelDistribution:
         counts = LabelCounts(schema, where, labels_per_row, cooccurrence)
         for start, block in blocks:
             counts.add(start, block)
+        pairs: Any = counts.cooccurrence
         return cls(
             schema,
             counts.n_rows,
@@ -223,7 +224,7 @@ class LabelDistribution:
             row_total=counts.n_rows,
             violation_rows=tuple(map(tuple, counts.violation_rows)),
             labels_per_row=counts.labels_per_row,
-            cooccurrence=counts.cooccurrence,
+            cooccurrence=pairs.toarray() if cooccurrence and len(schema) <= DENSE_LABELS else pairs,
         )
 
     # ---- derived ----
@@ -231,19 +232,17 @@ class LabelDistribution:
     @cached_property
     def prevalence(self) -> np.ndarray:
         """Support / known entries; 0 where nothing is known."""
-        return np.divide(self.support, self.known, out=np.zeros_like(self.support), where=self.known > 0)
+        return ratio(self.support, self.known)
 
     @cached_property
     def negative_positive(self) -> np.ndarray:
         """Negatives for each positive; inf where there is no positive."""
-        negatives = self.known - self.support
-        return np.divide(negatives, self.support, out=np.full_like(self.support, np.inf), where=self.support > 0)
+        return self._over_support(self.known - self.support)
 
     @cached_property
     def imbalance_ratio(self) -> np.ndarray:
         """Support of the most frequent secondary label / support of this one; inf where there is no positive."""
-        top = self.support[list(self.schema.secondary)].max(initial=0.0)
-        return np.divide(top, self.support, out=np.full_like(self.support, np.inf), where=self.support > 0)
+        return self._over_support(self.support[list(self.schema.secondary)].max(initial=0.0))
 
     @cached_property
     def irlbl(self) -> np.ndarray:
@@ -253,8 +252,10 @@ class LabelDistribution:
         Source: Charte, Rivera, del Jesus, Herrera, "Addressing imbalance in multilabel classification: Measures and
         random resampling algorithms", Neurocomputing 163, 2015.
         """
-        top = self.support.max(initial=0.0)
-        return np.divide(top, self.support, out=np.full_like(self.support, np.inf), where=self.support > 0)
+        return self._over_support(self.support.max(initial=0.0))
+
+    def _over_support(self, numbers: Any) -> np.ndarray:
+        return np.where(self.support > 0, ratio(numbers, self.support), np.inf)
 
     @property
     def mean_ir(self) -> float:
@@ -272,16 +273,13 @@ class LabelDistribution:
         """Rows of which no label is known; None where `labels_per_row` was not asked for."""
         return None if self.labels_per_row is None else self.n_rows - int(self.labels_per_row.sum())
 
-    def interval(self, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-        """Between which bounds each label's support in all the data lies, where a sample of its rows was counted.
+    def interval(self) -> tuple[np.ndarray, np.ndarray]:
+        """The 95% interval of each label's support in all the data, where a sample of its rows was counted.
 
         Wilson's interval (1927) of the prevalence, with a sample of n of N rows taken for one of n (N - 1) / (N - n)
         independent rows (finite population correction), times the rows that there are; never less than the positives
         that were seen, nor more than the negatives that were seen leave room for. Both bounds are `support` where all
         rows were counted. The sample has to be a random one: the first rows of a sorted file are not.
-
-        Args:
-            confidence: of the interval, over 0 and under 1.
 
         Returns:
             Lower and upper bounds, each (labels,): of the support where `row_total` is known; of the prevalence where
@@ -292,16 +290,13 @@ class LabelDistribution:
         >>> round(low[0]), round(high[0])
         (554, 1739)
         """
-        if not 0 < confidence < 1:
-            raise UsageError(f"confidence is over 0 and under 1, such as 0.95; got {confidence!r}.")
-        z = NormalDist().inv_cdf((1 + confidence) / 2)
         if self.row_total < 0:
-            return wilson_interval(self.support, self.known, z)
+            return wilson_interval(self.support, self.known)
         if self.row_total <= self.n_rows:
             return self.support.copy(), self.support.copy()
         entries = self.known * (self.row_total / max(self.n_rows, 1)) if self.n_rows else self.row_total
         larger = (self.row_total - 1) / (self.row_total - self.n_rows)
-        low, high = wilson_interval(self.support * larger, self.known * larger, z)
+        low, high = wilson_interval(self.support * larger, self.known * larger)
         return np.maximum(low * entries, self.support), np.minimum(high * entries, entries - self.known + self.support)
 
     @cached_property

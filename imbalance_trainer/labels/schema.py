@@ -340,21 +340,22 @@ def _slug(name: str) -> str:
 # ---- label_info.json ----
 
 
+_KINDS: tuple[tuple[str, Any, str], ...] = (
+    ("groups", Mapping, 'groups as {"group": [labels]}'),
+    ("implications", (list, tuple), "implications as a list of [child, parent]"),
+    ("exclusive", Mapping, 'exclusive as {"group": "at_most_one"}'),
+)
+
+
 def _check_kinds(source: Mapping[str, Any], where: str) -> None:
     """Raise a DataError where groups, implications or exclusive groups are of another kind than they should be."""
-    groups, implications = source.get("groups") or {}, source.get("implications") or ()
-    if not isinstance(groups, Mapping):
-        raise DataError(f'{where}: expected groups as {{"group": [labels]}}, found {groups!r}.')
-    for group, content in groups.items():
+    for key, kind, wanted in _KINDS:
+        if source.get(key) and not isinstance(source[key], kind):
+            raise DataError(f"{where}: expected {wanted}, found {source[key]!r}.")
+    for group, content in (source.get("groups") or {}).items():
         members = content.values() if isinstance(content, Mapping) else [content]
-        wrong = next((m for m in members if not isinstance(m, (list, tuple, str))), None)
-        if wrong is not None or isinstance(content, str):
+        if isinstance(content, str) or not all(isinstance(m, (list, tuple, str)) for m in members):
             raise DataError(f"{where}: group {group!r} is a list of labels; found {content!r}.")
-    if not isinstance(implications, (list, tuple)):
-        raise DataError(f"{where}: expected implications as a list of [child, parent], found {implications!r}.")
-    exclusive = source.get("exclusive") or {}
-    if not isinstance(exclusive, Mapping):
-        raise DataError(f'{where}: expected exclusive as {{"group": "at_most_one"}}, found {exclusive!r}.')
 
 
 def _flat_groups(groups: Mapping[str, Any], names: set[str]) -> dict[str, Any]:

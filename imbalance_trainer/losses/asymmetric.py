@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import EntryLoss, number
-from .focal import focal_term, focus
+from ..utils.numeric import checked_number
+from .base import EntryLoss, focal_term, focus
 
 
 class AsymmetricLoss(EntryLoss):
@@ -39,13 +39,12 @@ class AsymmetricLoss(EntryLoss):
         gamma_negative: float = 4.0,
         gamma_positive: float = 1.0,
         shift: float = 0.05,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **general: Any,
     ) -> None:
-        super().__init__(class_weights, reduction, label_smoothing)
-        self.gamma_negative = number("gamma_negative", gamma_negative, 0)
-        self.gamma_positive = number("gamma_positive", gamma_positive, 0)
-        self.shift = number("shift", shift, 0, 1)
+        super().__init__(class_weights, **general)
+        self.gamma_negative = checked_number("gamma_negative", gamma_negative, 0)
+        self.gamma_positive = checked_number("gamma_positive", gamma_positive, 0)
+        self.shift = checked_number("shift", shift, 0, 1)
 
     def positive(self, z: Tensor) -> Tensor:
         """(1 - p)^gamma_positive (-log p)."""

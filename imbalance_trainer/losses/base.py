@@ -1,27 +1,27 @@
 """The base classes of losses."""
 
 import inspect
-import math
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import UsageError
+from ..utils.numeric import checked_number
 from .reduction import (
     as_tensor,
     as_weights,
     at_least_fp32,
     check_shapes,
-    checked_reduction,
-    denominator,
+    count_items,
     is_one_block,
-    mean_by_rows,
+    sum_by_rows,
 )
 
-_OF_THE_TRAINER = ("class_weights", "support", "n_rows", "reduction", "label_smoothing")
+_OF_THE_TRAINER = ("self", "class_weights", "support", "n_rows", "reduction", "label_smoothing")
 
 
 class Loss(nn.Module):
@@ -63,9 +63,7 @@ class Loss(nn.Module):
         self.register_buffer("class_weights", weights, persistent=False)
         self._n_counted: int | None = None
         self.reduction = reduction
-        if not 0 <= label_smoothing < 1:
-            raise UsageError(f"label_smoothing must lie in [0, 1); got {label_smoothing!r}.")
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = checked_number("label_smoothing", label_smoothing, 0, 1)
 
     def keep_by_label(self, name: str, values: np.ndarray) -> None:
         """Register a buffer (labels,), fp32, computed from the labels' supports, which no state dict contains."""
@@ -74,9 +72,14 @@ class Loss(nn.Module):
 
     @classmethod
     def own_arguments(cls) -> dict[str, Any]:
-        """The arguments that `loss_args` may set, with their defaults."""
-        parameters = inspect.signature(cls).parameters.values()
-        return {p.name: p.default for p in parameters if p.name not in _OF_THE_TRAINER}
+        """The arguments that `loss_args` may set, with their defaults; also those that go through to a base class."""
+        found: dict[str, Any] = {}
+        for base in cls.__mro__:
+            parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+            found |= {p.name: p.default for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD}
+            if all(p.kind != p.VAR_KEYWORD for p in parameters):
+                break
+        return {name: default for name, default in found.items() if name not in _OF_THE_TRAINER}
 
     def forward(
         self,
@@ -108,18 +111,22 @@ class Loss(nn.Module):
             raise UsageError(
                 f"Got the support of {self._n_counted} labels for {logits.shape[-1]} logits; give one each."
             )
-        reduction = checked_reduction(self.reduction if reduction is None else reduction)
+        reduction = self.reduction if reduction is None else reduction
+        if reduction not in ("mean", "sum", "none"):
+            raise UsageError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}.")
         if reduction == "none":
             return self.each(at_least_fp32(logits), labels)
-        return self.mean(
-            logits, labels, 1 if reduction == "sum" else denominator(labels, num_items_in_batch, logits.device)
-        )
+        total = self.total(logits, labels)
+        if reduction == "sum":
+            return total
+        count = count_items(labels) if num_items_in_batch is None else num_items_in_batch
+        return total / (count.to(total.device).clamp(min=1) if isinstance(count, Tensor) else max(count, 1))
 
-    def mean(self, logits: Tensor, labels: Tensor, count: Tensor | int) -> Tensor:
-        """The sum over all entries divided by `count`, of a large multi-label batch in blocks of rows."""
+    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The sum over all entries, of a large multi-label batch in blocks of rows."""
         if labels.ndim == 2 and not is_one_block(logits):
-            return mean_by_rows(self.each, logits, labels, count)
-        return self.each(at_least_fp32(logits), labels).sum() / count
+            return sum_by_rows(self.each, logits, labels)
+        return self.each(at_least_fp32(logits), labels).sum()
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of each entry (single-label: row), of the labels' shape, 0 where it is unknown."""
@@ -133,18 +140,15 @@ class Loss(nn.Module):
 
 
 class EntryLoss(Loss):
-    """A multi-label loss y w positive(z) + (1 - y) negative(z), times a factor where there is one; linear in y."""
+    """A multi-label loss y w positive(z) + (1 - y) negative(z), linear in y."""
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Combine positives and negatives; a class weight multiplies the loss of positives."""
         known = labels != IGNORE_INDEX
-        targets = torch.where(known, labels, 0).to(logits.dtype)
-        y = smoothed(targets, self.label_smoothing)
+        y = smoothed(labels.to(logits.dtype), self.label_smoothing)
         weights = as_weights(self.class_weights, logits)
         positive = y if weights is None else y * weights
-        each = positive * self.positive(logits) + (1 - y) * self.negative(logits)
-        factor = self.factor(targets)
-        return torch.where(known, each if factor is None else each * factor, 0)
+        return torch.where(known, positive * self.positive(logits) + (1 - y) * self.negative(logits), 0)
 
     def positive(self, z: Tensor) -> Tensor:
         """The loss of a positive entry with logits z, fp32 or fp64."""
@@ -154,43 +158,44 @@ class EntryLoss(Loss):
         """The loss of a negative entry with logits z."""
         raise NotImplementedError
 
-    def factor(self, targets: Tensor) -> Tensor | None:
-        """A factor of positives and negatives, (labels,) or (rows, labels); None for 1.
-
-        Args:
-            targets: (rows, labels) before smoothing, 0 where unknown.
-        """
-        return None
-
 
 def smoothed(targets: Tensor, smoothing: float) -> Tensor:
     """Multi-label targets moved toward 1/2."""
     return targets * (1 - smoothing) + smoothing / 2 if smoothing else targets
 
 
+# ---- terms ----
+
+
+def focal_term(x: Tensor, gamma: float) -> Tensor:
+    """sigmoid(x)^gamma softplus(x): the focal loss of a negative with logit x, and of a positive with logit -x.
+
+    >>> focal_term(torch.zeros(1), 2.0)
+    tensor([0.1733])
+    """
+    return focus(softplus(x), gamma)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + e^x). Torch takes it for x from 20 on, which is too early in fp64."""
+    return F.softplus(x, threshold=80)
+
+
+def focus(cross_entropy: Tensor, gamma: float) -> Tensor:
+    """(1 - e^-c)^gamma c for a cross-entropy c = -log p >= 0: the focal loss (1 - p)^gamma (-log p)."""
+    if not gamma:
+        return cross_entropy
+    not_p = -torch.expm1(-cross_entropy)
+    not_p = not_p.clamp(min=torch.finfo(not_p.dtype).tiny)  # at 0 the slope of a power below 1 would be infinite
+    return not_p.pow(gamma) * cross_entropy
+
+
 # ---- arguments ----
 
 
-def number(name: str, value: Any, low: float, high: float = math.inf, above: bool = False) -> float:
-    """Return an argument of a loss as a float.
-
-    Args:
-        name: of the argument, for the message.
-        value: of the argument.
-        low, high: the value must lie in [low, high).
-        above: whether low itself is excluded.
-
-    Raises:
-        UsageError: not a number, or out of this range.
-
-    >>> number("shift", 0.05, 0, 1)
-    0.05
-    """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and (low < value if above else low <= value) and value < high:
-        return float(value)
-    span = f"{'above' if above else 'from'} {low:g}" + ("" if high == math.inf else f" and below {high:g}")
-    raise UsageError(f"{name} must be a finite number {span}; got {value!r}.")
+def checked_gamma(gamma: float) -> float:
+    """Return gamma as a float, or raise a UsageError where it is not a finite number >= 0."""
+    return checked_number("focal_gamma", gamma, 0)
 
 
 def checked_support(support: Any) -> np.ndarray:

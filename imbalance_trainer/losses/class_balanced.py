@@ -2,16 +2,16 @@
 
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from ..labels.class_weights import effective_number_weights
-from ..utils.constants import MAX_WEIGHT, MULTI_LABEL, SINGLE_LABEL
-from .base import Loss, checked_support, number
-from .focal import checked_gamma, weighted_focal_loss
+from ..utils.constants import MAX_WEIGHT
+from ..utils.numeric import checked_number
+from .base import Loss, checked_support
+from .focal import WeightedFocalLoss
 
 
-class ClassBalancedLoss(Loss):
+class ClassBalancedLoss(WeightedFocalLoss):
     r"""Focal loss times a weight of the label, for its positives and its negatives alike.
 
     .. math:: \frac{1-\beta}{1-\beta^{n_c}} \mathrm{focal}, \text{ the weights divided by their mean}
@@ -34,7 +34,6 @@ class ClassBalancedLoss(Loss):
     tensor([[0.8822, 0.5041]])
     """
 
-    problem_types = (MULTI_LABEL, SINGLE_LABEL)
     takes_class_weights = False
     needs_counts = True
     weights: Tensor
@@ -44,21 +43,18 @@ class ClassBalancedLoss(Loss):
         support: Any,
         beta: float = 0.9999,
         gamma: float = 2.0,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **general: Any,
     ) -> None:
-        super().__init__(None, reduction, label_smoothing)
-        self.beta, self.gamma = number("beta", beta, 0, 1), checked_gamma(gamma)
-        self.keep_by_label("weights", class_balanced_weights(support, self.beta))
+        super().__init__(None, gamma, **general)
+        self.beta = checked_number("beta", beta, 0, 1)
+        weights = effective_number_weights(checked_support(support), self.beta)
+        self.keep_by_label("weights", weights.clip(max=MAX_WEIGHT))
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Multi-label: the focal loss of each entry by its label's weight; single-label: the weight is the class's."""
-        settings = (self.gamma, "none", None, self.label_smoothing)
+        weights = self.weights.to(logits.dtype)
         if labels.ndim < logits.ndim:
-            return weighted_focal_loss(logits, labels, self.weights, *settings)
-        return weighted_focal_loss(logits, labels, None, *settings) * self.weights.to(logits.dtype)
+            return self.weighted(logits, labels, weights)
+        return self.weighted(logits, labels, None) * weights
 
-
-def class_balanced_weights(support: Any, beta: float) -> np.ndarray:
-    """The weights of `ClassBalancedLoss`, (labels,): `effective_number_weights`, none more than 20 (MAX_WEIGHT)."""
-    return effective_number_weights(checked_support(support), beta).clip(max=MAX_WEIGHT)
+    total = Loss.total  # of `each`

@@ -19,7 +19,7 @@ from torch.nn.functional import logsigmoid, softplus
 
 from ..labels.schema import EXACTLY_ONE, LabelSchema
 from ..utils.constants import IGNORE_INDEX
-from ..utils.errors import UsageError, did_you_mean
+from ..utils.errors import UsageError, check_known
 
 DIRECTIONS = ("both", "raise_parent", "lower_child")
 """Which side of an implication a penalty moves."""
@@ -100,10 +100,8 @@ CONSTRAINTS = (*PENALTIES, "max_constraint", "none")
 
 def check_constraint(name: str, direction: str = "both") -> None:
     """Raise a UsageError for an unknown constraint or direction, or a direction that the constraint cannot have."""
-    if name not in CONSTRAINTS:
-        raise UsageError(f"Unknown constraint {name!r}: {did_you_mean(name, CONSTRAINTS)}")
-    if direction not in DIRECTIONS:
-        raise UsageError(f"Unknown constraint_direction {direction!r}: {did_you_mean(direction, DIRECTIONS)}")
+    check_known("constraint", name, CONSTRAINTS)
+    check_known("constraint_direction", direction, DIRECTIONS)
     if name == "gold" and direction == "raise_parent":
         raise UsageError(
             "constraint 'gold' looks at the parent's label and can only lower the child; for constraint_direction "

@@ -52,9 +52,9 @@ class UserLoss(Loss):
         """Empty: they are set in the function."""
         return {}
 
-    def mean(self, logits: Tensor, labels: Tensor, count: Tensor | int) -> Tensor:
-        """The sum over all entries divided by `count`: the function is called once for the whole batch."""
-        return self.each(at_least_fp32(logits), labels).sum() / count
+    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The sum over all entries: the function is called once for the whole batch."""
+        return self.each(at_least_fp32(logits), labels).sum()
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss that the function returns, 0 where unknown."""

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..utils.constants import IGNORE_INDEX, SINGLE_LABEL
-from .base import Loss, checked_support, number
+from ..utils.numeric import checked_number
+from .base import Loss, checked_support
 from .reduction import as_weights
 
 
@@ -64,9 +65,9 @@ class LogitAdjustedLoss(SoftmaxLoss):
     takes_class_weights = False
     adjustment: Tensor
 
-    def __init__(self, support: Any, tau: float = 1.0, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
-        super().__init__(None, reduction, label_smoothing)
-        self.tau = number("tau", tau, 0)
+    def __init__(self, support: Any, tau: float = 1.0, **general: Any) -> None:
+        super().__init__(None, **general)
+        self.tau = checked_number("tau", tau, 0)
         counts = np.maximum(checked_support(support), 1)
         self.keep_by_label("adjustment", self.tau * np.log(counts / counts.sum()))
 
@@ -85,7 +86,7 @@ class BalancedSoftmaxLoss(LogitAdjustedLoss):
     """
 
     def __init__(self, support: Any, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
-        super().__init__(support, 1.0, reduction, label_smoothing)
+        super().__init__(support, 1.0, reduction=reduction, label_smoothing=label_smoothing)
 
 
 class LDAMLoss(SoftmaxLoss):
@@ -118,12 +119,11 @@ class LDAMLoss(SoftmaxLoss):
         class_weights: Any = None,
         max_margin: float = 0.5,
         scale: float = 30.0,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **general: Any,
     ) -> None:
-        super().__init__(class_weights, reduction, label_smoothing)
-        self.max_margin = number("max_margin", max_margin, 0)
-        self.scale = number("scale", scale, 0, above=True)
+        super().__init__(class_weights, **general)
+        self.max_margin = checked_number("max_margin", max_margin, 0)
+        self.scale = checked_number("scale", scale, 0, above=True)
         support = checked_support(support)
         relative = np.maximum(support, 1) ** -0.25
         rarest = relative[support > 0].max(initial=0.0) or 1.0

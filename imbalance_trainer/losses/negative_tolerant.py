@@ -1,4 +1,4 @@
-"""The negative-tolerant focal loss (NTR), and with weights of the label (CB-NTR) or of each entry (DB)."""
+"""The negative-tolerant focal loss (NTR), and with a weight of each entry (DB)."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import UsageError
-from .base import EntryLoss, checked_support, number
-from .class_balanced import class_balanced_weights
-from .focal import checked_gamma, focal_term
+from ..utils.numeric import checked_number
+from .base import EntryLoss, checked_gamma, checked_support, focal_term
 
 
 class NegativeTolerantLoss(EntryLoss):
@@ -49,13 +49,12 @@ class NegativeTolerantLoss(EntryLoss):
         gamma: float = 2.0,
         negative_scale: float = 2.0,
         kappa: float = 0.05,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **general: Any,
     ) -> None:
-        super().__init__(class_weights, reduction, label_smoothing)
+        super().__init__(class_weights, **general)
         self.gamma = checked_gamma(gamma)
-        self.negative_scale = number("negative_scale", negative_scale, 0, above=True)
-        self.kappa = number("kappa", kappa, 0)
+        self.negative_scale = checked_number("negative_scale", negative_scale, 0, above=True)
+        self.kappa = checked_number("kappa", kappa, 0)
         support = checked_support(support)
         negatives = np.maximum(_checked_rows(n_rows, support) - support, 1)
         self.keep_by_label("margin", self.kappa * np.log(negatives / np.maximum(support, 1)))
@@ -67,44 +66,6 @@ class NegativeTolerantLoss(EntryLoss):
     def negative(self, z: Tensor) -> Tensor:
         """1 / lambda q^gamma (-log(1 - q)), q = sigma(lambda (z - v))."""
         return focal_term(self.negative_scale * (z - self.margin), self.gamma) / self.negative_scale
-
-
-class CBNTRLoss(NegativeTolerantLoss):
-    r"""CB-NTR: negative-tolerant focal loss times a weight of the label, for positives and negatives alike.
-
-    .. math:: \frac{1-\beta}{1-\beta^{n_c}} \mathrm{NTR}, \text{ the weights divided by their mean}
-
-    `negative_tolerant` has the margins and the scale, `class_balanced` the weights; beta 0 gives `negative_tolerant`.
-
-    Args:
-        support, n_rows, gamma, negative_scale, kappa, reduction, label_smoothing: see `NegativeTolerantLoss`.
-        beta: in [0, 1).
-
-    Source: Huang et al., 2021, "Balancing Methods for Multi-label Text Classification with Long-Tailed Class
-    Distribution".
-    """
-
-    takes_class_weights = False
-    weights: Tensor
-
-    def __init__(
-        self,
-        support: Any,
-        n_rows: Any,
-        beta: float = 0.9999,
-        gamma: float = 2.0,
-        negative_scale: float = 2.0,
-        kappa: float = 0.05,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(support, n_rows, None, gamma, negative_scale, kappa, reduction, label_smoothing)
-        self.beta = number("beta", beta, 0, 1)
-        self.keep_by_label("weights", class_balanced_weights(support, self.beta))
-
-    def factor(self, targets: Tensor) -> Tensor:
-        """The label's weight."""
-        return self.weights
 
 
 class DistributionBalancedLoss(NegativeTolerantLoss):
@@ -146,22 +107,19 @@ class DistributionBalancedLoss(NegativeTolerantLoss):
         alpha: float = 0.1,
         beta: float = 10.0,
         mu: float = 0.9,
-        gamma: float = 2.0,
-        negative_scale: float = 2.0,
-        kappa: float = 0.05,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        **of_ntr: Any,
     ) -> None:
-        super().__init__(support, n_rows, None, gamma, negative_scale, kappa, reduction, label_smoothing)
-        self.alpha, self.beta = number("alpha", alpha, 0), number("beta", beta, 0, above=True)
-        self.mu = number("mu", mu, 0)
+        super().__init__(support, n_rows, None, **of_ntr)
+        self.alpha, self.beta = checked_number("alpha", alpha, 0), checked_number("beta", beta, 0, above=True)
+        self.mu = checked_number("mu", mu, 0)
         self.keep_by_label("inverse_support", 1 / np.maximum(checked_support(support), 1))
 
-    def factor(self, targets: Tensor) -> Tensor:
-        """The weight of each entry; where a row has no positive, r is infinite and its sigmoid 1."""
-        inverse = self.inverse_support.to(targets.dtype)
+    def each(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each entry by its weight; where a row has no positive, r is infinite and its sigmoid 1."""
+        inverse = self.inverse_support.to(logits.dtype)
+        targets = torch.where(labels == IGNORE_INDEX, 0, labels).to(logits.dtype)
         ratio = inverse / (targets @ inverse)[:, None]
-        return self.alpha + torch.sigmoid(self.beta * (ratio - self.mu))
+        return super().each(logits, labels) * (self.alpha + torch.sigmoid(self.beta * (ratio - self.mu)))
 
 
 def _checked_rows(n_rows: Any, support: np.ndarray) -> np.ndarray:

@@ -39,7 +39,8 @@ def as_weights(class_weights: Any, logits: Tensor) -> Tensor | None:
     if class_weights is None:
         return None
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    weights = as_tensor(class_weights, dtype).to(logits.device)
+    weights = class_weights if isinstance(class_weights, Tensor) else as_tensor(class_weights, dtype)
+    weights = weights.to(logits.device, dtype)
     if weights.shape != logits.shape[-1:]:
         raise UsageError(
             f"Got class weights of shape {tuple(weights.shape)} for {logits.shape[-1]} labels; give one each."
@@ -57,67 +58,25 @@ def at_least_fp32(logits: Tensor) -> Tensor:
     return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
 
 
-def count_items(labels: Tensor) -> Tensor:
+def count_items(labels: Tensor) -> Tensor | int:
     """Known entries (multi-label) or known rows (single-label): the denominator of a mean."""
-    return torch.as_tensor(_count(labels))
-
-
-def checked_reduction(reduction: str) -> str:
-    """Return a reduction, or raise a UsageError where there is none of that name."""
-    if reduction not in ("mean", "sum", "none"):
-        raise UsageError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}.")
-    return reduction
-
-
-def denominator(labels: Tensor, num_items_in_batch: Tensor | int | None, device: torch.device) -> Tensor | int:
-    """What a mean divides by, at least 1: the given number of items, or the known ones among the labels."""
-    count = _count(labels) if num_items_in_batch is None else num_items_in_batch
-    return count.to(device).clamp(min=1) if isinstance(count, Tensor) else max(count, 1)
-
-
-def _count(labels: Tensor) -> int | Tensor:
-    if labels.device.type == "cpu" and labels.numel() and labels.min().item() >= 0:  # a tenth of the time of a mask
+    if all_known(labels):
         return labels.numel()
     parts = labels.reshape(-1).split(_entries(labels))  # a mask of all labels would take a quarter of their memory
     first, *more = ((part != IGNORE_INDEX).sum() for part in parts)
     return sum(more, first)
 
 
+def all_known(labels: Tensor) -> bool:
+    """Whether no label is unknown, in a tenth of the time of a mask; False where an accelerator would have to wait."""
+    return labels.is_cpu and labels.numel() > 0 and labels.min().item() >= 0
+
+
 # ---- value and gradient in one pass, of large batches block by block, in the memory of one gradient ----
 
 
-ValueAndSlope = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
-"""From logits (fp32 or fp64), labels and class weights to the loss of each entry and its derivative."""
-
-
-def with_slope(
-    value_and_slope: ValueAndSlope,
-    logits: Tensor,
-    labels: Tensor,
-    weights: Tensor | None = None,
-    count: Tensor | int | None = None,
-    whole_rows: bool = False,
-) -> Tensor:
-    """The loss of each entry, or its mean, with a gradient that is computed in forward; no other buffer is kept.
-
-    Args:
-        value_and_slope: see `ValueAndSlope`.
-        logits: (rows, labels), any floating type.
-        labels: (rows, labels).
-        weights: (labels,), or None.
-        count: what the sum is divided by, a large batch being taken in blocks; None for the loss of each entry.
-        whole_rows: whether a block must have all columns.
-
-    Returns:
-        (rows, labels), or a scalar; fp32, or fp64 for fp64 logits.
-    """
-    return _WithSlope.apply(value_and_slope, logits, labels, weights, count, whole_rows)
-
-
-def mean_by_rows(
-    each: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor, count: Tensor | int
-) -> Tensor:
-    """The sum of `each(logits, labels)`, the loss of each entry of some rows, over blocks of rows, by `count`."""
+def sum_by_rows(each: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor) -> Tensor:
+    """The sum of `each(logits, labels)`, the loss of each entry of some rows, over blocks of rows."""
     needs_gradient = logits.requires_grad and torch.is_grad_enabled()
 
     def value_and_slope(part: Tensor, of_part: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -126,7 +85,7 @@ def mean_by_rows(
             value = each(part, of_part).sum()
         return value.detach(), torch.autograd.grad(value, part)[0] if needs_gradient else part
 
-    return with_slope(value_and_slope, logits, labels, None, count, whole_rows=True)
+    return WithSlope.apply(value_and_slope, logits, labels, None, True, True)
 
 
 def is_one_block(logits: Tensor) -> bool:
@@ -134,22 +93,37 @@ def is_one_block(logits: Tensor) -> bool:
     return logits.numel() <= _entries(logits)
 
 
-class _WithSlope(torch.autograd.Function):
+class WithSlope(torch.autograd.Function):
+    """The loss of each entry, or its sum, with a gradient that is computed in forward; no other buffer is kept.
+
+    Args:
+        value_and_slope: from logits (fp32 or fp64), labels and class weights to the loss of each entry and its
+            derivative.
+        logits: (rows, labels), any floating type.
+        labels: (rows, labels).
+        weights: (labels,), or None.
+        is_sum: whether the sum is wanted, a large batch being taken in blocks.
+        whole_rows: whether a block must have all columns.
+
+    Returns:
+        (rows, labels), or a scalar; fp32, or fp64 for fp64 logits.
+    """
+
     @staticmethod
     def forward(
         ctx: Any,
-        value_and_slope: ValueAndSlope,
+        value_and_slope: Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]],
         logits: Tensor,
         labels: Tensor,
         weights: Tensor | None,
-        count: Tensor | int | None,
-        whole_rows: bool,
+        is_sum: bool,
+        whole_rows: bool = False,
     ) -> Tensor:
-        ctx.count = count
-        if count is None or is_one_block(logits):
+        """See the class."""
+        if not is_sum or is_one_block(logits):
             value, slope = value_and_slope(at_least_fp32(logits), labels, weights)
             ctx.save_for_backward(slope.to(logits.dtype))
-            return value if count is None else value.sum() / count
+            return value.sum() if is_sum else value
         total = torch.zeros((), dtype=torch.promote_types(logits.dtype, torch.float32), device=logits.device)
         gradient: Tensor | None = None
         if ctx.needs_input_grad[1]:
@@ -161,18 +135,14 @@ class _WithSlope(torch.autograd.Function):
             if gradient is not None:
                 gradient[part] = slope
         ctx.save_for_backward(gradient)
-        return total / count
+        return total
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> Any:
-        """Scale the gradient, in place unless the graph is kept for another backward.
-
-        Dividing by the count in forward already would underflow in fp16, before the loss scaler acts.
-        """
+        """Scale the gradient, in place unless the graph is kept for another backward."""
         (gradient,) = ctx.saved_tensors
-        factor = grad_output if ctx.count is None else grad_output / ctx.count
-        scaled = (gradient * factor).to(gradient.dtype) if _is_graph_kept() else gradient.mul_(factor)
+        scaled = (gradient * grad_output).to(gradient.dtype) if _is_graph_kept() else gradient.mul_(grad_output)
         return None, scaled, None, None, None, None
 
 
@@ -187,4 +157,4 @@ def _blocks(logits: Tensor, whole_rows: bool) -> Iterator[tuple[slice, slice]]:
 
 
 def _entries(logits: Tensor) -> int:
-    return _ENTRIES if logits.device.type == "cpu" else _ENTRIES_ON_GPU
+    return _ENTRIES if logits.is_cpu else _ENTRIES_ON_GPU

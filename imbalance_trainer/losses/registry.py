@@ -7,17 +7,15 @@ from typing import Any
 from torch import nn
 
 from ..labels.distribution import LabelDistribution
-from ..utils.errors import UsageError, did_you_mean
+from ..utils.errors import UsageError, check_known, did_you_mean
 from ..utils.files import read_json_flag
 from .asymmetric import AsymmetricLoss
 from .base import Loss
 from .class_balanced import ClassBalancedLoss
 from .custom import UserLoss
 from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss
-from .hill import HillLoss
 from .logit_adjusted import BalancedSoftmaxLoss, LDAMLoss, LogitAdjustedLoss
-from .negative_tolerant import CBNTRLoss, DistributionBalancedLoss, NegativeTolerantLoss
-from .zlpr import ZLPRLoss
+from .negative_tolerant import DistributionBalancedLoss, NegativeTolerantLoss
 
 LOSSES: dict[str, type[Loss]] = {
     "focal": WeightedFocalLoss,
@@ -27,9 +25,6 @@ LOSSES: dict[str, type[Loss]] = {
     "class_balanced": ClassBalancedLoss,
     "distribution_balanced": DistributionBalancedLoss,
     "negative_tolerant": NegativeTolerantLoss,
-    "cb_ntr": CBNTRLoss,
-    "zlpr": ZLPRLoss,
-    "hill": HillLoss,
     "logit_adjusted": LogitAdjustedLoss,
     "ldam": LDAMLoss,
     "balanced_softmax": BalancedSoftmaxLoss,
@@ -88,8 +83,7 @@ def make_loss(
 
 def loss_class(name: str) -> type[Loss]:
     """Return the class of a loss by name; a UsageError offers the nearest names."""
-    if name not in LOSSES:
-        raise UsageError(f"Unknown loss {name!r}: {did_you_mean(name, LOSSES)}")
+    check_known("loss", name, LOSSES)
     return LOSSES[name]
 
 

@@ -112,10 +112,9 @@ class StreamingAveragePrecision:
         if self._bins is None:
             self._bins = np.zeros((self.n_labels, 2, self.n_bins), dtype=np.int64)
         for scores, gold in self._kept:
-            height = max(1, _BINNED_AT_A_TIME // self.n_labels)
-            for start in range(0, len(scores), height):
-                rows = slice(start, start + height)
-                self._bins += _binned(scores[rows], gold[rows], self.n_bins)
+            parts = scores.size // _BINNED_AT_A_TIME + 1
+            for some in zip(np.array_split(scores, parts), np.array_split(gold, parts), strict=True):
+                self._bins += _binned(*some, self.n_bins)
         self._kept, self._n_kept = [], 0
 
 

@@ -1,11 +1,9 @@
 """Counts of decisions against labels while batches stream by, in O(labels) memory.
 
-Rows go by in blocks that stay in the cache, and what a block does not need (unknown entries, rules)
-costs it nothing: this is on the way of every evaluation.
+Rows go by in blocks that stay in the cache, as this is on the way of every evaluation.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +14,6 @@ from ..utils.numeric import any_in_rows, column_sums
 from .curves import all_known, known, positive
 
 _BLOCK = 1 << 17  # entries that are counted at a time
-
-_Counts = tuple[tuple[Any, ...], list[int], list[np.ndarray] | None]
-"""Of a block: `by_label`, `rows` and `secondary` of DecisionCounts."""
 
 
 class DecisionCounts:
@@ -57,64 +52,43 @@ class DecisionCounts:
         """
         thresholds = rule.threshold_logits()
         for rows in _blocks(scores):
-            self._add(*self._decided(scores[rows], labels[rows], thresholds, rule))
+            over, broken = scores[rows] > thresholds, []
+            decided, is_known = over, known(labels[rows]) if not all_known(labels[rows]) else None
+            if self._has_rules:
+                before, margins = torch.from_numpy(over), torch.from_numpy(scores[rows] - thresholds)
+                after = enforce_hierarchy(before, self.schema, rule.hierarchy_policy, margins)
+                decided, broken = after.numpy(), [violations(x, self.schema).numpy() for x in (before, after)]
+            self._add(decided, positive(labels[rows]), is_known, over, broken)
 
     def add_classes(self, decided: np.ndarray, classes: np.ndarray) -> None:
         """Count rows of a single-label problem: the decided class and the gold one, (rows,) each."""
         every = np.arange(len(self.schema))
-        self._add(*self._counted(decided[:, None] == every, classes[:, None] == every, None))
+        is_decided = decided[:, None] == every
+        self._add(is_decided, classes[:, None] == every, None, is_decided, [])
 
-    def _add(self, by_label: tuple[Any, ...], rows: list[int], secondary: list[np.ndarray] | None) -> None:
-        for total, more in zip(self.by_label, by_label, strict=True):
-            total += more
-        self.rows += rows
-        if secondary is not None:
-            self._secondary += secondary
-
-    def _decided(self, scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray, rule: DecisionRule) -> _Counts:
-        over, (gold, is_known) = scores > thresholds, _gold_and_known(labels)
-        if not self._has_rules:
-            return self._counted(over, gold, is_known)
-        decided = enforce_hierarchy(
-            torch.from_numpy(over), self.schema, rule.hierarchy_policy, torch.from_numpy(scores - thresholds)
-        )
-        broken = [violations(x, self.schema).numpy() for x in (torch.from_numpy(over), decided)]
-        return self._counted(decided.numpy(), gold, is_known, over, broken)
-
-    def _counted(
+    def _add(
         self,
         decided: np.ndarray,
         gold: np.ndarray,
         is_known: np.ndarray | None,
-        over: np.ndarray | None = None,
-        broken: list[np.ndarray] | None = None,
-    ) -> _Counts:
-        """Counts of a block from decisions, positives, known entries (None for all), decisions before the hierarchy
-        policy, and rows that break a rule before and after it (None where there is no rule)."""
-        known_by_label: Any = len(gold)
-        in_row = np.ones(len(gold), dtype=bool)
+        over: np.ndarray,
+        broken: list[np.ndarray],
+    ) -> None:
+        """Count a block: decisions, positives, known entries (None for all), decisions before the hierarchy policy,
+        and rows that break a rule before and after it (none where there is no rule)."""
+        in_row, known_by_label = np.ones(len(gold), dtype=bool), np.full(gold.shape[1], len(gold))
         if is_known is not None:
-            decided, gold, in_row = decided & is_known, gold & is_known, any_in_rows(is_known)
-            known_by_label = column_sums(is_known)
-        wrong = decided != gold
-        predicted, support = column_sums(decided), column_sums(gold)
-        true_positives = (predicted + support - column_sums(wrong)) // 2
-        found = true_positives if over is None else column_sums(over & gold)
-        faultless = in_row & ~any_in_rows(wrong)
-        of_rows = [in_row, faultless, *(rows & in_row for rows in broken or ())]
-        rows = [int(np.count_nonzero(x)) for x in of_rows] + [0] * (4 - len(of_rows))
-        secondary = None
+            decided, gold = decided & is_known, gold & is_known
+            in_row, known_by_label = any_in_rows(is_known), column_sums(is_known)
+        right = decided & gold
+        true_positives, predicted, support = map(column_sums, (right, decided, gold))
+        found = column_sums(over & gold) if self._has_rules else true_positives
+        self.by_label += [true_positives, predicted, support, known_by_label, found]
+        of_rows = (in_row, in_row & ~any_in_rows(decided != gold), *(rows & in_row for rows in broken))
+        self.rows[: len(of_rows)] += [np.count_nonzero(rows) for rows in of_rows]
         if self.schema.primary:
             where = np.ix_(any_in_rows(gold[:, list(self.schema.primary)]), np.array(self.schema.secondary, dtype=int))
-            secondary = [column_sums(x[where]) for x in (decided & gold, decided, gold)]
-        return (true_positives, predicted, support, known_by_label, found), rows, secondary
-
-
-def _gold_and_known(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Where a label is positive and where it is known, None for everywhere; of bytes 0 and 1 nothing is copied."""
-    if labels.dtype.itemsize == 1 and labels.view(np.uint8).max(initial=0) <= 1:
-        return labels.view(bool), None
-    return positive(labels), None if all_known(labels) else known(labels)
+            self._secondary += [column_sums(x[where]) for x in (right, decided, gold)]
 
 
 def _blocks(scores: np.ndarray) -> Iterator[slice]:

@@ -4,7 +4,6 @@ Average precision, the threshold with the best F1, threshold tuning and the plot
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,21 +62,14 @@ def label_curve(ordered: np.ndarray, positives: np.ndarray, candidates: np.ndarr
 def sorted_scores(scores: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each label, in order, its known scores and those of its positives, each in rising order.
 
-    Scores are sorted by value alone: sorting rows by score takes ten times as long.
-
     Args:
         scores: (rows, labels).
         labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
     """
-    with ThreadPoolExecutor(2) as pool:  # numpy sorts without the interpreter's lock
-        for start in range(0, scores.shape[1], _LABELS):
-            part = slice(start, start + _LABELS)
-            columns, gold = np.ascontiguousarray(scores[:, part].T), np.ascontiguousarray(labels[:, part].T)
-            yield from pool.map(_sorted, columns, positive(gold), known(gold))
-
-
-def _sorted(column: np.ndarray, is_positive: np.ndarray, is_known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.sort(column if is_known.all() else column[is_known]), np.sort(column[is_positive])
+    for start in range(0, scores.shape[1], _LABELS):
+        part = slice(start, start + _LABELS)
+        for column, gold in zip(np.ascontiguousarray(scores[:, part].T), labels[:, part].T, strict=True):
+            yield np.sort(column[known(gold)]), np.sort(column[positive(gold)])
 
 
 def counts_over(scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

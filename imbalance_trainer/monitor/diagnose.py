@@ -66,7 +66,6 @@ def diagnose(
         *zero_recall,
         *over,
         *find_capped(history, settings),
-        *find_compounded_reweighting(history, settings, len(over)),
         *([] if over else find_precision_under_target(history, settings, target_precision)),
     ]
     overfitting = find_overfitting(history, settings)
@@ -258,32 +257,6 @@ def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: flo
     return [make_finding("plateau", settings, severity=NOTE, evaluations=max(since, patience), **numbers)]
 
 
-def find_compounded_reweighting(
-    history: Rows, settings: Settings, over_predicted: int, strong_weight: float = 10.0, strong_repeats: float = 2.0
-) -> list[Finding]:
-    """Two or more strong remedies at once, each of which is meant to do it alone (Gupta et al., 2019).
-
-    They are class weights of `strong_weight` or more (with a sampler times its repeats), a gamma of 3 or more, and a
-    sampler that draws a label's rows `strong_repeats` times or more. A warning where labels are predicted too often.
-    """
-    weights, gamma, sampler = settings.class_weights, settings.focal_gamma, settings.sampler
-    largest = 1.0 if weights is None else max(weights.values.tolist(), default=1.0)
-    most_drawn = max((settings.repeats or {}).values(), default=strong_repeats) if sampler else 1.0
-    remedies = [f"class weights up to {largest:.3g}"] if largest > 1 and largest * most_drawn >= strong_weight else []
-    strong_gamma = gamma is not None and gamma >= 3
-    remedies += [f"focal_gamma {gamma:g}"] if strong_gamma else []
-    remedies += [f"sampler {sampler}"] if sampler and most_drawn >= strong_repeats else []
-    if len(remedies) < 2 or not history:
-        return []
-    numbers: dict[str, Any] = {
-        "remedies": remedies,
-        "drawn": _most_counted(settings),
-        "over_predicted": over_predicted,
-    }
-    severity = WARNING if over_predicted else NOTE
-    return [make_finding("compounded_reweighting", settings, "", severity, **numbers, strong_gamma=strong_gamma)]
-
-
 def find_precision_under_target(
     history: Rows, settings: Settings, target: float = 0.6, patience: int = 2, min_predicted: int = 30
 ) -> list[Finding]:
@@ -305,16 +278,6 @@ def find_precision_under_target(
 
 
 # ---- small parts ----
-
-
-def _most_counted(settings: Settings) -> dict[str, Any] | None:
-    """The label whose rows count most by weight and sampler together; None where one of them is not in use."""
-    weights = settings.class_weights.as_dict() if settings.class_weights is not None else {}
-    repeats = settings.repeats or {}
-    if not settings.sampler or not repeats or max(weights.values(), default=1.0) <= 1:
-        return None
-    label = max(repeats, key=lambda name: weights.get(name, 1.0) * repeats[name])
-    return {"label": label, "weight": weights.get(label, 1.0), "repeats": repeats[label]}
 
 
 def _train_losses(history: Rows) -> list[float]:

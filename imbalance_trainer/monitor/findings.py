@@ -67,11 +67,9 @@ class Settings:
         focal_gamma: gamma, None where there is none.
         learning_rate: the largest one.
         num_epochs: passes over the training data; None where the number of steps is set.
-        sampler: the name of a sampler that draws rare rows more often.
         hierarchy_policy: what is done with a child label whose parent is not predicted.
         parents: {label: its parents}.
         secondary: the names of the secondary labels; None for all.
-        repeats: {label: how often a row of it is drawn in an epoch}; None where that is not known.
         loss: the name of the loss.
         takes_class_weights: whether the loss takes class weights.
     """
@@ -81,11 +79,9 @@ class Settings:
     focal_gamma: float | None = None
     learning_rate: float | None = None
     num_epochs: float | None = None
-    sampler: str | None = None
     hierarchy_policy: str = "drop_child"
     parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     secondary: tuple[str, ...] | None = None
-    repeats: Mapping[str, float] | None = None
     loss: str | None = None
     takes_class_weights: bool | None = None
 
@@ -103,14 +99,13 @@ class Settings:
             why = (none if row["reason"] == str(none) else WeightReason("text", (row["reason"],)) for row in labels)
             weights = ClassWeights(names, values, tuple(why), custom, clamped)
         secondary = run.get("secondary") or run.get("groups", {}).get("secondary")
-        known = ("focal_gamma", "learning_rate", "num_epochs", "sampler", "loss", "takes_class_weights")
+        known = ("focal_gamma", "learning_rate", "num_epochs", "loss", "takes_class_weights")
         return cls(
             class_weights=weights,
             max_weight=settings.get("max_weight") or MAX_WEIGHT,
             hierarchy_policy=settings.get("hierarchy_policy") or cls.hierarchy_policy,
             parents=parents_of(run.get("implications", ())),
             secondary=None if secondary is None else tuple(secondary),
-            repeats={row["label"]: row["repeats"] for row in labels if row.get("repeats") is not None} or None,
             **{name: settings.get(name) for name in known},
         )
 
@@ -176,19 +171,9 @@ def make_finding(
     evaluations: int = 1,
     **numbers: Any,
 ) -> Finding:
-    """Write a finding in the words of templates/findings.yaml.
-
-    Args:
-        kind, label, severity, weight, new_weight, new_gamma, evaluations: as in `Finding`.
-        settings: the settings of the run.
-        numbers: everything else that the words of the kind name.
-    """
-    own: dict[str, Any] = {
-        "weight": weight,
-        "new_weight": new_weight,
-        "new_gamma": new_gamma,
-        "evaluations": evaluations,
-    }
+    """Write a finding in the words of templates/findings.yaml."""
+    own: dict[str, Any] = {"weight": weight, "new_weight": new_weight, "new_gamma": new_gamma}
+    own["evaluations"] = evaluations
     flags = {name: partial(flag, settings) for name, flag in
              (("slower", _slower), ("rate", rate_flag), ("gamma", gamma_flag))}  # fmt: skip
     context = {"settings": settings, "label": label, "weight_flag": custom_weights_flag, **flags, **own, **numbers}

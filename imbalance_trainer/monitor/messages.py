@@ -39,14 +39,8 @@ def evaluation_message(
     train_support: Mapping[str, float] | None = None,
     at_half: Mapping[str, float] | None = None,
 ) -> Message:
-    """An evaluation: overall metrics, a table with the rarest label first, and a summary.
-
-    Args:
-        entry: the evaluation.
-        before: the evaluation before it, for the changes.
-        train_support: positives in training by label, which order the table; without it those of the evaluation do.
-        at_half: the metrics at 0.5, where thresholds are tuned.
-    """
+    """An evaluation: overall metrics, a table with the rarest label first, by `train_support` where it is known, and a
+    summary; `before` is the evaluation before it, for the changes."""
     table = _label_table(entry, before, train_support or {})
     return ["", overall(entry, before), *table, *_summary(entry, at_half)]
 
@@ -125,12 +119,7 @@ def _label_table(
 
 
 def tuning_message(tuning: Tuning, train_support: Mapping[str, float] | None = None) -> Message:
-    """Tuned thresholds with their intervals, and F1 at 0.5 and tuned, rarest label first; then the overall metrics.
-
-    Args:
-        tuning: the result of tuning.
-        train_support: positives in training by label, which order the table; without it those of the data at hand do.
-    """
+    """Tuned thresholds with their intervals, and F1 at 0.5 and tuned, rarest label first; then the overall metrics."""
     thresholds, names = tuning.thresholds, tuning.rule.schema.names
     rarity = [thresholds.support[i] if train_support is None else train_support[name] for i, name in enumerate(names)]
     order = np.argsort(rarity, kind="stable")

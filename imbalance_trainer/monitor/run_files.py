@@ -63,20 +63,8 @@ def make_entry(
     train_losses: Sequence[Sequence[float]] = (),
     focal_gamma: float | None = None,
 ) -> dict[str, Any]:
-    """One evaluation as a JSON-able dict. Its labels come from `table`, else from the metrics with label names.
-
-    Args:
-        metrics: the evaluation's metrics, with their prefix.
-        prefix: that prefix.
-        step: updates so far.
-        epoch: epochs so far.
-        schema: the labels, for the names behind the metrics.
-        table: all labels, if available.
-        weights: class weights by label.
-        train_support: positives in training by label.
-        train_losses: (step, loss) logged since the evaluation before.
-        focal_gamma: in use.
-    """
+    """One evaluation as a JSON-able dict. Its labels come from `table`, else from the metrics with label names;
+    `train_losses` are those that were logged since the evaluation before, (step, loss) each."""
     own = {key[len(prefix) + 1 :]: value for key, value in metrics.items() if key.startswith(f"{prefix}_")}
     rows = _rows_of_table(table) if table is not None else _rows_of_metrics(own, schema)
     for row in rows:
@@ -201,18 +189,8 @@ def make_run_info(
     options: Mapping[str, Any],
     weights: ClassWeights | None = None,
     counts: LabelDistribution | None = None,
-    repeats: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """Describe a run: its labels, weights, settings and package versions, as a JSON-able dict.
-
-    Args:
-        schema: the labels.
-        args: TrainingArguments.
-        options: the options of this package by name.
-        weights: the class weights; None with the stock Trainer.
-        counts: label counts of the training data.
-        repeats: {label: how often a row of it is drawn in an epoch}; None without a sampler that repeats rows.
-    """
+    """Describe a run: its labels, weights, settings and package versions, as a JSON-able dict."""
     labels: list[dict[str, Any]] = [{"label": name} for name in schema.names]
     for i, row in enumerate(labels):
         row["weight"] = None if weights is None else float(weights.values[i])
@@ -220,7 +198,6 @@ def make_run_info(
         row["custom"] = weights is not None and row["label"] in weights.custom
         row["clamped_from"] = None if weights is None else (weights.clamped or {}).get(row["label"])
         row["train_support"] = None if counts is None else int(counts.support[i])
-        row["repeats"] = None if repeats is None else repeats.get(row["label"])
         row["ratio"] = None if counts is None else float(counts.imbalance_ratio[i])
     named = {group: list(names) for group, names in schema.groups.items()}
     of_args = {name: getattr(args, name, None) for name in _ARGUMENTS}

@@ -105,9 +105,6 @@ class RunRecord:
 def read_run(run_dir: str | Path) -> RunRecord:
     """Read a run's folder.
 
-    Args:
-        run_dir: the output directory of a training.
-
     Returns:
         The run.
 

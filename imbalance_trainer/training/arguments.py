@@ -10,7 +10,7 @@ from transformers import TrainingArguments
 
 from ..decisions.rule import HIERARCHY_POLICIES, checked_hierarchy_policy
 from ..labels.class_weights import DEFAULT_STRATEGY, STRATEGIES, read_class_weights
-from ..losses import LOSSES, checked_gamma
+from ..losses import LOSSES
 from ..losses.constraints import CONSTRAINTS, DIRECTIONS, check_constraint
 from ..losses.registry import (
     check_gamma_fits,
@@ -23,9 +23,9 @@ from ..losses.registry import (
 )
 from ..metrics.imbalance_metrics import LOWER_IS_BETTER
 from ..utils.constants import MAX_WEIGHT
-from ..utils.errors import UsageError, did_you_mean
+from ..utils.errors import UsageError, check_known, did_you_mean
+from ..utils.numeric import checked_number
 from .nan_guard import ON_NAN
-from .samplers import MAX_GROWTH, MAX_REPEATS, SAMPLERS, check_sampling
 
 HEAD_STARTS = ("auto", "probe", "bias", "none")
 """Where a fresh head can start."""
@@ -79,20 +79,6 @@ class ImbalanceOptions:
         default="drop_child",
         metadata={"help": f"A child decided where its parent is not: {', '.join(HIERARCHY_POLICIES)}."},
     )
-    sampler: str | None = field(
-        default=None,
-        metadata={"help": f"Draw rows of rare labels more often: {', '.join(SAMPLERS)} or none."},
-    )
-    oversample_threshold: float | None = field(
-        default=None,
-        metadata={
-            "help": "Share of the rows under which --sampler repeat_factor repeats a label, in (0, 1]; without it the "
-            f"largest at which an epoch has at most {MAX_GROWTH:g} times the rows."
-        },
-    )
-    max_repeats: float = field(
-        default=MAX_REPEATS, metadata={"help": "A sampler draws a row of a label at most so often in an epoch."}
-    )
     head_start: str = field(
         default="auto",
         metadata={
@@ -121,35 +107,25 @@ class ImbalanceOptions:
 
     def checked(self) -> "ImbalanceOptions":
         """These options with class_weights and loss_args read; an error where one of them cannot be right."""
-        if self.weight_strategy not in STRATEGIES:
-            raise UsageError(
-                f"Unknown weight_strategy {self.weight_strategy!r}: {did_you_mean(self.weight_strategy, STRATEGIES)}"
-            )
+        check_known("weight_strategy", self.weight_strategy, STRATEGIES)
         loss_args = read_loss_args(self.loss_args)
         self._check_loss(loss_args)
-        if self.head_start not in HEAD_STARTS:
-            raise UsageError(f"Unknown head_start {self.head_start!r}: {did_you_mean(self.head_start, HEAD_STARTS)}")
-        if self.on_nan not in ON_NAN:
-            raise UsageError(f"Unknown on_nan {self.on_nan!r}: {did_you_mean(self.on_nan, ON_NAN)}")
-        sampler = None if self.sampler in ("none", "None") else self.sampler
-        check_sampling(sampler, self.oversample_threshold, self.max_repeats)
+        check_known("head_start", self.head_start, HEAD_STARTS)
+        check_known("on_nan", self.on_nan, ON_NAN)
         check_constraint(self.constraint, self.constraint_direction)
         checked_hierarchy_policy(self.hierarchy_policy)
-        if not 0 < self.max_weight < float("inf"):
-            raise UsageError(f"max_weight must be a positive finite number; got {self.max_weight!r}.")
-        if not 0 <= self.constraint_weight < float("inf"):
-            raise UsageError(f"constraint_weight must be a finite number >= 0; got {self.constraint_weight!r}.")
-        if self.head_learning_rate is not None and not 0 < self.head_learning_rate < float("inf"):
-            raise UsageError(f"head_learning_rate must be a positive finite number; got {self.head_learning_rate!r}.")
-        if not 0 <= self.effective_number_beta < 1:
-            raise UsageError(f"effective_number_beta must lie in [0, 1); got {self.effective_number_beta!r}.")
+        checked_number("focal_gamma", self.focal_gamma, 0)
+        checked_number("max_weight", self.max_weight, 0, above=True)
+        checked_number("constraint_weight", self.constraint_weight, 0)
+        checked_number("effective_number_beta", self.effective_number_beta, 0, 1)
+        if self.head_learning_rate is not None:
+            checked_number("head_learning_rate", self.head_learning_rate, 0, above=True)
         if int(self.rare_label_patience) != self.rare_label_patience or self.rare_label_patience < 1:
             raise UsageError(f"rare_label_patience must be a whole number >= 1; got {self.rare_label_patience!r}.")
         class_weights = read_class_weights(self.class_weights)
-        return dataclasses.replace(self, class_weights=class_weights, loss_args=loss_args, sampler=sampler)
+        return dataclasses.replace(self, class_weights=class_weights, loss_args=loss_args)
 
     def _check_loss(self, loss_args: dict[str, Any] | None) -> None:
-        checked_gamma(self.focal_gamma)
         if isinstance(self.loss, str):
             loss_class(self.loss)
             checked_loss_args(self.loss, loss_args)
@@ -189,11 +165,12 @@ class ImbalanceOptions:
         Args:
             args: training arguments, which may be plain TrainingArguments.
             keywords: options by name.
-            stored: options that the model's config holds.
+            stored: what the model's config holds of ours; its constraint and hierarchy policy count.
         """
         values = {name: getattr(args, name) for name in OPTION_NAMES if hasattr(args, name)}
         options = cls(**{**values, **keywords})
-        unsaid = {k: v for k, v in (stored or {}).items() if k not in keywords and options.is_default(k)}
+        kept = {k: v for k, v in (stored or {}).items() if k in ("constraint", "hierarchy_policy")}
+        unsaid = {k: v for k, v in kept.items() if k not in keywords and options.is_default(k)}
         return dataclasses.replace(options, **unsaid).checked()
 
 
@@ -245,8 +222,7 @@ class ImbalanceTrainingArguments(ImbalanceOptions, TrainingArguments):
 
     def __post_init__(self) -> None:
         options = self.checked()
-        self.class_weights, self.sampler = options.class_weights, options.sampler
-        self.loss_args = options.loss_args
+        self.class_weights, self.loss_args = options.class_weights, options.loss_args
         super().__post_init__()
 
     def to_dict(self) -> dict[str, Any]:

@@ -66,7 +66,6 @@ class RareLabelCallback(TrainerCallback):
         focal_gamma: gamma in use; None where there is none.
         max_weight: the cap of the weights.
         options: other settings in use by name, for `run.json` and for advice.
-        repeats: {label: how often a row of it is drawn in an epoch}; None without a sampler that repeats rows.
     """
 
     def __init__(
@@ -79,12 +78,11 @@ class RareLabelCallback(TrainerCallback):
         focal_gamma: float | None = None,
         max_weight: float = MAX_WEIGHT,
         options: Mapping[str, Any] | None = None,
-        repeats: Mapping[str, float] | None = None,
     ) -> None:
         self.patience, self.min_precision = patience, min_precision
         self.metrics, self.class_weights, self.distribution = metrics, class_weights, distribution
         self.focal_gamma, self.max_weight, self.options = focal_gamma, max_weight, dict(options or {})
-        self.repeats, self.unit = repeats, "row"
+        self.unit = "row"
         self.history: list[dict[str, Any]] = []
         self._found: dict[str, _Findings] = {}  # at the last evaluation, by split
         self._new: dict[str, _Findings] = {}  # those of them that were not found at the evaluation before
@@ -223,7 +221,7 @@ class RareLabelCallback(TrainerCallback):
             return {}
         known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
         known |= {"rare_label_patience": self._limits()["patience"], "min_precision": self.min_precision}
-        return make_run_info(schema, args, known, self.class_weights, self.distribution, self.repeats)
+        return make_run_info(schema, args, known, self.class_weights, self.distribution)
 
     def _write_run_info(self, args: Any, model: Any) -> None:
         if info := self._run_info(args, model):
@@ -265,10 +263,6 @@ class RareLabelCallback(TrainerCallback):
         rows = pluralize(counts.n_rows, f"training {self.unit}")
         message: Message = ["", f"Class weights from {rows}{sample}, rarest label first:"]
         message += label_table(counts, weights, shown)
-        if self.repeats:
-            most, drawn = max(self.repeats.items(), key=lambda item: item[1])
-            rows = f"{self.options['rows_per_epoch']:,} rows an epoch"
-            message.append(f"Sampler {self.options['sampler']}: {rows}, a row of {most!r} is drawn {drawn:.3g} times.")
         primary = [counts.schema.names[i] for i in counts.schema.primary]
         if primary:
             of = f"{primary[0]!r} is" if len(primary) == 1 else "a primary label is"

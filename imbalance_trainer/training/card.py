@@ -33,13 +33,7 @@ def write_card(
 ) -> None:
     """Write README.md into the output directory.
 
-    Args:
-        trainer: the trainer.
-        ours: its labels and objects.
-        given: arguments of `Trainer.create_model_card` by name.
-        results: the evaluation of each split.
-        step: updates that the weights in use had; None where they were not trained here.
-        chosen_by: the metric by which these weights are the best ones; None where the last ones are in use.
+    `step` is None where the weights were not trained here, `chosen_by` where they are not the best but the last ones.
     """
     path = Path(str(trainer.args.output_dir)) / CARD_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,8 +105,6 @@ def _settings(trainer: Trainer, ours: ImbalanceSetup, hyperparameters: Mapping[s
     names = ["loss", "loss_args", "focal_gamma", "weight_strategy", "max_weight", "reweight_from"]
     if ours.schema.rules:
         names += ["constraint", "constraint_weight", "constraint_direction", "hierarchy_policy"]
-    if ours.options.sampler is not None:
-        names += ["sampler", "max_repeats"]
     plain = ours.options.plain()
     unset = {"loss_args": None, "focal_gamma": None, "reweight_from": 0.0}  # not worth a line each
     return {**{n: plain[n] for n in names if n not in unset or plain[n] != unset[n]}, **hyperparameters}

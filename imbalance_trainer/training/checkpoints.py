@@ -5,6 +5,8 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+from safetensors import SafetensorError, safe_open
+
 from ..decisions.rule import DecisionRule
 from ..utils.files import atomic_write
 
@@ -48,12 +50,10 @@ def find_fault(folder: Path) -> str | None:
     for file in weights:
         if file.suffix == ".safetensors" and not _is_whole_safetensors(file):
             return f"its {file.name} is cut off"
-    zipped = [file for file in folder.iterdir() if file.suffix in (".pt", ".pth", ".bin")]
-    broken = next(
-        (f.name for f in sorted(zipped) if f.name != "training_args.bin" and not zipfile.is_zipfile(f)), None
-    )
-    if broken is not None:
-        return f"its {broken} is cut off"
+    for file in sorted(folder.iterdir()):
+        is_zipped = file.suffix in (".pt", ".pth", ".bin") and file.name != "training_args.bin"
+        if is_zipped and not zipfile.is_zipfile(file):
+            return f"its {file.name} is cut off"
     if (folder / "optimizer.pt").exists() and not (folder / "scheduler.pt").exists():
         return "has no scheduler.pt"
     return None
@@ -97,18 +97,12 @@ def _weight_files(folder: Path) -> list[Path] | str:
 
 
 def _is_whole_safetensors(file: Path) -> bool:
-    """Whether a file is as long as its header says."""
-    with file.open("rb") as stream:
-        head = stream.read(8)
-        length = int.from_bytes(head, "little")
-        if len(head) < 8 or length > file.stat().st_size - 8:
-            return False
-        try:
-            header = json.loads(stream.read(length))
-        except ValueError:
-            return False
-    end = max((t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"), default=0)
-    return file.stat().st_size == 8 + length + end
+    """Whether a file is as long as its header says, which safetensors checks as it opens one."""
+    try:
+        with safe_open(file, "pt"):
+            return True
+    except (SafetensorError, OSError):
+        return False
 
 
 def _steps(folder: Path) -> int:

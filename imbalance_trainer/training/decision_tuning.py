@@ -1,7 +1,6 @@
 """The decision rule that every evaluation uses, and the tuning that it came from."""
 
 import dataclasses
-import logging
 from typing import Any
 
 import numpy as np
@@ -17,22 +16,17 @@ from ..utils.errors import DataError, UsageError
 from .checkpoints import read_decision_rule
 from .problem import Problem
 
-logger = logging.getLogger(__name__)
-
 
 class DecisionTuning:
-    """Holds the decision rule of a trainer and tunes its thresholds.
-
-    Args:
-        problem: what the labels are for.
-        metrics: decide by the rule.
-        distribution: counts of the training data, None where they are not known.
-        args: the training arguments.
+    """Holds the decision rule of a trainer, which its metrics decide by, and tunes its thresholds.
 
     Attributes:
         tuned: the tuning of the thresholds in use, where it was done here.
         tuned_on: the rows that it was done on, see `rows_of`.
     """
+
+    tuned: Tuning | None = None
+    tuned_on: Any = None
 
     def __init__(
         self,
@@ -41,9 +35,8 @@ class DecisionTuning:
         distribution: LabelDistribution | None,
         args: TrainingArguments,
     ) -> None:
-        self.problem, self.metrics, self.distribution, self.args = problem, metrics, distribution, args
-        self.tuned: Tuning | None = None
-        self.tuned_on: Any = None
+        self.is_multi_label, self.metrics, self.args = problem.type == MULTI_LABEL, metrics, args
+        self.support = None if distribution is None else distribution.support
 
     @property
     def rule(self) -> DecisionRule:
@@ -52,18 +45,12 @@ class DecisionTuning:
         Raises:
             UsageError: a problem that is not multi-label.
         """
-        if self.problem.type != MULTI_LABEL:
+        if not self.is_multi_label:
             raise UsageError("Thresholds are for multi-label problems; in this one the largest score decides.")
         return self.metrics.rule
 
     def use(self, rule: DecisionRule, config: Any, users_metrics: Any = None) -> None:
-        """Decide by a rule in every evaluation, and store it in the model's config.
-
-        Args:
-            rule: the rule.
-            config: the model's config; None where it has none.
-            users_metrics: the trainer's `compute_metrics`; ours must decide by the same rule.
-        """
+        """Decide by a rule in every evaluation, also in the user's own ImbalanceMetrics, and store it in a config."""
         self.metrics.rule, self.metrics.at_half = rule, None
         self.tuned = self.tuned_on = None
         if isinstance(users_metrics, ImbalanceMetrics):
@@ -79,9 +66,8 @@ class DecisionTuning:
         """
         done: list[Any] = [None]
         if self.args.process_index == 0:
-            support = None if self.distribution is None else self.distribution.support
             try:
-                done = [tune_decisions(logits, labels, self.rule, options, n_bootstrap, support)]
+                done = [tune_decisions(logits, labels, self.rule, options, n_bootstrap, self.support)]
             except (UsageError, DataError) as error:  # every rank has to hear of it, as all wait
                 done = [error]
         if self.args.world_size > 1:
@@ -95,11 +81,10 @@ class DecisionTuning:
 
         Thresholds are gone with the weights that they were tuned for, and come back with them.
         """
-        stored = read_decision_rule(checkpoint) if self.problem.type == MULTI_LABEL else None
+        stored = read_decision_rule(checkpoint) if self.is_multi_label else None
         if stored is None:
             return None
-        known: dict[str, Any] = {"thresholds": stored.thresholds, "calibration": stored.calibration}
-        return dataclasses.replace(self.rule, **known)
+        return dataclasses.replace(self.rule, thresholds=stored.thresholds, calibration=stored.calibration)
 
     def is_tuned_on(self, rows: Any) -> bool | None:
         """Whether the thresholds were tuned on these rows; None where that is not known."""

@@ -15,13 +15,7 @@ _TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparatio
 
 
 class RunningEvaluation:
-    """Counts batches that are gathered from all ranks.
-
-    Args:
-        metrics: the metrics, which are reset.
-        objective: gives the exact loss; None where the loss is not ours.
-        keep_scores: whether all logits and labels are kept.
-    """
+    """Counts batches that are gathered from all ranks; without an objective the loss is not ours."""
 
     def __init__(self, metrics: ImbalanceMetrics, objective: Objective | None, keep_scores: bool = False) -> None:
         self.metrics, self.objective, self.keeps_scores = metrics, objective, keep_scores
@@ -81,12 +75,7 @@ class KeptResults:
         self._all = []
 
     def keep(self, results: Results, best_step: int | None) -> None:
-        """Keep an evaluation in place of an earlier one of its split.
-
-        Args:
-            results: the evaluation.
-            best_step: step of the best model so far, whose evaluation stays.
-        """
+        """Keep an evaluation in place of an earlier one of its split, but for that of the best model so far."""
         kept = [r for r in self._all if r.split != results.split or r.step == best_step]
         self._all = [r for r in kept if (r.split, r.step) != (results.split, results.step)] + [results]
 

@@ -14,7 +14,7 @@ from torch.utils.data import Subset
 from transformers import TrainingArguments
 
 from ..labels.distribution import LabelDistribution
-from ..losses.constant import best_constant_logits
+from ..losses.objective import best_constant_logits
 from ..tuning.linear_baseline import LinearBaseline
 from ..tuning.probe import fit_probe, gold_of, mean_average_precision
 from ..utils.console import console_print
@@ -317,7 +317,7 @@ def start_head(head: nn.Linear, logits: np.ndarray) -> None:
 def fresh_head_rate(learning_rate: float) -> float:
     """The learning rate of a fresh head beside a pretrained encoder's: 30 times it, at most 0.006, but never less.
 
-    Measured (docs/choosing-a-loss.md). Before the head has learned, what it sends back to the encoder is noise, which
+    Measured (docs/losses.md). Before the head has learned, what it sends back to the encoder is noise, which
     changes features that were good (Kumar et al., 2022, "Fine-Tuning can Distort Pretrained Features and Underperform
     Out-of-Distribution").
 

@@ -21,10 +21,6 @@ class NanGuard:
     """Watches the losses of an update's micro-batches.
 
     The stock Trainer logs 0.0 for a NaN (logging_nan_inf_filter) while the weights become NaN.
-
-    Args:
-        schema: the labels, to name them.
-        on_nan: one of ON_NAN.
     """
 
     def __init__(self, schema: LabelSchema, on_nan: str) -> None:
@@ -38,14 +34,7 @@ class NanGuard:
         self._batch = (logits.detach(), labels) if logits.numel() <= _LOOKED_AT else None
 
     def check(self, loss: Tensor, model: Any, args: Any, step: int, at_update: bool) -> bool:
-        """Look at a micro-batch's loss; at the update, have all ranks agree.
-
-        Args:
-            loss: of the micro-batch.
-            model: to tell weights that are NaN already from a forward pass that overflows.
-            args: TrainingArguments, for the advice.
-            step: updates so far.
-            at_update: whether this was the last micro-batch before an optimizer step.
+        """Look at a micro-batch's loss; at the last one before an update, have all ranks agree.
 
         Returns:
             Whether this update is to be left out.

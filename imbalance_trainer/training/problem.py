@@ -49,11 +49,6 @@ def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) ->
     number per output is multi-label, and so is a list of any length of a ClassLabel; a single class index is
     single-label. Heads of transformers other than for classification keep their own loss, and so does regression.
 
-    Args:
-        model: any module; a `config` helps.
-        dataset: the training data, else the evaluation data, else None.
-        label_names: where labels lie besides the usual columns.
-
     Raises:
         UsageError: labels that the head of a classification model cannot take, or that contradict its problem_type.
         DataError: labels that are no numbers.
@@ -104,16 +99,8 @@ def count_labels(
     limit: int | None = None,
     progress: bool = False,
 ) -> LabelDistribution | None:
-    """A dataset's labels counted; None where there is no dataset, or its labels are made only later.
-
-    Args:
-        dataset: anything with rows.
-        schema: the labels.
-        problem: what they are for.
-        label_names: where labels lie besides the usual columns.
-        data_collator: what makes batches: those of transformers cannot take a null.
-        limit: rows that are read where each has to be asked for.
-        progress: whether a bar is shown where it takes long.
+    """A dataset's labels counted, at most `limit` rows where each has to be asked for; None where there is no dataset,
+    or its labels are made only later.
 
     Raises:
         DataError: a value that no label can have, or a null; the message names the row.
@@ -135,17 +122,9 @@ def is_of_transformers(collator: Any) -> bool:
     return (getattr(collator, "__module__", None) or type(collator).__module__).startswith("transformers.")
 
 
-def stored_weights(model: Any, schema: LabelSchema) -> dict[str, float]:
-    """The class weights that a model was trained with, from its config; empty where it has none of these labels."""
-    ours = getattr(getattr(model, "config", None), CONFIG_KEY, None) or {}
-    stored = ours.get("class_weights") or {}
-    return stored if set(stored) == set(schema.names) else {}
-
-
-def stored_options(model: Any) -> dict[str, Any]:
-    """The constraint and the hierarchy policy that a model was trained with, from its config."""
-    ours = getattr(getattr(model, "config", None), CONFIG_KEY, None) or {}
-    return {name: ours[name] for name in ("constraint", "hierarchy_policy") if name in ours}
+def stored_config(model: Any) -> dict[str, Any]:
+    """What a model's config holds of ours: class weights, constraint and hierarchy policy that it was trained with."""
+    return getattr(getattr(model, "config", None), CONFIG_KEY, None) or {}
 
 
 def find_schema(model: Any, dataset: Any, given: Any, problem: Problem) -> LabelSchema:

@@ -25,7 +25,6 @@ from .head import HeadStart
 from .nan_guard import NanGuard
 from .objective import WeightedObjective
 from .problem import Problem, count_labels, find_schema, needs_labels
-from .samplers import RowSampling
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,6 @@ class ImbalanceSetup:
         metrics: count every evaluation.
         objective: the class weights and what is minimised.
         head_start: where a fresh head starts, and its learning rate.
-        sampling: which rows an epoch draws.
         decisions: the decision rule, and tuning it.
         guard: watches for a loss that is not finite.
         results: the evaluations so far.
@@ -61,7 +59,6 @@ class ImbalanceSetup:
     metrics: ImbalanceMetrics
     objective: WeightedObjective
     head_start: HeadStart
-    sampling: RowSampling
     decisions: DecisionTuning
     guard: NanGuard
     results: KeptResults
@@ -80,16 +77,6 @@ class ImbalanceSetup:
         label_name: str,
     ) -> "ImbalanceSetup":
         """Find the labels, count them, and make the objects.
-
-        Args:
-            options: the options.
-            problem: what the labels are for.
-            args: the training arguments.
-            model: the model.
-            train_dataset: the training data; None where there is none.
-            eval_datasets: evaluation sets by name. Their first labels are checked.
-            data_collator: makes the batches.
-            label_name: name of the labels in a batch.
 
         Raises:
             UsageError, DataError: settings or labels that do not fit.
@@ -116,7 +103,6 @@ class ImbalanceSetup:
             metrics=metrics,
             objective=WeightedObjective(*weighs),
             head_start=HeadStart(options, problem, args),
-            sampling=RowSampling(options, problem, schema, args),
             decisions=DecisionTuning(problem, metrics, counts, args),
             guard=NanGuard(schema, options.on_nan),
             results=KeptResults(),
@@ -131,7 +117,6 @@ class ImbalanceSetup:
             options=options,
             objective=WeightedObjective(*weighs),
             head_start=self.head_start.with_options(options),
-            sampling=RowSampling(options, self.problem, self.schema, args),
             guard=NanGuard(self.schema, options.on_nan),
         )
 
@@ -147,10 +132,6 @@ class ImbalanceSetup:
 
     def configure(self, config: Any, trains: bool) -> DecisionRule | None:
         """Write into a model's config what inference needs, so that plain transformers loads and uses it rightly.
-
-        Args:
-            config: the config; None where the model has none.
-            trains: whether the model is trained, so that thresholds of other labels are dropped.
 
         Returns:
             The decision rule of the model; None where the largest score decides.
@@ -171,8 +152,6 @@ class ImbalanceSetup:
             logger.warning("The thresholds in the model's config are of other labels, and are dropped.")
         return DecisionRule.from_config(config)
 
-    def plain_options(self, train_dataset: Any) -> dict[str, Any]:
+    def plain_options(self) -> dict[str, Any]:
         """The options as run.json keeps them."""
-        sampler = self.sampling.sampler_of(train_dataset)
-        more = {} if sampler is None else {"rows_per_epoch": len(sampler)}
-        return {**self.options.plain(), "takes_class_weights": takes_class_weights(self.options.loss), **more}
+        return {**self.options.plain(), "takes_class_weights": takes_class_weights(self.options.loss)}

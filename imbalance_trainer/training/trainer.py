@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
 from transformers import Trainer, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_compute_objective
@@ -28,8 +27,7 @@ from .checkpoints import last_complete_checkpoint, write_decision_rule
 from .decision_tuning import rows_of
 from .evaluation import RunningEvaluation
 from .head import frozen_head
-from .problem import find_problem, is_of_transformers, stored_options
-from .samplers import RepeatFactorSampler
+from .problem import find_problem, is_of_transformers, stored_config
 from .setup import ImbalanceSetup
 
 logger = logging.getLogger(__name__)
@@ -63,8 +61,6 @@ class WeightedFocalTrainer(Trainer):
             groups (a penalty in PENALTIES, or "max_constraint"), the weight of a penalty, and which side of an
             implication it moves.
         hierarchy_policy: see `enforce_hierarchy`.
-        sampler, oversample_threshold, max_repeats: "repeat_factor" draws rows of rare labels more often (see
-            `RepeatFactorSampler`); None draws each row once.
         head_start: where a fresh head starts when training begins: "probe" (a linear probe on the encoder as it is),
             "bias" (see `best_constant_logits`), "none", or "auto" (see `HeadStart.probe`).
         head_learning_rate: learning rate of the head's last layer; None for 3 times the encoder's after a probe, and
@@ -94,7 +90,7 @@ class WeightedFocalTrainer(Trainer):
             warnings.filterwarnings("ignore", message=r"(?s).*Disabling label smoothing")
             super().__init__(*args, **kwargs)
         model: Any = self.model
-        options = ImbalanceOptions.resolve(self.args, self._keywords, stored_options(model))
+        options = ImbalanceOptions.resolve(self.args, self._keywords, stored_config(model))
         problem, why_not = find_problem(model, self._example_dataset(), tuple(self.args.label_names or ()))
         trains = self.train_dataset is not None
         if problem is None:
@@ -133,13 +129,12 @@ class WeightedFocalTrainer(Trainer):
 
     def _prepare_model(self, model: Any) -> None:
         """Write the config that inference needs, and start a fresh head."""
-        ours, config = self._ours, getattr(model, "config", None)
-        rule = ours.configure(config, trains=self.train_dataset is not None)
+        ours = self._ours
+        rule = ours.configure(getattr(model, "config", None), trains=self.train_dataset is not None)
         if rule is not None:
-            ours.decisions.use(rule, config, self.compute_metrics)
-        counts = ours.sampling.drawn(self.train_dataset, ours.distribution)
+            self._decide_by(rule, model)
         is_our_loss = self.train_dataset is not None and self.compute_loss_func is None
-        ours.head_start.prepare(model, ours.objective.at_start.loss if is_our_loss else None, counts)
+        ours.head_start.prepare(model, ours.objective.at_start.loss if is_our_loss else None, ours.distribution)
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
@@ -154,13 +149,11 @@ class WeightedFocalTrainer(Trainer):
     def _equip_callbacks(self) -> None:
         """Tell RareLabelCallbacks labels, weights and counts."""
         ours = self._ours
-        sampler = ours.sampling.sampler_of(self.train_dataset)
         for callback in self._rare_label_callbacks():
             callback.metrics, callback.distribution = ours.metrics, ours.distribution
             callback.class_weights, callback.max_weight = ours.class_weights, ours.options.max_weight
-            callback.focal_gamma, callback.options = ours.options.gamma, ours.plain_options(self.train_dataset)
+            callback.focal_gamma, callback.options = ours.options.gamma, ours.plain_options()
             callback.unit = ours.problem.unit
-            callback.repeats = None if sampler is None else sampler.repeats_by_label
             if callback.patience is None:
                 callback.patience = ours.options.rare_label_patience
 
@@ -178,8 +171,7 @@ class WeightedFocalTrainer(Trainer):
         model = super().call_model_init(trial)
         if self.imbalance is not None:
             self._prepare_model(model)
-            rule = self.imbalance.metrics.rule.untuned()
-            self.imbalance.decisions.use(rule, getattr(model, "config", None), self.compute_metrics)
+            self._decide_by(self.imbalance.metrics.rule.untuned(), model)
         return model
 
     @property
@@ -215,7 +207,7 @@ class WeightedFocalTrainer(Trainer):
             self._prepare_model(self.model)  # it was made with the options of the trial before
             self._equip_callbacks()
 
-    # ---- optimizer and rows ----
+    # ---- optimizer and columns ----
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Trainer's, with the head's last layer in groups of its own, which have its learning rate.
@@ -242,27 +234,6 @@ class WeightedFocalTrainer(Trainer):
         reading = (self.get_test_dataloader(rows), self.accelerator, ours.objective.at_start.loss)
         predict = partial(self.prediction_step, model, prediction_loss_only=True)
         ours.head_start.probe(model, *reading, predict, self._labels_in)
-
-    def _row_sampler(self) -> RepeatFactorSampler | None:
-        return None if self.imbalance is None else self.imbalance.sampling.sampler_of(self.train_dataset)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
-        """Trainer's, or ours: the same order in every process, of which accelerate gives each its batches."""
-        return self._row_sampler() or super()._get_train_sampler(train_dataset)
-
-    def get_train_dataloader(self) -> Any:
-        """Trainer's. A sampler of ours stands where accelerate puts its own, so that set_epoch reaches it also in a
-        run on several processes that is resumed inside an epoch."""
-        dataloader, sampler = super().get_train_dataloader(), self._row_sampler()
-        if sampler is not None and hasattr(dataloader, "set_sampler"):
-            dataloader.set_sampler(sampler)
-        return dataloader
-
-    def num_examples(self, dataloader: Any) -> int:
-        """Trainer's; with a sampler of ours the rows of an epoch."""
-        get_sampler = getattr(dataloader, "get_sampler", None)
-        sampler = None if get_sampler is None else get_sampler()
-        return len(sampler) if isinstance(sampler, RepeatFactorSampler) else super().num_examples(dataloader)
 
     def _set_signature_columns_if_needed(self) -> None:
         """Trainer's, so that remove_unused_columns leaves the columns that our loss takes."""
@@ -418,9 +389,16 @@ class WeightedFocalTrainer(Trainer):
         arguments = (dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
         if self.imbalance is None:
             return super().evaluation_loop(*arguments)
-        keeps_scores, is_outer = self._keeps_scores, self._evaluation is None
-        metrics = self.imbalance.metrics if is_outer and not keeps_scores else self.imbalance.metrics.fresh()
-        output, running = self._counted_loop(metrics, arguments, keeps_scores)
+        ours, keeps_scores = self.imbalance, self._keeps_scores
+        outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
+        metrics = ours.metrics if outer is None and not keeps_scores else ours.metrics.fresh()
+        metrics.at_half = None
+        objective = ours.objective.weighted if self.compute_loss_func is None else None
+        self._evaluation = running = RunningEvaluation(metrics, objective, keeps_scores)
+        try:
+            output = super().evaluation_loop(*arguments)
+        finally:
+            self._evaluation = outer
         if keeps_scores:  # for tune_thresholds, whose scores are no result
             self._scored = running
             return output
@@ -431,21 +409,9 @@ class WeightedFocalTrainer(Trainer):
         metrics.at_half = None if running.at_half is None else running.at_half.compute()
         for name, value in running.metrics.compute().items():
             output.metrics.setdefault(f"{metric_key_prefix}_{name}", value)  # the user's own metric wins
-        if is_outer:
+        if outer is None:
             self._keep_results(dataloader, metric_key_prefix, output, metrics)
         return output
-
-    def _counted_loop(
-        self, metrics: ImbalanceMetrics, arguments: tuple[Any, ...], keep_scores: bool
-    ) -> tuple[EvalLoopOutput, RunningEvaluation]:
-        outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
-        objective = self._ours.objective.weighted if self.compute_loss_func is None else None
-        metrics.at_half = None
-        self._evaluation = running = RunningEvaluation(metrics, objective, keep_scores)
-        try:
-            return super().evaluation_loop(*arguments), running
-        finally:
-            self._evaluation = outer
 
     def prediction_step(
         self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
@@ -548,8 +514,9 @@ class WeightedFocalTrainer(Trainer):
                 callback.on_tuned(tuning)
         return tuning
 
-    def _decide_by(self, rule: DecisionRule) -> None:
-        self._ours.decisions.use(rule, getattr(self.model, "config", None), self.compute_metrics)
+    def _decide_by(self, rule: DecisionRule, model: Any = None) -> None:
+        config = getattr(self.model if model is None else model, "config", None)
+        self._ours.decisions.use(rule, config, self.compute_metrics)
 
     def _load_best_model(self) -> None:
         super()._load_best_model()
@@ -594,9 +561,11 @@ class WeightedFocalTrainer(Trainer):
 
         Args: as Trainer's. `dataset` is the name of the data; `dataset_tags` are ids of data sets on the Hub.
         """
-        given = {"language": language, "license": license, "tags": tags, "model_name": model_name}
-        given |= {"finetuned_from": finetuned_from, "tasks": tasks, "dataset_tags": dataset_tags}
-        given |= {"dataset": dataset, "dataset_args": dataset_args}
+        given = {
+            "language": language, "license": license, "tags": tags, "model_name": model_name, "tasks": tasks,
+            "finetuned_from": finetuned_from, "dataset_tags": dataset_tags, "dataset": dataset,
+            "dataset_args": dataset_args,
+        }  # fmt: skip
         if self.imbalance is None:
             super().create_model_card(**given)  # type: ignore[arg-type]
         elif self.is_world_process_zero():

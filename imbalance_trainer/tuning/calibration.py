@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from ..labels.schema import LabelSchema
 from ..metrics.curves import known
-from ..utils.errors import DataError, UsageError, did_you_mean
+from ..utils.errors import DataError, check_known
 
 CALIBRATIONS = ("none", "temperature", "platt")
 """How a label's logit z is mapped: not at all, to z / T (Guo et al., 2017), or to a z + b (Platt, 1999)."""
@@ -58,8 +58,7 @@ def calibrate(logits: Any, labels: Any, schema: LabelSchema, method: str) -> Cal
         UsageError: an unknown method.
         DataError: no rows, or a logit that is not finite.
     """
-    if method not in CALIBRATIONS[1:]:
-        raise UsageError(f"Unknown calibration {method!r}: {did_you_mean(method, CALIBRATIONS)}")
+    check_known("calibration", method, CALIBRATIONS[1:])
     logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if not len(logits):
         raise DataError("There are no rows to calibrate on.")

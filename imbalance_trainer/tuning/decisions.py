@@ -8,7 +8,7 @@ import numpy as np
 from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import ImbalanceMetrics, LabelTable
-from ..utils.errors import DataError, UsageError, did_you_mean
+from ..utils.errors import DataError, check_known
 from .calibration import CALIBRATIONS, Calibration, calibrate
 from .threshold_search import OBJECTIVES, ThresholdObjective
 from .thresholds import PER, SHRINKAGE, TunedThresholds, checked_shrinkage, tune_thresholds, units_of
@@ -54,14 +54,8 @@ class TuningOptions:
     def checked(self, schema: LabelSchema | None = None) -> "TuningOptions":
         """These options, or a UsageError where one of them cannot be right; with a schema also its groups."""
         ThresholdObjective.checked(self.threshold_objective, self.threshold_beta, self.threshold_floor)
-        if self.thresholds_per not in ("auto", *PER):
-            raise UsageError(
-                f"Unknown thresholds_per {self.thresholds_per!r}: {did_you_mean(self.thresholds_per, ('auto', *PER))}"
-            )
-        if self.calibration not in CALIBRATIONS:
-            raise UsageError(
-                f"Unknown calibration {self.calibration!r}: {did_you_mean(self.calibration, CALIBRATIONS)}"
-            )
+        check_known("thresholds_per", self.thresholds_per, ("auto", *PER))
+        check_known("calibration", self.calibration, CALIBRATIONS)
         checked_shrinkage(self.threshold_shrinkage)
         if schema is not None:
             units_of(schema, "label" if self.thresholds_per == "auto" else self.thresholds_per, self.threshold_groups)

@@ -1,14 +1,14 @@
 """The search for the best threshold of a label, or of labels that share one, and its spread over resampled rows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..metrics.curves import Curve, distinct, label_curve, midpoints, positive, sorted_scores
-from ..utils.errors import DataError, UsageError, did_you_mean
-from ..utils.numeric import ratio
+from ..utils.errors import DataError, UsageError, check_known
+from ..utils.numeric import checked_number, ratio
 
 OBJECTIVES = ("f1", "f_beta", "recall_at_precision", "precision_at_recall")
 """What thresholds can be tuned for."""
@@ -31,8 +31,7 @@ class ThresholdObjective:
     @classmethod
     def checked(cls, name: str, beta: float, floor: float | None) -> "ThresholdObjective":
         """The objective of that name, or a UsageError for what does not fit it."""
-        if name not in OBJECTIVES:
-            raise UsageError(f"Unknown objective {name!r}: {did_you_mean(name, OBJECTIVES)}")
+        check_known("objective", name, OBJECTIVES)
         has_floor = name in ("recall_at_precision", "precision_at_recall")
         if has_floor and (floor is None or not 0 < floor <= 1):
             raise UsageError(
@@ -42,8 +41,7 @@ class ThresholdObjective:
             raise UsageError(f"objective {name!r} has no floor; drop it, or take recall_at_precision.")
         if beta != 1 and name != "f_beta":
             raise UsageError(f"objective {name!r} has no beta; drop it, or take f_beta.")
-        if not 0 < beta < float("inf"):
-            raise UsageError(f"beta is a finite number above 0; got {beta!r}.")
+        checked_number("beta", beta, 0, above=True)
         return cls(name, beta, floor)
 
     def value(self, true_positives: Any, predicted: Any, support: Any) -> np.ndarray:
@@ -67,19 +65,15 @@ class ThresholdObjective:
 
 @dataclass(frozen=True, eq=False)
 class Best:
-    """The best threshold of a unit, and that of each resample.
+    """The best threshold of a unit, and behind it that of each resample. Arrays have shape (1 + resamples,).
 
     Args:
-        logit: the threshold's logit; NaN where there is none of its own, so that the shared one stands in.
+        logits: of the thresholds; NaN where there is none of its own, so that the shared one stands in.
         support: positives.
-        drawn: (resamples,), as `logit`.
-        drawn_support: (resamples,), positives.
     """
 
-    logit: float
-    support: float
-    drawn: np.ndarray = field(default_factory=lambda: np.empty(0))
-    drawn_support: np.ndarray = field(default_factory=lambda: np.empty(0))
+    logits: np.ndarray
+    support: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -146,17 +140,15 @@ def find_best(
 def _alone(curve: Curve, search: Search) -> Best:
     """The best threshold of a label that shares none."""
     if not curve.support:
-        return Best(np.nan, 0, np.full(search.n, np.nan), np.zeros(search.n))
+        return Best(np.full(1 + search.n, np.nan), np.zeros(1 + search.n))
     best = int(search.aim.value(curve.true_positives, curve.predicted, curve.support).argmax())
-    logit = float(search.thresholds(curve.candidates[best], curve.below[best]))
-    if not search.n:
-        return Best(logit, curve.support)
+    logit = search.thresholds(curve.candidates[[best]], curve.below[[best]])
     fewer = curve.thinned(_DRAWN, [best])  # without its own best candidate an interval may leave the threshold out
     true_positives, predicted = search.resampled(fewer)
     support = true_positives[:, -1]
     at = search.aim.value(true_positives, predicted, support[:, None]).argmax(1)
-    thresholds = search.thresholds(fewer.candidates, fewer.below)[at]
-    return Best(logit, curve.support, np.where(support > 0, thresholds, np.nan), support)
+    drawn = np.where(support > 0, search.thresholds(fewer.candidates, fewer.below)[at], np.nan)
+    return Best(np.append(logit, drawn), np.append(curve.support, support))
 
 
 class _Shared:
@@ -190,10 +182,11 @@ class _Shared:
 
     def best(self) -> Best:
         thresholds = self.search.thresholds(self.candidates, self.below)
-        logit, support = thresholds[self._value(self.totals).argmax()], self.totals[2]
+        at, support = self._value(self.totals).argmax(), self.totals[2]
         if not self.search.n:
-            return Best(logit, support)
-        return Best(logit, support, thresholds[self._value(self.drawn).argmax(1)], self.drawn[2][:, 0])
+            return Best(thresholds[[at]], np.array([support]))
+        drawn = thresholds[self._value(self.drawn).argmax(1)]
+        return Best(np.append(thresholds[at], drawn), np.append(support, self.drawn[2]))
 
 
 # ---- small parts ----
@@ -202,20 +195,13 @@ class _Shared:
 def shrunk_towards(found: list[Best], shared: float, shrinkage: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits of the thresholds, (units,), shrunk towards the shared one with the weight of `shrinkage` positives; and
     the bounds of 95% of the resamples' thresholds, NaN without resamples."""
-    logits = _shrunk_towards(
-        np.array([b.logit for b in found]), np.array([b.support for b in found]), shared, shrinkage
-    )
-    if not len(found[0].drawn):
-        return logits, np.full(len(found), np.nan), np.full(len(found), np.nan)
-    drawn = (_shrunk_towards(b.drawn, b.drawn_support, shared, shrinkage) for b in found)
-    low, high = np.transpose([np.quantile(of_unit, (0.025, 0.975)) for of_unit in drawn])
-    return logits, low, high
-
-
-def _shrunk_towards(logit: np.ndarray, support: np.ndarray, shared: float, shrinkage: float) -> np.ndarray:
-    own = np.isfinite(logit) & (support > 0)
-    drawn = (support * np.where(own, logit, 0) + shrinkage * shared) / np.where(own, support + shrinkage, 1)
-    return np.where(own, drawn, shared)
+    logits, support = (np.array(parts) for parts in zip(*((b.logits, b.support) for b in found), strict=True))
+    own = np.isfinite(logits) & (support > 0)
+    drawn = support * np.where(own, logits, 0) + shrinkage * shared
+    logits = np.where(own, drawn / np.where(own, support + shrinkage, 1), shared)
+    if logits.shape[1] == 1:
+        return logits[:, 0], np.full(len(found), np.nan), np.full(len(found), np.nan)
+    return logits[:, 0], *np.quantile(logits[:, 1:], (0.025, 0.975), axis=1)
 
 
 def _shared_candidates(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ from scipy.special import expit, logit
 
 from ..labels.schema import LabelSchema
 from ..metrics.curves import counts_over
-from ..utils.errors import DataError, UsageError, did_you_mean
+from ..utils.errors import DataError, UsageError, check_known
+from ..utils.numeric import checked_number
 from .threshold_search import Search, ThresholdObjective, f_score, find_best, shrunk_towards
 
 PER = ("label", "group", "all")
@@ -130,9 +131,10 @@ def tune_thresholds(
     units = units_of(schema, per, groups)
     search = Search(aim, _clipped if from_logits else _logit, int(n_bootstrap), np.random.default_rng(seed))
     everyone, found, support = find_best(scores, labels, units, search)
+    shared = everyone.logits[0]
     logits, low, high = np.empty((3, len(schema)))
     tuned_on = np.zeros_like(support)
-    drawn = shrunk_towards(found, everyone.logit, 0.0 if per == "all" else shrinkage)
+    drawn = shrunk_towards(found, shared, 0.0 if per == "all" else shrinkage)
     for unit, *of_unit in zip(units, *drawn, strict=True):
         logits[unit], low[unit], high[unit] = of_unit
         tuned_on[unit] = support[unit].sum()
@@ -149,22 +151,18 @@ def tune_thresholds(
         f1_at_half=f_score(*at_half, support),
         f1=f_score(true_positives, predicted, support),
         reached=aim.is_reached(true_positives, predicted, support),
-        shared=float(expit(np.float64(everyone.logit))),
+        shared=float(expit(shared)),
     )
 
 
 def checked_shrinkage(value: float | None, default: float = SHRINKAGE) -> float:
     """Return a weight in positives, the default for None; a UsageError where it is negative or not finite."""
-    value = default if value is None else value
-    if not 0 <= value < float("inf"):
-        raise UsageError(f"threshold_shrinkage is a finite number of positives >= 0; got {value!r}.")
-    return float(value)
+    return checked_number("threshold_shrinkage (in positives)", default if value is None else value, 0)
 
 
 def units_of(schema: LabelSchema, per: str, groups: Sequence[str] | None) -> list[np.ndarray]:
     """Which labels share a threshold, as arrays of indices; each label is in one."""
-    if per not in PER:
-        raise UsageError(f"Unknown per {per!r}: {did_you_mean(per, PER)}")
+    check_known("per", per, PER)
     if groups is not None and per != "group":
         raise UsageError("groups= goes with per='group'; drop it, or set per='group'.")
     if per == "all":
@@ -172,8 +170,7 @@ def units_of(schema: LabelSchema, per: str, groups: Sequence[str] | None) -> lis
     units: list[np.ndarray] = []
     taken: dict[str, str] = {}
     for group in (schema.groups if groups is None else groups) if per == "group" else ():
-        if group not in schema.groups:
-            raise UsageError(f"Unknown group {group!r}: {did_you_mean(group, schema.groups)}")
+        check_known("group", group, schema.groups)
         for name in schema.groups[group]:
             if name in taken:
                 raise UsageError(

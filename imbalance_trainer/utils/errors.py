@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class UsageError(ValueError):
@@ -44,6 +45,12 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
     if near:
         return f"did you mean {' or '.join(repr(folded[n]) for n in near)}?"
     return f"known are {quoted(known)}." if known else "none is known."
+
+
+def check_known(what: str, value: Any, known: Iterable[str]) -> None:
+    """Raise a UsageError that offers the nearest names where a value is none of those that are known."""
+    if value not in known:
+        raise UsageError(f"Unknown {what} {value!r}: {did_you_mean(value, known)}")
 
 
 def first_line(error: Exception) -> str:

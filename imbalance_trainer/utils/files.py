@@ -17,9 +17,6 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """A file beside `path` to write to, which takes its place at the end: after a kill or an error the old content is
     there, or none, and nothing is left beside it after an error.
 
-    Args:
-        path: the file that is wanted.
-
     Yields:
         The path to write to.
     """

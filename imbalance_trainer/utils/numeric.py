@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import UsageError
+
 _SHORT = 128  # columns
 
 
@@ -15,6 +17,31 @@ def is_number(value: Any) -> bool:
     (True, False, False, False)
     """
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def checked_number(name: str, value: Any, low: float, high: float = math.inf, above: bool = False) -> float:
+    """Return a setting as a float.
+
+    Args:
+        name: of the setting, for the message.
+        value: of the setting.
+        low, high: the value must lie in [low, high).
+        above: whether low itself is excluded.
+
+    Raises:
+        UsageError: not a number, or out of this range.
+
+    >>> checked_number("shift", 0.05, 0, 1)
+    0.05
+    """
+    try:
+        number = math.nan if isinstance(value, (bool, np.bool_, str, bytes)) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isfinite(number) and (low < number if above else low <= number) and number < high:
+        return number
+    what = "a positive finite number" if above and not low else f"a finite number {'>' if above else '>='} {low:g}"
+    raise UsageError(f"{name} must be {what}{'' if high == math.inf else f' and < {high:g}'}; got {value!r}.")
 
 
 def ratio(numerator: Any, denominator: Any) -> np.ndarray:

@@ -149,7 +149,6 @@ MULTI_FORMATS = {
     "ClassLabel.parquet": _class_label_lists,
     "columns, UTF-16.csv": lambda rows: _columns_csv(rows).encode("utf-16"),
     "columns, UTF-32.tsv": lambda rows: _columns_csv(rows, "\t").encode("utf-32"),
-    "columns, UTF-8 with BOM.csv": lambda rows: _columns_csv(rows).encode("utf-8-sig"),
     "indices with commas.csv": lambda rows: csv_text(
         ["text", "labels"], [(text, ",".join(map(str, _hot_indices(hot)))) for text, hot in rows]
     ),

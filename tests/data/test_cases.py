@@ -41,8 +41,19 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
                                ("fear", "joy"), [[0, 1], [1, 1], [0, 1], [0, 0]], r"separated by '\\n'"),
     "commas between names": ("a.csv", table("text,labels", TEXTS, ["joy", "fear, joy"]), ("fear", "joy"),
                              [[0, 1], [1, 1]], "separated by ','"),
+    "commas within names": ("a.csv", table("text,labels", TEXTS, ["threats, plans", "none of it", "slurs, insults"]),
+                            ("none of it", "slurs, insults", "threats, plans"), [2, 0, 1], "one class a row"),
+    "headers in other case": ("a.csv", table("Text, Labels ", TEXTS, NAMES), ("anger", "fear", "joy"), [2, 1, 2], ""),
+    "stars beside labels": ("a.csv", table("text,toxic,stars", TEXTS, "01", "01234"), ("toxic",), [[0], [1]],
+                            "ignored columns: 'stars'"),
+    **{f"a text called {name}": ("a.csv", table(f"toxic,other,{name}", "01", lambda i: f"z{i}", TEXTS), ("toxic",),
+                                 [[0], [1]], f"text in '{name}'") for name in ("sentence", "tweet", "question")},
     "tags": ("a.csv", table("text,labels", TEXTS, ["<c#><asp.net>", "<c#>", "<r>"]), ("asp.net", "c#", "r"),
              [[1, 1, 0], [0, 1, 0], [0, 0, 1]], "separated by '><'"),
+    "sets as Python prints them": ("a.csv", table("text,labels", TEXTS, ["{'joy'}", "{'joy', 'fear'}", "set()"]),
+                                   ("fear", "joy"), [[0, 1], [1, 1], [0, 0]], "lists of names"),
+    "tuples": ("a.csv", table("text,labels", TEXTS, ["(0, 1)", "(1, 1)", "(0, 0)"]), ("label_0", "label_1"),
+               [[0, 1], [1, 1], [0, 0]], "multi-hot"),
     "bars around names": ("a.csv", table("text,labels", TEXTS, ["|c#|r|", "|c#|"]), ("c#", "r"), [[1, 1], [1, 0]], ""),
     "values with their names": ("a.csv", table("text,labels", TEXTS, ["joy-0;fear-1", "joy-1;fear-1", "joy-1;fear-0"]),
                                 ("fear", "joy"), [[1, 0], [1, 1], [0, 1]], ""),
@@ -137,11 +148,25 @@ ASKED = {  # content: what is said, and the options that it names, each with the
                              "',' may separate names or be part of them", ["--separator ','", "--separator none"]),
     "tabs between names": (table("text,labels", TEXTS, ["joy", "fear\tjoy", "fear", "joy\tanger", "anger"]),
                            r"'\\t' may separate names", []),
+    "two separators": (table("text,labels", TEXTS, ["joy;fear", "fear", "anger;joy", "fear, joy", "joy"]),
+                       "';' separates names, and in cells such as 'fear, joy' it may be ','",
+                       [("--separator ';'", ("anger", "fear", "fear, joy", "joy"), [0, 1, 0, 1])]),
+    "what several people said": (table("text,annotator1,annotator2,annotator3", TEXTS, "01", "10", "011"),
+                                 "each of several people said of one label", [
+        ("--label_columns annotator1 annotator2 annotator3", ("annotator1", "annotator2", "annotator3"), [0, 1, 0])]),
+    "what raters said beside a label": (table("text,toxic,rater_a,rater_b", TEXTS, "01", "10", "01"),
+                                        "'rater_a', 'rater_b' hold 0 and 1 and are seldom labels", [
+        ("--label_columns toxic", ("toxic",), [0])]),
+    "dicts of what is there": (jsonl({"text": t, "labels": {"joy": 1} if i % 2 else {"fear": 1}}
+                                     for i, t in enumerate(TEXTS)), "blank may mean 0",
+                               [("--blank_labels negative", ("fear", "joy"), [1, 0])]),
     "digits": (table("text,labels", TEXTS, ["010", "001", "110"]), "a digit for each label",
                [("--separator none", ("001", "010", "110"), 1)]),
     "words among labels": (table(ABC, TEXTS, ["0", "1", "n/a"], "01"), "write -1 where a label is unknown", []),
     "a separator without use": (table("text,labels", TEXTS, NAMES), "no cell has the separator ';'", [],
                                 {"separator": ";"}),
+    "a separator of dicts": (table("text,labels", TEXTS, ['{"joy": 1, "fear": 0}', '{"joy": 0, "fear": 1}']), "no use",
+                             [], {"separator": ","}),
     "1 or blank": (table(ABC, TEXTS, ["1", ""], ["", "", "1"]), "'anger', 'joy' hold nothing but positive",
                    [("--blank_labels negative", ("anger", "joy"), [1, 0]),
                     ("--blank_labels unknown", ("anger", "joy"), [1, -100])]),
@@ -211,7 +236,7 @@ def options_of(way):
 @pytest.mark.parametrize("kind", ASKED)
 def test_files_that_are_asked_about_and_what_the_question_advises(tmp_path, kind):
     content, said, ways, *given = ASKED[kind]
-    name = "a.tsv" if kind == "no header, and classes" else "a.csv"
+    name = "a.tsv" if kind == "no header, and classes" else "a.jsonl" if content[:1] in ("{", b"{") else "a.csv"
     content = content.replace(",", "\t") if name == "a.tsv" else content
     path = str(written(tmp_path, {name: content}) / name)
     with pytest.raises((DataError, UsageError), match=said) as caught:

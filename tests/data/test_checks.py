@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_trainer.data.checks import absent_labels, broken_rules, conflicting_duplicates, leaked_texts
 from imbalance_trainer.data.dataset import load_labelled_dataset
+from imbalance_trainer.data.splits import absent_labels, broken_rules, conflicting_duplicates, leaked_texts
 from imbalance_trainer.labels.schema import LabelSchema
 from tests.data.made import csv_text, written
 
@@ -88,7 +88,6 @@ def test_all_of_it_is_said_when_data_is_loaded(tmp_path):
     data = load_labelled_dataset(written(tmp_path, files))
     assert data.remarks == (*data.notes, *(f"Warning: {said}" for said in data.warnings))
     said = [
-        "val.csv has columns of labels that the training data does not have, or leaves blank: 'd'; they are not used.",
         "2 texts stand there more than once with different labels, 4 rows in all, such as 't0' in train.csv row 1 "
         "and train.csv row 13.",
         "train.csv has 'b' without 'a' in 2 rows: 1, 7.",

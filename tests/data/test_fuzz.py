@@ -19,23 +19,8 @@ from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.data.made import csv_text, jsonl, plain, written
 
 SPLITS = ("train", "validation", "test")
-NASTY = [
-    "None",
-    "NA",
-    "null",
-    "nan",
-    "",
-    '"',
-    "a\r\nb",
-    "\ufeff",
-    "1",
-    "[0, 1]",
-    "x,y;z|w\tv",
-    "\u2028",
-    "0",
-    "'",
-    "\\",
-]
+NASTY = ["None", "NA", "null", "nan", "", '"', "a\r\nb", "\ufeff", "1", "[0, 1]", "x,y;z|w\tv", "\u2028", "0",
+         "'", "\\"]  # fmt: skip
 TEXTS = st.sampled_from(NASTY) | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAMES = st.lists(
     st.sampled_from(["text", "label", "joy", "Joy", "a b", "a|b", "1", "0", "no", "None", "x;y", "[a]", "\u00fc"])
@@ -123,10 +108,6 @@ def _fasttext(records):
     return "".join(" ".join([*map(spelled, record["labels"]), plain(record["text"])]) + "\n" for record in records)
 
 
-def _frame(records):
-    return pd.DataFrame(records)
-
-
 FILES = {
     "csv": lambda records: _delimited(records, ","),
     "minimal.csv": lambda records: _delimited(records, ",", csv.QUOTE_MINIMAL),
@@ -141,7 +122,7 @@ FILES = {
     "txt": _fasttext,
 }
 OBJECTS = {
-    "DataFrame": _frame,
+    "DataFrame": pd.DataFrame,
     "Dataset": datasets.Dataset.from_list,
     "IterableDataset": lambda records: datasets.IterableDataset.from_generator(lambda: iter(records)),
     "records": list,

