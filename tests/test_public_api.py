@@ -20,7 +20,8 @@ ROOT = Path(__file__).parent.parent
 # A name that goes from one of these lists is a breaking change: first it is deprecated (CONTRIBUTING.md).
 PUBLIC = """
     ImbalanceMetrics ImbalanceTextClassificationPipeline ImbalanceTrainingArguments LOSSES
-    LabelDistribution LabelSchema RareLabelCallback WeightedFocalLoss WeightedFocalTrainer
+    LabelDistribution LabelSchema LayerHeadConfig LayerHeadForSequenceClassification RareLabelCallback
+    WeightedFocalLoss WeightedFocalTrainer
     __version__ apply_thresholds cap_weights enforce_hierarchy compute_class_weights load_labelled_dataset
     tune_thresholds weighted_focal_loss
 """.split()

@@ -90,8 +90,8 @@ class ImbalanceOptions:
     head_learning_rate: float | None = field(
         default=None,
         metadata={
-            "help": "Learning rate of the classification head's last layer; without it 3 times --learning_rate after "
-            "a probe, 30 times, at most 0.006, for another fresh multi-label head, else --learning_rate."
+            "help": "Learning rate of the classification head's last layer; without it, for a fresh head, 3 times "
+            "--learning_rate after a probe, else (multi-label) 30 times --learning_rate, at most 0.006."
         },
     )
     on_nan: str = field(
