@@ -27,7 +27,7 @@ from ..labels.schema import LabelSchema
 from ..monitor.run_files import package_versions
 from ..reports.plots import plot_comparison
 from ..utils.console import console_print
-from ..utils.errors import UsageError
+from ..utils.errors import UsageError, check_known
 from ..utils.files import write_json
 from ..utils.text import pluralize
 from .models import EncoderOptions, load_encoder, tokenized
@@ -37,6 +37,7 @@ GOES_ON = "The same command goes on after the last training that ended."
 """What is said after Ctrl-C."""
 
 _FROZEN_RATE, _RATE = 1e-3, 2e-5
+_EPOCHS = {"fixed": 3.0, "converged": 16.0}
 
 
 @dataclass
@@ -58,8 +59,19 @@ class CompareArguments(EncoderOptions):
         default_factory=lambda: [3],
         metadata={"help": "How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number."},
     )
-    num_train_epochs: float = field(
-        default=3.0, metadata={"aliases": ["--num_epochs"], "help": "Epochs of each training."}
+    budget: str = field(
+        default="fixed",
+        metadata={
+            "help": "fixed: as many updates for each; converged: each until validation has not risen for 5 epochs, "
+            "and its best epoch counts."
+        },
+    )
+    num_train_epochs: float | None = field(
+        default=None,
+        metadata={
+            "aliases": ["--num_epochs"],
+            "help": "Epochs of each training (3 if not given); with --budget converged at most so many (16).",
+        },
     )
     max_steps: int = field(default=-1, metadata={"help": "Updates of each training, in place of epochs."})
     frozen: bool = field(
@@ -142,7 +154,9 @@ def _check(args: CompareArguments) -> None:
     if (args.is_given or args.frozen) and not args.model_name_or_path:
         raise UsageError("--model_name_or_path is missing: an encoder that was trained before, such as roberta-base.")
     check_at_least(args, batch_size=1, max_eval_samples=1)
-    check_epochs(args)
+    check_known("--budget", args.budget, _EPOCHS)
+    if args.num_train_epochs is not None:
+        check_epochs(args)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("compare trains in one process; start it without accelerate launch or torchrun.")
     for name in ("seeds", "learning_rates"):
@@ -184,9 +198,12 @@ def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, An
         return args.load_model(data, torch.initial_seed() % 2**31)[0]
 
     epoch = math.ceil(len(splits["train"]) / args.batch_size)
-    steps = args.max_steps if args.max_steps > 0 else max(1, math.ceil(args.num_train_epochs * epoch))
-    at_once = 1024 if args.frozen else 128
-    return Setting(splits, data.schema, kind, load, steps, args.batch_size, at_once, tokenizer, arguments, texts)
+    epochs = _EPOCHS[args.budget] if args.num_train_epochs is None else args.num_train_epochs
+    steps = args.max_steps if args.max_steps > 0 else max(1, math.ceil(epochs * epoch))
+    at_once, is_open = (1024 if args.frozen else 128), args.budget == "converged"
+    return Setting(
+        splits, data.schema, kind, load, steps, args.batch_size, at_once, tokenizer, arguments, texts, is_open
+    )
 
 
 def _some(split: Any, limit: int | None) -> Any:
@@ -203,6 +220,7 @@ def _shared(args: CompareArguments, setting: Setting, digest: str) -> dict[str, 
         "model": args.model_name_or_path or "demo",
         "config_overrides": args.config_overrides,
         "frozen": args.frozen,
+        "budget": args.budget,
         "steps": setting.steps,
         "batch_size": args.batch_size,
         "max_length": args.max_length,

@@ -107,6 +107,9 @@ class Summary:
         if few:
             labels = "1 label has" if few == 1 else f"{few} of {n_labels} labels have"
             found.append(f"{labels} fewer than {FEW} positives in test, where a single row moves F1 a lot.")
+        rising = [name for name, runs in self.runs.items() if any(run.values.get("still_rising") for run in runs)]
+        if rising:
+            found.append(f"{', '.join(rising)} still rose when training ended: give more --num_train_epochs.")
         if self.steps is not None and self.steps < _FEW_STEPS:
             found.append(f"{self.steps} steps are hardly any training.")
         return found

@@ -17,12 +17,13 @@ import torch
 from datasets import Dataset, List, Value, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from torch import nn
 from tqdm.auto import trange
-from transformers import PreTrainedConfig, PreTrainedTokenizerBase, Trainer, set_seed
+from transformers import EarlyStoppingCallback, PreTrainedConfig, PreTrainedTokenizerBase, Trainer, set_seed
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
 from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
+from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..training.arguments import ImbalanceTrainingArguments
 from ..training.layer_head import first_middle_last
 from ..training.trainer import WeightedFocalTrainer
@@ -33,6 +34,8 @@ from ..utils.files import atomic_write
 from .measures import Split, averaged_labels, judge, one_hot
 from .runs import LINEAR, Key, Method, Record, Run
 from .summary import Summary, summarise
+
+_PATIENCE = 5  # epochs
 
 WARMUP = 0.1
 """Share of the updates in which the learning rate rises."""
@@ -51,6 +54,8 @@ class Setting:
         tokenizer: pads batches; None where the columns are numbers of one shape.
         arguments: more arguments of TrainingArguments.
         texts: of each split, for the linear baseline; None for none.
+        until_converged: whether a training stops once validation's average precision has not risen for 5 epochs, and
+            its best epoch counts; `steps` are the most then.
     """
 
     splits: Mapping[str, Dataset]
@@ -63,6 +68,7 @@ class Setting:
     tokenizer: PreTrainedTokenizerBase | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, Sequence[str]] | None = None
+    until_converged: bool = False
 
     @property
     def epochs(self) -> float:
@@ -70,11 +76,13 @@ class Setting:
         return self.steps / math.ceil(len(self.splits["train"]) / self.batch_size)
 
 
-def train(setting: Setting, method: Method, learning_rate: float, seed: int) -> tuple[Split, Split, DecisionRule]:
+def train(
+    setting: Setting, method: Method, learning_rate: float, seed: int
+) -> tuple[Split, Split, DecisionRule, bool]:
     """Train by a method. Nothing is printed and nothing is kept.
 
     Returns:
-        Logits and labels of validation and of test, and how decisions are closed.
+        Logits and labels of validation and of test, how decisions are closed, and whether validation was still rising.
     """
     set_seed(seed)
     with tempfile.TemporaryDirectory() as folder, _silence():
@@ -82,9 +90,12 @@ def train(setting: Setting, method: Method, learning_rate: float, seed: int) -> 
         trainer.train()
         trainer.args.train_sampling_strategy = "random"  # group_by_length would have evaluation rows out of order too
         validation, test = (_scored(trainer, setting.splits[name]) for name in ("validation", "test"))
+        best, end = trainer.state.best_global_step, trainer.state.max_steps
+    epoch = math.ceil(setting.steps / setting.epochs)
+    is_rising = setting.until_converged and best is not None and best > end - 2 * epoch
     if method.is_stock:  # it knows of no hierarchy
-        return validation, test, DecisionRule(LabelSchema.from_names(setting.schema.names))
-    return validation, test, trainer.imbalance.metrics.rule
+        return validation, test, DecisionRule(LabelSchema.from_names(setting.schema.names)), is_rising
+    return validation, test, trainer.imbalance.metrics.rule, is_rising
 
 
 def check_method(setting: Setting, method: Method) -> None:
@@ -104,16 +115,24 @@ def _trainer(setting: Setting, method: Method, learning_rate: float, seed: int, 
         "use_cpu": not torch.accelerator.is_available(),  # else bf16 is refused
         **setting.arguments,
     }
+    when = "epoch" if setting.until_converged else "no"
+    how: dict[str, Any] = {"processing_class": setting.tokenizer}
+    if setting.until_converged:
+        arguments |= {"load_best_model_at_end": True, "metric_for_best_model": "mean_average_precision"}
+        arguments |= {"save_total_limit": 1, "save_only_model": True, "greater_is_better": True}
+        how["callbacks"] = [EarlyStoppingCallback(_PATIENCE)]
     args = ImbalanceTrainingArguments(
         output_dir=folder, max_steps=setting.steps, learning_rate=learning_rate, seed=seed,
-        eval_strategy="no", save_strategy="no", report_to="none", **arguments,
+        eval_strategy=when, save_strategy=when, report_to="none", **arguments,
     )  # fmt: skip
-    split, rest = setting.splits["train"], (setting.load_model(), args)
+    split, validation, model = setting.splits["train"], setting.splits["validation"], setting.load_model()
     if method.options is not None:
-        how = {"train_dataset": split, "processing_class": setting.tokenizer, "label_schema": setting.schema}
-        return WeightedFocalTrainer(*rest, **how, **method.options)
-    split = _float_labels(split) if setting.problem_type == MULTI_LABEL else split
-    return (method.trainer or Trainer)(*rest, train_dataset=split, processing_class=setting.tokenizer)
+        how |= {"label_schema": setting.schema, **method.options}
+        return WeightedFocalTrainer(model, args, train_dataset=split, eval_dataset=validation, **how)
+    if setting.problem_type == MULTI_LABEL:
+        split, validation = _float_labels(split), _float_labels(validation)
+    how["compute_metrics"] = ImbalanceMetrics(setting.schema) if setting.until_converged else None
+    return (method.trainer or Trainer)(model, args, train_dataset=split, eval_dataset=validation, **how)
 
 
 def _scored(trainer: Trainer, split: Dataset) -> Split:
@@ -215,11 +234,12 @@ def compare(
 def _trained(setting: Setting, method: Method, key: Key, labels: Mapping[str, np.ndarray], record: Record) -> Run:
     start = time.perf_counter()
     try:
-        validation, test, rule = train(setting, method, *key[1:])
+        validation, test, rule, is_rising = train(setting, method, *key[1:])
     except NonFiniteLossError as error:  # the others are worth having
         return record.add(Run(*key, {}, 0.0, method.in_words, " ".join(str(error).split())))
     seconds = time.perf_counter() - start
     tuned, values = judge(validation, test, rule, labels, setting.problem_type == MULTI_LABEL)
+    values["still_rising"] = int(is_rising)
     return record.add(Run(*key, values, seconds, method.in_words, decided=tuned))
 
 

@@ -55,7 +55,7 @@ def test_logits_stand_in_the_order_of_the_rows_however_training_orders_them():
     }
     by_length = {"train_sampling_strategy": "group_by_length"}
     setting = Setting(splits, data.schema, MULTI_LABEL, lambda: model, 2, 8, 16, tokenizer, by_length)
-    _, test, _ = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
+    _, test, _, _ = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
     inputs = tokenizer.pad(splits["test"].remove_columns("labels")[:], return_tensors="pt")
     with torch.no_grad():
         expected = model.eval()(**inputs).logits
@@ -130,7 +130,7 @@ def test_the_stock_method_is_the_stock_trainer(tmp_path, monkeypatch):
     )
     setting = made_setting(steps=2)
     stock, default = read_methods(["default"], None, MULTI_LABEL)
-    _, test, rule = train(setting, stock, 1e-2, 1)
+    _, test, rule, _ = train(setting, stock, 1e-2, 1)
     assert made == [Trainer]
     assert rule.schema.implications == ()  # it knows of no hierarchy
     torch.testing.assert_close(test.labels, np.array(setting.splits["test"]["labels"]))
@@ -203,7 +203,7 @@ def test_stock_takes_what_is_unknown_for_a_negative_and_not_for_a_target_of_minu
     labels[::5] = -100
     masked = train_split.remove_columns("labels").add_column("labels", labels.tolist())
     setting = replace(setting, splits={**setting.splits, "train": masked.with_format("torch")})
-    _, test, _ = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
+    _, test, _, _ = train(setting, read_methods(["default"], None, MULTI_LABEL)[0], 1e-2, 1)
     assert test.logits.max() > -3  # targets of -100 would drive every logit down
     assert roc_auc_score(test.labels[:, 0], test.logits[:, 0]) > 0.8
 
@@ -245,3 +245,12 @@ def test_stock_is_kept_where_none_is_better_on_validation():
     assert ahead.startswith("None is better than stock")
     assert "did better by more than chance explains" in ahead
     assert "did better" not in verdict(Difference(0.1, -0.05, 0.15), 3, validation=0.2)
+
+
+def test_until_converged_the_best_epoch_counts_and_what_still_rises_is_said(tmp_path):
+    short = replace(made_setting(steps=14), until_converged=True)  # two epochs
+    summary = run(tmp_path / "short", short, seeds=(1,))
+    assert "stock, default, plain still rose when training ended: give more --num_train_epochs." in summary.verdict()
+    long = replace(made_setting(steps=7 * 60), until_converged=True)
+    summary = run(tmp_path / "long", long, rates=(3e-2,), seeds=(1,))
+    assert "still rose" not in summary.verdict()
