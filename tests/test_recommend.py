@@ -264,7 +264,7 @@ def test_the_metric_is_one_that_can_differ_from_zero(primary, validation, metric
     assert found([500, 400, 300], validation, schema=schema).value("metric_for_best_model") == metric
 
 
-@pytest.mark.parametrize("asked", [{"reweight_from": 0.8}, {"weight_strategy": "balanced"}, {"max_weight": 5.0}])
+@pytest.mark.parametrize("asked", [{"weight_strategy": "balanced"}, {"max_weight": 5.0}])
 def test_what_needs_weights_brings_them(asked):
     assert beside(asked, [9000, 8000, 10_000])[0].value("class_weights") == "auto"
 

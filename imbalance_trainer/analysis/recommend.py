@@ -22,7 +22,7 @@ from ..utils.numeric import wilson_interval
 from .dataset_stats import HALF_WIDTH, LIMITATIONS, DatasetStats, positives_for, rows_for, whole
 
 _NONE_NEEDED = "none needed: no label is rare"
-_NEED_WEIGHTS = ("weight_strategy", "max_weight", "effective_number_beta", "reweight_from")
+_NEED_WEIGHTS = ("weight_strategy", "max_weight", "effective_number_beta")
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,7 @@ class LDAMLoss(SoftmaxLoss):
 
     The paper's network has normalised features and weights, so that its logits are cosines in [-1, 1], for which the
     scale of 30 is meant; the logits of an ordinary head grow small under it, and scores are softmax(30 z) rather than
-    softmax(z). The paper sets class weights late in training, which `reweight_from` does. A class without rows counts
-    as one with the largest margin.
+    softmax(z). A class without rows counts as one with the largest margin.
 
     Args:
         support, class_weights, reduction, label_smoothing: see `Loss`.

@@ -14,7 +14,6 @@ from ..losses import LOSSES
 from ..losses.constraints import CONSTRAINTS, DIRECTIONS, check_constraint
 from ..losses.registry import (
     check_gamma_fits,
-    check_weights_fit,
     checked_loss_args,
     has_gamma,
     loss_class,
@@ -54,10 +53,6 @@ class ImbalanceOptions:
     loss_args: dict | str | None = field(
         default=None,
         metadata={"help": "Arguments of the loss's own: JSON such as '{\"gamma_negative\": 4}', or a JSON file."},
-    )
-    reweight_from: float = field(
-        default=0.0,
-        metadata={"help": "Step or fraction of training, such as 0.8, after which class weights apply; 1 before."},
     )
     focal_gamma: float = field(
         default=2.0,
@@ -131,15 +126,6 @@ class ImbalanceOptions:
             checked_loss_args(self.loss, loss_args)
         if not self.is_default("focal_gamma"):
             check_gamma_fits(self.loss, loss_args)
-        at = self.reweight_from
-        if not (0 <= at < 1 or (at < float("inf") and at == int(at) >= 1)):
-            raise UsageError(
-                f"reweight_from is a share of training from 0 and below 1, or a step (1, 2, ...); got {at}."
-            )
-        if self.reweight_from:
-            check_weights_fit(self.loss)
-        if self.reweight_from and self.class_weights is None:
-            raise UsageError("reweight_from says from when on class weights count, and class_weights is None.")
 
     @property
     def gamma(self) -> float | None:

@@ -102,11 +102,11 @@ def _settings(trainer: Trainer, ours: ImbalanceSetup, hyperparameters: Mapping[s
         return {}
     if trainer.compute_loss_func is not None:
         return {"loss": "the user's own compute_loss_func", **hyperparameters}
-    names = ["loss", "loss_args", "focal_gamma", "weight_strategy", "max_weight", "reweight_from"]
+    names = ["loss", "loss_args", "focal_gamma", "weight_strategy", "max_weight"]
     if ours.schema.rules:
         names += ["constraint", "constraint_weight", "constraint_direction", "hierarchy_policy"]
     plain = ours.options.plain()
-    unset = {"loss_args": None, "focal_gamma": None, "reweight_from": 0.0}  # not worth a line each
+    unset = {"loss_args": None, "focal_gamma": None}  # not worth a line each
     return {**{n: plain[n] for n in names if n not in unset or plain[n] != unset[n]}, **hyperparameters}
 
 

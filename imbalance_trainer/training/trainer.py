@@ -53,8 +53,6 @@ class WeightedFocalTrainer(Trainer):
         weight_strategy, max_weight, effective_number_beta: see `compute_class_weights`.
         loss, loss_args: a name in LOSSES and arguments of its own; or a module or function of yours (see `UserLoss`).
         focal_gamma: gamma of a loss that has one.
-        reweight_from: step or fraction of training after which class weights apply; evaluations always use them (Cao
-            et al., 2019).
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
             it the schema in the model's config is used, or the names in the training data's features, or id2label.
         constraint, constraint_weight, constraint_direction: what teaches the schema's implications and exclusive
@@ -134,7 +132,7 @@ class WeightedFocalTrainer(Trainer):
         if rule is not None:
             self._decide_by(rule, model)
         is_our_loss = self.train_dataset is not None and self.compute_loss_func is None
-        ours.head_start.prepare(model, ours.objective.at_start.loss if is_our_loss else None, ours.distribution)
+        ours.head_start.prepare(model, ours.objective.weighted.loss if is_our_loss else None, ours.distribution)
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
@@ -231,7 +229,7 @@ class WeightedFocalTrainer(Trainer):
         if model is None or rows is None or self.compute_loss_func is not None:
             return
         model.eval()
-        reading = (self.get_test_dataloader(rows), self.accelerator, ours.objective.at_start.loss)
+        reading = (self.get_test_dataloader(rows), self.accelerator, ours.objective.weighted.loss)
         predict = partial(self.prediction_step, model, prediction_loss_only=True)
         ours.head_start.probe(model, *reading, predict, self._labels_in)
 
@@ -349,8 +347,6 @@ class WeightedFocalTrainer(Trainer):
         outputs = model(**{name: value for name, value in inputs.items() if name not in withheld})
         logits, row_weights = self._logits_in(outputs), sample_weights_of(inputs)
         objective, scale = ours.objective.weighted, 1
-        if ours.objective.unweighted is not None and running is None and self.is_in_train:  # reweight_from
-            objective = ours.objective.at(self.state.global_step, self.state.max_steps)
         sums = objective.sums(logits, labels, row_weights)
         if num_items_in_batch is None:
             counts = objective.counts(labels)
