@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,6 +88,9 @@ def test_it_trains_from_a_probe_and_evaluates_as_any_model(make_trainer, make_ro
     trainer.train()
     assert "The head starts from a linear probe (before training: f1_macro" in capsys.readouterr().out
     assert trainer.evaluate()["eval_f1_macro"] > 0.9
+    trainer.create_model_card()
+    card = (Path(args.output_dir) / "README.md").read_text(encoding="utf-8")
+    assert "AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)" in card
 
 
 @pytest.mark.parametrize(

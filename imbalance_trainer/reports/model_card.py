@@ -39,12 +39,14 @@ class Loading:
         has_config: whether it has a config.json.
         has_tokenizer: whether a tokenizer lies beside it.
         is_adapter: whether it is a PEFT adapter, which is saved without the config of its base.
+        has_code: whether the model's code is saved with it, as it is no model of transformers.
     """
 
     folder: str
     has_config: bool = True
     has_tokenizer: bool = True
     is_adapter: bool = False
+    has_code: bool = False
 
 
 @dataclass(frozen=True)

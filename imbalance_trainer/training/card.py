@@ -93,6 +93,7 @@ def _loading(trainer: Trainer, config: Any) -> Loading:
         has_config=config is not None,
         has_tokenizer=trainer.processing_class is not None,
         is_adapter=hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config"),
+        has_code=getattr(type(config), "_auto_class", None) is not None,
     )
 
 
