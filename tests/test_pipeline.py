@@ -10,7 +10,6 @@ from transformers import pipeline
 from imbalance_trainer import ImbalanceTextClassificationPipeline, ImbalanceTrainingArguments, WeightedFocalTrainer
 from imbalance_trainer.data.demo import demo_data, demo_model
 from imbalance_trainer.decisions.rule import DecisionRule
-from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.utils.constants import CONFIG_KEY, MULTI_LABEL
 from imbalance_trainer.utils.errors import DataError, UsageError
 
@@ -87,15 +86,6 @@ def test_it_decides_as_an_evaluation_of_the_saved_model_does(model, data, texts,
     assert 0.02 < expected.mean() < 0.98
     assert (as_matrix(classify(texts, batch_size=16), data.schema) == expected).all()
     assert (as_matrix([classify(text) for text in texts[:10]], data.schema) == expected[:10]).all()
-
-
-def test_exclusive_groups_are_closed(model, texts):
-    net, tokenizer = model
-    names = list(net.config.id2label.values())
-    schema = LabelSchema(names, {"kind": names[1:5]}, exclusive={"kind": "exactly_one"})
-    with_rule(net, schema)
-    decided = as_matrix(make(net, tokenizer)(texts), schema)
-    assert (decided[:, 1:5].sum(1) == 1).all()
 
 
 def test_each_label_comes_with_its_score_and_threshold_highest_first(model, data, texts):
