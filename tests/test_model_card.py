@@ -9,12 +9,13 @@ import torch
 import yaml
 from huggingface_hub import ModelCard
 from transformers import RobertaForTokenClassification, Trainer
+from transformers.modelcard import TrainingSummary
 
 from imbalance_trainer import LabelSchema, WeightedFocalTrainer
 from imbalance_trainer.data.demo import demo_model
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.monitor.run_files import Results
-from imbalance_trainer.reports.model_card import CardContent, Loading, metadata, model_card
+from imbalance_trainer.reports.model_card import CardContent, metadata, model_card
 from imbalance_trainer.training.callbacks import RareLabelCallback
 from imbalance_trainer.utils.numeric import wilson_interval
 
@@ -269,8 +270,8 @@ def content(n_labels=3, metrics=None, **changes):
         for i, name in enumerate(schema.names)
     ]  # fmt: skip
     results = Results("test", 5, {"f1_macro": 0.25} if metrics is None else metrics, rows, 20)
-    settings = {"results": [results], "loading": Loading("folder"), "is_multi_label": True, "is_of_tokens": False}
-    return CardContent(name="name", schema=schema, **{**settings, **changes})
+    settings = {"results": [results], "folder": "folder", "is_multi_label": True, "is_of_tokens": False}
+    return CardContent(TrainingSummary("name"), schema, **{**settings, **changes})
 
 
 def test_no_nan_gets_into_the_metadata():
