@@ -169,12 +169,6 @@ def test_a_dry_run_leaves_a_finished_run_alone(run_train, tmp_path, capsys):
     assert "WARNING" not in capsys.readouterr().out  # one update says nothing of the weights
 
 
-@pytest.mark.parametrize("strategies", [["--eval_strategy", "steps", "--eval_steps", "3"], ["--eval_strategy", "no"]])
-def test_saving_follows_evaluation(strategies, run_train, tmp_path):
-    run_train(*strategies)
-    assert (tmp_path / "run" / "model.safetensors").is_file()
-
-
 def test_one_label_can_be_trained(tmp_path, run_train):
     folder = write_csv(tmp_path / "one", [(text, labels[0]) for text, labels in ROWS], header="text,hateful")
     run_train(folder=folder)
