@@ -8,6 +8,7 @@ import math
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MAX_WEIGHT, MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import wilson_interval
+from ..utils.text import sentences_of
 from .dataset_stats import (
     HALF_WIDTH,
     WORDS,
@@ -270,6 +272,20 @@ RULES: tuple[Callable[[DatasetStats], list[Choice]], ...] = (
 # ---- the settings as a file ----
 
 
+def _settings(values: Mapping[str, Any]) -> str:
+    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=False)
+    return text.rstrip("\n")
+
+
+def _comment(text: str) -> str:
+    """Text as comments, without its line breaks, which would end the comment."""
+    text = " ".join(text.split())
+    return textwrap.fill(text, 100, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False)
+
+
+_CONFIG = sentences_of(Path(__file__).parent / "templates" / "train_config.yaml", comment=_comment, settings=_settings)
+
+
 def config_text(
     recommendation: Recommendation, given: Mapping[str, Any], asked_for: Mapping[str, Any], command: str
 ) -> str:
@@ -281,27 +297,11 @@ def config_text(
         asked_for: settings of the user, which replace or join the recommended ones.
         command: the command that made the file, for its first line.
     """
-    lines = [*_comment(f"Made by: {command}"), "# The command line wins over this file."]
-    lines += _settings({flag: value for flag, value in given.items() if value is not None})
-    for choice in recommendation.choices:
-        if choice.flag not in asked_for:
-            lines += ["", *_comment(f"{choice.reason} [{choice.source}]"), *_settings({choice.flag: choice.value})]
-    if asked_for:
-        lines += ["", "# As asked for when this file was made.", *_settings(asked_for)]
-    if recommendation.warnings:
-        lines += ["", "# Problems no setting can fix:"]
-        lines += [line for warning in recommendation.warnings for line in _comment(f"- {warning}")]
-    return "\n".join(lines) + "\n"
-
-
-def _settings(values: Mapping[str, Any]) -> list[str]:
-    if not values:
-        return []
-    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=False)
-    return text.splitlines()
-
-
-def _comment(text: str) -> list[str]:
-    """Text as comments, without its line breaks, which would end the comment."""
-    text = " ".join(text.split())
-    return textwrap.wrap(text, 100, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False)
+    text = _CONFIG["file"]["text"].render(
+        command=command,
+        given={flag: value for flag, value in given.items() if value is not None},
+        choices=[choice for choice in recommendation.choices if choice.flag not in asked_for],
+        asked_for=asked_for,
+        warnings=recommendation.warnings,
+    )
+    return f"{text}\n"
