@@ -11,7 +11,7 @@ import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from ..utils.errors import UsageError
 from ..utils.files import write_json
 from ..utils.text import pluralize
 from .models import EncoderOptions, load_encoder, tokenized
-from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, print_notes
+from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, option, print_notes
 
 GOES_ON = "The same command goes on after the last training that ended."
 """What is said after Ctrl-C."""
@@ -43,47 +43,34 @@ _FROZEN_RATE, _RATE = 1e-3, 2e-5
 class CompareArguments(EncoderOptions):
     """What is compared, and for how long."""
 
-    methods: list[str] = field(
+    methods: list[str] = option(
+        help="What is compared to the stock Trainer: default (WeightedFocalTrainer with nothing set), losses "
+        "by name, names of --own_methods.",
         default_factory=lambda: [DEFAULT],
-        metadata={
-            "help": "What is compared to the stock Trainer: default (WeightedFocalTrainer with nothing set), losses "
-            "by name, names of --own_methods."
-        },
     )
-    own_methods: str | None = field(
-        default=None,
-        metadata={"help": 'JSON, or a file of it: {"gamma 3": {"focal_gamma": 3}}, options by a name of yours.'},
+    own_methods: str | None = option(
+        None, help='JSON, or a file of it: {"gamma 3": {"focal_gamma": 3}}, options by a name of yours.'
     )
-    seeds: list[int] = field(
+    seeds: list[int] = option(
+        help="How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number.",
         default_factory=lambda: [3],
-        metadata={"help": "How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number."},
     )
-    num_train_epochs: float = field(
-        default=3.0, metadata={"aliases": ["--num_epochs"], "help": "Epochs of each training."}
+    num_train_epochs: float = option(3.0, help="Epochs of each training.", aliases=["--num_epochs"])
+    max_steps: int = option(-1, help="Updates of each training, in place of epochs.")
+    frozen: bool = option(False, help="Encode the texts once and train only heads: an answer in minutes.")
+    learning_rates: list[float] | None = option(
+        None,
+        help=f"The largest learning rate ({_RATE:g} if not given; {_FROZEN_RATE:g} with --frozen); of several "
+        "each method takes the one that is best for it on validation.",
     )
-    max_steps: int = field(default=-1, metadata={"help": "Updates of each training, in place of epochs."})
-    frozen: bool = field(
-        default=False, metadata={"help": "Encode the texts once and train only heads: an answer in minutes."}
-    )
-    learning_rates: list[float] | None = field(
-        default=None,
-        metadata={
-            "help": f"The largest learning rate ({_RATE:g} if not given; {_FROZEN_RATE:g} with --frozen); of several "
-            "each method takes the one that is best for it on validation."
-        },
-    )
-    batch_size: int = field(default=32, metadata={"help": "Rows of an update."})
-    max_eval_samples: int | None = field(
-        default=None, metadata={"help": "Tune and test on this many rows of validation and of test."}
-    )
-    bf16: bool = field(default=False, metadata={"help": "Mixed precision."})
-    label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json."})
-    output_dir: str | None = field(
-        default=None,
-        metadata={
-            "help": "Folder of the runs (runs/compare-DATA, with --frozen runs/compare-DATA-frozen); one that was "
-            "killed goes on there."
-        },
+    batch_size: int = option(32, help="Rows of an update.")
+    max_eval_samples: int | None = option(None, help="Tune and test on this many rows of validation and of test.")
+    bf16: bool = option(False, help="Mixed precision.")
+    label_schema: str | None = option(None, help="Path of a label_info.json.")
+    output_dir: str | None = option(
+        None,
+        help="Folder of the runs (runs/compare-DATA, with --frozen runs/compare-DATA-frozen); one that was "
+        "killed goes on there.",
     )
 
 
@@ -195,18 +182,9 @@ def _some(split: Any, limit: int | None) -> Any:
 
 def _shared(args: CompareArguments, setting: Setting, digest: str) -> dict[str, Any]:
     """What all runs of a folder have in common."""
-    return {
-        **package_versions(["imbalance-trainer"]),
-        "data": args.source or "demo",
-        "data_digest": digest,
-        "model": args.model_name_or_path or "demo",
-        "config_overrides": args.config_overrides,
-        "frozen": args.frozen,
-        "steps": setting.steps,
-        "batch_size": args.batch_size,
-        "max_length": args.max_length,
-        "bf16": args.bf16,
-    }
+    flags = {name: getattr(args, name) for name in ("config_overrides", "frozen", "batch_size", "max_length", "bf16")}
+    what = {"data": args.source or "demo", "data_digest": digest, "model": args.model_name_or_path or "demo"}
+    return {**package_versions(["imbalance-trainer"]), **what, "steps": setting.steps, **flags}
 
 
 def _digest(splits: Mapping[str, Any], schema: LabelSchema) -> str:
