@@ -66,10 +66,10 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
             return next(self._decided([inputs], **kwargs))
         if isinstance(inputs, list):
             for row, text in enumerate(inputs):
-                _check(text, f"row {row}")
+                _text_of(text, f"row {row}")
             return list(self._decided(inputs, **kwargs))
         if not isinstance(inputs, Iterable):
-            _check(inputs, "a row")
+            _text_of(inputs, "a row")
         return self._decided(inputs, **kwargs)
 
     def _decided(self, texts: Iterable[Any], **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
@@ -78,8 +78,7 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
 
         def filled() -> Iterator[Any]:
             for text in texts:
-                _check(text, "a row")
-                blank.append(_is_blank(text))
+                blank.append(not _text_of(text, "a row").strip())
                 if not blank[-1]:
                     yield text
 
@@ -131,12 +130,9 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
         return sorted(found, key=lambda row: -row["score"])
 
 
-def _check(text: Any, where: str) -> None:
-    """Raise a DataError for what is no text; a dict is a text pair as transformers takes it."""
-    text = text.get("text") if isinstance(text, Mapping) else text
+def _text_of(value: Any, where: str) -> str:
+    """The text, also of a dict, which is a text pair as transformers takes it; a DataError for what is none."""
+    text = value.get("text") if isinstance(value, Mapping) else value
     if not isinstance(text, str):
         raise DataError(f"Expected a text in {where}, found {text!r}; give a list of texts.")
-
-
-def _is_blank(text: Any) -> bool:
-    return not str(text.get("text") if isinstance(text, Mapping) else text).strip()
+    return text

@@ -211,7 +211,7 @@ def test_json_has_every_label_and_is_json():
 
 
 def test_every_key_of_the_json_is_in_the_docs():
-    from tests.test_docs import ROOT
+    from tests.test_doc_links import ROOT
 
     page = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
     assert all(f"`{key}`" in page for key in JSON_KEYS)

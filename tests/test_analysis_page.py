@@ -2,12 +2,8 @@
 
 import numpy as np
 import pytest
-from datasets import Dataset, DatasetDict
 
-from imbalance_trainer.data.dataset import LabelledData
-from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.reports.analysis_page import build_page
-from imbalance_trainer.utils.constants import SINGLE_LABEL
 from tests.pages import checked
 from tests.test_analysis import analysis_of, labels_of, made
 
@@ -49,21 +45,3 @@ def test_of_many_labels_the_histogram_counts_all():
     words = [word.strip() for word in words]
     for said, inside in (("0", support == 0), ("1 to 4", (support >= 1) & (support < 5))):
         assert {said, f"{inside.sum():,}"} <= set(words)
-
-
-def test_single_label_data_and_warnings_and_a_sample():
-    labels = {"train": [0] * 90 + [1] * 8 + [2] * 2, "validation": [0] * 18 + [1, 2], "test": [0] * 19 + [1]}
-    splits = DatasetDict({s: Dataset.from_dict({"text": ["t"] * len(v), "labels": v}) for s, v in labels.items()})
-    page = checked(build_page(analysis_of(LabelledData(splits, LabelSchema(["a", "b", "c"]), SINGLE_LABEL))))
-    assert "cooccurrence" not in [attrs.get("id") for _, attrs in page.tags]
-    sample = analysis_of(made(5, rows=(1000, 100, 100)), limit=200)
-    assert "Counted were 200 of 1,000 rows." in checked(build_page(sample)).words
-
-
-def test_rules_that_no_row_breaks_are_said_to_hold():
-    rows = [[1, 1], [1, 0], [0, 0]] * 30
-    split = Dataset.from_dict({"text": ["t"] * 90, "labels": rows})
-    schema = LabelSchema(["parent", "child"], implications=(("child", "parent"),))
-    data = LabelledData(DatasetDict(train=split, validation=split, test=split), schema, made(2).problem_type)
-    assert "No row violates the 1 rule of the schema." in checked(build_page(analysis_of(data))).words
-    assert np.all(analysis_of(data).counts.violations == 0)

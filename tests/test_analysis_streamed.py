@@ -42,6 +42,7 @@ def test_without_a_validation_file_a_tenth_of_training_stands_for_it(tmp_path):
     found = told(write(tmp_path / "data", ("train",)), "--streaming", "true")
     assert found["splits"]["validation"]["rows"] == 40
     assert "There is no validation file" in found["warnings"][1]
+    assert told(tmp_path / "data", "--streaming", "true", "--limit", 300)["splits"]["validation"]["rows"] == 40
 
 
 def test_a_limit_counts_the_first_rows_and_says_so(tmp_path):
@@ -97,11 +98,6 @@ def test_of_files_that_do_not_say_how_long_they_are_lines_are_counted(tmp_path, 
     assert "Of train only the first 1,000 of 9,000 lines were counted, which mislead if sorted." in found["warnings"]
     b = next(label for label in found["labels"] if label["label"] == "b")
     assert b["support_interval"][0] <= 180 <= b["support_interval"][1]
-
-
-def test_a_validation_split_that_training_would_make_is_a_tenth_of_all_rows(tmp_path):
-    found = told(write(tmp_path / "data", ("train",), 4000), "--streaming", "true", "--limit", 300)
-    assert found["splits"]["validation"]["rows"] == 400
 
 
 def test_labels_that_a_split_has_not_are_named_without_the_texts_too(tmp_path, capsys):

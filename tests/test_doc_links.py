@@ -1,6 +1,7 @@
-"""What README, CONTRIBUTING, CHANGELOG and docs point to is there: pages, headings, pictures, commands and flags;
-and what is written by a script, or follows from the code, is what that gives."""
+"""What README, CONTRIBUTING, CHANGELOG and docs point to is there: pages, headings, pictures, files, tests, commands,
+flags and public names; and what is written by a script, or follows from the code, is what that gives."""
 
+import ast
 import importlib
 import importlib.util
 import re
@@ -10,15 +11,20 @@ from pathlib import Path
 import pytest
 import yaml
 
+import imbalance_trainer
 from benchmarks.__main__ import PARTS
 from imbalance_trainer.__main__ import COMMANDS
-from imbalance_trainer.cli.parser import FlagParser
 from imbalance_trainer.utils.numeric import wilson_interval
-from tests.test_examples import load
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS]
+SCRIPTS = {f"examples/{script}.py": command for script, command in
+           (("train_model", "train"), ("analyze_class_distribution", "analyze"), ("evaluate_model", "evaluate"),
+            ("predict", "predict"))}  # fmt: skip
+OF_OTHERS = """--config_file --cpu --num_processes --nproc_per_node --seeds --size --tables --check --picture
+    --gpus-per-node --nnodes --ntasks-per-node --rdzv_backend --rdzv_endpoint --rdzv_id --requeue --standalone
+    """.split()  # flags of launchers, benchmarks and ruff
 
 _FENCED = re.compile(r"^( *)(```|~~~)(\w*)\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
@@ -112,9 +118,12 @@ def in_command_line(name, flags):
     if name not in COMMANDS:
         yield f"imbalance-trainer {name}: no such command"
         return
-    parser = importlib.import_module(f"imbalance_trainer.cli.{name}").make_parser()
-    known = {*parser._option_string_actions, "--json"}
-    yield from (f"imbalance-trainer {name} {flag}: no such flag" for flag in sorted(flags - known))
+    yield from (f"imbalance-trainer {name} {flag}: no such flag" for flag in sorted(flags - known_flags(name)))
+
+
+def known_flags(command):
+    parser = importlib.import_module(f"imbalance_trainer.cli.{command}").make_parser()
+    return {*parser._option_string_actions, "--json"}
 
 
 def in_benchmark(module, rest, flags):
@@ -133,8 +142,9 @@ def in_script(name, flags):
     if not (ROOT / name).is_file():
         yield f"{name}: is not there"
         return
-    known = flags_of_example(name)
-    missing = (flag for flag in sorted(flags) if not (is_in(ROOT / name, flag) if known is None else flag in known))
+    files = (ROOT / name, ROOT / "examples" / "by_feature" / "_demo.py")
+    known = known_flags(SCRIPTS.get(name, "train"))
+    missing = (f for f in sorted(flags - known) if name in SCRIPTS or not any(is_in(file, f) for file in files))
     yield from (f"{name} {flag}: no such flag" for flag in missing)
 
 
@@ -142,27 +152,6 @@ def is_in(file, flag):
     """Whether a script makes a flag, as an argument of a parser or as a field of a dataclass."""
     source = file.read_text(encoding="utf-8")
     return f'"{flag}"' in source or bool(re.search(rf"^    {flag[2:]}:", source, re.MULTILINE))
-
-
-def flags_of_example(name):
-    """What an example's parser takes; None where it has none of ours."""
-    source = (ROOT / name).read_text(encoding="utf-8")
-    if not re.search(r"FlagParser|cli\.(train|analyze|evaluate|predict) import|from _demo import", source):
-        return None
-
-    class Parsed(Exception):
-        """Ends a main where it would begin to work."""
-
-    def parse(parser, *_):
-        raise Parsed(parser)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FlagParser, "given", parse)
-        patch.syspath_prepend((ROOT / name).parent)
-        main = load(name.removeprefix("examples/").removesuffix(".py")).main
-        with pytest.raises(Parsed) as caught:
-            main([])
-    return caught.value.args[0]._option_string_actions
 
 
 # ---- all pages ----
@@ -197,10 +186,7 @@ def test_what_a_page_points_to_is_there(page):
         ("`python -m benchmarks.quality --speed`", "python -m benchmarks.quality --speed: no such flag"),
         ("`python examples/train.py`", "examples/train.py: is not there"),
         ("`torchrun examples/train_model.py --epochs 3`", "examples/train_model.py --epochs: no such flag"),
-        (
-            "`examples/by_feature/many_labels.py --labels 9`",
-            "examples/by_feature/many_labels.py --labels: no such flag",
-        ),
+        ("`examples/by_feature/lora.py --labels 9`", "examples/by_feature/lora.py --labels: no such flag"),
     ],
 )
 def test_what_is_not_there_is_named(text, what):
@@ -221,6 +207,36 @@ def test_what_is_not_there_is_named(text, what):
 )
 def test_what_is_there_passes(text):
     assert not problems(ROOT / "docs" / "page.md", text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_flags_files_and_public_names_exist(page):
+    text = page.read_text(encoding="utf-8")
+    if page.name != "CHANGELOG.md":  # which names those of before
+        flags = set(re.findall(r"(?<![\w-])--[a-z][a-z_0-9-]*", text))
+        assert flags <= {*OF_OTHERS, *(flag for name in COMMANDS for flag in known_flags(name))}
+        for file in re.findall(r"\b(?:examples|benchmarks|docs|tests)/[\w/]+\.(?:py|md|png|txt)", text):
+            assert (ROOT / file).is_file(), file
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module == "imbalance_trainer":
+                assert {alias.name for alias in node.names} <= set(imbalance_trainer.__all__)
+
+
+def test_the_two_commands_are_where_ci_reads_them():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, last in (("demo", "examples/train_model.py"), ("test", "pytest")):
+        found = re.search(rf"<!-- command: {name} -->\n```bash\n(pip install [^\n]+)\n```", text)
+        assert found, name
+        assert shlex.split(found[1])[-1] == last
+
+
+def test_each_row_of_the_drop_in_table_names_tests_that_exist():
+    table = [line for line in (ROOT / "docs/drop-in.md").read_text(encoding="utf-8").splitlines() if "`test_" in line]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = {name for line in table for name in re.findall(r"`(test_\w+)`", line.rsplit("|", 2)[1])}
+    assert min(len(table), len(named)) > 30
+    assert not {name for name in named if f"def {name}(" not in source}
 
 
 # ---- the index and the site ----

@@ -8,12 +8,7 @@ import torch
 import transformers
 from datasets import Dataset
 from torch import nn
-from transformers import (
-    AutoModelForSequenceClassification,
-    EarlyStoppingCallback,
-    Trainer,
-    TrainingArguments,
-)
+from transformers import AutoModelForSequenceClassification, EarlyStoppingCallback, Trainer, TrainingArguments
 
 from benchmarks.exactness import Case
 from benchmarks.exactness import make_rows as exact_rows
@@ -161,11 +156,11 @@ def test_counts_that_cannot_be_are_named(support, message):
 # ---- how it runs ----
 
 
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("backend", ["eager", "aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_torch_compile(backend, make_trainer, make_args):
     args = make_args(torch_compile=True, torch_compile_backend=backend)
     compiled, plain = make_trainer(args=args), make_trainer()
-    assert torch.allclose(trained(compiled), trained(plain), atol=1e-5)
+    assert torch.allclose(trained(compiled), trained(plain), atol=1e-4 if backend == "inductor" else 1e-5)
     assert compiled.evaluate()["eval_f1_macro"] == plain.evaluate()["eval_f1_macro"]
 
 
@@ -255,8 +250,7 @@ def test_model_families(family, kind, make_trainer, make_rows, tmp_path):
     metrics = trainer.evaluate()
     trainer.save_model(str(tmp_path / "saved"))
     loaded, report = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved", output_loading_info=True)
-    assert not report["unexpected_keys"]
-    assert not report["missing_keys"]
+    assert not report["unexpected_keys"] | report["missing_keys"]
     assert loaded.config.id2label[2] == "c"
     again = WeightedFocalTrainer(loaded, trainer.args, eval_dataset=rows).evaluate()
     assert again["eval_loss"] == pytest.approx(metrics["eval_loss"], rel=1e-5)
@@ -267,13 +261,11 @@ def test_lora_trains_and_saves_the_head(make_trainer, make_model, tmp_path, capl
     peft = pytest.importorskip("peft")
     config = peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query", "value"])
     trainer = make_trainer(model=peft.get_peft_model(make_model(), config))
-    head = {
-        n: p.detach().clone() for n, p in trainer.model.named_parameters() if "classifier" in n and p.requires_grad
-    }
+    head = [p for name, p in trainer.model.named_parameters() if "classifier" in name and p.requires_grad]
+    before = [p.detach().clone() for p in head]
     trainer.train()
     assert head
-    now = dict(trainer.model.named_parameters())
-    assert all(not torch.equal(now[name], before) for name, before in head.items())
+    assert not any(map(torch.equal, head, before))
     assert "is frozen" not in caplog.text
     expected = trainer.evaluate()
     trainer.save_model(str(tmp_path / "adapter"))
@@ -339,24 +331,17 @@ def test_tuple_outputs_are_exact_too(tmp_path):
     """return_dict=False, through the accumulation of benchmarks.exactness."""
     case = Case(rows=8, batch=2, steps=4)
     states = []
-    for changes in ({}, {"return_dict": False}):
+    for as_dict in (True, False):
         trainer = exact_trainer(case, str(tmp_path), exact_rows(8, "multi-label", False))
-        for name, value in changes.items():
-            setattr(trainer.model.config, name, value)
-        trainer.train()
-        states.append((vector(trainer.model), trainer.evaluate()["eval_loss"]))
-    assert torch.equal(states[0][0], states[1][0])
-    assert states[0][1] == states[1][1]
+        trainer.model.config.return_dict = as_dict
+        states.append((trained(trainer).tolist(), trainer.evaluate()["eval_loss"]))
+    assert states[0] == states[1]
 
 
 def test_the_log_is_json(make_trainer, make_args, tmp_path):
     trainer = make_trainer(args=make_args(eval_strategy="steps", eval_steps=1))
     trainer.train()
     trainer.save_state()
-
-    def refuse(constant):
-        raise AssertionError(f"{constant} is no JSON")
-
-    state = json.loads((tmp_path / "out" / "trainer_state.json").read_text(), parse_constant=refuse)
+    state = json.loads((tmp_path / "out" / "trainer_state.json").read_text(), parse_constant=pytest.fail)  # of NaN
     assert state["log_history"] == trainer.state.log_history
     assert sum("eval_secondary_f1_macro" in entry for entry in state["log_history"]) == 2

@@ -98,16 +98,6 @@ def test_violated_rules_stand_below_the_worst_first_with_their_rows_counted_from
     assert rules_of(dataclasses.replace(counts, violation_rows=()), 1)[0] == f"{worst}: rows not known"
 
 
-def test_violations_are_those_of_the_rows():
-    schema = LabelSchema(["child", "parent"], {"all": ["child", "parent"]}, [("child", "parent")])
-    counts = LabelDistribution.from_labels([[1, 1]] * 30 + [[1, 0]] * 17 + [[0, 0]] * 50, schema)
-    rows = "rows 31, 32, 33, 34, 35, 36, 37, 38 and 9 more"
-    assert rules_of(counts) == [f"17 rows have 'child' without 'parent': {rows}"]
-    schema = LabelSchema(["child", "parent"], {"all": ["child", "parent"]}, exclusive={"all": "exactly_one"})
-    counts = LabelDistribution.from_labels([[1, 1]] + [[1, 0]] * 17 + [[0, 0]], schema)
-    assert rules_of(counts) == ["2 rows have not exactly one of the group 'all': rows 1, 19"]
-
-
 def test_no_violation_is_one_line_and_no_rule_none():
     counts = counts_of([9, 8, 7], implications=[("label 1", "label 0"), ("label 2", "label 0")])
     assert table_of(counts)[-1] == "No row violates the 2 rules of the schema."

@@ -1,4 +1,3 @@
-import os
 import struct
 import subprocess
 import sys
@@ -169,24 +168,6 @@ def test_nothing_is_loaded_before_a_picture_is_drawn():
     rooms = "plots, evaluation_plots, analysis_page, report"
     code = f"import sys; from imbalance_trainer.reports import {rooms}; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize("where", ["writing", "moving"])
-def test_a_failure_leaves_the_old_file_and_nothing_else(monkeypatch, tmp_path, where):
-    from matplotlib.figure import Figure
-
-    def fail(*args, **kwargs):
-        if where == "writing":
-            args[1].write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(*((Figure, "savefig") if where == "writing" else (os, "replace")), fail)
-    path = tmp_path / "a.png"
-    path.write_bytes(b"old")
-    with pytest.raises(UsageError, match=r"a\.png: cannot be written \(No space left on device\)"):
-        plot(seed_counts(), path)
-    assert path.read_bytes() == b"old"
-    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_mistakes_are_usage_errors(tmp_path):

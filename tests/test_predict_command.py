@@ -13,7 +13,7 @@ import torch
 from imbalance_trainer.cli import predict as predict
 from imbalance_trainer.data.demo import demo_model
 from imbalance_trainer.data.frame import make_frame
-from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.decisions.rule import HIERARCHY_POLICIES, DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.utils.constants import MULTI_LABEL
 from imbalance_trainer.utils.errors import DataError, UsageError
@@ -88,27 +88,22 @@ def texts_file(tmp_path):
     return path
 
 
-CHILDREN = (("insults", "hateful"), ("threats", "hateful"))
+HIERARCHY = LabelSchema(NAMES, {}, (("insults", "hateful"), ("threats", "hateful")))
 PAIR = {"pair": ("insults", "threats")}
+CALIBRATION = np.array([[0.5, 1, 2, 3], [-0.2, 0.5, 0.3, -0.4]])
 RULES = {
-    "thresholds": lambda: DecisionRule(LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3]),
-    "calibration": lambda: DecisionRule(
-        LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3], calibration=np.array([[0.5, 1, 2, 3], [-0.2, 0.5, 0.3, -0.4]])
-    ),
-    "drop_child": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.6, 0.5, 0.4, 0.5]),
-    "add_parent": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.6, 0.5, 0.4, 0.5], "add_parent"),
-    "larger_margin": lambda: DecisionRule(LabelSchema(NAMES, {}, CHILDREN), [0.6, 0.5, 0.4, 0.5], "larger_margin"),
-    "at_most_one": lambda: DecisionRule(LabelSchema(NAMES, PAIR, (), {"pair": "at_most_one"}), [0.5, 0.3, 0.3, 0.5]),
-    "exactly_one": lambda: DecisionRule(LabelSchema(NAMES, PAIR, (), {"pair": "exactly_one"}), [0.5, 0.7, 0.7, 0.5]),
-    "max_constraint": lambda: DecisionRule(
-        LabelSchema(NAMES, {}, CHILDREN), [0.5, 0.5, 0.5, 0.5], max_constraint=True
-    ),
+    "thresholds": DecisionRule(LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3]),
+    "calibration": DecisionRule(LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3], calibration=CALIBRATION),
+    **{how: DecisionRule(HIERARCHY, [0.6, 0.5, 0.4, 0.5], how) for how in HIERARCHY_POLICIES},
+    "at_most_one": DecisionRule(LabelSchema(NAMES, PAIR, (), {"pair": "at_most_one"}), [0.5, 0.3, 0.3, 0.5]),
+    "exactly_one": DecisionRule(LabelSchema(NAMES, PAIR, (), {"pair": "exactly_one"}), [0.5, 0.7, 0.7, 0.5]),
+    "max_constraint": DecisionRule(HIERARCHY, [0.5, 0.5, 0.5, 0.5], max_constraint=True),
 }
 
 
 @pytest.mark.parametrize("case", RULES)
 def test_decides_as_the_rule_does_row_by_row(case, tmp_path, texts_file, capsys):
-    rule = RULES[case]()
+    rule = RULES[case]
     logits = logits_one_by_one(*save_model(tmp_path / "model", rule), TEXTS)
     decided, raw = rule.decide(logits), rule.margins(logits) > 0
     assert decided.any()
@@ -251,11 +246,8 @@ def test_a_bar_is_shown_on_a_terminal_alone_and_never_among_the_lines(
         ("a.jsonl", "\n", r"a\.jsonl: is empty"),
         ("a.jsonl", '{"text": "a"}\n{"text": "\\ud83d"}\n', "surrogates not allowed"),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', r"a\.jsonl: line 2 is no valid JSON"),
-        ("a.jsonl", '{"text": "a"}\n["b"]\n', r"a\.jsonl: line 2 is no JSON object"),
         ("a.jsonl", '{"id": 1}\n', r"a\.jsonl: which column is the text\?.*name it with --text_column"),
-        ("a.csv", "", r"a\.csv: is empty"),
         ("a.csv", "text,id\n", r"a\.csv: is empty"),
-        ("a.csv", "insults,threats\n1,2\n", r"a\.csv: which column is the text\?"),
     ],
 )
 def test_wrong_files(name, content, message, saved, tmp_path):
@@ -281,10 +273,7 @@ def test_wrong_files(name, content, message, saved, tmp_path):
         (["--text", "a", "--batch_size", "0"], "--batch_size must be at least 1; got 0"),
         (["--text", "a", "--output_file", "."], r"--output_file \.: is a folder"),
         (["--text", "a", "--output_file", "absent/out.jsonl"], r"absent/out\.jsonl: cannot be written"),
-        (
-            ["--text", "a", "--output_file", "p.csv"],
-            r"p\.csv: what is written are JSON lines; .*\.jsonl",
-        ),
+        (["--text", "a", "--output_file", "p.csv"], r"p\.csv: what is written are JSON lines; .*\.jsonl"),
     ],
 )
 def test_wrong_flags(flags, message, saved, tmp_path, monkeypatch):

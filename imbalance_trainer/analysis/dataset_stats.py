@@ -1,8 +1,9 @@
 """Statistics of a data set that the recommendation follows from, and the problems in them no setting can fix."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..labels.distribution import LabelDistribution
 from ..tuning.thresholds import FEW as FEW
 from ..utils.constants import MULTI_LABEL
 from ..utils.numeric import wilson_interval
+from ..utils.text import sentences_of
 
 ENOUGH = 20
 """Positives to aim at for a label with fewer than FEW: a rule of thumb from the demo's rarest label."""
@@ -21,6 +23,15 @@ HALF_WIDTH = 0.15
 
 _Z = 1.96
 _WEIGHT_SETTINGS = ("weight_strategy", "max_weight", "effective_number_beta")
+
+
+def count_of_positives(n: float) -> str:
+    """A number of positives in words, of soft labels in three digits."""
+    return f"{n:,.3g} positive{'' if n == 1 else 's'}" if n < 1000 else f"{n:,.0f} positives"
+
+
+WORDS = sentences_of(Path(__file__).parent / "templates" / "recommendation.yaml", positives=count_of_positives)
+"""Reasons of settings, and problems."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,90 +150,50 @@ def _in_words(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
-# ---- problems no setting can fix: a sentence with the numbers and what to do, "" where there is no problem ----
+# ---- problems no setting can fix ----
 
 
-def warn_of_none(stats: DatasetStats) -> str:
-    """Labels without positives in training."""
-    absent = np.flatnonzero(stats.train.support <= 0)
-    if not len(absent):
-        return ""
-    found = f"No positive in {stats.rows_of('training')}: {_named(stats, absent)}."
-    if stats.is_sample:
-        return f"{found} How rare such a label is cannot be told from these rows; count more rows, or all."
-    return f"{found} No weight, loss or threshold can teach such a label. Search for rows that have it, or drop it."
+def limitations(stats: DatasetStats, share: float = 0.01) -> tuple[str, ...]:
+    """Problems no setting can fix: sentences with the numbers and what to do, the worst problem first.
+
+    They are labels without positives in training, with fewer than FEW, without positives in validation, and with too
+    few there to measure recall to +-HALF_WIDTH (Wilson, 1927); and rules that more than `share` of the child's
+    positives in training violate, or of the rows for an exclusive group, as the constraint contradicts these rows.
+    """
+    support, here, present = stats.train.support, stats.validation.support, stats.present
+    names, needed = stats.train.schema.names, positives_for(HALF_WIDTH)
+    said: list[str] = []
+
+    def say(kind: str, labels: np.ndarray, **numbers: Any) -> None:
+        every = len(labels) == len(names) > 1
+        named = f"all {len(names):,} labels" if every else some(names[i] for i in labels)
+        said.append(WORDS[kind]["sentence"].render(stats=stats, named=named, **numbers))
+
+    if len(absent := np.flatnonzero(support <= 0)):
+        say("none", absent)
+    if len(scarce := present[support[present] < FEW]):
+        rows = rows_for(ENOUGH - support, stats.train)[scarce]
+        say("few", scarce, few=FEW, enough=ENOUGH, rows=list(dict.fromkeys((about(rows.min()), about(rows.max())))))
+    if len(unseen := present[here[present] <= 0]):
+        say("unseen", unseen)
+    if len(unsure := present[(here[present] < needed) & (here[present] > 0)]):
+        worst = unsure[np.argmin(here[unsure])]
+        low, high = wilson_interval(here[worst] / 2, here[worst])
+        rows = about(rows_for(needed, stats.train)[worst])
+        say("small_validation", unsure, needed=needed, half_width=HALF_WIDTH, worst=names[worst], low=low, high=high,
+            rows=rows)  # fmt: skip
+    if stats.asked_for.get("constraint") != "none" and (found := _broken_rules(stats.train, share)):
+        say("violations", present, found=found)
+    return tuple(said)
 
 
-def warn_of_few(stats: DatasetStats, few: int = FEW, enough: int = ENOUGH) -> str:
-    """Labels with fewer than `few` positives in training, and the rows needed for `enough`."""
-    support = stats.train.support
-    scarce = stats.present[support[stats.present] < few]
-    if not len(scarce):
-        return ""
-    rows = rows_for(enough - support, stats.train)[scarce]
-    span = dict.fromkeys((about(rows.min()), about(rows.max())))
-    return (
-        f"Fewer than {few} positives in training: {_named(stats, scarce)}. No setting will make the model learn such "
-        f"a label reliably; more data will. For {enough} positives it takes about {' to '.join(span)} more rows drawn "
-        "as these were; far fewer if you search for likely ones."
-    )
-
-
-def warn_of_unseen(stats: DatasetStats) -> str:
-    """Labels with positives in training but not in validation."""
-    unseen = stats.present[stats.validation.support[stats.present] <= 0]
-    if not len(unseen):
-        return ""
-    return (
-        f"No positive in {stats.rows_of('validation')}: {_named(stats, unseen)}. Whether such a label is learned "
-        "cannot be seen there, and its F1 counts as 0 in every macro value."
-    )
-
-
-def warn_of_small_validation(stats: DatasetStats, half_width: float = HALF_WIDTH) -> str:
-    """Labels whose recall validation measures less precisely than +-half_width (Wilson, 1927)."""
-    needed, here = positives_for(half_width), stats.validation.support
-    unsure = stats.present[(here[stats.present] < needed) & (here[stats.present] > 0)]
-    if not len(unsure):
-        return ""
-    worst = unsure[np.argmin(here[unsure])]
-    low, high = wilson_interval(here[worst] / 2, here[worst])
-    return (
-        f"Fewer than {needed} positives in validation: {_named(stats, unsure)}. The recall of such a label cannot be "
-        f"measured to +-{half_width:g}: one of 0.5 of {stats.train.schema.names[worst]!r} would mean {low:.2f} to "
-        f"{high:.2f} (95% interval). That label needs about {about(rows_for(needed, stats.train)[worst])} validation "
-        f"rows at its rate in training; the split has {stats.validation.n_rows:,}."
-    )
-
-
-def warn_of_violations(stats: DatasetStats, share: float = 0.01) -> str:
-    """Implications that more than `share` of the child's positives in training violate, and exclusive groups that more
-    than `share` of the rows do: the constraint contradicts these rows."""
-    counts = stats.train
-    if stats.asked_for.get("constraint") == "none" or not len(counts.violations):
-        return ""
-    positives = [counts.support[child] for child, _ in counts.schema.implication_indices]
-    of = [*((n, "positives") for n in positives), *[(counts.n_rows, "rows")] * len(counts.schema.exclusive)]
-    found = [f"{rule} in {broken:,.0f} of {n:,.0f} {what}"
-             for rule, broken, (n, what) in zip(counts.schema.rules, counts.violations, of, strict=True)
-             if n > 0 and broken > share * n]  # fmt: skip
-    if not found:
-        return ""
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return (
-        f"The training rows violate rules of the schema ({'; '.join(found[:3])}{more}): the constraint teaches the "
-        "opposite there. Correct the rows, or remove the rule from label_info.json."
-    )
-
-
-LIMITATIONS: tuple[Callable[[DatasetStats], str], ...] = (
-    warn_of_none,
-    warn_of_few,
-    warn_of_unseen,
-    warn_of_small_validation,
-    warn_of_violations,
-)
-"""The checks, the worst problem first."""
+def _broken_rules(counts: LabelDistribution, share: float) -> list[str]:
+    schema = counts.schema
+    of = [*((counts.support[child], "positives") for child, _ in schema.implication_indices),
+          *[(counts.n_rows, "rows")] * len(schema.exclusive)]  # fmt: skip
+    return [f"{rule} in {broken:,.0f} of {n:,.0f} {what}"
+            for rule, broken, (n, what) in zip(schema.rules, counts.violations, of, strict=False)
+            if n > 0 and broken > share * n]  # fmt: skip
 
 
 def about(rows: float) -> str:
@@ -242,9 +213,3 @@ def some(names: Iterable[str], shown: int = 3) -> str:
     names = list(names)
     more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
     return ", ".join(map(repr, names[:shown])) + more
-
-
-def _named(stats: DatasetStats, labels: np.ndarray) -> str:
-    if len(labels) == len(stats.train.schema) > 1:
-        return f"all {len(labels):,} labels"
-    return some(stats.train.schema.names[i] for i in labels)

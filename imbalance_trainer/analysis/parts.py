@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import RenderableType
@@ -11,10 +13,23 @@ from ..labels.distribution import LabelDistribution
 from ..metrics.imbalance_metrics import rarest_shown
 from ..utils.console import as_text, bullets, text_table
 from ..utils.errors import UsageError
-from ..utils.text import compact_number, escaped, markdown_table, percent, pluralize, short_count, shorten
+from ..utils.text import (
+    compact_number,
+    escaped,
+    markdown_table,
+    percent,
+    pluralize,
+    sentences_of,
+    short_count,
+    shorten,
+)
 from .analyze import Analysis
 from .counts import is_sample, partners, positives
 from .dataset_stats import HALF_WIDTH, about, positives_for, some, whole
+
+_WORDS = sentences_of(
+    Path(__file__).parent / "templates" / "parts.yaml", plural=pluralize, compact=compact_number, some=some
+)
 
 
 @dataclass(frozen=True)
@@ -217,41 +232,25 @@ def _first_rows(rows: Sequence[int], total: int, shown: int = 8) -> str:
     return f"{'row' if total == 1 else 'rows'} {named}{more}"
 
 
+def _part(key: str, table: Table | None = None, items: Iterable[tuple[str, str]] = (), **numbers: Any) -> Part:
+    """A part with the words of templates/parts.yaml, whose numbers are given."""
+    title, *texts = (text.render(numbers) for text in _WORDS[key].values())
+    sentences = tuple(line.strip() for text in texts for line in text.split("\n") if line.strip())
+    return Part(key, title, sentences, table, items=tuple(items))
+
+
 def _summary_part(analysis: Analysis) -> Part:
     """Tiers, mean imbalance ratio, labels per row, unknown entries."""
     labels = analysis.counts
     tiers = [f"{tier} {len(i):,} with {_span(labels.support[i], short_count)}"
              for tier, i in labels.tiers().items() if len(i)]  # fmt: skip
-    sentences = [f"By support: {'; '.join(tiers)}."]
-    if labels.mean_ir > 1:  # 1: all are as frequent
-        largest = float(labels.irlbl[np.isfinite(labels.irlbl)].max(initial=0.0))
-        sentences.append(
-            f"The commonest label has on average {compact_number(labels.mean_ir)} times the positives of a label "
-            f"(MeanIR), at most {compact_number(largest)} times (IRLbl)."
-        )
-    per_row = labels.labels_per_row
-    if not analysis.is_single_label and per_row is not None and per_row.any():
-        seen = [(n, int(rows)) for n, rows in enumerate(per_row) if rows]
-        shown = [f"{n}: {rows:,}" for n, rows in seen[:5]]
-        if len(seen) > 5:
-            shown.append(f"{seen[5][0]} and more: {sum(rows for _, rows in seen[5:]):,}")
-        mean = per_row @ np.arange(len(per_row)) / per_row.sum()
-        sentences.append(f"Labels in a row: {mean:.3g} on average; rows with {', '.join(shown)}.")
-    return Part("rows", "Labels and rows", (*sentences, *_unknown(labels)))
-
-
-def _unknown(labels: LabelDistribution) -> list[str]:
-    """Unknown entries, and rows without a known label."""
-    found, sentences = {labels.schema.names[i]: int(labels.unknown[i]) for i in np.flatnonzero(labels.unknown)}, []
-    if found:
-        most = ", ".join(
-            f"{name!r} {found[name]:,}" for name in sorted(found, key=found.__getitem__, reverse=True)[:3]
-        )
-        where = f"in {pluralize(len(found), 'label')}{', most' * (len(found) > 3)}: {most}"
-        sentences.append(f"Unknown entries (-100): {sum(found.values()):,} {where}. % is of the known entries.")
-    if rows := labels.n_rows_unknown:
-        sentences.append(f"Rows without a known label, which teach nothing: {rows:,}.")
-    return sentences
+    per_row = () if analysis.is_single_label or labels.labels_per_row is None else labels.labels_per_row
+    seen = [(n, int(rows)) for n, rows in enumerate(per_row) if rows]
+    mean = sum(n * rows for n, rows in seen) / max(sum(rows for _, rows in seen), 1)
+    largest = float(labels.irlbl[np.isfinite(labels.irlbl)].max(initial=0.0))
+    order = np.argsort(-labels.unknown, kind="stable")
+    unknown = [(labels.schema.names[i], int(labels.unknown[i])) for i in order if labels.unknown[i]]
+    return _part("rows", labels=labels, tiers=tiers, largest=largest, seen=seen, mean=mean, unknown=unknown)
 
 
 def _sample_part(analysis: Analysis, shown: np.ndarray) -> Part | None:
@@ -266,11 +265,7 @@ def _sample_part(analysis: Analysis, shown: np.ndarray) -> Part | None:
         "95% range": [f"{compact_number(np.floor(low))} to {compact_number(np.ceil(high))}"
                       for low, high in zip(*labels.interval(), strict=True)],
     }  # fmt: skip
-    sentence = (
-        f"Counted were {labels.n_rows:,} of {labels.row_total:,} rows. The range has the positives in all rows with "
-        "95% confidence, if these are a random sample."
-    )
-    return Part("sample", "In all rows", (sentence,), _table(columns, shown))
+    return _part("sample", _table(columns, shown), labels=labels)
 
 
 def _cooccurrence_part(analysis: Analysis, max_rows: int | None, most: int = 10) -> Part | None:
@@ -286,56 +281,50 @@ def _cooccurrence_part(analysis: Analysis, max_rows: int | None, most: int = 10)
         also = [f"{n:,} of {of} also {shorten(schema.names[j], 40)}" for j, n in partners(counts, i, implied)[:2]]
         none = f"0 of {of} with {'a label that no rule implies' if implied else 'another label'}"
         items.append((schema.names[i], ", ".join(also) or none))
-    sentence = "Rows in which a rare label co-occurs with another; a model may confuse the two."
-    title = "Labels that occur together with the rarest"
-    return Part("cooccurrence", title, (sentence,), items=tuple(items)) if items else None
+    return _part("cooccurrence", items=items) if items else None
 
 
 def _splits_part(analysis: Analysis, most: int = 20) -> Part:
     """Prevalence shifts between splits, labels missing in a split, and data-quality warnings."""
     names = analysis.counts.schema.names
     rows: list[tuple[str, ...]] = []
-    sentences = []
     for other, shift in analysis.shifts.items():
-        differ = shift.differs
-        said = f"{len(differ):,} of {pluralize(len(names), 'label')}" if len(differ) else "no label"
-        listed = f", of which the {most} surest are listed" if len(differ) > most else ""
-        sentences.append(f"{other} against train: {said} rarer or commoner than chance explains{listed}.")
-        for i in differ[:most]:
+        for i in shift.differs[:most]:
             word = f"{'commoner' if shift.ratio[i] > 1 else 'rarer'} x{compact_number(shift.ratio[i])}"
             shares = (f"{percent(shift.before[i])}%", f"{percent(shift.after[i])}%")
             q = "<0.001" if shift.q[i] < 0.001 else f"{shift.q[i]:.3f}"
             rows.append((names[i], other, *shares, word if shift.before[i] else "only there", q))
-    if rows:
-        sentences.append("Two-proportion test, false discovery rate 5% (Benjamini & Hochberg); q is the adjusted p.")
-    absent = [
-        f"{split} has no positive of {pluralize(len(labels), 'label')}: {some(names[i] for i in labels)}."
-        for split, labels in analysis.missing.items()
-    ]
-    sentences += [f"Warning: {warning}" for warning in analysis.data_warnings] or absent  # warnings name these too
     header = ("label", "split", "in train", "there", "change", "q")
-    return Part("splits", "Between the splits", tuple(sentences), Table(header, tuple(rows), (0, 1)) if rows else None)
+    return _part(
+        "splits",
+        Table(header, tuple(rows), (0, 1)) if rows else None,
+        labels=analysis.counts,
+        shifts=analysis.shifts,
+        most=most,
+        has_rows=bool(rows),
+        warnings=analysis.data_warnings,  # which name the absent too
+        absent={split: [names[i] for i in labels] for split, labels in analysis.missing.items()},
+    )
 
 
 def _validation_part(analysis: Analysis, shown: np.ndarray) -> Part:
     """How precisely the validation split measures each label."""
-    found, names = analysis.recommendation, analysis.counts.schema.names
+    found, needed = analysis.recommendation, positives_for(HALF_WIDTH)
     columns = {
-        "label": names,
+        "label": analysis.counts.schema.names,
         "positives": list(map(compact_number, found.validation_support)),
         "a recall of 0.5 may be": [
             f"{a:.2f}-{b:.2f}" for a, b in zip(found.recall_low, found.recall_high, strict=True)
         ],
         "rows needed": list(map(about, found.validation_rows)),
     }
-    needed = positives_for(HALF_WIDTH)
-    enough = int((found.validation_support >= needed).sum())
-    sentence = (
-        f"A measured recall of 0.5 means the range below (95%, Wilson). For +-{HALF_WIDTH:g} a label needs {needed} "
-        f"positives: {enough:,} of {pluralize(len(names), 'label')} have them in the "
-        f"{analysis.splits['validation'].row_total:,} rows; the others need about the rows below."
-    )
-    return Part("validation", "What validation can measure", (sentence,), _table(columns, shown))
+    numbers: dict[str, Any] = {
+        "enough": int((found.validation_support >= needed).sum()),
+        "needed": needed,
+        "half_width": HALF_WIDTH,
+    }
+    n_rows = analysis.splits["validation"].row_total
+    return _part("validation", _table(columns, shown), labels=analysis.counts, n_rows=n_rows, **numbers)
 
 
 def _span(values: Iterable[float], text: Callable[[float], str] = "{:.3g}".format) -> str:

@@ -8,6 +8,7 @@ import math
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,18 @@ from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MAX_WEIGHT, MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import wilson_interval
-from .dataset_stats import HALF_WIDTH, LIMITATIONS, DatasetStats, positives_for, rows_for, whole
+from ..utils.text import sentences_of
+from .dataset_stats import (
+    HALF_WIDTH,
+    WORDS,
+    DatasetStats,
+    count_of_positives,
+    limitations,
+    positives_for,
+    rows_for,
+    whole,
+)
 
-_NONE_NEEDED = "none needed: no label is rare"
 _NEED_WEIGHTS = ("weight_strategy", "max_weight", "effective_number_beta")
 
 
@@ -116,18 +126,27 @@ def recommend(
     here = stats.validation.support
     low, high = wilson_interval(here / 2, here)
     needed = rows_for(positives_for(HALF_WIDTH), stats.train)
-    warnings = tuple(sentence for warn in LIMITATIONS if (sentence := warn(stats)))
-    return Recommendation(choices, warnings, weights, here, low, high, needed)
+    return Recommendation(choices, limitations(stats), weights, here, low, high, needed)
 
 
 def _reasons(stats: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:
     """The reason of each weight; for a label without positives that it has none."""
     is_told = bool(in_short) and not weights.asked_for
-    why = (WeightReason("text", (in_short,)),) * len(weights) if is_told else weights.why
     absent = WeightReason("text", ("none in the rows counted",)) if stats.is_sample else WeightReason("absent")
-    is_absent = stats.train.support <= 0
-    told = {WeightReason("absent"), WeightReason("text", (_NONE_NEEDED,))}
-    return tuple(absent if no and r in told else r for r, no in zip(why, is_absent, strict=True))
+    return tuple(
+        absent
+        if n <= 0 and (is_told or why.kind == "absent")
+        else WeightReason("text", (in_short,))
+        if is_told
+        else why
+        for why, n in zip(weights.why, stats.train.support, strict=True)
+    )
+
+
+def _choice(flag: str, value: Any, words: str, **numbers: Any) -> Choice:
+    """A setting with the reason in templates/recommendation.yaml, whose numbers are given."""
+    said = {part: text.render(value=value, **numbers) for part, text in WORDS[words].items()}
+    return Choice(flag, value, **said)
 
 
 def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:
@@ -135,7 +154,7 @@ def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:
     own = asked_for.get(choice.flag, choice.value)
     if own == choice.value:
         return choice
-    return Choice(choice.flag, own, f"Your own choice; else {choice.value} is recommended here.", "asked for")
+    return replace(_choice(choice.flag, choice.value, "own"), value=own)
 
 
 # ---- rules ----
@@ -148,43 +167,26 @@ def choose_weights(stats: DatasetStats, balanced: float = 3.0) -> list[Choice]:
     asked = stats.asked_for
     needs = any(asked.get(flag) not in (None, False, "none") for flag in _NEED_WEIGHTS)
     if stats.hardest <= balanced and not needs:
-        reason = f"{stats.hardest_in_words}, so no label needs a weight."
-        return [Choice("class_weights", "none", reason, "limit of the tiers for common labels", _NONE_NEEDED)]
-    i, source = stats.rarest, "the tiers, docs/quick-reference.md"
-    auto = Choice("class_weights", "auto", "Each label's weight follows from its counts in training.", source)
-    weights = stats.weights()
+        return [_choice("class_weights", "none", "class_weights_none_rare", stats=stats)]
+    auto, weights = _choice("class_weights", "auto", "class_weights"), stats.weights()
     if not weights.asked_for:
         return [auto]
-    if weights.why[i].kind == "rare_are_most":
-        reason = f"Every label weighs 1 ({weights.reasons[i]}): with weights most of the loss would be about them."
-        return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, reason, source)]
-    custom = f" ({weights.reasons[i]})" if stats.train.schema.names[i] in weights.custom else ""
-    top = "commonest secondary label" if stats.train.schema.primary else "commonest"
-    name, weight = stats.train.schema.names[i], f"weight {weights.values[i]:.3g}{custom}"
-    if stats.train.imbalance_ratio[i] > 1:
-        reason = f"{name!r} is {_times(stats.train.imbalance_ratio[i])} rarer than the {top} and gets {weight}"
-    else:  # itself the commonest
-        reason = f"{stats.hardest_in_words}; {name!r} gets {weight}"
-    if stats.hardest > MAX_WEIGHT:
-        reason += (
-            f"; negatives : positives would ask for up to {stats.hardest:,.0f}, and past {MAX_WEIGHT:g} training is "
-            "unstable"
-        )
-    return [auto, Choice("weight_strategy", DEFAULT_STRATEGY, f"{reason}.", source)]
+    i = stats.rarest
+    words = "weight_strategy_rare_are_most" if weights.why[i].kind == "rare_are_most" else "weight_strategy"
+    label, ratio = stats.train.schema.names[i], stats.train.imbalance_ratio[i]  # 1: it is itself the commonest
+    numbers = {"why": weights.reasons[i], "label": label, "ratio": ratio, "weight": weights.values[i]}
+    numbers |= {"is_custom": label in weights.custom, "most": MAX_WEIGHT, "stats": stats}
+    return [auto, _choice("weight_strategy", DEFAULT_STRATEGY, words, **numbers)]
 
 
 def choose_loss(stats: DatasetStats, balanced: float = 3.0, gamma: float = 2.0) -> list[Choice]:
     """The focal loss with gamma 2 (Lin et al., 2017). The plain loss where no label is rare, with the limit of the
     weights. On Reuters focal beats BCE by 27 points of F1 on labels with at most 8 positives (Huang et al., 2021)."""
     if stats.hardest <= balanced:
-        plain = "bce" if stats.is_multi_label else "ce"
-        return [Choice("loss", plain, "No label is rare here, so the plain loss does.", "no rarity, no remedy")]
-    reason = f"{stats.hardest_in_words}, nearly all of them easy; the focal term takes those out of the loss."
-    source = "Lin et al., 2017; Huang et al., 2021"
-    if stats.asked_for.get("loss", "focal") != "focal":
-        return [Choice("loss", "focal", reason, source)]
-    softer = "1.5 if rare labels are predicted too often, 3 if their recall stays 0: the monitor says which."
-    return [Choice("loss", "focal", reason, source), Choice("focal_gamma", gamma, softer, "Lin et al., 2017")]
+        return [_choice("loss", "bce" if stats.is_multi_label else "ce", "loss_plain")]
+    loss = _choice("loss", "focal", "loss_focal", stats=stats)
+    is_focal = stats.asked_for.get("loss", "focal") == "focal"
+    return [loss, _choice("focal_gamma", gamma, "focal_gamma")] if is_focal else [loss]
 
 
 def choose_metric(stats: DatasetStats, few: int = 10) -> list[Choice]:
@@ -193,44 +195,28 @@ def choose_metric(stats: DatasetStats, few: int = 10) -> list[Choice]:
     With fewer than `few` one row moves F1 at 0.5 by a tenth (Saito & Rehmsmeier, 2015, on ranks). Only where
     thresholds will be tuned: the best model by ranks may find nothing at 0.5.
     """
-    schema, here, source = stats.train.schema, stats.validation.support, "docs/quick-reference.md"
+    schema, here = stats.train.schema, stats.validation.support
     median = float(np.median(here[list(schema.secondary)])) if len(schema.secondary) else 0.0
-    value = "mean_average_precision"
     if not len(schema.secondary):
-        value, reason = "f1_macro", "No label is secondary; each label counts the same."
+        value, words = "f1_macro", "metric_no_secondary"
     elif schema.primary and not here[list(schema.primary)].any():
-        reason = "No row of validation has the primary label, and F1 of the secondary ones looks at such rows only."
+        value, words = "mean_average_precision", "metric_no_primary_row"
     elif median < few and not too_few_to_tune(float(here.sum())):
-        source = "Saito & Rehmsmeier, 2015"
-        reason = (
-            f"Half of the labels have at most {_positives(median)} in validation, where F1 at 0.5 jumps with single "
-            "rows; average precision looks at the ranks of all of them."
-        )
+        value, words = "mean_average_precision", "metric_few"
     else:
-        over = "the rows whose primary label is 1" if schema.primary else "all rows"
-        value, reason = "secondary_f1_macro", f"Each secondary label counts the same, however rare, over {over}."
-    return [Choice("metric_for_best_model", value, reason, source)]
+        value, words = "secondary_f1_macro", "metric"
+    return [_choice("metric_for_best_model", value, words, median=median, stats=stats)]
 
 
-def choose_thresholds(stats: DatasetStats, few: int = 10) -> list[Choice]:
-    """A threshold per label. One for all where half of the labels have fewer than `few` positives in validation: on
-    nlupp, with a median of 6, it is as good on test and overfits less (docs/thresholds.md). 0.5 where there are
+def choose_thresholds(stats: DatasetStats) -> list[Choice]:
+    """Thresholds, which keep 0.5 where they do not help (see `tune_decisions`); none where there are
     `too_few_to_tune`."""
     if not stats.is_multi_label:
         return []
-    support, source = stats.validation.support, "measured, docs/thresholds.md; Lin & Lin, 2023"
-    median = float(np.median(support))
+    support = stats.validation.support
     if too_few := too_few_to_tune(float(support.sum())):
-        return [Choice("tune_thresholds", False, f"{too_few}.", source)]
-    per, reason = "all", f"Half of the labels have at most {_positives(median)} in validation: one threshold for all."
-    if median >= few or len(support) == 1:
-        per = "label"
-        reason = (
-            f"Half of the labels have {_positives(median)} in validation or more; the fewer a label has, the more its "
-            "threshold is drawn towards that of all."
-        )
-    why = "F1 is seldom best at 0.5, above all where labels weigh differently."
-    return [Choice("tune_thresholds", True, why, source), Choice("thresholds_per", per, reason, source)]
+        return [_choice("tune_thresholds", False, "thresholds_too_few", too_few=too_few)]
+    return [_choice("tune_thresholds", True, "thresholds")]
 
 
 def too_few_to_tune(positives: float, least: int = 50, where: str = "Validation") -> str:
@@ -239,7 +225,7 @@ def too_few_to_tune(positives: float, least: int = 50, where: str = "Validation"
     >>> too_few_to_tune(19), too_few_to_tune(50)
     ('Validation has 19 positives in all, too few to tune on', '')
     """
-    return "" if positives >= least else f"{where} has {_positives(positives)} in all, too few to tune on"
+    return "" if positives >= least else f"{where} has {count_of_positives(positives)} in all, too few to tune on"
 
 
 def choose_epochs(
@@ -251,12 +237,9 @@ def choose_epochs(
     if not updates or updates * epochs >= least:
         return []
     wanted = min(math.ceil(least / updates), most)
-    reason = (
-        f"{stats.train.n_rows:,} rows give {updates * epochs:,} updates in {epochs} epochs at a batch of {batch}; "
-        f"about {least:,} updates are wanted, and {wanted} epochs{', the most,' * (wanted == most)} give "
-        f"{updates * wanted:,}."
-    )
-    return [Choice("num_train_epochs", wanted, reason, "Mosbach et al., 2021; Zhang et al., 2021")]
+    numbers = {"given": updates * epochs, "updates": updates * wanted, "wanted": wanted, "most": most, "stats": stats}
+    numbers |= {"epochs": epochs, "batch": batch, "least": least}
+    return [_choice("num_train_epochs", wanted, "epochs", **numbers)]
 
 
 RULES: tuple[Callable[[DatasetStats], list[Choice]], ...] = (
@@ -269,15 +252,21 @@ RULES: tuple[Callable[[DatasetStats], list[Choice]], ...] = (
 """The rules, in the order in which their choices are printed."""
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"
-
-
-def _positives(n: float) -> str:
-    return f"{n:,.3g} positive{'' if n == 1 else 's'}" if n < 1000 else f"{n:,.0f} positives"
-
-
 # ---- the settings as a file ----
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=False)
+    return text.rstrip("\n")
+
+
+def _comment(text: str) -> str:
+    """Text as comments, without its line breaks, which would end the comment."""
+    text = " ".join(text.split())
+    return textwrap.fill(text, 100, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False)
+
+
+_CONFIG = sentences_of(Path(__file__).parent / "templates" / "train_config.yaml", comment=_comment, settings=_settings)
 
 
 def config_text(
@@ -291,27 +280,11 @@ def config_text(
         asked_for: settings of the user, which replace or join the recommended ones.
         command: the command that made the file, for its first line.
     """
-    lines = [*_comment(f"Made by: {command}"), "# The command line wins over this file."]
-    lines += _settings({flag: value for flag, value in given.items() if value is not None})
-    for choice in recommendation.choices:
-        if choice.flag not in asked_for:
-            lines += ["", *_comment(f"{choice.reason} [{choice.source}]"), *_settings({choice.flag: choice.value})]
-    if asked_for:
-        lines += ["", "# As asked for when this file was made.", *_settings(asked_for)]
-    if recommendation.warnings:
-        lines += ["", "# Problems no setting can fix:"]
-        lines += [line for warning in recommendation.warnings for line in _comment(f"- {warning}")]
-    return "\n".join(lines) + "\n"
-
-
-def _settings(values: Mapping[str, Any]) -> list[str]:
-    if not values:
-        return []
-    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=False)
-    return text.splitlines()
-
-
-def _comment(text: str) -> list[str]:
-    """Text as comments, without its line breaks, which would end the comment."""
-    text = " ".join(text.split())
-    return textwrap.wrap(text, 100, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False)
+    text = _CONFIG["file"]["text"].render(
+        command=command,
+        given={flag: value for flag, value in given.items() if value is not None},
+        choices=[choice for choice in recommendation.choices if choice.flag not in asked_for],
+        asked_for=asked_for,
+        warnings=recommendation.warnings,
+    )
+    return f"{text}\n"

@@ -13,7 +13,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from ..training.arguments import ImbalanceOptions
 from ..utils.console import as_text
 from ..utils.errors import UsageError
 from ..utils.files import written
-from .parser import FlagParser, check_at_least, check_split, print_notes
+from .parser import FlagParser, check_at_least, check_split, option, print_notes
 
 _PATHS = ("data_dir", "train_file", "validation_file", "test_file", "label_schema")
 
@@ -40,38 +40,29 @@ _PATHS = ("data_dir", "train_file", "validation_file", "test_file", "label_schem
 class AnalyzeArguments(DataOptions):
     """What to look at, and where pictures, pages and files go."""
 
-    custom_weights: str | None = field(default=None, metadata={"help": "JSON (or a JSON file) of weights by label."})
-    split: str = field(default="train", metadata={"help": "Whose labels are listed and drawn."})
-    markdown: bool = field(default=False, metadata={"help": "Print Markdown, for an issue or a README."})
-    plot: str | None = field(default=None, metadata={"help": "A picture to write, such as labels.png; none for none."})
-    html: str | None = field(default=None, metadata={"help": "A page to write, one file that needs nothing else."})
-    config_out: str | None = field(
-        default=None, metadata={"help": "Write the recommendation as a file for `train --config`."}
+    custom_weights: str | None = option(None, help="JSON (or a JSON file) of weights by label.")
+    split: str = option("train", help="Whose labels are listed and drawn.")
+    markdown: bool = option(False, help="Print Markdown, for an issue or a README.")
+    plot: str | None = option(None, help="A picture to write, such as labels.png; none for none.")
+    html: str | None = option(None, help="A page to write, one file that needs nothing else.")
+    config_out: str | None = option(None, help="Write the recommendation as a file for `train --config`.")
+    model_name_or_path: str = option(
+        "roberta-base", help="Encoder that goes into --config_out: a hub name or a folder."
     )
-    model_name_or_path: str = field(
-        default="roberta-base", metadata={"help": "Encoder that goes into --config_out: a hub name or a folder."}
+    limit: int | None = option(
+        None,
+        help="Count this many rows of each split, drawn at random (with --streaming the first ones), and "
+        "estimate the rest.",
     )
-    baseline: bool = field(
-        default=False,
-        metadata={"help": "Also cross-validate a linear model on the texts: what a fine-tuned encoder has to beat."},
+    baseline: bool = option(
+        False, help="Also cross-validate a linear model on the texts: what a fine-tuned encoder has to beat."
     )
-    limit: int | None = field(
-        default=None,
-        metadata={
-            "help": "Count this many rows of each split, drawn at random (with --streaming the first ones), and "
-            "estimate the rest."
-        },
+    streaming: bool | None = option(
+        None,
+        help="Read only the labels of the files, in batches, so that memory does not grow with them; if not "
+        f"given, where they have {STREAMED_FROM >> 30} GiB or more.",
     )
-    streaming: bool | None = field(
-        default=None,
-        metadata={
-            "help": "Read only the labels of the files, in batches, so that memory does not grow with them; if not "
-            f"given, where they have {STREAMED_FROM >> 30} GiB or more."
-        },
-    )
-    max_rows: int | None = field(
-        default=None, metadata={"help": "Labels in a table, the rarest; all, or of more than 50 the 20 rarest."}
-    )
+    max_rows: int | None = option(None, help="Labels in a table, the rarest; all, or of more than 50 the 20 rarest.")
 
 
 def make_parser() -> FlagParser:

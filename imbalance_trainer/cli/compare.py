@@ -11,7 +11,7 @@ import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from ..utils.errors import UsageError, check_known
 from ..utils.files import write_json
 from ..utils.text import pluralize
 from .models import EncoderOptions, load_encoder, tokenized
-from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, print_notes
+from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, option, print_notes
 
 GOES_ON = "The same command goes on after the last training that ended."
 """What is said after Ctrl-C."""
@@ -44,58 +44,43 @@ _EPOCHS = {"fixed": 3.0, "converged": 16.0}
 class CompareArguments(EncoderOptions):
     """What is compared, and for how long."""
 
-    methods: list[str] = field(
+    methods: list[str] = option(
+        help="What is compared to the stock Trainer: default (WeightedFocalTrainer with nothing set), losses "
+        "by name, names of --own_methods.",
         default_factory=lambda: [DEFAULT],
-        metadata={
-            "help": "What is compared to the stock Trainer: default (WeightedFocalTrainer with nothing set), losses "
-            "by name, names of --own_methods."
-        },
     )
-    own_methods: str | None = field(
-        default=None,
-        metadata={"help": 'JSON, or a file of it: {"gamma 3": {"focal_gamma": 3}}, options by a name of yours.'},
+    own_methods: str | None = option(
+        None, help='JSON, or a file of it: {"gamma 3": {"focal_gamma": 3}}, options by a name of yours.'
     )
-    seeds: list[int] = field(
+    seeds: list[int] = option(
+        help="How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number.",
         default_factory=lambda: [3],
-        metadata={"help": "How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number."},
     )
-    budget: str = field(
-        default="fixed",
-        metadata={
-            "help": "fixed: as many updates for each; converged: each until validation has not risen for 5 epochs, "
-            "and its best epoch counts."
-        },
+    budget: str = option(
+        "fixed",
+        help="fixed: as many updates for each; converged: each until validation has not risen for 5 epochs, and its "
+        "best epoch counts.",
     )
-    num_train_epochs: float | None = field(
-        default=None,
-        metadata={
-            "aliases": ["--num_epochs"],
-            "help": "Epochs of each training (3 if not given); with --budget converged at most so many (16).",
-        },
+    num_train_epochs: float | None = option(
+        None,
+        help="Epochs of each training (3 if not given); with --budget converged at most so many (16).",
+        aliases=["--num_epochs"],
     )
-    max_steps: int = field(default=-1, metadata={"help": "Updates of each training, in place of epochs."})
-    frozen: bool = field(
-        default=False, metadata={"help": "Encode the texts once and train only heads: an answer in minutes."}
+    max_steps: int = option(-1, help="Updates of each training, in place of epochs.")
+    frozen: bool = option(False, help="Encode the texts once and train only heads: an answer in minutes.")
+    learning_rates: list[float] | None = option(
+        None,
+        help=f"The largest learning rate ({_RATE:g} if not given; {_FROZEN_RATE:g} with --frozen); of several "
+        "each method takes the one that is best for it on validation.",
     )
-    learning_rates: list[float] | None = field(
-        default=None,
-        metadata={
-            "help": f"The largest learning rate ({_RATE:g} if not given; {_FROZEN_RATE:g} with --frozen); of several "
-            "each method takes the one that is best for it on validation."
-        },
-    )
-    batch_size: int = field(default=32, metadata={"help": "Rows of an update."})
-    max_eval_samples: int | None = field(
-        default=None, metadata={"help": "Tune and test on this many rows of validation and of test."}
-    )
-    bf16: bool = field(default=False, metadata={"help": "Mixed precision."})
-    label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json."})
-    output_dir: str | None = field(
-        default=None,
-        metadata={
-            "help": "Folder of the runs (runs/compare-DATA, with --frozen runs/compare-DATA-frozen); one that was "
-            "killed goes on there."
-        },
+    batch_size: int = option(32, help="Rows of an update.")
+    max_eval_samples: int | None = option(None, help="Tune and test on this many rows of validation and of test.")
+    bf16: bool = option(False, help="Mixed precision.")
+    label_schema: str | None = option(None, help="Path of a label_info.json.")
+    output_dir: str | None = option(
+        None,
+        help="Folder of the runs (runs/compare-DATA, with --frozen runs/compare-DATA-frozen); one that was "
+        "killed goes on there.",
     )
 
 
@@ -213,19 +198,10 @@ def _some(split: Any, limit: int | None) -> Any:
 
 def _shared(args: CompareArguments, setting: Setting, digest: str) -> dict[str, Any]:
     """What all runs of a folder have in common."""
-    return {
-        **package_versions(["imbalance-trainer"]),
-        "data": args.source or "demo",
-        "data_digest": digest,
-        "model": args.model_name_or_path or "demo",
-        "config_overrides": args.config_overrides,
-        "frozen": args.frozen,
-        "budget": args.budget,
-        "steps": setting.steps,
-        "batch_size": args.batch_size,
-        "max_length": args.max_length,
-        "bf16": args.bf16,
-    }
+    same = ("config_overrides", "head", "frozen", "budget", "batch_size", "max_length", "bf16")
+    flags = {name: getattr(args, name) for name in same}
+    what = {"data": args.source or "demo", "data_digest": digest, "model": args.model_name_or_path or "demo"}
+    return {**package_versions(["imbalance-trainer"]), **what, "steps": setting.steps, **flags}
 
 
 def _digest(splits: Mapping[str, Any], schema: LabelSchema) -> str:

@@ -11,7 +11,7 @@ from 0, and what the hierarchy policy alone made wrong comes last.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from ..utils.console import console_print, text_table
 from ..utils.errors import DataError
 from ..utils.files import atomic_write, write_json
 from .models import SavedModel, SavedModelOptions
-from .parser import FlagParser, check_at_least, make_output_dir
+from .parser import FlagParser, check_at_least, make_output_dir, option
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, read_floors
 
@@ -39,15 +39,12 @@ COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negative
 class EvaluateArguments(SavedModelOptions):
     """What to evaluate on, and where the results go."""
 
-    split: str | None = field(
-        default=None,
-        metadata={"help": "What to evaluate on: train, validation or test; all rows of a single file if not given."},
+    split: str | None = option(
+        None, help="What to evaluate on: train, validation or test; all rows of a single file if not given."
     )
-    output_dir: str | None = field(
-        default=None, metadata={"help": "Folder to write; if not given, evaluation_<split> in --model_dir."}
-    )
-    n_worst: int = field(default=100, metadata={"help": "Errors in worst_errors.jsonl."})
-    fail_under: list[str] | None = field(default=None, metadata={"help": FAIL_UNDER_HELP.format("--split")})
+    output_dir: str | None = option(None, help="Folder to write; if not given, evaluation_<split> in --model_dir.")
+    n_worst: int = option(100, help="Errors in worst_errors.jsonl.")
+    fail_under: list[str] | None = option(None, help=FAIL_UNDER_HELP.format("--split"))
 
 
 def make_parser() -> FlagParser:

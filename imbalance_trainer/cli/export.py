@@ -8,7 +8,7 @@ trained on. Rules between labels are not in it: a server that closes no decision
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,15 @@ from ..training.head import linear_heads
 from ..utils.constants import CONFIG_KEY
 from ..utils.errors import UsageError
 from .models import load_multi_label_model
-from .parser import FlagParser, make_output_dir
+from .parser import FlagParser, make_output_dir, option
 
 
 @dataclass
 class ExportArguments:
     """What to export, and where to."""
 
-    model_dir: str = field(metadata={"help": "Folder of a trained model with tuned thresholds."})
-    output_dir: str = field(metadata={"help": "Folder of the copy; new, or empty."})
+    model_dir: str = option(help="Folder of a trained model with tuned thresholds.")
+    output_dir: str = option(help="Folder of the copy; new, or empty.")
 
 
 def make_parser() -> FlagParser:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from ..training.arguments import ImbalanceTrainingArguments
 from ..training.layer_head import LayerHeadConfig, LayerHeadForSequenceClassification
 from ..training.trainer import WeightedFocalTrainer
 from ..utils.constants import MULTI_LABEL
-from ..utils.errors import DataError, UsageError, did_you_mean, first_line, quoted
-from .parser import check_at_least, check_split, print_notes
+from ..utils.errors import DataError, UsageError, check_known, first_line, quoted
+from .parser import check_at_least, check_split, option, print_notes
 
 HEADS = ("linear", "layers")
 """Heads that an encoder can get."""
@@ -106,28 +106,21 @@ def tokenized(splits: Mapping[str, Any], tokenizer: Any, max_length: int) -> dic
 class EncoderOptions(DataOptions):
     """The data (without any, the demo's), and the encoder to start from."""
 
-    model_name_or_path: str | None = field(
-        default=None, metadata={"aliases": ["--model"], "help": "Encoder: a hub name or a folder."}
+    model_name_or_path: str | None = option(None, help="Encoder: a hub name or a folder.", aliases=["--model"])
+    config_overrides: str | None = option(None, help="Changes to the model's config, such as num_hidden_layers=3.")
+    head: str = option(
+        "linear",
+        help="The classification head: linear (the model's own) or layers (one linear layer on the means of the "
+        "encoder's first, middle and last layer).",
     )
-    config_overrides: str | None = field(
-        default=None, metadata={"help": "Changes to the model's config, such as num_hidden_layers=3."}
-    )
-    head: str = field(
-        default="linear",
-        metadata={
-            "help": "The classification head: linear (the model's own) or layers (one linear layer on the means of "
-            "the encoder's first, middle and last layer).",
-        },
-    )
-    max_length: int = field(default=128, metadata={"help": "Tokens of a text that are read."})
-    max_train_samples: int | None = field(default=None, metadata={"help": "Train on this many rows, drawn by seed."})
+    max_length: int = option(128, help="Tokens of a text that are read.")
+    max_train_samples: int | None = option(None, help="Train on this many rows, drawn by seed.")
 
     def check(self) -> None:
         """Raise a UsageError for flags that do not go together or cannot be right."""
         super().check()
         check_at_least(self, max_train_samples=1, max_length=3)
-        if self.head not in HEADS:
-            raise UsageError(f"Unknown --head {self.head!r}: {did_you_mean(self.head, HEADS)}")
+        check_known("--head", self.head, HEADS)
         if self.head == "layers" and self.model_name_or_path is None:
             raise UsageError("--head layers needs --model_name_or_path: the encoder whose layers it sees.")
 
@@ -142,10 +135,10 @@ class EncoderOptions(DataOptions):
 class SavedModelOptions(DataOptions):
     """The model, and the data (without any, the demo's)."""
 
-    model_dir: str = field(kw_only=True, metadata={"help": "Folder of the saved model, such as runs/data."})
-    label_schema: str | None = field(default=None, metadata={"help": "Path of a label_info.json with the names."})
-    batch_size: int = field(default=64, metadata={"help": "Rows per device."})
-    split: str | None = field(default="test", metadata={"help": "Which rows: train, validation or test."})
+    model_dir: str = option(help="Folder of the saved model, such as runs/data.", kw_only=True)
+    label_schema: str | None = option(None, help="Path of a label_info.json with the names.")
+    batch_size: int = option(64, help="Rows per device.")
+    split: str | None = option("test", help="Which rows: train, validation or test.")
 
     def check(self) -> None:
         """Raise a UsageError for flags that do not go together or cannot be right."""

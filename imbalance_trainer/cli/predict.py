@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import tee
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from ..utils.errors import DataError, UsageError
 from ..utils.files import atomic_write
 from ..utils.text import pluralize
 from .models import load_multi_label_model
-from .parser import FlagParser, check_at_least, writing
+from .parser import FlagParser, check_at_least, option, writing
 
 LINES = (".jsonl", ".json")
 AT_ONCE = 1000  # rows of a file that are read at a time; the first of them say which column is the text
@@ -45,20 +45,16 @@ AT_ONCE = 1000  # rows of a file that are read at a time; the first of them say 
 class PredictArguments:
     """The model, the texts, and where the decisions go."""
 
-    model_dir: str = field(metadata={"help": "Folder of the saved model, such as runs/data."})
-    text: list[str] | None = field(default=None, metadata={"help": "A text, or several."})
-    file: str | None = field(default=None, metadata={"help": "File of texts, of a format named above."})
-    text_column: str | None = field(default=None, metadata={"help": "Column of the text, if it is not found."})
-    delimiter: str | None = field(default=None, metadata={"help": "Between columns of a CSV file; or tab."})
-    encoding: str | None = field(default=None, metadata={"help": "Of a file of text, such as cp1252, if not UTF-8."})
-    reader_args: str | None = field(
-        default=None, metadata={"help": "JSON with arguments of pandas.read_csv or pandas.read_excel."}
-    )
-    output_file: str | None = field(
-        default=None, metadata={"help": ".jsonl or .json file to write; stdout if not given."}
-    )
-    all_labels: bool = field(default=False, metadata={"help": "Every label, with a key that says if it is decided."})
-    batch_size: int = field(default=32, metadata={"help": "Texts that the model reads at a time."})
+    model_dir: str = option(help="Folder of the saved model, such as runs/data.")
+    text: list[str] | None = option(None, help="A text, or several.")
+    file: str | None = option(None, help="File of texts, of a format named above.")
+    text_column: str | None = option(None, help="Column of the text, if it is not found.")
+    delimiter: str | None = option(None, help="Between columns of a CSV file; or tab.")
+    encoding: str | None = option(None, help="Of a file of text, such as cp1252, if not UTF-8.")
+    reader_args: str | None = option(None, help="JSON with arguments of pandas.read_csv or pandas.read_excel.")
+    output_file: str | None = option(None, help=".jsonl or .json file to write; stdout if not given.")
+    all_labels: bool = option(False, help="Every label, with a key that says if it is decided.")
+    batch_size: int = option(32, help="Texts that the model reads at a time.")
 
 
 def make_parser() -> FlagParser:
@@ -101,14 +97,14 @@ def _check(args: PredictArguments) -> None:
         raise UsageError(f"--file {args.file}: there is no such file.")
     if args.file is not None and kind not in READERS:
         raise UsageError(f"--file {args.file}: expected one of the endings {', '.join(sorted(READERS))}.")
-    for flag, kinds in (
+    for name, kinds in (
         ("text_column", {*READERS} - {".txt"}),
         ("delimiter", {*DELIMITED}),
         ("encoding", {*TEXT}),
         ("reader_args", {*TEXT, ".xlsx"}),
     ):
-        if getattr(args, flag) is not None and kind not in kinds:
-            raise UsageError(f"--{flag} has no use here; it is for a --file {', '.join(sorted(kinds))}.")
+        if getattr(args, name) is not None and kind not in kinds:
+            raise UsageError(f"--{name} has no use here; it is for a --file {', '.join(sorted(kinds))}.")
     if args.output_file is not None and Path(args.output_file).is_dir():
         raise UsageError(f"--output_file {args.output_file}: is a folder; give a file.")
     if args.output_file is not None and Path(args.output_file).suffix.lower() not in LINES:

@@ -6,18 +6,18 @@ It is one file, report.html in the run's folder if --output names no other, and 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..reports.report import write_report
-from .parser import FlagParser
+from .parser import FlagParser, option
 
 
 @dataclass
 class ReportArguments:
     """Where to write to."""
 
-    output: str | None = field(default=None, metadata={"help": "File to write; else report.html in the run's folder."})
+    output: str | None = option(None, help="File to write; else report.html in the run's folder.")
 
 
 def make_parser() -> FlagParser:

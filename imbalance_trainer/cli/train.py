@@ -12,7 +12,7 @@ TrainingArguments is a flag too, and --config file.yaml sets defaults for any of
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
 from .models import EncoderOptions, tokenized
-from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, print_notes
+from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, option, print_notes
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, read_floors
 
@@ -46,36 +46,29 @@ GOES_ON = "--resume_from_checkpoint true goes on from the last checkpoint."
 class TrainDataArguments(EncoderOptions):
     """What to train on (without data, the demo runs), and what to start from."""
 
-    custom_weights: str | None = field(
-        default=None,
-        metadata={"help": "JSON (or a JSON file) of weights by label name; the other labels follow --class_weights."},
+    custom_weights: str | None = option(
+        None, help="JSON (or a JSON file) of weights by label name; the other labels follow --class_weights."
     )
-    tune_thresholds: bool = field(
-        default=True, metadata={"help": "Tune a threshold for each label on the validation data after training."}
-    )
-    fail_under: list[str] | None = field(default=None, metadata={"help": FAIL_UNDER_HELP.format("test split")})
-    dry_run: bool = field(default=False, metadata={"help": "Load and check everything, train on one batch, stop."})
+    tune_thresholds: bool = option(True, help="Tune a threshold for each label on the validation data after training.")
+    fail_under: list[str] | None = option(None, help=FAIL_UNDER_HELP.format("test split"))
+    dry_run: bool = option(False, help="Load and check everything, train on one batch, stop.")
 
 
 @dataclass
 class TrainArguments(ImbalanceTrainingArguments):
     """Our and Trainer's arguments. Changed defaults of Trainer's are these, and no others."""
 
-    num_train_epochs: float = field(
-        default=3.0, metadata={"aliases": ["--num_epochs"], "help": "Passes over the training data."}
-    )
-    per_device_train_batch_size: int = field(
-        default=16, metadata={"aliases": ["--batch_size"], "help": "Rows per device and step."}
-    )
-    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows per device in evaluation."})
-    learning_rate: float = field(default=2e-5, metadata={"help": "The largest learning rate."})
-    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate: epoch, steps or no."})
-    save_strategy: str = field(default="epoch", metadata={"help": "When to save: epoch, steps, best or no."})
-    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints that are kept."})
-    load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best model, not the last."})
-    metric_for_best_model: str | None = field(default="secondary_f1_macro", metadata={"help": "What best means."})
-    logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
-    do_train: bool = field(default=True, metadata={"help": "False: only test the model in --model_name_or_path."})
+    num_train_epochs: float = option(3.0, help="Passes over the training data.", aliases=["--num_epochs"])
+    per_device_train_batch_size: int = option(16, help="Rows per device and step.", aliases=["--batch_size"])
+    per_device_eval_batch_size: int = option(64, help="Rows per device in evaluation.")
+    learning_rate: float = option(2e-5, help="The largest learning rate.")
+    eval_strategy: str = option("epoch", help="When to evaluate: epoch, steps or no.")
+    save_strategy: str = option("epoch", help="When to save: epoch, steps, best or no.")
+    save_total_limit: int | None = option(2, help="Checkpoints that are kept.")
+    load_best_model_at_end: bool = option(True, help="End with the best model, not the last.")
+    metric_for_best_model: str | None = option("secondary_f1_macro", help="What best means.")
+    logging_strategy: str = option("epoch", help="When to log the training loss.")
+    do_train: bool = option(True, help="False: only test the model in --model_name_or_path.")
 
 
 def make_parser() -> FlagParser:

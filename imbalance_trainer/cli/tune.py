@@ -10,7 +10,7 @@ thresholds that were there are replaced. The weights stay as they are.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,16 @@ from ..training.checkpoints import write_decision_rule
 from ..tuning.decisions import N_BOOTSTRAP, TuningOptions
 from ..utils.errors import UsageError
 from .models import SavedModel, SavedModelOptions
-from .parser import FlagParser, check_at_least
+from .parser import FlagParser, check_at_least, option
 
 
 @dataclass
 class TuneArguments(SavedModelOptions):
     """What to tune on."""
 
-    split: str = field(
-        default="validation",
-        metadata={"help": "What to tune on: validation; of train and test the results would flatter."},
-    )
-    n_bootstrap: int = field(default=N_BOOTSTRAP, metadata={"help": "Resamples for the ranges; 0 for none."})
-    dry_run: bool = field(default=False, metadata={"help": "Print, and store nothing."})
+    split: str = option("validation", help="What to tune on: validation; of train and test the results would flatter.")
+    n_bootstrap: int = option(N_BOOTSTRAP, help="Resamples for the ranges; 0 for none.")
+    dry_run: bool = option(False, help="Print, and store nothing.")
 
 
 def make_parser() -> FlagParser:

@@ -154,10 +154,15 @@ class Record:
         settings = json.loads(json.dumps({"version": VERSION, **settings}))
         file = self.folder / "settings.json"
         (self.folder / "runs").mkdir(parents=True, exist_ok=True)
-        if file.exists():
-            _check_same(read_json_object(file), settings, self.folder)
-        else:
+        if not file.exists():
             write_json(file, settings)
+        there = read_json_object(file)
+        for name in {**there, **settings}:
+            if there.get(name) != settings.get(name):
+                raise UsageError(
+                    f"{folder}: holds a comparison with {name} {there.get(name)!r}, and this one has "
+                    f"{settings.get(name)!r}; give another --output_dir, or the same settings to go on with it."
+                )
 
     def find(self, key: Key, options: str) -> Run | None:
         """A run that is done; None where it is not.
@@ -192,12 +197,3 @@ class Record:
 
     def _file(self, key: Key) -> Path:
         return self.folder / "runs" / f"{quote(key[0], safe=' ')}-lr{key[1]!r}-seed{key[2]}.npz"
-
-
-def _check_same(there: Mapping[str, Any], here: Mapping[str, Any], folder: Path) -> None:
-    for name in {**there, **here}:
-        if there.get(name) != here.get(name):
-            raise UsageError(
-                f"{folder}: holds a comparison with {name} {there.get(name)!r}, and this one has {here.get(name)!r}; "
-                "give another --output_dir, or the same settings to go on with it."
-            )

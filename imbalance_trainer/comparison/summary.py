@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,21 +13,12 @@ from rich.console import RenderableType
 from ..analysis.dataset_stats import FEW
 from ..utils.console import text_table
 from ..utils.errors import DataError
-from ..utils.text import pluralize
+from ..utils.text import pluralize, sentences_of
 from .measures import Difference, paired_difference
 from .runs import STOCK, Run
 
-_FEW_STEPS = 50
-"""A training of fewer says nothing."""
-
 _CHOSEN_BY = "validation_f1_macro"
-
-_COLUMNS = (
-    "Macro F1 over {} labels, the mean over seeds: on test at 0.5, and at thresholds tuned on validation (± standard "
-    "deviation); val: on validation, tuned by cross-fitting; vs stock: 95% interval of the difference on test over "
-    "rows and seeds, both tuned; head, mid, tail: tuned, by training support. missed: labels at recall 0, at 0.5 and "
-    "tuned. mAP: mean average precision."
-)
+_WORDS = sentences_of(Path(__file__).parent / "templates" / "summary.yaml", plural=pluralize)
 
 
 @dataclass(frozen=True)
@@ -70,49 +62,25 @@ class Summary:
 
     def verdict(self) -> str:
         """Which to take, and how sure that is, in a few sentences."""
-        return " ".join([self._choice(), *self._caveats()])
-
-    def _choice(self) -> str:
-        best, means, tuned, n_seeds = (
-            self.best,
-            self.means[_CHOSEN_BY],
-            self.means["tuned.f1_macro"],
-            len(self.runs[STOCK]),
-        )
-        chosen = f"chosen on validation ({means[best]:.3f} there)"
-        if best == STOCK:
-            ahead = [name for name, gained in self.differences.items() if gained.is_more_than_chance]
-            but = f" On test {', '.join(ahead)} did better by more than chance explains" if ahead else ""
-            but += ": more rows of validation would say which of the two is right." if ahead else ""
-            return f"None is better than stock, {chosen}: keep the stock Trainer, with tuned thresholds.{but}"
-        gained = self.differences[best]
-        numbers = (
-            f"{chosen}: macro F1 on test, tuned, {tuned[best]:.3f}, stock {tuned[STOCK]:.3f}; difference "
-            f"{gained.mean:+.3f}, 95% interval {gained.low:+.3f} to {gained.high:+.3f}, {pluralize(n_seeds, 'seed')}."
-        )
-        if gained.is_more_than_chance:
-            spread = self.spreads[_CHOSEN_BY].clip(lower=self.spreads[_CHOSEN_BY][best])
-            close = [name for name in means.index if name != best and means[best] - means[name] <= spread[name]]
-            rivals = f" Within a standard deviation of it there: {', '.join(close)}." if close else ""
-            return f"Take {best}, {numbers}{rivals}"
-        lead = "is ahead of stock" if gained.mean > 0 else "is not ahead of stock on test"
-        if gained.low <= 0 < gained.mean:
-            lead += " by no more than chance explains"
-        more = " One seed says little: run more with --seeds." if n_seeds == 1 else ""
-        return f"{best} {lead}, {numbers}{more}"
-
-    def _caveats(self) -> list[str]:
-        found, n_labels = [], len(self.test_support)
-        few = int((self.test_support < FEW).sum())
-        if few:
-            labels = "1 label has" if few == 1 else f"{few} of {n_labels} labels have"
-            found.append(f"{labels} fewer than {FEW} positives in test, where a single row moves F1 a lot.")
-        rising = [name for name, runs in self.runs.items() if any(run.values.get("still_rising") for run in runs)]
-        if rising:
-            found.append(f"{', '.join(rising)} still rose when training ended: give more --num_train_epochs.")
-        if self.steps is not None and self.steps < _FEW_STEPS:
-            found.append(f"{self.steps} steps are hardly any training.")
-        return found
+        best, means, tuned = self.best, self.means[_CHOSEN_BY], self.means["tuned.f1_macro"]
+        spread = self.spreads[_CHOSEN_BY].clip(lower=self.spreads[_CHOSEN_BY][best])
+        numbers = {
+            "best": best,
+            "gained": self.differences.get(best),  # None of stock
+            "value": means[best],
+            "tuned": tuned[best],
+            "stock": tuned[STOCK],
+            "ahead": [name for name, gained in self.differences.items() if gained.is_more_than_chance],
+            "close": [name for name in means.index if name != best and means[best] - means[name] <= spread[name]],
+            "n_seeds": len(self.runs[STOCK]),
+            "n_labels": len(self.test_support),
+            "n_few": int((self.test_support < FEW).sum()),
+            "few": FEW,
+            "steps": self.steps,
+            "rising": [name for name, of in self.runs.items() if any(r.values.get("still_rising") for r in of)],
+        }
+        said = (text.render(numbers) for text in _WORDS["verdict"].values())
+        return " ".join(sentence for sentence in said if sentence)
 
     def message(self) -> list[RenderableType]:
         """A table, and what its columns mean, for `console_print`."""
@@ -135,7 +103,8 @@ class Summary:
                 ]
             )
         failed = [f"{name} failed: {why}" for name, why in self.failed.items()]
-        return [text_table(header, rows), *failed, _COLUMNS.format(len(self.test_support))]
+        meaning = _WORDS["columns"]["meaning"].render(n_labels=len(self.test_support))
+        return [text_table(header, rows), *failed, meaning]
 
     def as_dict(self) -> dict[str, Any]:
         """All of it, JSON-able."""

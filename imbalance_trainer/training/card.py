@@ -13,7 +13,7 @@ from transformers.modelcard import TrainingSummary
 from .. import __version__
 from ..decisions.rule import is_baked
 from ..monitor.run_files import Results, package_versions
-from ..reports.model_card import CardContent, Loading, model_card
+from ..reports.model_card import CardContent, listed, model_card
 from ..utils.files import atomic_write
 from .setup import ImbalanceSetup
 
@@ -55,18 +55,25 @@ def _content(
 ) -> CardContent:
     config = getattr(trainer.model, "config", None)
     finetuned_from = given["finetuned_from"] if config is not None else given["finetuned_from"] or ""
-    tags = [*_listed(given["tags"]), *more_tags]
+    tags = [*listed(given["tags"]), *more_tags]
     summary = TrainingSummary.from_trainer(trainer, **{**given, "tags": tags, "finetuned_from": finetuned_from})
     base = summary.finetuned_from or None
     is_local = not given["finetuned_from"] and bool(base and Path(base).is_absolute())
+    summary.finetuned_from, summary.tasks = None if is_local else base, given["tasks"]
+    summary.model_name = summary.model_name or "model"
     counts = ours.distribution
     return CardContent(
         **known,
-        name=summary.model_name or "model",
+        summary=summary,
         schema=ours.schema,
         is_multi_label=ours.is_multi_label,
         is_of_tokens=ours.problem.tokens,
-        loading=_loading(trainer, config),
+        folder=trainer.args.hub_model_id or Path(str(trainer.args.output_dir)).resolve().name,
+        has_config=config is not None,
+        has_tokenizer=trainer.processing_class is not None,
+        is_adapter=hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config"),
+        has_code=getattr(type(config), "_auto_class", None) is not None,
+        has_local_base=is_local or (not base and bool(getattr(config, "_name_or_path", ""))),
         rule=ours.decisions.rule if ours.is_multi_label else None,
         is_baked=is_baked(config),
         tuning=ours.decisions.tuned,
@@ -75,25 +82,6 @@ def _content(
         n_train_rows=None if counts is None else counts.n_rows,
         settings=_settings(trainer, ours, summary.hyperparameters or {}),
         versions=_versions(),
-        base_model=None if is_local else base,
-        has_local_base=is_local or (not base and bool(getattr(config, "_name_or_path", ""))),
-        language=summary.language,
-        license=summary.license,
-        tags=tuple(dict.fromkeys(_listed(summary.tags))),
-        tasks=tuple(_listed(given["tasks"])),
-        datasets=tuple(_listed(summary.dataset)),
-        dataset_tags=tuple(_listed(summary.dataset_tags)),
-        dataset_args=tuple(_listed(summary.dataset_args)),
-    )
-
-
-def _loading(trainer: Trainer, config: Any) -> Loading:
-    return Loading(
-        folder=trainer.args.hub_model_id or Path(str(trainer.args.output_dir)).resolve().name,
-        has_config=config is not None,
-        has_tokenizer=trainer.processing_class is not None,
-        is_adapter=hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config"),
-        has_code=getattr(type(config), "_auto_class", None) is not None,
     )
 
 
@@ -114,7 +102,7 @@ def _settings(trainer: Trainer, ours: ImbalanceSetup, hyperparameters: Mapping[s
 def _tags_of(path: Path) -> list[str]:
     """The tags of a card that is there already, as Trainer's card keeps them."""
     try:
-        return _listed(ModelCard.load(path).data.get("tags")) if path.is_file() else []
+        return listed(ModelCard.load(path).data.get("tags")) if path.is_file() else []
     except (ValueError, OSError, yaml.YAMLError):  # a README that is no card
         return []
 
@@ -126,16 +114,10 @@ def _completed_by_peft(text: str, model: Any) -> str:
         path.write_text(text, encoding="utf-8")
         model.create_or_update_model_card(folder)
         card = ModelCard.load(path)
-    card.data.tags = list(dict.fromkeys([*_listed(ModelCard(text).data.get("tags")), *_listed(card.data.tags)]))
+    card.data.tags = list(dict.fromkeys([*listed(ModelCard(text).data.get("tags")), *listed(card.data.tags)]))
     if not card.data.get("base_model"):
         card.data.pop("base_model")
     return str(card)
-
-
-def _listed(value: Any) -> list[str]:
-    """One value or several as a list of texts, without None."""
-    several = value if isinstance(value, (list, tuple)) else [value]
-    return [str(one) for one in several if one is not None]
 
 
 def _versions() -> dict[str, str]:

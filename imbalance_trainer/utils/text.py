@@ -1,11 +1,14 @@
-"""Text helpers: numbers in few characters, numbers with nouns, short names, Markdown."""
+"""Text helpers: numbers in few characters, numbers with nouns, short names, Markdown, sentences from a file."""
 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import yaml
+from jinja2 import Environment, StrictUndefined, Template
 from rich.cells import cell_len
 
 
@@ -97,3 +100,12 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: S
     """Lines of a table; cells are Markdown already. Columns other than those in `left` are aligned to the right."""
     rule = [":---" if i in left else "---:" for i in range(len(header))]
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
+
+
+def sentences_of(file: Path, **filters: Any) -> Mapping[str, Mapping[str, Template]]:
+    """Sentences from a YAML file as templates of their numbers, {kind: {part: template}}; they have the filter `fmt`,
+    which writes a number as Python does, and `filters`."""
+    environment = Environment(undefined=StrictUndefined)  # text for a terminal; a page escapes it
+    environment.filters |= {"fmt": format, **filters}
+    kinds = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return {kind: {part: environment.from_string(text) for part, text in of.items()} for kind, of in kinds.items()}
