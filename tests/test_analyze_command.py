@@ -173,7 +173,6 @@ def test_wrong_flags_are_one_sentence(flags, message, data_dir, monkeypatch):
     [
         (["--split", "tests"], "Unknown --split 'tests': did you mean 'test'"),
         (["--split", "dev"], "Unknown --split 'dev': known are 'train', 'validation', 'test'"),
-        (["--limit", "0"], "--limit must be at least 1; got 0"),
     ],
 )
 def test_wrong_flags_are_said_before_the_data_is_read(flags, message, tmp_path):

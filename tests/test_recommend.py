@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_trainer.analysis.dataset_stats import positives_for, whole
+from imbalance_trainer.analysis.dataset_stats import positives_for
 from imbalance_trainer.analysis.recommend import RULES, recommend
 from imbalance_trainer.cli.train import make_parser
 from imbalance_trainer.labels.distribution import LabelDistribution
@@ -196,36 +196,12 @@ def test_every_flag_that_a_rule_may_choose_is_one_of_training():
     assert len({c.flag for plan in plans for c in plan.choices}) > len(RULES)
 
 
-def test_of_a_sample_the_whole_is_judged():
-    sample = dataclasses.replace(counts([100, 1], 1000), row_total=20_000)
-    assert whole(sample).support.tolist() == [2000, 20]
-    plan = recommend(sample, dataclasses.replace(counts([100, 3], 1000), row_total=20_000))
-    assert plan.warnings == ()
-    assert plan.value("num_train_epochs") is None
-    plan = recommend(dataclasses.replace(counts([100, 0], 1000), row_total=20_000), counts([100, 50], 1000))
-    assert "No positive in the rows of training that were counted: 'l1'. How rare" in plan.warnings[0]
-
-
 def test_splits_of_other_labels_are_a_usage_error():
     with pytest.raises(UsageError, match="counted with different labels"):
         recommend(counts([1]), counts([1, 2]))
 
 
-# ---- what a sample does not show, and what is not known ----
-
-
-def test_a_label_that_a_sample_has_not_is_taken_for_a_rare_one():
-    """300 rows without a positive say that it has at most about one in a hundred: no reason to call it common."""
-    schema = LabelSchema(["common", "rare"])
-    sample = dataclasses.replace(counts([120, 0], 300, schema), row_total=20_000)
-    plan = recommend(sample, counts([800, 2], 2000, schema))
-    assert (plan.value("class_weights"), plan.value("loss")) == ("auto", "focal")
-    assert plan.weights.reasons[1] == "none in the rows counted"
-    reason = next(c.reason for c in plan.choices if c.flag == "loss")
-    assert "not among the 300 rows counted stands against 100 negatives or more" in reason
-    assert "How rare such a label is cannot be told from these rows; count more rows" in plan.warnings[0]
-    assert not any("drop" in warning for warning in plan.warnings)
-    assert recommend(counts([120, 0], 300, schema), counts([800, 2], 2000, schema)).value("loss") == "bce"
+# ---- what is not known ----
 
 
 def test_rows_for_an_honest_recall_follow_the_prevalence_in_all_rows():

@@ -14,7 +14,7 @@ from ..labels.distribution import LabelDistribution
 from ..losses.registry import check_kind, loss_class, takes_class_weights
 from ..utils.constants import SINGLE_LABEL
 from ..utils.errors import UsageError, did_you_mean
-from .counts import is_sample, partners, positives
+from .counts import partners, positives
 from .recommend import Recommendation, recommend
 from .shift import ALPHA, Shift, prevalence_shift
 
@@ -166,13 +166,11 @@ def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]
     found, counts = analysis.recommendation, analysis.counts
     weights = found.weights
     name = counts.schema.names[i]
-    ends = [bound[i] for bound in counts.interval()] if is_sample(counts) else []
     return {
         "label": name,
         "is_primary": i in counts.schema.primary,
         "tier": next(tier for tier, members in counts.tiers().items() if i in members),
         "support": plain(counts.support[i]),
-        "support_interval": [plain(np.floor(ends[0])), plain(np.ceil(ends[1]))] if ends else None,
         "unknown": plain(counts.unknown[i]),
         "prevalence": plain(counts.prevalence[i]),
         "negative_positive": plain(counts.negative_positive[i]),

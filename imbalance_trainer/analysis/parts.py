@@ -24,8 +24,8 @@ from ..utils.text import (
     shorten,
 )
 from .analyze import Analysis
-from .counts import is_sample, partners, positives
-from .dataset_stats import HALF_WIDTH, about, positives_for, some, whole
+from .counts import partners, positives
+from .dataset_stats import HALF_WIDTH, about, positives_for, some
 
 _WORDS = sentences_of(
     Path(__file__).parent / "templates" / "parts.yaml", plural=pluralize, compact=compact_number, some=some
@@ -162,13 +162,12 @@ def analysis_parts(analysis: Analysis, max_rows: int | None = None, wide: bool =
     """
     labels = analysis.counts
     shown = rarest_shown(analysis.rarest_first) if max_rows is None else analysis.rarest_first[:max_rows]
-    rows = f"{labels.n_rows:,} rows" + (f" of {labels.row_total:,}" if is_sample(labels) else "")
+    rows = f"{labels.n_rows:,} rows"
     title, found = f"Labels in {analysis.split}, {rows}, rarest first", analysis.recommendation
     parts = (
         _labels_part(title, labels, found.weights, shown, wide),
         _rules_part(labels, len(shown), analysis),
         _summary_part(analysis),
-        _sample_part(analysis, shown),
         _cooccurrence_part(analysis, max_rows),
         _splits_part(analysis),
         _validation_part(analysis, shown),
@@ -251,21 +250,6 @@ def _summary_part(analysis: Analysis) -> Part:
     order = np.argsort(-labels.unknown, kind="stable")
     unknown = [(labels.schema.names[i], int(labels.unknown[i])) for i in order if labels.unknown[i]]
     return _part("rows", labels=labels, tiers=tiers, largest=largest, seen=seen, mean=mean, unknown=unknown)
-
-
-def _sample_part(analysis: Analysis, shown: np.ndarray) -> Part | None:
-    """Estimated positives in all rows, where a sample was counted."""
-    labels = analysis.counts
-    if not is_sample(labels):
-        return None
-    columns = {
-        "label": labels.schema.names,
-        "counted": list(map(compact_number, labels.support)),
-        "in all": list(map(compact_number, whole(labels).support)),
-        "95% range": [f"{compact_number(np.floor(low))} to {compact_number(np.ceil(high))}"
-                      for low, high in zip(*labels.interval(), strict=True)],
-    }  # fmt: skip
-    return _part("sample", _table(columns, shown), labels=labels)
 
 
 def _cooccurrence_part(analysis: Analysis, max_rows: int | None, most: int = 10) -> Part | None:

@@ -29,7 +29,6 @@ from .dataset_stats import (
     limitations,
     positives_for,
     rows_for,
-    whole,
 )
 
 _NEED_WEIGHTS = ("weight_strategy", "max_weight", "effective_number_beta")
@@ -67,7 +66,7 @@ class Recommendation:
         choices: the settings.
         warnings: problems no setting can fix, in sentences, the worst first.
         weights: the class weights that the settings give.
-        validation_support: positives in validation, estimated where a sample was counted.
+        validation_support: positives in validation.
         recall_low, recall_high: the 95% interval (Wilson, 1927) of a recall of 0.5 on the validation split.
         validation_rows: validation rows for an interval of +-HALF_WIDTH, at the label's prevalence in training; inf
             for a label without positives there.
@@ -113,11 +112,10 @@ def recommend(
     """
     if train.schema.names != validation.schema.names:
         raise UsageError("The splits were counted with different labels; count both with one schema.")
-    is_sample = any(counts.row_total > counts.n_rows for counts in (train, validation))
     asked = dict(asked_for or {})
     if "focal_gamma" in asked:  # a gamma asks for the focal loss
         asked.setdefault("loss", "focal")
-    stats = DatasetStats(whole(train), whole(validation), problem_type, is_sample, asked, train.n_rows)
+    stats = DatasetStats(train, validation, problem_type, asked)
     choices = tuple(_own(choice, asked) for rule in RULES for choice in rule(stats))
     chosen = {choice.flag: choice.value for choice in choices}
     weights = stats.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
@@ -132,7 +130,7 @@ def recommend(
 def _reasons(stats: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:
     """The reason of each weight; for a label without positives that it has none."""
     is_told = bool(in_short) and not weights.asked_for
-    absent = WeightReason("text", ("none in the rows counted",)) if stats.is_sample else WeightReason("absent")
+    absent = WeightReason("absent")
     return tuple(
         absent
         if n <= 0 and (is_told or why.kind == "absent")

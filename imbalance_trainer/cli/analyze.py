@@ -49,11 +49,6 @@ class AnalyzeArguments(DataOptions):
     model_name_or_path: str = option(
         "roberta-base", help="Encoder that goes into --config_out: a hub name or a folder."
     )
-    limit: int | None = option(
-        None,
-        help="Count this many rows of each split, drawn at random (with --streaming the first ones), and "
-        "estimate the rest.",
-    )
     baseline: bool = option(
         False, help="Also cross-validate a linear model on the texts: what a fine-tuned encoder has to beat."
     )
@@ -82,7 +77,7 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
     args, options = parser.build({"plot": plot, **given})
     options = options.checked()
     check_split(args.split)
-    check_at_least(args, limit=1, max_rows=0)
+    check_at_least(args, max_rows=0)
     with redirect_stdout(sys.stderr) if args.markdown else nullcontext():  # notes are a part of the Markdown
         splits, about, baseline = _counted(args, options.label_schema)
     names = {flag.name for flag in fields(options)} - {"label_schema"}
@@ -116,13 +111,13 @@ def _counted(
         streams = open_streams(args, label_info)
         train = streams["train"]
         print_notes(train.notes)
-        splits, warnings = count_streams(streams, args.limit)
+        splits, warnings = count_streams(streams)
         about = {"problem_type": train.plan.problem_type, "warnings": warnings, "notes": train.notes}
         return splits, about, None
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
     about = {"problem_type": data.problem_type, "warnings": data.warnings, "notes": data.notes}
-    return count_splits(data, args.limit), about, estimate_baseline(data) if args.baseline else None
+    return count_splits(data), about, estimate_baseline(data) if args.baseline else None
 
 
 def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:

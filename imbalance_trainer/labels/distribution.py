@@ -1,6 +1,6 @@
 """LabelDistribution: how often each label occurs, counted in one pass over whatever holds the labels."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 
 from ..utils.constants import DENSE_LABELS
 from ..utils.errors import DataError
-from ..utils.numeric import ratio, wilson_interval
+from ..utils.numeric import ratio
 from .blocks import INDICES, Block, array_or_rows, rows_block
 from .columns import label_blocks, lists_of
 from .counting import LabelCounts, with_progress
@@ -163,7 +163,6 @@ class LabelDistribution:
     def from_stream(
         cls,
         stream: Any,
-        limit: int | None = None,
         *,
         labels_per_row: bool = False,
         cooccurrence: bool = False,
@@ -173,29 +172,12 @@ class LabelDistribution:
 
         Args:
             stream: a `data.stream.LabelIterator`, from `iter_labels`.
-            limit: rows to read, the first ones; None for all.
             labels_per_row: as in `from_dataset`.
             cooccurrence: as in `from_dataset`.
             progress: as in `from_dataset`.
         """
-        n_rows = stream.n_rows if stream.n_rows >= 0 else None
-        n_rows = n_rows if limit is None else min(limit, n_rows or limit)
-        seen = [0, False]  # rows, and whether there were more
-
-        def blocks() -> Iterator[tuple[int, Block]]:
-            for start, block in stream.blocks():
-                if limit is not None and start + len(block) > limit:
-                    seen[1] = True
-                    block = block[: limit - start]
-                seen[0] += len(block)
-                if len(block):
-                    yield start, block
-                if seen[1]:
-                    return
-
-        shown = with_progress(blocks(), n_rows, progress)
-        counted = cls.from_blocks(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
-        return replace(counted, row_total=stream.n_rows) if seen[1] else counted
+        shown = with_progress(stream.blocks(), stream.n_rows if stream.n_rows >= 0 else None, progress)
+        return cls.from_blocks(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
 
     @classmethod
     def from_blocks(
@@ -272,32 +254,6 @@ class LabelDistribution:
     def n_rows_unknown(self) -> int | None:
         """Rows of which no label is known; None where `labels_per_row` was not asked for."""
         return None if self.labels_per_row is None else self.n_rows - int(self.labels_per_row.sum())
-
-    def interval(self) -> tuple[np.ndarray, np.ndarray]:
-        """The 95% interval of each label's support in all the data, where a sample of its rows was counted.
-
-        Wilson's interval (1927) of the prevalence, with a sample of n of N rows taken for one of n (N - 1) / (N - n)
-        independent rows (finite population correction), times the rows that there are; never less than the positives
-        that were seen, nor more than the negatives that were seen leave room for. Both bounds are `support` where all
-        rows were counted. The sample has to be a random one: the first rows of a sorted file are not.
-
-        Returns:
-            Lower and upper bounds, each (labels,): of the support where `row_total` is known; of the prevalence where
-            it is not (-1).
-
-        >>> counts = LabelDistribution.from_counts([10], 100, LabelSchema(["a"]))
-        >>> low, high = replace(counts, row_total=10_000).interval()
-        >>> round(low[0]), round(high[0])
-        (554, 1739)
-        """
-        if self.row_total < 0:
-            return wilson_interval(self.support, self.known)
-        if self.row_total <= self.n_rows:
-            return self.support.copy(), self.support.copy()
-        entries = self.known * (self.row_total / max(self.n_rows, 1)) if self.n_rows else self.row_total
-        larger = (self.row_total - 1) / (self.row_total - self.n_rows)
-        low, high = wilson_interval(self.support * larger, self.known * larger)
-        return np.maximum(low * entries, self.support), np.minimum(high * entries, entries - self.known + self.support)
 
     @cached_property
     def rarest_first(self) -> np.ndarray:
