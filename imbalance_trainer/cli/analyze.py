@@ -31,7 +31,8 @@ from ..training.arguments import ImbalanceOptions
 from ..utils.console import as_text
 from ..utils.errors import UsageError
 from ..utils.files import written
-from .parser import FlagParser, check_at_least, check_split, option, print_notes
+from ..utils.flags import option
+from .parser import FlagParser, check_at_least, check_split, print_notes
 
 _PATHS = ("data_dir", "train_file", "validation_file", "test_file", "label_schema")
 

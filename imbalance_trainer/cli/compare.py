@@ -29,9 +29,10 @@ from ..reports.plots import plot_comparison
 from ..utils.console import console_print
 from ..utils.errors import UsageError, check_known
 from ..utils.files import write_json
+from ..utils.flags import option
 from ..utils.text import pluralize
 from .models import EncoderOptions, load_encoder, tokenized
-from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, option, print_notes
+from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, print_notes
 
 GOES_ON = "The same command goes on after the last training that ended."
 """What is said after Ctrl-C."""

@@ -19,8 +19,9 @@ from ..decisions.rule import DecisionRule, is_baked
 from ..training.head import linear_heads
 from ..utils.constants import CONFIG_KEY
 from ..utils.errors import UsageError
+from ..utils.flags import option
 from .models import load_multi_label_model
-from .parser import FlagParser, make_output_dir, option
+from .parser import FlagParser, make_output_dir
 
 
 @dataclass

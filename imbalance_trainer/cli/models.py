@@ -19,7 +19,8 @@ from ..training.layer_head import LayerHeadConfig, LayerHeadForSequenceClassific
 from ..training.trainer import WeightedFocalTrainer
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError, check_known, first_line, quoted
-from .parser import check_at_least, check_split, option, print_notes
+from ..utils.flags import option
+from .parser import check_at_least, check_split, print_notes
 
 HEADS = ("linear", "layers")
 """Heads that an encoder can get."""

@@ -33,8 +33,9 @@ from ..tuning.decisions import TuningOptions
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
+from ..utils.flags import option
 from .models import EncoderOptions, tokenized
-from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, option, print_notes
+from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, print_notes
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, read_floors
 

@@ -20,8 +20,9 @@ from ..training.card import CARD_FILE
 from ..training.checkpoints import write_decision_rule
 from ..tuning.decisions import N_BOOTSTRAP, TuningOptions
 from ..utils.errors import UsageError
+from ..utils.flags import option
 from .models import SavedModel, SavedModelOptions
-from .parser import FlagParser, check_at_least, option
+from .parser import FlagParser, check_at_least
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from transformers import TrainingArguments
@@ -23,6 +23,7 @@ from ..losses.registry import (
 from ..metrics.imbalance_metrics import LOWER_IS_BETTER
 from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import UsageError, check_known, did_you_mean
+from ..utils.flags import option
 from ..utils.numeric import checked_number
 from .nan_guard import ON_NAN
 
@@ -35,70 +36,47 @@ class ImbalanceOptions:
     """What WeightedFocalTrainer can be told. The one place of the defaults; each is also a field of
     ImbalanceTrainingArguments and a keyword of the trainer (the keyword wins)."""
 
-    class_weights: dict | str | None = field(
-        default="auto",
-        metadata={
-            "help": "Weights of the labels' positives: auto (see --weight_strategy), none, JSON such as "
-            "'{\"rare label\": 10}' or the path of a JSON file; the labels it names are set, the others stay auto."
-        },
+    class_weights: dict | str | None = option(
+        "auto",
+        help="Weights of the labels' positives: auto (see --weight_strategy), none, JSON such as "
+        "'{\"rare label\": 10}' or the path of a JSON file; the labels it names are set, the others stay auto.",
     )
-    weight_strategy: str = field(
-        default=DEFAULT_STRATEGY, metadata={"help": f"How auto computes weights: {', '.join(STRATEGIES)}."}
+    weight_strategy: str = option(DEFAULT_STRATEGY, help=f"How auto computes weights: {', '.join(STRATEGIES)}.")
+    max_weight: float = option(MAX_WEIGHT, help="No class weight is larger than this.")
+    effective_number_beta: float = option(0.9999, help="Beta of --weight_strategy effective_number, in [0, 1).")
+    loss: str = option("focal", help=f"One of {', '.join(LOSSES)} (docs/losses.md).")
+    loss_args: dict | str | None = option(
+        None, help="Arguments of the loss's own: JSON such as '{\"gamma_negative\": 4}', or a JSON file."
     )
-    max_weight: float = field(default=MAX_WEIGHT, metadata={"help": "No class weight is larger than this."})
-    effective_number_beta: float = field(
-        default=0.9999, metadata={"help": "Beta of --weight_strategy effective_number, in [0, 1)."}
+    focal_gamma: float = option(
+        2.0, help="Gamma of a loss that has one, >= 0; larger looks more at what is still wrong."
     )
-    loss: str = field(default="focal", metadata={"help": f"One of {', '.join(LOSSES)} (docs/losses.md)."})
-    loss_args: dict | str | None = field(
-        default=None,
-        metadata={"help": "Arguments of the loss's own: JSON such as '{\"gamma_negative\": 4}', or a JSON file."},
+    label_schema: str | None = option(None, help="Path of a label_info.json with names, groups and implications.")
+    constraint: str = option("gold", help=f"What teaches implications and exclusive groups: {', '.join(CONSTRAINTS)}.")
+    constraint_weight: float = option(0.5, help="What a penalty is multiplied by, >= 0.")
+    constraint_direction: str = option(
+        "both", help=f"Which side of an implication a penalty moves: {', '.join(DIRECTIONS)}."
     )
-    focal_gamma: float = field(
-        default=2.0,
-        metadata={"help": "Gamma of a loss that has one, >= 0; larger looks more at what is still wrong."},
+    hierarchy_policy: str = option(
+        "drop_child", help=f"A child decided where its parent is not: {', '.join(HIERARCHY_POLICIES)}."
     )
-    label_schema: str | None = field(
-        default=None, metadata={"help": "Path of a label_info.json with names, groups and implications."}
+    head_start: str = option(
+        "auto",
+        help="Where a fresh head starts: probe (a linear probe on the encoder as it is), bias (where the loss "
+        "is least without a look at the input), none, or auto (multi-label: the probe where it is well ahead of "
+        "a linear model on the tokens, else the bias).",
     )
-    constraint: str = field(
-        default="gold",
-        metadata={"help": f"What teaches implications and exclusive groups: {', '.join(CONSTRAINTS)}."},
+    head_learning_rate: float | None = option(
+        None,
+        help="Learning rate of the classification head's last layer; without it, for a fresh head, 3 times "
+        "--learning_rate after a probe, else (multi-label) 30 times --learning_rate, at most 0.006.",
     )
-    constraint_weight: float = field(default=0.5, metadata={"help": "What a penalty is multiplied by, >= 0."})
-    constraint_direction: str = field(
-        default="both",
-        metadata={"help": f"Which side of an implication a penalty moves: {', '.join(DIRECTIONS)}."},
+    on_nan: str = option(
+        "raise",
+        help="If the loss is NaN or infinite: raise (stop and say why), warn (go on, as Trainer does) or skip "
+        "(leave the update out).",
     )
-    hierarchy_policy: str = field(
-        default="drop_child",
-        metadata={"help": f"A child decided where its parent is not: {', '.join(HIERARCHY_POLICIES)}."},
-    )
-    head_start: str = field(
-        default="auto",
-        metadata={
-            "help": "Where a fresh head starts: probe (a linear probe on the encoder as it is), bias (where the loss "
-            "is least without a look at the input), none, or auto (multi-label: the probe where it is well ahead of "
-            "a linear model on the tokens, else the bias)."
-        },
-    )
-    head_learning_rate: float | None = field(
-        default=None,
-        metadata={
-            "help": "Learning rate of the classification head's last layer; without it, for a fresh head, 3 times "
-            "--learning_rate after a probe, else (multi-label) 30 times --learning_rate, at most 0.006."
-        },
-    )
-    on_nan: str = field(
-        default="raise",
-        metadata={
-            "help": "If the loss is NaN or infinite: raise (stop and say why), warn (go on, as Trainer does) or skip "
-            "(leave the update out)."
-        },
-    )
-    rare_label_patience: int = field(
-        default=2, metadata={"help": "Warn of a label whose recall is 0 at this many evaluations in a row."}
-    )
+    rare_label_patience: int = option(2, help="Warn of a label whose recall is 0 at this many evaluations in a row.")
 
     def checked(self) -> "ImbalanceOptions":
         """These options with class_weights and loss_args read; an error where one of them cannot be right."""

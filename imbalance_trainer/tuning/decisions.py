@@ -1,7 +1,7 @@
 """Thresholds, and calibration, of a trained model: tuned on evaluation data, and judged on rows they did not see."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import ImbalanceMetrics, LabelTable
 from ..utils.errors import DataError, check_known
+from ..utils.flags import option
 from .calibration import CALIBRATIONS, Calibration, calibrate
 from .threshold_search import OBJECTIVES, ThresholdObjective
 from .thresholds import PER, SHRINKAGE, TunedThresholds, checked_shrinkage, tune_thresholds, units_of
@@ -22,34 +23,25 @@ _GUARDED = ("all", "label")
 class TuningOptions:
     """How thresholds are tuned after training; see `tune_thresholds`. Each is also a flag of the examples."""
 
-    threshold_objective: str = field(
-        default="f1", metadata={"help": f"What thresholds are tuned for: {', '.join(OBJECTIVES)}."}
+    threshold_objective: str = option("f1", help=f"What thresholds are tuned for: {', '.join(OBJECTIVES)}.")
+    threshold_beta: float = option(1.0, help="Beta of f_beta; over 1 recall counts more.")
+    threshold_floor: float | None = option(
+        None, help="The least precision, or recall, of an objective that has a floor."
     )
-    threshold_beta: float = field(default=1.0, metadata={"help": "Beta of f_beta; over 1 recall counts more."})
-    threshold_floor: float | None = field(
-        default=None, metadata={"help": "The least precision, or recall, of an objective that has a floor."}
+    thresholds_per: str = option(
+        "auto",
+        help=f"What has a threshold of its own: {', '.join(PER)}, or auto: 0.5, one for all labels or one for "
+        "each, whichever has the best cross-fitted F1.",
     )
-    thresholds_per: str = field(
-        default="auto",
-        metadata={
-            "help": f"What has a threshold of its own: {', '.join(PER)}, or auto: 0.5, one for all labels or one for "
-            "each, whichever has the best cross-fitted F1."
-        },
+    threshold_groups: list[str] | None = option(
+        None, help="Which groups share a threshold, with --thresholds_per group; all if not given."
     )
-    threshold_groups: list[str] | None = field(
-        default=None,
-        metadata={"help": "Which groups share a threshold, with --thresholds_per group; all if not given."},
+    threshold_shrinkage: float | None = option(
+        None,
+        help="Weight, in positives, of the threshold for all labels towards which a label's is shrunk "
+        f"({SHRINKAGE:g} if not given; 0 with a floor).",
     )
-    threshold_shrinkage: float | None = field(
-        default=None,
-        metadata={
-            "help": "Weight, in positives, of the threshold for all labels towards which a label's is shrunk "
-            f"({SHRINKAGE:g} if not given; 0 with a floor)."
-        },
-    )
-    calibration: str = field(
-        default="none", metadata={"help": f"Calibration of each label's score: {', '.join(CALIBRATIONS)}."}
-    )
+    calibration: str = option("none", help=f"Calibration of each label's score: {', '.join(CALIBRATIONS)}.")
 
     def checked(self, schema: LabelSchema | None = None) -> "TuningOptions":
         """These options, or a UsageError where one of them cannot be right; with a schema also its groups."""
