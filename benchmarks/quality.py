@@ -3,6 +3,7 @@
     python -m benchmarks.quality --data_root DIR --model_name_or_path ENCODER [--sets nlupp goemotions edos cooking]
         [--methods stock layers_bce] [--rates 2e-4 5e-4] [--seeds 1 2 3] [--size converged|short] [--out FOLDER]
     python -m benchmarks.quality --tables [--out FOLDER]
+    python -m benchmarks.quality --picture docs/pictures/steps_to_quality.png [--sets nlupp] [--out FOLDER]
 
 Every run has the whole encoder and 16 epochs to go, with linear decay, and stops once validation's mean average
 precision has not risen for 5 epochs; the best epoch is scored. Word embeddings stay as they are, batches are grouped
@@ -30,6 +31,7 @@ from transformers.utils import logging
 from imbalance_trainer import ImbalanceTrainingArguments, LabelSchema, WeightedFocalTrainer, load_labelled_dataset
 from imbalance_trainer.cli.models import tokenized
 from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.reports.pictures import line_chart, save
 from imbalance_trainer.training.layer_head import LayerHeadForSequenceClassification
 from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
 from imbalance_trainer.tuning.linear_baseline import LinearBaseline
@@ -302,7 +304,15 @@ class Results:
         """Mean and spread over seeds."""
         whole = np.ones((1, len(self.gold)))
         values = [_macro_f1(getattr(run, when), self.gold, whole)[0, labels].mean() for run in self.runs[method]]
-        return _cell(values) + " (rising)" * any(run.run.get("still_rising", False) for run in self.runs[method])
+        return _cell(values) + self._remark(method)
+
+    def _remark(self, method: str) -> str:
+        """Whether a run still rose at its end, or never began to learn: half of what the frozen probe ranks."""
+        runs = [run.run for run in self.runs[method]]
+        frozen = self.runs["frozen"][0].run["average_precision"]["validation"] if "frozen" in self.runs else 0.0
+        if any(run.get("best", 1.0) < frozen / 2 for run in runs):
+            return " (never left its plateau)"
+        return " (still rising)" if any(run.get("still_rising", False) for run in runs) else ""
 
     def picked(self, methods: Sequence[str]) -> str:
         """The method that is best on validation, by cross-fitted macro F1, thresholds guarded."""
@@ -362,6 +372,8 @@ def tables(folder: Path) -> str:
 
 def _gain(name: str, results: Results) -> str:
     """Ours against the strongest baseline, both picked on validation; paired bootstrap over rows."""
+    if not set(results.runs) - set(BASELINES):
+        return f"| {name} | not trained yet | | | |"
     ours, other = results.picked([m for m in METHODS if m not in BASELINES]), results.picked(BASELINES)
     rows = len(results.gold)
     weights = np.random.default_rng(0).multinomial(rows, np.full(rows, 1 / rows), _RESAMPLES)
@@ -396,6 +408,21 @@ def _speed(name: str, results: Results) -> list[str]:
     return lines
 
 
+def draw(folder: Path, picture: Path) -> None:
+    """Validation's average precision over steps: stock, the thirty lines, and ours with a probe and over layers."""
+    shown = {"stock": "stock Trainer", "thirty_lines": "thirty good lines", "probe_focal": "probe start"}
+    shown["layers_focal"] = "probe start, --head layers"
+    series: dict[str, Any] = {}
+    for method, name in shown.items():
+        run = min(_best_rates([json.loads(p.read_text()) for p in folder.glob(f"{method}-*.json")]), key=_seed)
+        series[name] = [*([(0, run["before"])] if run["before"] else []), *map(tuple, run["curve"])]
+    save(lambda: line_chart(series, "mean average precision"), picture)
+
+
+def _seed(run: dict[str, Any]) -> int:
+    return run["seed"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_root", type=Path)
@@ -407,9 +434,14 @@ def main() -> None:
     parser.add_argument("--size", choices=("converged", "short"), default="converged")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality"))
     parser.add_argument("--tables", action="store_true", help="Train nothing; print what lies under --out.")
+    parser.add_argument("--picture", type=Path, help="Draw validation over steps of the first set.")
     flags = parser.parse_args()
+    if flags.picture is not None:
+        draw(flags.out / flags.size / flags.sets[0], flags.picture)
+        return
     if flags.tables:
-        print(tables(flags.out / flags.size))
+        print(text := tables(flags.out / flags.size))
+        (flags.out / flags.size / "tables.md").write_text(text + "\n", encoding="utf-8")
         return
     logging.set_verbosity_error()
     disable_progress_bars()
