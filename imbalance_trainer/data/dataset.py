@@ -93,7 +93,7 @@ def load_labelled_dataset(
         data: a folder, a file, a folder that `datasets.save_to_disk` wrote, the name of a dataset on the hub
             (`org/name`, loaded without running code of it); a datasets.Dataset, DatasetDict or IterableDataset (read
             to its end), a pandas DataFrame, an Arrow table, a list of dictionaries; or a mapping of splits to any of
-            these. Files are .parquet, .arrow, .feather, .csv, .tsv, .xlsx, .jsonl, .json or .txt; those of text may
+            these. Files are .parquet, .arrow, .csv, .tsv, .xlsx, .jsonl, .json or .txt; those of text may
             be compressed.
         text_column: the column of the text; without it the one that looks like text.
         label_columns: one column per label, or the single column that holds the labels; without it they are found.

@@ -12,7 +12,7 @@ import datasets
 import pyarrow as pa
 
 from ..utils.errors import DataError, UsageError, did_you_mean, first_line, quoted
-from .files import READERS, ending, json_splits, read_files, stem
+from .files import READERS, ending, read_files, stem
 from .frame import Frame, frame_of_object
 from .text_files import DELIMITED, TEXT, Settings
 
@@ -115,10 +115,6 @@ def read_source(source: Source, settings: Settings) -> dict[str, Frame]:
         if value is not None and not endings & set(wanted):
             found = f"found {', '.join(sorted(endings))}" if endings else "there is none"
             raise UsageError(f"--{flag} {value!r} has no use: it is for files {', '.join(wanted)}, and {found}.")
-    if source.parts.keys() == {"train"} and isinstance(path := source.parts["train"], Path):
-        tables = json_splits(path, settings)
-        if any(split_named(name) == "train" for name in tables):
-            source = _by_split(tables, None, str(path), source.folder)
     frames = {}
     for split in (split for split in SPLITS if split in source.parts):
         part = source.parts[split]

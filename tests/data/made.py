@@ -9,7 +9,6 @@ import datasets
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 NAMES = ("anger", "fear", "joy")
@@ -46,7 +45,8 @@ def written(folder, files):
     return folder
 
 
-def _write_arrow(table, path, new=pa.ipc.new_file):
+def _write_arrow(table, path):
+    new = pa.ipc.new_stream if table.num_rows == 2 else pa.ipc.new_file  # splits of each kind
     with path.open("wb") as file, new(file, table.schema) as writer:
         writer.write_table(table)
 
@@ -54,8 +54,6 @@ def _write_arrow(table, path, new=pa.ipc.new_file):
 WRITERS = {
     ".parquet": pq.write_table,
     ".arrow": _write_arrow,
-    ".ipc": lambda table, path: _write_arrow(table, path, pa.ipc.new_stream),
-    ".feather": feather.write_feather,
 }
 
 
@@ -157,19 +155,14 @@ MULTI_FORMATS = {
     "UTF-16.jsonl": lambda rows: _jsonl_labels(names_of)(rows).encode("utf-16"),
     "multi-hot.arrow": _parquet(pa.list_(pa.int8())),
     "names.arrow": _parquet(pa.list_(pa.string()), names_of),
-    "columns.feather": _columns_table,
-    "large lists.ipc": _parquet(pa.large_list(pa.int64())),
-    "string views.ipc": _parquet(pa.list_(pa.string_view()), names_of),
+    "columns.arrow": _columns_table,
+    "large lists.arrow": _parquet(pa.large_list(pa.int64())),
+    "string views.arrow": _parquet(pa.list_(pa.string_view()), names_of),
 }
 TEXT_FORMATS = {
     "fastText.txt": lambda rows: "".join(
         " ".join([*(f"__label__{name}" for name in names_of(hot)), plain(text)]) + "\n" for text, hot in rows
     ),
-    "names after a tab.txt": lambda rows: "".join(f"{plain(text)}\t{'|'.join(names_of(hot))}\n" for text, hot in rows),
-    "indices after a tab.txt": lambda rows: "".join(
-        f"{plain(text)}\t{','.join(map(str, _hot_indices(hot)))}\n" for text, hot in rows
-    ),
-    "multi-hot after a tab.txt": lambda rows: "".join(f"{plain(text)}\t{hot}\n" for text, hot in rows),
 }
 """These cannot hold texts with line breaks or tabs, nor with blanks around them."""
 
@@ -182,7 +175,7 @@ def plain(text):
 HAVE_NO_NAMES = {"json lists.csv", "numpy lists.csv", "multi-hot.jsonl", "booleans.jsonl", "mixed kinds.jsonl"} | {
     *("indices.json", "BOM.jsonl", "multi-hot.parquet", "floats.parquet", "booleans.parquet", "fixed size.parquet"),
     *("large lists.parquet", "indices.parquet", "indices with commas.csv", "array.json", "multi-hot.arrow"),
-    "large lists.ipc",
+    "large lists.arrow",
 }
 
 

@@ -213,9 +213,8 @@ def test_a_quotation_mark_that_swallows_rows_is_named_by_its_line(tmp_path, cont
         load_labelled_dataset(in_file(tmp_path, "a.csv", content))
 
 
-def test_a_json_file_of_rows_is_no_table_of_columns(tmp_path):
-    """One row with lists beside its text is a row."""
-    row = {"text": "u", "labels": ["joy"], "spans": [{"from": 1, "to": 3}]}
+def test_one_row_in_a_json_file_is_a_row(tmp_path):
+    row = {"text": "u", "labels": ["joy"], "span": {"from": 1, "to": 3}}
     one = in_file(tmp_path, "one.json", json.dumps(row))
     train = rows([["joy"], ["fear"], ["joy"]])
     assert read({"train": train, "test": one})[1] == [[0, 1], [1, 0], [0, 1], [0, 1]]
