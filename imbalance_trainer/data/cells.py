@@ -41,17 +41,17 @@ def label_entries(values: pa.Array, settings: Settings | None = None, scale: Any
         scale: what numbers are divided by, (rows,) or one number.
     """
     settings = settings or Settings()
-    blank = 0.0 if settings.blank == "negative" else np.nan
+    blank = 0.0 if settings.blank_labels == "negative" else np.nan
     if pa.types.is_string(values.type):
         coded = values.dictionary_encode()
         words = [*coded.dictionary.to_pylist(), *([""] if values.null_count else [])]
-        table = np.array([*_entries(words, settings.positive, blank), blank], np.float32)
+        table = np.array([*_entries(words, settings.positive_values, blank), blank], np.float32)
         numbers = table[coded.indices.fill_null(len(table) - 1).to_numpy()]
     elif is_numeric(values.type) or pa.types.is_null(values.type):
         numbers = as_numbers(values, pa.float32())
         numbers[(numbers == -1) | (numbers == IGNORE_INDEX)] = np.nan
-        if settings.positive:
-            wanted = [float(word) for word in settings.positive if _number(word) is not None]
+        if settings.positive_values:
+            wanted = [float(word) for word in settings.positive_values if _number(word) is not None]
             numbers = np.where(np.isnan(numbers), np.nan, np.isin(numbers, wanted)).astype(np.float32)
         numbers[values.is_null().to_numpy(zero_copy_only=False)] = blank
     else:

@@ -33,7 +33,7 @@ from .splits import (
     leaked_texts,
     make_splits,
 )
-from .text_files import Settings, as_names
+from .text_files import Settings
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,8 @@ def load_labelled_dataset(
     """
     source = find_source(data, split_names)
     given = given_schema(label_info, source.folder)
-    positive, scale = as_names(positive_values), None if label_scale is None else str(label_scale)
-    settings = Settings(delimiter, encoding, reader_args or {}, text_column, as_names(label_columns), separator, given,
-                        label_format, positive, blank_labels, scale)  # fmt: skip
-
+    settings = Settings(text_column, label_columns or (), separator, given, delimiter, encoding, reader_args or {},
+                        label_format, positive_values or (), blank_labels, label_scale)  # fmt: skip
     frames = _by_split_column(read_source(source, settings))
     text = find_text_column(frames["train"], settings)
     if label_format == LONG:
@@ -192,8 +190,8 @@ def _by_split_column(frames: dict[str, Frame]) -> dict[str, Frame]:
 def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
     """Rows with one text as one row with a list of their labels, for files with a row for each text and label."""
     others = [name for name in frame.names if name != text]
-    column = settings.columns[0] if settings.columns else named_like(LABEL_COLUMNS, others)
-    if column is None or len(settings.columns) > 1:
+    column = settings.label_columns[0] if settings.label_columns else named_like(LABEL_COLUMNS, others)
+    if column is None or len(settings.label_columns) > 1:
         raise UsageError(f"{frame.path}: --label_format long needs the column of the label: --label_columns NAME.")
     found: dict[str, tuple[int, dict[str, None]]] = {}  # of each text its first row and its labels
     names = frame.column(column).cast(pa.string()).to_pylist()

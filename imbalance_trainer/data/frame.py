@@ -27,7 +27,8 @@ class Frame:
         path: the file, or what an object in memory is called; messages begin with it.
         table: the rows.
         format: the format, in words.
-        places: the file among `files` of each row, and its number there from 0, (rows, 2).
+        places: the file among `files` of each row, and its number there from 0, or -1 where that is not
+            known, (rows, 2).
         class_names: per column the names that its ClassLabel carries.
         fields: the label columns that a dict of labels was taken apart into.
         dict_name: the column that held the dict.
@@ -68,6 +69,8 @@ class Frame:
     def row(self, index: int) -> str:
         """What a row is called in a message: counted from 1, in its own file where several were joined."""
         file, number = self.places[index]
+        if number < 0:
+            return "a later row"
         return f"row {number + 1}" + (f" of {self.files[file]}" if self.files else "")
 
     def take(self, rows: np.ndarray) -> "Frame":

@@ -97,7 +97,7 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
         columns: the columns.
         settings: what the user says.
     """
-    column, given, label_format = columns[0], settings.given, settings.label_format
+    column, given, label_format = columns[0], settings.label_info, settings.label_format
     where = f"{frame.path}: column {column!r}" if len(columns) == 1 else f"{frame.path}: columns {quoted(columns)}"
     known = given.names if given else frame.class_names.get(column)
     cells, written = _cells(frame, columns, known, settings, where)
@@ -229,7 +229,7 @@ def check_blanks(labels: np.ndarray, path: Any, plan: LabelSpec) -> None:
         path: the file, for messages.
         plan: what the columns mean.
     """
-    if plan.form != COLUMNS or plan.settings.blank is not None:
+    if plan.form != COLUMNS or plan.settings.blank_labels is not None:
         return
     one_sided = (labels > 0).any(0) & (labels == IGNORE_INDEX).any(0) & ~(labels == 0).any(0)
     if one_sided.any():
@@ -255,7 +255,7 @@ def encode_block(frame: Frame, plan: LabelSpec) -> Block:
     if plan.form == COLUMNS:
         if all(name not in frame.names or pa.types.is_null(frame.column(name).type) for name in plan.columns):
             return np.full((n_rows, n), IGNORE_INDEX, np.float32)  # as a null for each dict
-        scale = _scale_of(frame, plan.settings.scale)
+        scale = _scale_of(frame, plan.settings.label_scale)
         columns = [frame.column(name) for name in plan.columns]
         matrix = np.stack([label_entries(column, plan.settings, scale) for column in columns], axis=1)
         return _checked(matrix, frame, plan, lambda row, i: columns[i][row].as_py())

@@ -38,45 +38,32 @@ _STYLE = ("quoting", "quotechar", "escapechar", "doublequote")
 _NUMBER = re.compile(r"\s*[+-]?\d[\d.,]*([eE][+-]?\d+)?\s*")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Settings:
-    """What the user says about how files are written, and what their columns mean.
+    """What the user says about how files are written, and what their columns mean; see `load_labelled_dataset`."""
 
-    Args:
-        delimiter: between the columns of a CSV file; None to find it.
-        encoding: of files of text; None for UTF-8, or what a byte-order mark says.
-        reader_args: further arguments of pandas.read_csv or pandas.read_excel.
-        text_column: the column of the text.
-        columns: the label columns.
-        separator: between names in one cell.
-        given: the schema of a label_info.json.
-        label_format: one of LABEL_FORMATS.
-        positive: values that mean 1; others mean 0.
-        blank: what a blank cell means: "negative", "unknown", or None, which is unknown too.
-        scale: what values are divided by, such as the number of votes: a number, or the column that holds it.
-    """
-
+    text_column: str | None = None
+    label_columns: Sequence[str] = ()
+    separator: str | None = None
+    label_info: LabelSchema | None = None
     delimiter: str | None = None
     encoding: str | None = None
     reader_args: Mapping[str, Any] = field(default_factory=dict)
-    text_column: str | None = None
-    columns: tuple[str, ...] = ()
-    separator: str | None = None
-    given: LabelSchema | None = None
     label_format: str | None = None
-    positive: tuple[str, ...] = ()
-    blank: str | None = None
-    scale: str | None = None
+    positive_values: Sequence[str] = ()
+    blank_labels: str | None = None
+    label_scale: Any = None
 
     def __post_init__(self) -> None:
-        if self.blank not in (None, "negative", "unknown"):
-            raise UsageError(f"--blank_labels is negative or unknown; got {self.blank!r}.")
-        if self.positive and self.scale is not None:
+        self.label_columns, self.positive_values = _as_names(self.label_columns), _as_names(self.positive_values)
+        self.reader_args = self.reader_args or {}
+        if self.blank_labels not in (None, "negative", "unknown"):
+            raise UsageError(f"--blank_labels is negative or unknown; got {self.blank_labels!r}.")
+        if self.positive_values and self.label_scale is not None:
             raise UsageError("--positive_values and --label_scale do not go together; keep one.")
 
 
-def as_names(names: Any) -> tuple[str, ...]:
-    """A name, several or None as a tuple."""
+def _as_names(names: Any) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(map(str, names or ()))
 
 
@@ -265,7 +252,11 @@ def first_rows(head: str, delimiter: str, style: Mapping[str, Any]) -> list[list
 def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings) -> None:
     """Ask where the first row looks like data: a number in it, or a name that stands below in its own column too."""
     header = [name.strip() for name in rows[0]]
-    named = {*settings.columns, *(settings.given.names if settings.given else ()), settings.text_column or ""}
+    named = {
+        *settings.label_columns,
+        *(settings.label_info.names if settings.label_info else ()),
+        settings.text_column or "",
+    }
     below = [{row[i].strip() for row in rows[1:] if i < len(row)} for i in range(len(header))]
     odd = [name for name, cells in zip(header, below, strict=True) if _NUMBER.fullmatch(name) or name in cells - {""}]
     if odd and not named & {*header} - {""}:
