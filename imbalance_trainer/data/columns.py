@@ -54,11 +54,7 @@ _MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hol
 
 
 def find_text_column(frame: Frame, settings: Settings) -> str:
-    """The column of the text: of several that look like it the longest, or one with a usual name.
-
-    Raises:
-        UsageError: no column looks like text, or several do.
-    """
+    """The column of the text: of several that look like it the longest, or one with a usual name; else it is asked."""
     wanted = settings.text_column
     if wanted is not None:
         if wanted not in frame.names:
@@ -125,17 +121,7 @@ def read_texts(frame: Frame, name: str) -> pa.Array:
 
 
 def make_plan(frame: Frame, text: str, settings: Settings) -> LabelSpec:
-    """Decide on the training data what the columns mean.
-
-    Args:
-        frame: the training data.
-        text: the column of the text.
-        settings: what the user says.
-
-    Raises:
-        UsageError: a choice that the user has to make; the message names the flag.
-        DataError: columns or values that do not fit.
-    """
+    """Decide on the training data what the columns beside the text mean; what is not clear is asked."""
     label_format, separator = settings.label_format, settings.separator
     if label_format is not None and label_format not in LABEL_FORMATS:
         raise UsageError(f"Unknown --label_format {label_format!r}: {did_you_mean(label_format, LABEL_FORMATS)}")

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, quoted
+from .cells import SPELLED
 from .columns import find_text_column, make_plan, read_texts
 from .files import read_files
 from .frame import Frame, named_like
@@ -137,9 +138,8 @@ def load_labelled_dataset(
         warnings += frame.remarks
     warnings += [f"Column {n!r} is not used, as it cannot be read. {said}" for n, said in train.broken.items()]
     warnings += plan.remarks
-    if plan.form == NAMES and len(plan.columns) == 1:
-        cells = {split: frame.column(plan.columns[0]) for split, frame in frames.items()}
-        warnings += blank_label_cells(cells, parts, plan.columns[0])
+    if plan.form == NAMES and len(plan.columns) == 1 and plan.written != SPELLED:
+        warnings += blank_label_cells([f.column(plan.columns[0]) for f in frames.values()], plan.columns[0])
     # rows are looked up in files; by split where two files have one name, or a split has several files
     files = [split if frame.files else frame.name for split, frame in frames.items()]
     by_file = dict(zip(files, parts.values(), strict=True)) if len(set(files)) == len(files) else parts

@@ -48,17 +48,7 @@ def read_files(paths: Path | tuple[Path, ...], settings: Settings) -> Frame:
 
 
 def read_batches(path: Path, settings: Settings, rows: int | None = None) -> Iterator[Frame]:
-    """A file in batches.
-
-    Args:
-        path: the file.
-        settings: how it is written.
-        rows: at most so many at a time; None for all at once.
-
-    Raises:
-        UsageError: another kind of file, or one that may be read in several ways.
-        DataError: a file that cannot be read.
-    """
+    """A file in batches of at most so many rows; None for all at once."""
     reader = READERS.get(ending(path))
     if reader is None:
         raise UsageError(f"{path}: expected one of the endings {', '.join(READERS)}.")

@@ -88,15 +88,8 @@ def make_frame(
 ) -> Frame:
     """A frame of an Arrow table, a pandas DataFrame or a list of dictionaries, in which missing keys are null.
 
-    Args:
-        path: the file, for messages.
-        rows: the rows.
-        format: the format, in words.
-        features: those of a datasets.Dataset; None for what an Arrow table's own metadata says.
-        start: rows of the file before these.
-
-    Raises:
-        DataError: two columns of one name.
+    `features`: those of a datasets.Dataset; None for what an Arrow table's own metadata says. `start`: rows of the
+    file before these.
     """
     if isinstance(rows, list):
         keys = dict.fromkeys(key for row in rows for key in row)
@@ -197,11 +190,7 @@ def _with_names(values: pa.Array, names: Sequence[str]) -> pa.Array:
 
 
 def join_frames(path: Path | str, frames: Sequence[Frame]) -> Frame:
-    """The rows of several files of one split, in order.
-
-    Raises:
-        DataError: files with other columns, names or kinds of values than the first.
-    """
+    """The rows of several files of one split, in order."""
     first = frames[0]
     for frame in frames[1:]:
         odd = sorted(set(frame.names) ^ set(first.names))
@@ -222,17 +211,7 @@ def join_frames(path: Path | str, frames: Sequence[Frame]) -> Frame:
 
 
 def frame_of_object(data: Any, split: str) -> Frame:
-    """An object in memory as a frame.
-
-    Args:
-        data: a datasets.Dataset (with its selection, and its columns as stored) or IterableDataset, a pandas
-            DataFrame, a list of dictionaries, or a table of a library that hands out Arrow streams.
-        split: what it is, for messages.
-
-    Raises:
-        UsageError: any other object.
-        DataError: columns that cannot be made Arrow arrays.
-    """
+    """An object in memory, of the kinds that `load_labelled_dataset` names, as a frame."""
     kind, features = type(data).__name__, getattr(data, "features", None)
     where = f"{split} ({kind})"
     try:

@@ -90,13 +90,7 @@ class LabelSpec:
 
 
 def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> LabelSpec:
-    """The plan for labels that lie in one column, or as names in several.
-
-    Args:
-        frame: the training data.
-        columns: the columns.
-        settings: what the user says.
-    """
+    """The plan for labels that lie in one column of the training data, or as names in several."""
     column, given, label_format = columns[0], settings.label_info, settings.label_format
     where = f"{frame.path}: column {column!r}" if len(columns) == 1 else f"{frame.path}: columns {quoted(columns)}"
     known = given.names if given else frame.class_names.get(column)
@@ -222,13 +216,7 @@ def _names_in(
 
 
 def check_blanks(labels: np.ndarray, path: Any, plan: LabelSpec) -> None:
-    """Ask what blank means where a column per label has nothing but positive values and blanks.
-
-    Args:
-        labels: (rows, labels), of the training data.
-        path: the file, for messages.
-        plan: what the columns mean.
-    """
+    """Ask what blank means where a column per label of the training data has nothing but positives and blanks."""
     if plan.form != COLUMNS or plan.settings.blank_labels is not None:
         return
     one_sided = (labels > 0).any(0) & (labels == IGNORE_INDEX).any(0) & ~(labels == 0).any(0)

@@ -77,16 +77,7 @@ def is_hub_name(data: str) -> bool:
 
 
 def find_source(data: Any, split_names: Mapping[str, str] | None = None) -> Source:
-    """Find the splits of `data`, whatever it is (see `load_labelled_dataset`).
-
-    Args:
-        data: the data.
-        split_names: per split what it is called in a dataset, where that is not its usual name.
-
-    Raises:
-        UsageError: nothing of that name, or split names that are not there.
-        DataError: a saved dataset that is broken, or no training split.
-    """
+    """Find the splits of `data`, whatever it is; arguments and errors as in `load_labelled_dataset`."""
     if isinstance(data, str) and is_hub_name(data):
         data = HubDataset(data)
     if isinstance(data, HubDataset):

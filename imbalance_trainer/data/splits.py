@@ -1,6 +1,6 @@
 """Texts and labels by split: what is odd in them, and splits that are made of the training rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -212,20 +212,11 @@ def _rows(n_rows: int) -> str:
     return "1 row" if n_rows == 1 else f"{n_rows:,} rows"
 
 
-def blank_label_cells(cells: Mapping[str, pa.Array], parts: Parts, column: str) -> list[str]:
-    """Blank cells that were taken as a row without any label, over all splits; none where they are unknown.
-
-    Args:
-        cells: per split the cells of the column that holds all labels.
-        parts: per split the texts and the encoded labels, as a matrix.
-        column: what the column is called.
-    """
-    strings = {split: array for split, array in cells.items() if pa.types.is_string(array.type)}
-    is_blank = {split: is_blank_text(array.fill_null("-1")) for split, array in strings.items()}
-    n_rows = sum(int((parts[split][1][rows] != IGNORE_INDEX).all(1).sum()) for split, rows in is_blank.items())
-    have = "has" if n_rows == 1 else "have"
+def blank_label_cells(cells: Sequence[pa.Array], column: str) -> list[str]:
+    """Blank cells in a column of names, which were taken as rows without any label."""
+    n_rows = sum(int(is_blank_text(array.fill_null("-1")).sum()) for array in cells if pa.types.is_string(array.type))
     said = (
-        f"{_rows(n_rows)} {have} a blank cell in {column!r}, which is taken as no label; write -1 there where the "
-        "labels are not known."
+        f"{_rows(n_rows)} {'has' if n_rows == 1 else 'have'} a blank cell in {column!r}, which is taken as no label; "
+        "write -1 there where the labels are not known."
     )
     return [said] if n_rows else []
