@@ -139,7 +139,7 @@ def words_of(values: pa.Array) -> list[str]:
     """Each value as text: numbers as the names of classes, 1 and not 1.0."""
     if pa.types.is_string(values.type):
         return values.to_pylist()
-    return [str(n) if n != n or n != int(n) else str(int(n)) for n in as_numbers(values, pa.float64()).tolist()]
+    return [str(int(n)) if n == n // 1 else str(n) for n in as_numbers(values, pa.float64()).tolist()]
 
 
 def words_in(values: pa.Array) -> list[str]:

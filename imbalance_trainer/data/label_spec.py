@@ -19,7 +19,6 @@ from .cells import (
     PATHS,
     SPELLED,
     as_index,
-    as_numbers,
     cell_lists,
     fold,
     how_written,
@@ -313,15 +312,9 @@ def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) 
         return np.full(len(values), IGNORE_INDEX)
     if not (pa.types.is_string(values.type) or is_numeric(values.type)):
         raise DataError(f"{frame.path}: {plan.where}: holds {values.type}; expected names or class indices.")
-    if plan.numbered and is_numeric(values.type):
-        numbers = as_numbers(values, pa.float64())
-        is_class = (numbers >= 0) & (numbers < len(plan.schema)) & (numbers == np.floor(numbers))
-        is_unknown = np.isnan(numbers) | np.isin(numbers, (-1, IGNORE_INDEX))
-        codes = np.where(is_unknown, IGNORE_INDEX, np.where(is_class, numbers, _NO_CLASS)).astype(np.int64)
-    else:
-        coded = values.dictionary_encode()
-        found = _codes(words_of(coded.dictionary), plan)
-        codes = np.array([*found, IGNORE_INDEX], np.int64)[coded.indices.fill_null(len(found)).to_numpy()]
+    coded = values.dictionary_encode()
+    found = _codes(words_of(coded.dictionary), plan, is_numeric(values.type))
+    codes = np.array([*found, IGNORE_INDEX], np.int64)[coded.indices.fill_null(len(found)).to_numpy()]
     wrong = np.flatnonzero(codes == _NO_CLASS)
     if len(wrong):
         value, *others = (values[int(at)].as_py() for at in wrong[:5])
@@ -336,15 +329,15 @@ def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) 
     return codes
 
 
-def _codes(words: Sequence[str], plan: LabelSpec) -> list[int]:
-    """The class index of each name; words are indices where all of them are numbers and none is a name."""
+def _codes(words: Sequence[str], plan: LabelSpec, are_numbers: bool) -> list[int]:
+    """The class index of each name; strings are indices where all of them are numbers and none is a name."""
     exact, folded = plan.places
     filled = [word for word in words if not is_blank(word)]
-    are_indices = plan.numbered and all(map(is_index, filled)) and not set(filled) & exact.keys()
+    are_indices = plan.numbered and (are_numbers or (all(map(is_index, filled)) and not set(filled) & exact.keys()))
 
     def code(word: str) -> int:
         if are_indices and not is_blank(word):
-            return as_index(word) if as_index(word) < len(exact) else _NO_CLASS
+            return as_index(word) if is_index(word) and as_index(word) < len(exact) else _NO_CLASS
         unknown = IGNORE_INDEX if is_blank(word) else _NO_CLASS
         return exact.get(word, exact.get(word.strip(), folded.get(fold(word), unknown)))
 
