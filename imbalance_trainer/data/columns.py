@@ -199,24 +199,22 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
     if given:
         name = next(name for name in given.names if name not in others)
         raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
-    values = {name: _seen(frame, name, settings if settings.positive_values else None) for name in others
-              if name not in frame.broken and not _NO_LABEL.fullmatch(name)}  # fmt: skip
     if settings.positive_values:
-        found = [n for n, v in values.items() if not pa.types.is_nested(v.cells.type)
-                 and len(v.cells.drop_null().unique()) <= 3 and (v.entries == 1).any()]  # fmt: skip
-    else:
-        found = [name for name, v in values.items() if v.is_label]
-        if not found and all(v.is_like_label for v in values.values() if v.nearly):
-            found = [name for name, v in values.items() if v.is_like_label]
-    nearly = {n: v.nearly for n, v in values.items() if v.nearly and n not in found and not settings.positive_values}
+        raise UsageError(f"{frame.path}: --positive_values needs --label_columns, the columns that hold them.")
+    values = {
+        name: _seen(frame, name) for name in others if name not in frame.broken and not _NO_LABEL.fullmatch(name)
+    }
+    found = [name for name, v in values.items() if v.is_label]
+    if not found and all(v.is_like_label for v in values.values() if v.nearly):
+        found = [name for name, v in values.items() if v.is_like_label]
+    nearly = {name: v.nearly for name, v in values.items() if v.nearly and name not in found}
     if not found:
         where = f" in {quoted(others)}" if others else ""
         raise UsageError(
             f"{frame.path}: found no labels{where}; expected a column 'labels' or a column of 0 and 1 "
             f"for each label. {'; '.join(_hints(values, nearly)) or 'Name them with --label_columns'}."
         )
-    if not settings.positive_values:
-        _ask_about_doubtful(frame, {name: values[name] for name in found}, nearly, values)
+    _ask_about_doubtful(frame, {name: values[name] for name in found}, nearly, values)
     return tuple(found)
 
 
@@ -256,9 +254,9 @@ class _Values:
         return bool(((self.entries > 0) & (self.entries < 1)).any())
 
 
-def _seen(frame: Frame, name: str, settings: Settings | None = None) -> _Values:
+def _seen(frame: Frame, name: str) -> _Values:
     cells = frame.column(name)
-    entries = label_entries(cells, settings)
+    entries = label_entries(cells)
     wrong, known, nearly = np.flatnonzero(np.isinf(entries)), int((~np.isnan(entries)).sum()), ""
     is_like = known > 0 and len(wrong) <= (1 - _LABEL_LIKE) * known + 1e-9
     is_label = is_like and (not len(wrong) or numbers_in(cells.take(pa.array(wrong))) is None)

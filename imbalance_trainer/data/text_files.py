@@ -94,10 +94,7 @@ def open_text(path: Path, settings: Settings) -> io.TextIOWrapper:
     if marked and marked != "utf-8-sig" and not name.startswith(marked):
         raise UsageError(f"{path}: begins with the byte-order mark of {marked.upper()}; leave --encoding out.")
     if not name.startswith(("utf-16", "utf-32")) and 3 * head.count(b"\0") > len(head):
-        likely = "utf-16-le" if head[1::2].count(b"\0") >= head[::2].count(b"\0") else "utf-16-be"
-        raise DataError(
-            f"{path}: looks like UTF-16 without a byte-order mark (NUL bytes); if so, say --encoding {likely}."
-        )
+        raise DataError(f"{path}: holds NUL bytes, as UTF-16 does; if so, say --encoding utf-16-le, or utf-16-be.")
     name = marked if marked == "utf-8-sig" and name == "utf-8" else encoding
     errors = settings.reader_args.get("encoding_errors", "strict")
     return io.TextIOWrapper(raw, encoding=name, errors=errors, newline="")
