@@ -148,7 +148,8 @@ def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
     if {*args} <= {*_STYLE, "header", "on_bad_lines", *(["skiprows"] if n_before else [])}:
         left_out = _check_rows(path, settings, n_before, how, {"delimiter": delimiter, **style})
         with open_text(path, settings) as file:  # pandas' engine in C ends a cell at NUL
-            how["engine"] = "python" if any("\0" in line for line in file) else "c"
+            has_nul = any("\0" in part for part in iter(lambda: file.read(_HEAD), ""))
+        how["engine"] = "python" if has_nul else "c"
     kind = f"{'TSV' if '.tsv' in path.name.lower() else 'CSV'}, {delimiter!r} between columns"
     said = (f"{left_out:,} lines of {path.name} are left out: they have too many cells.",) if left_out else ()
     try:
@@ -166,12 +167,8 @@ def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
 def _check_rows(
     path: Path, settings: Settings, n_before: int, how: Mapping[str, Any], style: Mapping[str, Any]
 ) -> int:
-    """How many lines pandas leaves out, if it is told to.
-
-    Raises:
-        DataError: rows with fewer or more cells than the header, which pandas would fill up or take for an index, and
-            quotation marks that end within a cell, or never.
-    """
+    """How many lines pandas leaves out, if it is told to. A DataError for rows with fewer or more cells than the
+    header, which it would fill up or take for an index, and for quotation marks that end within a cell, or never."""
     row = 1 if how.get("header", 0) is None else 0
     left_out, width, end, short = 0, 0, n_before, []
     limit = csv.field_size_limit(sys.maxsize)
@@ -179,19 +176,19 @@ def _check_rows(
         with open_text(path, settings) as file:
             reader = csv.reader(islice(file, n_before, None), strict=True, **style)
             for cells in reader:
-                at, end = end + 1, n_before + reader.line_num
-                if len(cells) < 2 and not "".join(cells).strip():  # a blank line
-                    continue
-                width = width or len(cells)
-                if len(cells) > width and (how.get("on_bad_lines") != "skip" or row == 1):
-                    raise DataError(
-                        f"{path}: line {at} has {len(cells)} cells, but the header has {width}. A cell with "
-                        f"{style['delimiter']!r} in it needs quotation marks; --delimiter names another delimiter, "
-                        'and --reader_args \'{"on_bad_lines": "skip"}\' leaves such lines out.'
-                    )
-                left_out += len(cells) > width
-                if len(cells) < width:
-                    short.append(f"row {row} ({len(cells)})")
+                end, n = n_before + reader.line_num, len(cells)
+                if n != width:
+                    if n < 2 and not "".join(cells).strip():  # a blank line
+                        continue
+                    width = width or n
+                    if n > width and (how.get("on_bad_lines") != "skip" or row == 1):
+                        raise DataError(
+                            f"{path}: line {end} has {n} cells, but the header has {width}. A cell with "
+                            f"{style['delimiter']!r} in it needs quotation marks; --delimiter names another "
+                            'delimiter, and --reader_args \'{"on_bad_lines": "skip"}\' leaves such lines out.'
+                        )
+                    left_out += n > width
+                    short += [f"row {row} ({n})"] if n < width else []
                 row += 1
     except csv.Error as error:
         with open_text(path, settings) as file:
