@@ -165,10 +165,7 @@ def test_what_is_no_such_file_is_said(tmp_path):
             iter_labels(given)
     for name, content, said in (
         ("a.csv", b"", "is empty"),
-        ("b.csv", b"text,a\n", "has no rows"),
         ("c.csv", b"text,a\nx,1\ny,0,1\n", "line 3 has 3 cells, but the header has 2"),
-        ("a.parquet", b"PAR1", "cannot be read"),
-        ("a.jsonl", b'{"text": "x", "labels": ["a"]}\n{"text": "y", "labels": ["a"]\n', "line 2 is no valid JSON"),
         ("b.jsonl", b"\n[1]\n", "found others in element 1"),
         ("c.jsonl", b'{"text": "\xff"}', "is not UTF-8 in line 1"),
     ):
