@@ -145,7 +145,9 @@ def _json(path: Path, settings: Settings, rows: int | None) -> Batches:
         raise UsageError(f"{path}: holds names of labels, as a label_info.json does; give it with --label_schema.")
     if not isinstance(found, list):
         keys = f" with the keys {quoted([*found])}" if isinstance(found, dict) else ""
-        raise DataError(f"{path}: is one JSON object{keys}; expected one object a line, or one array of objects.")
+        raise DataError(
+            f"{path}: is one JSON object{keys}; write its rows as one array of objects, or one object a line."
+        )
     odd = [f"element {i}" for i, row in enumerate(found, 1) if not isinstance(row, dict)]
     if odd:
         raise DataError(f"{path}: expected an array of JSON objects; found others in {first_five(odd)}.")

@@ -210,7 +210,7 @@ def _find_files(folder: Path) -> Source:
     if not present:
         raise DataError(f"{folder}: is empty; expected a file such as train.csv, train.jsonl or train.parquet.")
     found: dict[str, list[Path]] = {split: [] for split in SPLITS}
-    other = []
+    other: list[Path] = []
     for path in present:
         split = _split_of(path)
         if split is not None and not path.is_file():

@@ -277,9 +277,7 @@ DOCUMENTS = {
 def test_one_object_is_no_list_of_rows_and_its_keys_are_named(tmp_path, kind, indent):
     (tmp_path / "a.json").write_text(json.dumps(DOCUMENTS[kind], indent=indent))
     first = next(iter(DOCUMENTS[kind]))
-    with pytest.raises(
-        DataError, match=rf"one JSON object with the keys '{first}'.*expected one object a line, or one"
-    ):
+    with pytest.raises(DataError, match=rf"one JSON object with the keys '{first}'.*write its rows as one array"):
         load_labelled_dataset(tmp_path / "a.json")
 
 
