@@ -282,8 +282,7 @@ def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: L
     read = "; ".join(f"{', '.join(found)} as {kind}" for kind, found in names.items())
     where = f" in {source.where}" if source.where else ""
     words = " (lists of words, joined by blanks)" if pa.types.is_list(train.table.schema.field(text).type) else ""
-    more = f"; unused splits: {quoted(source.unused)}" if source.unused else ""
-    more += f"; not used: {quoted(source.not_used)}" if source.not_used else ""
+    more = f"; not used: {quoted(source.unused)}" if source.unused else ""
     more += f"; ignored columns: {quoted(ignored)}" if ignored else ""
     return f"Read {read}{where}; text in {text!r}{words}{more}."
 

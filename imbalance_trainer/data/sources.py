@@ -41,15 +41,13 @@ class Source:
         parts: per split a file, the files that it is cut into, or an object in memory.
         where: the folder or name that messages and notes say.
         folder: where a label_info.json may lie.
-        unused: splits that are there and not used.
-        not_used: files that are there and not used.
+        unused: splits or files that are there and not used.
     """
 
     parts: Mapping[str, Any]
     where: str = ""
     folder: Path | None = None
     unused: tuple[str, ...] = ()
-    not_used: tuple[str, ...] = ()
 
     def paths(self) -> list[Path]:
         """All files."""
@@ -234,4 +232,4 @@ def _find_files(folder: Path) -> Source:
     beside = [f"{stem(path)}_labels".lower() for path in parts.values() if isinstance(path, Path)]
     unread = [path.name for path in other if ending(path) in READERS and path.is_file()
               and stem(path).lower() not in ("label_info", *beside)]  # fmt: skip
-    return Source(parts, str(folder), folder, not_used=tuple(unread))
+    return Source(parts, str(folder), folder, unused=tuple(unread))

@@ -68,7 +68,7 @@ def test_splits_of_a_dataset_that_have_names_of_their_own():
         load_labelled_dataset(dataset, split_names={"train": "ful"})
     data = load_labelled_dataset(dataset, split_names={"train": "full", "test": "hard"}, label_info=INFO)
     assert_rows(data)
-    assert "unused splits: 'rest'" in data.notes[0]
+    assert "not used: 'rest'" in data.notes[0]
     with pytest.raises(DataError, match="'dev' and 'val' are both the validation split"):
         load_labelled_dataset({"train": dataset["full"], "dev": dataset["val"], "val": dataset["val"]})
 
