@@ -11,6 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -74,8 +75,6 @@ def count_rows(path: Path) -> int:
 
 
 def _excel(path: Path, settings: Settings, rows: int | None) -> Batches:
-    import pandas as pd
-
     try:
         with pd.ExcelFile(path) as book:
             how = {"dtype": str, "na_filter": False, "sheet_name": 0, **settings.reader_args}

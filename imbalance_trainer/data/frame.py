@@ -9,6 +9,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -202,8 +203,7 @@ def join_frames(path: Path | str, frames: Sequence[Frame]) -> Frame:
         table = pa.concat_tables([frame.table for frame in frames], promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(f"{path}: the files of one split differ in their values ({first_line(error)}).") from None
-    are_told_apart = len({frame.name for frame in frames}) == len(frames)
-    files = tuple(frame.name if are_told_apart else str(frame.path) for frame in frames)
+    files = tuple(str(frame.path) for frame in frames)
     places = np.concatenate([frame.places + np.array([i, 0]) for i, frame in enumerate(frames)])
     broken = {name: said for frame in reversed(frames) for name, said in frame.broken.items()}
     remarks = tuple(said for frame in frames for said in frame.remarks)
@@ -217,18 +217,19 @@ def frame_of_object(data: Any, split: str) -> Frame:
     try:
         if isinstance(data, datasets.Dataset):
             rows = data.with_format("arrow")[:] if len(data) else data.data.table.slice(0, 0)
-        elif kind == "DataFrame" and type(data).__module__.partition(".")[0] == "pandas":
+        elif isinstance(data, pd.DataFrame):
             rows = data
         elif hasattr(data, "__arrow_c_stream__"):
             rows = pa.table(data)
         else:
-            rows = list(data) if isinstance(data, (datasets.IterableDataset, Sequence)) else None
-            if rows is None or not all(isinstance(row, Mapping) for row in rows) or data == []:
+            is_iterable = isinstance(data, datasets.IterableDataset)
+            rows = list(data) if is_iterable or isinstance(data, Sequence) else []
+            if not (rows or is_iterable) or not all(isinstance(row, Mapping) for row in rows):
                 raise UsageError(
                     f"{split}: cannot read a {kind}; expected a file or folder, a datasets.Dataset or "
                     "IterableDataset, a pandas DataFrame, an Arrow table or a list of dictionaries."
                 )
-            kind = kind if features is not None or isinstance(data, datasets.IterableDataset) else "rows in memory"
+            kind = kind if is_iterable else "rows in memory"
         return make_frame(where, rows, kind, features)
     except (pa.ArrowException, OverflowError) as error:
         raise DataError(f"{where}: cannot be read ({first_line(error)}).") from None

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from fsspec.implementations.local import LocalFileSystem
 
 from ..labels.schema import LabelSchema
@@ -128,8 +129,6 @@ def not_decoded(path: Path, settings: Settings) -> str:
 
 def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
     """A .csv or .tsv file, by pandas; every cell is a string."""
-    import pandas as pd
-
     head = read_head(path, settings)
     if not head.strip():
         raise DataError(f"{path}: is empty; expected a header and rows.")

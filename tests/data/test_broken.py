@@ -124,7 +124,7 @@ DATA_ERRORS = {  # files of the folder `data`, what is said of them, and with wh
     "texts that are bytes": ({"train.parquet": pa.table({"text": [b"x"], "a": [1]})},
         "data/train.parquet: the text column 'text' holds binary; expected strings.", {"text_column": "text"}),
     "a bad value in the second shard": ({"train-00000-of-00002.csv": OK, "train-00001-of-00002.csv": "text,a,b\np,1,7\n"},
-        "data/train-00000-of-00002.csv and 1 more: expected 0, 1, true, false, yes, no, a value between 0 and 1, or blank, -1 or -100 for unknown; found row 1 of train-00001-of-00002.csv, column 'b': '7'; where they are counts, --label_scale divides them, and --positive_values names values that mean 1.", {"label_columns": ["a", "b"]}),
+        "data/train-00000-of-00002.csv and 1 more: expected 0, 1, true, false, yes, no, a value between 0 and 1, or blank, -1 or -100 for unknown; found row 1 of data/train-00001-of-00002.csv, column 'b': '7'; where they are counts, --label_scale divides them, and --positive_values names values that mean 1.", {"label_columns": ["a", "b"]}),
     "text column of another file": ({"train.csv": OK, "test.csv": OK.replace("text", "txt")},
         "data/test.csv: has no column 'text': did you mean 'txt'?"),
     "label column of another file": ({"train.csv": OK, "test.csv": OK.replace(",b", ",B")},
