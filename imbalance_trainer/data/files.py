@@ -77,13 +77,11 @@ def count_rows(path: Path) -> int:
 def _excel(path: Path, settings: Settings, rows: int | None) -> Batches:
     try:
         with pd.ExcelFile(path) as book:
-            how = {"dtype": str, "na_filter": False, "sheet_name": 0, **settings.reader_args}
-            sheet = how["sheet_name"] if isinstance(how["sheet_name"], str) else book.sheet_names[how["sheet_name"]]
-            more = len(book.sheet_names) - 1
-            remark = f"{path.name} has {more} more sheets than {sheet!r}; name another one: --reader_args " + (
-                '\'{"sheet_name": "..."}\'.'
-            )
-            yield pd.read_excel(book, **how), f"Excel, sheet {sheet!r}", (remark,) if more else ()
+            how = {"dtype": str, "na_filter": False, **settings.reader_args}
+            is_asked = "sheet_name" in how or len(book.sheet_names) == 1
+            remark = f"{path.name}: of the sheets {quoted(book.sheet_names)} the first is read; to name another one: "
+            remark += '--reader_args \'{"sheet_name": "..."}\'.'
+            yield pd.read_excel(book, **how), "Excel", () if is_asked else (remark,)
     except ImportError:
         raise UsageError(f"{path}: needs openpyxl: pip install 'imbalance-trainer[excel]'.") from None
     except (ValueError, TypeError, KeyError, IndexError) as error:

@@ -264,21 +264,15 @@ def test_what_is_no_data_is_said_as_what_it_is(tmp_path):
         load_labelled_dataset(tmp_path / "a.csv", reader_args={"headr": 0})
 
 
-FRAME = pd.DataFrame({"text": TEXTS, "joy": [0, 1] * 20})
-DOCUMENTS = {
-    "rows": {"version": 1, "data": LABELLED},
-    "splits": {"train": LABELLED, "test": LABELLED[:3]},
-    **{orient: json.loads(FRAME.to_json(orient=orient)) for orient in ("columns", "split", "index")},
-}
-
-
 @pytest.mark.parametrize("indent", [None, 1])
-@pytest.mark.parametrize("kind", DOCUMENTS)
-def test_one_object_is_no_list_of_rows_and_its_keys_are_named(tmp_path, kind, indent):
-    (tmp_path / "a.json").write_text(json.dumps(DOCUMENTS[kind], indent=indent))
-    first = next(iter(DOCUMENTS[kind]))
-    with pytest.raises(DataError, match=rf"one JSON object with the keys '{first}'.*write its rows as one array"):
-        load_labelled_dataset(tmp_path / "a.json")
+def test_one_object_is_no_list_of_rows_and_its_keys_are_named(tmp_path, indent):
+    columns = pd.DataFrame({"text": TEXTS, "joy": [0, 1] * 20}).to_dict()
+    for document in ({"version": 1, "data": LABELLED}, {"train": LABELLED, "test": LABELLED[:3]}, columns):
+        (tmp_path / "a.json").write_text(json.dumps(document, indent=indent))
+        with pytest.raises(
+            DataError, match=rf"one JSON object with the keys '{[*document][0]}'.*write its rows as one"
+        ):
+            load_labelled_dataset(tmp_path / "a.json")
 
 
 def test_a_competitions_folder(tmp_path):
@@ -324,7 +318,7 @@ def test_excel(tmp_path):
         frame.assign(joy=1 - frame.joy).to_excel(book, sheet_name="second", index=False)
     data = load_labelled_dataset(tmp_path / "a.xlsx")
     assert (data.schema.names, of_first(data, 2)) == (("joy", "fear"), [[0, 1], [1, 0]])
-    assert any("1 more sheets than 'first'" in said for said in data.warnings)
+    assert any("of the sheets 'first', 'second' the first is read" in said for said in data.warnings)
     data = load_labelled_dataset(tmp_path / "a.xlsx", reader_args={"sheet_name": "second"})
     assert of_first(data, 2) == [[1, 1], [0, 0]]
 
