@@ -30,7 +30,7 @@ _TAB = ("tab", "\\t")
 _HEAD = 1 << 16  # characters of the beginning that say what the delimiter is
 _ROWS_LOOKED_AT = 100
 _MARKS = (  # that of UTF-16 is the beginning of one of UTF-32
-    *((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
+    *((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
     *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
 )
 _USUAL = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1", "cp1251", "gb18030", "shift_jis")
@@ -92,13 +92,12 @@ def open_text(path: Path, settings: Settings) -> io.TextIOWrapper:
         name = codecs.lookup(encoding).name
     except LookupError:
         raise UsageError(f"Unknown --encoding {encoding!r}: {did_you_mean(encoding, _USUAL)}") from None
-    if marked and marked != "utf-8-sig" and not name.startswith(marked):
+    if marked and not name.startswith(marked):
         raise UsageError(f"{path}: begins with the byte-order mark of {marked.upper()}; leave --encoding out.")
     if not name.startswith(("utf-16", "utf-32")) and 3 * head.count(b"\0") > len(head):
         raise DataError(f"{path}: holds NUL bytes, as UTF-16 does; if so, say --encoding utf-16-le, or utf-16-be.")
-    name = marked if marked == "utf-8-sig" and name == "utf-8" else encoding
     errors = settings.reader_args.get("encoding_errors", "strict")
-    return io.TextIOWrapper(raw, encoding=name, errors=errors, newline="")
+    return io.TextIOWrapper(raw, encoding="utf-8-sig" if name == "utf-8" else encoding, errors=errors, newline="")
 
 
 def read_head(path: Path, settings: Settings) -> str:
@@ -108,19 +107,18 @@ def read_head(path: Path, settings: Settings) -> str:
 
 
 def not_decoded(path: Path, settings: Settings) -> str:
-    """Which lines of a file are not in its encoding, and what helps."""
+    """Where a file is not in its encoding, and what helps."""
     with open_text(path, settings) as file:
-        encoding, lines = file.encoding, bytes(file.buffer.read()).split(b"\n")
-    bad = []
-    for number, line in enumerate(lines if not encoding.startswith(("utf-16", "utf-32")) else (), 1):
-        try:
-            line.decode(encoding)
-        except UnicodeDecodeError as error:
-            bad.append(f"line {number} (byte 0x{line[error.start]:02x})")
-    where = f" in {first_five(bad)}" if bad else ""
+        encoding, data, where = file.encoding, bytes(file.buffer.read()), ""
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        if not encoding.startswith(("utf-16", "utf-32")):
+            data, at = error.object, error.start  # without a byte-order mark
+            where = f" in line {data.count(10, 0, at) + 1} (byte 0x{data[at]:02x})"
     return (
-        f"{path}: is not {encoding.upper()}{where}; name its encoding, such as --encoding cp1252, or let bad bytes be "
-        'replaced, --reader_args \'{"encoding_errors": "replace"}\'.'
+        f"{path}: is not {encoding.upper().removesuffix('-SIG')}{where}; name its encoding, such as --encoding "
+        'cp1252, or let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'
     )
 
 

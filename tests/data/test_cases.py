@@ -269,9 +269,8 @@ def test_one_object_is_no_list_of_rows_and_its_keys_are_named(tmp_path, indent):
     columns = pd.DataFrame({"text": TEXTS, "joy": [0, 1] * 20}).to_dict()
     for document in ({"version": 1, "data": LABELLED}, {"train": LABELLED, "test": LABELLED[:3]}, columns):
         (tmp_path / "a.json").write_text(json.dumps(document, indent=indent))
-        with pytest.raises(
-            DataError, match=rf"one JSON object with the keys '{[*document][0]}'.*write its rows as one"
-        ):
+        said = rf"one JSON object with the keys '{next(iter(document))}'.*write its rows as one"
+        with pytest.raises(DataError, match=said):
             load_labelled_dataset(tmp_path / "a.json")
 
 
