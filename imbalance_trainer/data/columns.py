@@ -178,9 +178,7 @@ def _columns_plan(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     source = f", names of {'label_info.json' if given else 'the keys' if frame.fields else 'the columns'}"
     listed = "" if given else f" ({quoted(schema.names)})"
     note = f"Labels: {len(schema)}{listed}, multi-label, {how}{source}"
-    soft = [] if settings.label_scale else [name for name in schema.names if _seen(frame, name).is_soft]
-    said = (f"{quoted(soft)} hold values between 0 and 1, which are taken as soft labels.",) if soft else ()
-    return LabelSpec(schema.names, COLUMNS, schema, note, remarks=said, settings=settings)
+    return LabelSpec(schema.names, COLUMNS, schema, note, settings=settings)
 
 
 def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> tuple[str, ...]:

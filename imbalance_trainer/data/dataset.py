@@ -22,7 +22,7 @@ from .cells import SPELLED
 from .columns import find_text_column, make_plan, read_texts
 from .files import read_files
 from .frame import Frame, named_like
-from .label_spec import CLASSES, LONG, NAMES, LabelSpec, check_blanks, encode_labels
+from .label_spec import CLASSES, LONG, NAMES, LabelSpec, check_columns, encode_labels
 from .sources import SPLITS, Source, find_source, read_source, split_named
 from .splits import (
     Parts,
@@ -133,6 +133,7 @@ def load_labelled_dataset(
     frames, warnings = _with_labels(frames, source, plan, settings)
     parts = {split: (read_texts(frame, text), encode_labels(frame, plan)) for split, frame in frames.items()}
     train = frames["train"]
+    warnings += check_columns(parts["train"][1], train.path, plan)
     _check_training(parts["train"], train, plan, settings)
     for frame in frames.values():
         warnings += frame.remarks
@@ -205,7 +206,6 @@ def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
 def _check_training(part: tuple[pa.Array, np.ndarray], train: Frame, plan: LabelSpec, settings: Settings) -> None:
     """Raise an error for labels that are unknown or positive throughout, blank texts, and several classes a text."""
     texts, labels = part
-    check_blanks(labels, train.path, plan)
     if (labels == IGNORE_INDEX).all():
         raise DataError(f"{train.path}: no row has a known label; expected some to train on.")
     if settings.label_format is None and plan.form == CLASSES:

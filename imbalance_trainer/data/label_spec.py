@@ -214,16 +214,20 @@ def _names_in(
 # ---- labels as numbers ----
 
 
-def check_blanks(labels: np.ndarray, path: Any, plan: LabelSpec) -> None:
-    """Ask what blank means where a column per label of the training data has nothing but positives and blanks."""
-    if plan.form != COLUMNS or plan.settings.blank_labels is not None:
-        return
+def check_columns(labels: np.ndarray, path: Any, plan: LabelSpec) -> tuple[str, ...]:
+    """What is said of a column per label of the training data; where it has nothing but positives and blanks, what
+    blank means is asked."""
+    if plan.form != COLUMNS:
+        return ()
     one_sided = (labels > 0).any(0) & (labels == IGNORE_INDEX).any(0) & ~(labels == 0).any(0)
-    if one_sided.any():
+    if plan.settings.blank_labels is None and one_sided.any():
         raise UsageError(
             f"{path}: {quoted([plan.schema.names[i] for i in np.flatnonzero(one_sided)])} hold nothing but positive "
             "values and blanks, so that blank may mean 0; say --blank_labels negative or --blank_labels unknown."
         )
+    is_soft = ((labels > 0) & (labels < 1)).any(0) & (plan.settings.label_scale is None)
+    soft = quoted([plan.schema.names[i] for i in np.flatnonzero(is_soft)])
+    return (f"{soft} hold values between 0 and 1, which are taken as soft labels.",) if soft else ()
 
 
 def encode_labels(frame: Frame, plan: LabelSpec) -> np.ndarray:

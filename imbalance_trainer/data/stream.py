@@ -18,7 +18,7 @@ from ..utils.errors import DataError, UsageError
 from .columns import find_text_column, make_plan, read_texts
 from .files import count_rows, read_batches
 from .frame import Frame
-from .label_spec import CLASSES, COLUMNS, NAMES, LabelSpec, check_blanks, encode_block, encode_labels
+from .label_spec import CLASSES, COLUMNS, NAMES, LabelSpec, check_columns, encode_block, encode_labels
 from .splits import is_blank_text
 from .text_files import Settings
 
@@ -132,7 +132,7 @@ def iter_labels(
     text = find_text_column(head, settings)
     plan = make_plan(head, text, settings)
     if plan.form == COLUMNS:
-        check_blanks(encode_labels(head, plan), head.path, plan)
+        plan = replace(plan, remarks=check_columns(encode_labels(head, plan), head.path, plan))
     if plan.form in (NAMES, CLASSES) and given is None and plan.columns[0] not in head.class_names:
         plan = make_plan(_with_all_cells(head, every, plan, settings, batch, max_cells), text, settings)
     return LabelIterator(every, plan, text, settings, batch)

@@ -73,7 +73,7 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
                     [[1, 0], [0, 1]], ""),
     "marks": ("a.csv", table(ABC, TEXTS, "✓✗", "✗✗✓"), ("anger", "joy"), [[1, 0], [0, 0], [1, 1]], ""),
     "percent signs": ("a.csv", table(ABC, TEXTS, ["50%", "0%"], ["100 %", "25%"]), ("anger", "joy"),
-                      [[0.5, 1], [0, 0.25]], ""),
+                      [[0.5, 1], [0, 0.25]], "'anger', 'joy' hold values between 0 and 1, which are taken as soft"),
     "decimal commas": ("a.csv", table("text;anger;joy".replace(";", ","), TEXTS, ["0,5", "0"], ["1", "0,25"],
                                       delimiter=";"), ("anger", "joy"), [[0.5, 1], [0, 0.25]], ""),
     "a column split": ("a.csv", table("text,joy,split", TEXTS, "01", ["train", "dev", "train", "test"]), ("joy",),
