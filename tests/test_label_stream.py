@@ -154,16 +154,19 @@ def test_what_is_no_such_file_is_said(tmp_path):
             iter_labels(given)
     for name, content, said in (
         ("a.csv", b"", "is empty"),
-        ("b.csv", b"text,a\n", "has no rows"),
         ("c.csv", b"text,a\nx,1\ny,0,1\n", "line 3 has 3 cells, but the header has 2"),
-        ("a.parquet", b"PAR1", "cannot be read"),
-        ("a.jsonl", b'{"text": "x", "labels": ["a"]}\n{"text": "y", "labels": ["a"]\n', "line 2 is no valid JSON"),
         ("b.jsonl", b"\n[1]\n", "found others in element 1"),
         ("c.jsonl", b'{"text": "\xff"}', "is not UTF-8 in line 1"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=said):
             LabelDistribution.from_stream(iter_labels(tmp_path / name))
+
+
+def test_a_wrong_cell_of_a_later_batch_is_shown_without_a_row(tmp_path):
+    path = write(tmp_path, "csv", {"labels": ["['a']", "['b']"] * 340 + ["__import__('os')"] * 20})
+    with pytest.raises(DataError, match=r"'labels', a later row: .__import__.* is no list"):
+        iter_labels(path)
 
 
 def test_a_column_with_too_many_cells_is_no_column_of_labels(tmp_path):

@@ -120,7 +120,7 @@ def _rows(args: PredictArguments, schema: LabelSchema) -> Iterator[tuple[dict[st
     """The id, if there is one, and the text of each row of a file."""
     path = Path(args.file or "")
     reader_args = checked_reader_args(args.reader_args)
-    settings = Settings(args.delimiter, args.encoding, reader_args, args.text_column, given=schema)
+    settings = Settings(args.text_column, (), None, schema, args.delimiter, args.encoding, reader_args)
     n_rows, text = 0, args.text_column
     if path.suffix.lower() == ".txt":
         with open_text(path, settings) as file:

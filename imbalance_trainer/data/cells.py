@@ -33,25 +33,20 @@ _PAIRS = (
 
 
 def label_entries(values: pa.Array, settings: Settings | None = None, scale: Any = 1.0) -> np.ndarray:
-    """Entries of labels as float32: NaN where unknown, inf where the value is none that a label can have.
-
-    Args:
-        values: a column.
-        settings: what the user says of values.
-        scale: what numbers are divided by, (rows,) or one number.
-    """
+    """Entries of labels as float32, divided by `scale`, a number or (rows,): NaN where unknown, inf where the value is
+    none that a label can have."""
     settings = settings or Settings()
-    blank = 0.0 if settings.blank == "negative" else np.nan
+    blank = 0.0 if settings.blank_labels == "negative" else np.nan
     if pa.types.is_string(values.type):
         coded = values.dictionary_encode()
         words = [*coded.dictionary.to_pylist(), *([""] if values.null_count else [])]
-        table = np.array([*_entries(words, settings.positive, blank), blank], np.float32)
+        table = np.array([*_entries(words, settings.positive_values, blank), blank], np.float32)
         numbers = table[coded.indices.fill_null(len(table) - 1).to_numpy()]
     elif is_numeric(values.type) or pa.types.is_null(values.type):
         numbers = as_numbers(values, pa.float32())
         numbers[(numbers == -1) | (numbers == IGNORE_INDEX)] = np.nan
-        if settings.positive:
-            wanted = [float(word) for word in settings.positive if _number(word) is not None]
+        if settings.positive_values:
+            wanted = [float(word) for word in settings.positive_values if _number(word) is not None]
             numbers = np.where(np.isnan(numbers), np.nan, np.isin(numbers, wanted)).astype(np.float32)
         numbers[values.is_null().to_numpy(zero_copy_only=False)] = blank
     else:
@@ -144,7 +139,7 @@ def words_of(values: pa.Array) -> list[str]:
     """Each value as text: numbers as the names of classes, 1 and not 1.0."""
     if pa.types.is_string(values.type):
         return values.to_pylist()
-    return [str(n) if n != n or n != int(n) else str(int(n)) for n in as_numbers(values, pa.float64()).tolist()]
+    return [str(int(n)) if n == n // 1 else str(n) for n in as_numbers(values, pa.float64()).tolist()]
 
 
 def words_in(values: pa.Array) -> list[str]:
@@ -172,12 +167,9 @@ _QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(\s*(?=['"]))?""")
 
 
 def how_written(cells: pa.Array, known: Sequence[str] | None, separator: str | None, where: str) -> str:
-    """How a column of strings is written: SPELLED, NO_SEPARATOR or a separator.
+    """How a column of strings is written: SPELLED, NO_SEPARATOR or a separator, which may have to be asked for.
 
     `known`: the names of the labels, if they are known; `separator`: what the user says; `where`: for messages.
-
-    Raises:
-        UsageError: a separator that has to be given, or one that no cell has.
     """
     filled = words_in(cells)
     if separator == NO_SEPARATOR:
@@ -194,16 +186,8 @@ def how_written(cells: pa.Array, known: Sequence[str] | None, separator: str | N
 
 
 def cell_lists(frame: Frame, columns: Sequence[str], written: str) -> pa.Array:
-    """The labels of each row as a list: null where they are unknown, empty where there are none.
-
-    Args:
-        frame: the file.
-        columns: the column with the labels; of several the union is taken.
-        written: how strings are written.
-
-    Raises:
-        DataError: cells that are no lists.
-    """
+    """The labels of each row as a list, of several columns their union: null where they are unknown, empty where there
+    are none; a DataError for cells that are no lists."""
     if len(columns) > 1:
         texts = [pc.utf8_trim_whitespace(frame.column(name).cast(pa.string())).to_pylist() for name in columns]
         rows = [[name for name in row if name is not None and not is_blank(name)] for row in zip(*texts, strict=True)]
@@ -266,11 +250,8 @@ def _named_values(cells: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_separator(values: Sequence[str], known: Sequence[str] | None, where: str) -> str | None:
-    """The separator of delimited names, by which parts occur in several cells; None where cells are single names.
-
-    Raises:
-        UsageError: several separators that may be meant, or one that is not taken without asking.
-    """
+    """The separator of delimited names, by which parts occur in several cells; None where cells are single names. A
+    UsageError where several may be meant, or one that is not taken without asking."""
     others = [s for s in _signs(values) if s not in (*_TAKEN, *_WITHIN_NAMES)]
     others += ["\t", *_WORDS_THAT_JOIN, *_WITHIN_NAMES]
     parts = {

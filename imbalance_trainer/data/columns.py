@@ -54,19 +54,15 @@ _MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hol
 
 
 def find_text_column(frame: Frame, settings: Settings) -> str:
-    """The column of the text: of several that look like it the longest, or one with a usual name.
-
-    Raises:
-        UsageError: no column looks like text, or several do.
-    """
+    """The column of the text: of several that look like it the longest, or one with a usual name; else it is asked."""
     wanted = settings.text_column
     if wanted is not None:
         if wanted not in frame.names:
             raise UsageError(f"{frame.path}: has no text column {wanted!r}: {did_you_mean(wanted, frame.names)}")
         return wanted
-    labels = {*settings.columns, *frame.fields}
-    if settings.given and set(settings.given.names) <= set(frame.names):
-        labels |= set(settings.given.names)
+    labels = {*settings.label_columns, *frame.fields}
+    if settings.label_info and set(settings.label_info.names) <= set(frame.names):
+        labels |= set(settings.label_info.names)
     strings = [n for n in frame.names if n not in labels and n.casefold() not in LABEL_COLUMNS and _is_text(frame, n)]
     usual = named_like(TEXT_COLUMNS, [*strings, *frame.broken])
     if usual in frame.broken:
@@ -125,22 +121,12 @@ def read_texts(frame: Frame, name: str) -> pa.Array:
 
 
 def make_plan(frame: Frame, text: str, settings: Settings) -> LabelSpec:
-    """Decide on the training data what the columns mean.
-
-    Args:
-        frame: the training data.
-        text: the column of the text.
-        settings: what the user says.
-
-    Raises:
-        UsageError: a choice that the user has to make; the message names the flag.
-        DataError: columns or values that do not fit.
-    """
+    """Decide on the training data what the columns beside the text mean; what is not clear is asked."""
     label_format, separator = settings.label_format, settings.separator
     if label_format is not None and label_format not in LABEL_FORMATS:
         raise UsageError(f"Unknown --label_format {label_format!r}: {did_you_mean(label_format, LABEL_FORMATS)}")
     others = [name for name in frame.names if name != text]
-    asked = () if settings.columns == (frame.dict_name,) else settings.columns
+    asked = () if settings.label_columns == (frame.dict_name,) else settings.label_columns
     for name in asked:
         if name == text:
             raise UsageError(f"{frame.path}: column {name!r} cannot be the text and a label; name another for one.")
@@ -158,7 +144,7 @@ def make_plan(frame: Frame, text: str, settings: Settings) -> LabelSpec:
         plan = _columns_plan(frame, columns, settings)
     if separator not in (None, NO_SEPARATOR, plan.written):
         raise UsageError(f"{frame.path}: --separator {separator!r} has no use, as the labels are no delimited names.")
-    if plan.form != COLUMNS and (settings.positive or settings.blank or settings.scale):
+    if plan.form != COLUMNS and (settings.positive_values or settings.blank_labels or settings.label_scale):
         raise UsageError(
             f"{frame.path}: --positive_values, --blank_labels and --label_scale are for a column per label, but the "
             f"labels are {plan.note.partition(', ')[2].partition(', ')[2]}; name those columns with --label_columns."
@@ -168,21 +154,21 @@ def make_plan(frame: Frame, text: str, settings: Settings) -> LabelSpec:
 
 def _hold_names(frame: Frame, columns: Sequence[str], settings: Settings) -> bool:
     """Whether columns have the labels of a row in their cells, rather than each being a label itself."""
-    if settings.positive or settings.scale or frame.fields:
+    if settings.positive_values or settings.label_scale or frame.fields:
         return False
     if len(columns) > 1:
         are_strings = all(pa.types.is_string(frame.table.schema.field(name).type) for name in columns)
         return are_strings and not any(_seen(frame, name).is_like_label for name in columns)
     if settings.label_format is not None or pa.types.is_list(frame.table.schema.field(columns[0]).type):
         return True
-    if settings.given is not None and set(settings.given.names) <= {*frame.names}:
+    if settings.label_info is not None and set(settings.label_info.names) <= {*frame.names}:
         return False
     return columns[0].casefold() in LABEL_COLUMNS or not _seen(frame, columns[0]).is_like_label
 
 
-def _columns_plan(frame: Frame, columns: tuple[str, ...], settings: Settings) -> LabelSpec:
+def _columns_plan(frame: Frame, columns: Sequence[str], settings: Settings) -> LabelSpec:
     """The plan for a column per label."""
-    given = settings.given
+    given = settings.label_info
     schema = given or LabelSchema.from_names(columns)
     if missing := [name for name in schema.names if name not in columns]:
         raise DataError(f"{frame.path}: no column for the label {missing[0]!r}: {did_you_mean(missing[0], columns)}")
@@ -192,14 +178,12 @@ def _columns_plan(frame: Frame, columns: tuple[str, ...], settings: Settings) ->
     source = f", names of {'label_info.json' if given else 'the keys' if frame.fields else 'the columns'}"
     listed = "" if given else f" ({quoted(schema.names)})"
     note = f"Labels: {len(schema)}{listed}, multi-label, {how}{source}"
-    soft = [] if settings.scale else [name for name in schema.names if _seen(frame, name).is_soft]
-    said = (f"{quoted(soft)} hold values between 0 and 1, which are taken as soft labels.",) if soft else ()
-    return LabelSpec(schema.names, COLUMNS, schema, note, remarks=said, settings=settings)
+    return LabelSpec(schema.names, COLUMNS, schema, note, settings=settings)
 
 
 def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> tuple[str, ...]:
     """The label columns, where the user does not name them."""
-    given = settings.given
+    given = settings.label_info
     if frame.fields:
         return frame.fields
     if given and set(given.names) <= set(others):
@@ -213,24 +197,22 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
     if given:
         name = next(name for name in given.names if name not in others)
         raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
-    values = {name: _seen(frame, name, settings if settings.positive else None) for name in others
-              if name not in frame.broken and not _NO_LABEL.fullmatch(name)}  # fmt: skip
-    if settings.positive:
-        found = [n for n, v in values.items() if not pa.types.is_nested(v.cells.type)
-                 and len(v.cells.drop_null().unique()) <= 3 and (v.entries == 1).any()]  # fmt: skip
-    else:
-        found = [name for name, v in values.items() if v.is_label]
-        if not found and all(v.is_like_label for v in values.values() if v.nearly):
-            found = [name for name, v in values.items() if v.is_like_label]
-    nearly = {n: v.nearly for n, v in values.items() if v.nearly and n not in found and not settings.positive}
+    if settings.positive_values:
+        raise UsageError(f"{frame.path}: --positive_values needs --label_columns, the columns that hold them.")
+    values = {
+        name: _seen(frame, name) for name in others if name not in frame.broken and not _NO_LABEL.fullmatch(name)
+    }
+    found = [name for name, v in values.items() if v.is_label]
+    if not found and all(v.is_like_label for v in values.values() if v.nearly):
+        found = [name for name, v in values.items() if v.is_like_label]
+    nearly = {name: v.nearly for name, v in values.items() if v.nearly and name not in found}
     if not found:
         where = f" in {quoted(others)}" if others else ""
         raise UsageError(
             f"{frame.path}: found no labels{where}; expected a column 'labels' or a column of 0 and 1 "
             f"for each label. {'; '.join(_hints(values, nearly)) or 'Name them with --label_columns'}."
         )
-    if not settings.positive:
-        _ask_about_doubtful(frame, {name: values[name] for name in found}, nearly, values)
+    _ask_about_doubtful(frame, {name: values[name] for name in found}, nearly, values)
     return tuple(found)
 
 
@@ -270,9 +252,9 @@ class _Values:
         return bool(((self.entries > 0) & (self.entries < 1)).any())
 
 
-def _seen(frame: Frame, name: str, settings: Settings | None = None) -> _Values:
+def _seen(frame: Frame, name: str) -> _Values:
     cells = frame.column(name)
-    entries = label_entries(cells, settings)
+    entries = label_entries(cells)
     wrong, known, nearly = np.flatnonzero(np.isinf(entries)), int((~np.isnan(entries)).sum()), ""
     is_like = known > 0 and len(wrong) <= (1 - _LABEL_LIKE) * known + 1e-9
     is_label = is_like and (not len(wrong) or numbers_in(cells.take(pa.array(wrong))) is None)

@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, quoted
+from .cells import SPELLED
 from .columns import find_text_column, make_plan, read_texts
 from .files import read_files
 from .frame import Frame, named_like
-from .label_spec import CLASSES, LONG, NAMES, LabelSpec, check_blanks, encode_labels
+from .label_spec import CLASSES, LONG, NAMES, LabelSpec, check_columns, encode_labels
 from .sources import SPLITS, Source, find_source, read_source, split_named
 from .splits import (
     Parts,
@@ -33,7 +34,7 @@ from .splits import (
     leaked_texts,
     make_splits,
 )
-from .text_files import Settings, as_names
+from .text_files import Settings
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def load_labelled_dataset(
         data: a folder, a file, a folder that `datasets.save_to_disk` wrote, the name of a dataset on the hub
             (`org/name`, loaded without running code of it); a datasets.Dataset, DatasetDict or IterableDataset (read
             to its end), a pandas DataFrame, an Arrow table, a list of dictionaries; or a mapping of splits to any of
-            these. Files are .parquet, .arrow, .feather, .csv, .tsv, .xlsx, .jsonl, .json or .txt; those of text may
+            these. Files are .parquet, .arrow, .csv, .tsv, .xlsx, .jsonl, .json or .txt; those of text may
             be compressed.
         text_column: the column of the text; without it the one that looks like text.
         label_columns: one column per label, or the single column that holds the labels; without it they are found.
@@ -121,10 +122,8 @@ def load_labelled_dataset(
     """
     source = find_source(data, split_names)
     given = given_schema(label_info, source.folder)
-    positive, scale = as_names(positive_values), None if label_scale is None else str(label_scale)
-    settings = Settings(delimiter, encoding, reader_args or {}, text_column, as_names(label_columns), separator, given,
-                        label_format, positive, blank_labels, scale)  # fmt: skip
-
+    settings = Settings(text_column, label_columns or (), separator, given, delimiter, encoding, reader_args or {},
+                        label_format, positive_values or (), blank_labels, label_scale)  # fmt: skip
     frames = _by_split_column(read_source(source, settings))
     text = find_text_column(frames["train"], settings)
     if label_format == LONG:
@@ -134,14 +133,14 @@ def load_labelled_dataset(
     frames, warnings = _with_labels(frames, source, plan, settings)
     parts = {split: (read_texts(frame, text), encode_labels(frame, plan)) for split, frame in frames.items()}
     train = frames["train"]
+    warnings += check_columns(parts["train"][1], train.path, plan)
     _check_training(parts["train"], train, plan, settings)
     for frame in frames.values():
         warnings += frame.remarks
     warnings += [f"Column {n!r} is not used, as it cannot be read. {said}" for n, said in train.broken.items()]
     warnings += plan.remarks
-    if plan.form == NAMES and len(plan.columns) == 1:
-        cells = {split: frame.column(plan.columns[0]) for split, frame in frames.items()}
-        warnings += blank_label_cells(cells, parts, plan.columns[0])
+    if plan.form == NAMES and len(plan.columns) == 1 and plan.written != SPELLED:
+        warnings += blank_label_cells([f.column(plan.columns[0]) for f in frames.values()], plan.columns[0])
     # rows are looked up in files; by split where two files have one name, or a split has several files
     files = [split if frame.files else frame.name for split, frame in frames.items()]
     by_file = dict(zip(files, parts.values(), strict=True)) if len(set(files)) == len(files) else parts
@@ -192,8 +191,8 @@ def _by_split_column(frames: dict[str, Frame]) -> dict[str, Frame]:
 def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
     """Rows with one text as one row with a list of their labels, for files with a row for each text and label."""
     others = [name for name in frame.names if name != text]
-    column = settings.columns[0] if settings.columns else named_like(LABEL_COLUMNS, others)
-    if column is None or len(settings.columns) > 1:
+    column = settings.label_columns[0] if settings.label_columns else named_like(LABEL_COLUMNS, others)
+    if column is None or len(settings.label_columns) > 1:
         raise UsageError(f"{frame.path}: --label_format long needs the column of the label: --label_columns NAME.")
     found: dict[str, tuple[int, dict[str, None]]] = {}  # of each text its first row and its labels
     names = frame.column(column).cast(pa.string()).to_pylist()
@@ -207,7 +206,6 @@ def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
 def _check_training(part: tuple[pa.Array, np.ndarray], train: Frame, plan: LabelSpec, settings: Settings) -> None:
     """Raise an error for labels that are unknown or positive throughout, blank texts, and several classes a text."""
     texts, labels = part
-    check_blanks(labels, train.path, plan)
     if (labels == IGNORE_INDEX).all():
         raise DataError(f"{train.path}: no row has a known label; expected some to train on.")
     if settings.label_format is None and plan.form == CLASSES:
@@ -284,8 +282,7 @@ def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: L
     read = "; ".join(f"{', '.join(found)} as {kind}" for kind, found in names.items())
     where = f" in {source.where}" if source.where else ""
     words = " (lists of words, joined by blanks)" if pa.types.is_list(train.table.schema.field(text).type) else ""
-    more = f"; unused splits: {quoted(source.unused)}" if source.unused else ""
-    more += f"; not used: {', '.join(source.nearly)}" if source.nearly else ""
+    more = f"; not used: {quoted(source.unused)}" if source.unused else ""
     more += f"; ignored columns: {quoted(ignored)}" if ignored else ""
     return f"Read {read}{where}; text in {text!r}{words}{more}."
 

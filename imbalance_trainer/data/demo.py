@@ -1,7 +1,6 @@
 """The demo: texts with one primary and ten secondary labels, a small encoder and its tokenizer, all made on the spot.
 
-The texts are made up by a seeded generator. Each label speaks in phrases of its own, put among everyday words; 100
-times as many rows carry the commonest secondary label as the rarest. So that it is no toy, the same phrases stand in
+Each label speaks in phrases of its own, put among everyday words. So that it is no toy, the same phrases stand in
 harmless rows too (quoted, with disapproval), some rows carry a label that no phrase of theirs gives away, and labels
 meet in one text.
 """
@@ -123,28 +122,21 @@ def _demo_tokenizer() -> Any:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     phrases = (phrase for _, phrases in SECONDARY_LABELS.values() for phrase in phrases.split("|"))
-    words = dict.fromkeys(word for text in (*_EVERYDAY, *_QUOTED, *phrases) for word in text.split())
-    vocabulary = {token: i for i, token in enumerate([*special, *words])}
+    words = " ".join([*_EVERYDAY, *_QUOTED, *phrases]).split()
+    vocabulary = {token: i for i, token in enumerate(dict.fromkeys([*special.values(), "<mask>", *words]))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>",
-        pair="<s> $A </s> $B </s>",
-        special_tokens=[("<s>", 0), ("</s>", 2)],
-    )
+    tokenizer.post_processor = processors.BertProcessing(("</s>", 2), ("<s>", 0))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        bos_token="<s>",
         cls_token="<s>",
-        pad_token="<pad>",
-        eos_token="</s>",
         sep_token="</s>",
-        unk_token="<unk>",
         mask_token="<mask>",
         model_max_length=_MAX_LENGTH,
+        **special,
     )
 
 

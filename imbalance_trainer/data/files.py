@@ -1,4 +1,4 @@
-"""Reading files: bytes become tables by pandas (CSV, Excel), pyarrow (Parquet, Arrow, feather) and json.
+"""Reading files: bytes become tables by pandas (CSV, Excel), pyarrow (Parquet, Arrow) and json.
 
 A file is read whole or in batches of rows by the same function.
 """
@@ -11,6 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -48,17 +49,7 @@ def read_files(paths: Path | tuple[Path, ...], settings: Settings) -> Frame:
 
 
 def read_batches(path: Path, settings: Settings, rows: int | None = None) -> Iterator[Frame]:
-    """A file in batches.
-
-    Args:
-        path: the file.
-        settings: how it is written.
-        rows: at most so many at a time; None for all at once.
-
-    Raises:
-        UsageError: another kind of file, or one that may be read in several ways.
-        DataError: a file that cannot be read.
-    """
+    """A file in batches of at most so many rows; None for all at once."""
     reader = READERS.get(ending(path))
     if reader is None:
         raise UsageError(f"{path}: expected one of the endings {', '.join(READERS)}.")
@@ -84,17 +75,13 @@ def count_rows(path: Path) -> int:
 
 
 def _excel(path: Path, settings: Settings, rows: int | None) -> Batches:
-    import pandas as pd
-
     try:
         with pd.ExcelFile(path) as book:
-            how = {"dtype": str, "na_filter": False, "sheet_name": 0, **settings.reader_args}
-            sheet = how["sheet_name"] if isinstance(how["sheet_name"], str) else book.sheet_names[how["sheet_name"]]
-            more = len(book.sheet_names) - 1
-            remark = f"{path.name} has {more} more sheets than {sheet!r}; name another one: --reader_args " + (
-                '\'{"sheet_name": "..."}\'.'
-            )
-            yield pd.read_excel(book, **how), f"Excel, sheet {sheet!r}", (remark,) if more else ()
+            how = {"dtype": str, "na_filter": False, **settings.reader_args}
+            is_asked = "sheet_name" in how or len(book.sheet_names) == 1
+            remark = f"{path.name}: of the sheets {quoted(book.sheet_names)} the first is read; to name another one: "
+            remark += '--reader_args \'{"sheet_name": "..."}\'.'
+            yield pd.read_excel(book, **how), "Excel", () if is_asked else (remark,)
     except ImportError:
         raise UsageError(f"{path}: needs openpyxl: pip install 'imbalance-trainer[excel]'.") from None
     except (ValueError, TypeError, KeyError, IndexError) as error:
@@ -111,7 +98,7 @@ def _parquet(path: Path, settings: Settings, rows: int | None) -> Batches:
 
 
 def _arrow(path: Path, settings: Settings, rows: int | None) -> Batches:
-    """An Arrow file (feather is one) or stream."""
+    """An Arrow file or stream."""
     with pa.memory_map(str(path)) as source:
         is_file = source.read(6) == b"ARROW1"
         source.seek(0)
@@ -135,7 +122,7 @@ def _text(path: Path, settings: Settings, rows: int | None) -> Batches:
 
 
 def _json(path: Path, settings: Settings, rows: int | None) -> Batches:
-    """One object a line, else one document with one list of rows."""
+    """One object a line, else one document with an array of objects."""
     with open_text(path, settings) as file:
         lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
         first = list(islice(lines, 2))
@@ -150,41 +137,32 @@ def _json(path: Path, settings: Settings, rows: int | None) -> Batches:
     if not first:
         return
     with open_text(path, settings) as file:
-        document = _load(path, file.read())
-    if _is_label_info(document):
+        found = _load(path, file.read())
+    if isinstance(found, dict) and "names" in found and not {"text", "data"} & {*found}:
         raise UsageError(f"{path}: holds names of labels, as a label_info.json does; give it with --label_schema.")
-    tables = _tables(document)
-    if len(tables) != 1:
-        found = f" with the keys {quoted(list(map(str, document)))}" if isinstance(document, dict) else ""
-        raise DataError(f"{path}: is one JSON object{found}; expected one object a line, or one array of objects.")
-    (found_rows,) = tables.values()
-    odd = [f"element {i}" for i, row in enumerate(found_rows, 1) if not isinstance(row, dict)]
+    if not isinstance(found, list):
+        keys = f" with the keys {quoted([*found])}" if isinstance(found, dict) else ""
+        raise DataError(
+            f"{path}: is one JSON object{keys}; write its rows as one array of objects, or one object a line."
+        )
+    odd = [f"element {i}" for i, row in enumerate(found, 1) if not isinstance(row, dict)]
     if odd:
         raise DataError(f"{path}: expected an array of JSON objects; found others in {first_five(odd)}.")
-    step = rows or max(len(found_rows), 1)
-    for at in range(0, len(found_rows), step):
-        yield found_rows[at : at + step], "JSON", ()
-
-
-def json_splits(path: Path, settings: Settings) -> dict[str, list]:
-    """The lists of objects of a file with one JSON document, by their key; none in any other file."""
-    if ending(path) not in (".json", ".txt"):
-        return {}
-    try:
-        with open_text(path, settings) as file:
-            first = list(islice((line for line in file if line.strip()), 2))
-            is_object = bool(first) and first[0].lstrip().startswith("{") and not _begins_with_a_row(first)
-            return _tables(_load(path, "".join([*first, *file]))) if is_object else {}
-    except UnicodeDecodeError:  # which reading it says
-        return {}
+    step = rows or max(len(found), 1)
+    for at in range(0, len(found), step):
+        yield found[at : at + step], "JSON", ()
 
 
 def _begins_with_a_row(lines: Sequence[str]) -> bool:
+    """Whether the first line is an object and, where it is the only one, has no rows in it itself."""
     try:
         row = json.loads(lines[0]) if lines else None
     except (ValueError, RecursionError):
         return False
-    return isinstance(row, dict) and (len(lines) > 1 or not (_tables(row) or _is_label_info(row)))
+    if not isinstance(row, dict) or len(lines) > 1:
+        return isinstance(row, dict)
+    has_rows = any(isinstance(v, list) and v and isinstance(v[0], dict) for v in row.values())
+    return not has_rows and not all(isinstance(v, (list, dict)) for v in row.values())
 
 
 def _load(path: Path, text: str, line: int | None = None) -> Any:
@@ -201,30 +179,6 @@ def _load(path: Path, text: str, line: int | None = None) -> Any:
     return found
 
 
-def _is_label_info(document: Any) -> bool:
-    is_dict = isinstance(document, dict)
-    return is_dict and isinstance(document.get("names"), list) and not {*document} & {"text", "data"}
-
-
-def _tables(document: Any) -> dict[str, list]:
-    """The lists of rows in a document, by their key; one list of columns, as pandas writes them."""
-    if isinstance(document, list):
-        return {"": document}
-    if not isinstance(document, dict):
-        return {}
-    if isinstance(document.get("columns"), list) and isinstance(document.get("data"), list):
-        return {"": [dict(zip(document["columns"], row, strict=False)) for row in document["data"]]}
-    values = list(document.values())
-    if len(values) > 1 and all(isinstance(v, dict) and v.keys() == values[0].keys() for v in values):
-        return {"": [{name: column[key] for name, column in document.items()} for key in values[0]]}
-    lists = {k: v for k, v in document.items() if isinstance(v, list)}
-    if lists and all(isinstance(row, dict) for rows in lists.values() for row in rows):
-        return {k: v for k, v in lists.items() if v} if len(lists) == len(document) or len(lists) == 1 else {}
-    if len(lists) == len(document) > 1 and len({len(v) for v in lists.values()}) == 1:
-        return {"": [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]}
-    return {}
-
-
 READERS: dict[str, Callable[[Path, Settings, int | None], Batches]] = {
     ".parquet": _parquet,
     ".csv": read_delimited,
@@ -234,7 +188,5 @@ READERS: dict[str, Callable[[Path, Settings, int | None], Batches]] = {
     ".txt": _text,
     ".xlsx": _excel,
     ".arrow": _arrow,
-    ".feather": _arrow,
-    ".ipc": _arrow,
 }
 """Per ending of a file its reader. One more format is one function and one entry."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,7 +28,8 @@ class Frame:
         path: the file, or what an object in memory is called; messages begin with it.
         table: the rows.
         format: the format, in words.
-        places: the file among `files` of each row, and its number there from 0, (rows, 2).
+        places: the file among `files` of each row, and its number there from 0, or -1 where that is not
+            known, (rows, 2).
         class_names: per column the names that its ClassLabel carries.
         fields: the label columns that a dict of labels was taken apart into.
         dict_name: the column that held the dict.
@@ -68,6 +70,8 @@ class Frame:
     def row(self, index: int) -> str:
         """What a row is called in a message: counted from 1, in its own file where several were joined."""
         file, number = self.places[index]
+        if number < 0:
+            return "a later row"
         return f"row {number + 1}" + (f" of {self.files[file]}" if self.files else "")
 
     def take(self, rows: np.ndarray) -> "Frame":
@@ -85,15 +89,8 @@ def make_frame(
 ) -> Frame:
     """A frame of an Arrow table, a pandas DataFrame or a list of dictionaries, in which missing keys are null.
 
-    Args:
-        path: the file, for messages.
-        rows: the rows.
-        format: the format, in words.
-        features: those of a datasets.Dataset; None for what an Arrow table's own metadata says.
-        start: rows of the file before these.
-
-    Raises:
-        DataError: two columns of one name.
+    `features`: those of a datasets.Dataset; None for what an Arrow table's own metadata says. `start`: rows of the
+    file before these.
     """
     if isinstance(rows, list):
         keys = dict.fromkeys(key for row in rows for key in row)
@@ -194,11 +191,7 @@ def _with_names(values: pa.Array, names: Sequence[str]) -> pa.Array:
 
 
 def join_frames(path: Path | str, frames: Sequence[Frame]) -> Frame:
-    """The rows of several files of one split, in order.
-
-    Raises:
-        DataError: files with other columns, names or kinds of values than the first.
-    """
+    """The rows of several files of one split, in order."""
     first = frames[0]
     for frame in frames[1:]:
         odd = sorted(set(frame.names) ^ set(first.names))
@@ -210,8 +203,7 @@ def join_frames(path: Path | str, frames: Sequence[Frame]) -> Frame:
         table = pa.concat_tables([frame.table for frame in frames], promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(f"{path}: the files of one split differ in their values ({first_line(error)}).") from None
-    are_told_apart = len({frame.name for frame in frames}) == len(frames)
-    files = tuple(frame.name if are_told_apart else str(frame.path) for frame in frames)
+    files = tuple(str(frame.path) for frame in frames)
     places = np.concatenate([frame.places + np.array([i, 0]) for i, frame in enumerate(frames)])
     broken = {name: said for frame in reversed(frames) for name, said in frame.broken.items()}
     remarks = tuple(said for frame in frames for said in frame.remarks)
@@ -219,34 +211,25 @@ def join_frames(path: Path | str, frames: Sequence[Frame]) -> Frame:
 
 
 def frame_of_object(data: Any, split: str) -> Frame:
-    """An object in memory as a frame.
-
-    Args:
-        data: a datasets.Dataset (with its selection, and its columns as stored) or IterableDataset, a pandas
-            DataFrame, a list of dictionaries, or a table of a library that hands out Arrow streams.
-        split: what it is, for messages.
-
-    Raises:
-        UsageError: any other object.
-        DataError: columns that cannot be made Arrow arrays.
-    """
+    """An object in memory, of the kinds that `load_labelled_dataset` names, as a frame."""
     kind, features = type(data).__name__, getattr(data, "features", None)
     where = f"{split} ({kind})"
     try:
         if isinstance(data, datasets.Dataset):
             rows = data.with_format("arrow")[:] if len(data) else data.data.table.slice(0, 0)
-        elif kind == "DataFrame" and type(data).__module__.partition(".")[0] == "pandas":
+        elif isinstance(data, pd.DataFrame):
             rows = data
         elif hasattr(data, "__arrow_c_stream__"):
             rows = pa.table(data)
         else:
-            rows = list(data) if isinstance(data, (datasets.IterableDataset, Sequence)) else None
-            if rows is None or not all(isinstance(row, Mapping) for row in rows) or data == []:
+            is_iterable = isinstance(data, datasets.IterableDataset)
+            rows = list(data) if is_iterable or isinstance(data, Sequence) else []
+            if not (rows or is_iterable) or not all(isinstance(row, Mapping) for row in rows):
                 raise UsageError(
                     f"{split}: cannot read a {kind}; expected a file or folder, a datasets.Dataset or "
                     "IterableDataset, a pandas DataFrame, an Arrow table or a list of dictionaries."
                 )
-            kind = kind if features is not None or isinstance(data, datasets.IterableDataset) else "rows in memory"
+            kind = kind if is_iterable else "rows in memory"
         return make_frame(where, rows, kind, features)
     except (pa.ArrowException, OverflowError) as error:
         raise DataError(f"{where}: cannot be read ({first_line(error)}).") from None

@@ -19,7 +19,6 @@ from .cells import (
     PATHS,
     SPELLED,
     as_index,
-    as_numbers,
     cell_lists,
     fold,
     how_written,
@@ -90,14 +89,8 @@ class LabelSpec:
 
 
 def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> LabelSpec:
-    """The plan for labels that lie in one column, or as names in several.
-
-    Args:
-        frame: the training data.
-        columns: the columns.
-        settings: what the user says.
-    """
-    column, given, label_format = columns[0], settings.given, settings.label_format
+    """The plan for labels that lie in one column of the training data, or as names in several."""
+    column, given, label_format = columns[0], settings.label_info, settings.label_format
     where = f"{frame.path}: column {column!r}" if len(columns) == 1 else f"{frame.path}: columns {quoted(columns)}"
     known = given.names if given else frame.class_names.get(column)
     cells, written = _cells(frame, columns, known, settings, where)
@@ -221,22 +214,20 @@ def _names_in(
 # ---- labels as numbers ----
 
 
-def check_blanks(labels: np.ndarray, path: Any, plan: LabelSpec) -> None:
-    """Ask what blank means where a column per label has nothing but positive values and blanks.
-
-    Args:
-        labels: (rows, labels), of the training data.
-        path: the file, for messages.
-        plan: what the columns mean.
-    """
-    if plan.form != COLUMNS or plan.settings.blank is not None:
-        return
+def check_columns(labels: np.ndarray, path: Any, plan: LabelSpec) -> tuple[str, ...]:
+    """What is said of a column per label of the training data; where it has nothing but positives and blanks, what
+    blank means is asked."""
+    if plan.form != COLUMNS:
+        return ()
     one_sided = (labels > 0).any(0) & (labels == IGNORE_INDEX).any(0) & ~(labels == 0).any(0)
-    if one_sided.any():
+    if plan.settings.blank_labels is None and one_sided.any():
         raise UsageError(
             f"{path}: {quoted([plan.schema.names[i] for i in np.flatnonzero(one_sided)])} hold nothing but positive "
             "values and blanks, so that blank may mean 0; say --blank_labels negative or --blank_labels unknown."
         )
+    is_soft = ((labels > 0) & (labels < 1)).any(0) & (plan.settings.label_scale is None)
+    soft = quoted([plan.schema.names[i] for i in np.flatnonzero(is_soft)])
+    return (f"{soft} hold values between 0 and 1, which are taken as soft labels.",) if soft else ()
 
 
 def encode_labels(frame: Frame, plan: LabelSpec) -> np.ndarray:
@@ -255,7 +246,7 @@ def encode_block(frame: Frame, plan: LabelSpec) -> Block:
     if plan.form == COLUMNS:
         if all(name not in frame.names or pa.types.is_null(frame.column(name).type) for name in plan.columns):
             return np.full((n_rows, n), IGNORE_INDEX, np.float32)  # as a null for each dict
-        scale = _scale_of(frame, plan.settings.scale)
+        scale = _scale_of(frame, plan.settings.label_scale)
         columns = [frame.column(name) for name in plan.columns]
         matrix = np.stack([label_entries(column, plan.settings, scale) for column in columns], axis=1)
         return _checked(matrix, frame, plan, lambda row, i: columns[i][row].as_py())
@@ -325,15 +316,9 @@ def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) 
         return np.full(len(values), IGNORE_INDEX)
     if not (pa.types.is_string(values.type) or is_numeric(values.type)):
         raise DataError(f"{frame.path}: {plan.where}: holds {values.type}; expected names or class indices.")
-    if plan.numbered and is_numeric(values.type):
-        numbers = as_numbers(values, pa.float64())
-        is_class = (numbers >= 0) & (numbers < len(plan.schema)) & (numbers == np.floor(numbers))
-        is_unknown = np.isnan(numbers) | np.isin(numbers, (-1, IGNORE_INDEX))
-        codes = np.where(is_unknown, IGNORE_INDEX, np.where(is_class, numbers, _NO_CLASS)).astype(np.int64)
-    else:
-        coded = values.dictionary_encode()
-        found = _codes(words_of(coded.dictionary), plan)
-        codes = np.array([*found, IGNORE_INDEX], np.int64)[coded.indices.fill_null(len(found)).to_numpy()]
+    coded = values.dictionary_encode()
+    found = _codes(words_of(coded.dictionary), plan, is_numeric(values.type))
+    codes = np.array([*found, IGNORE_INDEX], np.int64)[coded.indices.fill_null(len(found)).to_numpy()]
     wrong = np.flatnonzero(codes == _NO_CLASS)
     if len(wrong):
         value, *others = (values[int(at)].as_py() for at in wrong[:5])
@@ -348,15 +333,15 @@ def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) 
     return codes
 
 
-def _codes(words: Sequence[str], plan: LabelSpec) -> list[int]:
-    """The class index of each name; words are indices where all of them are numbers and none is a name."""
+def _codes(words: Sequence[str], plan: LabelSpec, are_numbers: bool) -> list[int]:
+    """The class index of each name; strings are indices where all of them are numbers and none is a name."""
     exact, folded = plan.places
     filled = [word for word in words if not is_blank(word)]
-    are_indices = plan.numbered and all(map(is_index, filled)) and not set(filled) & exact.keys()
+    are_indices = plan.numbered and (are_numbers or (all(map(is_index, filled)) and not set(filled) & exact.keys()))
 
     def code(word: str) -> int:
         if are_indices and not is_blank(word):
-            return as_index(word) if as_index(word) < len(exact) else _NO_CLASS
+            return as_index(word) if is_index(word) and as_index(word) < len(exact) else _NO_CLASS
         unknown = IGNORE_INDEX if is_blank(word) else _NO_CLASS
         return exact.get(word, exact.get(word.strip(), folded.get(fold(word), unknown)))
 

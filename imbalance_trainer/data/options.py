@@ -1,7 +1,7 @@
 """DataOptions: the flags that say which data to load and how to read it, the same in all programs."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,12 @@ from .sources import HubDataset, is_hub_name
 
 SOURCE_FLAGS = ("data_dir", "dataset_name", "train_file")
 """The flags that name data; without any of them the demo's is used."""
+
+_NEEDS = {"validation_file": ("train_file",), "test_file": ("train_file",), "dataset_config_name": ("dataset_name",)}
+"""What a flag needs, where it is not any of SOURCE_FLAGS."""
+
+_READING = ("text_column", "label_columns", "label_format", "separator", "positive_values", "blank_labels",
+            "label_scale", "delimiter", "encoding")  # fmt: skip
 
 
 def _flag(text: str) -> Any:
@@ -70,11 +76,7 @@ class DataOptions:
         return next((value for flag in SOURCE_FLAGS if (value := getattr(self, flag)) is not None), None)
 
     def take(self, data: str | None) -> None:
-        """Take what stands on a command line without a flag: a path, else the name of a dataset on the hub.
-
-        Raises:
-            UsageError: data that is named by a flag too, or by a path where there is nothing.
-        """
+        """Take what stands on a command line without a flag: a path, else the name of a dataset on the hub."""
         if data is None:
             return
         if self.is_given:
@@ -89,36 +91,22 @@ class DataOptions:
         for flag in (*given, "validation_file", "test_file"):
             if getattr(self, flag) is not None and not getattr(self, flag).strip():
                 raise UsageError(f"--{flag} is empty; name the data, or leave the flag out for the demo.")
-        needs = {
-            **dict.fromkeys(("validation_file", "test_file"), ("train_file",)),
-            "dataset_config_name": ("dataset_name",),
-            **dict.fromkeys((f"{split}_split_name" for split in ("train", "validation", "test")), SOURCE_FLAGS[:2]),
-            **dict.fromkeys(("text_column", "label_columns", "label_format", "separator"), SOURCE_FLAGS),
-            **dict.fromkeys(("positive_values", "blank_labels", "label_scale"), SOURCE_FLAGS),
-            **dict.fromkeys(("delimiter", "encoding", "reader_args"), ("data_dir", "train_file")),
-        }
-        for flag, wanted in needs.items():
-            if getattr(self, flag) is not None and not set(wanted) & set(given):
+        for field_ in fields(DataOptions):  # of a subclass, not its own
+            flag = field_.name
+            wanted = _NEEDS.get(flag, SOURCE_FLAGS)
+            if flag not in SOURCE_FLAGS and getattr(self, flag) is not None and not {*wanted} & {*given}:
                 raise UsageError(f"--{flag} needs {' or '.join(f'--{name}' for name in wanted)}.")
         self.reading()
 
     def reading(self) -> dict[str, Any]:
         """How the data is read, as keywords of `load_labelled_dataset` and `iter_labels`."""
-        flags = ("text_column", "label_columns", "label_format", "separator", "positive_values", "blank_labels",
-                 "label_scale", "delimiter", "encoding")  # fmt: skip
-        return {**{flag: getattr(self, flag) for flag in flags}, "reader_args": checked_reader_args(self.reader_args)}
+        return {
+            **{flag: getattr(self, flag) for flag in _READING},
+            "reader_args": checked_reader_args(self.reader_args),
+        }
 
     def load(self, label_info: Any = None, seed: int = 42, make_missing: bool = True) -> LabelledData:
-        """Load the data that is named.
-
-        Args:
-            label_info: a schema, or the path of a label_info.json, in place of the one beside the data.
-            seed: for the splits that are made.
-            make_missing: whether splits that are not there are made.
-
-        Raises:
-            UsageError, DataError: as `check` and `load_labelled_dataset`; also where no data is named.
-        """
+        """Load the data that is named; arguments and errors as for `load_labelled_dataset`."""
         self.check()
         if not self.is_given:
             raise UsageError(f"No data is named; give one of --{', --'.join(SOURCE_FLAGS)}.")

@@ -1,10 +1,8 @@
 """Where the data lies: a folder, files, a saved dataset, a dataset of the hub or objects in memory, by split."""
 
-import difflib
 import re
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import datasets
 import pyarrow as pa
 
 from ..utils.errors import DataError, UsageError, did_you_mean, first_line, quoted
-from .files import READERS, ending, json_splits, read_files, stem
+from .files import READERS, ending, read_files, stem
 from .frame import Frame, frame_of_object
 from .text_files import DELIMITED, TEXT, Settings
 
@@ -24,9 +22,7 @@ SPLITS = {
 """The splits, and the names under which each is looked for."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})")
-_NEAR = 0.82
-"""Likeness (difflib's ratio) from which on a name is nearly another: tst and test are, text and test are not."""
+_SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-(?P<total>\d{5})")
 
 
 @dataclass(frozen=True)
@@ -45,15 +41,13 @@ class Source:
         parts: per split a file, the files that it is cut into, or an object in memory.
         where: the folder or name that messages and notes say.
         folder: where a label_info.json may lie.
-        unused: splits that are there and not used.
-        nearly: what to say of files that are not used and have nearly the name of a split.
+        unused: splits or files that are there and not used.
     """
 
     parts: Mapping[str, Any]
     where: str = ""
     folder: Path | None = None
-    unused: tuple[str, ...] = field(default=())
-    nearly: tuple[str, ...] = field(default=())
+    unused: tuple[str, ...] = ()
 
     def paths(self) -> list[Path]:
         """All files."""
@@ -81,16 +75,7 @@ def is_hub_name(data: str) -> bool:
 
 
 def find_source(data: Any, split_names: Mapping[str, str] | None = None) -> Source:
-    """Find the splits of `data`, whatever it is (see `load_labelled_dataset`).
-
-    Args:
-        data: the data.
-        split_names: per split what it is called in a dataset, where that is not its usual name.
-
-    Raises:
-        UsageError: nothing of that name, or split names that are not there.
-        DataError: a saved dataset that is broken, or no training split.
-    """
+    """Find the splits of `data`, whatever it is; arguments and errors as in `load_labelled_dataset`."""
     if isinstance(data, str) and is_hub_name(data):
         data = HubDataset(data)
     if isinstance(data, HubDataset):
@@ -115,10 +100,6 @@ def read_source(source: Source, settings: Settings) -> dict[str, Frame]:
         if value is not None and not endings & set(wanted):
             found = f"found {', '.join(sorted(endings))}" if endings else "there is none"
             raise UsageError(f"--{flag} {value!r} has no use: it is for files {', '.join(wanted)}, and {found}.")
-    if source.parts.keys() == {"train"} and isinstance(path := source.parts["train"], Path):
-        tables = json_splits(path, settings)
-        if any(split_named(name) == "train" for name in tables):
-            source = _by_split(tables, None, str(path), source.folder)
     frames = {}
     for split in (split for split in SPLITS if split in source.parts):
         part = source.parts[split]
@@ -227,48 +208,28 @@ def _find_files(folder: Path) -> Source:
     if not present:
         raise DataError(f"{folder}: is empty; expected a file such as train.csv, train.jsonl or train.parquet.")
     found: dict[str, list[Path]] = {split: [] for split in SPLITS}
+    other: list[Path] = []
     for path in present:
-        if (split := _split_of(path)) is not None:
-            if not path.is_file():
-                what = "a folder" if path.is_dir() else "a broken link"
-                raise DataError(f"{folder}: {path.name} is {what}, no file.")
-            found[split].append(path)
+        split = _split_of(path)
+        if split is not None and not path.is_file():
+            raise DataError(f"{folder}: {path.name} is {'a folder' if path.is_dir() else 'a broken link'}, no file.")
+        (other if split is None else found[split]).append(path)
     if not found["train"]:
-        raise DataError(_no_training_file(folder, present))
+        inner = next((path for path in present if any(_split_of(p) == "train" for p in path.glob("*"))), None)
+        way = "" if inner is None else f"; give the folder {inner.name!r} in it, which has one"
+        raise DataError(
+            f"{folder}: has no training file; expected train with one of the endings {', '.join(READERS)}, found "
+            f"{quoted([path.name for path in present])}{way}. A file of another name: --train_file FILE."
+        )
     for split, paths in found.items():
-        shards = [shard for path in paths if (shard := _SHARD.fullmatch(stem(path)))]
-        kinds = {(shard["split"], shard["total"], ending(path)) for shard, path in zip(shards, paths, strict=False)}
-        if len(paths) > 1 and (len(kinds) > 1 or len(shards) < len(paths)):
+        shards = [_SHARD.fullmatch(stem(path)) for path in paths]
+        totals = {shard and (shard["split"], int(shard["total"])) for shard in shards}
+        if len(paths) > 1 and (None in totals or len(totals) > 1):
             raise DataError(f"{folder}: {paths[0].name} and {paths[1].name} are both the {split} split; keep one.")
-        if shards:
-            first, total = shards[0], int(shards[0]["total"])
-            every = {f"{first['split']}-{i:05d}-of-{total:05d}" for i in range(total)}
-            if odd := sorted(every ^ {shard[0] for shard in shards}):
-                what = f"{odd[0]}{paths[0].suffix} is {'missing' if odd[0] in every else 'one too many'}"
-                raise DataError(f"{folder}: {what} among the {total} files of the {split} split.")
-    missing = {name for split, names in SPLITS.items() if not found[split] for name in names}
-    nearly = []
-    for path in (path for path in present if ending(path) in READERS and path.is_file()):
-        near = difflib.get_close_matches(stem(path).lower(), missing, n=1, cutoff=_NEAR)
-        nearly += [f"{path.name!r} (did you mean {name}{path.suffix}?)" for name in near]
-    parts = {
-        split: tuple(paths) if _SHARD.fullmatch(stem(paths[0])) else paths[0]
-        for split, paths in found.items()
-        if paths
-    }
-    return Source(parts, str(folder), folder, nearly=tuple(nearly))
-
-
-def _no_training_file(folder: Path, present: Sequence[Path]) -> str:
-    deeper = [path for path in present if path.is_dir() and any(_split_of(p) == "train" for p in path.glob("*"))]
-    if deeper:
-        return f"{folder}: has no training file, but the folder {deeper[0].name!r} in it has one; give that one."
-    files = [p for p in present if ending(p) in READERS and p.name != "label_info.json" and p.is_file()]
-    advice = ""
-    if len(files) == 1:
-        advice = f"; rename {files[0].name}, or name it with --train_file {shlex.quote(str(files[0]))}"
-    more = f" and {len(present) - 10} more" if len(present) > 10 else ""
-    return (
-        f"{folder}: has no training file; expected train with one of the endings {', '.join(READERS)}, "
-        f"found {', '.join(path.name for path in present[:10])}{more}{advice}."
-    )
+        if shards and shards[0] and len(paths) != int(shards[0]["total"]):
+            raise DataError(f"{folder}: has {len(paths)} of the {int(shards[0]['total'])} files of the {split} split.")
+    parts = {split: paths[0] if len(paths) == 1 else tuple(paths) for split, paths in found.items() if paths}
+    beside = [f"{stem(path)}_labels".lower() for path in parts.values() if isinstance(path, Path)]
+    unread = [path.name for path in other if ending(path) in READERS and path.is_file()
+              and stem(path).lower() not in ("label_info", *beside)]  # fmt: skip
+    return Source(parts, str(folder), folder, unused=tuple(unread))

@@ -1,9 +1,10 @@
 """Texts and labels by split: what is odd in them, and splits that are made of the training rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -142,29 +143,19 @@ def leaked_texts(parts: Parts) -> list[str]:
 
 def conflicting_duplicates(parts: Parts) -> list[str]:
     """Equal texts with labels that differ where both are known, over all files."""
-    texts = pa.chunked_array([texts for texts, _ in parts.values()], pa.string()).combine_chunks()
-    labels = np.concatenate([labels for _, labels in parts.values()])
-    item = texts.dictionary_encode().indices.to_numpy()
-    rows = np.flatnonzero(np.bincount(item, minlength=1)[item] > 1)
-    if not len(rows):
+    texts = pd.Series([text for texts, _ in parts.values() for text in texts.to_pylist()])
+    rows = np.flatnonzero(texts.duplicated(keep=False))
+    labels = pd.DataFrame(np.concatenate([labels for _, labels in parts.values()])[rows])
+    groups = labels.where(labels != IGNORE_INDEX).groupby(texts.to_numpy()[rows], sort=False)
+    conflict = (groups.max() > groups.min()).any(axis=1)
+    if not conflict.any():
         return []
-    rows = rows[np.argsort(item[rows], kind="stable")]
-    starts = np.flatnonzero(np.diff(item[rows], prepend=-1))
-    values = labels[rows] if labels.ndim == 2 else labels[rows, None].astype(np.float32)
-    is_known = values != IGNORE_INDEX
-    top = np.maximum.reduceat(np.where(is_known, values, -np.inf), starts)
-    low = np.minimum.reduceat(np.where(is_known, values, np.inf), starts)
-    conflict = np.flatnonzero((top > low).any(1))
-    if not len(conflict):
-        return []
-    groups = np.split(rows, starts[1:])
-    places = [(split, row) for split, (_, part) in parts.items() for row in range(1, len(part) + 1)]
-    first = groups[conflict[0]]
-    where = " and ".join("{} row {}".format(*places[row]) for row in sorted(first)[:2])
-    text = texts[int(first[0])].as_py()
-    shown = f"{text[:40]}..." if len(text) > 40 else text
-    which = "1 text stands" if len(conflict) == 1 else f"{len(conflict):,} texts stand"
-    n = sum(len(groups[i]) for i in conflict)
+    odd = conflict.index[conflict]
+    places = [f"{split} row {row}" for split, (_, part) in parts.items() for row in range(1, len(part) + 1)]
+    where = " and ".join(places[row] for row in np.flatnonzero(texts == odd[0])[:2])
+    shown = f"{odd[0][:40]}..." if len(odd[0]) > 40 else odd[0]
+    which = "1 text stands" if len(odd) == 1 else f"{len(odd):,} texts stand"
+    n = int(texts.isin(odd).sum())
     return [f"{which} there more than once with different labels, {n:,} rows in all, such as {shown!r} in {where}."]
 
 
@@ -212,20 +203,11 @@ def _rows(n_rows: int) -> str:
     return "1 row" if n_rows == 1 else f"{n_rows:,} rows"
 
 
-def blank_label_cells(cells: Mapping[str, pa.Array], parts: Parts, column: str) -> list[str]:
-    """Blank cells that were taken as a row without any label, over all splits; none where they are unknown.
-
-    Args:
-        cells: per split the cells of the column that holds all labels.
-        parts: per split the texts and the encoded labels, as a matrix.
-        column: what the column is called.
-    """
-    strings = {split: array for split, array in cells.items() if pa.types.is_string(array.type)}
-    is_blank = {split: is_blank_text(array.fill_null("-1")) for split, array in strings.items()}
-    n_rows = sum(int((parts[split][1][rows] != IGNORE_INDEX).all(1).sum()) for split, rows in is_blank.items())
-    have = "has" if n_rows == 1 else "have"
+def blank_label_cells(cells: Sequence[pa.Array], column: str) -> list[str]:
+    """Blank cells in a column of names, which were taken as rows without any label."""
+    n_rows = sum(int(is_blank_text(array.fill_null("-1")).sum()) for array in cells if pa.types.is_string(array.type))
     said = (
-        f"{_rows(n_rows)} {have} a blank cell in {column!r}, which is taken as no label; write -1 there where the "
-        "labels are not known."
+        f"{_rows(n_rows)} {'has' if n_rows == 1 else 'have'} a blank cell in {column!r}, which is taken as no label; "
+        "write -1 there where the labels are not known."
     )
     return [said] if n_rows else []

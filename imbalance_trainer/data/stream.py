@@ -4,7 +4,7 @@ What the columns mean is decided on the first batch, as for files that are loade
 be found is the label column read once before, to collect them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from ..utils.errors import DataError, UsageError
 from .columns import find_text_column, make_plan, read_texts
 from .files import count_rows, read_batches
 from .frame import Frame
-from .label_spec import CLASSES, COLUMNS, NAMES, LabelSpec, check_blanks, encode_block, encode_labels
+from .label_spec import CLASSES, COLUMNS, NAMES, LabelSpec, check_columns, encode_block, encode_labels
 from .splits import is_blank_text
-from .text_files import Settings, as_names
+from .text_files import Settings
 
 _ENTRIES = 1 << 22  # of a batch's matrix, at most: fewer rows at a time where there are many labels
 
@@ -95,32 +95,22 @@ class LabelIterator:
 
 def iter_labels(
     paths: str | Path | Sequence[str | Path],
-    text_column: str | None = None,
-    label_columns: str | Sequence[str] | None = None,
-    separator: str | None = None,
     label_info: str | Path | LabelSchema | None = None,
     *,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    reader_args: Mapping[str, Any] | None = None,
-    label_format: str | None = None,
-    positive_values: Sequence[str] | None = None,
-    blank_labels: str | None = None,
-    label_scale: Any = None,
     like: LabelIterator | None = None,
     batch: int = 65_536,
     max_cells: int = 1_000_000,
+    **reading: Any,
 ) -> LabelIterator:
     """The labels of files that are read in batches.
 
     Args:
         paths: a file, or several with the same columns, such as the shards of a split.
-        text_column, label_columns, separator, delimiter, encoding, reader_args, label_format, positive_values,
-            blank_labels, label_scale: as in `load_labelled_dataset`.
         label_info: a label_info.json, or a schema. With it no file is read before it is counted.
         like: the stream of training, whose decisions hold for these files too; then nothing is decided anew.
         batch: rows at a time, at most; the first ones say what columns mean.
         max_cells: different cells that a column of labels may have.
+        **reading: `text_column` to `label_scale`, as in `load_labelled_dataset`.
 
     Raises:
         UsageError: a file or column that does not exist, or a choice that the user has to make.
@@ -135,16 +125,14 @@ def iter_labels(
     if like is not None:
         return replace(like, paths=every, is_training=False)
     given = None if label_info is None else LabelSchema.of(label_info)
-    positive, scale = as_names(positive_values), None if label_scale is None else str(label_scale)
-    settings = Settings(delimiter, encoding, reader_args or {}, text_column, as_names(label_columns), separator, given,
-                        label_format, positive, blank_labels, scale)  # fmt: skip
+    settings = Settings(label_info=given, **reading)
     head = next(read_batches(every[0], settings, batch), None)
     if head is None:
         raise DataError(f"{every[0]}: has no rows.")
     text = find_text_column(head, settings)
     plan = make_plan(head, text, settings)
     if plan.form == COLUMNS:
-        check_blanks(encode_labels(head, plan), head.path, plan)
+        plan = replace(plan, remarks=check_columns(encode_labels(head, plan), head.path, plan))
     if plan.form in (NAMES, CLASSES) and given is None and plan.columns[0] not in head.class_names:
         plan = make_plan(_with_all_cells(head, every, plan, settings, batch, max_cells), text, settings)
     return LabelIterator(every, plan, text, settings, batch)
@@ -175,7 +163,8 @@ def _with_all_cells(
         seen = pa.ListArray.from_arrays(np.arange(len(seen) + 1, dtype=np.int32), seen)
     extra = pa.table({column: seen.cast(kind) for column in plan.columns})
     table = pa.concat_tables([head.table, extra], promote_options="default")
-    return replace(head, table=table, places=np.resize(head.places, (len(table), 2)))
+    nowhere = np.full((len(table) - len(head.table), 2), -1)
+    return replace(head, table=table, places=np.concatenate([head.places, nowhere]))
 
 
 def _values(frame: Frame, plan: LabelSpec) -> pa.Array:

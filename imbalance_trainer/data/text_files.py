@@ -11,11 +11,12 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from fsspec.implementations.local import LocalFileSystem
 
 from ..labels.schema import LabelSchema
@@ -25,58 +26,45 @@ DELIMITED = (".csv", ".tsv")
 TEXT = (*DELIMITED, ".jsonl", ".json", ".txt")
 """Endings of files of text, which have an encoding and may be compressed."""
 
-_WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+_TAB = ("tab", "\\t")
 _HEAD = 1 << 16  # characters of the beginning that say what the delimiter is
 _ROWS_LOOKED_AT = 100
 _MARKS = (  # that of UTF-16 is the beginning of one of UTF-32
-    *((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
+    *((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
     *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
 )
 _USUAL = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1", "cp1251", "gb18030", "shift_jis")
-_LABEL = r"__label__\S*\s*(?:,(?=\s|$))?\s*"
-_FASTTEXT = re.compile(rf"((?:{_LABEL})*)(.*?)((?:(?<=\s){_LABEL})*)", re.IGNORECASE | re.DOTALL)
+_LABEL = "__label__"
+_STYLE = ("quoting", "quotechar", "escapechar", "doublequote")
 _NUMBER = re.compile(r"\s*[+-]?\d[\d.,]*([eE][+-]?\d+)?\s*")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Settings:
-    """What the user says about how files are written, and what their columns mean.
+    """What the user says about how files are written, and what their columns mean; see `load_labelled_dataset`."""
 
-    Args:
-        delimiter: between the columns of a CSV file; None to find it.
-        encoding: of files of text; None for UTF-8, or what a byte-order mark says.
-        reader_args: further arguments of pandas.read_csv or pandas.read_excel.
-        text_column: the column of the text.
-        columns: the label columns.
-        separator: between names in one cell.
-        given: the schema of a label_info.json.
-        label_format: one of LABEL_FORMATS.
-        positive: values that mean 1; others mean 0.
-        blank: what a blank cell means: "negative", "unknown", or None, which is unknown too.
-        scale: what values are divided by, such as the number of votes: a number, or the column that holds it.
-    """
-
+    text_column: str | None = None
+    label_columns: Sequence[str] = ()
+    separator: str | None = None
+    label_info: LabelSchema | None = None
     delimiter: str | None = None
     encoding: str | None = None
     reader_args: Mapping[str, Any] = field(default_factory=dict)
-    text_column: str | None = None
-    columns: tuple[str, ...] = ()
-    separator: str | None = None
-    given: LabelSchema | None = None
     label_format: str | None = None
-    positive: tuple[str, ...] = ()
-    blank: str | None = None
-    scale: str | None = None
+    positive_values: Sequence[str] = ()
+    blank_labels: str | None = None
+    label_scale: Any = None
 
     def __post_init__(self) -> None:
-        if self.blank not in (None, "negative", "unknown"):
-            raise UsageError(f"--blank_labels is negative or unknown; got {self.blank!r}.")
-        if self.positive and self.scale is not None:
+        self.label_columns, self.positive_values = _as_names(self.label_columns), _as_names(self.positive_values)
+        self.reader_args = self.reader_args or {}
+        if self.blank_labels not in (None, "negative", "unknown"):
+            raise UsageError(f"--blank_labels is negative or unknown; got {self.blank_labels!r}.")
+        if self.positive_values and self.label_scale is not None:
             raise UsageError("--positive_values and --label_scale do not go together; keep one.")
 
 
-def as_names(names: Any) -> tuple[str, ...]:
-    """A name, several or None as a tuple."""
+def _as_names(names: Any) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(map(str, names or ()))
 
 
@@ -104,16 +92,12 @@ def open_text(path: Path, settings: Settings) -> io.TextIOWrapper:
         name = codecs.lookup(encoding).name
     except LookupError:
         raise UsageError(f"Unknown --encoding {encoding!r}: {did_you_mean(encoding, _USUAL)}") from None
-    if marked and marked != "utf-8-sig" and not name.startswith(marked):
+    if marked and not name.startswith(marked):
         raise UsageError(f"{path}: begins with the byte-order mark of {marked.upper()}; leave --encoding out.")
     if not name.startswith(("utf-16", "utf-32")) and 3 * head.count(b"\0") > len(head):
-        likely = "utf-16-le" if head[1::2].count(b"\0") >= head[::2].count(b"\0") else "utf-16-be"
-        raise DataError(
-            f"{path}: looks like UTF-16 without a byte-order mark (NUL bytes); if so, say --encoding {likely}."
-        )
-    name = marked if marked == "utf-8-sig" and name == "utf-8" else encoding
+        raise DataError(f"{path}: holds NUL bytes, as UTF-16 does; if so, say --encoding utf-16-le, or utf-16-be.")
     errors = settings.reader_args.get("encoding_errors", "strict")
-    return io.TextIOWrapper(raw, encoding=name, errors=errors, newline="")
+    return io.TextIOWrapper(raw, encoding="utf-8-sig" if name == "utf-8" else encoding, errors=errors, newline="")
 
 
 def read_head(path: Path, settings: Settings) -> str:
@@ -123,20 +107,19 @@ def read_head(path: Path, settings: Settings) -> str:
 
 
 def not_decoded(path: Path, settings: Settings) -> str:
-    """Which lines of a file are not in its encoding, and what helps: another one, unless most lines are right."""
+    """Where a file is not in its encoding, and what helps."""
     with open_text(path, settings) as file:
-        encoding, lines = file.encoding, bytes(file.buffer.read()).split(b"\n")
-    bad = []
-    for number, line in enumerate(lines if not encoding.startswith(("utf-16", "utf-32")) else (), 1):
-        try:
-            line.decode(encoding)
-        except UnicodeDecodeError as error:
-            bad.append(f"line {number} (byte 0x{line[error.start]:02x})")
-    way = 'let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'
-    if bad and sum(not line.isascii() for line in lines) > 2 * len(bad):  # most letters that are not ASCII are right
-        return f"{path}: is {encoding.upper()} but for {first_five(bad)}; fix that, or {way}"
-    where = f" in {first_five(bad)}" if bad else ""
-    return f"{path}: is not {encoding.upper()}{where}; name its encoding, such as --encoding cp1252, or {way}"
+        encoding, data, where = file.encoding, bytes(file.buffer.read()), ""
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        if not encoding.startswith(("utf-16", "utf-32")):
+            data, at = error.object, error.start  # without a byte-order mark
+            where = f" in line {data.count(10, 0, at) + 1} (byte 0x{data[at]:02x})"
+    return (
+        f"{path}: is not {encoding.upper().removesuffix('-SIG')}{where}; name its encoding, such as --encoding "
+        'cp1252, or let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'
+    )
 
 
 # ---- CSV ----
@@ -144,89 +127,87 @@ def not_decoded(path: Path, settings: Settings) -> str:
 
 def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
     """A .csv or .tsv file, by pandas; every cell is a string."""
-    import pandas as pd
-
     head = read_head(path, settings)
     if not head.strip():
         raise DataError(f"{path}: is empty; expected a header and rows.")
     args: dict[str, Any] = {k: v for k, v in settings.reader_args.items() if not k.startswith("encoding")}
+    style: Mapping[str, Any] = {k: args[k] for k in _STYLE if k in args}
+    n_before = 0
     if sep_line := re.match(r'"?sep=(.)"?\r?\n', head, re.IGNORECASE):  # as Excel writes and reads it
         args = {"sep": sep_line[1], "skiprows": 1, **args}
-        head = head[sep_line.end() :]
-    style: Mapping[str, Any] = {k: args[k] for k in ("quoting", "quotechar", "escapechar", "doublequote") if k in args}
+        head, n_before = head[sep_line.end() :], 1
     given = args.pop("delimiter", None) or args.pop("sep", None) or settings.delimiter
     delimiter = _checked_delimiter(given, path, head) if given else find_delimiter(path, head, style)
-    if not {"header", "names", "skiprows"} & set(args):
+    if not {"header", "names", "skiprows"} & {*settings.reader_args}:
         _check_header(path, first_rows(head, delimiter, style), settings)
-    left_out: list[Any] = []
-    if args.get("on_bad_lines") == "skip":
-        args["on_bad_lines"] = left_out.append
+    how: dict[str, Any] = {"dtype": object, "na_filter": False, "keep_default_na": False, **args}
+    left_out = 0
+    if {*args} <= {*_STYLE, "header", "on_bad_lines", *(["skiprows"] if n_before else [])}:
+        left_out = _check_rows(path, settings, n_before, how, {"delimiter": delimiter, **style})
+        with open_text(path, settings) as file:  # pandas' engine in C ends a cell at NUL
+            has_nul = any("\0" in part for part in iter(lambda: file.read(_HEAD), ""))
+        how["engine"] = "python" if has_nul else "c"
     kind = f"{'TSV' if '.tsv' in path.name.lower() else 'CSV'}, {delimiter!r} between columns"
-    limit = csv.field_size_limit(sys.maxsize)
+    said = (f"{left_out:,} lines of {path.name} are left out: they have too many cells.",) if left_out else ()
     try:
         with open_text(path, settings) as file:
-            how = {"engine": "python", "dtype": object, "na_filter": False, "keep_default_na": False, **args}
             read = pd.read_csv(file, sep=delimiter, chunksize=rows, **how)
-            for table in [read] if rows is None else read:
-                _check_widths(path, table, args)
-                said = (f"{len(left_out):,} lines of {path.name} are left out: they have too many cells.",)
-                yield table, kind, said if left_out else ()
-    except (pd.errors.ParserError, csv.Error) as error:
-        raise DataError(_not_parsed(path, settings, delimiter, str(error))) from None
+            yield from ((table, kind, said) for table in ([read] if rows is None else read))
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: has no rows.") from None
     except (TypeError, ValueError) as error:
         if isinstance(error, UnicodeError | DataError | UsageError):
             raise
         raise UsageError(f"{path}: --reader_args {json.dumps(args, default=str)}: {first_line(error)}.") from None
+
+
+def _check_rows(
+    path: Path, settings: Settings, n_before: int, how: Mapping[str, Any], style: Mapping[str, Any]
+) -> int:
+    """How many lines pandas leaves out, if it is told to. A DataError for rows with fewer or more cells than the
+    header, which it would fill up or take for an index, and for quotation marks that end within a cell, or never."""
+    row = 1 if how.get("header", 0) is None else 0
+    left_out, width, end, short = 0, 0, n_before, []
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        with open_text(path, settings) as file:
+            reader = csv.reader(islice(file, n_before, None), strict=True, **style)
+            for cells in reader:
+                end, n = n_before + reader.line_num, len(cells)
+                if n != width:
+                    if n < 2 and not "".join(cells).strip():  # a blank line
+                        continue
+                    width = width or n
+                    if n > width and (how.get("on_bad_lines") != "skip" or row == 1):
+                        raise DataError(
+                            f"{path}: line {end} has {n} cells, but the header has {width}. A cell with "
+                            f"{style['delimiter']!r} in it needs quotation marks; --delimiter names another "
+                            'delimiter, and --reader_args \'{"on_bad_lines": "skip"}\' leaves such lines out.'
+                        )
+                    left_out += n > width
+                    short += [f"row {row} ({n})"] if n < width else []
+                row += 1
+    except csv.Error as error:
+        with open_text(path, settings) as file:
+            shown = next(islice(file, end, None)).rstrip("\r\n")[:60]
+        way = '{"escapechar": "\\\\"}' if '\\"' in shown else '{"quoting": 3}'
+        what = "is never closed" if "end of data" in str(error) else "is closed within a cell"
+        raise DataError(
+            f"{path}: a quotation mark in the row that begins in line {end + 1} {what}: {shown!r}. Write it twice "
+            f"where it belongs to the text, or take --reader_args '{way}'."
+        ) from None
     finally:
         csv.field_size_limit(limit)
-
-
-def _check_widths(path: Path, table: Any, args: Mapping[str, Any]) -> None:
-    """Raise a DataError for rows with fewer or more cells than the header, which pandas fills up or takes apart."""
-    width = len(table.columns)
-    if "index_col" not in args and type(table.index).__name__ != "RangeIndex":
+    if short:
         raise DataError(
-            f"{path}: the header has {width} names, but the rows have more cells; name all columns, or take the first "
-            "ones as the rows' names: --reader_args '{\"index_col\": 0}'."
+            f"{path}: expected {width} cells in each row, as in the header; found fewer in {first_five(short)}. Fill "
+            "them up; --delimiter names another delimiter."
         )
-    short = table.iloc[:, -1].isna().to_numpy().nonzero()[0] if "na_filter" not in args and width else []
-    if len(short):
-        found = [f"row {table.index[i] + 1} ({table.iloc[i].notna().sum()})" for i in short[:5]]
-        raise DataError(
-            f"{path}: expected {width} cells in each row, as in the header; found fewer in "
-            f"{first_five(found, len(short))}. Fill them up; --delimiter names another delimiter."
-        )
-
-
-def _not_parsed(path: Path, settings: Settings, delimiter: str, said: str) -> str:
-    """What is wrong with a CSV file, from what pandas says about it."""
-    if widths := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", said):
-        return (
-            f"{path}: line {widths[2]} has {widths[3]} cells, but the header has {widths[1]}. A cell with "
-            f"{delimiter!r} in it needs quotation marks; --delimiter names another delimiter, and --reader_args "
-            '\'{"on_bad_lines": "skip"}\' leaves such lines out.'
-        )
-    with open_text(path, settings) as file:
-        lines, start = file.readlines(), 0
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        for _ in reader:
-            start = reader.line_num
-    except csv.Error:
-        pass
-    shown = lines[min(start, len(lines) - 1)].rstrip("\r\n")[:60]
-    way = '{"escapechar": "\\\\"}' if '\\"' in shown else '{"quoting": 3}'
-    what = "is never closed" if "end of data" in said else "is closed within a cell"
-    return (
-        f"{path}: a quotation mark in the row that begins in line {start + 1} {what}: {shown!r}. Write it twice where "
-        f"it belongs to the text, or take --reader_args '{way}'."
-    )
+    return left_out
 
 
 def _checked_delimiter(wanted: str, path: Path, head: str) -> str:
-    delimiter = _WORDS.get(wanted.casefold(), wanted)
+    delimiter = "\t" if wanted.casefold() in _TAB else wanted
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise UsageError(f"--delimiter must be one character, or tab; got {wanted!r}.")
     first = next(filter(str.strip, head.splitlines()), "")
@@ -262,7 +243,11 @@ def first_rows(head: str, delimiter: str, style: Mapping[str, Any]) -> list[list
 def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings) -> None:
     """Ask where the first row looks like data: a number in it, or a name that stands below in its own column too."""
     header = [name.strip() for name in rows[0]]
-    named = {*settings.columns, *(settings.given.names if settings.given else ()), settings.text_column or ""}
+    named = {
+        *settings.label_columns,
+        *(settings.label_info.names if settings.label_info else ()),
+        settings.text_column or "",
+    }
     below = [{row[i].strip() for row in rows[1:] if i < len(row)} for i in range(len(header))]
     odd = [name for name, cells in zip(header, below, strict=True) if _NUMBER.fullmatch(name) or name in cells - {""}]
     if odd and not named & {*header} - {""}:
@@ -281,19 +266,15 @@ def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings)
 def read_lines(path: Path, settings: Settings, rows: int | None) -> Batches:
     """A .txt file without JSON: fastText's lines, or a table."""
     head = read_head(path, settings)
-    if re.search("__label__", head, re.IGNORECASE):
+    if re.search(_LABEL, head, re.IGNORECASE):
         with open_text(path, settings) as file:
-            numbered = ((i, line.strip()) for i, line in enumerate(file, 1) if line.strip())
+            numbered = ((i, line) for i, line in enumerate(file, 1) if line.strip())
             while some := [_fasttext(path, i, line) for i, line in islice(numbered, rows)]:
                 are_classes = all(len(names) == 1 for _, names in some)
                 found = [{"text": text, "labels": names[0] if are_classes else names} for text, names in some]
                 yield found, "fastText lines", ()
         return
-    lines = head.splitlines()
-    if settings.given and "\t" in head and all(line.count("\t") == 1 for line in lines[:-1] if line):
-        args = {"header": None, "names": ["text", "labels"], "quoting": csv.QUOTE_NONE, **settings.reader_args}
-        settings = replace(settings, reader_args=args)
-    elif not settings.delimiter and not settings.reader_args and head.strip():
+    if not settings.delimiter and not settings.reader_args and head.strip():
         widths = {len(row) for row in first_rows(head, find_delimiter(path, head, {}), {})}
         if len(widths) > 1 or widths == {1}:
             raise UsageError(
@@ -304,16 +285,14 @@ def read_lines(path: Path, settings: Settings, rows: int | None) -> Batches:
 
 
 def _fasttext(path: Path, number: int, line: str) -> tuple[str, list[str]]:
-    """The text and the labels of a line; labels stand at its beginning or at its end (Joulin et al., 2017)."""
-    found = _FASTTEXT.fullmatch(line)
-    assert found is not None
-    words = [word.rstrip(",") for word in f"{found[1]} {found[3]}".split()]
-    names = [word[len("__label__") :] for word in words if word]
+    """The text and the labels of a line: as fastText does, each word that begins with __label__ is a label."""
+    words = line.split()
+    is_label = [word.lower().startswith(_LABEL) for word in words]
+    names = [word[len(_LABEL) :].rstrip(",") for word, label in zip(words, is_label, strict=True) if label]
     odd = next((name for name in names if not name or "," in name), None)
-    if odd is not None or "__label__" in found[2].lower():
-        what = "a label within the text" if odd is None else f"the label {odd!r}"
+    if odd is not None:
         raise DataError(
-            f"{path}: line {number}: {what}; expected '__label__name' as often as needed, each with a blank after it, "
-            "before the text or at its end."
+            f"{path}: line {number}: the label {odd!r}; expected '__label__name' as often as needed, each with a "
+            "blank after it."
         )
-    return found[2].rstrip(), names
+    return " ".join(word for word, label in zip(words, is_label, strict=True) if not label), names

@@ -73,7 +73,7 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
                     [[1, 0], [0, 1]], ""),
     "marks": ("a.csv", table(ABC, TEXTS, "✓✗", "✗✗✓"), ("anger", "joy"), [[1, 0], [0, 0], [1, 1]], ""),
     "percent signs": ("a.csv", table(ABC, TEXTS, ["50%", "0%"], ["100 %", "25%"]), ("anger", "joy"),
-                      [[0.5, 1], [0, 0.25]], ""),
+                      [[0.5, 1], [0, 0.25]], "'anger', 'joy' hold values between 0 and 1, which are taken as soft"),
     "decimal commas": ("a.csv", table("text;anger;joy".replace(";", ","), TEXTS, ["0,5", "0"], ["1", "0,25"],
                                       delimiter=";"), ("anger", "joy"), [[0.5, 1], [0, 0.25]], ""),
     "a column split": ("a.csv", table("text,joy,split", TEXTS, "01", ["train", "dev", "train", "test"]), ("joy",),
@@ -81,15 +81,6 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
     "a line sep=": ("a.csv", "sep=;\n" + table("Kommentar,Wut", TEXTS, "01", delimiter=";"), ("Wut",), [[0], [1]], ""),
     "gzip": ("train.csv.gz", gzip.compress(table(ABC, TEXTS, "01", "10").encode()), ("anger", "joy"),
              [[0, 1], [1, 0]], "train.csv.gz as CSV"),
-    "rows in an object": ("a.json", json.dumps({"version": 1, "data": LABELLED}), ("fear", "joy"),
-                          [[0, 1], [1, 1], [0, 0]], ""),
-    "splits in an object": ("a.json", json.dumps({"train": LABELLED, "test": LABELLED[:3]}), ("fear", "joy"),
-                            [[0, 1], [1, 1], [0, 0]], "test 3"),
-    "columns in an object": ("a.json", json.dumps({"text": TEXTS, "joy": [0, 1] * 20}), ("joy",), [[0], [1]], ""),
-    "columns of pandas": ("a.json", pd.DataFrame({"text": TEXTS, "joy": [0, 1] * 20}).to_json(), ("joy",), [[0], [1]],
-                          ""),
-    "a table split by pandas": ("a.json", pd.DataFrame({"text": TEXTS, "joy": [0, 1] * 20}).to_json(orient="split"),
-                                ("joy",), [[0], [1]], ""),
     "an array in a .txt": ("a.txt", json.dumps(LABELLED, indent=1), ("fear", "joy"), [[0, 1], [1, 1], [0, 0]], ""),
     "a table in a .txt": ("a.txt", table("ID,Tweet,anger", lambda i: f"2018-{i}", TEXTS, "01", delimiter="\t"),
                           ("anger",), [[0], [1]], "text in 'Tweet'"),
@@ -107,6 +98,7 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
         "with commas": lambda i, t: f"__label__joy, __label__fear {t}" if i % 2 else f"__label__joy {t}",
         "with commas and blanks": lambda i, t: f"__label__joy ,{' __label__fear ,' * (i % 2)} {t}",
         "at the end": lambda i, t: f"{t} __label__joy __label__fear" if i % 2 else f"{t} __label__joy",
+        "within the text": lambda i, t: f"so {'__label__fear ' * (i % 2)}__label__joy {t}",
         "in capitals": lambda i, t: f"__LABEL__joy __Label__fear {t}" if i % 2 else f"__label__joy {t}",
     }.items()},
 }  # fmt: skip
@@ -208,7 +200,7 @@ ASKED = {  # content: what is said, and the options that it names, each with the
                   [("--reader_args '{\"header\": null}'", ("1",), [0])]),
     "no header, and classes": (lines(lambda i, text: f"{text},{NAMES[i % 4]}"), "looks like data",
                                ["--reader_args '{\"header\": null}'"]),
-    "a bad byte": (UTF8.encode() + b"\xf8 and so,1\n", r"is UTF-8 but for line 42 .byte 0xf8",
+    "a bad byte": (UTF8.encode() + b"\xf8 and so,1\n", r"is not UTF-8 in line 42 .byte 0xf8",
                    [("--reader_args '{\"encoding_errors\": \"replace\"}'", ("joy",), [0])]),
     "another encoding": (UTF8.encode("cp1252"), "is not UTF-8", [("--encoding cp1252", ("joy",), [0])]),
     "backslashes": ('text,joy\n' + lines(lambda i, text: f'"he said \\"no\\", {text}",{i % 2}'), "line 2",
@@ -261,16 +253,25 @@ def test_what_is_no_data_is_said_as_what_it_is(tmp_path):
     (tmp_path / "a.txt").write_text("one line of text\nand another one\n")
     with pytest.raises(UsageError, match="expected lines of fastText's format, '__label__name text', or a table"):
         load_labelled_dataset(tmp_path / "a.txt")
-    for line in ("some __label__joy text", "__label__joy,some text"):
-        (tmp_path / "a.txt").write_text(f"__label__joy text\n{line}\n")
-        with pytest.raises(DataError, match=r"line 2: .*each with a blank after it"):
-            load_labelled_dataset(tmp_path / "a.txt")
+    (tmp_path / "a.txt").write_text("__label__joy text\n__label__joy,some text\n")
+    with pytest.raises(DataError, match=r"line 2: .*each with a blank after it"):
+        load_labelled_dataset(tmp_path / "a.txt")
     (tmp_path / "a.csv").write_text("text,joy\nx,1\n")
     for wrong in ("{", "[1]"):
         with pytest.raises(UsageError, match="--reader_args is a JSON object such as"):
             DataOptions(data_dir=str(tmp_path / "a.csv"), reader_args=wrong).load()
     with pytest.raises(UsageError, match=r"--reader_args .*unexpected keyword argument 'headr'"):
         load_labelled_dataset(tmp_path / "a.csv", reader_args={"headr": 0})
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_one_object_is_no_list_of_rows_and_its_keys_are_named(tmp_path, indent):
+    columns = pd.DataFrame({"text": TEXTS, "joy": [0, 1] * 20}).to_dict()
+    for document in ({"version": 1, "data": LABELLED}, {"train": LABELLED, "test": LABELLED[:3]}, columns):
+        (tmp_path / "a.json").write_text(json.dumps(document, indent=indent))
+        said = rf"one JSON object with the keys '{next(iter(document))}'.*write its rows as one"
+        with pytest.raises(DataError, match=said):
+            load_labelled_dataset(tmp_path / "a.json")
 
 
 def test_a_competitions_folder(tmp_path):
@@ -316,7 +317,7 @@ def test_excel(tmp_path):
         frame.assign(joy=1 - frame.joy).to_excel(book, sheet_name="second", index=False)
     data = load_labelled_dataset(tmp_path / "a.xlsx")
     assert (data.schema.names, of_first(data, 2)) == (("joy", "fear"), [[0, 1], [1, 0]])
-    assert any("1 more sheets than 'first'" in said for said in data.warnings)
+    assert any("of the sheets 'first', 'second' the first is read" in said for said in data.warnings)
     data = load_labelled_dataset(tmp_path / "a.xlsx", reader_args={"sheet_name": "second"})
     assert of_first(data, 2) == [[1, 1], [0, 0]]
 
