@@ -47,7 +47,7 @@ class LabelCounts:
             self._add_classes(start, block)
         else:
             check_width(block, self.schema, start, self.where)
-            step = max(255, _ENTRIES // block.shape[1] // 255 * 255)  # see column_sums
+            step = max(1, _ENTRIES // block.shape[1])
             for at in range(0, len(block), step):
                 self._add_multi_hot(start + at, block[at : at + step])
 
