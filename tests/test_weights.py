@@ -253,7 +253,7 @@ def test_a_file_is_read_and_what_cannot_be_read_is_an_error(tmp_path):
         ("auto", {"JOY": 4}, {"joy": 4}),
         (None, {"Joy": 4}, {"joy": 4, "fear": 1.0}),
         ({"Fear": 2, "joy": 3}, {"joy": 4}, {"fear": 2, "joy": 4}),
-        ([2, 3], {"FEAR": 4}, [2, 4]),
+        ([2, 3], {"FEAR": 4}, {"joy": 2, "fear": 4}),
         ("auto", '{"fear": 5}', {"fear": 5}),
         ("auto", None, "auto"),
         ([2, 3], None, [2, 3]),

@@ -12,6 +12,7 @@ from typing import Any
 from ..utils.constants import CONFIG_KEY
 from ..utils.errors import DataError, UsageError, did_you_mean
 from ..utils.files import read_json_object
+from ..utils.text import grouped
 
 PRIMARY, SECONDARY = "primary", "secondary"
 
@@ -245,10 +246,7 @@ class LabelSchema:
 
     @cached_property
     def _folded(self) -> dict[str, list[str]]:
-        folded: dict[str, list[str]] = {}
-        for name in self.names:
-            folded.setdefault(name.casefold(), []).append(name)
-        return folded
+        return grouped(self.names, str.casefold)
 
     def _checked_group(self, group: str, members: Any) -> tuple[str, ...]:
         if isinstance(members, str) or not isinstance(members, Iterable):

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -70,6 +70,18 @@ def short_count(value: float) -> str:
     ('1,234,567', '2.35')
     """
     return f"{value:,.0f}" if value == round(value) else compact_number(value)
+
+
+def grouped(items: Iterable[Any], key: Callable[[Any], str]) -> dict[str, list[Any]]:
+    """Items by their keys, keys and items in the order in which they come.
+
+    >>> grouped(["ant", "bee", "ape"], lambda word: word[0])
+    {'a': ['ant', 'ape'], 'b': ['bee']}
+    """
+    groups: dict[str, list[Any]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def percent(share: float) -> str:
