@@ -127,11 +127,6 @@ def _as_bits(block: np.ndarray) -> np.ndarray | None:
     return bits.view(bool) if block.dtype.kind != "f" or (bits == block).all() else None
 
 
-def are_classes(values: np.ndarray, n_labels: int) -> bool:
-    """Whether all values are integers from 0 to n_labels - 1."""
-    return values.dtype.kind in "iu" and (not len(values) or bool(values.min() >= 0 and values.max() < n_labels))
-
-
 def with_progress(
     blocks: Iterator[tuple[int, Block]], total: int | None, progress: bool
 ) -> Iterator[tuple[int, Block]]:
