@@ -22,14 +22,7 @@ from imbalance_trainer import ImbalanceMetrics, LabelSchema, RareLabelCallback, 
 from imbalance_trainer.monitor.run_files import HISTORY_FILE, read_history
 from imbalance_trainer.utils.errors import DataError, UsageError
 
-
-def vector(model):
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-
-def trained(trainer):
-    trainer.train()
-    return vector(trainer.model)
+from .conftest import trained
 
 
 def with_labels(rows, labels):

@@ -43,14 +43,9 @@ def first_row_with_null(dataset: Any, column: str) -> int | None:
         return None
     if not any(map(_has_null, dataset.data.column(column).chunks)):
         return None
-    start = 0
-    for array in (chunk for part in _arrow_columns(dataset, column) for chunk in part.chunks):
-        for i, label in enumerate(array) if _has_null(array) else ():
-            value = label.as_py()
-            if value is None or (isinstance(value, list) and None in value):
-                return start + i
-        start += len(array)
-    return None
+    labels = (row[column] for row in dataset.select_columns([column]).with_format(None))
+    has_null = (label is None or (isinstance(label, list) and None in label) for label in labels)
+    return next((i for i, is_found in enumerate(has_null) if is_found), None)
 
 
 def lists_of(dataset: Any, column: str | None, n_labels: int, tokens: bool, indices: bool | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -313,9 +314,7 @@ def _checked_names(names: Any) -> tuple[str, ...]:
 
 def _depths(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> dict[int, int]:
     """The longest way from each label up to a root; a cycle is an error that names it."""
-    parents: dict[int, list[int]] = {}
-    for child, parent in pairs:
-        parents.setdefault(child, []).append(parent)
+    parents = {child: [parent for _, parent in of_child] for child, of_child in grouped(pairs, itemgetter(0)).items()}
     depth: dict[int, int] = {}
     try:
         for label in TopologicalSorter(parents).static_order():

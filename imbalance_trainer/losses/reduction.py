@@ -60,11 +60,7 @@ def at_least_fp32(logits: Tensor) -> Tensor:
 
 def count_items(labels: Tensor) -> Tensor | int:
     """Known entries (multi-label) or known rows (single-label): the denominator of a mean."""
-    if all_known(labels):
-        return labels.numel()
-    parts = labels.reshape(-1).split(_entries(labels))  # a mask of all labels would take a quarter of their memory
-    first, *more = ((part != IGNORE_INDEX).sum() for part in parts)
-    return sum(more, first)
+    return labels.numel() if all_known(labels) else (labels != IGNORE_INDEX).sum()
 
 
 def all_known(labels: Tensor) -> bool:

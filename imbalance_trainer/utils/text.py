@@ -72,13 +72,13 @@ def short_count(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else compact_number(value)
 
 
-def grouped(items: Iterable[Any], key: Callable[[Any], str]) -> dict[str, list[Any]]:
+def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
     """Items by their keys, keys and items in the order in which they come.
 
     >>> grouped(["ant", "bee", "ape"], lambda word: word[0])
     {'a': ['ant', 'ape'], 'b': ['bee']}
     """
-    groups: dict[str, list[Any]] = {}
+    groups: dict[Any, list[Any]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return groups
