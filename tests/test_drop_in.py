@@ -155,11 +155,6 @@ def test_a_subclass_of_a_token_classifier_is_one(make_model, make_args):
     trainer.train()
 
 
-def test_lists_of_class_indices_are_told_from_a_wrong_head(make_trainer, make_rows):
-    with pytest.raises(UsageError, match=r"if these are lists of class indices, give one 0 or 1 per label"):
-        make_trainer(train_dataset=with_labels(make_rows(), [[2]] * 64))
-
-
 # ---- data ----
 
 

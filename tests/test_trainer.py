@@ -291,11 +291,30 @@ def test_settings_that_do_not_fit(keywords, message, make_trainer):
         make_trainer(**{"label_schema": SCHEMA, **keywords})
 
 
-def test_labels_wider_than_the_head(make_trainer, make_model):
-    with pytest.raises(
-        UsageError, match=r"have 4 values, but the head of Roberta.* has 3 outputs; create.*num_labels=4"
-    ):
-        make_trainer(model=make_model(num_labels=3))
+@pytest.mark.parametrize(
+    ("config", "kind", "message"),
+    [
+        (
+            {"num_labels": 3},
+            "multi-hot",
+            "4 values, but the head of Roberta.* has 3 outputs; create.*num_labels=4",
+        ),
+        ({}, "lists", "if these are lists of class indices, give one 0 or 1 per label"),
+        (
+            {"problem_type": "single_label_classification"},
+            "multi-hot",
+            "but 'labels' holds a list of 4",
+        ),
+        ({"problem_type": "multi_label_classification"}, "classes", "but 'labels' holds one class"),
+        ({"id2label": dict(enumerate(NAMES[::-1]))}, "multi-hot", "same names in another order"),
+    ],
+)
+def test_a_model_that_contradicts_the_labels(config, kind, message, make_trainer, make_model, make_rows):
+    rows = make_rows(kind="classes" if kind == "classes" else "multi-hot")
+    if kind == "lists":
+        rows = rows.remove_columns("labels").add_column("labels", [[2]] * 64)
+    with pytest.raises(UsageError, match=message):
+        make_trainer(model=make_model(**config), train_dataset=rows, label_schema=SCHEMA)
 
 
 def test_a_label_value_of_2_is_named(make_trainer, make_rows):
@@ -303,24 +322,6 @@ def test_a_label_value_of_2_is_named(make_trainer, make_rows):
         make_trainer(train_dataset=replaced(make_rows(), 5, 2, 2), label_schema=SCHEMA)
     with pytest.raises(DataError, match="row 9, label 'hateful': 3"):
         make_trainer(eval_dataset=replaced(make_rows(), 9, 0, 3), label_schema=SCHEMA)
-
-
-def test_a_problem_type_that_contradicts_the_labels(make_trainer, make_model, make_rows):
-    with pytest.raises(
-        UsageError, match="problem_type is single_label_classification, but 'labels' holds a list of 4"
-    ):
-        make_trainer(model=make_model(problem_type="single_label_classification"))
-    with pytest.raises(UsageError, match="problem_type is multi_label_classification, but 'labels' holds one class"):
-        make_trainer(
-            model=make_model(problem_type="multi_label_classification"), train_dataset=make_rows(kind="classes")
-        )
-
-
-def test_names_in_another_order_than_the_models(make_trainer, make_model):
-    model = make_model()
-    LabelSchema.from_names(NAMES[::-1]).to_config(model.config)
-    with pytest.raises(UsageError, match="same names in another order"):
-        make_trainer(model=model, label_schema=SCHEMA)
 
 
 def test_a_label_without_positives_is_named(make_trainer, make_rows, caplog):
