@@ -19,7 +19,7 @@ from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import LABEL_METRICS, LabelTable
 from ..utils.errors import DataError, first_line
-from ..utils.files import atomic_write, finite
+from ..utils.files import finite, write_text
 
 HISTORY_FILE, RUN_FILE = "label_history.jsonl", "run.json"
 CURVES_FILE, RESULTS_FILE = "precision_recall.json", "metrics.json"
@@ -123,10 +123,7 @@ def read_history(path: str | Path) -> list[dict[str, Any]]:
 
 def write_history(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
     """Replace the file atomically: after a kill it has the old entries or the new ones."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as unfinished:
-        unfinished.write_text("".join(map(_line, entries)), encoding="utf-8")
+    write_text(path, "".join(map(_line, entries)))
 
 
 def append_history(path: str | Path, entry: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from safetensors import SafetensorError, safe_open
 
 from ..decisions.rule import DecisionRule
-from ..utils.files import atomic_write
+from ..utils.files import write_text
 
 _WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "pytorch_model.bin")
 _INDEX = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -71,8 +71,7 @@ def write_decision_rule(folder: str | Path, rule: DecisionRule) -> None:
         return
     config = SimpleNamespace(**json.loads(file.read_text(encoding="utf-8")))
     rule.to_config(config)
-    with atomic_write(file) as unfinished:
-        unfinished.write_text(json.dumps(vars(config), indent=2) + "\n", encoding="utf-8")
+    write_text(file, json.dumps(vars(config), indent=2) + "\n")
 
 
 def _is_whole(file: Path) -> bool:
