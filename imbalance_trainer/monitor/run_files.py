@@ -27,6 +27,9 @@ CURVES_FILE, RESULTS_FILE = "precision_recall.json", "metrics.json"
 VERSION, HISTORY_VERSION = 1, 2
 """Versions of the files' content and of the history's lines. They rise when a key changes its meaning."""
 
+TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+"""Metrics that Trainer adds once an evaluation is over."""
+
 MARKER = "secondary_f1_macro"
 """A metric in every evaluation by ImbalanceMetrics. Its key shows the prefix of the evaluation."""
 

@@ -27,6 +27,7 @@ from ..monitor.run_files import (
     HISTORY_FILE,
     MARKER,
     RUN_FILE,
+    TIMES,
     append_history,
     make_curves,
     make_entry,
@@ -317,8 +318,7 @@ class _TerseLogs:
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         few, prefix = self._without_ours(logs)
-        timing = ("runtime", "samples_per_second", "steps_per_second", "loss", "model_preparation_time")
-        if prefix is None or set(few) - {"epoch", *(f"{prefix}_{name}" for name in timing)}:
+        if prefix is None or set(few) - {"epoch", *(f"{prefix}_{name}" for name in ("loss", *TIMES))}:
             super().on_log(args, state, control, logs=few, **kwargs)  # type: ignore[misc]  # of the other base class
 
     def on_evaluate(
