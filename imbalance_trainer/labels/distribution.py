@@ -180,22 +180,19 @@ class LabelDistribution:
         """
         n_rows = stream.n_rows if stream.n_rows >= 0 else None
         n_rows = n_rows if limit is None else min(limit, n_rows or limit)
-        seen = [0, False]  # rows, and whether there were more
+        is_cut = False
 
         def blocks() -> Iterator[tuple[int, Block]]:
+            nonlocal is_cut
             for start, block in stream.blocks():
-                if limit is not None and start + len(block) > limit:
-                    seen[1] = True
-                    block = block[: limit - start]
-                seen[0] += len(block)
-                if len(block):
-                    yield start, block
-                if seen[1]:
+                is_cut = limit is not None and start + len(block) > limit
+                yield start, block[: limit - start] if is_cut else block
+                if is_cut:
                     return
 
         shown = with_progress(blocks(), n_rows, progress)
         counted = cls.from_blocks(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
-        return replace(counted, row_total=stream.n_rows) if seen[1] else counted
+        return replace(counted, row_total=stream.n_rows) if is_cut else counted
 
     @classmethod
     def from_blocks(
