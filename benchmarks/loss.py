@@ -160,7 +160,7 @@ def contender(who: str, logits: Tensor, gold: Tensor, weights: Tensor) -> Callab
 
 
 def registry_ratios(quick: bool) -> list[Ratio]:
-    """The losses of the registry, multi-label, against their textbook forms: time and memory."""
+    """The losses of the registry, multi-label, against their textbook forms."""
     found: list[Ratio] = []
     rows, labels = (4, 131_000) if quick else (32, 131_000)
     arguments = batch(rows, labels)
@@ -170,10 +170,6 @@ def registry_ratios(quick: bool) -> list[Ratio]:
         word = f"{name}, {rows} x {labels:,}"
         ratio = times[ours] / times[theirs]
         found.append(Ratio(word, "textbook form", ratio, 1.5, ours=ms(times[ours])))
-        grown = [None if quick else grown_by(who, rows, labels) for who in (ours, theirs)]
-        if None not in grown:
-            word = f"peak memory, {word}"
-            found.append(Ratio(word, "textbook form", grown[0] / grown[1], 0.5, ours=f"{grown[0]:.2g} x logits"))
     return found
 
 

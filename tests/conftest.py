@@ -15,6 +15,17 @@ from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
 N_LABELS = 4
 
 
+def vector(model):
+    """All weights of a model, in fp32."""
+    return torch.cat([p.detach().float().flatten() for p in model.parameters()])
+
+
+def trained(trainer):
+    """The weights after training."""
+    trainer.train()
+    return vector(trainer.model)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
     import datasets

@@ -5,23 +5,25 @@ import shutil
 import pytest
 import torch
 
-from imbalance_trainer import WeightedFocalTrainer
+from benchmarks.exactness import make_model, make_rows
+from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
 from imbalance_trainer.training.checkpoints import find_fault, last_complete_checkpoint
 from imbalance_trainer.utils.errors import UsageError
+
+
+def make_trainer(folder):
+    args = ImbalanceTrainingArguments(
+        output_dir=str(folder), max_steps=4, save_steps=2, use_cpu=True, disable_tqdm=True, report_to="none",
+        per_device_train_batch_size=4,
+    )  # fmt: skip
+    return WeightedFocalTrainer(make_model("multi-label"), args, train_dataset=make_rows(16, "multi-label", False))
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run with checkpoints at steps 2 and 4."""
-    from benchmarks.exactness import make_model, make_rows
-    from imbalance_trainer import ImbalanceTrainingArguments
-
     folder = tmp_path_factory.mktemp("run")
-    args = ImbalanceTrainingArguments(
-        output_dir=str(folder), max_steps=4, save_steps=2, use_cpu=True, disable_tqdm=True, report_to="none",
-        per_device_train_batch_size=4,
-    )  # fmt: skip
-    WeightedFocalTrainer(make_model("multi-label"), args, train_dataset=make_rows(16, "multi-label", False)).train()
+    make_trainer(folder).train()
     return folder
 
 
@@ -71,24 +73,15 @@ def test_shards_are_all_needed(folder):
 
 
 def test_training_resumes_from_it_and_ends_with_the_same_weights(folder, caplog):
-    from benchmarks.exactness import make_model, make_rows
-    from imbalance_trainer import ImbalanceTrainingArguments
-
     undisturbed = torch.load(folder / "checkpoint-4" / "optimizer.pt", weights_only=True)
     (folder / "checkpoint-4" / "trainer_state.json").write_text("{")
-    args = ImbalanceTrainingArguments(
-        output_dir=str(folder), max_steps=4, save_steps=2, use_cpu=True, disable_tqdm=True, report_to="none",
-        per_device_train_batch_size=4,
-    )  # fmt: skip
-    trainer = WeightedFocalTrainer(make_model("multi-label"), args, train_dataset=make_rows(16, "multi-label", False))
-    trainer.train(resume_from_checkpoint=True)
+    make_trainer(folder).train(resume_from_checkpoint=True)
     assert "Passed over" in caplog.text
     again = torch.load(folder / "checkpoint-4" / "optimizer.pt", weights_only=True)
     for i, state in undisturbed["state"].items():
         assert torch.equal(state["exp_avg"], again["state"][i]["exp_avg"])
 
 
-def test_without_any_it_is_said(tmp_path, make_model, make_rows, make_args):
-    trainer = WeightedFocalTrainer(make_model(), make_args(), train_dataset=make_rows())
+def test_without_any_it_is_said(tmp_path):
     with pytest.raises(UsageError, match="has no complete checkpoint to resume from"):
-        trainer.train(resume_from_checkpoint=True)
+        make_trainer(tmp_path).train(resume_from_checkpoint=True)

@@ -6,7 +6,6 @@ import torch
 from datasets import ClassLabel, Dataset, Features, List
 
 from imbalance_trainer.labels.columns import classes_listed
-from imbalance_trainer.losses.custom import UserLoss
 from imbalance_trainer.training.batch import MultiHotCollator
 from imbalance_trainer.utils.errors import DataError
 
@@ -81,15 +80,3 @@ def test_a_collator_of_the_users_is_left_alone(make_trainer, make_rows):
     names = [f"name {i}" for i in range(len(rows["labels"][0]))]
     mine = lambda batch: batch  # noqa: E731
     assert make_trainer(train_dataset=listed(rows, names), data_collator=mine).data_collator is mine
-
-
-def test_a_users_function_sees_the_whole_batch():
-    seen = []
-
-    def hardest(logits, labels):
-        seen.append(len(logits))
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-
-    logits = torch.zeros(40, 5_000, requires_grad=True)
-    UserLoss(hardest)(logits, torch.zeros(40, 5_000)).backward()
-    assert seen == [40]

@@ -208,7 +208,7 @@ def test_long_and_wide_blocks_are_summed_exactly(rows, width):
             LabelDistribution.from_labels(np.full((2, width), bad), schema)
 
 
-def test_an_iterable_dataset_is_read_in_batches_up_to_the_limit():
+def test_an_iterable_dataset_is_read_up_to_the_limit():
     labels = random_labels(300, 4, values=(0, 1, 1, -100))
     dataset = Dataset.from_dict({"labels": labels.tolist(), "text": ["x"] * 300})
     for stream in (dataset.to_iterable_dataset(num_shards=3), dataset.with_format("torch").to_iterable_dataset()):

@@ -13,7 +13,6 @@ from imbalance_trainer import LabelSchema, apply_thresholds, enforce_hierarchy
 from imbalance_trainer.decisions.rule import (
     HIERARCHY_POLICIES,
     DecisionRule,
-    checked_hierarchy_policy,
     checked_thresholds,
 )
 from imbalance_trainer.utils.errors import UsageError
@@ -163,16 +162,12 @@ def test_margins_are_asked_for_where_they_are_needed():
 )
 def test_an_unknown_closing_offers_the_nearest(how, near):
     for call in (
-        lambda: checked_hierarchy_policy(how),
         lambda: enforce_hierarchy(torch.zeros(1, 1, dtype=torch.bool), LabelSchema(["a"]), how),
         lambda: DecisionRule(LabelSchema(["a"]), hierarchy_policy=how),
         lambda: apply_thresholds([[0.5]], 0.5, ["a"], how),
     ):
         with pytest.raises(UsageError, match=f"did you mean {near}"):
             call()
-
-
-# ---- violations ----
 
 
 # ---- thresholds ----

@@ -22,14 +22,7 @@ from imbalance_trainer import ImbalanceMetrics, LabelSchema, RareLabelCallback, 
 from imbalance_trainer.monitor.run_files import HISTORY_FILE, read_history
 from imbalance_trainer.utils.errors import DataError, UsageError
 
-
-def vector(model):
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-
-def trained(trainer):
-    trainer.train()
-    return vector(trainer.model)
+from .conftest import trained
 
 
 def with_labels(rows, labels):
@@ -162,11 +155,6 @@ def test_a_subclass_of_a_token_classifier_is_one(make_model, make_args):
     trainer.train()
 
 
-def test_lists_of_class_indices_are_told_from_a_wrong_head(make_trainer, make_rows):
-    with pytest.raises(UsageError, match=r"if these are lists of class indices, give one 0 or 1 per label"):
-        make_trainer(train_dataset=with_labels(make_rows(), [[2]] * 64))
-
-
 # ---- data ----
 
 
@@ -191,7 +179,7 @@ def test_labels_in_a_column_of_another_name(make_trainer, make_rows, make_args):
     assert "eval_f1_macro" in trainer.evaluate()
 
 
-def test_labels_that_only_the_collator_makes(make_trainer, make_rows, make_model, caplog):
+def test_labels_that_only_the_collator_makes(make_trainer, make_rows, make_model, make_args, caplog):
     rows = make_rows().rename_column("labels", "tags")
 
     def collate(batch):
@@ -200,21 +188,13 @@ def test_labels_that_only_the_collator_makes(make_trainer, make_rows, make_model
 
     make = partial(make_trainer, train_dataset=rows, eval_dataset=rows, data_collator=collate)
     model = make_model(problem_type="multi_label_classification")
-    args_keep = {"remove_unused_columns": False}
-    trainer = make(model=model, args=_args(make_trainer, **args_keep))
+    args = make_args(cls=TrainingArguments, remove_unused_columns=False)
+    trainer = make(model=model, args=args)
     assert "hold no labels to count, so every class weight is 1" in caplog.text
     trainer.train()
     assert "eval_f1_macro" in trainer.evaluate()
-    weighted = make(model=model, args=_args(make_trainer, **args_keep), class_weights={"LABEL_3": 12})
+    weighted = make(model=model, args=args, class_weights={"LABEL_3": 12})
     assert weighted.imbalance.objective.weighted.loss.class_weights.tolist() == [1, 1, 1, 12]
-
-
-def _args(make_trainer, **changes):
-    trainer = make_trainer()
-    return TrainingArguments(
-        output_dir=trainer.args.output_dir, max_steps=2, use_cpu=True, report_to="none", save_strategy="no",
-        disable_tqdm=True, dataloader_pin_memory=False, **changes,
-    )  # fmt: skip
 
 
 def test_a_collator_that_renames_the_labels(make_trainer, make_rows, make_args):
@@ -367,8 +347,10 @@ def test_a_callback_that_is_added_later_knows_the_weights(make_trainer):
 @pytest.mark.parametrize(("own", "option", "patience"), [(None, 7, 7), (4, 7, 4), (None, None, 2)])
 def test_patience_is_the_callbacks_own_else_the_trainers(own, option, patience, make_trainer):
     callback = RareLabelCallback(patience=own)
-    make_trainer(callbacks=[callback], **({} if option is None else {"rare_label_patience": option}))
+    trainer = make_trainer(callbacks=[callback], **({} if option is None else {"rare_label_patience": option}))
     assert callback.patience == patience
+    assert callback.class_weights is trainer.imbalance.class_weights
+    assert [c for c in trainer.callback_handler.callbacks if isinstance(c, RareLabelCallback)] == [callback]
 
 
 def test_a_trainer_is_freed_without_the_garbage_collector(make_trainer):
@@ -465,19 +447,14 @@ class EvaluatesInside(TrainerCallback):
             self._evaluate()
 
 
-def weights_after(make_trainer, make_args, event, **more):
-    args = make_args(gradient_accumulation_steps=4, per_device_train_batch_size=4, learning_rate=1e-2)
-    watch = EvaluatesInside(event)
-    trainer = watch.trainer = make_trainer(args=args, callbacks=[watch], **more)
-    trainer.train()
-    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
-
-
 @pytest.mark.parametrize("event", ["step", "substep"])
 def test_an_evaluation_inside_an_update_leaves_its_counts_alone(event, make_trainer, make_args):
     schema = LabelSchema(list("abcd"), {"primary": ["a"]}, [("b", "a"), ("c", "a")])
-    plain = weights_after(make_trainer, make_args, None, label_schema=schema)
-    assert torch.equal(weights_after(make_trainer, make_args, event, label_schema=schema), plain)
+    args = make_args(gradient_accumulation_steps=4, per_device_train_batch_size=4, learning_rate=1e-2)
+    watches = EvaluatesInside(None), EvaluatesInside(event)
+    for watch in watches:
+        watch.trainer = make_trainer(args=args, callbacks=[watch], label_schema=schema)
+    assert torch.equal(*(trained(watch.trainer) for watch in watches))
 
 
 class OwnLoss(WeightedFocalTrainer):

@@ -16,15 +16,7 @@ from benchmarks.exactness import make_trainer as exact_trainer
 from imbalance_trainer import LabelDistribution, LabelSchema, WeightedFocalTrainer, compute_class_weights
 from imbalance_trainer.utils.errors import DataError
 
-
-def vector(model):
-    return torch.cat([p.detach().float().flatten() for p in model.parameters()])
-
-
-def trained(trainer):
-    trainer.train()
-    return vector(trainer.model)
-
+from .conftest import trained, vector
 
 # ---- what users bring ----
 

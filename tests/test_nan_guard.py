@@ -12,6 +12,8 @@ from imbalance_trainer import LabelSchema, WeightedFocalTrainer
 from imbalance_trainer.training.nan_guard import NanGuard
 from imbalance_trainer.utils.errors import NonFiniteLossError, UsageError
 
+from .conftest import vector
+
 ARGS = SimpleNamespace(world_size=1, process_index=0, learning_rate=0.5, max_grad_norm=0.0, fp16=False)
 SCHEMA = LabelSchema(["a", "b", "c"])
 
@@ -81,29 +83,25 @@ def bad_batch_trainer(on_nan, make_args, **changes):
     return WeightedFocalTrainer(BadBatch(make_model("multi-label")), args, train_dataset=rows, on_nan=on_nan)
 
 
-def weights_of(trainer):
-    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
-
-
 @pytest.mark.parametrize("steps", [1, 2])
 def test_training_stops_before_the_weights_are_lost(steps, make_args):
     trainer = bad_batch_trainer("raise", make_args, gradient_accumulation_steps=steps)
     with pytest.raises(NonFiniteLossError, match="the loss is nan for all labels: the model's outputs are not finite"):
         trainer.train()
-    assert weights_of(trainer).isfinite().all()
+    assert vector(trainer.model).isfinite().all()
 
 
 def test_an_update_is_left_out(make_args, capsys):
     trainer = bad_batch_trainer("skip", make_args)
     trainer.train()
-    assert weights_of(trainer).isfinite().all()
+    assert vector(trainer.model).isfinite().all()
     assert "This update is left out (1 so far)" in capsys.readouterr().out
 
 
 def test_going_on_loses_the_weights_as_it_does_with_the_stock_trainer(make_args, capsys):
     trainer = bad_batch_trainer("warn", make_args)
     trainer.train()
-    assert not weights_of(trainer).isfinite().all()
+    assert not vector(trainer.model).isfinite().all()
     out = capsys.readouterr().out
     assert "outputs are not finite though its weights are. Look at the inputs of this batch. Training goes on." in out
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from imbalance_trainer.utils.numeric import any_in_rows, column_sums, ratio, wilson_interval
+from imbalance_trainer.utils.numeric import column_sums, ratio, wilson_interval
 
 
 def test_a_ratio_is_0_where_the_denominator_is_and_broadcasts():
@@ -29,10 +29,8 @@ def test_intervals_are_wilsons():
         assert (low[i], high[i]) == pytest.approx((interval.low, interval.high), abs=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (254, 2), (255, 3), (511, 127), (70, 128), (3, 300), (5, 0)])
-def test_columns_and_rows_of_masks_are_numpys(shape):
-    mask = np.random.default_rng(0).random(shape) < 0.01
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (254, 2), (255, 3), (511, 127), (5, 0)])
+@pytest.mark.parametrize("share", [0.01, 1.0])
+def test_sums_of_columns_are_numpys(shape, share):
+    mask = np.random.default_rng(0).random(shape) < share
     assert column_sums(mask).tolist() == mask.sum(0).tolist()
-    assert any_in_rows(mask).tolist() == mask.any(1).tolist()
-    full = np.ones(shape, dtype=bool)
-    assert column_sums(full).tolist() == full.sum(0).tolist()

@@ -15,6 +15,8 @@ from transformers import TrainerCallback
 from imbalance_trainer import WeightedFocalTrainer
 from imbalance_trainer.monitor.run_files import HISTORY_FILE, read_history
 
+from .conftest import vector
+
 EXAMPLE = Path(__file__).parent.parent / "examples" / "train_model.py"
 
 
@@ -43,10 +45,6 @@ def run(make_model, make_rows, make_args, tmp_path):
     return run
 
 
-def weights_of(trainer):
-    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
-
-
 def history_of(trainer):
     """Without the times, which differ."""
     entries = read_history(Path(trainer.args.output_dir) / HISTORY_FILE)
@@ -65,7 +63,7 @@ def test_a_resumed_run_is_bit_equal_to_one_that_never_stopped(best, start, run, 
     run("parts", stop_at=6, **best_model)
     capsys.readouterr()
     resumed = run("parts", resume=True, **best_model)
-    assert torch.equal(weights_of(undisturbed), weights_of(resumed))
+    assert torch.equal(vector(undisturbed.model), vector(resumed.model))
     assert history_of(undisturbed) == history_of(resumed)
     assert [e["step"] for e in history_of(resumed)] == [2, 4, 6, 8, 10, 12]
     losses = [[log["loss"] for log in t.state.log_history if "loss" in log] for t in (undisturbed, resumed)]
@@ -96,7 +94,7 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(best, run):
     best_model = {"load_best_model_at_end": True, "metric_for_best_model": "secondary_f1_macro"} if best else {}
     finished = run("whole", **best_model)
     again = run("whole", resume=True, **best_model)
-    assert torch.equal(weights_of(finished), weights_of(again))
+    assert torch.equal(vector(finished.model), vector(again.model))
     assert again.state.global_step == 12
     assert history_of(again) == history_of(finished)
     assert again.evaluate()["eval_loss"] == finished.evaluate()["eval_loss"]

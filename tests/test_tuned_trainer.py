@@ -74,6 +74,8 @@ def test_the_metrics_at_half_are_those_of_the_untuned_model(tuned, make_rows):
     plain = ImbalanceMetrics(CHAIN, tuned.imbalance.distribution.support)
     plain.update(output.predictions, output.label_ids)
     assert tuned.metrics_at_half == plain.compute()
+    tuned.predict(make_rows(seed=3).remove_columns("labels"))
+    assert tuned.metrics_at_half is None
 
 
 def test_options_reach_the_tuning(tuned, make_rows):
@@ -155,7 +157,7 @@ def best_model_args(make_args):
     )  # fmt: skip
 
 
-def test_the_best_checkpoint_gets_the_thresholds_of_the_best_model(make_trainer, make_args):
+def test_the_best_checkpoint_gets_the_thresholds_of_the_best_model_and_brings_them_along(make_trainer, make_args):
     trainer = make_trainer(args=best_model_args(make_args), label_schema=CHAIN)
     trainer.train()
     trainer.tune_thresholds(**QUICK)
@@ -165,18 +167,11 @@ def test_the_best_checkpoint_gets_the_thresholds_of_the_best_model(make_trainer,
     others = [folder for folder in best.parent.glob("checkpoint-*") if folder != best]
     assert all(stored(RobertaForSequenceClassification.from_pretrained(folder)) is None for folder in others)
     assert not list(best.glob("*.tmp"))
-
-
-def test_loading_the_best_model_takes_its_thresholds_along(make_trainer, make_args):
-    trainer = make_trainer(args=best_model_args(make_args), label_schema=CHAIN)
-    trainer.train()
-    best = Path(trainer.state.best_model_checkpoint)
     config = json.loads((best / "config.json").read_text())
     config[CONFIG_KEY]["thresholds"] = dict(zip(NAMES, [0.1, 0.2, 0.3, 0.4], strict=True))
     (best / "config.json").write_text(json.dumps(config))
     trainer._load_best_model()
-    assert trainer.decision_rule.by_label() == config[CONFIG_KEY]["thresholds"]
-    assert stored(trainer.model) == config[CONFIG_KEY]["thresholds"]
+    assert trainer.decision_rule.by_label() == stored(trainer.model) == config[CONFIG_KEY]["thresholds"]
 
 
 def test_a_fresh_model_of_model_init_brings_no_thresholds_into_training(make_trainer, make_args, make_model, tmp_path):
@@ -214,13 +209,6 @@ def test_a_users_own_imbalance_metrics_decide_by_the_thresholds_too(make_trainer
     metrics = trainer.evaluate()
     assert own.rule is trainer.decision_rule
     assert metrics["eval_f1_macro"] == pytest.approx(float(trainer.imbalance.metrics.table.f1.mean()))
-
-
-def test_metrics_at_half_are_those_of_the_last_evaluation(tuned, make_rows):
-    tuned.predict(make_rows(seed=3))
-    assert tuned.metrics_at_half is not None
-    tuned.predict(make_rows(seed=3).remove_columns("labels"))
-    assert tuned.metrics_at_half is None
 
 
 def measure_failure(case, folder):

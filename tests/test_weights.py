@@ -37,24 +37,21 @@ def test_tiers_begin_exactly_at_their_bounds(ratio, weight):
     assert weights_of(support, 1_000_000)[1] == weight
 
 
-def test_under_the_tiers_the_weight_is_negatives_over_positives_up_to_3():
-    assert weights_of([100, 80, 25, 20], 100) == [1.0, 0.25, 3.0, 3.0]  # all positive: 1
-    assert weights_of([50, 40], 100) == [1.0, 1.5]
-
-
-def test_primary_labels_go_up_to_2_and_have_no_tier():
-    assert weights_of([10, 1000, 90], 10_000, [0]) == [2.0, 3.0, 5.0]
-    assert weights_of([600, 300], 1000, [0]) == [pytest.approx(2 / 3), pytest.approx(7 / 3)]
-
-
-def test_the_most_frequent_secondary_label_sets_the_ratio_not_the_primary():
-    # against the primary's 5000 the rare label would be at 50, against the secondary top's 1000 it is at 10
-    assert weights_of([5000, 1000, 100], 10_000, [0])[2] == 5.0
-
-
-def test_inverse_frequency_and_its_square_root():
-    assert weights_of([20, 50], 100, strategy="inverse_frequency") == [4.0, 1.0]
-    assert weights_of([20, 50], 100, strategy="sqrt_inverse_frequency") == [2.0, 1.0]
+@pytest.mark.parametrize(
+    ("strategy", "support", "n_rows", "primary", "expected"),
+    [  # up to 3 negatives / positives, 1 where all are positive
+        ("tiered", [100, 80, 25, 20], 100, [], [1.0, 0.25, 3.0, 3.0]),
+        ("tiered", [50, 40], 100, [], [1.0, 1.5]),
+        # of primary labels up to 2, without tiers; ratios are to the most frequent secondary label
+        ("tiered", [10, 1000, 90], 10_000, [0], [2.0, 3.0, 5.0]),
+        ("tiered", [600, 300], 1000, [0], [2 / 3, 7 / 3]),
+        ("tiered", [5000, 1000, 100], 10_000, [0], [1.0, 3.0, 5.0]),
+        ("inverse_frequency", [20, 50], 100, [], [4.0, 1.0]),
+        ("sqrt_inverse_frequency", [20, 50], 100, [], [2.0, 1.0]),
+    ],
+)
+def test_weights_are_those_by_hand(strategy, support, n_rows, primary, expected):
+    assert weights_of(support, n_rows, primary, strategy=strategy) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.9, 0.999, 0.9999])
@@ -253,7 +250,7 @@ def test_a_file_is_read_and_what_cannot_be_read_is_an_error(tmp_path):
         ("auto", {"JOY": 4}, {"joy": 4}),
         (None, {"Joy": 4}, {"joy": 4, "fear": 1.0}),
         ({"Fear": 2, "joy": 3}, {"joy": 4}, {"fear": 2, "joy": 4}),
-        ([2, 3], {"FEAR": 4}, [2, 4]),
+        ([2, 3], {"FEAR": 4}, {"joy": 2, "fear": 4}),
         ("auto", '{"fear": 5}', {"fear": 5}),
         ("auto", None, "auto"),
         ([2, 3], None, [2, 3]),
@@ -264,19 +261,17 @@ def test_custom_weights_lie_over_the_others(weights, custom, merged):
 
 
 @pytest.mark.parametrize(
-    ("custom", "message"), [({"feer": 2}, "did you mean 'fear'"), ([1, 2], "--custom_weights: expected")]
+    ("weights", "custom", "message"),
+    [
+        ("auto", {"feer": 2}, "did you mean 'fear'"),
+        ("auto", [1, 2], "--custom_weights: expected"),
+        ("auto", {"joy": 3, "JOY": 4}, "name 'joy' twice"),
+        ([1.0], {"joy": 3}, "Got 1 class weights for 2 labels"),
+    ],
 )
-def test_custom_weights_that_do_not_do_are_an_error(custom, message):
+def test_custom_weights_that_do_not_do_are_an_error(weights, custom, message):
     with pytest.raises(UsageError, match=message):
-        merge_custom_weights("auto", custom, LabelSchema(["joy", "fear"]))
-
-
-def test_a_label_named_twice_or_weights_of_another_number_are_errors():
-    schema = LabelSchema(["joy", "fear"])
-    with pytest.raises(UsageError, match="name 'joy' twice"):
-        merge_custom_weights("auto", {"joy": 3, "JOY": 4}, schema)
-    with pytest.raises(UsageError, match="Got 1 class weights for 2 labels"):
-        merge_custom_weights([1.0], {"joy": 3}, schema)
+        merge_custom_weights(weights, custom, LabelSchema(["joy", "fear"]))
 
 
 def test_without_counts_custom_weights_hold_and_auto_is_1():

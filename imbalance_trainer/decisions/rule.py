@@ -40,7 +40,7 @@ class DecisionRule:
     max_constraint: bool = False
 
     def __post_init__(self) -> None:
-        checked_hierarchy_policy(self.hierarchy_policy)
+        check_known("hierarchy_policy", self.hierarchy_policy, HIERARCHY_POLICIES)
         if self.thresholds is not None:
             object.__setattr__(self, "thresholds", checked_thresholds(self.thresholds, self.schema))
 
@@ -54,8 +54,7 @@ class DecisionRule:
         schema = LabelSchema.from_config(config)
         ours = getattr(config, CONFIG_KEY, None) or {}
         calibration = ours.get("calibration")
-        if calibration is not None:
-            calibration = _checked_calibration(calibration, schema)
+        calibration = None if calibration is None else _checked_calibration(calibration, schema)
         hierarchy_policy = ours.get("hierarchy_policy", HIERARCHY_POLICIES[0])
         return cls(
             schema, ours.get("thresholds"), hierarchy_policy, calibration, ours.get("constraint") == "max_constraint"
@@ -195,7 +194,7 @@ def enforce_hierarchy(
     >>> enforce_hierarchy(torch.tensor([[False, True]]), schema, "larger_margin", torch.tensor([[-0.1, 0.2]]))
     tensor([[True, True]])
     """
-    checked_hierarchy_policy(hierarchy_policy)
+    check_known("hierarchy_policy", hierarchy_policy, HIERARCHY_POLICIES)
     if margins is None and (schema.exclusive or hierarchy_policy == "larger_margin"):
         raise UsageError("Exclusive groups, and the hierarchy policy larger_margin, need margins= of all labels.")
     decided = torch.as_tensor(decisions).bool().clone()
@@ -217,12 +216,6 @@ def violations(decisions: Tensor, schema: LabelSchema) -> Tensor:
     for rows in schema.broken_rules(decisions, ~decisions):
         broken |= rows
     return broken
-
-
-def checked_hierarchy_policy(how: str) -> str:
-    """Return a hierarchy policy, or raise a UsageError that offers the nearest."""
-    check_known("hierarchy_policy", how, HIERARCHY_POLICIES)
-    return how
 
 
 def checked_thresholds(thresholds: Any, schema: LabelSchema) -> np.ndarray:

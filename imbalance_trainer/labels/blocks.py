@@ -60,20 +60,11 @@ def column_blocks(columns: Iterable[Any], lists: str, where: str) -> Iterator[tu
     """
     start = 0
     for column in columns:
-        rows = int(min(BLOCK, max(1, _BYTES * len(column) // max(1, _n_bytes(column)))))
+        rows = int(min(BLOCK, max(1, _BYTES * len(column) // max(1, column.get_total_buffer_size()))))
         for at in range(0, len(column), rows):
             piece = column.slice(at, rows)
             yield start, array_block(piece, lists, where, start)
             start += len(piece)
-
-
-def _n_bytes(column: Any) -> int:
-    import pyarrow as pa
-
-    try:
-        return column.nbytes
-    except pa.ArrowTypeError:  # of views of lists old versions of pyarrow only know the buffers as a whole
-        return column.get_total_buffer_size()
 
 
 def array_block(array: Any, lists: str, where: str, start: int = 0) -> Block:

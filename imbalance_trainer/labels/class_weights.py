@@ -328,13 +328,11 @@ def merge_custom_weights(class_weights: Any, custom: Any, schema: LabelSchema) -
         return class_weights
     if not isinstance(custom, Mapping):
         raise UsageError(f'--custom_weights: expected {{"label": weight}} or a JSON file of it, found {custom!r}.')
-    custom = _by_label(custom, schema, "custom weights")
+    others: Mapping[str, float] = {}
     if class_weights is None:
-        return {**dict.fromkeys(schema.names, 1.0), **custom}
-    if isinstance(class_weights, str):
-        return custom
-    if isinstance(class_weights, Mapping):
-        return {**_by_label(class_weights, schema, "class weights"), **custom}
-    if len(class_weights) != len(schema):
-        raise UsageError(f"Got {len(class_weights)} class weights for {len(schema)} labels; give one each.")
-    return [custom.get(name, w) for name, w in zip(schema.names, class_weights, strict=True)]
+        others = dict.fromkeys(schema.names, 1.0)
+    elif isinstance(class_weights, Mapping):
+        others = _by_label(class_weights, schema, "class weights")
+    elif not isinstance(class_weights, str):
+        others = dict(zip(schema.names, _given(class_weights, schema.names).values, strict=True))
+    return {**others, **_by_label(custom, schema, "custom weights")}

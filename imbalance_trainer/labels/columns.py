@@ -12,7 +12,6 @@ from ..utils.errors import DataError
 from .blocks import INDICES, MULTI_HOT, TOKENS, Block, column_blocks, rows_block
 
 _LOOKED_AT = 64
-_STREAMED = 16_384  # rows of a stream at a time: they come with their texts
 _PICKED = 65_536
 
 
@@ -43,14 +42,9 @@ def first_row_with_null(dataset: Any, column: str) -> int | None:
         return None
     if not any(map(_has_null, dataset.data.column(column).chunks)):
         return None
-    start = 0
-    for array in (chunk for part in _arrow_columns(dataset, column) for chunk in part.chunks):
-        for i, label in enumerate(array) if _has_null(array) else ():
-            value = label.as_py()
-            if value is None or (isinstance(value, list) and None in value):
-                return start + i
-        start += len(array)
-    return None
+    labels = (row[column] for row in dataset.select_columns([column]).with_format(None))
+    has_null = (label is None or (isinstance(label, list) and None in label) for label in labels)
+    return next((i for i, is_found in enumerate(has_null) if is_found), None)
 
 
 def lists_of(dataset: Any, column: str | None, n_labels: int, tokens: bool, indices: bool | None) -> str:
@@ -110,8 +104,6 @@ def label_blocks(
         if name is not None and name in dataset.column_names:
             return column_blocks(_arrow_columns(dataset, name), lists, name), None
     if not _is_indexed(dataset):
-        if _streams_arrow(dataset) and (name := column or find_label_column(dataset)):
-            return column_blocks(_streamed_columns(dataset, name, limit), lists, name), -1
         return _row_blocks(islice(iter(dataset), limit), column, lists), -1
     total = len(dataset)
     if limit is None or total <= limit:
@@ -140,11 +132,6 @@ def _is_indexed(dataset: Any) -> bool:
     return hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
 
 
-def _streams_arrow(dataset: Any) -> bool:
-    """Whether it is a datasets.IterableDataset whose source gives Arrow tables, so that no row is made for us."""
-    return getattr(getattr(dataset, "_ex_iterable", None), "iter_arrow", None) is not None
-
-
 # ---- Arrow ----
 
 
@@ -156,21 +143,6 @@ def _arrow_columns(dataset: Any, column: str) -> Iterator[Any]:
         return
     for at in range(0, len(dataset), _PICKED):  # `iter` of such a dataset gives an array for each row
         yield labels.take(picked.column(0).slice(at, _PICKED))
-
-
-def _streamed_columns(dataset: Any, column: str, limit: int | None) -> Iterator[Any]:
-    left = sys.maxsize if limit is None else limit
-    size = min(_STREAMED, left)
-    if column in (dataset.column_names or ()):
-        dataset = dataset.select_columns([column])
-    for table in dataset.with_format("arrow").iter(batch_size=size) if size else ():
-        if column not in table.column_names:
-            raise DataError(f"Row 0 has no {column!r}; its keys are {sorted(table.column_names)}.")
-        table = table.slice(0, left)
-        yield table.column(column)
-        left -= len(table)
-        if left <= 0:
-            return
 
 
 def _has_null(array: Any) -> bool:

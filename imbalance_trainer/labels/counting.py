@@ -47,7 +47,7 @@ class LabelCounts:
             self._add_classes(start, block)
         else:
             check_width(block, self.schema, start, self.where)
-            step = max(255, _ENTRIES // block.shape[1] // 255 * 255)  # see column_sums
+            step = max(1, _ENTRIES // block.shape[1])
             for at in range(0, len(block), step):
                 self._add_multi_hot(start + at, block[at : at + step])
 
@@ -125,11 +125,6 @@ def _as_bits(block: np.ndarray) -> np.ndarray | None:
         return None  # a NaN is neither
     bits = block.astype(np.uint8, copy=False)
     return bits.view(bool) if block.dtype.kind != "f" or (bits == block).all() else None
-
-
-def are_classes(values: np.ndarray, n_labels: int) -> bool:
-    """Whether all values are integers from 0 to n_labels - 1."""
-    return values.dtype.kind in "iu" and (not len(values) or bool(values.min() >= 0 and values.max() < n_labels))
 
 
 def with_progress(

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from ..utils.constants import CONFIG_KEY
 from ..utils.errors import DataError, UsageError, did_you_mean
 from ..utils.files import read_json_object
+from ..utils.text import grouped
 
 PRIMARY, SECONDARY = "primary", "secondary"
 
@@ -245,10 +247,7 @@ class LabelSchema:
 
     @cached_property
     def _folded(self) -> dict[str, list[str]]:
-        folded: dict[str, list[str]] = {}
-        for name in self.names:
-            folded.setdefault(name.casefold(), []).append(name)
-        return folded
+        return grouped(self.names, str.casefold)
 
     def _checked_group(self, group: str, members: Any) -> tuple[str, ...]:
         if isinstance(members, str) or not isinstance(members, Iterable):
@@ -315,9 +314,7 @@ def _checked_names(names: Any) -> tuple[str, ...]:
 
 def _depths(pairs: Sequence[tuple[int, int]], names: Sequence[str]) -> dict[int, int]:
     """The longest way from each label up to a root; a cycle is an error that names it."""
-    parents: dict[int, list[int]] = {}
-    for child, parent in pairs:
-        parents.setdefault(child, []).append(parent)
+    parents = {child: [parent for _, parent in of_child] for child, of_child in grouped(pairs, itemgetter(0)).items()}
     depth: dict[int, int] = {}
     try:
         for label in TopologicalSorter(parents).static_order():

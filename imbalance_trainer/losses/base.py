@@ -17,8 +17,6 @@ from .reduction import (
     at_least_fp32,
     check_shapes,
     count_items,
-    is_one_block,
-    sum_by_rows,
 )
 
 _OF_THE_TRAINER = ("self", "class_weights", "support", "n_rows", "reduction", "label_smoothing")
@@ -123,9 +121,7 @@ class Loss(nn.Module):
         return total / (count.to(total.device).clamp(min=1) if isinstance(count, Tensor) else max(count, 1))
 
     def total(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The sum over all entries, of a large multi-label batch in blocks of rows."""
-        if labels.ndim == 2 and not is_one_block(logits):
-            return sum_by_rows(self.each, logits, labels)
+        """The sum over all entries."""
         return self.each(at_least_fp32(logits), labels).sum()
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import UsageError
 from .base import Loss
-from .reduction import at_least_fp32, check_shapes
+from .reduction import check_shapes
 
 
 class UserLoss(Loss):
@@ -51,10 +51,6 @@ class UserLoss(Loss):
     def own_arguments(cls) -> dict[str, Any]:
         """Empty: they are set in the function."""
         return {}
-
-    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The sum over all entries: the function is called once for the whole batch."""
-        return self.each(at_least_fp32(logits), labels).sum()
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss that the function returns, 0 where unknown."""

@@ -60,11 +60,7 @@ def at_least_fp32(logits: Tensor) -> Tensor:
 
 def count_items(labels: Tensor) -> Tensor | int:
     """Known entries (multi-label) or known rows (single-label): the denominator of a mean."""
-    if all_known(labels):
-        return labels.numel()
-    parts = labels.reshape(-1).split(_entries(labels))  # a mask of all labels would take a quarter of their memory
-    first, *more = ((part != IGNORE_INDEX).sum() for part in parts)
-    return sum(more, first)
+    return labels.numel() if all_known(labels) else (labels != IGNORE_INDEX).sum()
 
 
 def all_known(labels: Tensor) -> bool:
@@ -73,24 +69,6 @@ def all_known(labels: Tensor) -> bool:
 
 
 # ---- value and gradient in one pass, of large batches block by block, in the memory of one gradient ----
-
-
-def sum_by_rows(each: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor) -> Tensor:
-    """The sum of `each(logits, labels)`, the loss of each entry of some rows, over blocks of rows."""
-    needs_gradient = logits.requires_grad and torch.is_grad_enabled()
-
-    def value_and_slope(part: Tensor, of_part: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-        part = part.detach().requires_grad_(needs_gradient)
-        with torch.set_grad_enabled(needs_gradient):
-            value = each(part, of_part).sum()
-        return value.detach(), torch.autograd.grad(value, part)[0] if needs_gradient else part
-
-    return WithSlope.apply(value_and_slope, logits, labels, None, True, True)
-
-
-def is_one_block(logits: Tensor) -> bool:
-    """Whether a batch is small enough to be taken at once."""
-    return logits.numel() <= _entries(logits)
 
 
 class WithSlope(torch.autograd.Function):
@@ -103,7 +81,6 @@ class WithSlope(torch.autograd.Function):
         labels: (rows, labels).
         weights: (labels,), or None.
         is_sum: whether the sum is wanted, a large batch being taken in blocks.
-        whole_rows: whether a block must have all columns.
 
     Returns:
         (rows, labels), or a scalar; fp32, or fp64 for fp64 logits.
@@ -117,10 +94,9 @@ class WithSlope(torch.autograd.Function):
         labels: Tensor,
         weights: Tensor | None,
         is_sum: bool,
-        whole_rows: bool = False,
     ) -> Tensor:
         """See the class."""
-        if not is_sum or is_one_block(logits):
+        if not is_sum or logits.numel() <= _entries(logits):
             value, slope = value_and_slope(at_least_fp32(logits), labels, weights)
             ctx.save_for_backward(slope.to(logits.dtype))
             return value.sum() if is_sum else value
@@ -128,7 +104,7 @@ class WithSlope(torch.autograd.Function):
         gradient: Tensor | None = None
         if ctx.needs_input_grad[1]:
             gradient = torch.empty_like(logits, memory_format=torch.contiguous_format)
-        for part in _blocks(logits, whole_rows):
+        for part in _blocks(logits):
             of_columns = None if weights is None else weights[part[1]]
             value, slope = value_and_slope(at_least_fp32(logits[part]), labels[part], of_columns)
             total += value.sum()
@@ -143,13 +119,13 @@ class WithSlope(torch.autograd.Function):
         """Scale the gradient, in place unless the graph is kept for another backward."""
         (gradient,) = ctx.saved_tensors
         scaled = (gradient * grad_output).to(gradient.dtype) if _is_graph_kept() else gradient.mul_(grad_output)
-        return None, scaled, None, None, None, None
+        return None, scaled, None, None, None
 
 
-def _blocks(logits: Tensor, whole_rows: bool) -> Iterator[tuple[slice, slice]]:
+def _blocks(logits: Tensor) -> Iterator[tuple[slice, slice]]:
     """Rows and columns of blocks whose intermediate results fit into the cache."""
     rows, columns = logits.shape
-    width = columns if whole_rows else min(columns, _entries(logits))
+    width = min(columns, _entries(logits))
     height = max(1, _entries(logits) // width)
     for top in range(0, rows, height):
         for left in range(0, columns, width):

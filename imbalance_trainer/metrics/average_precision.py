@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .curves import Curve, all_known, known, label_curve, midpoints, positive, sorted_scores
+from .curves import Curve, known, label_curve, midpoints, positive, sorted_scores
 
 MAX_SCORES = 1 << 24
 """Scores that are kept; up to here average precision is exact. 64 MiB of scores and 16 MiB of labels."""
@@ -77,8 +77,7 @@ class StreamingAveragePrecision:
         """Add scores (logits), (rows, labels), fp32, with labels of the same shape: > 0.5 is positive, -100 unknown.
         NaN scores rank first."""
         gold = positive(labels).view(np.int8)
-        if not all_known(labels):
-            gold[~known(labels)] = -100
+        gold[~known(labels)] = -100
         self._kept.append((np.where(np.isnan(scores), np.float32(np.inf), scores), gold))
         self._n_kept += scores.size
         if self._n_kept > (self.max_scores if self.exact else self.max_scores // 4):

@@ -3,15 +3,13 @@
 Rows go by in blocks that stay in the cache, as this is on the way of every evaluation.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 
 from ..decisions.rule import DecisionRule, enforce_hierarchy, violations
 from ..labels.schema import LabelSchema
-from ..utils.numeric import any_in_rows, column_sums
-from .curves import all_known, known, positive
+from ..utils.numeric import column_sums
+from .curves import known, positive
 
 _BLOCK = 1 << 17  # entries that are counted at a time
 
@@ -35,7 +33,6 @@ class DecisionCounts:
         self.by_label = np.zeros((5, len(schema)), dtype=np.int64)
         self.rows = np.zeros(4, dtype=np.int64)
         self._secondary = np.zeros((3, len(schema.secondary)), dtype=np.int64)
-        self._has_rules = bool(schema.implications or schema.exclusive)
 
     @property
     def secondary(self) -> np.ndarray:
@@ -50,47 +47,38 @@ class DecisionCounts:
             labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
             rule: what decides.
         """
-        thresholds = rule.threshold_logits()
-        for rows in _blocks(scores):
+        thresholds, height = rule.threshold_logits(), max(1, _BLOCK // scores.shape[1])
+        for start in range(0, len(scores), height):
+            rows = slice(start, start + height)
             over, broken = scores[rows] > thresholds, []
-            decided, is_known = over, known(labels[rows]) if not all_known(labels[rows]) else None
-            if self._has_rules:
+            decided = over
+            if self.schema.rules:
                 before, margins = torch.from_numpy(over), torch.from_numpy(scores[rows] - thresholds)
                 after = enforce_hierarchy(before, self.schema, rule.hierarchy_policy, margins)
                 decided, broken = after.numpy(), [violations(x, self.schema).numpy() for x in (before, after)]
-            self._add(decided, positive(labels[rows]), is_known, over, broken)
+            self._add(decided, positive(labels[rows]), known(labels[rows]), over, broken)
 
     def add_classes(self, decided: np.ndarray, classes: np.ndarray) -> None:
         """Count rows of a single-label problem: the decided class and the gold one, (rows,) each."""
         every = np.arange(len(self.schema))
-        is_decided = decided[:, None] == every
-        self._add(is_decided, classes[:, None] == every, None, is_decided, [])
+        over, gold = decided[:, None] == every, classes[:, None] == every
+        self._add(over, gold, np.ones(gold.shape, bool), over, [])
 
     def _add(
         self,
         decided: np.ndarray,
         gold: np.ndarray,
-        is_known: np.ndarray | None,
+        is_known: np.ndarray,
         over: np.ndarray,
         broken: list[np.ndarray],
     ) -> None:
-        """Count a block: decisions, positives, known entries (None for all), decisions before the hierarchy policy,
+        """Count a block: decisions, positives, known entries, decisions before the hierarchy policy,
         and rows that break a rule before and after it (none where there is no rule)."""
-        in_row, known_by_label = np.ones(len(gold), dtype=bool), np.full(gold.shape[1], len(gold))
-        if is_known is not None:
-            decided, gold = decided & is_known, gold & is_known
-            in_row, known_by_label = any_in_rows(is_known), column_sums(is_known)
+        decided, gold, in_row = decided & is_known, gold & is_known, is_known.any(1)
         right = decided & gold
-        true_positives, predicted, support = map(column_sums, (right, decided, gold))
-        found = column_sums(over & gold) if self._has_rules else true_positives
-        self.by_label += [true_positives, predicted, support, known_by_label, found]
-        of_rows = (in_row, in_row & ~any_in_rows(decided != gold), *(rows & in_row for rows in broken))
+        self.by_label += [column_sums(x) for x in (right, decided, gold, is_known, over & gold)]
+        of_rows = (in_row, in_row & (decided == gold).all(1), *(rows & in_row for rows in broken))
         self.rows[: len(of_rows)] += [np.count_nonzero(rows) for rows in of_rows]
         if self.schema.primary:
-            where = np.ix_(any_in_rows(gold[:, list(self.schema.primary)]), np.array(self.schema.secondary, dtype=int))
+            where = np.ix_(gold[:, list(self.schema.primary)].any(1), np.array(self.schema.secondary, dtype=int))
             self._secondary += [column_sums(x[where]) for x in (right, decided, gold)]
-
-
-def _blocks(scores: np.ndarray) -> Iterator[slice]:
-    height = max(1, _BLOCK // max(1, scores.shape[1]))
-    return (slice(start, start + height) for start in range(0, len(scores), height))

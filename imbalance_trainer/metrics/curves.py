@@ -67,8 +67,8 @@ def sorted_scores(scores: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.n
         labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
     """
     for start in range(0, scores.shape[1], _LABELS):
-        part = slice(start, start + _LABELS)
-        for column, gold in zip(np.ascontiguousarray(scores[:, part].T), labels[:, part].T, strict=True):
+        parts = (np.ascontiguousarray(x[:, start : start + _LABELS].T) for x in (scores, labels))
+        for column, gold in zip(*parts, strict=True):
             yield np.sort(column[known(gold)]), np.sort(column[positive(gold)])
 
 
@@ -106,11 +106,6 @@ def known(labels: np.ndarray) -> np.ndarray:
     """Where a label is known: neither -100 nor NaN."""
     is_known = labels != IGNORE_INDEX
     return is_known & ~np.isnan(labels) if labels.dtype.kind == "f" else is_known
-
-
-def all_known(labels: np.ndarray) -> bool:
-    """known(labels).all(), in a fifth of its time."""
-    return not labels.size or bool(labels.min() >= 0)
 
 
 def positive(labels: np.ndarray) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from jinja2 import Environment, StrictUndefined
 from ..labels.class_weights import ClassWeights
 from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MAX_WEIGHT
+from ..utils.text import grouped
 
 ERROR, WARNING, NOTE, GOOD = "error", "warning", "note", "good"
 SEVERITIES = (ERROR, WARNING, NOTE, GOOD)
@@ -98,24 +100,17 @@ class Settings:
             none = WeightReason("not_asked_for")
             why = (none if row["reason"] == str(none) else WeightReason("text", (row["reason"],)) for row in labels)
             weights = ClassWeights(names, values, tuple(why), custom, clamped)
+        by_child = grouped(run.get("implications", ()), itemgetter(0))
         secondary = run.get("secondary") or run.get("groups", {}).get("secondary")
         known = ("focal_gamma", "learning_rate", "num_epochs", "loss", "takes_class_weights")
         return cls(
             class_weights=weights,
             max_weight=settings.get("max_weight") or MAX_WEIGHT,
             hierarchy_policy=settings.get("hierarchy_policy") or cls.hierarchy_policy,
-            parents=parents_of(run.get("implications", ())),
+            parents={child: tuple(parent for _, parent in pairs) for child, pairs in by_child.items()},
             secondary=None if secondary is None else tuple(secondary),
             **{name: settings.get(name) for name in known},
         )
-
-
-def parents_of(implications: Iterable[Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """{label: its parents} from pairs of child and parent."""
-    parents: dict[str, tuple[str, ...]] = {}
-    for child, parent in implications:
-        parents[child] = (*parents.get(child, ()), parent)
-    return parents
 
 
 def custom_weights_flag(weights: Mapping[str, float]) -> str:

@@ -177,13 +177,13 @@ def find_capped(history: Rows, settings: Settings, max_recall: float = 0.5) -> l
 def find_unsupported(history: Rows, settings: Settings) -> list[Finding]:
     """Labels without a positive, or without a known row, in the evaluation data. Their recall is 0/0, which every
     macro value counts as 0."""
-    kinds = {row["label"]: "unknown_here" if row.get("known") == 0 else "no_positives_here"
-             for row in last_rows(history) if not row["support"]}  # fmt: skip
+    kinds = ("no_positives_here", "unknown_here")
     return [
-        make_finding(kinds[row["label"]], settings, row["label"], NOTE, row.get("weight"), row=row, enough=_enough())
+        make_finding(kinds[row.get("known") == 0], settings, row["label"], NOTE, row.get("weight"), row=row,
+                     enough=_enough())
         for row in last_rows(history)
-        if row["label"] in kinds
-    ]
+        if not row["support"]
+    ]  # fmt: skip
 
 
 def _best_threshold(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ A message is a list of paragraphs and tables for `console_print`. An evaluation 
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..metrics.imbalance_metrics import rarest_shown
 from ..tuning.decisions import Tuning
 from ..tuning.thresholds import FEW, TunedThresholds
 from ..utils.console import bullets, text_table, verbatim
+from ..utils.text import grouped
 from .findings import GOOD, Finding, Settings, custom_weights_flag, gamma_flag, has_zero_recall
 from .run_files import HISTORY_FILE
 
@@ -179,7 +181,7 @@ def warning_message(findings: Sequence[Finding], settings: Settings) -> Message:
     """
     message: Message = []
     good: Message = []
-    for kind, mine in _by_kind(findings).items():
+    for kind, mine in grouped(findings, attrgetter("kind")).items():
         first, advice = mine[0], {finding.advice for finding in mine}
         if first.severity == GOOD:
             good += ["", f"Good: {first.title} ({first.evidence})."]
@@ -210,13 +212,6 @@ def was_started_with_flags() -> bool:
     return "ipykernel" not in sys.modules and any(word.startswith("--") for word in words)
 
 
-def _by_kind(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    kinds: dict[str, list[Finding]] = {}
-    for finding in findings:
-        kinds.setdefault(finding.kind, []).append(finding)
-    return kinds
-
-
 def _item(finding: Finding, with_advice: bool) -> str:
     label = f"{finding.label}: " if finding.label else ""
     weight = "" if finding.weight is None or finding.kind == "at_the_cap" else f"; weight {finding.weight:.3g}"
@@ -230,7 +225,7 @@ def _is_in_the_line_to_paste(finding: Finding) -> bool:
 
 def _line_to_paste(findings: Sequence[Finding], settings: Settings) -> Message:
     """The weights and the gamma to try for all labels that were named."""
-    kinds = _by_kind(finding for finding in findings if finding.kind in _WEIGHED)
+    kinds = grouped((finding for finding in findings if finding.kind in _WEIGHED), attrgetter("kind"))
     named = [finding for mine in kinds.values() for finding in mine[:_SHOWN_FINDINGS]]
     new = {f.label: round(f.new_weight, 2) for f in named if f.new_weight is not None}
     gammas = [f.new_gamma for f in named if f.new_gamma is not None and settings.focal_gamma is not None]

@@ -19,13 +19,16 @@ from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import LABEL_METRICS, LabelTable
 from ..utils.errors import DataError, first_line
-from ..utils.files import atomic_write, finite
+from ..utils.files import finite, write_text
 
 HISTORY_FILE, RUN_FILE = "label_history.jsonl", "run.json"
 CURVES_FILE, RESULTS_FILE = "precision_recall.json", "metrics.json"
 
 VERSION, HISTORY_VERSION = 1, 2
 """Versions of the files' content and of the history's lines. They rise when a key changes its meaning."""
+
+TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+"""Metrics that Trainer adds once an evaluation is over."""
 
 MARKER = "secondary_f1_macro"
 """A metric in every evaluation by ImbalanceMetrics. Its key shows the prefix of the evaluation."""
@@ -123,10 +126,7 @@ def read_history(path: str | Path) -> list[dict[str, Any]]:
 
 def write_history(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
     """Replace the file atomically: after a kill it has the old entries or the new ones."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as unfinished:
-        unfinished.write_text("".join(map(_line, entries)), encoding="utf-8")
+    write_text(path, "".join(map(_line, entries)))
 
 
 def append_history(path: str | Path, entry: Mapping[str, Any]) -> None:

@@ -50,11 +50,11 @@ class RunRecord:
     @cached_property
     def latest(self) -> list[Entry]:
         """Evaluations of the main split by step; of several at one step the last, which is of the final model."""
-        return _by_step({entry["step"]: entry for entry in self._of(self.splits[0])})
+        return self._by_step(self._of(self.splits[0]))
 
     def timeline(self, split: str) -> list[Entry]:
         """Evaluations of a split by step; of several at one step the first, which was made during training."""
-        return _by_step({entry["step"]: entry for entry in reversed(self._of(split))})
+        return self._by_step(self._of(split)[::-1])
 
     @cached_property
     def current(self) -> Entry:
@@ -97,6 +97,11 @@ class RunRecord:
         support = {row["label"]: row.get("support") for row in self.current["labels"]}
         known = self.train_support if all(name in self.train_support for name in support) else support
         return sorted(support, key=lambda name: known[name] if is_number(known[name]) else 0)
+
+    @staticmethod
+    def _by_step(entries: Sequence[Entry]) -> list[Entry]:
+        """By rising step; of several at one step the last."""
+        return sorted({entry["step"]: entry for entry in entries}.values(), key=lambda entry: entry["step"])
 
     def _of(self, split: str) -> list[Entry]:
         return [entry for entry in self.entries if entry["split"] == split]
@@ -153,10 +158,6 @@ def place(entry: Entry) -> str:
     """
     step = f"step {entry['step']:,}"
     return f"epoch {entry['epoch']:.3g} ({step})" if is_number(entry.get("epoch")) else step
-
-
-def _by_step(entries: Mapping[int, Entry]) -> list[Entry]:
-    return [entries[step] for step in sorted(entries)]
 
 
 def _optional(path: Path) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from ..decisions.rule import HIERARCHY_POLICIES, checked_hierarchy_policy
+from ..decisions.rule import HIERARCHY_POLICIES
 from ..labels.class_weights import DEFAULT_STRATEGY, STRATEGIES, read_class_weights
 from ..losses import LOSSES
 from ..losses.constraints import CONSTRAINTS, DIRECTIONS, check_constraint
@@ -86,7 +86,7 @@ class ImbalanceOptions:
         check_known("head_start", self.head_start, HEAD_STARTS)
         check_known("on_nan", self.on_nan, ON_NAN)
         check_constraint(self.constraint, self.constraint_direction)
-        checked_hierarchy_policy(self.hierarchy_policy)
+        check_known("hierarchy_policy", self.hierarchy_policy, HIERARCHY_POLICIES)
         checked_number("focal_gamma", self.focal_gamma, 0)
         checked_number("max_weight", self.max_weight, 0, above=True)
         checked_number("constraint_weight", self.constraint_weight, 0)

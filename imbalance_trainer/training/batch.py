@@ -1,6 +1,5 @@
 """Labels, weights and logits of a batch, and batches of rows that list their classes."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ def labels_of(inputs: Mapping[str, Any], name: str) -> Tensor | None:
     labels = next((inputs[key] for key in (name, *LABEL_COLUMNS) if inputs.get(key) is not None), None)
     if labels is None:
         return None
-    if labels.is_floating_point() and _may_have_nan(labels):
+    if labels.is_floating_point():
         labels = torch.where(labels.isnan(), float(IGNORE_INDEX), labels)
     mask = inputs.get(LABEL_MASK)
     if mask is None:
@@ -27,11 +26,6 @@ def labels_of(inputs: Mapping[str, Any], name: str) -> Tensor | None:
             f"{LABEL_MASK} has the shape {tuple(mask.shape)}; expected that of the labels, {tuple(labels.shape)}."
         )
     return torch.where(mask.bool(), labels, torch.full_like(labels, IGNORE_INDEX))
-
-
-def _may_have_nan(labels: Tensor) -> bool:
-    """False where a sum says that none is; an accelerator would have to wait for it."""
-    return labels.device.type != "cpu" or math.isnan(labels.sum())
 
 
 def sample_weights_of(inputs: Mapping[str, Any]) -> Tensor | None:

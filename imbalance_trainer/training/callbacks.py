@@ -1,6 +1,7 @@
 """RareLabelCallback: the table after each evaluation, warnings with what to change, and the history of the run."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ..monitor.run_files import (
     HISTORY_FILE,
     MARKER,
     RUN_FILE,
+    TIMES,
     append_history,
     make_curves,
     make_entry,
@@ -40,8 +42,10 @@ from ..utils.console import console_print, verbatim
 from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
-from ..utils.text import pluralize
+from ..utils.text import grouped, pluralize
 from .arguments import ImbalanceOptions
+
+_SPLIT = itemgetter("split")
 
 _Findings = dict[tuple[str, str, str, int], Finding]
 """By kind, label, severity, and whether it was found once or more often. A new key is printed again."""
@@ -111,7 +115,7 @@ class RareLabelCallback(TrainerCallback):
         self._in_training, self._model_step = True, None
         write_history(path, self.history)
         self._write_run_info(args, model)
-        by_split = _by_split(self.history)  # warnings from before the stop are not repeated
+        by_split = grouped(self.history, _SPLIT)  # warnings from before the stop are not repeated
         self._found = {split: self._findings(entries, args, model) for split, entries in by_split.items()}
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
@@ -119,7 +123,7 @@ class RareLabelCallback(TrainerCallback):
         prefix = metric_prefix(metrics)
         if prefix is None or not state.is_world_process_zero:
             return
-        before, model = _by_split(self.history).get(prefix, []), kwargs.get("model")
+        before, model = grouped(self.history, _SPLIT).get(prefix, []), kwargs.get("model")
         entry = self._entry(metrics, prefix, state, model, before[-1]["step"] if before else 0)
         message = self._evaluation_message(entry, before[-1] if before else None)
         self.history.append(entry)
@@ -166,7 +170,7 @@ class RareLabelCallback(TrainerCallback):
     def _warn_of_zero_recall_in_best(self, args: Any) -> None:
         """Warn where more labels have zero recall in the best model than in the last one: its metric looks at ranks,
         not at decisions."""
-        entries = next(iter(_by_split(self.history).values()), [])
+        entries = next(iter(grouped(self.history, _SPLIT).values()), [])
         best = next((entry for entry in entries if entry["step"] == self._model_step), None)
         if best is None:
             return
@@ -283,13 +287,6 @@ class RareLabelCallback(TrainerCallback):
         return message
 
 
-def _by_split(history: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    splits: dict[str, list[dict[str, Any]]] = {}
-    for entry in history:
-        splits.setdefault(entry["split"], []).append(entry)
-    return splits
-
-
 def _resumed(entries: Iterable[dict[str, Any]], step: int) -> list[dict[str, Any]]:
     """The evaluations up to a step, each once. A test is left out, as it is made again."""
     kept: dict[tuple[str, int], dict[str, Any]] = {}
@@ -321,8 +318,7 @@ class _TerseLogs:
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         few, prefix = self._without_ours(logs)
-        timing = ("runtime", "samples_per_second", "steps_per_second", "loss", "model_preparation_time")
-        if prefix is None or set(few) - {"epoch", *(f"{prefix}_{name}" for name in timing)}:
+        if prefix is None or set(few) - {"epoch", *(f"{prefix}_{name}" for name in ("loss", *TIMES))}:
             super().on_log(args, state, control, logs=few, **kwargs)  # type: ignore[misc]  # of the other base class
 
     def on_evaluate(

@@ -14,7 +14,7 @@ from .. import __version__
 from ..decisions.rule import is_baked
 from ..monitor.run_files import Results, package_versions
 from ..reports.model_card import CardContent, listed, model_card
-from ..utils.files import atomic_write
+from ..utils.files import write_text
 from .setup import ImbalanceSetup
 
 CARD_FILE = "README.md"
@@ -36,14 +36,12 @@ def write_card(
     `step` is None where the weights were not trained here, `chosen_by` where they are not the best but the last ones.
     """
     path = Path(str(trainer.args.output_dir)) / CARD_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
     known = {"results": tuple(results), "step": step, "chosen_by": chosen_by}
     text = model_card(_content(trainer, ours, given, _tags_of(path), known))
     model: Any = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "peft_config") and hasattr(model, "create_or_update_model_card"):
         text = _completed_by_peft(text, model)
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _content(

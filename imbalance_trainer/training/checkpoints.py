@@ -8,10 +8,11 @@ from types import SimpleNamespace
 from safetensors import SafetensorError, safe_open
 
 from ..decisions.rule import DecisionRule
-from ..utils.files import atomic_write
+from ..utils.files import write_text
 
 _WEIGHTS = ("model.safetensors", "adapter_model.safetensors", "pytorch_model.bin")
 _INDEX = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_SHARDED = ("pytorch_model_fsdp", "global_step")  # by FSDP or DeepSpeed, which check their own files
 
 
 def last_complete_checkpoint(output_dir: str | Path) -> tuple[Path | None, list[str]]:
@@ -37,24 +38,19 @@ def find_fault(folder: Path) -> str | None:
     Trainer writes trainer_state.json last, so that a kill before leaves it out; each file that is there is looked at
     all the same, as a kill may come while a checkpoint is overwritten or removed.
     """
-    state = folder / "trainer_state.json"
-    if not state.is_file():
+    files = {file.name: file for file in sorted(folder.iterdir())}
+    if "trainer_state.json" not in files:
         return "has no trainer_state.json, which is written last"
-    try:
-        json.loads(state.read_text(encoding="utf-8"))
-    except ValueError:
-        return "its trainer_state.json is cut off"
-    weights = _weight_files(folder)
-    if isinstance(weights, str):
-        return weights
-    for file in weights:
-        if file.suffix == ".safetensors" and not _is_whole_safetensors(file):
-            return f"its {file.name} is cut off"
-    for file in sorted(folder.iterdir()):
-        is_zipped = file.suffix in (".pt", ".pth", ".bin") and file.name != "training_args.bin"
-        if is_zipped and not zipfile.is_zipfile(file):
-            return f"its {file.name} is cut off"
-    if (folder / "optimizer.pt").exists() and not (folder / "scheduler.pt").exists():
+    for name, file in files.items():
+        if not _is_whole(file):
+            return f"its {name} is cut off"
+    indices = [json.loads(files[name].read_text(encoding="utf-8")) for name in _INDEX if name in files]
+    shards = {shard for index in indices for shard in index["weight_map"].values()}
+    if missing := sorted(shards - set(files)):
+        return f"has no {missing[0]}"
+    if not shards and not any(name in _WEIGHTS or name.startswith(_SHARDED) for name in files):
+        return "has no model weights"
+    if "optimizer.pt" in files and "scheduler.pt" not in files:
         return "has no scheduler.pt"
     return None
 
@@ -75,34 +71,20 @@ def write_decision_rule(folder: str | Path, rule: DecisionRule) -> None:
         return
     config = SimpleNamespace(**json.loads(file.read_text(encoding="utf-8")))
     rule.to_config(config)
-    with atomic_write(file) as unfinished:
-        unfinished.write_text(json.dumps(vars(config), indent=2) + "\n", encoding="utf-8")
+    write_text(file, json.dumps(vars(config), indent=2) + "\n")
 
 
-def _weight_files(folder: Path) -> list[Path] | str:
-    for name in _WEIGHTS:
-        if (folder / name).is_file():
-            return [folder / name]
-    for name in _INDEX:
-        if (folder / name).is_file():
-            try:
-                shards = set(json.loads((folder / name).read_text(encoding="utf-8"))["weight_map"].values())
-            except (ValueError, KeyError, AttributeError):
-                return f"its {name} is cut off"
-            missing = sorted(shard for shard in shards if not (folder / shard).is_file())
-            return f"has no {missing[0]}" if missing else [folder / shard for shard in sorted(shards)]
-    if any(folder.glob("pytorch_model_fsdp*")) or any(folder.glob("global_step*")):
-        return []  # sharded by FSDP or DeepSpeed, which check their own files
-    return "has no model weights"
-
-
-def _is_whole_safetensors(file: Path) -> bool:
-    """Whether a file is as long as its header says, which safetensors checks as it opens one."""
+def _is_whole(file: Path) -> bool:
     try:
-        with safe_open(file, "pt"):
-            return True
-    except (SafetensorError, OSError):
+        if file.suffix == ".safetensors":
+            with safe_open(file, "pt"):  # which checks that it is as long as its header says
+                return True
+        if file.suffix == ".json":
+            json.loads(file.read_text(encoding="utf-8"))
+    except (SafetensorError, OSError, ValueError):
         return False
+    is_zipped = file.suffix in (".pt", ".pth", ".bin") and file.name != "training_args.bin"
+    return not is_zipped or zipfile.is_zipfile(file)
 
 
 def _steps(folder: Path) -> int:

@@ -9,9 +9,7 @@ from torch import Tensor
 
 from ..losses.objective import Objective
 from ..metrics.imbalance_metrics import ImbalanceMetrics
-from ..monitor.run_files import Results
-
-_TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+from ..monitor.run_files import TIMES, Results
 
 
 class RunningEvaluation:
@@ -91,18 +89,15 @@ class KeptResults:
             names: labels that are decided at 0.5 in such entries; None where the largest score decides.
         """
         known = [results for results in self._all if results.split == split]
-        fitting = [results for results in known if results.step == step]
-        if not fitting:
-            half = None if names is None else dict.fromkeys(names, 0.5)
-            entries = [entry for entry in history if (entry["split"], entry["step"]) == (split, step)]
-            fitting = [Results(split, step, _untimed(e["metrics"]), e["labels"], thresholds=half) for e in entries]
-        return next(reversed([*known, *fitting]), None)
+        if fitting := [results for results in known if results.step == step]:
+            return fitting[-1]
+        entries = [entry for entry in history if (entry["split"], entry["step"]) == (split, step)]
+        if not entries:
+            return known[-1] if known else None
+        metrics = {name: value for name, value in entries[-1]["metrics"].items() if name not in TIMES}
+        half = None if names is None else dict.fromkeys(names, 0.5)
+        return Results(split, step, metrics, entries[-1]["labels"], thresholds=half)
 
     def splits(self, history: Iterable[Mapping[str, Any]]) -> list[str]:
         """The names of all splits that were evaluated, in order."""
         return list(dict.fromkeys([*(entry["split"] for entry in history), *(r.split for r in self._all)]))
-
-
-def _untimed(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics without the times that Trainer adds once an evaluation is over."""
-    return {name: value for name, value in metrics.items() if name not in _TIMES}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..labels.blocks import numeric
 from ..labels.columns import classes_listed, find_label_column, first_row, first_row_with_null
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
@@ -229,7 +230,4 @@ def _first_label(dataset: Any, label_names: tuple[str, ...]) -> tuple[str, np.nd
     if column is None or not isinstance(row, Mapping) or row.get(column) is None:
         return "labels", None
     value = row[column]
-    array = np.asarray(value.cpu() if hasattr(value, "cpu") else value)
-    if array.dtype == object and array.ndim == 1 and all(v is None or isinstance(v, (int, float)) for v in array):
-        array = np.array([np.nan if v is None else v for v in array])
-    return column, array
+    return column, numeric(np.asarray(value.cpu() if hasattr(value, "cpu") else value))

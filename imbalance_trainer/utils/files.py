@@ -45,12 +45,16 @@ def written(path: str | Path) -> Iterator[Path]:
         raise UsageError(f"{path}: cannot be written ({error.strerror or error}); give another.") from None
 
 
-def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write a file as a whole; NaN and infinite values become null. Its folder is made where there is none."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_text(path: str | Path, text: str) -> None:
+    """Write a file as a whole. Its folder is made where there is none."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished:
-        unfinished.write_text(as_json(content) + "\n", encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a file as a whole; NaN and infinite values become null."""
+    write_text(path, as_json(content) + "\n")
 
 
 def read_json_object(path: Path) -> Mapping[str, Any]:

@@ -7,8 +7,6 @@ import numpy as np
 
 from .errors import UsageError
 
-_SHORT = 128  # columns
-
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number, as one read from a file may not be.
@@ -69,25 +67,8 @@ def wilson_interval(successes: Any, trials: Any, z: float = 1.96) -> tuple[Any, 
     return np.where(none, 0.0, np.maximum(centre - half, 0)), np.where(none, 1.0, np.minimum(centre + half, 1))
 
 
-def column_sums(ones: np.ndarray) -> np.ndarray:
-    """How often each column is 1: ones.sum(0), ten times as fast as rows are added up in bytes, 255 at most.
-
-    Args:
-        ones: (rows, columns), bool, or uint8 with nothing but 0 and 1.
-
-    Returns:
-        (columns,), int64.
-    """
-    n, in_bytes = len(ones) // 255 * 255, ones.view(np.uint8)
-    rest = in_bytes[n:].sum(0, dtype=np.uint8).astype(np.int64)
-    if not n:
-        return rest
-    full = in_bytes[:n].reshape(255, -1).sum(0, dtype=np.uint8)
-    return full.reshape(-1, ones.shape[1]).sum(0, dtype=np.int64) + rest
-
-
-def any_in_rows(mask: np.ndarray) -> np.ndarray:
-    """mask.any(1), (rows, columns) -> (rows,), where rows are short by a product, which is up to ten times as fast."""
-    if mask.shape[1] >= _SHORT:
-        return np.asarray(mask.any(1))
-    return np.asarray(mask.astype(np.float32) @ np.ones(mask.shape[1], np.float32) > 0)
+def column_sums(mask: np.ndarray) -> np.ndarray:
+    """mask.sum(0), (rows, columns) to (columns,), ten times as fast, as rows are added up in bytes, 255 at most."""
+    n = len(mask) // 255 * 255
+    full = mask[:n].view(np.uint8).reshape(255, n // 255 * mask.shape[1]).sum(0, dtype=np.uint8)
+    return full.reshape(n // 255, mask.shape[1]).sum(0, dtype=np.int64) + mask[n:].sum(0)

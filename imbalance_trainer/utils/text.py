@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,18 @@ def short_count(value: float) -> str:
     ('1,234,567', '2.35')
     """
     return f"{value:,.0f}" if value == round(value) else compact_number(value)
+
+
+def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+    """Items by their keys, keys and items in the order in which they come.
+
+    >>> grouped(["ant", "bee", "ape"], lambda word: word[0])
+    {'a': ['ant', 'ape'], 'b': ['bee']}
+    """
+    groups: dict[Any, list[Any]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def percent(share: float) -> str:

@@ -191,7 +191,7 @@ def test_micro_batches_add_up_to_the_whole(name, kind):
 
 
 @each_loss
-def test_a_batch_that_is_taken_in_blocks_is_the_sum_of_its_entries(name, kind):
+def test_a_large_batch_is_the_sum_of_its_entries(name, kind):
     loss, (logits, labels) = make(name, kind), batch(kind, rows=(1 << 15) + 7)
     whole, gradient = gradient_of(loss, logits, labels)
     total, expected = gradient_of(loss, logits, labels, reduction="none")

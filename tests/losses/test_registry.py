@@ -48,13 +48,6 @@ def test_class_balanced_weights_have_the_mean_1_and_stay_under_the_cap():
     assert ClassBalancedLoss([1] + [1_000_000] * 99, 0.99999).weights.max() == 20
 
 
-def test_focal_gamma_is_refused_by_a_loss_without():
-    with pytest.raises(UsageError, match="focal_gamma is not for loss='bce', which has no gamma"):
-        make_loss("bce", MULTI_LABEL, gamma=3.5)
-    with pytest.raises(UsageError, match="gamma is set twice"):
-        make_loss("focal", MULTI_LABEL, gamma=3.5, loss_args={"gamma": 1.0})
-
-
 @pytest.mark.parametrize(
     ("name", "problem_type", "fitting"),
     [
