@@ -1,7 +1,7 @@
 """What a linear model without an encoder finds, by cross-validation: the floor under every fine-tuning."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,57 +17,12 @@ from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
 
 
-@dataclass(frozen=True, eq=False)
-class BaselineEstimate:
-    """Cross-validated results of LinearBaseline on the training rows. Arrays have shape (labels,).
+def estimate_baseline(data: LabelledData) -> dict[str, Any]:
+    """Cross-validate the linear baseline on the training rows, thresholds by cross-fitting.
 
-    Args:
-        names: the labels.
-        classifier: the classifier that won.
-        f1_macro: thresholds by cross-fitting.
-        f1, average_precision, support: of each label.
-        n_rows, seconds: rows, and what it took.
-    """
-
-    names: tuple[str, ...]
-    classifier: str
-    f1_macro: float
-    f1: np.ndarray
-    average_precision: np.ndarray
-    support: np.ndarray
-    n_rows: int
-    seconds: float
-
-    def message(self) -> list[Any]:
-        """A sentence, and a table of the rarest labels."""
-        order = np.argsort(self.support, kind="stable")
-        rows = [
-            [self.names[i], f"{int(self.support[i]):,}", f"{self.average_precision[i]:.2f}", f"{self.f1[i]:.2f}"]
-            for i in rarest_shown(order)
-        ]
-        there, left = self.support > 0, len(order) - len(rows)
-        return [
-            "",
-            f"Linear baseline (TF-IDF and {self.classifier}, no encoder): f1_macro {self.f1_macro:.3f}, mean average "
-            f"precision {self.average_precision[there].mean():.3f}, by cross-validation on {self.n_rows:,} training "
-            f"rows in {self.seconds:.0f} s. A fine-tuned encoder should be well ahead of it.",
-            text_table(["label (rarest first)", "support", "average precision", "F1"], rows),
-            *([f"... and {left:,} more labels; --json has all"] if left else []),
-        ]
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        by_label = zip(self.names, self.average_precision.tolist(), self.f1.tolist(), strict=True)
-        return {
-            "classifier": self.classifier,
-            "f1_macro": self.f1_macro,
-            "mean_average_precision": float(self.average_precision[self.support > 0].mean()),
-            "labels": [{"label": name, "average_precision": ap, "f1": f1} for name, ap, f1 in by_label],
-        }
-
-
-def estimate_baseline(data: LabelledData) -> BaselineEstimate:
-    """Cross-validate the linear baseline on the training rows.
+    Returns:
+        JSON-able: classifier, f1_macro, mean_average_precision, rows, seconds, and by label support,
+        average_precision and f1.
 
     Raises:
         UsageError: data that is not multi-label.
@@ -80,14 +35,35 @@ def estimate_baseline(data: LabelledData) -> BaselineEstimate:
     tuning = tune_decisions(linear.out_of_fold, labels, DecisionRule(data.schema), TuningOptions(), n_bootstrap=0)
     ranking = StreamingAveragePrecision(labels.shape[1], max_scores=labels.size)
     ranking.update(linear.out_of_fold, labels)
-    table = tuning.held_out_table
-    return BaselineEstimate(
-        data.schema.names,
-        str(linear.classifier),
-        tuning.held_out["f1_macro"],
-        np.asarray(table.f1),
-        ranking.compute(),
-        np.asarray(table.support),
-        len(labels),
-        time.perf_counter() - start,
-    )
+    table, precision = tuning.held_out_table, ranking.compute()
+    columns = {"label": data.schema.names, "support": table.support, "average_precision": precision, "f1": table.f1}
+    return {
+        "classifier": linear.classifier,
+        "f1_macro": tuning.held_out["f1_macro"],
+        "mean_average_precision": float(precision[np.asarray(table.support) > 0].mean()),
+        "rows": len(labels),
+        "seconds": time.perf_counter() - start,
+        "labels": [dict(zip(columns, row, strict=True)) for row in zip(*map(_plain, columns.values()), strict=True)],
+    }
+
+
+def _plain(column: Any) -> list[Any]:
+    return np.asarray(column).tolist()
+
+
+def baseline_message(found: Mapping[str, Any]) -> list[Any]:
+    """A sentence, and a table of the rarest labels."""
+    by_rarity = sorted(found["labels"], key=lambda row: row["support"])
+    rows = [
+        [row["label"], f"{row['support']:,}", f"{row['average_precision']:.2f}", f"{row['f1']:.2f}"]
+        for row in rarest_shown(by_rarity)
+    ]
+    left = len(by_rarity) - len(rows)
+    return [
+        "",
+        f"Linear baseline (TF-IDF and {found['classifier']}, no encoder): f1_macro {found['f1_macro']:.3f}, mean "
+        f"average precision {found['mean_average_precision']:.3f}, by cross-validation on {found['rows']:,} training "
+        f"rows in {found['seconds']:.0f} s. A fine-tuned encoder should be well ahead of it.",
+        text_table(["label (rarest first)", "support", "average precision", "F1"], rows),
+        *([f"... and {left:,} more labels; --json has all"] if left else []),
+    ]

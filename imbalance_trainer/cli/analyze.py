@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.analyze import Analysis, analysis_json, analyze
-from ..analysis.baseline import BaselineEstimate, estimate_baseline
+from ..analysis.baseline import baseline_message, estimate_baseline
 from ..analysis.counts import STREAMED_FROM, count_splits, count_streams, is_large, open_streams
 from ..analysis.parts import analysis_markdown, analysis_text
 from ..analysis.recommend import config_text
@@ -95,15 +95,15 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
         said += [f"  imbalance-trainer train --config {shlex.quote(args.config_out)}"]
     print((analysis_markdown if args.markdown else analysis_text)(analysis, args.max_rows), flush=True)
     if baseline is not None:
-        print(as_text(*baseline.message()), file=sys.stderr if args.markdown else sys.stdout)
+        print(as_text(*baseline_message(baseline)), file=sys.stderr if args.markdown else sys.stdout)
     if said:
         print("\n".join(["", *said]), file=sys.stderr if args.markdown else sys.stdout)
-    return analysis_json(analysis) | ({} if baseline is None else {"baseline": baseline.as_dict()})
+    return analysis_json(analysis) | ({} if baseline is None else {"baseline": baseline})
 
 
 def _counted(
     args: AnalyzeArguments, label_info: Any
-) -> tuple[dict[str, LabelDistribution], dict[str, Any], BaselineEstimate | None]:
+) -> tuple[dict[str, LabelDistribution], dict[str, Any], dict[str, Any] | None]:
     """The counts of the splits, what is known of the data beside, and the linear baseline where it is asked for: of
     data that is loaded, or read in batches where that is asked for or the files are large."""
     if args.is_given and (is_large(args) if args.streaming is None else args.streaming):
