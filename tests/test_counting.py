@@ -271,15 +271,6 @@ def test_beyond_a_thousand_labels_pairs_are_sparse_and_the_same():
     assert classes.cooccurrence.sum() == 3
 
 
-def test_irlbl_and_mean_ir_are_hand_computed():
-    schema = LabelSchema(["main", "rare", "never", "common"], {"primary": ["main"]})
-    counts = LabelDistribution.from_counts([80, 4, 0, 20], 100, schema)
-    assert counts.irlbl.tolist() == [1, 20, np.inf, 4]  # the primary label counts too
-    assert counts.mean_ir == pytest.approx((1 + 20 + 4) / 3)
-    assert LabelDistribution.empty(schema).mean_ir == 0
-    assert LabelDistribution.empty(schema).irlbl.tolist() == [np.inf] * 4
-
-
 # ---- the trainer ----
 
 

@@ -119,7 +119,6 @@ def analysis_json(analysis: Analysis) -> dict[str, Any]:
         "problem_type": analysis.problem_type,
         "split": analysis.split,
         "splits": {name: _split(analysis, name) for name in analysis.splits},
-        "mean_ir": plain(analysis.counts.mean_ir),
         "labels": [_label(analysis, i) for i in range(len(analysis.counts.schema))],
         "recommendation": {
             "settings": [
@@ -175,7 +174,6 @@ def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]
         "prevalence": plain(counts.prevalence[i]),
         "negative_positive": plain(counts.negative_positive[i]),
         "imbalance_ratio": plain(counts.imbalance_ratio[i]),
-        "irlbl": plain(counts.irlbl[i]),
         "weight": plain(weights.values[i]),
         "weight_reason": weights.reasons[i],
         "weight_before_cap": plain((weights.clamped or {})[name]) if name in (weights.clamped or {}) else None,

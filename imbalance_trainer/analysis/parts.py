@@ -27,9 +27,7 @@ from .analyze import Analysis
 from .counts import partners, positives
 from .dataset_stats import HALF_WIDTH, about, positives_for, some
 
-_WORDS = sentences_of(
-    Path(__file__).parent / "templates" / "parts.yaml", plural=pluralize, compact=compact_number, some=some
-)
+_WORDS = sentences_of(Path(__file__).parent / "templates" / "parts.yaml", plural=pluralize, some=some)
 
 
 @dataclass(frozen=True)
@@ -189,13 +187,12 @@ def _labels_part(
         "positives": list(map(short_count if wide else compact_number, counts.support)),
         "%": list(map(percent, counts.prevalence)),
         "neg:pos": list(map(compact_number, counts.negative_positive)),
-        "IRLbl": list(map(compact_number, counts.irlbl)),
         "ratio": list(map(compact_number, counts.imbalance_ratio)),
         "unknown": list(map(short_count, counts.unknown)),
         "weight": [f"{value:.3g}" for value in weights.values],
         "reason": [str(why) if wide else why.short for why in weights.why],
     }
-    hidden = {"unknown"} if wide and not counts.unknown.any() else set() if wide else {"tier", "IRLbl", "unknown"}
+    hidden = {"unknown"} if wide and not counts.unknown.any() else set() if wide else {"tier", "unknown"}
     columns = {head: cells for head, cells in columns.items() if head not in hidden}
     rest = np.delete(weights.values, shown)
     more = f"... and {pluralize(len(rest), 'more label')}: weights {_span(rest)}" if len(rest) else ""
@@ -239,17 +236,16 @@ def _part(key: str, table: Table | None = None, items: Iterable[tuple[str, str]]
 
 
 def _summary_part(analysis: Analysis) -> Part:
-    """Tiers, mean imbalance ratio, labels per row, unknown entries."""
+    """Tiers, labels per row, unknown entries."""
     labels = analysis.counts
     tiers = [f"{tier} {len(i):,} with {_span(labels.support[i], short_count)}"
              for tier, i in labels.tiers().items() if len(i)]  # fmt: skip
     per_row = () if analysis.is_single_label or labels.labels_per_row is None else labels.labels_per_row
     seen = [(n, int(rows)) for n, rows in enumerate(per_row) if rows]
     mean = sum(n * rows for n, rows in seen) / max(sum(rows for _, rows in seen), 1)
-    largest = float(labels.irlbl[np.isfinite(labels.irlbl)].max(initial=0.0))
     order = np.argsort(-labels.unknown, kind="stable")
     unknown = [(labels.schema.names[i], int(labels.unknown[i])) for i in order if labels.unknown[i]]
-    return _part("rows", labels=labels, tiers=tiers, largest=largest, seen=seen, mean=mean, unknown=unknown)
+    return _part("rows", labels=labels, tiers=tiers, seen=seen, mean=mean, unknown=unknown)
 
 
 def _cooccurrence_part(analysis: Analysis, max_rows: int | None, most: int = 10) -> Part | None:

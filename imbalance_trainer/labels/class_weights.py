@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class ClassWeights:
         """False where class_weights is None, so that every label weighs 1."""
         return any(reason.kind != "not_asked_for" for reason in self.why)
 
-    @property
+    @cached_property
     def reasons(self) -> tuple[str, ...]:
         """For each label where its weight comes from, in a few words."""
         return tuple(map(str, self.why))

@@ -226,24 +226,8 @@ class LabelDistribution:
         """Support of the most frequent secondary label / support of this one; inf where there is no positive."""
         return self._over_support(self.support[list(self.schema.secondary)].max(initial=0.0))
 
-    @cached_property
-    def irlbl(self) -> np.ndarray:
-        """IRLbl (Charte et al., 2015): support of the most frequent label of all / support of this one; inf where
-        there is no positive. Unlike `imbalance_ratio` it looks at primary labels too.
-
-        Source: Charte, Rivera, del Jesus, Herrera, "Addressing imbalance in multilabel classification: Measures and
-        random resampling algorithms", Neurocomputing 163, 2015.
-        """
-        return self._over_support(self.support.max(initial=0.0))
-
     def _over_support(self, numbers: Any) -> np.ndarray:
         return np.where(self.support > 0, ratio(numbers, self.support), np.inf)
-
-    @property
-    def mean_ir(self) -> float:
-        """MeanIR (Charte et al., 2015, see `irlbl`): the mean of IRLbl over labels with positives; 0 without any."""
-        ratios = self.irlbl[self.support > 0]
-        return float(ratios.mean()) if len(ratios) else 0.0
 
     @property
     def unknown(self) -> np.ndarray:
