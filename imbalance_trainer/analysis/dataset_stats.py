@@ -22,7 +22,7 @@ HALF_WIDTH = 0.15
 """Half the width that the 95% interval of a recall of 0.5 should have at most."""
 
 _Z = 1.96
-_WEIGHT_SETTINGS = ("weight_strategy", "max_weight", "effective_number_beta")
+_WEIGHT_SETTINGS = ("weight_strategy", "max_weight")
 
 
 def count_of_positives(n: float) -> str:

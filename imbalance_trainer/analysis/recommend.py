@@ -31,7 +31,7 @@ from .dataset_stats import (
     rows_for,
 )
 
-_NEED_WEIGHTS = ("weight_strategy", "max_weight", "effective_number_beta")
+_NEED_WEIGHTS = ("weight_strategy", "max_weight")
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,6 @@ class ImbalanceOptions:
     )
     weight_strategy: str = option(DEFAULT_STRATEGY, help=f"How auto computes weights: {', '.join(STRATEGIES)}.")
     max_weight: float = option(MAX_WEIGHT, help="No class weight is larger than this.")
-    effective_number_beta: float = option(0.9999, help="Beta of --weight_strategy effective_number, in [0, 1).")
     loss: str = option("focal", help=f"One of {', '.join(LOSSES)} (docs/losses.md).")
     loss_args: dict | str | None = option(
         None, help="Arguments of the loss's own: JSON such as '{\"gamma_negative\": 4}', or a JSON file."
@@ -90,7 +89,6 @@ class ImbalanceOptions:
         checked_number("focal_gamma", self.focal_gamma, 0)
         checked_number("max_weight", self.max_weight, 0, above=True)
         checked_number("constraint_weight", self.constraint_weight, 0)
-        checked_number("effective_number_beta", self.effective_number_beta, 0, 1)
         if self.head_learning_rate is not None:
             checked_number("head_learning_rate", self.head_learning_rate, 0, above=True)
         if int(self.rare_label_patience) != self.rare_label_patience or self.rare_label_patience < 1:

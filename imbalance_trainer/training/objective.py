@@ -64,7 +64,7 @@ class WeightedObjective:
         if counts is None and is_auto and not trains:  # evaluation alone: the loss that the model was trained with
             stored = stored_config(model).get("class_weights") or {}
             asked = stored if set(stored) == set(schema.names) else asked
-        strategy = (options.weight_strategy, options.max_weight, options.effective_number_beta)
+        strategy = (options.weight_strategy, options.max_weight)
         weights = compute_class_weights(known, asked, *strategy)
         if self._is_main and counts is not None:
             log_weights(logger, counts, weights)

@@ -50,7 +50,7 @@ class WeightedFocalTrainer(Trainer):
 
     Args:
         class_weights: "auto", None, {label: weight} or one weight per label. See `compute_class_weights`.
-        weight_strategy, max_weight, effective_number_beta: see `compute_class_weights`.
+        weight_strategy, max_weight: see `compute_class_weights`.
         loss, loss_args: a name in LOSSES and arguments of its own; or a module or function of yours (see `UserLoss`).
         focal_gamma: gamma of a loss that has one.
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
