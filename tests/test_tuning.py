@@ -39,7 +39,6 @@ def make(rows=60, seed=0):
             {"threshold_objective": "recall_at_precision", "threshold_floor": 0.7},
             {"objective": "recall_at_precision", "floor": 0.7},
         ),
-        ({"thresholds_per": "group"}, {"per": "group"}),
         ({"thresholds_per": "all"}, {"per": "all"}),
         ({"thresholds_per": "label", "threshold_shrinkage": 7.0}, {"shrinkage": 7.0}),
     ],
@@ -180,9 +179,7 @@ def test_a_few_rows_are_enough(rows, method):
     [
         ({"threshold_objective": "f2"}, "Unknown objective 'f2': did you mean 'f1'"),
         ({"threshold_objective": "recall_at_precision"}, r"needs a floor in \(0, 1\]; got None"),
-        ({"thresholds_per": "groups"}, "Unknown thresholds_per 'groups': did you mean 'group'"),
-        ({"thresholds_per": "group", "threshold_groups": ["gg"]}, "Unknown group 'gg': did you mean 'g'"),
-        ({"threshold_groups": ["g"]}, "groups= goes with per='group'"),
+        ({"thresholds_per": "labels"}, "Unknown thresholds_per 'labels': did you mean 'label'"),
         ({"calibration": "plat"}, "Unknown calibration 'plat': did you mean 'platt'"),
         ({"threshold_shrinkage": -1.0}, "threshold_shrinkage .* must be a finite number >= 0; got -1.0"),
         ({"threshold_shrinkage": float("nan")}, "threshold_shrinkage .* must be a finite number .* got nan"),
@@ -190,7 +187,7 @@ def test_a_few_rows_are_enough(rows, method):
 )
 def test_options_that_do_not_fit_are_one_sentence(options, message):
     with pytest.raises(UsageError, match=message) as caught:
-        TuningOptions(**options).checked(SCHEMA)
+        TuningOptions(**options).checked()
     assert_one_sentence(caught.value)
     with pytest.raises(UsageError, match=message):
         tune_decisions(*make(), PLAIN, TuningOptions(**options))
