@@ -165,7 +165,7 @@ class _Search:
         logits, labels, options = self.logits[rows], self.labels[rows], self.options
         calibration, rule = None, self.plain
         if options.calibration != "none":
-            calibration = calibrate(rule.scores(logits).numpy(), labels, rule.schema, options.calibration)
+            calibration = calibrate(rule.scores(logits).numpy(), labels, rule.schema)
             rule = replace(rule, calibration=calibration.parameters)
         thresholds = tune_thresholds(
             rule.scores(logits).numpy(),
