@@ -124,7 +124,7 @@ def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:
     if args.plot is not None and args.plot.lower() != "none":
         where = "training" if analysis.split == "train" else analysis.split
         weights = analysis.recommendation.weights
-        said.append(f"Picture: {plot_distribution(analysis.counts, weights, analysis.gamma, args.plot, where)}")
+        said.append(f"Picture: {plot_distribution(analysis.counts, weights, args.plot, where)}")
     if args.html is not None:
         said.append(f"Page: {write_page(analysis, args.html)}")
     return said
