@@ -1,8 +1,6 @@
-"""Pictures in files: a training set's labels and weights, and methods side by side."""
+"""A training set's labels and their weights, as a picture in a file."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from ..analysis.parts import check_same_labels
 from ..labels.class_weights import ClassWeights
 from ..labels.distribution import LabelDistribution
 from ..utils.text import compact_number, percent, pluralize, short_count
-from .pictures import INK, WIDTH, draw_labels, head, label_chart, new_figure, printable_names, save
+from .pictures import INK, WIDTH, draw_labels, head, new_figure, printable_names, save
 
 MAX_BARS = 60
 """Up to so many labels each have a bar; of more the rarest 30 and the commonest 10."""
@@ -89,29 +87,3 @@ def _weight_text(weights: ClassWeights, i: int) -> str:
     marks = ["custom"] * (name in weights.custom)
     marks += [] if before is None else [f"capped from {compact_number(before)}"]
     return f"{weights.values[i]:.3g} {', '.join(marks)}".rstrip()
-
-
-# ---- methods side by side ----
-
-
-def plot_comparison(comparison: Mapping[str, Any], path: str | Path) -> Path:
-    """Draw macro F1 of each method at 0.5 and tuned, beside it the 95% interval of the difference from stock.
-
-    Args:
-        comparison: what comparison.json holds: `methods`, each with `runs` and `difference_from_stock`.
-        path: file to write, see `save`.
-
-    Raises:
-        UsageError: as `save`.
-    """
-    methods = comparison["methods"]
-    series = {
-        name: [fmean(run[when]["f1_macro"] for run in method["runs"]) for method in methods.values()]
-        for name, when in (("at 0.5", "at_half"), ("at tuned thresholds", "tuned"))
-    }
-    gained = [method["difference_from_stock"] for method in methods.values()]
-    notes = ["" if g is None else f"{g['low']:+.3f} to {g['high']:+.3f}" for g in gained]
-    axis = "macro F1 on test; right: 95% interval against stock, tuned"
-    limits = (0.0, 1.05 * max(max(values) for values in series.values()) or 1.0)
-    names = printable_names(list(methods), ["?"] * len(methods), 28)
-    return save(lambda: label_chart(names, series, axis, notes, limits=limits), path)
