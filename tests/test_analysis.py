@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from imbalance_trainer.analysis.analyze import analysis_json, analyze
 from imbalance_trainer.analysis.counts import count_splits, partners, positives
-from imbalance_trainer.analysis.parts import analysis_markdown, analysis_text
+from imbalance_trainer.analysis.parts import analysis_text
 from imbalance_trainer.data.dataset import LabelledData, load_labelled_dataset
 from imbalance_trainer.labels.distribution import LabelDistribution
 from imbalance_trainer.labels.schema import LabelSchema
@@ -123,8 +123,7 @@ def test_shift_and_missing_labels_are_named():
 def test_warnings_of_the_data_are_told():
     sentence = "49 of 5,426 rows of validation have a text that stands in train too."
     analysis = dataclasses.replace(analysis_of(made(3)), data_warnings=(sentence,))
-    for form in (analysis_text, analysis_markdown):
-        assert f"Warning: {sentence}" in " ".join(form(analysis).split())
+    assert f"Warning: {sentence}" in " ".join(analysis_text(analysis).split())
     assert analysis_json(analysis)["warnings"] == [sentence]
 
 
@@ -184,18 +183,6 @@ def test_every_key_of_the_json_is_in_the_docs():
 
     page = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
     assert all(f"`{key}`" in page for key in JSON_KEYS)
-
-
-def test_markdown_says_names_as_they_are():
-    data = made(3, name="a|b <i> {}")
-    page = analysis_markdown(analysis_of(data))
-    rows = [line for line in page.splitlines() if line.startswith("| a\\|b")]
-    assert len(rows) >= 3
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:3]} == {9}
-    assert "<i>" not in page
-    assert "| neg:pos | ratio | weight | reason |" in page
-    many = analysis_markdown(analysis_of(made(62)))
-    assert "... and 42 more labels: weights" in many.replace("\\", "")
 
 
 def test_single_label_data_has_no_thresholds_and_no_co_occurrence():

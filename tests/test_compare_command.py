@@ -34,7 +34,6 @@ def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir
     table, _, _ = table.partition("Train with it: ")
     assert max(map(len, table.splitlines())) <= 80
     assert json.loads((out / "comparison.json").read_text())["verdict"] in " ".join(first.split())
-    assert (out / "comparison.png").stat().st_size > 10_000
     compare([flag for flag in flags if flag != "1"])  # --seeds 2 are the seeds 1 and 2
     again = capsys.readouterr().out
     assert again.count("(done before)") == 6

@@ -39,7 +39,6 @@ def make(rows=60, seed=0):
             {"threshold_objective": "recall_at_precision", "threshold_floor": 0.7},
             {"objective": "recall_at_precision", "floor": 0.7},
         ),
-        ({"thresholds_per": "group"}, {"per": "group"}),
         ({"thresholds_per": "all"}, {"per": "all"}),
         ({"thresholds_per": "label", "threshold_shrinkage": 7.0}, {"shrinkage": 7.0}),
     ],
@@ -55,11 +54,10 @@ def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, 
     assert result.n_rows == 60
 
 
-@pytest.mark.parametrize("method", ["temperature", "platt"])
-def test_thresholds_are_tuned_on_calibrated_scores(method):
+def test_thresholds_are_tuned_on_calibrated_scores():
     logits, labels = make(200)
-    result = tune_decisions(logits, labels, PLAIN, by_label(calibration=method), n_bootstrap=0)
-    expected = calibrate(logits, labels, SCHEMA, method)
+    result = tune_decisions(logits, labels, PLAIN, by_label(calibration="platt"), n_bootstrap=0)
+    expected = calibrate(logits, labels, SCHEMA)
     assert np.array_equal(result.calibration.parameters, expected.parameters)
     assert np.array_equal(result.rule.calibration, expected.parameters)
     calibrated = expected.scale * logits + expected.offset
@@ -84,7 +82,7 @@ def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_
         direct = tune_thresholds(constrained, labels, SCHEMA, from_logits=True)
         assert np.array_equal(result.rule.thresholds, direct.thresholds)
     else:
-        expected = calibrate(constrained, labels, SCHEMA, method)
+        expected = calibrate(constrained, labels, SCHEMA)
         assert np.array_equal(result.rule.calibration, expected.parameters)
     at_half = ImbalanceMetrics(SCHEMA, hierarchy_policy="add_parent")
     at_half.update(constrained, labels)
@@ -108,7 +106,7 @@ def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
         rest, here = part_of != part, part_of == part
         scale, offset = 1.0, 0.0
         if method != "none":
-            calibration = calibrate(logits[rest], labels[rest], SCHEMA, method)
+            calibration = calibrate(logits[rest], labels[rest], SCHEMA)
             scale, offset = calibration.scale, calibration.offset
         tuned = tune_thresholds(scale * logits[rest] + offset, labels[rest], SCHEMA, from_logits=True)
         decided[here] = scale * logits[here] + offset > logit(tuned.thresholds)
@@ -160,7 +158,7 @@ def test_positives_that_all_lie_in_one_part_leave_that_part_at_a_half(method):
     assert result.thresholds.support.tolist() == [0, 0, 1]
 
 
-@pytest.mark.parametrize("method", ["none", "temperature"])
+@pytest.mark.parametrize("method", ["none", "platt"])
 @pytest.mark.parametrize("rows", [1, 2, 4, 5])
 def test_a_few_rows_are_enough(rows, method):
     logits, labels = make(rows)
@@ -180,9 +178,7 @@ def test_a_few_rows_are_enough(rows, method):
     [
         ({"threshold_objective": "f2"}, "Unknown objective 'f2': did you mean 'f1'"),
         ({"threshold_objective": "recall_at_precision"}, r"needs a floor in \(0, 1\]; got None"),
-        ({"thresholds_per": "groups"}, "Unknown thresholds_per 'groups': did you mean 'group'"),
-        ({"thresholds_per": "group", "threshold_groups": ["gg"]}, "Unknown group 'gg': did you mean 'g'"),
-        ({"threshold_groups": ["g"]}, "groups= goes with per='group'"),
+        ({"thresholds_per": "labels"}, "Unknown thresholds_per 'labels': did you mean 'label'"),
         ({"calibration": "plat"}, "Unknown calibration 'plat': did you mean 'platt'"),
         ({"threshold_shrinkage": -1.0}, "threshold_shrinkage .* must be a finite number >= 0; got -1.0"),
         ({"threshold_shrinkage": float("nan")}, "threshold_shrinkage .* must be a finite number .* got nan"),
@@ -190,7 +186,7 @@ def test_a_few_rows_are_enough(rows, method):
 )
 def test_options_that_do_not_fit_are_one_sentence(options, message):
     with pytest.raises(UsageError, match=message) as caught:
-        TuningOptions(**options).checked(SCHEMA)
+        TuningOptions(**options).checked()
     assert_one_sentence(caught.value)
     with pytest.raises(UsageError, match=message):
         tune_decisions(*make(), PLAIN, TuningOptions(**options))

@@ -32,7 +32,6 @@ class Analysis:
         split: the split whose labels are listed and drawn.
         problem_type: "multi_label_classification" or "single_label_classification".
         recommendation: the recommended settings, with the class weights of the training.
-        gamma: gamma of the focal loss; 0 for another loss.
         shifts: every other split compared with training.
         data_warnings: data-quality warnings, as about texts that are in two splits.
         notes: what was decided while reading the data.
@@ -43,7 +42,6 @@ class Analysis:
     split: str
     problem_type: str
     recommendation: Recommendation
-    gamma: float
     shifts: Mapping[str, Shift]
     data_warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -102,9 +100,8 @@ def analyze(
         asked |= {} if takes_class_weights(asked["loss"]) else {"class_weights": "none"}
     validation = replace(splits["validation"], support=positives(splits["validation"]))
     found = recommend(splits["train"], validation, problem_type, asked)
-    gamma = float(asked.get("focal_gamma", 2.0)) if found.value("loss") == "focal" else 0.0
     shifts = {other: prevalence_shift(splits["train"], c) for other, c in splits.items() if other != "train"}
-    return Analysis(name, splits, split, problem_type, found, gamma, shifts, tuple(warnings), tuple(notes))
+    return Analysis(name, splits, split, problem_type, found, shifts, tuple(warnings), tuple(notes))
 
 
 # ---- as JSON ----

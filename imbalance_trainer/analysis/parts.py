@@ -1,4 +1,4 @@
-"""The parts of an analysis, the same in a terminal, in Markdown and on a page."""
+"""The parts of an analysis, the same in a terminal and on a page."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,6 @@ from ..utils.console import as_text, bullets, text_table
 from ..utils.errors import UsageError
 from ..utils.text import (
     compact_number,
-    escaped,
-    markdown_table,
     percent,
     pluralize,
     sentences_of,
@@ -74,21 +72,6 @@ def analysis_text(analysis: Analysis, max_rows: int | None = None) -> str:
         max_rows: labels in each table, the rarest; None for all, or of more than 50 the 20 rarest.
     """
     return "\n\n".join(as_text(*part_message(part)) for part in analysis_parts(analysis, max_rows))
-
-
-def analysis_markdown(analysis: Analysis, max_rows: int | None = None) -> str:
-    """The whole analysis as Markdown, for an issue or a README; `max_rows` as for `analysis_text`."""
-    lines = [f"## {escaped(f'Labels of {analysis.name}')}"]
-    for part in analysis_parts(analysis, max_rows, wide=True):
-        lines += ["", f"### {part.title}", "", *(f"- {escaped(sentence)}" for sentence in part.sentences)]
-        if part.table is not None:
-            rows = [[escaped(cell) for cell in row] for row in part.table.rows]
-            lines += ["", *markdown_table(part.table.header, rows, part.table.left), ""]
-        lines += [f"- {escaped(note)}" for note in part.notes]
-        for head, text in part.items:
-            shown = f"`{head}`" if head.startswith("--") else f"**{escaped(head)}**"
-            lines.append(f"- {shown}: {escaped(text)}")
-    return "\n".join(lines)
 
 
 def part_message(part: Part, with_title: bool = True) -> list[RenderableType]:

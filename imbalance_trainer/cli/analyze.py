@@ -10,9 +10,8 @@ Weights and recommendation follow the training split, as in training; validation
 
 import os
 import shlex
-import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 from ..analysis.analyze import Analysis, analysis_json, analyze
 from ..analysis.baseline import baseline_message, estimate_baseline
 from ..analysis.counts import STREAMED_FROM, count_splits, count_streams, is_large, open_streams
-from ..analysis.parts import analysis_markdown, analysis_text
+from ..analysis.parts import analysis_text
 from ..analysis.recommend import config_text
 from ..data.demo import demo_data
 from ..data.options import DataOptions
@@ -43,7 +42,6 @@ class AnalyzeArguments(DataOptions):
 
     custom_weights: str | None = option(None, help="JSON (or a JSON file) of weights by label.")
     split: str = option("train", help="Whose labels are listed and drawn.")
-    markdown: bool = option(False, help="Print Markdown, for an issue or a README.")
     plot: str | None = option(None, help="A picture to write, such as labels.png; none for none.")
     html: str | None = option(None, help="A page to write, one file that needs nothing else.")
     config_out: str | None = option(None, help="Write the recommendation as a file for `train --config`.")
@@ -79,8 +77,7 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
     options = options.checked()
     check_split(args.split)
     check_at_least(args, max_rows=0)
-    with redirect_stdout(sys.stderr) if args.markdown else nullcontext():  # notes are a part of the Markdown
-        splits, about, baseline = _counted(args, options.label_schema)
+    splits, about, baseline = _counted(args, options.label_schema)
     names = {flag.name for flag in fields(options)} - {"label_schema"}
     values = {name: getattr(options, name) for name in given if name in names}
     asked_for = {name: "none" if value is None else value for name, value in values.items()}
@@ -93,11 +90,11 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
             unfinished.write_text(text, encoding="utf-8")
         said += [f"Settings: {args.config_out}. Train with them:"]
         said += [f"  imbalance-trainer train --config {shlex.quote(args.config_out)}"]
-    print((analysis_markdown if args.markdown else analysis_text)(analysis, args.max_rows), flush=True)
+    print(analysis_text(analysis, args.max_rows), flush=True)
     if baseline is not None:
-        print(as_text(*baseline_message(baseline)), file=sys.stderr if args.markdown else sys.stdout)
+        print(as_text(*baseline_message(baseline)))
     if said:
-        print("\n".join(["", *said]), file=sys.stderr if args.markdown else sys.stdout)
+        print("\n".join(["", *said]))
     return analysis_json(analysis) | ({} if baseline is None else {"baseline": baseline})
 
 
@@ -127,7 +124,7 @@ def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:
     if args.plot is not None and args.plot.lower() != "none":
         where = "training" if analysis.split == "train" else analysis.split
         weights = analysis.recommendation.weights
-        said.append(f"Picture: {plot_distribution(analysis.counts, weights, analysis.gamma, args.plot, where)}")
+        said.append(f"Picture: {plot_distribution(analysis.counts, weights, args.plot, where)}")
     if args.html is not None:
         said.append(f"Page: {write_page(analysis, args.html)}")
     return said

@@ -25,7 +25,6 @@ from ..data.demo import DEMO_TRAINING, demo_data
 from ..labels.class_weights import DEFAULT_STRATEGY
 from ..labels.schema import LabelSchema
 from ..monitor.run_files import package_versions
-from ..reports.plots import plot_comparison
 from ..utils.console import console_print
 from ..utils.errors import UsageError, check_known
 from ..utils.files import write_json
@@ -116,8 +115,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
         print(_how_to_train(best.options, summary.runs[best.name][0].learning_rate, args, setting.epochs))
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)
-    made = [folder / "comparison.json", plot_comparison(content, folder / "comparison.png")]
-    print(f"\nKept in {folder}: {', '.join(path.name for path in made)}.")
+    print(f"\nKept in {folder}: comparison.json.")
     return content
 
 

@@ -89,7 +89,6 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     data = data_args.load(args.label_schema) if data_args.is_given else demo_data()
     if args.process_index == 0:
         print_notes(data.remarks)
-    tuning.checked(data.schema)
     floors = read_floors(data_args.fail_under, data.schema, "test")
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
     model, tokenizer = data_args.load_model(data, args.seed)

@@ -141,7 +141,7 @@ def tuning_message(tuning: Tuning, train_support: Mapping[str, float] | None = N
     return message + _tuning_summary(tuning, shown)
 
 
-_PER = {"half": "0.5", "all": "one threshold for all", "group": "one a group", "label": "one a label"}
+_PER = {"half": "0.5", "all": "one threshold for all", "label": "one a label"}
 
 
 def _tuning_summary(tuning: Tuning, shown: Sequence[int]) -> list[str]:

@@ -480,8 +480,8 @@ class WeightedFocalTrainer(Trainer):
                 do not fit.
             DataError: no label has a positive in it.
         """
-        ours, rule = self._ours, self.decision_rule
-        options = (options or TuningOptions()).checked(rule.schema)
+        ours, _ = self._ours, self.decision_rule  # which only a multi-label problem has
+        options = (options or TuningOptions()).checked()
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if dataset is None or isinstance(dataset, dict):
             which = "there is none" if dataset is None else f"there are {quoted(list(dataset))}"

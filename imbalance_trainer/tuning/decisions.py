@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..decisions.rule import DecisionRule
-from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import ImbalanceMetrics, LabelTable
 from ..utils.errors import DataError, check_known
 from ..utils.flags import option
 from .calibration import CALIBRATIONS, Calibration, calibrate
 from .threshold_search import OBJECTIVES, ThresholdObjective
-from .thresholds import PER, SHRINKAGE, TunedThresholds, checked_shrinkage, tune_thresholds, units_of
+from .thresholds import PER, SHRINKAGE, TunedThresholds, checked_shrinkage, tune_thresholds
 
 N_BOOTSTRAP = 200
 _FOLDS = 5
@@ -33,9 +32,6 @@ class TuningOptions:
         help=f"What has a threshold of its own: {', '.join(PER)}, or auto: 0.5, one for all labels or one for "
         "each, whichever has the best cross-fitted F1.",
     )
-    threshold_groups: list[str] | None = option(
-        None, help="Which groups share a threshold, with --thresholds_per group; all if not given."
-    )
     threshold_shrinkage: float | None = option(
         None,
         help="Weight, in positives, of the threshold for all labels towards which a label's is shrunk "
@@ -43,14 +39,12 @@ class TuningOptions:
     )
     calibration: str = option("none", help=f"Calibration of each label's score: {', '.join(CALIBRATIONS)}.")
 
-    def checked(self, schema: LabelSchema | None = None) -> "TuningOptions":
-        """These options, or a UsageError where one of them cannot be right; with a schema also its groups."""
+    def checked(self) -> "TuningOptions":
+        """These options, or a UsageError where one of them cannot be right."""
         ThresholdObjective.checked(self.threshold_objective, self.threshold_beta, self.threshold_floor)
         check_known("thresholds_per", self.thresholds_per, ("auto", *PER))
         check_known("calibration", self.calibration, CALIBRATIONS)
         checked_shrinkage(self.threshold_shrinkage)
-        if schema is not None:
-            units_of(schema, "label" if self.thresholds_per == "auto" else self.thresholds_per, self.threshold_groups)
         return self
 
 
@@ -67,7 +61,7 @@ class Tuning:
         at_half_table, held_out_table: the same, label by label.
         n_rows: rows.
         objective: what was aimed at.
-        per: what has a threshold of its own: "half" (nothing: 0.5 stays), "all", "group" or "label".
+        per: what has a threshold of its own: "half" (nothing: 0.5 stays), "all" or "label".
         tried: cross-fitted f1_macro by `per`, of all that was tried.
     """
 
@@ -115,7 +109,7 @@ def tune_decisions(
     Raises:
         UsageError, DataError: as `tune_thresholds` and `calibrate`.
     """
-    options = options.checked(rule.schema)
+    options = options.checked()
     search = _Search(logits, labels, rule.untuned(), options, seed)
     is_f1 = options.threshold_objective == "f1"
     asked: tuple[str, ...] = (options.thresholds_per,)
@@ -171,7 +165,7 @@ class _Search:
         logits, labels, options = self.logits[rows], self.labels[rows], self.options
         calibration, rule = None, self.plain
         if options.calibration != "none":
-            calibration = calibrate(rule.scores(logits).numpy(), labels, rule.schema, options.calibration)
+            calibration = calibrate(rule.scores(logits).numpy(), labels, rule.schema)
             rule = replace(rule, calibration=calibration.parameters)
         thresholds = tune_thresholds(
             rule.scores(logits).numpy(),
@@ -181,7 +175,6 @@ class _Search:
             beta=options.threshold_beta,
             floor=options.threshold_floor,
             per=per,
-            groups=options.threshold_groups,
             shrinkage=options.threshold_shrinkage,
             from_logits=True,
             n_bootstrap=n_bootstrap,
