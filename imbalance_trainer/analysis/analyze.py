@@ -104,9 +104,6 @@ def analyze(
     return Analysis(name, splits, split, problem_type, found, shifts, tuple(warnings), tuple(notes))
 
 
-# ---- as JSON ----
-
-
 def analysis_json(analysis: Analysis) -> dict[str, Any]:
     """The whole analysis, labels in the schema's order; None for a number that is not defined."""
     found = analysis.recommendation

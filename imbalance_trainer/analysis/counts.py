@@ -47,9 +47,6 @@ def partners(counts: LabelDistribution, label: int, without: Sequence[int] = ())
     return [(int(i), int(together[i])) for i in order[: np.count_nonzero(together)]]
 
 
-# ---- files that are too large to load ----
-
-
 def is_large(options: DataOptions, limit: int = STREAMED_FROM) -> bool:
     """Whether the data is files that together have `limit` bytes or more."""
     source = _source_of(options)

@@ -116,9 +116,6 @@ def _in_words(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
-# ---- problems no setting can fix ----
-
-
 def limitations(stats: DatasetStats, share: float = 0.01) -> tuple[str, ...]:
     """Problems no setting can fix: sentences with the numbers and what to do, the worst problem first.
 

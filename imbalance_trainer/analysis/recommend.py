@@ -155,9 +155,6 @@ def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:
     return replace(_choice(choice.flag, choice.value, "own"), value=own)
 
 
-# ---- rules ----
-
-
 def choose_weights(stats: DatasetStats, balanced: float = 3.0) -> list[Choice]:
     """Weights of the default strategy, which was measured (docs/losses.md). None where no label has more than
     `balanced` negatives per positive, the largest weight that the tiers give a common label, unless a setting
@@ -248,9 +245,6 @@ RULES: tuple[Callable[[DatasetStats], list[Choice]], ...] = (
     choose_epochs,
 )
 """The rules, in the order in which their choices are printed."""
-
-
-# ---- the settings as a file ----
 
 
 def _settings(values: Mapping[str, Any]) -> str:

@@ -148,9 +148,6 @@ def cap_weights(
     return capped, {name: w for name, w in checked.items() if w > max_weight}
 
 
-# ---- strategies: the counts in, weights and reasons out; labels without positives are put right afterwards ----
-
-
 _Weights = tuple[np.ndarray, list[WeightReason]]
 
 

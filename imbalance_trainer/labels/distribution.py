@@ -209,8 +209,6 @@ class LabelDistribution:
             cooccurrence=pairs.toarray() if cooccurrence and len(schema) <= DENSE_LABELS else pairs,
         )
 
-    # ---- derived ----
-
     @cached_property
     def prevalence(self) -> np.ndarray:
         """Support / known entries; 0 where nothing is known."""

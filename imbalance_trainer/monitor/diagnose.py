@@ -84,9 +84,6 @@ def diagnose(
     return sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), order.index(f.kind)))
 
 
-# ---- rules about a run as a whole ----
-
-
 def find_nan(history: Rows, settings: Settings) -> list[Finding]:
     """A loss in training or evaluation that is NaN or infinite. The model is lost from there on."""
     if not history:
@@ -252,9 +249,6 @@ def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: flo
     since = len(history) - 1 - max(int(np.argmax(series)) for series in known)
     numbers = {"f1": f1[-1], "best": f1[best], "step": history[best]["step"]}
     return [make_finding("plateau", settings, severity=NOTE, evaluations=max(since, patience), **numbers)]
-
-
-# ---- small parts ----
 
 
 def _train_losses(history: Rows) -> list[float]:

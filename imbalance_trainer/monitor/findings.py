@@ -139,8 +139,6 @@ def _slower(settings: Settings, times: float = 0.1, most: float = 1e-3) -> str:
     return rate_flag(settings, min(times, most / settings.learning_rate) if settings.learning_rate else times)
 
 
-# ---- the words of a finding ----
-
 _WORDS = sentences_of(Path(__file__).parent / "templates" / "findings.yaml")
 TITLES: dict[str, str] = {kind: words["title"].render() for kind, words in _WORDS.items()}
 """The title of each kind of finding, in the order in which they are printed."""
@@ -165,9 +163,6 @@ def make_finding(
     context = {"settings": settings, "label": label, "weight_flag": custom_weights_flag, **flags, **own, **numbers}
     said = {part: words.render(context).strip() for part, words in _WORDS[kind].items()}
     return Finding(kind, label, severity, said["evidence"], said.get("advice", ""), **own, numbers=numbers)
-
-
-# ---- reading evaluations ----
 
 
 def last_rows(history: Rows) -> Rows:

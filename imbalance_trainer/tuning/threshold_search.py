@@ -17,9 +17,6 @@ _GRID = 1024  # candidates of the one threshold for all labels
 _DRAWN = 384  # candidates of a label in the bootstrap
 
 
-# ---- what is aimed at ----
-
-
 @dataclass(frozen=True)
 class ThresholdObjective:
     """An objective: the value of counts, which may have any shape that broadcasts."""
@@ -58,9 +55,6 @@ class ThresholdObjective:
             return np.ones(len(support), dtype=bool)
         over = predicted if self.name == "recall_at_precision" else support
         return ratio(true_positives, over) >= self.floor
-
-
-# ---- what is found ----
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,9 +177,6 @@ class _Shared:
             return Best(thresholds[[at]], np.array([support]))
         drawn = thresholds[self._value(self.drawn).argmax(1)]
         return Best(np.append(thresholds[at], drawn), np.append(support, self.drawn[2]))
-
-
-# ---- small parts ----
 
 
 def shrunk_towards(found: list[Best], shared: float, shrinkage: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
