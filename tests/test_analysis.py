@@ -68,6 +68,7 @@ def test_text_fits_into_80_columns_with_any_number_of_labels(n_labels, name):
     assert counts == sorted(counts)
     assert any(line.startswith("  --loss ") for line in lines)
     assert max(map(cell_len, analysis_text(analysis, max_rows=3).splitlines())) <= 80
+    assert ("... and 42 more labels: weights" in analysis_text(analysis)) == (n_labels == 62)
 
 
 def test_parts_say_what_a_loop_counts():

@@ -154,9 +154,8 @@ class _Shared:
     def add(self, curve: Curve) -> None:
         self.candidates, self.below = curve.candidates, np.maximum(self.below, curve.below)
         self._add(self.totals, curve.true_positives, curve.predicted, curve.support)
-        if self.search.n:
-            drawn = self.search.resampled(curve)
-            self._add(self.drawn, *drawn, drawn[0][:, -1:])
+        drawn = self.search.resampled(curve)
+        self._add(self.drawn, *drawn, drawn[0][:, -1:])
 
     def _add(self, totals: list[Any], true_positives: Any, predicted: Any, support: Any) -> None:
         value = self.search.aim.value(true_positives, predicted, support)
@@ -173,8 +172,6 @@ class _Shared:
     def best(self) -> Best:
         thresholds = self.search.thresholds(self.candidates, self.below)
         at, support = self._value(self.totals).argmax(), self.totals[2]
-        if not self.search.n:
-            return Best(thresholds[[at]], np.array([support]))
         drawn = thresholds[self._value(self.drawn).argmax(1)]
         return Best(np.append(thresholds[at], drawn), np.append(support, self.drawn[2]))
 
