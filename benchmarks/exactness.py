@@ -118,7 +118,7 @@ def make_trainer(case: Case, folder: str, eval_dataset: Any = None, **arguments:
         gradient_accumulation_steps=case.steps, optim="sgd", learning_rate=1e-3, max_grad_norm=0.0, logging_steps=1,
         label_smoothing_factor=case.smoothing, constraint=case.constraint, loss=case.loss,
         save_strategy="no", report_to="none", dataloader_pin_memory=False,
-        **arguments,
+        **{"head_start": "bias", **arguments},
     )  # fmt: skip
     ours = {"label_schema": SCHEMA} if cls is WeightedFocalTrainer else {}
     rows = make_rows(case.rows, case.kind, case.masked)

@@ -149,7 +149,7 @@ def run(case: Case) -> tuple[list[dict[str, Any]], Any]:
         )  # fmt: skip
         trainer = WeightedFocalTrainer(
             model, args, train_dataset=splits["train"], eval_dataset=splits["validation"], processing_class=tokenizer,
-            label_schema=data.schema, init_head_bias=False,
+            label_schema=data.schema, head_start="none",
             head_learning_rate=args.learning_rate,
         )  # fmt: skip
         with contextlib.suppress(NonFiniteLossError):

@@ -27,8 +27,8 @@ N_ROWS = 10_000
 SUPPORT = (3181, 2000, 1200, 750, 450, 280, 170, 100, 60, 32, 20)
 COMMONEST = max(SUPPORT[1:])  # of the secondary labels
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000")  # told apart by the colour-blind too
-_DASHES = ("-", (0, (6, 2)), (0, (1, 1.5)), (0, (4, 1, 1, 1)), (0, (3, 3)), "-.")
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")  # told apart by the colour-blind too
+_DASHES = ("-", (0, (6, 2)), (0, (1, 1.5)), (0, (4, 1, 1, 1)), "-.")
 _GREY = "#777777"
 
 
@@ -75,7 +75,7 @@ def draw_focal(path: Path) -> None:
     figure, panel = _panel("What the focal term leaves of an entry's loss")
     p = np.linspace(0.002, 0.998, 400)
     named_at = {0.0: (0.6, 1.03), 1.0: (0.6, 0.43), 2.0: (0.25, 0.3), 5.0: (0.03, 0.3)}
-    lines = zip(GAMMAS, (_COLOURS[5], *_COLOURS[1:3], _COLOURS[3]), (*_DASHES[1:3], "-", _DASHES[3]), strict=True)
+    lines = zip(GAMMAS, (_COLOURS[4], *_COLOURS[1:3], _COLOURS[3]), (*_DASHES[1:3], "-", _DASHES[3]), strict=True)
     for gamma, colour, dashes in lines:
         wide, name = (3.2, f"gamma {gamma:g},\nthe default") if gamma == 2 else (1.8, f"gamma {gamma:g}")
         panel.plot(p, focal_factor(p, gamma), color=colour, linestyle=dashes, linewidth=wide)

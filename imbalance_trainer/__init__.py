@@ -4,6 +4,8 @@ Names are imported when they are first used, so that the losses, weights and met
 """
 
 import importlib
+import importlib.util
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -22,6 +24,8 @@ HOMES = {
     "ImbalanceMetrics": "metrics.imbalance_metrics",
     "ImbalanceTrainingArguments": "training.arguments",
     "WeightedFocalTrainer": "training.trainer",
+    "LayerHeadConfig": "training.layer_head",
+    "LayerHeadForSequenceClassification": "training.layer_head",
     "RareLabelCallback": "training.callbacks",
     "ImbalanceTextClassificationPipeline": "pipeline",
     "load_labelled_dataset": "data.dataset",
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     from .pipeline import ImbalanceTextClassificationPipeline as ImbalanceTextClassificationPipeline
     from .training.arguments import ImbalanceTrainingArguments as ImbalanceTrainingArguments
     from .training.callbacks import RareLabelCallback as RareLabelCallback
+    from .training.layer_head import LayerHeadConfig as LayerHeadConfig
+    from .training.layer_head import LayerHeadForSequenceClassification as LayerHeadForSequenceClassification
     from .training.trainer import WeightedFocalTrainer as WeightedFocalTrainer
     from .tuning.thresholds import tune_thresholds as tune_thresholds
 
@@ -56,3 +62,31 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+_AUTO = "transformers.models.auto.modeling_auto"
+
+
+class _RegistersLayerHead:
+    """Finder that registers the head over layers as soon as transformers' auto classes are imported."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != _AUTO:
+            return None
+        sys.meta_path.remove(cls)
+        spec: Any = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+
+        def then_register(module: Any) -> None:
+            execute(module)
+            importlib.import_module(".training.layer_head", __name__)
+
+        spec.loader.exec_module = then_register
+        return spec
+
+
+if _AUTO in sys.modules:
+    importlib.import_module(".training.layer_head", __name__)
+else:
+    sys.meta_path.insert(0, _RegistersLayerHead)

@@ -42,15 +42,6 @@ def test_without_a_validation_file_a_tenth_of_training_stands_for_it(tmp_path):
     found = told(write(tmp_path / "data", ("train",)), "--streaming", "true")
     assert found["splits"]["validation"]["rows"] == 40
     assert "There is no validation file" in found["warnings"][1]
-    assert told(tmp_path / "data", "--streaming", "true", "--limit", 300)["splits"]["validation"]["rows"] == 40
-
-
-def test_a_limit_counts_the_first_rows_and_says_so(tmp_path):
-    found = told(write(tmp_path / "data"), "--streaming", "true", "--limit", 100)
-    assert (found["splits"]["train"]["rows"], found["splits"]["train"]["rows_counted"]) == (400, 100)
-    assert "Of train only the first 100 of 400 rows were counted, which mislead if sorted." in found["warnings"]
-    with pytest.raises(UsageError, match="--limit must be at least 1"):
-        analyze([str(tmp_path / "data"), "--streaming", "true", "--limit", "0"])
 
 
 def test_large_files_are_streamed_without_a_flag(tmp_path):
@@ -79,25 +70,6 @@ def test_rows_with_a_blank_text_are_not_counted_as_training_leaves_them_out(tmp_
     in_batches, loaded = (told(tmp_path, "--streaming", streaming) for streaming in ("true", "false"))
     assert in_batches["splits"]["train"]["rows"] == loaded["splits"]["train"]["rows"] == 90
     assert in_batches["labels"] == loaded["labels"]
-
-
-@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
-@pytest.mark.parametrize("last", ["\n", ""])
-def test_of_files_that_do_not_say_how_long_they_are_lines_are_counted(tmp_path, ending, last):
-    def content(n):
-        if ending == ".csv":
-            return "text,a,b\n" + "\n".join(f"t {i},{i % 2},{int(i % 50 == 0)}" for i in range(n)) + last
-        return "\n".join(json.dumps({"text": f"t {i}", "a": i % 2, "b": int(i % 50 == 0)}) for i in range(n)) + last
-
-    for split, n in (("train", 9000), ("validation", 2000), ("test", 500)):
-        (tmp_path / f"{split}{ending}").write_text(content(n))
-    found = told(tmp_path, "--streaming", "true", "--limit", 1000)
-    assert {s: (found["splits"][s]["rows"], found["splits"][s]["rows_counted"]) for s in found["splits"]} == {
-        "train": (9000, 1000), "validation": (2000, 1000), "test": (500, 500),
-    }  # fmt: skip
-    assert "Of train only the first 1,000 of 9,000 lines were counted, which mislead if sorted." in found["warnings"]
-    b = next(label for label in found["labels"] if label["label"] == "b")
-    assert b["support_interval"][0] <= 180 <= b["support_interval"][1]
 
 
 def test_labels_that_a_split_has_not_are_named_without_the_texts_too(tmp_path, capsys):

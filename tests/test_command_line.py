@@ -51,7 +51,7 @@ def test_help_begins_with_what_is_needed_and_has_no_default_of_none(name):
 
 
 def test_json_goes_to_stdout_and_all_else_to_stderr(monkeypatch, capsys):
-    called(monkeypatch, "analyze", "--json", "--limit", "500")
+    called(monkeypatch, "analyze", "--json", "--max_rows", "5")
     captured = capsys.readouterr()
     assert len(json.loads(captured.out)["labels"]) == 11
     assert "label" in captured.err

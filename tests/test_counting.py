@@ -271,48 +271,6 @@ def test_beyond_a_thousand_labels_pairs_are_sparse_and_the_same():
     assert classes.cooccurrence.sum() == 3
 
 
-def test_irlbl_and_mean_ir_are_hand_computed():
-    schema = LabelSchema(["main", "rare", "never", "common"], {"primary": ["main"]})
-    counts = LabelDistribution.from_counts([80, 4, 0, 20], 100, schema)
-    assert counts.irlbl.tolist() == [1, 20, np.inf, 4]  # the primary label counts too
-    assert counts.mean_ir == pytest.approx((1 + 20 + 4) / 3)
-    assert LabelDistribution.empty(schema).mean_ir == 0
-    assert LabelDistribution.empty(schema).irlbl.tolist() == [np.inf] * 4
-
-
-def sampled(support, n_rows, row_total):
-    schema = LabelSchema([f"l{i}" for i in range(len(support))])
-    counts = LabelDistribution.from_counts(support, n_rows, schema)
-    return LabelDistribution(**{**counts.__dict__, "row_total": row_total})
-
-
-def test_intervals_are_wilson_s_and_nothing_is_uncertain_where_all_was_counted():
-    low, high = sampled([0, 3, 50], 50, -1).interval()
-    for i, k in enumerate((0, 3, 50)):
-        expected = scipy.stats.binomtest(k, 50).proportion_ci(0.95, "wilson")
-        assert (low[i], high[i]) == (pytest.approx(expected.low, abs=1e-5), pytest.approx(expected.high, abs=1e-5))
-    low, high = sampled([0, 3, 50], 50, 50).interval()
-    assert low.tolist() == high.tolist() == [0, 3, 50]
-    low, high = sampled([0, 3, 50], 50, 10**9).interval()  # of so many rows as good as infinitely many
-    expected = scipy.stats.binomtest(3, 50).proportion_ci(0.95, "wilson")
-    assert (low[1], high[1]) == (
-        pytest.approx(expected.low * 1e9, rel=1e-4),
-        pytest.approx(expected.high * 1e9, rel=1e-4),
-    )
-    low, high = sampled([0], 0, 70).interval()
-    assert (low.tolist(), high.tolist()) == ([0], [70])
-
-
-def test_an_interval_holds_the_truth_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    whole = np.arange(400) < 60
-    hits = 0
-    for _ in range(1_000):
-        low, high = sampled([rng.choice(whole, 300, replace=False).sum()], 300, 400).interval()
-        hits += low[0] <= 60 <= high[0]
-    assert 0.93 < hits / 1_000 <= 1  # without the correction for a finite population all of them would
-
-
 # ---- the trainer ----
 
 

@@ -41,7 +41,7 @@ def test_phrases_stand_in_harmless_rows_too(data):
     """A phrase does not decide a label: the task has noise."""
     split = data.splits["train"]
     labels = np.array(split["labels"])
-    phrases = SECONDARY_LABELS["insults"][1].split("|")
+    phrases = SECONDARY_LABELS["insults"][1]
     said = np.array([any(phrase in text for phrase in phrases) for text in split["text"]])
     assert 0.6 < labels[said, 1].mean() < 0.9
     assert labels[~said, 1].mean() > 0.02

@@ -7,7 +7,6 @@ from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.metrics.imbalance_metrics import ImbalanceMetrics
 from imbalance_trainer.reports import evaluation_plots as plots
-from imbalance_trainer.reports.plots import plot_comparison
 from imbalance_trainer.tuning.calibration import expected_calibration_error
 from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.figures import assert_readable, figure_of, words_in
@@ -210,25 +209,3 @@ def test_mistakes(kind, tmp_path):
     with pytest.raises(UsageError, match=r"shape \(3, 2\) and labels of shape \(4, 2\)"):
         plot(kind, np.zeros((3, 2)), np.zeros((4, 2)), rule, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
-
-
-# ---- methods side by side ----
-
-
-def test_a_comparison_has_a_row_for_each_method(monkeypatch, tmp_path):
-    def runs(*values):
-        return [{when: {"f1_macro": f1 - 0.1 * (when == "at_half"), "zero_recall": 2} for when in ("at_half", "tuned")}
-                for f1 in values]  # fmt: skip
-
-    methods = {
-        "stock": {"runs": runs(0.4, 0.44), "difference_from_stock": None},
-        "focal $x$ [b]": {"runs": runs(0.5, 0.6), "difference_from_stock": {"mean": 0.13, "low": 0.05, "high": 0.2}},
-    }
-    figure = figure_of(monkeypatch, lambda: plot_comparison({"methods": methods}, tmp_path / "a.png"))
-    assert_readable(figure)
-    (axes,) = figure.get_axes()
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["stock", "focal $x$ [b]"]
-    at_half, tuned = ([line.get_xdata().tolist() for line in axes.lines if line.get_marker() == m] for m in "os")
-    assert at_half[-1] == pytest.approx([0.32, 0.45])
-    assert tuned[-1] == pytest.approx([0.42, 0.55])
-    assert "+0.050 to +0.200" in words_in(figure)

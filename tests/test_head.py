@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from torch import nn
 from transformers import (
     BertConfig,
@@ -13,10 +14,14 @@ from transformers import (
     GPT2ForSequenceClassification,
     RobertaConfig,
     RobertaForSequenceClassification,
+    TrainerCallback,
 )
 
+from benchmarks.exactness import Case, in_two_processes
+from benchmarks.exactness import make_trainer as make_case_trainer
 from imbalance_trainer import WeightedFocalTrainer
 from imbalance_trainer.training.head import fresh_head_rate, is_fresh, split_off, start_head, trained_head
+from imbalance_trainer.tuning.probe import fit_probe
 from imbalance_trainer.utils.errors import UsageError
 
 LOGITS = np.array([-1.0, -4.0, 2.0])
@@ -154,7 +159,100 @@ def test_the_trainer_starts_a_fresh_head_with_no_gradient_of_its_bias(make_train
     assert bias.any()
     trainer.imbalance.objective.weighted.loss(bias.expand(labels.shape), labels, reduction="sum").backward()
     assert bias.grad.abs().max() < 1e-2  # of 64 rows
-    assert not make_trainer(train_dataset=rows, init_head_bias=False).model.classifier.out_proj.bias.any()
+    assert not make_trainer(train_dataset=rows, head_start="none").model.classifier.out_proj.bias.any()
     model = make_model()
     WeightedFocalTrainer(model, make_args(), eval_dataset=rows)  # nothing is trained
     assert not model.classifier.out_proj.bias.any()
+
+
+# ---- the probe ----
+
+
+class Seen(TrainerCallback):
+    """The head as training begins."""
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        head = trained_head(model, 4)
+        self.head = torch.cat([head.weight.detach(), head.bias.detach()[:, None]], 1)
+
+
+def started_head(trainer):
+    """The head of a trainer when its training begins."""
+    seen = Seen()
+    trainer.add_callback(seen)
+    trainer.train()
+    return seen.head
+
+
+def probed(case, folder):
+    """Called in one process or in each of two."""
+    return started_head(make_case_trainer(case, folder, head_start="probe"))
+
+
+@pytest.mark.parametrize("loss", [{"loss": "bce", "class_weights": None}, {}])
+def test_the_probe_is_the_linear_model_on_what_enters_the_head(make_trainer, make_rows, make_args, capsys, loss):
+    rows = make_rows(n=200)
+    trainer = make_trainer(args=make_args(max_steps=1), train_dataset=rows, head_start="probe", **loss)
+    entered = []
+    trainer.model.classifier.out_proj.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
+    with torch.no_grad():
+        trainer.model.eval()(torch.tensor(rows["input_ids"]))
+    own = trainer.imbalance.objective.weighted.loss
+    bias = trainer.model.classifier.out_proj.bias.detach().clone()
+    probe = fit_probe(entered[0], torch.tensor(rows["labels"]), own, bias)
+    entered.clear()
+    found = started_head(trainer)
+    torch.testing.assert_close(found, torch.cat([probe.weight, probe.bias[:, None]], 1), rtol=1e-2, atol=1e-2)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "The head starts from a linear probe (before training: f1_macro" in said
+    assert "3 times the rate of the rest" in said
+
+
+@pytest.mark.distributed
+def test_two_processes_start_from_the_probe_of_one(tmp_path):
+    case = Case(rows=64, batch=8, masked=True)
+    (found,) = in_two_processes([case], "tests.test_head:probed")
+    torch.testing.assert_close(found, probed(case, str(tmp_path)), rtol=1e-4, atol=1e-4)
+
+
+def test_auto_leaves_all_as_it_is_where_the_probe_is_not_ahead(make_trainer, make_rows, make_args, capsys):
+    def trained(start):
+        trainer = make_trainer(args=make_args(max_steps=3), train_dataset=make_rows(n=200), head_start=start)
+        trainer.train()
+        return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+
+    auto = trained("auto")  # the tokens say all that there is to know
+    assert "The head starts from its bias: average precision of the probe" in " ".join(capsys.readouterr().out.split())
+    assert torch.equal(auto, trained("bias"))
+
+
+def test_auto_takes_a_probe_that_is_ahead_of_words(make_trainer, make_model, make_args, capsys):
+    rng = np.random.default_rng(0)
+    ids = rng.integers(5, 40, (300, 6))
+    model = make_model()
+    with torch.no_grad():  # labels that follow from what enters the head
+        model.classifier.out_proj.weight.normal_(0, 3.0)
+        labels = model.eval()(torch.tensor(ids)).logits > 0
+        model.classifier.out_proj.weight.normal_(0, 0.02)
+    rows = Dataset.from_dict({"input_ids": ids.tolist(), "labels": labels.float().tolist()})
+    make_trainer(model=model, args=make_args(max_steps=1), train_dataset=rows).train()
+    assert "The head starts from a linear probe" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_a_probe_cannot_be_is_an_error_where_it_is_asked_for(make_trainer, make_model, make_args):
+    model = make_model()
+    model.classifier.out_proj = nn.Sequential(nn.Linear(16, 4), nn.Identity())
+    model.classifier.out_proj[0].requires_grad_(False)
+    for start in ("probe", "bias"):
+        with pytest.raises(UsageError, match=f"head_start='{start}' needs a head that ends in a trained linear layer"):
+            make_trainer(model=model, head_start=start)
+    with pytest.raises(UsageError, match="Unknown head_start 'prob': did you mean 'probe'"):
+        make_args(head_start="prob")
+
+
+def test_a_stream_has_no_probe(make_trainer, make_rows, make_args):
+    rows = make_rows()
+    stream = rows.to_iterable_dataset()
+    make_trainer(train_dataset=stream, args=make_args(max_steps=1)).train()
+    with pytest.raises(UsageError, match="head_start='probe' reads training rows by index, and the data is a stream"):
+        make_trainer(train_dataset=stream, args=make_args(max_steps=1), head_start="probe").train()

@@ -118,17 +118,6 @@ def test_several_files_are_one_stream_with_rows_counted_through_it(tmp_path):
     assert "700 rows" in stream.notes[0]
 
 
-@pytest.mark.parametrize("limit", [1, 63, 64, 65, 699])
-@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
-def test_of_a_limited_stream_the_first_rows_are_counted(tmp_path, ending, limit):
-    path = write(tmp_path, ending, {"labels": matrix().tolist()})
-    counts = LabelDistribution.from_stream(iter_labels(path), limit=limit)
-    assert counts.support.tolist() == matrix()[:limit].sum(0).tolist()
-    assert (counts.n_rows, counts.row_total) == (limit, N if ending == "parquet" else -1)
-    whole = LabelDistribution.from_stream(iter_labels(path), limit=N)
-    assert (whole.n_rows, whole.row_total) == (N, N)
-
-
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize(
     ("columns", "said"),

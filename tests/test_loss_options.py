@@ -1,4 +1,4 @@
-"""`loss`, `loss_args`, `focal_gamma`, `class_weights` and `reweight_from`, as the trainer takes them."""
+"""`loss`, `loss_args`, `focal_gamma`, and `class_weights`, as the trainer takes them."""
 
 import json
 import logging
@@ -6,11 +6,9 @@ import logging
 import pytest
 import torch
 from torch import nn
-from transformers import TrainerCallback
 
 from imbalance_trainer.losses import LOSSES, AsymmetricLoss, make_loss
 from imbalance_trainer.training.arguments import ImbalanceOptions
-from imbalance_trainer.training.objective import reweighting_step
 from imbalance_trainer.utils.constants import MULTI_LABEL
 from imbalance_trainer.utils.errors import UsageError
 
@@ -69,12 +67,6 @@ def test_auto_weights_are_none_for_a_loss_that_weighs_by_itself_and_that_is_said
         ({"loss": "bce", "focal_gamma": 3.0}, "focal_gamma is not for loss='bce', which has no gamma"),
         ({"loss": nn.MSELoss(), "focal_gamma": 3.0}, "focal_gamma is not for loss='MSELoss'"),
         ({"focal_gamma": 3.0, "loss_args": {"gamma": 2}}, "gamma is set twice"),
-        ({"reweight_from": -1.0}, "reweight_from is a share of training from 0 and below 1, or a step.* got -1"),
-        ({"reweight_from": 1.5}, "reweight_from is a share .* got 1.5"),
-        ({"reweight_from": float("nan")}, "reweight_from is a share .* got nan"),
-        ({"reweight_from": float("inf")}, "reweight_from is a share .* got inf"),
-        ({"reweight_from": 0.5, "class_weights": None}, "and class_weights is None"),
-        ({"reweight_from": 0.5, "loss": "class_balanced"}, "loss='class_balanced' takes no class weights"),
     ],
 )
 def test_options_that_do_not_fit_are_an_error(options, message):
@@ -99,69 +91,6 @@ def test_gamma_is_that_in_use():
     assert ImbalanceOptions(loss="class_balanced", focal_gamma=1.0).gamma == 1.0
     assert ImbalanceOptions(loss="asymmetric").gamma is None
     assert ImbalanceOptions(loss_args={"gamma": 1}).gamma is None
-
-
-# ---- deferred re-weighting ----
-
-
-class Weights(TrainerCallback):
-    """Which class weights each update was made with."""
-
-    def __init__(self):
-        self.seen = []
-
-    def on_pre_optimizer_step(self, args, state, control, **kwargs):
-        objective = self.trainer.imbalance.objective.at(state.global_step, state.max_steps)
-        self.seen.append((state.global_step, objective.loss.class_weights is not None))
-
-
-def run(make_trainer, make_args, folder, stop=None, resume=False, **options):
-    args = make_args(
-        output_dir=str(folder), max_steps=6, save_strategy="steps", save_steps=2, learning_rate=1e-2,
-        gradient_accumulation_steps=2, per_device_train_batch_size=4,
-    )  # fmt: skip
-    watch = Weights()
-    trainer = watch.trainer = make_trainer(args=args, callbacks=[watch], **options)
-    if stop:
-        trainer.add_callback(stop)
-    trainer.train(resume_from_checkpoint=resume)
-    return trainer, watch.seen
-
-
-class StopAt3(TrainerCallback):
-    def on_step_end(self, args, state, control, **kwargs):
-        control.should_training_stop = state.global_step == 4
-
-
-@pytest.mark.parametrize("reweight_from", [0.5, pytest.param(3, marks=pytest.mark.slow)])
-def test_weights_count_from_a_step_on_and_a_resumed_run_is_the_same(
-    reweight_from, make_trainer, make_args, tmp_path, capsys
-):
-    options = {"reweight_from": reweight_from, "class_weights": {"LABEL_3": 12}}
-    trainer, seen = run(make_trainer, make_args, tmp_path / "whole", **options)
-    assert seen == [(step, step >= 3) for step in range(6)]
-    assert capsys.readouterr().out.count("Step 3: class weights apply from here on") == 1
-    run(make_trainer, make_args, tmp_path / "parts", StopAt3(), **options)
-    resumed, seen = run(make_trainer, make_args, tmp_path / "parts", resume=True, **options)
-    assert seen == [(4, True), (5, True)]
-    states = trainer.model.state_dict(), resumed.model.state_dict()
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    plain, _ = run(make_trainer, make_args, tmp_path / "plain", class_weights={"LABEL_3": 12})
-    assert any((states[0][name] != value).any() for name, value in plain.model.state_dict().items())
-
-
-def test_evaluations_always_take_the_weights(make_trainer):
-    late, always = (make_trainer(init_head_bias=False, **late) for late in ({"reweight_from": 0.9}, {}))
-    assert late.evaluate()["eval_loss"] == always.evaluate()["eval_loss"]
-
-
-def test_the_step_from_which_on_weights_count():
-    assert [reweighting_step(at, 10) for at in (0.0, 0.05, 0.5, 0.99, 1, 7.0)] == [0, 0, 5, 9, 1, 7]
-
-
-def test_a_step_that_training_does_not_have_is_an_error(make_trainer):
-    with pytest.raises(UsageError, match="reweight_from is step 2, but training has 2 steps"):
-        make_trainer(reweight_from=2).train()
 
 
 def test_arguments_with_a_loss_of_ones_own_can_be_written_as_json(make_args):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbalance_trainer.analysis.dataset_stats import positives_for, whole
+from imbalance_trainer.analysis.dataset_stats import positives_for
 from imbalance_trainer.analysis.recommend import RULES, recommend
 from imbalance_trainer.cli.train import make_parser
 from imbalance_trainer.labels.distribution import LabelDistribution
@@ -35,12 +35,12 @@ IMPLICATION = LabelSchema(["child", "parent"], {}, [("child", "parent")])
 EXCLUSIVE = LabelSchema(["a", "b"], {"pair": ["a", "b"]}, exclusive={"pair": "at_most_one"})
 
 
-def test_rare_labels_get_tiers_focal_loss_and_a_threshold_each():
+def test_rare_labels_get_tiers_focal_loss_and_thresholds():
     plan = found(RARE)
     assert {c.flag: c.value for c in plan.choices} == {
         "class_weights": "auto", "weight_strategy": "sqrt_tiered", "loss": "focal", "focal_gamma": 2.0,
         "metric_for_best_model": "secondary_f1_macro",
-        "tune_thresholds": True, "thresholds_per": "label",
+        "tune_thresholds": True,
     }  # fmt: skip
     assert plan.weights.values.tolist() == pytest.approx(np.sqrt([1.5, 3, 5, 10]).tolist())
 
@@ -59,8 +59,6 @@ def test_where_nothing_is_rare_the_plain_loss_does():
 def beside(asked_for, train=RARE):
     plan = recommend(counts(train), counts([v / 10 for v in train], 2000), asked_for=asked_for)
     return plan, {c.flag: c for c in plan.choices}
-
-
 
 
 def test_a_choice_of_the_user_s_own_takes_along_what_goes_with_it():
@@ -98,18 +96,17 @@ def test_the_reason_has_the_label_and_the_numbers(train, asked, flag, said):
 
 
 @pytest.mark.parametrize(
-    ("validation", "metric", "tune", "per"),
+    ("validation", "metric", "tune"),
     [
-        ([800, 400, 40, 0], "secondary_f1_macro", True, "label"),
-        ([800, 9, 4, 4], "mean_average_precision", True, "all"),
-        ([20, 9, 4, 4], "secondary_f1_macro", False, None),  # ranks alone may find nothing at 0.5
-        ([0, 0, 0, 0], "secondary_f1_macro", False, None),
+        ([800, 400, 40, 0], "secondary_f1_macro", True),
+        ([800, 9, 4, 4], "mean_average_precision", True),
+        ([20, 9, 4, 4], "secondary_f1_macro", False),  # ranks alone may find nothing at 0.5
+        ([0, 0, 0, 0], "secondary_f1_macro", False),
     ],
 )
-def test_metric_and_thresholds_follow_the_positives_in_validation(validation, metric, tune, per):
+def test_metric_and_thresholds_follow_the_positives_in_validation(validation, metric, tune):
     plan = found(RARE, validation)
-    settings = [plan.value(flag) for flag in ("metric_for_best_model", "tune_thresholds", "thresholds_per")]
-    assert settings == [metric, tune, per]
+    assert [plan.value(flag) for flag in ("metric_for_best_model", "tune_thresholds")] == [metric, tune]
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(20_000, None), (5344, None), (5328, 4), (2159, 8), (160, 20), (16, 20)])
@@ -199,36 +196,12 @@ def test_every_flag_that_a_rule_may_choose_is_one_of_training():
     assert len({c.flag for plan in plans for c in plan.choices}) > len(RULES)
 
 
-def test_of_a_sample_the_whole_is_judged():
-    sample = dataclasses.replace(counts([100, 1], 1000), row_total=20_000)
-    assert whole(sample).support.tolist() == [2000, 20]
-    plan = recommend(sample, dataclasses.replace(counts([100, 3], 1000), row_total=20_000))
-    assert plan.warnings == ()
-    assert plan.value("num_train_epochs") is None
-    plan = recommend(dataclasses.replace(counts([100, 0], 1000), row_total=20_000), counts([100, 50], 1000))
-    assert "No positive in the rows of training that were counted: 'l1'. How rare" in plan.warnings[0]
-
-
 def test_splits_of_other_labels_are_a_usage_error():
     with pytest.raises(UsageError, match="counted with different labels"):
         recommend(counts([1]), counts([1, 2]))
 
 
-# ---- what a sample does not show, and what is not known ----
-
-
-def test_a_label_that_a_sample_has_not_is_taken_for_a_rare_one():
-    """300 rows without a positive say that it has at most about one in a hundred: no reason to call it common."""
-    schema = LabelSchema(["common", "rare"])
-    sample = dataclasses.replace(counts([120, 0], 300, schema), row_total=20_000)
-    plan = recommend(sample, counts([800, 2], 2000, schema))
-    assert (plan.value("class_weights"), plan.value("loss")) == ("auto", "focal")
-    assert plan.weights.reasons[1] == "none in the rows counted"
-    reason = next(c.reason for c in plan.choices if c.flag == "loss")
-    assert "not among the 300 rows counted stands against 100 negatives or more" in reason
-    assert "How rare such a label is cannot be told from these rows; count more rows" in plan.warnings[0]
-    assert not any("drop" in warning for warning in plan.warnings)
-    assert recommend(counts([120, 0], 300, schema), counts([800, 2], 2000, schema)).value("loss") == "bce"
+# ---- what is not known ----
 
 
 def test_rows_for_an_honest_recall_follow_the_prevalence_in_all_rows():
@@ -257,6 +230,6 @@ def test_the_metric_is_one_that_can_differ_from_zero(primary, validation, metric
     assert found([500, 400, 300], validation, schema=schema).value("metric_for_best_model") == metric
 
 
-@pytest.mark.parametrize("asked", [{"reweight_from": 0.8}, {"weight_strategy": "balanced"}, {"max_weight": 5.0}])
+@pytest.mark.parametrize("asked", [{"weight_strategy": "balanced"}, {"max_weight": 5.0}])
 def test_what_needs_weights_brings_them(asked):
     assert beside(asked, [9000, 8000, 10_000])[0].value("class_weights") == "auto"

@@ -54,9 +54,11 @@ def history_of(trainer):
     return entries
 
 
+@pytest.mark.parametrize("start", ["bias", "probe"])
 @pytest.mark.parametrize("best", [False, True])
-def test_a_resumed_run_is_bit_equal_to_one_that_never_stopped(best, run, capsys):
+def test_a_resumed_run_is_bit_equal_to_one_that_never_stopped(best, start, run, capsys):
     best_model = {"load_best_model_at_end": True, "metric_for_best_model": "secondary_f1_macro"} if best else {}
+    best_model["head_start"] = start
     undisturbed = run("whole", **best_model)
     run("parts", stop_at=6, **best_model)
     capsys.readouterr()

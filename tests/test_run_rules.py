@@ -15,7 +15,6 @@ from imbalance_trainer.monitor.diagnose import (
     find_oscillating_loss,
     find_overfitting,
     find_plateau,
-    find_precision_under_target,
     find_undertrained,
 )
 
@@ -133,24 +132,6 @@ def test_a_plateau_is_three_evaluations_without_gain():
     for i, entry in enumerate(ranking):
         entry["metrics"]["mean_average_precision"] = 0.1 * i  # what is not over a threshold yet is still learned
     assert find_plateau(ranking, settings()) == []
-
-
-def test_precision_under_its_target_is_counted_back_from_the_last_evaluation():
-    def history(*precisions):
-        return [evaluation({"secondary_precision": p, "secondary_recall": 0.9}, a=(100, 200, 90)) for p in precisions]
-
-    for values, n in (((0.7, 0.5, 0.5), 2), ((0.5,) * 5, 5), ((0.5, None, 0.5, 0.4, 0.59), 3)):
-        (finding,) = find_precision_under_target(history(*values), settings())
-        assert finding.evaluations == n
-    for values in ((0.5,), (0.5, 0.6), (0.5, None), (None, 0.5)):
-        assert find_precision_under_target(history(*values), settings()) == []
-    (finding,) = find_precision_under_target(history(0.65, 0.65), settings(), target=0.7)
-    assert "--threshold_floor 0.7." in finding.advice
-    low = {"secondary_precision": 0.55, "secondary_recall": 0.7}
-    many, few = (evaluation(low, a=(40, n, 11), primary=(900, 900, 900)) for n in (50, 20))
-    (finding,) = find_precision_under_target([many] * 2, settings(secondary=("a",)))
-    assert "secondary_precision 0.55, target 0.6, at secondary_recall 0.70 (50 decisions)" in finding.evidence
-    assert find_precision_under_target([few] * 2, settings(secondary=("a",))) == []
 
 
 def by_chance(times=1.0, mean=0.05):

@@ -12,8 +12,8 @@ import imbalance_trainer
 
 PACKAGE = Path(imbalance_trainer.__file__).parent
 NEEDS_NO_TRANSFORMERS = ("utils", "labels", "losses", "data", "decisions", "metrics", "tuning")
-# what the house may not grow over; the aim is 115 files, 18,000 lines and 10,000 statements
-BUDGET = {"files": 118, "lines": 20_700, "statements": 10_850, "at the top": 4, "floors by file": 18}
+# what the house may not grow over
+BUDGET = {"files": 115, "lines": 18_000, "statements": 10_000, "at the top": 4, "floors by file": 18}
 LONGEST, LONGEST_OF_THE_TRAINER = 400, 650
 
 

@@ -180,36 +180,6 @@ def test_one_threshold_for_all_has_the_best_mean_over_labels_of_every_cut(object
     assert found == pytest.approx(best_shared_by_loop(scores, labels, objective, floor), abs=1e-12)
 
 
-@settings(deadline=None, max_examples=20)
-@given(SMALL)
-@pytest.mark.parametrize(("objective", "floor"), SHARED)
-def test_the_labels_of_a_group_share_the_best_and_others_have_their_own(objective, floor, case):
-    scores, labels = case
-    names = list("abcde")[: scores.shape[1]]
-    schema = LabelSchema(names, {"g": names[1:3], "empty": []})
-    tuned = tune_thresholds(scores, labels, schema, objective=objective, floor=floor, per="group", **NAIVE)
-    units = [[0], [1, 2], [3], [4]] if len(names) > 2 else [[0], [1]]
-    for unit in units[: len(names)]:
-        unit = [i for i in unit if i < len(names)]
-        if not unit:
-            continue
-        part, given = scores[:, unit], labels[:, unit]
-        assert len(set(tuned.thresholds[unit])) == 1
-        found = value_by_loop(part, given, part > tuned.thresholds[unit], objective, floor)
-        assert found == pytest.approx(best_shared_by_loop(part, given, objective, floor), abs=1e-12)
-
-
-def test_only_the_groups_that_are_named_share():
-    scores, labels = make(40, 4, 1000, 3)
-    schema = LabelSchema(list("abcd"), {"first": ["a", "b"], "last": ["c", "d"], "all": list("abcd")})
-    own = tune_thresholds(scores, labels, schema, **NAIVE).thresholds
-    tuned = tune_thresholds(scores, labels, schema, per="group", groups=["last"], **NAIVE).thresholds
-    assert tuned[2] == tuned[3]
-    assert np.array_equal(tuned[:2], own[:2])
-    whole = tune_thresholds(scores, labels, schema, per="group", groups=["all"], **NAIVE)
-    assert np.array_equal(whole.thresholds, tune_thresholds(scores, labels, schema, per="all").thresholds)
-
-
 # ---- probabilities and logits, and where thresholds lie ----
 
 
@@ -250,7 +220,7 @@ def strange(draw):
 @given(strange(), st.sampled_from(OBJECTIVES), st.sampled_from(PER), st.sampled_from([0, 30]), st.booleans())
 def test_thresholds_always_lie_between_0_and_1(case, objective, per, n_bootstrap, naive):
     scores, labels, from_logits = case
-    schema = LabelSchema(list("abcd")[: scores.shape[1]], {"g": list("ab")[: scores.shape[1]]})
+    schema = LabelSchema(list("abcd")[: scores.shape[1]])
     options = {"floor": 0.7} if "_at_" in objective else {}
     strengths = NAIVE if naive else {"shrinkage": 5}
     with np.errstate(all="raise", under="ignore"):
@@ -345,7 +315,6 @@ def test_f1_at_a_half_and_at_the_threshold_are_scikit_learn_s(case):
 # ---- errors ----
 
 SCORES, LABELS = np.full((4, 3), 0.3), np.eye(4, 3, dtype=int)
-GROUPS = LabelSchema(["joy", "fear", "anger"], {"good": ["joy"], "bad": ["fear", "anger"], "both": ["joy", "anger"]})
 
 
 def changed(row, label, value):
@@ -372,10 +341,6 @@ def changed(row, label, value):
         ({"objective": "f_beta", "beta": 0.0}, "beta must be a positive finite number; got 0.0"),
         ({"objective": "f_beta", "beta": float("inf")}, "got inf"),
         ({"objective": "f_beta", "beta": float("nan")}, "got nan"),
-        ({"schema": GROUPS, "per": "group"}, "'joy' is in the groups 'good' and 'both'"),
-        ({"schema": GROUPS, "per": "group", "groups": ["bad", "both"]}, "'anger' is in the groups 'bad' and 'both'"),
-        ({"schema": GROUPS, "per": "group", "groups": ["goood"]}, "Unknown group 'goood': did you mean 'good'"),
-        ({"schema": GROUPS, "groups": ["good"]}, "groups= goes with per='group'"),
         ({"shrinkage": -0.5}, "shrinkage .in positives. must be a finite number >= 0; got -0.5"),
         ({"shrinkage": float("nan")}, "shrinkage .* got nan"),
         ({"n_bootstrap": -1}, "n_bootstrap is a whole number >= 0; got -1"),

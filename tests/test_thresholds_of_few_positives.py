@@ -33,7 +33,7 @@ def test_shrinkage_weighs_the_own_logit_by_positives_and_the_shared_one_by_its_s
 def test_a_label_without_positives_gets_the_shared_threshold(per, objective):
     scores, labels = make(40, 3, 50, 0)
     labels[:, 1] = 0
-    schema = LabelSchema(list("abc"), {"g": ["b"]})
+    schema = LabelSchema(list("abc"))
     floor = 0.5 if "_at_" in objective else None
     tuned = tune_thresholds(scores, labels, schema, objective=objective, floor=floor, per=per, n_bootstrap=5)
     assert tuned.thresholds[1] == pytest.approx(tuned.shared)
@@ -78,7 +78,7 @@ def test_resampled_thresholds_are_distributed_as_those_of_resampled_rows(positiv
     search = Search(ThresholdObjective("f1"),
                     lambda p: np.clip(logit(p, where=p > 0, out=np.full(np.shape(p), -36.0)), -36, 36),
                     n, np.random.default_rng(0))  # fmt: skip
-    _, (best,), _ = find_best(scores[:, None], positive[:, None], [np.array([0])], search)
+    _, (best,), _ = find_best(scores[:, None], positive[:, None], search, False)
     drawn = best.logits[1:]
     by_rows = drawn_by_loop(scores, positive, n, rng)
     assert len(drawn) == n
@@ -96,7 +96,7 @@ def test_resampled_thresholds_are_distributed_as_those_of_resampled_rows(positiv
 @pytest.mark.parametrize("per", PER)
 def test_intervals_are_those_of_the_seed_and_leave_thresholds_as_they_are(per):
     scores, labels = make(80, 4, 1000, 0, prevalence=0.15)
-    schema = LabelSchema(list("abcd"), {"g": ["a", "b"]})
+    schema = LabelSchema(list("abcd"))
     first, again, other, none = (
         tune_thresholds(scores, labels, schema, per=per, n_bootstrap=n, seed=seed)
         for n, seed in [(50, 1), (50, 1), (50, 2), (0, 1)]

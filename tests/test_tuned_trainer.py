@@ -50,7 +50,8 @@ def decided_by_hand(trainer, dataset):
 
 def test_thresholds_are_those_of_the_pure_function_and_stored_by_name(tuned, make_rows):
     output = tuned.predict(make_rows(seed=1))
-    expected = tune_thresholds(output.predictions, output.label_ids, CHAIN, from_logits=True).as_dict()
+    per = tuned.imbalance.decisions.tuned.per
+    expected = tune_thresholds(output.predictions, output.label_ids, CHAIN, from_logits=True, per=per).as_dict()
     assert stored(tuned.model) == expected
     assert all(type(value) is float and 0 < value < 1 for value in stored(tuned.model).values())
 

@@ -1,5 +1,7 @@
 """Tuning and what it gains, against the same by hand; and no row is decided by what was tuned on it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -15,6 +17,7 @@ from .test_labels import assert_one_sentence
 
 SCHEMA = LabelSchema(["a", "b", "c"], {"g": ["b", "c"]}, [("b", "a")])
 PLAIN = DecisionRule(SCHEMA)
+by_label = partial(TuningOptions, thresholds_per="label")
 
 
 def make(rows=60, seed=0):
@@ -30,15 +33,14 @@ def make(rows=60, seed=0):
 @pytest.mark.parametrize(
     ("options", "keywords"),
     [
-        ({}, {}),
+        ({"thresholds_per": "label"}, {}),
         ({"threshold_objective": "f_beta", "threshold_beta": 2.0}, {"objective": "f_beta", "beta": 2.0}),
         (
             {"threshold_objective": "recall_at_precision", "threshold_floor": 0.7},
             {"objective": "recall_at_precision", "floor": 0.7},
         ),
-        ({"thresholds_per": "group"}, {"per": "group"}),
         ({"thresholds_per": "all"}, {"per": "all"}),
-        ({"threshold_shrinkage": 7.0}, {"shrinkage": 7.0}),
+        ({"thresholds_per": "label", "threshold_shrinkage": 7.0}, {"shrinkage": 7.0}),
     ],
 )
 def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, keywords):
@@ -52,11 +54,10 @@ def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, 
     assert result.n_rows == 60
 
 
-@pytest.mark.parametrize("method", ["temperature", "platt"])
-def test_thresholds_are_tuned_on_calibrated_scores(method):
+def test_thresholds_are_tuned_on_calibrated_scores():
     logits, labels = make(200)
-    result = tune_decisions(logits, labels, PLAIN, TuningOptions(calibration=method), n_bootstrap=0)
-    expected = calibrate(logits, labels, SCHEMA, method)
+    result = tune_decisions(logits, labels, PLAIN, by_label(calibration="platt"), n_bootstrap=0)
+    expected = calibrate(logits, labels, SCHEMA)
     assert np.array_equal(result.calibration.parameters, expected.parameters)
     assert np.array_equal(result.rule.calibration, expected.parameters)
     calibrated = expected.scale * logits + expected.offset
@@ -72,7 +73,7 @@ def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_
     logits, labels = make()
     calibration = np.array([[3.0] * 3, [1.0] * 3])
     before = DecisionRule(SCHEMA, [0.9] * 3, "add_parent", calibration, max_constraint=True)
-    result = tune_decisions(logits, labels, before, TuningOptions(calibration=method), n_bootstrap=0)
+    result = tune_decisions(logits, labels, before, by_label(calibration=method), n_bootstrap=0)
     assert (result.rule.hierarchy_policy, result.rule.max_constraint) == ("add_parent", True)
     constrained = logits.copy()
     constrained[:, 0] = np.maximum(logits[:, 0], logits[:, 1])
@@ -81,7 +82,7 @@ def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_
         direct = tune_thresholds(constrained, labels, SCHEMA, from_logits=True)
         assert np.array_equal(result.rule.thresholds, direct.thresholds)
     else:
-        expected = calibrate(constrained, labels, SCHEMA, method)
+        expected = calibrate(constrained, labels, SCHEMA)
         assert np.array_equal(result.rule.calibration, expected.parameters)
     at_half = ImbalanceMetrics(SCHEMA, hierarchy_policy="add_parent")
     at_half.update(constrained, labels)
@@ -97,7 +98,7 @@ def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
     logits, labels = make(rows)
     support = np.array([3.0, 2.0, 1.0])
     result = tune_decisions(
-        logits, labels, PLAIN, TuningOptions(calibration=method), train_support=support, n_bootstrap=0, seed=5
+        logits, labels, PLAIN, by_label(calibration=method), train_support=support, n_bootstrap=0, seed=5
     )
     part_of = np.random.default_rng(5).permutation(rows) % 5
     decided = np.zeros((rows, 3), dtype=bool)
@@ -105,7 +106,7 @@ def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
         rest, here = part_of != part, part_of == part
         scale, offset = 1.0, 0.0
         if method != "none":
-            calibration = calibrate(logits[rest], labels[rest], SCHEMA, method)
+            calibration = calibrate(logits[rest], labels[rest], SCHEMA)
             scale, offset = calibration.scale, calibration.offset
         tuned = tune_thresholds(scale * logits[rest] + offset, labels[rest], SCHEMA, from_logits=True)
         decided[here] = scale * logits[here] + offset > logit(tuned.thresholds)
@@ -125,6 +126,23 @@ def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
     assert result.held_out.keys() == result.at_half.keys()
 
 
+@pytest.mark.parametrize("shift", [-2.0, 0.0])
+def test_what_is_taken_is_what_wins_by_cross_fitting_and_never_loses_to_a_half(shift):
+    rng = np.random.default_rng(2)
+    labels = (rng.random((80, 6)) < 0.1).astype(int)
+    logits = (rng.normal(shift, 2.0, labels.shape) + 8 * labels - 4).astype(np.float32)
+    plain = DecisionRule(LabelSchema(list("abcdef")))
+    result = tune_decisions(logits, labels, plain, TuningOptions(), n_bootstrap=0)
+    alone = {
+        per: tune_decisions(logits, labels, plain, TuningOptions(thresholds_per=per), n_bootstrap=0).tried[per]
+        for per in ("all", "label")
+    }
+    assert result.tried == {"half": result.at_half["f1_macro"], **alone}
+    assert result.tried[result.per] == result.held_out["f1_macro"] == max(result.tried.values())
+    assert result.per == ("half" if shift == 0 else result.per)
+    assert (result.rule.thresholds is None) == (result.per == "half") == (shift == 0)
+
+
 # ---- where little is there ----
 
 
@@ -134,20 +152,22 @@ def test_positives_that_all_lie_in_one_part_leave_that_part_at_a_half(method):
     labels[:] = 0
     labels[11, 2] = 1
     logits[11, 2] = -1.0  # over the tuned threshold, under a half
-    result = tune_decisions(logits, labels, PLAIN, TuningOptions(calibration=method), n_bootstrap=0)
+    result = tune_decisions(logits, labels, PLAIN, by_label(calibration=method), n_bootstrap=0)
     assert result.held_out_table.support.tolist() == [0, 0, 1]
     assert result.held_out_table.true_positives.tolist() == [0, 0, 0]
     assert result.thresholds.support.tolist() == [0, 0, 1]
 
 
-@pytest.mark.parametrize("method", ["none", "temperature"])
+@pytest.mark.parametrize("method", ["none", "platt"])
 @pytest.mark.parametrize("rows", [1, 2, 4, 5])
 def test_a_few_rows_are_enough(rows, method):
     logits, labels = make(rows)
     labels[0] = 1
-    result = tune_decisions(logits, labels, PLAIN, TuningOptions(calibration=method), n_bootstrap=3)
+    result = tune_decisions(logits, labels, PLAIN, by_label(calibration=method), n_bootstrap=3)
     assert result.held_out_table.known.tolist() == [rows] * 3
-    assert ((result.rule.thresholds > 0) & (result.rule.thresholds < 1)).all()
+    thresholds = result.thresholds.thresholds
+    assert ((thresholds > 0) & (thresholds < 1)).all()
+    assert (result.per == "half") == (result.rule.thresholds is None)
 
 
 # ---- errors ----
@@ -158,9 +178,7 @@ def test_a_few_rows_are_enough(rows, method):
     [
         ({"threshold_objective": "f2"}, "Unknown objective 'f2': did you mean 'f1'"),
         ({"threshold_objective": "recall_at_precision"}, r"needs a floor in \(0, 1\]; got None"),
-        ({"thresholds_per": "groups"}, "Unknown thresholds_per 'groups': did you mean 'group'"),
-        ({"thresholds_per": "group", "threshold_groups": ["gg"]}, "Unknown group 'gg': did you mean 'g'"),
-        ({"threshold_groups": ["g"]}, "groups= goes with per='group'"),
+        ({"thresholds_per": "labels"}, "Unknown thresholds_per 'labels': did you mean 'label'"),
         ({"calibration": "plat"}, "Unknown calibration 'plat': did you mean 'platt'"),
         ({"threshold_shrinkage": -1.0}, "threshold_shrinkage .* must be a finite number >= 0; got -1.0"),
         ({"threshold_shrinkage": float("nan")}, "threshold_shrinkage .* must be a finite number .* got nan"),
@@ -168,7 +186,7 @@ def test_a_few_rows_are_enough(rows, method):
 )
 def test_options_that_do_not_fit_are_one_sentence(options, message):
     with pytest.raises(UsageError, match=message) as caught:
-        TuningOptions(**options).checked(SCHEMA)
+        TuningOptions(**options).checked()
     assert_one_sentence(caught.value)
     with pytest.raises(UsageError, match=message):
         tune_decisions(*make(), PLAIN, TuningOptions(**options))
@@ -177,7 +195,7 @@ def test_options_that_do_not_fit_are_one_sentence(options, message):
 @pytest.mark.parametrize("method", ["none", "platt"])
 def test_data_that_does_not_fit_is_an_error_and_no_result_at_a_half(method):
     logits, labels = make()
-    options = TuningOptions(calibration=method)
+    options = by_label(calibration=method)
     with pytest.raises(DataError, match="No label has a positive"):
         tune_decisions(logits, 0 * labels, PLAIN, options)
     logits[7, 1] = np.nan

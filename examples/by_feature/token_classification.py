@@ -25,7 +25,7 @@ TEXTS = (
     "the coffee looks cold and they are all lazy near the river today",
     "she reported a man who shouted they are all lazy on the bus",
 )
-PHRASES = {name: phrases.split("|") for name, (_, phrases) in SECONDARY_LABELS.items()}
+PHRASES = {name: phrases for name, (_, phrases) in SECONDARY_LABELS.items()}
 
 
 def with_tags(split: Dataset, tokenizer) -> Dataset:

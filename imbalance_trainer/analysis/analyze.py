@@ -14,7 +14,7 @@ from ..labels.distribution import LabelDistribution
 from ..losses.registry import check_kind, loss_class, takes_class_weights
 from ..utils.constants import SINGLE_LABEL
 from ..utils.errors import UsageError, did_you_mean
-from .counts import is_sample, partners, positives
+from .counts import partners, positives
 from .recommend import Recommendation, recommend
 from .shift import ALPHA, Shift, prevalence_shift
 
@@ -32,7 +32,6 @@ class Analysis:
         split: the split whose labels are listed and drawn.
         problem_type: "multi_label_classification" or "single_label_classification".
         recommendation: the recommended settings, with the class weights of the training.
-        gamma: gamma of the focal loss; 0 for another loss.
         shifts: every other split compared with training.
         data_warnings: data-quality warnings, as about texts that are in two splits.
         notes: what was decided while reading the data.
@@ -43,7 +42,6 @@ class Analysis:
     split: str
     problem_type: str
     recommendation: Recommendation
-    gamma: float
     shifts: Mapping[str, Shift]
     data_warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -102,12 +100,8 @@ def analyze(
         asked |= {} if takes_class_weights(asked["loss"]) else {"class_weights": "none"}
     validation = replace(splits["validation"], support=positives(splits["validation"]))
     found = recommend(splits["train"], validation, problem_type, asked)
-    gamma = float(asked.get("focal_gamma", 2.0)) if found.value("loss") == "focal" else 0.0
     shifts = {other: prevalence_shift(splits["train"], c) for other, c in splits.items() if other != "train"}
-    return Analysis(name, splits, split, problem_type, found, gamma, shifts, tuple(warnings), tuple(notes))
-
-
-# ---- as JSON ----
+    return Analysis(name, splits, split, problem_type, found, shifts, tuple(warnings), tuple(notes))
 
 
 def analysis_json(analysis: Analysis) -> dict[str, Any]:
@@ -119,7 +113,6 @@ def analysis_json(analysis: Analysis) -> dict[str, Any]:
         "problem_type": analysis.problem_type,
         "split": analysis.split,
         "splits": {name: _split(analysis, name) for name in analysis.splits},
-        "mean_ir": plain(analysis.counts.mean_ir),
         "labels": [_label(analysis, i) for i in range(len(analysis.counts.schema))],
         "recommendation": {
             "settings": [
@@ -166,18 +159,15 @@ def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]
     found, counts = analysis.recommendation, analysis.counts
     weights = found.weights
     name = counts.schema.names[i]
-    ends = [bound[i] for bound in counts.interval()] if is_sample(counts) else []
     return {
         "label": name,
         "is_primary": i in counts.schema.primary,
         "tier": next(tier for tier, members in counts.tiers().items() if i in members),
         "support": plain(counts.support[i]),
-        "support_interval": [plain(np.floor(ends[0])), plain(np.ceil(ends[1]))] if ends else None,
         "unknown": plain(counts.unknown[i]),
         "prevalence": plain(counts.prevalence[i]),
         "negative_positive": plain(counts.negative_positive[i]),
         "imbalance_ratio": plain(counts.imbalance_ratio[i]),
-        "irlbl": plain(counts.irlbl[i]),
         "weight": plain(weights.values[i]),
         "weight_reason": weights.reasons[i],
         "weight_before_cap": plain((weights.clamped or {})[name]) if name in (weights.clamped or {}) else None,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ HALF_WIDTH = 0.15
 """Half the width that the 95% interval of a recall of 0.5 should have at most."""
 
 _Z = 1.96
-_WEIGHT_SETTINGS = ("weight_strategy", "max_weight", "effective_number_beta")
+_WEIGHT_SETTINGS = ("weight_strategy", "max_weight")
 
 
 def count_of_positives(n: float) -> str:
@@ -39,19 +39,15 @@ class DatasetStats:
     """Counts of the splits, and what follows from them.
 
     Args:
-        train, validation: counts of all rows of the splits, estimated where a sample was counted.
+        train, validation: counts of the splits.
         problem_type: "multi_label_classification" or "single_label_classification".
-        is_sample: whether they are estimated.
         asked_for: settings of the user.
-        counted: rows of training that were counted.
     """
 
     train: LabelDistribution
     validation: LabelDistribution
     problem_type: str
-    is_sample: bool = False
     asked_for: Mapping[str, Any] = field(default_factory=dict)
-    counted: int = 0
 
     def weights(self, class_weights: Any = "auto", weight_strategy: str = DEFAULT_STRATEGY) -> ClassWeights:
         """The class weights of training: those recommended here, with what was asked for."""
@@ -60,10 +56,6 @@ class DatasetStats:
         given = merge_custom_weights(given, asked.get("custom_weights"), self.train.schema)
         settings = {name: asked[name] for name in _WEIGHT_SETTINGS if name in asked}
         return compute_class_weights(self.train, given, **settings)
-
-    def rows_of(self, split: str) -> str:
-        """The name of a split, or of its counted rows: a label that is not in a sample may be in the split."""
-        return f"the rows of {split} that were counted" if self.is_sample else split
 
     @property
     def present(self) -> np.ndarray:
@@ -79,28 +71,18 @@ class DatasetStats:
 
     @property
     def hardest(self) -> float:
-        """The largest number of negatives per positive of any label with positives, or `unseen` if larger. In
-        single-label problems, rows of the commonest class per row of the rarest one."""
-        return max(float(self._odds[self.present].max(initial=0.0)), self.unseen)
+        """The largest number of negatives per positive of any label with positives. In single-label problems, rows of
+        the commonest class per row of the rarest one."""
+        return float(self._odds[self.present].max(initial=0.0))
 
     @property
     def _odds(self) -> np.ndarray:
         return self.train.negative_positive if self.is_multi_label else self.train.imbalance_ratio
 
     @property
-    def unseen(self) -> float:
-        """Negatives per positive, at least, of a label that is not in the sample; 0 where each label is. With 95%
-        confidence it has at most 3 positives in as many rows as were counted (Hanley & Lippman-Hand, 1983)."""
-        is_unseen = self.is_sample and 0 < len(self.present) < len(self.train.schema)
-        return self.counted / 3 if is_unseen else 0.0
-
-    @property
     def hardest_in_words(self) -> str:
         """`hardest` as the beginning of a sentence."""
         odds = self._odds[self.present]
-        if self.unseen > odds.max(initial=0.0):
-            what = f"is not among the {self.counted:,} rows counted stands against {_in_words(self.hardest)} negatives"
-            return f"A positive of a label that {what} or more"
         if not self.is_multi_label:
             return f"A row of the rarest class stands against {_in_words(self.hardest)} of the commonest"
         is_rarest = not len(odds) or odds[0] == odds.max()
@@ -111,22 +93,6 @@ class DatasetStats:
     def is_multi_label(self) -> bool:
         """Whether a row may have several labels."""
         return self.problem_type == MULTI_LABEL
-
-
-def whole(counts: LabelDistribution) -> LabelDistribution:
-    """Counts of all rows, estimated where only a sample was counted and the number of rows is known."""
-    if counts.row_total <= counts.n_rows or counts.n_rows == 0:
-        return counts
-    times = counts.row_total / counts.n_rows
-    violations = np.rint(counts.violations * times).astype(np.int64)
-    return replace(
-        counts,
-        support=counts.support * times,
-        known=counts.known * times,
-        n_rows=counts.row_total,
-        row_total=counts.row_total,
-        violations=violations,
-    )
 
 
 def positives_for(half_width: float, z: float = _Z) -> int:
@@ -148,9 +114,6 @@ def rows_for(positives: Any, counts: LabelDistribution) -> np.ndarray:
 
 def _in_words(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
-
-
-# ---- problems no setting can fix ----
 
 
 def limitations(stats: DatasetStats, share: float = 0.01) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The parts of an analysis, the same in a terminal, in Markdown and on a page."""
+"""The parts of an analysis, the same in a terminal and on a page."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,6 @@ from ..utils.console import as_text, bullets, text_table
 from ..utils.errors import UsageError
 from ..utils.text import (
     compact_number,
-    escaped,
-    markdown_table,
     percent,
     pluralize,
     sentences_of,
@@ -24,12 +22,10 @@ from ..utils.text import (
     shorten,
 )
 from .analyze import Analysis
-from .counts import is_sample, partners, positives
-from .dataset_stats import HALF_WIDTH, about, positives_for, some, whole
+from .counts import partners, positives
+from .dataset_stats import HALF_WIDTH, about, positives_for, some
 
-_WORDS = sentences_of(
-    Path(__file__).parent / "templates" / "parts.yaml", plural=pluralize, compact=compact_number, some=some
-)
+_WORDS = sentences_of(Path(__file__).parent / "templates" / "parts.yaml", plural=pluralize, some=some)
 
 
 @dataclass(frozen=True)
@@ -76,21 +72,6 @@ def analysis_text(analysis: Analysis, max_rows: int | None = None) -> str:
         max_rows: labels in each table, the rarest; None for all, or of more than 50 the 20 rarest.
     """
     return "\n\n".join(as_text(*part_message(part)) for part in analysis_parts(analysis, max_rows))
-
-
-def analysis_markdown(analysis: Analysis, max_rows: int | None = None) -> str:
-    """The whole analysis as Markdown, for an issue or a README; `max_rows` as for `analysis_text`."""
-    lines = [f"## {escaped(f'Labels of {analysis.name}')}"]
-    for part in analysis_parts(analysis, max_rows, wide=True):
-        lines += ["", f"### {part.title}", "", *(f"- {escaped(sentence)}" for sentence in part.sentences)]
-        if part.table is not None:
-            rows = [[escaped(cell) for cell in row] for row in part.table.rows]
-            lines += ["", *markdown_table(part.table.header, rows, part.table.left), ""]
-        lines += [f"- {escaped(note)}" for note in part.notes]
-        for head, text in part.items:
-            shown = f"`{head}`" if head.startswith("--") else f"**{escaped(head)}**"
-            lines.append(f"- {shown}: {escaped(text)}")
-    return "\n".join(lines)
 
 
 def part_message(part: Part, with_title: bool = True) -> list[RenderableType]:
@@ -162,13 +143,12 @@ def analysis_parts(analysis: Analysis, max_rows: int | None = None, wide: bool =
     """
     labels = analysis.counts
     shown = rarest_shown(analysis.rarest_first) if max_rows is None else analysis.rarest_first[:max_rows]
-    rows = f"{labels.n_rows:,} rows" + (f" of {labels.row_total:,}" if is_sample(labels) else "")
+    rows = f"{labels.n_rows:,} rows"
     title, found = f"Labels in {analysis.split}, {rows}, rarest first", analysis.recommendation
     parts = (
         _labels_part(title, labels, found.weights, shown, wide),
         _rules_part(labels, len(shown), analysis),
         _summary_part(analysis),
-        _sample_part(analysis, shown),
         _cooccurrence_part(analysis, max_rows),
         _splits_part(analysis),
         _validation_part(analysis, shown),
@@ -190,13 +170,12 @@ def _labels_part(
         "positives": list(map(short_count if wide else compact_number, counts.support)),
         "%": list(map(percent, counts.prevalence)),
         "neg:pos": list(map(compact_number, counts.negative_positive)),
-        "IRLbl": list(map(compact_number, counts.irlbl)),
         "ratio": list(map(compact_number, counts.imbalance_ratio)),
         "unknown": list(map(short_count, counts.unknown)),
         "weight": [f"{value:.3g}" for value in weights.values],
         "reason": [str(why) if wide else why.short for why in weights.why],
     }
-    hidden = {"unknown"} if wide and not counts.unknown.any() else set() if wide else {"tier", "IRLbl", "unknown"}
+    hidden = {"unknown"} if wide and not counts.unknown.any() else set() if wide else {"tier", "unknown"}
     columns = {head: cells for head, cells in columns.items() if head not in hidden}
     rest = np.delete(weights.values, shown)
     more = f"... and {pluralize(len(rest), 'more label')}: weights {_span(rest)}" if len(rest) else ""
@@ -240,32 +219,16 @@ def _part(key: str, table: Table | None = None, items: Iterable[tuple[str, str]]
 
 
 def _summary_part(analysis: Analysis) -> Part:
-    """Tiers, mean imbalance ratio, labels per row, unknown entries."""
+    """Tiers, labels per row, unknown entries."""
     labels = analysis.counts
     tiers = [f"{tier} {len(i):,} with {_span(labels.support[i], short_count)}"
              for tier, i in labels.tiers().items() if len(i)]  # fmt: skip
     per_row = () if analysis.is_single_label or labels.labels_per_row is None else labels.labels_per_row
     seen = [(n, int(rows)) for n, rows in enumerate(per_row) if rows]
     mean = sum(n * rows for n, rows in seen) / max(sum(rows for _, rows in seen), 1)
-    largest = float(labels.irlbl[np.isfinite(labels.irlbl)].max(initial=0.0))
     order = np.argsort(-labels.unknown, kind="stable")
     unknown = [(labels.schema.names[i], int(labels.unknown[i])) for i in order if labels.unknown[i]]
-    return _part("rows", labels=labels, tiers=tiers, largest=largest, seen=seen, mean=mean, unknown=unknown)
-
-
-def _sample_part(analysis: Analysis, shown: np.ndarray) -> Part | None:
-    """Estimated positives in all rows, where a sample was counted."""
-    labels = analysis.counts
-    if not is_sample(labels):
-        return None
-    columns = {
-        "label": labels.schema.names,
-        "counted": list(map(compact_number, labels.support)),
-        "in all": list(map(compact_number, whole(labels).support)),
-        "95% range": [f"{compact_number(np.floor(low))} to {compact_number(np.ceil(high))}"
-                      for low, high in zip(*labels.interval(), strict=True)],
-    }  # fmt: skip
-    return _part("sample", _table(columns, shown), labels=labels)
+    return _part("rows", labels=labels, tiers=tiers, seen=seen, mean=mean, unknown=unknown)
 
 
 def _cooccurrence_part(analysis: Analysis, max_rows: int | None, most: int = 10) -> Part | None:

@@ -29,10 +29,9 @@ from .dataset_stats import (
     limitations,
     positives_for,
     rows_for,
-    whole,
 )
 
-_NEED_WEIGHTS = ("weight_strategy", "max_weight", "effective_number_beta", "reweight_from")
+_NEED_WEIGHTS = ("weight_strategy", "max_weight")
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Recommendation:
         choices: the settings.
         warnings: problems no setting can fix, in sentences, the worst first.
         weights: the class weights that the settings give.
-        validation_support: positives in validation, estimated where a sample was counted.
+        validation_support: positives in validation.
         recall_low, recall_high: the 95% interval (Wilson, 1927) of a recall of 0.5 on the validation split.
         validation_rows: validation rows for an interval of +-HALF_WIDTH, at the label's prevalence in training; inf
             for a label without positives there.
@@ -113,11 +112,10 @@ def recommend(
     """
     if train.schema.names != validation.schema.names:
         raise UsageError("The splits were counted with different labels; count both with one schema.")
-    is_sample = any(counts.row_total > counts.n_rows for counts in (train, validation))
     asked = dict(asked_for or {})
     if "focal_gamma" in asked:  # a gamma asks for the focal loss
         asked.setdefault("loss", "focal")
-    stats = DatasetStats(whole(train), whole(validation), problem_type, is_sample, asked, train.n_rows)
+    stats = DatasetStats(train, validation, problem_type, asked)
     choices = tuple(_own(choice, asked) for rule in RULES for choice in rule(stats))
     chosen = {choice.flag: choice.value for choice in choices}
     weights = stats.weights(chosen.get("class_weights", "auto"), chosen.get("weight_strategy", DEFAULT_STRATEGY))
@@ -132,7 +130,7 @@ def recommend(
 def _reasons(stats: DatasetStats, weights: ClassWeights, in_short: str) -> tuple[WeightReason, ...]:
     """The reason of each weight; for a label without positives that it has none."""
     is_told = bool(in_short) and not weights.asked_for
-    absent = WeightReason("text", ("none in the rows counted",)) if stats.is_sample else WeightReason("absent")
+    absent = WeightReason("absent")
     return tuple(
         absent
         if n <= 0 and (is_told or why.kind == "absent")
@@ -155,9 +153,6 @@ def _own(choice: Choice, asked_for: Mapping[str, Any]) -> Choice:
     if own == choice.value:
         return choice
     return replace(_choice(choice.flag, choice.value, "own"), value=own)
-
-
-# ---- rules ----
 
 
 def choose_weights(stats: DatasetStats, balanced: float = 3.0) -> list[Choice]:
@@ -208,19 +203,15 @@ def choose_metric(stats: DatasetStats, few: int = 10) -> list[Choice]:
     return [_choice("metric_for_best_model", value, words, median=median, stats=stats)]
 
 
-def choose_thresholds(stats: DatasetStats, few: int = 10) -> list[Choice]:
-    """A threshold per label. One for all where half of the labels have fewer than `few` positives in validation: on
-    nlupp, with a median of 6, it is as good on test and overfits less (docs/thresholds.md). 0.5 where there are
+def choose_thresholds(stats: DatasetStats) -> list[Choice]:
+    """Thresholds, which keep 0.5 where they do not help (see `tune_decisions`); none where there are
     `too_few_to_tune`."""
     if not stats.is_multi_label:
         return []
     support = stats.validation.support
     if too_few := too_few_to_tune(float(support.sum())):
         return [_choice("tune_thresholds", False, "thresholds_too_few", too_few=too_few)]
-    median = float(np.median(support))
-    per = "label" if median >= few or len(support) == 1 else "all"
-    how = _choice("thresholds_per", per, f"thresholds_per_{per}", median=median)
-    return [_choice("tune_thresholds", True, "thresholds"), how]
+    return [_choice("tune_thresholds", True, "thresholds")]
 
 
 def too_few_to_tune(positives: float, least: int = 50, where: str = "Validation") -> str:
@@ -254,9 +245,6 @@ RULES: tuple[Callable[[DatasetStats], list[Choice]], ...] = (
     choose_epochs,
 )
 """The rules, in the order in which their choices are printed."""
-
-
-# ---- the settings as a file ----
 
 
 def _settings(values: Mapping[str, Any]) -> str:

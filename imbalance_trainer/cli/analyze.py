@@ -10,16 +10,16 @@ Weights and recommendation follow the training split, as in training; validation
 
 import os
 import shlex
-import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..analysis.analyze import Analysis, analysis_json, analyze
+from ..analysis.baseline import baseline_message, estimate_baseline
 from ..analysis.counts import STREAMED_FROM, count_splits, count_streams, is_large, open_streams
-from ..analysis.parts import analysis_markdown, analysis_text
+from ..analysis.parts import analysis_text
 from ..analysis.recommend import config_text
 from ..data.demo import demo_data
 from ..data.options import DataOptions
@@ -27,8 +27,11 @@ from ..labels.distribution import LabelDistribution
 from ..reports.analysis_page import write_page
 from ..reports.plots import plot_distribution
 from ..training.arguments import ImbalanceOptions
+from ..utils.console import as_text
+from ..utils.errors import UsageError
 from ..utils.files import written
-from .parser import FlagParser, check_at_least, check_split, option, print_notes
+from ..utils.flags import option
+from .parser import FlagParser, check_at_least, check_split, print_notes
 
 _PATHS = ("data_dir", "train_file", "validation_file", "test_file", "label_schema")
 
@@ -39,17 +42,14 @@ class AnalyzeArguments(DataOptions):
 
     custom_weights: str | None = option(None, help="JSON (or a JSON file) of weights by label.")
     split: str = option("train", help="Whose labels are listed and drawn.")
-    markdown: bool = option(False, help="Print Markdown, for an issue or a README.")
     plot: str | None = option(None, help="A picture to write, such as labels.png; none for none.")
     html: str | None = option(None, help="A page to write, one file that needs nothing else.")
     config_out: str | None = option(None, help="Write the recommendation as a file for `train --config`.")
     model_name_or_path: str = option(
         "roberta-base", help="Encoder that goes into --config_out: a hub name or a folder."
     )
-    limit: int | None = option(
-        None,
-        help="Count this many rows of each split, drawn at random (with --streaming the first ones), and "
-        "estimate the rest.",
+    baseline: bool = option(
+        False, help="Also cross-validate a linear model on the texts: what a fine-tuned encoder has to beat."
     )
     streaming: bool | None = option(
         None,
@@ -76,9 +76,8 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
     args, options = parser.build({"plot": plot, **given})
     options = options.checked()
     check_split(args.split)
-    check_at_least(args, limit=1, max_rows=0)
-    with redirect_stdout(sys.stderr) if args.markdown else nullcontext():  # notes are a part of the Markdown
-        splits, about = _counted(args, options.label_schema)
+    check_at_least(args, max_rows=0)
+    splits, about, baseline = _counted(args, options.label_schema)
     names = {flag.name for flag in fields(options)} - {"label_schema"}
     values = {name: getattr(options, name) for name in given if name in names}
     asked_for = {name: "none" if value is None else value for name, value in values.items()}
@@ -91,25 +90,32 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
             unfinished.write_text(text, encoding="utf-8")
         said += [f"Settings: {args.config_out}. Train with them:"]
         said += [f"  imbalance-trainer train --config {shlex.quote(args.config_out)}"]
-    print((analysis_markdown if args.markdown else analysis_text)(analysis, args.max_rows), flush=True)
+    print(analysis_text(analysis, args.max_rows), flush=True)
+    if baseline is not None:
+        print(as_text(*baseline_message(baseline)))
     if said:
-        print("\n".join(["", *said]), file=sys.stderr if args.markdown else sys.stdout)
-    return analysis_json(analysis)
+        print("\n".join(["", *said]))
+    return analysis_json(analysis) | ({} if baseline is None else {"baseline": baseline})
 
 
-def _counted(args: AnalyzeArguments, label_info: Any) -> tuple[dict[str, LabelDistribution], dict[str, Any]]:
-    """The counts of the splits, and what is known of the data beside: loaded, or read in batches where that is asked
-    for or the files are large."""
+def _counted(
+    args: AnalyzeArguments, label_info: Any
+) -> tuple[dict[str, LabelDistribution], dict[str, Any], dict[str, Any] | None]:
+    """The counts of the splits, what is known of the data beside, and the linear baseline where it is asked for: of
+    data that is loaded, or read in batches where that is asked for or the files are large."""
     if args.is_given and (is_large(args) if args.streaming is None else args.streaming):
+        if args.baseline:
+            raise UsageError("--baseline reads all texts, and this data is read in batches; say --streaming false.")
         streams = open_streams(args, label_info)
         train = streams["train"]
         print_notes(train.notes)
-        splits, warnings = count_streams(streams, args.limit)
-        return splits, {"problem_type": train.plan.problem_type, "warnings": warnings, "notes": train.notes}
+        splits, warnings = count_streams(streams)
+        about = {"problem_type": train.plan.problem_type, "warnings": warnings, "notes": train.notes}
+        return splits, about, None
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
     about = {"problem_type": data.problem_type, "warnings": data.warnings, "notes": data.notes}
-    return count_splits(data, args.limit), about
+    return count_splits(data), about, estimate_baseline(data) if args.baseline else None
 
 
 def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:
@@ -118,7 +124,7 @@ def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:
     if args.plot is not None and args.plot.lower() != "none":
         where = "training" if analysis.split == "train" else analysis.split
         weights = analysis.recommendation.weights
-        said.append(f"Picture: {plot_distribution(analysis.counts, weights, analysis.gamma, args.plot, where)}")
+        said.append(f"Picture: {plot_distribution(analysis.counts, weights, args.plot, where)}")
     if args.html is not None:
         said.append(f"Page: {write_page(analysis, args.html)}")
     return said

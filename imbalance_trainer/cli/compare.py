@@ -19,24 +19,25 @@ import numpy as np
 import torch
 
 from ..comparison.runs import DEFAULT, Record, read_methods
-from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded
+from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded, feature_width
 from ..data.dataset import LabelledData
 from ..data.demo import DEMO_TRAINING, demo_data
 from ..labels.class_weights import DEFAULT_STRATEGY
 from ..labels.schema import LabelSchema
 from ..monitor.run_files import package_versions
-from ..reports.plots import plot_comparison
 from ..utils.console import console_print
-from ..utils.errors import UsageError
+from ..utils.errors import UsageError, check_known
 from ..utils.files import write_json
+from ..utils.flags import option
 from ..utils.text import pluralize
 from .models import EncoderOptions, load_encoder, tokenized
-from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, option, print_notes
+from .parser import FlagParser, as_flag, check_at_least, check_epochs, make_output_dir, print_notes
 
 GOES_ON = "The same command goes on after the last training that ended."
 """What is said after Ctrl-C."""
 
 _FROZEN_RATE, _RATE = 1e-3, 2e-5
+_EPOCHS = {"fixed": 3.0, "converged": 16.0}
 
 
 @dataclass
@@ -55,7 +56,16 @@ class CompareArguments(EncoderOptions):
         help="How many trainings of each method, with the seeds 1, 2, ...; or several seeds by number.",
         default_factory=lambda: [3],
     )
-    num_train_epochs: float = option(3.0, help="Epochs of each training.", aliases=["--num_epochs"])
+    budget: str = option(
+        "fixed",
+        help="fixed: as many updates for each; converged: each until validation has not risen for 5 epochs, and its "
+        "best epoch counts.",
+    )
+    num_train_epochs: float | None = option(
+        None,
+        help="Epochs of each training (3 if not given); with --budget converged at most so many (16).",
+        aliases=["--num_epochs"],
+    )
     max_steps: int = option(-1, help="Updates of each training, in place of epochs.")
     frozen: bool = option(False, help="Encode the texts once and train only heads: an answer in minutes.")
     learning_rates: list[float] | None = option(
@@ -100,13 +110,12 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
         setting, methods, args.learning_rates or [rate], args.seeds, record, lambda words: print(words, flush=True)
     )
     console_print("", *summary.message(), "", summary.verdict())
-    best = next(method for method in methods if method.name == summary.best)
-    if best.options is not None:
+    best = next((method for method in methods if method.name == summary.best), None)
+    if best is not None and best.options is not None:
         print(_how_to_train(best.options, summary.runs[best.name][0].learning_rate, args, setting.epochs))
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)
-    made = [folder / "comparison.json", plot_comparison(content, folder / "comparison.png")]
-    print(f"\nKept in {folder}: {', '.join(path.name for path in made)}.")
+    print(f"\nKept in {folder}: comparison.json.")
     return content
 
 
@@ -129,7 +138,9 @@ def _check(args: CompareArguments) -> None:
     if (args.is_given or args.frozen) and not args.model_name_or_path:
         raise UsageError("--model_name_or_path is missing: an encoder that was trained before, such as roberta-base.")
     check_at_least(args, batch_size=1, max_eval_samples=1)
-    check_epochs(args)
+    check_known("--budget", args.budget, _EPOCHS)
+    if args.num_train_epochs is not None:
+        check_epochs(args)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("compare trains in one process; start it without accelerate launch or torchrun.")
     for name in ("seeds", "learning_rates"):
@@ -154,11 +165,12 @@ def _seeds(given: list[int]) -> list[int]:
 def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> Setting:
     name, how, kind = str(args.model_name_or_path), args.config_overrides, data.problem_type
     arguments: dict[str, Any] = {"bf16": args.bf16}
+    texts = {split: rows["text"][:] for split, rows in splits.items()}
     if args.frozen:
         encoder, tokenizer = load_encoder(name, how)
         length = min(args.max_length, tokenizer.model_max_length)
         splits = {split: encoded(rows, encoder, tokenizer, length, folder) for split, rows in splits.items()}
-        width, tokenizer = encoder.config.hidden_size, None
+        width, tokenizer = feature_width(encoder), None
     else:
         arguments["train_sampling_strategy"] = "group_by_length"
         _, tokenizer = args.load_model(data, 0)
@@ -170,9 +182,12 @@ def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, An
         return args.load_model(data, torch.initial_seed() % 2**31)[0]
 
     epoch = math.ceil(len(splits["train"]) / args.batch_size)
-    steps = args.max_steps if args.max_steps > 0 else max(1, math.ceil(args.num_train_epochs * epoch))
-    at_once = 1024 if args.frozen else 128
-    return Setting(splits, data.schema, kind, load, steps, args.batch_size, at_once, tokenizer, arguments)
+    epochs = _EPOCHS[args.budget] if args.num_train_epochs is None else args.num_train_epochs
+    steps = args.max_steps if args.max_steps > 0 else max(1, math.ceil(epochs * epoch))
+    at_once, is_open = (1024 if args.frozen else 128), args.budget == "converged"
+    return Setting(
+        splits, data.schema, kind, load, steps, args.batch_size, at_once, tokenizer, arguments, texts, is_open
+    )
 
 
 def _some(split: Any, limit: int | None) -> Any:
@@ -182,7 +197,8 @@ def _some(split: Any, limit: int | None) -> Any:
 
 def _shared(args: CompareArguments, setting: Setting, digest: str) -> dict[str, Any]:
     """What all runs of a folder have in common."""
-    flags = {name: getattr(args, name) for name in ("config_overrides", "frozen", "batch_size", "max_length", "bf16")}
+    same = ("config_overrides", "head", "frozen", "budget", "batch_size", "max_length", "bf16")
+    flags = {name: getattr(args, name) for name in same}
     what = {"data": args.source or "demo", "data_digest": digest, "model": args.model_name_or_path or "demo"}
     return {**package_versions(["imbalance-trainer"]), **what, "steps": setting.steps, **flags}
 

@@ -27,8 +27,9 @@ from ..tuning.calibration import expected_calibration_error
 from ..utils.console import console_print, text_table
 from ..utils.errors import DataError
 from ..utils.files import atomic_write, write_json
+from ..utils.flags import option
 from .models import SavedModel, SavedModelOptions
-from .parser import FlagParser, check_at_least, make_output_dir, option
+from .parser import FlagParser, check_at_least, make_output_dir
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, read_floors
 

@@ -19,8 +19,9 @@ from ..decisions.rule import DecisionRule, is_baked
 from ..training.head import linear_heads
 from ..utils.constants import CONFIG_KEY
 from ..utils.errors import UsageError
+from ..utils.flags import option
 from .models import load_multi_label_model
-from .parser import FlagParser, make_output_dir, option
+from .parser import FlagParser, make_output_dir
 
 
 @dataclass
@@ -48,7 +49,8 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     print(f"Saved in {target}: at 0.5 it decides as {source} does at its {len(rule.schema)} thresholds. Use it with")
-    print(f"  transformers.pipeline('text-classification', '{target}', top_k=None)('a text')")
+    code = ", trust_remote_code=True" if getattr(type(model.config), "_auto_class", None) else ""
+    print(f"  transformers.pipeline('text-classification', '{target}', top_k=None{code})('a text')")
     print("and count a label as decided where its score is over 0.5. The scores are no probabilities.")
     if rule.schema.rules:
         print(

@@ -15,14 +15,23 @@ from ..data.demo import demo_data, demo_model
 from ..data.options import DataOptions
 from ..labels.schema import LabelSchema
 from ..training.arguments import ImbalanceTrainingArguments
+from ..training.layer_head import LayerHeadConfig, LayerHeadForSequenceClassification
 from ..training.trainer import WeightedFocalTrainer
 from ..utils.constants import MULTI_LABEL
-from ..utils.errors import DataError, UsageError, first_line, quoted
-from .parser import check_at_least, check_split, option, print_notes
+from ..utils.errors import DataError, UsageError, check_known, first_line, quoted
+from ..utils.flags import option
+from .parser import check_at_least, check_split, print_notes
+
+HEADS = ("linear", "layers")
+"""Heads that an encoder can get."""
 
 
 def load_encoder(
-    name: str, overrides: str | None = None, schema: LabelSchema | None = None, problem_type: str | None = None
+    name: str,
+    overrides: str | None = None,
+    schema: LabelSchema | None = None,
+    problem_type: str | None = None,
+    head: str = "linear",
 ) -> tuple[Any, Any]:
     """An encoder, with a new head for the labels of a schema if there is one, and its tokenizer.
 
@@ -30,6 +39,7 @@ def load_encoder(
         name: a folder, or a name on the Hub.
         overrides: changes to its config, such as "num_hidden_layers=3,hidden_dropout_prob=0.2".
         schema, problem_type: of the data.
+        head: "linear" for the model's own, "layers" for LayerHeadForSequenceClassification.
 
     Raises:
         UsageError: an encoder that cannot be loaded, or an override that does not fit.
@@ -43,6 +53,11 @@ def load_encoder(
         except ValueError as error:
             raise UsageError(f"--config_overrides {overrides}: {first_line(error)}.") from None
     kind: Any = AutoModel
+    if schema is not None and head == "layers" and config.model_type != LayerHeadConfig.model_type:
+        labels: dict[str, Any] = {"num_labels": len(schema), "problem_type": problem_type}
+        with _loading(where):
+            model = LayerHeadForSequenceClassification.from_encoder(name, config=config, **labels)
+            return model, AutoTokenizer.from_pretrained(name)
     if schema is not None:
         kind, config.num_labels, config.problem_type = AutoModelForSequenceClassification, len(schema), problem_type
     with _loading(where):
@@ -94,6 +109,11 @@ class EncoderOptions(DataOptions):
 
     model_name_or_path: str | None = option(None, help="Encoder: a hub name or a folder.", aliases=["--model"])
     config_overrides: str | None = option(None, help="Changes to the model's config, such as num_hidden_layers=3.")
+    head: str = option(
+        "linear",
+        help="The classification head: linear (the model's own) or layers (one linear layer on the means of the "
+        "encoder's first, middle and last layer).",
+    )
     max_length: int = option(128, help="Tokens of a text that are read.")
     max_train_samples: int | None = option(None, help="Train on this many rows, drawn by seed.")
 
@@ -101,12 +121,15 @@ class EncoderOptions(DataOptions):
         """Raise a UsageError for flags that do not go together or cannot be right."""
         super().check()
         check_at_least(self, max_train_samples=1, max_length=3)
+        check_known("--head", self.head, HEADS)
+        if self.head == "layers" and self.model_name_or_path is None:
+            raise UsageError("--head layers needs --model_name_or_path: the encoder whose layers it sees.")
 
     def load_model(self, data: LabelledData, seed: int) -> tuple[Any, Any]:
         """The encoder with a new head for the labels, without a name the demo's, and its tokenizer."""
         if self.model_name_or_path is None:
             return demo_model(data.schema, seed)
-        return load_encoder(self.model_name_or_path, self.config_overrides, data.schema, data.problem_type)
+        return load_encoder(self.model_name_or_path, self.config_overrides, data.schema, data.problem_type, self.head)
 
 
 @dataclass

@@ -11,7 +11,6 @@ from argparse import SUPPRESS, Action, ArgumentDefaultsHelpFormatter, Namespace,
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +18,6 @@ import torch
 import yaml
 from tqdm.auto import tqdm
 from transformers import HfArgumentParser
-from transformers.hf_argparser import HfArg
 
 from ..data.options import DataOptions
 from ..data.sources import SPLITS
@@ -27,11 +25,6 @@ from ..utils.constants import WIDTH
 from ..utils.errors import DataError, NonFiniteLossError, QualityGateError, UsageError, did_you_mean, first_line
 
 _FLAG = re.compile(r"--?[^\W\d][\w-]*(=|$)")  # neither a negative number nor a text that begins with a dash
-
-
-def option(default: Any = MISSING, *, help: str, **more: Any) -> Any:
-    """A field of a dataclass that is a flag: HfArg, which a type checker takes for a value."""
-    return HfArg(default=default, help=help, **more)
 
 
 class FlagParser(HfArgumentParser):

@@ -33,9 +33,10 @@ from ..labels.schema import LabelSchema
 from ..pipeline import ImbalanceTextClassificationPipeline
 from ..utils.errors import DataError, UsageError
 from ..utils.files import atomic_write
+from ..utils.flags import option
 from ..utils.text import pluralize
 from .models import load_multi_label_model
-from .parser import FlagParser, check_at_least, option, writing
+from .parser import FlagParser, check_at_least, writing
 
 LINES = (".jsonl", ".json")
 AT_ONCE = 1000  # rows of a file that are read at a time; the first of them say which column is the text

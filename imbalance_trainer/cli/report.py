@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..reports.report import write_report
-from .parser import FlagParser, option
+from ..utils.flags import option
+from .parser import FlagParser
 
 
 @dataclass

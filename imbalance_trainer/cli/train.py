@@ -33,8 +33,9 @@ from ..tuning.decisions import TuningOptions
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
+from ..utils.flags import option
 from .models import EncoderOptions, tokenized
-from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, option, print_notes
+from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, print_notes
 from .quality_gate import HELP as FAIL_UNDER_HELP
 from .quality_gate import check_results, read_floors
 
@@ -88,7 +89,6 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     data = data_args.load(args.label_schema) if data_args.is_given else demo_data()
     if args.process_index == 0:
         print_notes(data.remarks)
-    tuning.checked(data.schema)
     floors = read_floors(data_args.fail_under, data.schema, "test")
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
     model, tokenizer = data_args.load_model(data, args.seed)

@@ -20,8 +20,9 @@ from ..training.card import CARD_FILE
 from ..training.checkpoints import write_decision_rule
 from ..tuning.decisions import N_BOOTSTRAP, TuningOptions
 from ..utils.errors import UsageError
+from ..utils.flags import option
 from .models import SavedModel, SavedModelOptions
-from .parser import FlagParser, check_at_least, option
+from .parser import FlagParser, check_at_least
 
 
 @dataclass
@@ -42,12 +43,12 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; the thresholds, and the metrics at 0.5 and tuned."""
     args, options = make_parser().parse(flags)
     check_at_least(args, n_bootstrap=0)
+    options.checked()
     saved = SavedModel(args)
     if is_baked(saved.model.config):
         raise UsageError(
             f"--model_dir {args.model_dir}: has its thresholds baked into the head; tune the model it was made of."
         )
-    options = options.checked(saved.schema)
     rows = saved.tokens(saved.data(), args.split)
     tuning = saved.trainer(rows, args.model_dir).tune_thresholds(rows, options, args.n_bootstrap)  # prints the table
     config = Path(args.model_dir) / "config.json"

@@ -21,8 +21,8 @@ from ..training.arguments import ImbalanceOptions
 from ..utils.errors import DataError, UsageError, did_you_mean, quoted
 from ..utils.files import atomic_write, read_json_flag, read_json_object, write_json
 
-STOCK, DEFAULT = "stock", "default"
-"""transformers.Trainer as it is; WeightedFocalTrainer with nothing set."""
+STOCK, DEFAULT, LINEAR = "stock", "default", "linear"
+"""transformers.Trainer as it is; WeightedFocalTrainer with nothing set; TF-IDF and a linear classifier."""
 
 _SET_BY_THE_COMPARISON = {"label_schema", "on_nan", "rare_label_patience"}
 
@@ -95,7 +95,7 @@ def _read_own(own: Any) -> dict[str, dict[str, Any]]:
         raise UsageError(f'--own_methods is {{"name": {{"focal_gamma": 3}}}} or a JSON file of it; got {own!r}.')
     known = [f.name for f in dataclasses.fields(ImbalanceOptions) if f.name not in _SET_BY_THE_COMPARISON]
     for name, options in own.items():
-        if name in (STOCK, DEFAULT):
+        if name in (STOCK, DEFAULT, LINEAR):
             raise UsageError(f"--own_methods: {name!r} is taken; give your method another name.")
         for option in options:
             if option not in known:

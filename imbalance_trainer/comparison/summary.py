@@ -77,6 +77,7 @@ class Summary:
             "n_few": int((self.test_support < FEW).sum()),
             "few": FEW,
             "steps": self.steps,
+            "rising": [name for name, of in self.runs.items() if any(r.values.get("still_rising") for r in of)],
         }
         said = (text.render(numbers) for text in _WORDS["verdict"].values())
         return " ".join(sentence for sentence in said if sentence)

@@ -17,20 +17,25 @@ import torch
 from datasets import Dataset, List, Value, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from torch import nn
 from tqdm.auto import trange
-from transformers import PreTrainedConfig, PreTrainedTokenizerBase, Trainer, set_seed
+from transformers import EarlyStoppingCallback, PreTrainedConfig, PreTrainedTokenizerBase, Trainer, set_seed
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
 from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
+from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..training.arguments import ImbalanceTrainingArguments
+from ..training.layer_head import first_middle_last
 from ..training.trainer import WeightedFocalTrainer
+from ..tuning.linear_baseline import LinearBaseline
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
 from ..utils.errors import NonFiniteLossError
 from ..utils.files import atomic_write
 from .measures import Split, averaged_labels, judge, one_hot
-from .runs import Key, Method, Record, Run
+from .runs import LINEAR, Key, Method, Record, Run
 from .summary import Summary, summarise
+
+_PATIENCE = 5  # epochs
 
 WARMUP = 0.1
 """Share of the updates in which the learning rate rises."""
@@ -48,6 +53,9 @@ class Setting:
         batch_size, eval_batch_size: rows per device.
         tokenizer: pads batches; None where the columns are numbers of one shape.
         arguments: more arguments of TrainingArguments.
+        texts: of each split, for the linear baseline; None for none.
+        until_converged: whether a training stops once validation's average precision has not risen for 5 epochs, and
+            its best epoch counts; `steps` are the most then.
     """
 
     splits: Mapping[str, Dataset]
@@ -59,6 +67,8 @@ class Setting:
     eval_batch_size: int = 128
     tokenizer: PreTrainedTokenizerBase | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, Sequence[str]] | None = None
+    until_converged: bool = False
 
     @property
     def epochs(self) -> float:
@@ -66,11 +76,13 @@ class Setting:
         return self.steps / math.ceil(len(self.splits["train"]) / self.batch_size)
 
 
-def train(setting: Setting, method: Method, learning_rate: float, seed: int) -> tuple[Split, Split, DecisionRule]:
+def train(
+    setting: Setting, method: Method, learning_rate: float, seed: int
+) -> tuple[Split, Split, DecisionRule, bool]:
     """Train by a method. Nothing is printed and nothing is kept.
 
     Returns:
-        Logits and labels of validation and of test, and how decisions are closed.
+        Logits and labels of validation and of test, how decisions are closed, and whether validation was still rising.
     """
     set_seed(seed)
     with tempfile.TemporaryDirectory() as folder, _silence():
@@ -78,9 +90,12 @@ def train(setting: Setting, method: Method, learning_rate: float, seed: int) -> 
         trainer.train()
         trainer.args.train_sampling_strategy = "random"  # group_by_length would have evaluation rows out of order too
         validation, test = (_scored(trainer, setting.splits[name]) for name in ("validation", "test"))
+        best, end = trainer.state.best_global_step, trainer.state.max_steps
+    epoch = math.ceil(setting.steps / setting.epochs)
+    is_rising = setting.until_converged and best is not None and best > end - 2 * epoch
     if method.is_stock:  # it knows of no hierarchy
-        return validation, test, DecisionRule(LabelSchema.from_names(setting.schema.names))
-    return validation, test, trainer.imbalance.metrics.rule
+        return validation, test, DecisionRule(LabelSchema.from_names(setting.schema.names)), is_rising
+    return validation, test, trainer.imbalance.metrics.rule, is_rising
 
 
 def check_method(setting: Setting, method: Method) -> None:
@@ -100,16 +115,24 @@ def _trainer(setting: Setting, method: Method, learning_rate: float, seed: int, 
         "use_cpu": not torch.accelerator.is_available(),  # else bf16 is refused
         **setting.arguments,
     }
+    when = "epoch" if setting.until_converged else "no"
+    how: dict[str, Any] = {"processing_class": setting.tokenizer}
+    if setting.until_converged:
+        arguments |= {"load_best_model_at_end": True, "metric_for_best_model": "mean_average_precision"}
+        arguments |= {"save_total_limit": 1, "save_only_model": True, "greater_is_better": True}
+        how["callbacks"] = [EarlyStoppingCallback(_PATIENCE)]
     args = ImbalanceTrainingArguments(
         output_dir=folder, max_steps=setting.steps, learning_rate=learning_rate, seed=seed,
-        eval_strategy="no", save_strategy="no", report_to="none", **arguments,
+        eval_strategy=when, save_strategy=when, report_to="none", **arguments,
     )  # fmt: skip
-    split, rest = setting.splits["train"], (setting.load_model(), args)
+    split, validation, model = setting.splits["train"], setting.splits["validation"], setting.load_model()
     if method.options is not None:
-        how = {"train_dataset": split, "processing_class": setting.tokenizer, "label_schema": setting.schema}
-        return WeightedFocalTrainer(*rest, **how, **method.options)
-    split = _float_labels(split) if setting.problem_type == MULTI_LABEL else split
-    return (method.trainer or Trainer)(*rest, train_dataset=split, processing_class=setting.tokenizer)
+        how |= {"label_schema": setting.schema, **method.options}
+        return WeightedFocalTrainer(model, args, train_dataset=split, eval_dataset=validation, **how)
+    if setting.problem_type == MULTI_LABEL:
+        split, validation = _float_labels(split), _float_labels(validation)
+    how["compute_metrics"] = ImbalanceMetrics(setting.schema) if setting.until_converged else None
+    return (method.trainer or Trainer)(model, args, train_dataset=split, eval_dataset=validation, **how)
 
 
 def _scored(trainer: Trainer, split: Dataset) -> Split:
@@ -152,7 +175,7 @@ def compare(
     record: Record,
     say: Callable[[str], None] = print,
 ) -> Summary:
-    """Train what is not in the record yet, and sum up.
+    """Train what is not in the record yet, the linear baseline too where there are texts, and sum up.
 
     Args:
         setting: data, model and steps, the same for all.
@@ -201,18 +224,40 @@ def compare(
     done: dict[str, list[Run]] = {method.name: [] for method in methods}
     for seed, method in product(seeds, methods):
         done[method.name].append(run(method, best[method.name].learning_rate, seed))
+    if setting.texts is not None:
+        linear = record.find((LINEAR, 0.0, 0), "") or _linear(setting, setting.texts, of_split, labels, record)
+        say(f"{LINEAR}: {_result(linear, f'{linear.seconds:.0f} s, no encoder')}")
+        done[LINEAR] = [linear] * len(seeds)  # nothing of it is drawn
     return summarise(done, of_split["test"], labels["macro"], setting.steps)
 
 
 def _trained(setting: Setting, method: Method, key: Key, labels: Mapping[str, np.ndarray], record: Record) -> Run:
     start = time.perf_counter()
     try:
-        validation, test, rule = train(setting, method, *key[1:])
+        validation, test, rule, is_rising = train(setting, method, *key[1:])
     except NonFiniteLossError as error:  # the others are worth having
         return record.add(Run(*key, {}, 0.0, method.in_words, " ".join(str(error).split())))
     seconds = time.perf_counter() - start
     tuned, values = judge(validation, test, rule, labels, setting.problem_type == MULTI_LABEL)
+    values["still_rising"] = int(is_rising)
     return record.add(Run(*key, values, seconds, method.in_words, decided=tuned))
+
+
+def _linear(
+    setting: Setting,
+    texts: Mapping[str, Sequence[str]],
+    gold: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    record: Record,
+) -> Run:
+    start, wanted = time.perf_counter(), np.array(setting.splits["train"]["labels"], dtype=np.float32)
+    linear = LinearBaseline().fit(texts["train"], wanted if wanted.ndim == 2 else gold["train"].astype(np.float32))
+    validation, test = (
+        Split(linear.logits(texts[name]), np.array(setting.splits[name]["labels"])) for name in ("validation", "test")
+    )
+    rule = DecisionRule(setting.schema)
+    decided, values = judge(validation, test, rule, labels, setting.problem_type == MULTI_LABEL)
+    return record.add(Run(LINEAR, 0.0, 0, values, time.perf_counter() - start, decided=decided))
 
 
 def _result(run: Run, took: str) -> str:
@@ -254,8 +299,9 @@ class FeatureHead(nn.Module):
 
 
 def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int, cache: Path) -> Dataset:
-    """A split of texts with a column `features` (the mean of the encoder's last layer over a text's first `max_length`
-    tokens) and its labels. Features are kept in the folder `cache`, by what texts and encoder are."""
+    """A split of texts with its labels and a column `features`: the means of the encoder's first, middle and last
+    layer over a text's first `max_length` tokens. They are kept in the folder `cache`, by what texts and encoder
+    are."""
     texts = split["text"][:]
     file = cache / f"features-{_digest(texts, encoder, max_length)}.npy"
     if not file.exists():
@@ -269,7 +315,7 @@ def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int, cache
 @torch.no_grad()
 def _features(texts: Sequence[str], encoder: Any, tokenizer: Any, max_length: int) -> np.ndarray:
     encoder = encoder.eval().to(torch.accelerator.current_accelerator() or "cpu")
-    features = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
+    features = np.empty((len(texts), feature_width(encoder)), dtype=np.float32)
     order = np.argsort([len(text) for text in texts], kind="stable")  # alike in length, so that little is padding
     for start in trange(0, len(order), _BATCH, desc=f"Encoding {len(texts):,} texts"):
         part = order[start : start + _BATCH]
@@ -277,13 +323,19 @@ def _features(texts: Sequence[str], encoder: Any, tokenizer: Any, max_length: in
             [texts[i] for i in part], truncation=True, max_length=max_length, padding=True, return_tensors="pt"
         ).to(encoder.device)
         mask = inputs["attention_mask"][..., None]
-        hidden = encoder(**inputs).last_hidden_state
-        features[part] = ((hidden * mask).sum(1) / mask.sum(1).clamp(min=1)).float().cpu().numpy()
+        hidden = encoder(**inputs, output_hidden_states=True).hidden_states
+        seen = torch.cat([hidden[layer] for layer in first_middle_last(encoder.config.num_hidden_layers)], dim=-1)
+        features[part] = ((seen * mask).sum(1) / mask.sum(1).clamp(min=1)).float().cpu().numpy()
     return features
 
 
+def feature_width(encoder: Any) -> int:
+    """Width of what `encoded` gives."""
+    return encoder.config.hidden_size * len(first_middle_last(encoder.config.num_hidden_layers))
+
+
 def _digest(texts: Sequence[str], encoder: Any, max_length: int) -> str:
-    what = hashlib.sha256(f"{encoder.config.to_json_string()} {max_length}".encode())
+    what = hashlib.sha256(f"layers {encoder.config.to_json_string()} {max_length}".encode())
     for parameter in encoder.parameters():
         what.update(parameter.detach().float().cpu().numpy().tobytes())
     for text in texts:

@@ -270,9 +270,6 @@ def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
     return datasets.DatasetDict(made)
 
 
-# ---- what is said ----
-
-
 def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: LabelSpec) -> str:
     train = frames["train"]
     ignored = [name for name in train.names if name not in (text, *plan.columns)]

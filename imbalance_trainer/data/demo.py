@@ -5,9 +5,11 @@ harmless rows too (quoted, with disapproval), some rows carry a label that no ph
 meet in one text.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from ..labels.schema import LabelSchema
 from ..utils.constants import MULTI_LABEL
@@ -15,30 +17,10 @@ from .dataset import LabelledData
 
 PRIMARY_LABEL = "hateful"
 
-SECONDARY_LABELS = {
-    "insults": (2000, "what a clown|such a loser|these fools|brain of a pigeon|absolute muppets|shut up idiot"),
-    "stereotypes": (1200, "they are all lazy|typical of that lot|always late those people|they only want money"),
-    "dehumanisation": (750, "swarming like insects|nothing but vermin|a plague in our street|animals the lot"),
-    "exclusion": (450, "not welcome here|keep them out|go back home|our town not theirs"),
-    "conspiracy claims": (280, "they run the banks|a secret plan|puppets of the elite|the great swap"),
-    "sexual harassment": (170, "show us more skin|send me pictures darling|nice legs sweetheart|smile for me babe"),
-    "ideologically motivated threats": (100, "we know where you live|traitors will pay|your turn comes soon"),
-    "praising violence": (60, "he deserved the beating|finally somebody hit back|broken windows well done"),
-    "praising extremist acts": (32, "the bomber was a hero|raise a glass to the attackers|burn it like they did"),
-    "anti-democratic rhetoric": (20, "cancel every election|one strong leader only|close the parliament for good"),
-}
+_WORDS = yaml.safe_load((Path(__file__).parent / "templates" / "demo.yaml").read_text(encoding="utf-8"))
+_EVERYDAY = _WORDS["everyday"].split()
+SECONDARY_LABELS = {label: (of["positives"], of["phrases"]) for label, of in _WORDS["secondary"].items()}
 """Secondary labels, commonest first: positives in 10,000 rows, and the phrases that give them away."""
-
-_QUOTED = ("nobody should ever say", "the sign that was removed said", "she reported a man who shouted")
-_EVERYDAY = (
-    "the a my our this that some every yesterday today again still maybe really just about with for on in at from "
-    "after before near under bus train match garden dinner kitchen school office weather rain sun morning evening "
-    "coffee bread soup cake recipe book film song concert team coach goal ticket phone laptop update driver road "
-    "bridge river park dog cat neighbour friend sister brother teacher doctor shop market price queue holiday hotel "
-    "beach mountain walk run read watch cook fix paint clean buy sell call ask tell hear see find lose win play wait "
-    "was is were looks sounds feels seems tastes new old small big quiet loud early late happy tired funny strange "
-    "good bad better worse long short warm cold green blue red white open closed busy free cheap local"
-).split()
 
 DEMO_TRAINING: dict[str, Any] = {
     "num_train_epochs": 5,
@@ -123,8 +105,8 @@ def _demo_tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-    phrases = (phrase for _, phrases in SECONDARY_LABELS.values() for phrase in phrases.split("|"))
-    words = " ".join([*_EVERYDAY, *_QUOTED, *phrases]).split()
+    phrases = (phrase for _, phrases in SECONDARY_LABELS.values() for phrase in phrases)
+    words = " ".join([*_EVERYDAY, *_WORDS["quoted"], *phrases]).split()
     vocabulary = {token: i for i, token in enumerate(dict.fromkeys([*special.values(), "<mask>", *words]))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -152,9 +134,9 @@ def _make_rows(n_rows: int, rng: np.random.Generator) -> tuple[list[str], np.nda
         for row in rng.choice(hateful, count, replace=False):
             labels[row, [0, column]] = 1
             if rng.random() < _MARKED:
-                inserts[row].append(_pick(phrases.split("|"), rng))
+                inserts[row].append(rng.choice(phrases))
         for row in rng.choice(harmless, round(_QUOTES * count), replace=False):
-            inserts[row].append(f"{_pick(_QUOTED, rng)} {_pick(phrases.split('|'), rng)}")
+            inserts[row].append(f"{rng.choice(_WORDS['quoted'])} {rng.choice(phrases)}")
     return [_text(parts, rng) for parts in inserts], labels
 
 
@@ -163,7 +145,3 @@ def _text(inserts: list[str], rng: np.random.Generator) -> str:
     for insert in inserts:
         words.insert(int(rng.integers(len(words) + 1)), insert)
     return " ".join(words)
-
-
-def _pick(options: Any, rng: np.random.Generator) -> str:
-    return str(options[int(rng.integers(len(options)))])

@@ -112,9 +112,6 @@ def _arrow(path: Path, settings: Settings, rows: int | None) -> Batches:
                 yield pa.Table.from_batches([batch.slice(at, rows)]), "Arrow file", ()
 
 
-# ---- JSON ----
-
-
 def _text(path: Path, settings: Settings, rows: int | None) -> Batches:
     """A .txt file: JSON where it begins like it, else lines or a table."""
     is_json = re.match(r"\s*(\{|\[\s*\{)", read_head(path, settings))

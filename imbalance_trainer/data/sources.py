@@ -190,9 +190,6 @@ def _from_hub(source: HubDataset) -> Mapping[str, Any]:
     return loaded if isinstance(loaded, Mapping) else {"train": loaded}
 
 
-# ---- the files of a folder ----
-
-
 def _split_of(path: Path) -> str | None:
     """The split that a file belongs to by its name, and by its ending is read."""
     shard = _SHARD.fullmatch(stem(path))

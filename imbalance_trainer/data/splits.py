@@ -117,9 +117,6 @@ def _spread(home: np.ndarray, positive: np.ndarray, n_splits: int) -> None:
         home[free] = found.x[:n].reshape(-1, n_splits).argmax(1)
 
 
-# ---- what is odd ----
-
-
 def is_blank_text(texts: pa.Array) -> np.ndarray:
     """Which texts are blank, (rows,)."""
     return np.asarray(pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False), bool)

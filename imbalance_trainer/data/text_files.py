@@ -122,9 +122,6 @@ def not_decoded(path: Path, settings: Settings) -> str:
     )
 
 
-# ---- CSV ----
-
-
 def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
     """A .csv or .tsv file, by pandas; every cell is a string."""
     head = read_head(path, settings)
@@ -258,9 +255,6 @@ def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings)
         )
     if twice := next((name for name in header if name and header.count(name) > 1), None):
         raise DataError(f"{path}: has more than one column {twice!r}; rename one.")
-
-
-# ---- .txt ----
 
 
 def read_lines(path: Path, settings: Settings, rows: int | None) -> Batches:

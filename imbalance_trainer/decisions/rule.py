@@ -258,9 +258,6 @@ def _checked_calibration(by_label: Any, schema: LabelSchema) -> np.ndarray:
     return np.array([by_label[name] for name in schema.names], dtype=np.float64).T
 
 
-# ---- enforcing rules, in place ----
-
-
 def _enforce_implications(decided: Tensor, schema: LabelSchema, how: str, margins: Tensor | None) -> None:
     if how == "larger_margin" and margins is not None:  # there are, or it was refused
         # what the nearest undecided ancestor lacks, the worst of them; -inf where all are decided

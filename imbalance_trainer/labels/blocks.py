@@ -47,9 +47,6 @@ Block = np.ndarray | IdLists
 """Labels of some rows: class indices (rows,), multi-hot (rows, labels), or lists of classes."""
 
 
-# ---- made ----
-
-
 def column_blocks(columns: Iterable[Any], lists: str, where: str) -> Iterator[tuple[int, Block]]:
     """Read a column in blocks, each with the number of its first row.
 
@@ -134,9 +131,6 @@ def _list_block(flat: np.ndarray, lengths: np.ndarray, lists: str, where: str, s
             "one value for each label in every row."
         )
     return flat.reshape(len(lengths), width)
-
-
-# ---- checked ----
 
 
 def check_width(block: np.ndarray, schema: LabelSchema, start: int, where: str) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class ClassWeights:
         """False where class_weights is None, so that every label weighs 1."""
         return any(reason.kind != "not_asked_for" for reason in self.why)
 
-    @property
+    @cached_property
     def reasons(self) -> tuple[str, ...]:
         """For each label where its weight comes from, in a few words."""
         return tuple(map(str, self.why))
@@ -70,7 +71,6 @@ def compute_class_weights(
     class_weights: "str | Mapping[str, float] | Sequence[float] | None" = "auto",
     weight_strategy: str = DEFAULT_STRATEGY,
     max_weight: float = MAX_WEIGHT,
-    effective_number_beta: float = 0.9999,
 ) -> ClassWeights:
     """Weights for the labels of a training set.
 
@@ -88,11 +88,8 @@ def compute_class_weights(
               the primary group min(negatives / positives, 2).
             - `inverse_frequency`: negatives / positives, the pos_weight of BCEWithLogitsLoss' documentation.
             - `sqrt_inverse_frequency`: its square root.
-            - `effective_number`: (1 - beta) / (1 - beta^n), mean 1 (Cui et al., 2019, "Class-Balanced Loss Based on
-              Effective Number of Samples").
             - `balanced`: rows / (labels * positives), scikit-learn's class_weight="balanced".
         max_weight: no weight is larger than this, custom ones included (see `cap_weights`).
-        effective_number_beta: beta of `effective_number`, in [0, 1).
 
     Returns:
         The weights with a reason for each. A label without positives gets 1.
@@ -117,9 +114,9 @@ def compute_class_weights(
     elif isinstance(class_weights, str):
         if class_weights != "auto":
             raise UsageError(f"class_weights is 'auto', None, {{label: weight}} or a sequence; got {class_weights!r}.")
-        weights = _automatic(distribution, strategy, effective_number_beta)
+        weights = _automatic(distribution, strategy)
     elif isinstance(class_weights, Mapping):
-        weights = _overridden(_automatic(distribution, strategy, effective_number_beta), class_weights, distribution)
+        weights = _overridden(_automatic(distribution, strategy), class_weights, distribution)
     else:
         weights = _given(class_weights, names)
     capped, clamped = cap_weights(dict(zip(names, weights.values.tolist(), strict=True)), max_weight)
@@ -151,13 +148,10 @@ def cap_weights(
     return capped, {name: w for name, w in checked.items() if w > max_weight}
 
 
-# ---- strategies: the counts in, weights and reasons out; labels without positives are put right afterwards ----
-
-
 _Weights = tuple[np.ndarray, list[WeightReason]]
 
 
-def _tiered(counts: LabelDistribution, beta: float) -> _Weights:
+def _tiered(counts: LabelDistribution) -> _Weights:
     weights, reasons = [], []
     for i, (ratio, negative_positive) in enumerate(zip(counts.imbalance_ratio, counts.negative_positive, strict=True)):
         is_primary = i in counts.schema.primary
@@ -170,8 +164,8 @@ def _tiered(counts: LabelDistribution, beta: float) -> _Weights:
     return np.array(weights), reasons
 
 
-def _sqrt_tiered(counts: LabelDistribution, beta: float) -> _Weights:
-    weights, reasons = _tiered(counts, beta)
+def _sqrt_tiered(counts: LabelDistribution) -> _Weights:
+    weights, reasons = _tiered(counts)
     is_rare = counts.imbalance_ratio >= TIERS[-1][0]
     is_rare[list(counts.schema.primary)] = False
     share = counts.support[is_rare].sum() / max(counts.support.sum(), 1)
@@ -181,59 +175,34 @@ def _sqrt_tiered(counts: LabelDistribution, beta: float) -> _Weights:
     return np.sqrt(np.maximum(weights, 0)), roots
 
 
-def _inverse_frequency(counts: LabelDistribution, beta: float, kind: str = "inverse_frequency") -> _Weights:
+def _inverse_frequency(counts: LabelDistribution, kind: str = "inverse_frequency") -> _Weights:
     return counts.negative_positive, [WeightReason(kind, (ratio,)) for ratio in counts.negative_positive]
 
 
-def _sqrt_inverse_frequency(counts: LabelDistribution, beta: float) -> _Weights:
-    ratios, reasons = _inverse_frequency(counts, beta, "sqrt_inverse_frequency")
+def _sqrt_inverse_frequency(counts: LabelDistribution) -> _Weights:
+    ratios, reasons = _inverse_frequency(counts, "sqrt_inverse_frequency")
     return np.sqrt(ratios), reasons
 
 
-def _effective_number(counts: LabelDistribution, beta: float) -> _Weights:
-    checked_number("effective_number_beta", beta, 0, 1)
-    reasons = [WeightReason("effective_number", (n,)) for n in effective_number(counts.support, beta)]
-    return effective_number_weights(counts.support, beta), reasons
-
-
-def effective_number(support: np.ndarray, beta: float) -> np.ndarray:
-    """(1 - beta^n) / (1 - beta), the effective number of n samples (Cui et al., 2019), (labels,)."""
-    return -np.expm1(support * np.log(beta)) / (1 - beta) if beta > 0 else np.ones(len(support))
-
-
-def effective_number_weights(support: np.ndarray, beta: float) -> np.ndarray:
-    """1 / `effective_number`, divided by its mean over the labels with positives; the others weigh 1. (labels,)
-
-    >>> effective_number_weights(np.array([1.0, 3.0, 0.0]), 0.5)
-    array([1.27272727, 0.72727273, 1.        ])
-    """
-    weights, present = np.ones(len(support)), support > 0
-    if present.any():
-        inverse = 1 / effective_number(support[present], beta)
-        weights[present] = inverse / inverse.mean()
-    return weights
-
-
-def _balanced(counts: LabelDistribution, beta: float) -> _Weights:
+def _balanced(counts: LabelDistribution) -> _Weights:
     n_rows, n_labels = counts.n_rows, len(counts.schema)
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = n_rows / (n_labels * counts.support)
     return weights, [WeightReason("balanced", (n_rows, n_labels, support)) for support in counts.support]
 
 
-STRATEGIES: dict[str, Callable[[LabelDistribution, float], _Weights]] = {
+STRATEGIES: dict[str, Callable[[LabelDistribution], _Weights]] = {
     "sqrt_tiered": _sqrt_tiered,
     "tiered": _tiered,
     "inverse_frequency": _inverse_frequency,
     "sqrt_inverse_frequency": _sqrt_inverse_frequency,
-    "effective_number": _effective_number,
     "balanced": _balanced,
 }
 """Every `weight_strategy`, by name."""
 
 
-def _automatic(counts: LabelDistribution, strategy: Callable, beta: float) -> ClassWeights:
-    weights, reasons = strategy(counts, beta)
+def _automatic(counts: LabelDistribution, strategy: Callable) -> ClassWeights:
+    weights, reasons = strategy(counts)
     absent = counts.support <= 0
     if_absent = WeightReason("absent" if counts.n_rows else "uncounted")
     everywhere = ~absent & (weights <= 0)  # a label that is 1 in every row has neg:pos 0

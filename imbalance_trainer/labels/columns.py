@@ -111,9 +111,6 @@ def label_blocks(
     return _row_blocks(_rows(dataset, np.linspace(0, total - 1, limit).astype(int)), column, lists), total
 
 
-# ---- kinds of datasets ----
-
-
 def is_arrow(dataset: Any) -> bool:
     """Whether it is a datasets.Dataset, whose rows lie in Arrow tables."""
     return hasattr(dataset, "with_format") and hasattr(dataset, "data") and hasattr(dataset, "column_names")
@@ -132,9 +129,6 @@ def _is_indexed(dataset: Any) -> bool:
     return hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
 
 
-# ---- Arrow ----
-
-
 def _arrow_columns(dataset: Any, column: str) -> Iterator[Any]:
     """The column of a datasets.Dataset in ChunkedArrays, in the dataset's order."""
     labels, picked = dataset.data.column(column), getattr(dataset, "_indices", None)
@@ -148,9 +142,6 @@ def _arrow_columns(dataset: Any, column: str) -> Iterator[Any]:
 def _has_null(array: Any) -> bool:
     nested = hasattr(array, "flatten") and "list" in str(array.type)
     return bool(array.null_count or (nested and array.flatten().null_count))
-
-
-# ---- rows ----
 
 
 def _rows(dataset: Any, indices: Iterable[int]) -> Iterator[Any]:

@@ -1,6 +1,6 @@
 """LabelDistribution: how often each label occurs, counted in one pass over whatever holds the labels."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 
 from ..utils.constants import DENSE_LABELS
 from ..utils.errors import DataError
-from ..utils.numeric import ratio, wilson_interval
+from ..utils.numeric import ratio
 from .blocks import INDICES, Block, array_or_rows, rows_block
 from .columns import label_blocks, lists_of
 from .counting import LabelCounts, with_progress
@@ -163,7 +163,6 @@ class LabelDistribution:
     def from_stream(
         cls,
         stream: Any,
-        limit: int | None = None,
         *,
         labels_per_row: bool = False,
         cooccurrence: bool = False,
@@ -173,26 +172,12 @@ class LabelDistribution:
 
         Args:
             stream: a `data.stream.LabelIterator`, from `iter_labels`.
-            limit: rows to read, the first ones; None for all.
             labels_per_row: as in `from_dataset`.
             cooccurrence: as in `from_dataset`.
             progress: as in `from_dataset`.
         """
-        n_rows = stream.n_rows if stream.n_rows >= 0 else None
-        n_rows = n_rows if limit is None else min(limit, n_rows or limit)
-        is_cut = False
-
-        def blocks() -> Iterator[tuple[int, Block]]:
-            nonlocal is_cut
-            for start, block in stream.blocks():
-                is_cut = limit is not None and start + len(block) > limit
-                yield start, block[: limit - start] if is_cut else block
-                if is_cut:
-                    return
-
-        shown = with_progress(blocks(), n_rows, progress)
-        counted = cls.from_blocks(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
-        return replace(counted, row_total=stream.n_rows) if is_cut else counted
+        shown = with_progress(stream.blocks(), stream.n_rows if stream.n_rows >= 0 else None, progress)
+        return cls.from_blocks(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
 
     @classmethod
     def from_blocks(
@@ -224,8 +209,6 @@ class LabelDistribution:
             cooccurrence=pairs.toarray() if cooccurrence and len(schema) <= DENSE_LABELS else pairs,
         )
 
-    # ---- derived ----
-
     @cached_property
     def prevalence(self) -> np.ndarray:
         """Support / known entries; 0 where nothing is known."""
@@ -241,24 +224,8 @@ class LabelDistribution:
         """Support of the most frequent secondary label / support of this one; inf where there is no positive."""
         return self._over_support(self.support[list(self.schema.secondary)].max(initial=0.0))
 
-    @cached_property
-    def irlbl(self) -> np.ndarray:
-        """IRLbl (Charte et al., 2015): support of the most frequent label of all / support of this one; inf where
-        there is no positive. Unlike `imbalance_ratio` it looks at primary labels too.
-
-        Source: Charte, Rivera, del Jesus, Herrera, "Addressing imbalance in multilabel classification: Measures and
-        random resampling algorithms", Neurocomputing 163, 2015.
-        """
-        return self._over_support(self.support.max(initial=0.0))
-
     def _over_support(self, numbers: Any) -> np.ndarray:
         return np.where(self.support > 0, ratio(numbers, self.support), np.inf)
-
-    @property
-    def mean_ir(self) -> float:
-        """MeanIR (Charte et al., 2015, see `irlbl`): the mean of IRLbl over labels with positives; 0 without any."""
-        ratios = self.irlbl[self.support > 0]
-        return float(ratios.mean()) if len(ratios) else 0.0
 
     @property
     def unknown(self) -> np.ndarray:
@@ -269,32 +236,6 @@ class LabelDistribution:
     def n_rows_unknown(self) -> int | None:
         """Rows of which no label is known; None where `labels_per_row` was not asked for."""
         return None if self.labels_per_row is None else self.n_rows - int(self.labels_per_row.sum())
-
-    def interval(self) -> tuple[np.ndarray, np.ndarray]:
-        """The 95% interval of each label's support in all the data, where a sample of its rows was counted.
-
-        Wilson's interval (1927) of the prevalence, with a sample of n of N rows taken for one of n (N - 1) / (N - n)
-        independent rows (finite population correction), times the rows that there are; never less than the positives
-        that were seen, nor more than the negatives that were seen leave room for. Both bounds are `support` where all
-        rows were counted. The sample has to be a random one: the first rows of a sorted file are not.
-
-        Returns:
-            Lower and upper bounds, each (labels,): of the support where `row_total` is known; of the prevalence where
-            it is not (-1).
-
-        >>> counts = LabelDistribution.from_counts([10], 100, LabelSchema(["a"]))
-        >>> low, high = replace(counts, row_total=10_000).interval()
-        >>> round(low[0]), round(high[0])
-        (554, 1739)
-        """
-        if self.row_total < 0:
-            return wilson_interval(self.support, self.known)
-        if self.row_total <= self.n_rows:
-            return self.support.copy(), self.support.copy()
-        entries = self.known * (self.row_total / max(self.n_rows, 1)) if self.n_rows else self.row_total
-        larger = (self.row_total - 1) / (self.row_total - self.n_rows)
-        low, high = wilson_interval(self.support * larger, self.known * larger)
-        return np.maximum(low * entries, self.support), np.minimum(high * entries, entries - self.known + self.support)
 
     @cached_property
     def rarest_first(self) -> np.ndarray:

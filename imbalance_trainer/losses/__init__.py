@@ -5,17 +5,15 @@ from .base import Loss, checked_gamma
 from .class_balanced import ClassBalancedLoss
 from .custom import UserLoss
 from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss, weighted_focal_loss
-from .logit_adjusted import BalancedSoftmaxLoss, LDAMLoss, LogitAdjustedLoss
+from .logit_adjusted import LogitAdjustedLoss
 from .negative_tolerant import DistributionBalancedLoss, NegativeTolerantLoss
 from .registry import LOSSES, make_loss
 
 __all__ = [
     "LOSSES",
     "AsymmetricLoss",
-    "BalancedSoftmaxLoss",
     "ClassBalancedLoss",
     "DistributionBalancedLoss",
-    "LDAMLoss",
     "LogitAdjustedLoss",
     "Loss",
     "NegativeTolerantLoss",

@@ -160,9 +160,6 @@ def smoothed(targets: Tensor, smoothing: float) -> Tensor:
     return targets * (1 - smoothing) + smoothing / 2 if smoothing else targets
 
 
-# ---- terms ----
-
-
 def focal_term(x: Tensor, gamma: float) -> Tensor:
     """sigmoid(x)^gamma softplus(x): the focal loss of a negative with logit x, and of a positive with logit -x.
 
@@ -184,9 +181,6 @@ def focus(cross_entropy: Tensor, gamma: float) -> Tensor:
     not_p = -torch.expm1(-cross_entropy)
     not_p = not_p.clamp(min=torch.finfo(not_p.dtype).tiny)  # at 0 the slope of a power below 1 would be infinite
     return not_p.pow(gamma) * cross_entropy
-
-
-# ---- arguments ----
 
 
 def checked_gamma(gamma: float) -> float:

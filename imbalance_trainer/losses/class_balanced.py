@@ -2,9 +2,9 @@
 
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
-from ..labels.class_weights import effective_number_weights
 from ..utils.constants import MAX_WEIGHT
 from ..utils.numeric import checked_number
 from .base import Loss, checked_support
@@ -17,8 +17,7 @@ class ClassBalancedLoss(WeightedFocalLoss):
     .. math:: \frac{1-\beta}{1-\beta^{n_c}} \mathrm{focal}, \text{ the weights divided by their mean}
 
     In single-label problems the weight is that of the row's class. With beta 0 all weigh 1 (the focal loss), with beta
-    near 1 a label weighs in proportion to 1 / n_c. A label without positives weighs 1, and none more than 20. As class
-    weights, `weight_strategy="effective_number"` puts the same numbers on the positives alone.
+    near 1 a label weighs in proportion to 1 / n_c. A label without positives weighs 1, and none more than 20.
 
     Args:
         support, reduction, label_smoothing: see `Loss`.
@@ -58,3 +57,16 @@ class ClassBalancedLoss(WeightedFocalLoss):
         return self.weighted(logits, labels, None) * weights
 
     total = Loss.total  # of `each`
+
+
+def effective_number_weights(support: np.ndarray, beta: float) -> np.ndarray:
+    """(1 - beta) / (1 - beta^n), divided by its mean over the labels with positives; the others weigh 1. (labels,)
+
+    >>> effective_number_weights(np.array([1.0, 3.0, 0.0]), 0.5)
+    array([1.27272727, 0.72727273, 1.        ])
+    """
+    weights, present = np.ones(len(support)), support > 0
+    if beta > 0 and present.any():
+        inverse = -1 / np.expm1(support[present] * np.log(beta))
+        weights[present] = inverse / inverse.mean()
+    return weights

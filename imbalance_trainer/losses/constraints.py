@@ -25,9 +25,6 @@ DIRECTIONS = ("both", "raise_parent", "lower_child")
 """Which side of an implication a penalty moves."""
 
 
-# ---- implications: entries from the logits of child and parent and the parent's gold label, all (rows, pairs) ----
-
-
 def gold_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tensor:
     r""":math:`p_c\,[y_a = 0]`: the child's probability where the parent is not; a soft parent counts with 1 - y.
 
@@ -54,9 +51,6 @@ def semantic_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> 
     Computed from logits, as -log((1 - p_c) + p_c p_a).
     """
     return -torch.logaddexp(logsigmoid(-child), logsigmoid(child) + logsigmoid(parent))
-
-
-# ---- exclusive groups: entries (rows,) from the logits and gold labels of the members, (rows, members) ----
 
 
 def gold_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
@@ -166,9 +160,6 @@ class ConstraintPenalty:
     def count(self, labels: Tensor) -> Tensor:
         """Known (row, rule) pairs, a scalar: what `sum` is to be divided by."""
         return self.known(labels).sum()
-
-
-# ---- the max constraint ----
 
 
 def max_over_descendants(logits: Tensor, schema: LabelSchema, labels: Tensor | None = None) -> Tensor:

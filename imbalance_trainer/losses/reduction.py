@@ -68,9 +68,6 @@ def all_known(labels: Tensor) -> bool:
     return labels.is_cpu and labels.numel() > 0 and labels.min().item() >= 0
 
 
-# ---- value and gradient in one pass, of large batches block by block, in the memory of one gradient ----
-
-
 class WithSlope(torch.autograd.Function):
     """The loss of each entry, or its sum, with a gradient that is computed in forward; no other buffer is kept.
 

@@ -14,7 +14,7 @@ from .base import Loss
 from .class_balanced import ClassBalancedLoss
 from .custom import UserLoss
 from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss
-from .logit_adjusted import BalancedSoftmaxLoss, LDAMLoss, LogitAdjustedLoss
+from .logit_adjusted import LogitAdjustedLoss
 from .negative_tolerant import DistributionBalancedLoss, NegativeTolerantLoss
 
 LOSSES: dict[str, type[Loss]] = {
@@ -26,8 +26,6 @@ LOSSES: dict[str, type[Loss]] = {
     "distribution_balanced": DistributionBalancedLoss,
     "negative_tolerant": NegativeTolerantLoss,
     "logit_adjusted": LogitAdjustedLoss,
-    "ldam": LDAMLoss,
-    "balanced_softmax": BalancedSoftmaxLoss,
 }
 """Losses by name, as `loss=` takes them. The attributes of a class say what it needs (see `Loss`)."""
 

@@ -41,7 +41,6 @@ def diagnose(
     settings: Settings | None = None,
     patience: int = 2,
     min_precision: float = 0.5,
-    target_precision: float = 0.6,
 ) -> list[Finding]:
     """Find what to say about the last evaluation, most severe first.
 
@@ -53,7 +52,6 @@ def diagnose(
         settings: the settings of the run.
         patience: evaluations in a row with zero recall, or with too many predictions, that make a finding.
         min_precision: precision under which a label is predicted too often.
-        target_precision: the secondary_precision to reach.
     """
     settings = settings or Settings()
     findings = find_nan(history, settings)
@@ -66,7 +64,6 @@ def diagnose(
         *zero_recall,
         *over,
         *find_capped(history, settings),
-        *([] if over else find_precision_under_target(history, settings, target_precision)),
     ]
     overfitting = find_overfitting(history, settings)
     not_learned = [f.label for f in zero_recall if f.kind in ("not_learned", "at_the_cap") and f.severity == WARNING]
@@ -85,9 +82,6 @@ def diagnose(
     ]
     order = list(TITLES)
     return sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), order.index(f.kind)))
-
-
-# ---- rules about a run as a whole ----
 
 
 def find_nan(history: Rows, settings: Settings) -> list[Finding]:
@@ -255,29 +249,6 @@ def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: flo
     since = len(history) - 1 - max(int(np.argmax(series)) for series in known)
     numbers = {"f1": f1[-1], "best": f1[best], "step": history[best]["step"]}
     return [make_finding("plateau", settings, severity=NOTE, evaluations=max(since, patience), **numbers)]
-
-
-def find_precision_under_target(
-    history: Rows, settings: Settings, target: float = 0.6, patience: int = 2, min_predicted: int = 30
-) -> list[Finding]:
-    """secondary_precision under `target` at `patience` evaluations, from `min_predicted` decisions or more.
-
-    Rule of thumb: "should stay > 0.6".
-    """
-    series = metric_series(history, "secondary_precision")
-    under = list(takewhile(lambda value: is_number(value) and value < target, reversed(series)))
-    if len(under) < patience:
-        return []
-    rows = [r for r in last_rows(history) if settings.secondary is None or r["label"] in settings.secondary]
-    predicted = sum(row["predicted"] for row in rows)
-    if predicted < min_predicted:
-        return []
-    recall = history[-1]["metrics"].get("secondary_recall", 0)
-    numbers = {"precision": series[-1], "target": target, "recall": recall, "predicted": predicted}
-    return [make_finding("precision_under_target", settings, severity=NOTE, evaluations=len(under), **numbers)]
-
-
-# ---- small parts ----
 
 
 def _train_losses(history: Rows) -> list[float]:

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
-from jinja2 import Environment, StrictUndefined
 
 from ..labels.class_weights import ClassWeights
 from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MAX_WEIGHT
-from ..utils.text import grouped
+from ..utils.text import grouped, sentences_of
 
 ERROR, WARNING, NOTE, GOOD = "error", "warning", "note", "good"
 SEVERITIES = (ERROR, WARNING, NOTE, GOOD)
@@ -141,17 +139,8 @@ def _slower(settings: Settings, times: float = 0.1, most: float = 1e-3) -> str:
     return rate_flag(settings, min(times, most / settings.learning_rate) if settings.learning_rate else times)
 
 
-# ---- the words of a finding ----
-
-_ENVIRONMENT = Environment(undefined=StrictUndefined)  # text for a terminal; a page escapes it
-_ENVIRONMENT.filters["fmt"] = format
-_KINDS = yaml.safe_load((Path(__file__).parent / "templates" / "findings.yaml").read_text(encoding="utf-8"))
-_WORDS = {
-    kind: [_ENVIRONMENT.from_string(words.get(part, "")) for part in ("evidence", "advice")]
-    for kind, words in _KINDS.items()
-}
-
-TITLES: dict[str, str] = {kind: words["title"] for kind, words in _KINDS.items()}
+_WORDS = sentences_of(Path(__file__).parent / "templates" / "findings.yaml")
+TITLES: dict[str, str] = {kind: words["title"].render() for kind, words in _WORDS.items()}
 """The title of each kind of finding, in the order in which they are printed."""
 
 
@@ -172,11 +161,8 @@ def make_finding(
     flags = {name: partial(flag, settings) for name, flag in
              (("slower", _slower), ("rate", rate_flag), ("gamma", gamma_flag))}  # fmt: skip
     context = {"settings": settings, "label": label, "weight_flag": custom_weights_flag, **flags, **own, **numbers}
-    evidence, advice = (words.render(context).strip() for words in _WORDS[kind])
-    return Finding(kind, label, severity, evidence, advice, **own, numbers=numbers)
-
-
-# ---- reading evaluations ----
+    said = {part: words.render(context).strip() for part, words in _WORDS[kind].items()}
+    return Finding(kind, label, severity, said["evidence"], said.get("advice", ""), **own, numbers=numbers)
 
 
 def last_rows(history: Rows) -> Rows:

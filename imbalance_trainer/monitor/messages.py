@@ -141,20 +141,26 @@ def tuning_message(tuning: Tuning, train_support: Mapping[str, float] | None = N
     return message + _tuning_summary(tuning, shown)
 
 
+_PER = {"half": "0.5", "all": "one threshold for all", "label": "one a label"}
+
+
 def _tuning_summary(tuning: Tuning, shown: Sequence[int]) -> list[str]:
     thresholds, before, after = tuning.thresholds, tuning.at_half, tuning.held_out
     lines = []
     if not thresholds.reached.all():
         lines.append(f"! the floor is not reached ({int((~thresholds.reached).sum())} labels)")
+    if len(tuning.tried) > 1:
+        tried = ", ".join(f"{_PER[per]} {f1:.3f}" for per, f1 in tuning.tried.items())
+        lines.append(f"f1_macro, cross-fitted: {tried}. Taken: {_PER[tuning.per]}.")
+    if tuning.per == "half":
+        lines.append("No thresholds do better than 0.5 on rows that they were not tuned on, so 0.5 stays.")
+        return lines
     values = ", ".join(f"{name} {before[name]:.3f} -> {after[name]:.3f}" for name in _F1)
     zero_recall = [int(metrics["n_labels_without_recall"]) for metrics in (before, after)]
     lines.append(f"0.5 -> tuned: {values}, labels at recall 0 {zero_recall[0]} -> {zero_recall[1]}")
     few = f" Too few: under {FEW} positives." if (thresholds.tuned_on[shown] < FEW).any() else ""
     folds = "Tuned: each fifth of the rows with thresholds of the other four."
     lines.append(f"{folds} Range: of the threshold, over resampled rows.{few}")
-    if tuning.is_worse_than_half:
-        worse = "WARNING: f1_macro is lower with these thresholds than at 0.5, so they are not worth it here."
-        lines += ["", f"{worse} What to change: tune on more positives, or imbalance-trainer tune --at_half."]
     if tuning.calibration is not None:
         errors = [getattr(tuning.calibration, f"error_{when}").mean() for when in ("before", "after")]
         lines.append(f"Calibration: mean expected calibration error {errors[0]:.3f} -> {errors[1]:.3f}")

@@ -180,9 +180,6 @@ def _checked(entry: Any, where: str) -> dict[str, Any]:
     return found
 
 
-# ---- run.json, precision_recall.json and metrics.json ----
-
-
 def make_run_info(
     schema: LabelSchema,
     args: Any,

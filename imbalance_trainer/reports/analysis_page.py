@@ -51,9 +51,6 @@ def _page_table(part: Any) -> Table:
     return Table(part.title, table.header, table.rows, "wide" if part.key == "weights" else "", table.left, room=1000)
 
 
-# ---- pictures ----
-
-
 def _support_picture(analysis: Analysis) -> Picture:
     """Bars of the labels' positives; of many labels, how many have so many."""
     counts, order, where = analysis.counts, analysis.rarest_first, analysis.split

@@ -103,9 +103,6 @@ def plot_calibration(logits: Any, labels: Any, rule: DecisionRule, path: str | P
     return save(lambda: _panels(labels, rule.schema, title, legend, names, draw, (3, 1)), path)
 
 
-# ---- what is drawn, in numbers ----
-
-
 def precision_recall(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Recall and precision at every distinct score of a positive, highest first; scores (rows,), positive boolean.
 
@@ -129,9 +126,6 @@ def reliability(
     sums = [np.bincount(place, values, n_bins) for values in (probabilities, positive)]
     mean, share = (np.divide(total, rows, out=np.full(n_bins, np.nan), where=rows > 0) for total in sums)
     return mean, share, rows
-
-
-# ---- panels ----
 
 
 def draw_precision_recall(

@@ -43,6 +43,7 @@ class CardContent:
         has_config: whether it has a config.json.
         has_tokenizer: whether a tokenizer lies beside it.
         is_adapter: whether it is a PEFT adapter, which is saved without the config of its base.
+        has_code: whether the model's code is saved with it, as it is no model of transformers.
         has_local_base: whether it was fine-tuned from a model that lay in a folder, whose path is nobody's concern.
         step: updates of the weights that are saved; None where they were not trained here.
         chosen_by: the metric that chose among checkpoints, with its split's prefix; None where none did.
@@ -65,6 +66,7 @@ class CardContent:
     has_config: bool = True
     has_tokenizer: bool = True
     is_adapter: bool = False
+    has_code: bool = False
     has_local_base: bool = False
     step: int | None = None
     chosen_by: str | None = None

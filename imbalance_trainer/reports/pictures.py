@@ -140,9 +140,6 @@ def _fonts() -> list[str]:
     return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
 
 
-# ---- figures and names ----
-
-
 def new_figure(width: float, height: float, title: str = "", *lines: str) -> Any:
     """A figure of so many inches, laid out by matplotlib, below a title (if there is one) and lines of text."""
     from matplotlib.figure import Figure
@@ -178,9 +175,6 @@ def printable_names(names: Sequence[str], otherwise: Sequence[str], columns: int
         is_drawn = all(any(font.get_char_index(ord(letter)) for font in fonts) for letter in letters)
         shown.append(name if is_drawn else slug)
     return distinct_names(shown, columns)
-
-
-# ---- charts of pages ----
 
 
 def label_chart(

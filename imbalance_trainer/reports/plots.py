@@ -1,9 +1,6 @@
-"""Pictures in files: a training set's labels and weights, and methods side by side."""
+"""A training set's labels and their weights, as a picture in a file."""
 
-import math
-from collections.abc import Mapping
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -11,9 +8,8 @@ import numpy as np
 from ..analysis.parts import check_same_labels
 from ..labels.class_weights import ClassWeights
 from ..labels.distribution import LabelDistribution
-from ..utils.errors import UsageError
 from ..utils.text import compact_number, percent, pluralize, short_count
-from .pictures import INK, MUTED, SERIES, WIDTH, draw_labels, head, label_chart, new_figure, printable_names, save
+from .pictures import INK, WIDTH, draw_labels, head, new_figure, printable_names, save
 
 MAX_BARS = 60
 """Up to so many labels each have a bar; of more the rarest 30 and the commonest 10."""
@@ -23,37 +19,34 @@ _TIERS = {"tail": ("#9a3324", ""), "medium": ("#e8a33d", "////"), "head": ("#c3d
 
 
 def plot_distribution(
-    distribution: LabelDistribution, weights: ClassWeights, gamma: float, path: str | Path, split: str = "training"
+    distribution: LabelDistribution, weights: ClassWeights, path: str | Path, split: str = "training"
 ) -> Path:
-    """Draw positives and class weight of each label, rarest first, and what the focal term does to the loss.
+    """Draw positives and class weight of each label, rarest first.
 
     Of more than 60 labels the 30 rarest and the 10 commonest are drawn.
 
     Args:
         distribution: counts, of the **training** data if they are to explain the weights.
         weights: class weights of the training.
-        gamma: exponent of the focal term, 0 for none.
         path: file to write, see `save`.
         split: what was counted, for the heading.
 
     Raises:
-        UsageError: weights of other labels than those counted, a gamma below 0, or as `save`.
+        UsageError: weights of other labels than those counted, or as `save`.
     """
     check_same_labels(distribution, weights)
-    if not (math.isfinite(gamma) and gamma >= 0):
-        raise UsageError(f"gamma must be 0 or more; got {gamma!r}.")
-    return save(lambda: _distribution(distribution, weights, float(gamma), split), path)
+    return save(lambda: _distribution(distribution, weights, split), path)
 
 
-def _distribution(counts: LabelDistribution, weights: ClassWeights, gamma: float, split: str) -> Any:
+def _distribution(counts: LabelDistribution, weights: ClassWeights, split: str) -> Any:
     from matplotlib.patches import Patch
 
     order, schema = counts.rarest_first, counts.schema
     shown = order if len(order) <= MAX_BARS else np.concatenate([order[:30], order[-10:]])
-    height = 0.27 * len(shown) + 1.1
-    figure = new_figure(WIDTH, height + 2.9, "Label distribution and class weights", _summary(counts, len(shown)))
-    bars, focal = figure.subfigures(2, 1, height_ratios=(height, 2.9))
-    positives, weight = bars.subplots(1, 2, sharey=True, width_ratios=(0.55, 0.45))
+    figure = new_figure(
+        WIDTH, 0.27 * len(shown) + 1.1, "Label distribution and class weights", _summary(counts, len(shown))
+    )
+    positives, weight = figure.subplots(1, 2, sharey=True, width_ratios=(0.55, 0.45))
     share, ratio = counts.prevalence, counts.imbalance_ratio
     said = [f"{short_count(counts.support[i])} ({percent(share[i])}%, ratio {compact_number(ratio[i])})"
             if counts.support[i] > 0 else "0: no positives" for i in shown]  # fmt: skip
@@ -69,8 +62,7 @@ def _distribution(counts: LabelDistribution, weights: ClassWeights, gamma: float
     head(positives, f"Positives in {split}", "log scale; in brackets prevalence, and commonest secondary : this label")
     head(weight, "Class weight", "of a positive entry")
     keys = [Patch(facecolor=c, hatch=h, edgecolor=INK, label=t) for t, (c, h) in _TIERS.items() if t in tiers.values()]
-    bars.legend(handles=keys, loc="outside lower right", ncols=3)
-    _draw_focal(focal.subplots(), gamma)
+    figure.legend(handles=keys, loc="outside lower right", ncols=3)
     return figure
 
 
@@ -95,44 +87,3 @@ def _weight_text(weights: ClassWeights, i: int) -> str:
     marks = ["custom"] * (name in weights.custom)
     marks += [] if before is None else [f"capped from {compact_number(before)}"]
     return f"{weights.values[i]:.3g} {', '.join(marks)}".rstrip()
-
-
-def _draw_focal(axes: Any, gamma: float) -> None:
-    """The loss of a positive entry over its probability, with and without the focal term."""
-    p = np.linspace(0.005, 1, 400)
-    axes.plot(p, -np.log(p), color=MUTED, linewidth=1.6, linestyle="--", label="γ = 0: cross-entropy")
-    if gamma > 0:
-        axes.plot(p, -((1 - p) ** gamma) * np.log(p), color=SERIES[0][0], linewidth=2.2, label=f"γ = {gamma:g}: focal")
-    kept = [f"{compact_number(100 * (1 - at) ** gamma)}% at p = {at:g} ({kind})"
-            for at, kind in ((0.1, "hard"), (0.5, "even"), (0.9, "easy"))]  # fmt: skip
-    stays = f"the focal term leaves {', '.join(kept)}" if gamma > 0 else "no focal term"
-    head(axes, "Loss of a positive entry, before its weight", f"-(1 - p)^γ log p; {stays}")
-    axes.set(xlim=(0, 1), ylim=(0, 4), xlabel="p, the probability that the model gives to this label")
-    axes.legend(loc="upper right", fontsize=9)
-    axes.grid()
-
-
-# ---- methods side by side ----
-
-
-def plot_comparison(comparison: Mapping[str, Any], path: str | Path) -> Path:
-    """Draw macro F1 of each method at 0.5 and tuned, beside it the 95% interval of the difference from stock.
-
-    Args:
-        comparison: what comparison.json holds: `methods`, each with `runs` and `difference_from_stock`.
-        path: file to write, see `save`.
-
-    Raises:
-        UsageError: as `save`.
-    """
-    methods = comparison["methods"]
-    series = {
-        name: [fmean(run[when]["f1_macro"] for run in method["runs"]) for method in methods.values()]
-        for name, when in (("at 0.5", "at_half"), ("at tuned thresholds", "tuned"))
-    }
-    gained = [method["difference_from_stock"] for method in methods.values()]
-    notes = ["" if g is None else f"{g['low']:+.3f} to {g['high']:+.3f}" for g in gained]
-    axis = "macro F1 on test; right: 95% interval against stock, tuned"
-    limits = (0.0, 1.05 * max(max(values) for values in series.values()) or 1.0)
-    names = printable_names(list(methods), ["?"] * len(methods), 28)
-    return save(lambda: label_chart(names, series, axis, notes, limits=limits), path)

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from transformers import TrainingArguments
@@ -14,7 +14,6 @@ from ..losses import LOSSES
 from ..losses.constraints import CONSTRAINTS, DIRECTIONS, check_constraint
 from ..losses.registry import (
     check_gamma_fits,
-    check_weights_fit,
     checked_loss_args,
     has_gamma,
     loss_class,
@@ -24,8 +23,12 @@ from ..losses.registry import (
 from ..metrics.imbalance_metrics import LOWER_IS_BETTER
 from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import UsageError, check_known, did_you_mean
+from ..utils.flags import option
 from ..utils.numeric import checked_number
 from .nan_guard import ON_NAN
+
+HEAD_STARTS = ("auto", "probe", "bias", "none")
+"""Where a fresh head can start."""
 
 
 @dataclass
@@ -33,86 +36,59 @@ class ImbalanceOptions:
     """What WeightedFocalTrainer can be told. The one place of the defaults; each is also a field of
     ImbalanceTrainingArguments and a keyword of the trainer (the keyword wins)."""
 
-    class_weights: dict | str | None = field(
-        default="auto",
-        metadata={
-            "help": "Weights of the labels' positives: auto (see --weight_strategy), none, JSON such as "
-            "'{\"rare label\": 10}' or the path of a JSON file; the labels it names are set, the others stay auto."
-        },
+    class_weights: dict | str | None = option(
+        "auto",
+        help="Weights of the labels' positives: auto (see --weight_strategy), none, JSON such as "
+        "'{\"rare label\": 10}' or the path of a JSON file; the labels it names are set, the others stay auto.",
     )
-    weight_strategy: str = field(
-        default=DEFAULT_STRATEGY, metadata={"help": f"How auto computes weights: {', '.join(STRATEGIES)}."}
+    weight_strategy: str = option(DEFAULT_STRATEGY, help=f"How auto computes weights: {', '.join(STRATEGIES)}.")
+    max_weight: float = option(MAX_WEIGHT, help="No class weight is larger than this.")
+    loss: str = option("focal", help=f"One of {', '.join(LOSSES)} (docs/losses.md).")
+    loss_args: dict | str | None = option(
+        None, help="Arguments of the loss's own: JSON such as '{\"gamma_negative\": 4}', or a JSON file."
     )
-    max_weight: float = field(default=MAX_WEIGHT, metadata={"help": "No class weight is larger than this."})
-    effective_number_beta: float = field(
-        default=0.9999, metadata={"help": "Beta of --weight_strategy effective_number, in [0, 1)."}
+    focal_gamma: float = option(
+        2.0, help="Gamma of a loss that has one, >= 0; larger looks more at what is still wrong."
     )
-    loss: str = field(default="focal", metadata={"help": f"One of {', '.join(LOSSES)} (docs/losses.md)."})
-    loss_args: dict | str | None = field(
-        default=None,
-        metadata={"help": "Arguments of the loss's own: JSON such as '{\"gamma_negative\": 4}', or a JSON file."},
+    label_schema: str | None = option(None, help="Path of a label_info.json with names, groups and implications.")
+    constraint: str = option("gold", help=f"What teaches implications and exclusive groups: {', '.join(CONSTRAINTS)}.")
+    constraint_weight: float = option(0.5, help="What a penalty is multiplied by, >= 0.")
+    constraint_direction: str = option(
+        "both", help=f"Which side of an implication a penalty moves: {', '.join(DIRECTIONS)}."
     )
-    reweight_from: float = field(
-        default=0.0,
-        metadata={"help": "Step or fraction of training, such as 0.8, after which class weights apply; 1 before."},
+    hierarchy_policy: str = option(
+        "drop_child", help=f"A child decided where its parent is not: {', '.join(HIERARCHY_POLICIES)}."
     )
-    focal_gamma: float = field(
-        default=2.0,
-        metadata={"help": "Gamma of a loss that has one, >= 0; larger looks more at what is still wrong."},
+    head_start: str = option(
+        "auto",
+        help="Where a fresh head starts: probe (a linear probe on the encoder as it is), bias (where the loss "
+        "is least without a look at the input), none, or auto (multi-label: the probe where it is well ahead of "
+        "a linear model on the tokens, else the bias).",
     )
-    label_schema: str | None = field(
-        default=None, metadata={"help": "Path of a label_info.json with names, groups and implications."}
+    head_learning_rate: float | None = option(
+        None,
+        help="Learning rate of the classification head's last layer; without it, for a fresh head, 3 times "
+        "--learning_rate after a probe, else (multi-label) 30 times --learning_rate, at most 0.006.",
     )
-    constraint: str = field(
-        default="gold",
-        metadata={"help": f"What teaches implications and exclusive groups: {', '.join(CONSTRAINTS)}."},
+    on_nan: str = option(
+        "raise",
+        help="If the loss is NaN or infinite: raise (stop and say why), warn (go on, as Trainer does) or skip "
+        "(leave the update out).",
     )
-    constraint_weight: float = field(default=0.5, metadata={"help": "What a penalty is multiplied by, >= 0."})
-    constraint_direction: str = field(
-        default="both",
-        metadata={"help": f"Which side of an implication a penalty moves: {', '.join(DIRECTIONS)}."},
-    )
-    hierarchy_policy: str = field(
-        default="drop_child",
-        metadata={"help": f"A child decided where its parent is not: {', '.join(HIERARCHY_POLICIES)}."},
-    )
-    init_head_bias: bool = field(
-        default=True,
-        metadata={
-            "help": "Start the bias of a fresh multi-label head where the loss is least without a look at the text, "
-            "so that the first updates are about the text."
-        },
-    )
-    head_learning_rate: float | None = field(
-        default=None,
-        metadata={
-            "help": "Learning rate of the classification head's last layer; without it 30 times --learning_rate, at "
-            "most 0.006, where a multi-label head is fresh, else --learning_rate."
-        },
-    )
-    on_nan: str = field(
-        default="raise",
-        metadata={
-            "help": "If the loss is NaN or infinite: raise (stop and say why), warn (go on, as Trainer does) or skip "
-            "(leave the update out)."
-        },
-    )
-    rare_label_patience: int = field(
-        default=2, metadata={"help": "Warn of a label whose recall is 0 at this many evaluations in a row."}
-    )
+    rare_label_patience: int = option(2, help="Warn of a label whose recall is 0 at this many evaluations in a row.")
 
     def checked(self) -> "ImbalanceOptions":
         """These options with class_weights and loss_args read; an error where one of them cannot be right."""
         check_known("weight_strategy", self.weight_strategy, STRATEGIES)
         loss_args = read_loss_args(self.loss_args)
         self._check_loss(loss_args)
+        check_known("head_start", self.head_start, HEAD_STARTS)
         check_known("on_nan", self.on_nan, ON_NAN)
         check_constraint(self.constraint, self.constraint_direction)
         check_known("hierarchy_policy", self.hierarchy_policy, HIERARCHY_POLICIES)
         checked_number("focal_gamma", self.focal_gamma, 0)
         checked_number("max_weight", self.max_weight, 0, above=True)
         checked_number("constraint_weight", self.constraint_weight, 0)
-        checked_number("effective_number_beta", self.effective_number_beta, 0, 1)
         if self.head_learning_rate is not None:
             checked_number("head_learning_rate", self.head_learning_rate, 0, above=True)
         if int(self.rare_label_patience) != self.rare_label_patience or self.rare_label_patience < 1:
@@ -126,15 +102,6 @@ class ImbalanceOptions:
             checked_loss_args(self.loss, loss_args)
         if not self.is_default("focal_gamma"):
             check_gamma_fits(self.loss, loss_args)
-        at = self.reweight_from
-        if not (0 <= at < 1 or (at < float("inf") and at == int(at) >= 1)):
-            raise UsageError(
-                f"reweight_from is a share of training from 0 and below 1, or a step (1, 2, ...); got {at}."
-            )
-        if self.reweight_from:
-            check_weights_fit(self.loss)
-        if self.reweight_from and self.class_weights is None:
-            raise UsageError("reweight_from says from when on class weights count, and class_weights is None.")
 
     @property
     def gamma(self) -> float | None:

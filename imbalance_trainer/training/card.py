@@ -70,6 +70,7 @@ def _content(
         has_config=config is not None,
         has_tokenizer=trainer.processing_class is not None,
         is_adapter=hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config"),
+        has_code=getattr(type(config), "_auto_class", None) is not None,
         has_local_base=is_local or (not base and bool(getattr(config, "_name_or_path", ""))),
         rule=ours.decisions.rule if ours.is_multi_label else None,
         is_baked=is_baked(config),
@@ -88,11 +89,11 @@ def _settings(trainer: Trainer, ours: ImbalanceSetup, hyperparameters: Mapping[s
         return {}
     if trainer.compute_loss_func is not None:
         return {"loss": "the user's own compute_loss_func", **hyperparameters}
-    names = ["loss", "loss_args", "focal_gamma", "weight_strategy", "max_weight", "reweight_from"]
+    names = ["loss", "loss_args", "focal_gamma", "weight_strategy", "max_weight"]
     if ours.schema.rules:
         names += ["constraint", "constraint_weight", "constraint_direction", "hierarchy_policy"]
     plain = ours.options.plain()
-    unset = {"loss_args": None, "focal_gamma": None, "reweight_from": 0.0}  # not worth a line each
+    unset = {"loss_args": None, "focal_gamma": None}  # not worth a line each
     return {**{n: plain[n] for n in names if n not in unset or plain[n] != unset[n]}, **hyperparameters}
 
 

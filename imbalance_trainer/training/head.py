@@ -2,17 +2,21 @@
 
 import copy
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import Subset
 from transformers import TrainingArguments
 
 from ..labels.distribution import LabelDistribution
 from ..losses.objective import best_constant_logits
+from ..tuning.linear_baseline import LinearBaseline
+from ..tuning.probe import fit_probe, gold_of, mean_average_precision
 from ..utils.console import console_print
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
@@ -25,19 +29,27 @@ HEAD_MODULES = ("classifier", "score", "classification_head", "logits_proj")
 """Names of the classification head in models of transformers."""
 
 _TIMES_FASTER, _FASTEST = 30.0, 6e-3
+_TIMES_AFTER_PROBE = 3.0
+_PROBE_ROWS, _MOST_LABELS = 10_000, 4_000
+_AHEAD = 0.02
+"""How far the probe's average precision has to be ahead of the linear baseline's for "auto" to take it."""
 
 
 class HeadStart:
-    """Starts a fresh head at a good bias and gives it a learning rate of its own.
+    """Starts a fresh head where it is good already, and gives it a learning rate of its own.
 
     Args:
-        options: the trainer's options (`init_head_bias`, `head_learning_rate`).
+        options: the trainer's options (`head_start`, `head_learning_rate`).
         problem: what the labels are for.
         args: the training arguments.
+
+    Attributes:
+        start: "probe", "bias" or "none": where the head started.
     """
 
     def __init__(self, options: ImbalanceOptions, problem: Problem, args: TrainingArguments) -> None:
         self.options, self.problem, self.args = options, problem, args
+        self.start = "none"
         self._is_fresh = False
         self._started: nn.Linear | None = None  # the head whose bias was set, which is fresh all the same
 
@@ -53,28 +65,139 @@ class HeadStart:
         Args:
             model: the model.
             loss: the loss of the first update; None where it is not ours, and the bias stays.
-            counts: of the rows that training draws; None where they are not known, and the bias stays.
+            counts: of the training rows; None where they are not known, and the bias stays.
+
+        Raises:
+            UsageError: `head_start` is "probe" or "bias", and no linear layer gives the logits.
         """
-        head = trained_head(model, self.problem.n_labels)
+        head, self.start = trained_head(model, self.problem.n_labels), "none"
+        asked = self.options.head_start
+        if head is None and loss is not None and asked in ("probe", "bias"):
+            raise UsageError(
+                f"head_start={asked!r} needs a head that ends in a trained linear layer with one output for each of "
+                f"the {self.problem.n_labels} labels; {type(model).__name__} has none. Leave head_start out."
+            )
         self._is_fresh = head is not None and (head is self._started or is_fresh(head))
         if self.args.world_size > 1:  # where one process alone reads the weights, only it can tell
             self._is_fresh = broadcast_object_list([self._is_fresh])[0]
-        is_wanted = self.options.init_head_bias and self.problem.type == MULTI_LABEL
+        is_wanted = asked != "none" and self.problem.type == MULTI_LABEL
         if not (self._is_fresh and is_wanted) or loss is None or counts is None:
             return
         if head is None or head.bias.is_meta:  # set on the process that reads the weights
             return
-        self._started = head
+        self._started, self.start = head, "bias"
         start_head(head, best_constant_logits(loss, counts.support, counts.known))
         logger.info("The head's bias starts where the loss is least without a look at the input.")
 
-    def split(self, optimizer: torch.optim.Optimizer, model: Any, is_ours: bool) -> None:
+    def probe_rows(self, dataset: Any) -> Any:
+        """The training rows that a probe is fitted to, at most 10,000; None where there is to be no probe.
+
+        Raises:
+            UsageError: `head_start` is "probe", and the data is a stream.
+        """
+        is_asked = self.options.head_start == "probe"
+        is_wanted = is_asked or (self.options.head_start == "auto" and self.problem.type == MULTI_LABEL)
+        if not (is_wanted and self._is_fresh):
+            return None
+        why_not = None
+        if self.problem.n_labels > _MOST_LABELS:
+            why_not = f"is for at most {_MOST_LABELS:,} labels"
+        elif self.problem.tokens:
+            why_not = "is for one head a row, and here each token has a label"
+        elif self.args.deepspeed or self.args.fsdp:
+            why_not = "needs the whole head on each device, and DeepSpeed or FSDP cut it up"
+        elif not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+            why_not = "reads training rows by index, and the data is a stream"
+        if why_not is not None:
+            if is_asked:
+                raise UsageError(f"head_start='probe' {why_not}; take 'bias'.")
+            return None
+        if len(dataset) <= _PROBE_ROWS:
+            return dataset
+        rows = np.sort(np.random.default_rng(0).permutation(len(dataset))[:_PROBE_ROWS]).tolist()
+        return dataset.select(rows) if hasattr(dataset, "select") else Subset(dataset, rows)
+
+    def probe(
+        self,
+        model: nn.Module,
+        dataloader: Any,
+        accelerator: Any,
+        loss: nn.Module,
+        predict: Callable[[Any], Any],
+        labels_of: Callable[[Any], Tensor | None],
+    ) -> None:
+        """Start the head from a linear probe on what enters it, the encoder as it is (Kumar et al., 2022).
+
+        With "auto" the probe is taken where its average precision on held-out training rows is 0.02 ahead of a linear
+        model's on the same tokens; else the head keeps its bias. Every process ends with the same head.
+
+        Args:
+            model: the model, on its device.
+            dataloader: batches of the rows.
+            accelerator: gathers what other processes have.
+            loss: the loss of the first update.
+            predict: calls the model with a batch, in evaluation mode.
+            labels_of: gives a batch's labels.
+        """
+        began, loss = time.perf_counter(), loss.to(accelerator.device)
+        head = trained_head(model, self.problem.n_labels)
+        assert head is not None
+        with torch.random.fork_rng():  # so that training draws what it would have drawn without a probe
+            seen = _collected(head, dataloader, accelerator, predict, labels_of)
+        layer = None
+        if accelerator.is_main_process and seen is not None:
+            layer = self._fitted(head, *seen, loss, began)
+        layer = broadcast_object_list([layer])[0] if self.args.world_size > 1 else layer
+        if layer is not None:
+            self.start = "probe"
+            with torch.no_grad():
+                head.weight.copy_(layer[0])
+                if head.bias is not None:
+                    head.bias.copy_(layer[1])
+
+    def _fitted(
+        self,
+        head: nn.Linear,
+        features: Tensor,
+        labels: Tensor,
+        tokens: list[str] | None,
+        loss: nn.Module,
+        began: float,
+    ) -> tuple[Tensor, Tensor] | None:
+        """Weight and bias of the probe; None where "auto" keeps the bias."""
+        n_labels = self.problem.n_labels
+        bias = head.weight.new_zeros(n_labels) if head.bias is None else head.bias.detach()
+        probe = fit_probe(features.to(head.weight.device), labels.to(head.weight.device), loss, bias.float())
+        gold = gold_of(labels, n_labels)
+        score, held_out = f"{probe.average_precision:.3f}", probe.held_out
+        is_taken, beside = True, ""
+        if self.options.head_start == "auto":
+            if tokens is None:
+                return None
+            rest = np.setdiff1d(np.arange(len(gold)), held_out)
+            baseline = LinearBaseline(characters=False, classifier="linear SVM").fit(
+                [tokens[i] for i in rest], gold[rest]
+            )
+            other = mean_average_precision(baseline.logits([tokens[i] for i in held_out]), gold[held_out])
+            is_taken = probe.average_precision >= other + _AHEAD
+            beside = f", a linear model on the tokens {other:.3f}"
+        f1 = _f1_macro(probe.logits, gold[held_out])
+        seconds = time.perf_counter() - began
+        what = f"a linear probe (before training: f1_macro {f1:.2f})" if is_taken else "its bias"
+        console_print(
+            f"The head starts from {what}: average precision of the probe {score}{beside}, on "
+            f"{len(held_out):,} held-out training rows, {seconds:.1f} s (head_start sets another start)."
+        )
+        return (probe.weight.cpu(), probe.bias.cpu()) if is_taken else None
+
+    def split(self, optimizer: torch.optim.Optimizer, model: Any, is_ours: bool, resumes: bool = False) -> None:
         """Give the head parameter groups, and a learning rate, of its own in an optimizer that has made no step.
 
         Args:
             optimizer: changed in place.
             model: the model.
             is_ours: whether Trainer made the optimizer. One of the user's stays as it is.
+            resumes: whether the rates of a checkpoint will take the place of these.
 
         Raises:
             UsageError: head_learning_rate is set and would have no effect.
@@ -82,13 +205,13 @@ class HeadStart:
         asked = self.options.head_learning_rate
         head = trained_head(model, self.problem.n_labels) if is_ours else None
         is_split = False
-        if head is not None and (asked is not None or self.problem.type == MULTI_LABEL):
+        if head is not None and (asked is not None or self.problem.type == MULTI_LABEL or self.start == "probe"):
             is_split = split_off(optimizer, head, self._rate)
         if asked is not None and not is_split:
             nowhere = "no linear layer of the model's head was found among the parameters that are trained"
             why = nowhere if is_ours else "the optimizer is one of yours"
             raise UsageError(f"head_learning_rate would have no effect, as {why}; leave it out.")
-        if is_split and asked is None and self.args.process_index == 0:
+        if is_split and asked is None and not resumes and self.args.process_index == 0:
             rest, rate = (optimizer.param_groups[i]["lr"] for i in (0, -1))
             if rate != rest:
                 times = f"{rate / rest:.3g} times the rate of the rest"
@@ -100,7 +223,54 @@ class HeadStart:
         """The head's learning rate beside the encoder's. An optimizer without a rate keeps it so."""
         if self.options.head_learning_rate is not None:
             return self.options.head_learning_rate
-        return fresh_head_rate(rate) if self._is_fresh and isinstance(rate, float) else rate
+        if not isinstance(rate, float):
+            return rate
+        if self.start == "probe":
+            return _TIMES_AFTER_PROBE * rate
+        return fresh_head_rate(rate) if self._is_fresh else rate
+
+
+def _collected(
+    head: nn.Linear, dataloader: Any, accelerator: Any, predict: Callable[[Any], Any], labels_of: Callable[[Any], Any]
+) -> tuple[Tensor, Tensor, list[str] | None] | None:
+    """What enters a head, (rows, features), its labels, and each row's token ids where the inputs have any.
+
+    None where the head is applied to every token, or the batches have no labels."""
+    entered: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0].detach()))
+    features, labels, tokens = [], [], []
+    try:
+        for batch in dataloader:
+            gold, ids = labels_of(batch), _known_ids(batch)
+            entered.clear()
+            predict(batch)
+            if gold is None or not entered or entered[-1].ndim != 2:
+                return None
+            if ids is not None:
+                ids = accelerator.gather_for_metrics(accelerator.pad_across_processes(ids, dim=1, pad_index=-1))
+                tokens += [" ".join(map(str, row[row >= 0].tolist())) for row in ids.cpu()]
+            x, gold = accelerator.gather_for_metrics((entered[-1].float(), gold))
+            features.append(x.cpu())
+            labels.append(gold.cpu())
+    finally:
+        hook.remove()
+    return torch.cat(features), torch.cat(labels), tokens or None
+
+
+def _known_ids(batch: Mapping[str, Any]) -> Tensor | None:
+    """Token ids, (rows, tokens), -1 where there is none; None where the inputs are no tokens."""
+    ids, mask = batch.get("input_ids"), batch.get("attention_mask")
+    if ids is None or ids.ndim != 2:
+        return None
+    return ids if mask is None else ids.masked_fill(mask == 0, -1)
+
+
+def _f1_macro(logits: np.ndarray, gold: np.ndarray) -> float:
+    """Macro F1 at 0.5 over the labels with positives."""
+    decided, positive = logits > 0, gold > 0.5
+    there = positive.any(0)
+    hits, total = (decided & positive).sum(0), (decided & (gold >= 0)).sum(0) + positive.sum(0)
+    return float((2 * hits[there] / np.maximum(total[there], 1)).mean()) if there.any() else 0.0
 
 
 def linear_heads(model: nn.Module, n_labels: int) -> list[nn.Linear]:

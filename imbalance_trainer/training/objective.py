@@ -10,8 +10,6 @@ from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..losses.objective import Objective
 from ..losses.registry import check_weights_fit, make_loss, name_of, takes_class_weights
-from ..utils.console import console_print
-from ..utils.errors import UsageError
 from .arguments import ImbalanceOptions
 from .problem import Problem, stored_config
 
@@ -25,8 +23,7 @@ class WeightedObjective:
 
     Attributes:
         class_weights: the weight of each label, with its reason.
-        weighted: the objective with class weights. Evaluations always use it.
-        unweighted: the objective before `reweight_from`; None where weights apply from the start.
+        weighted: the objective that they give.
     """
 
     def __init__(
@@ -39,45 +36,14 @@ class WeightedObjective:
         trains: bool,
         model: Any,
     ) -> None:
-        self.reweight_from, self._is_main = options.reweight_from, args.process_index == 0
+        self._is_main = args.process_index == 0
         self.class_weights = self._weigh(options, schema, counts, trains, model)
         own: Any = options.loss_args  # a dict or None, as options are checked
         constraint = (options.constraint, options.constraint_weight, options.constraint_direction)
-
-        def make(weights: Any) -> Objective:
-            settings = (counts, own, options.gamma, args.label_smoothing_factor)
-            loss = make_loss(options.loss, problem.type, weights, *settings)
-            return Objective.of(loss, schema, problem.type, *constraint)
-
-        self.weighted = make(self.class_weights.values if self.class_weights.asked_for else None)
-        self.unweighted = make(None) if self.reweight_from else None
-        self._announced = False
-
-    @property
-    def at_start(self) -> Objective:
-        """The objective of the first update."""
-        return self.unweighted or self.weighted
-
-    def at(self, step: int, max_steps: int) -> Objective:
-        """The objective after `step` of `max_steps` updates, by the step alone, so that ranks and resumed runs agree.
-
-        Raises:
-            UsageError: `reweight_from` lies behind the last step.
-        """
-        if self.unweighted is None:
-            return self.weighted
-        start = reweighting_step(self.reweight_from, max_steps)
-        if start >= max_steps:
-            raise UsageError(
-                f"reweight_from is step {start}, but training has {max_steps} steps, so that no update "
-                "would take the class weights; give a smaller step, or a share of training below 1."
-            )
-        if step < start:
-            return self.unweighted
-        if step == start and not self._announced and self._is_main:
-            self._announced = True
-            console_print(f"Step {step:,}: class weights apply from here on (reweight_from {self.reweight_from:g}).")
-        return self.weighted
+        weights = self.class_weights.values if self.class_weights.asked_for else None
+        settings = (counts, own, options.gamma, args.label_smoothing_factor)
+        loss = make_loss(options.loss, problem.type, weights, *settings)
+        self.weighted = Objective.of(loss, schema, problem.type, *constraint)
 
     def _weigh(
         self,
@@ -98,7 +64,7 @@ class WeightedObjective:
         if counts is None and is_auto and not trains:  # evaluation alone: the loss that the model was trained with
             stored = stored_config(model).get("class_weights") or {}
             asked = stored if set(stored) == set(schema.names) else asked
-        strategy = (options.weight_strategy, options.max_weight, options.effective_number_beta)
+        strategy = (options.weight_strategy, options.max_weight)
         weights = compute_class_weights(known, asked, *strategy)
         if self._is_main and counts is not None:
             log_weights(logger, counts, weights)
@@ -108,12 +74,3 @@ class WeightedObjective:
                 "class_weights={label: weight}, or data with a column 'labels'."
             )
         return weights
-
-
-def reweighting_step(reweight_from: float, max_steps: int) -> int:
-    """The step after which class weights apply: a share of all steps where it is below 1, else that step itself.
-
-    >>> reweighting_step(0.8, 1000), reweighting_step(300, 1000)
-    (800, 300)
-    """
-    return int(reweight_from * max_steps if reweight_from < 1 else reweight_from)

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +50,19 @@ class WeightedFocalTrainer(Trainer):
 
     Args:
         class_weights: "auto", None, {label: weight} or one weight per label. See `compute_class_weights`.
-        weight_strategy, max_weight, effective_number_beta: see `compute_class_weights`.
+        weight_strategy, max_weight: see `compute_class_weights`.
         loss, loss_args: a name in LOSSES and arguments of its own; or a module or function of yours (see `UserLoss`).
         focal_gamma: gamma of a loss that has one.
-        reweight_from: step or fraction of training after which class weights apply; evaluations always use them (Cao
-            et al., 2019).
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
             it the schema in the model's config is used, or the names in the training data's features, or id2label.
         constraint, constraint_weight, constraint_direction: what teaches the schema's implications and exclusive
             groups (a penalty in PENALTIES, or "max_constraint"), the weight of a penalty, and which side of an
             implication it moves.
         hierarchy_policy: see `enforce_hierarchy`.
-        init_head_bias: whether the bias of a fresh head starts where the loss is least without a look at the input
-            (see `best_constant_logits`).
-        head_learning_rate: learning rate of the head's last layer; None for `fresh_head_rate` where a multi-label
-            head is new.
+        head_start: where a fresh head starts when training begins: "probe" (a linear probe on the encoder as it is),
+            "bias" (see `best_constant_logits`), "none", or "auto" (see `HeadStart.probe`).
+        head_learning_rate: learning rate of the head's last layer; None for 3 times the encoder's after a probe, and
+            for `fresh_head_rate` where a multi-label head is new otherwise.
         on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
 
@@ -79,6 +78,7 @@ class WeightedFocalTrainer(Trainer):
     _evaluation: RunningEvaluation | None = None
     _best_checkpoint: str | None = None  # checkpoint that the weights in use came from, if any
     _made_optimizer = False
+    _resumes = False
     _keeps_scores = False  # while tune_thresholds evaluates
     _scored: RunningEvaluation | None = None
 
@@ -132,7 +132,7 @@ class WeightedFocalTrainer(Trainer):
         if rule is not None:
             self._decide_by(rule, model)
         is_our_loss = self.train_dataset is not None and self.compute_loss_func is None
-        ours.head_start.prepare(model, ours.objective.at_start.loss if is_our_loss else None, ours.distribution)
+        ours.head_start.prepare(model, ours.objective.weighted.loss if is_our_loss else None, ours.distribution)
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
@@ -214,11 +214,24 @@ class WeightedFocalTrainer(Trainer):
             UsageError: head_learning_rate is set, and would have no effect.
         """
         is_made = self.optimizer is not None
+        is_first = self.imbalance is not None and not (is_made and self._made_optimizer)  # by an earlier train()
+        if is_first and self.is_in_train and not self._resumes:
+            self._probe_head()
         optimizer = super().create_optimizer(model)
-        if self.imbalance is not None and not (is_made and self._made_optimizer):  # by an earlier call of train()
+        if self.imbalance is not None and is_first:
             self._made_optimizer = not is_made
-            self.imbalance.head_start.split(optimizer, model or self.model, is_ours=not is_made)
+            self.imbalance.head_start.split(optimizer, model or self.model, not is_made, self._resumes)
         return optimizer
+
+    def _probe_head(self) -> None:
+        ours, model = self._ours, self.model
+        rows = ours.head_start.probe_rows(self.train_dataset)
+        if model is None or rows is None or self.compute_loss_func is not None:
+            return
+        model.eval()
+        reading = (self.get_test_dataloader(rows), self.accelerator, ours.objective.weighted.loss)
+        predict = partial(self.prediction_step, model, prediction_loss_only=True)
+        ours.head_start.probe(model, *reading, predict, self._labels_in)
 
     def _set_signature_columns_if_needed(self) -> None:
         """Trainer's, so that remove_unused_columns leaves the columns that our loss takes."""
@@ -248,7 +261,7 @@ class WeightedFocalTrainer(Trainer):
             if checkpoint is None:
                 raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
             resume_from_checkpoint = str(checkpoint)
-        self._best_checkpoint = None
+        self._best_checkpoint, self._resumes = None, bool(resume_from_checkpoint)
         if self.imbalance is not None:
             self.imbalance.results.clear()
             if self.imbalance.metrics.rule.is_tuned:
@@ -334,8 +347,6 @@ class WeightedFocalTrainer(Trainer):
         outputs = model(**{name: value for name, value in inputs.items() if name not in withheld})
         logits, row_weights = self._logits_in(outputs), sample_weights_of(inputs)
         objective, scale = ours.objective.weighted, 1
-        if ours.objective.unweighted is not None and running is None and self.is_in_train:  # reweight_from
-            objective = ours.objective.at(self.state.global_step, self.state.max_steps)
         sums = objective.sums(logits, labels, row_weights)
         if num_items_in_batch is None:
             counts = objective.counts(labels)
@@ -469,8 +480,8 @@ class WeightedFocalTrainer(Trainer):
                 do not fit.
             DataError: no label has a positive in it.
         """
-        ours, rule = self._ours, self.decision_rule
-        options = (options or TuningOptions()).checked(rule.schema)
+        ours, _ = self._ours, self.decision_rule  # which only a multi-label problem has
+        options = (options or TuningOptions()).checked()
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if dataset is None or isinstance(dataset, dict):
             which = "there is none" if dataset is None else f"there are {quoted(list(dataset))}"

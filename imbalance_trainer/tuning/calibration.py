@@ -8,10 +8,10 @@ from scipy.special import expit
 
 from ..labels.schema import LabelSchema
 from ..metrics.curves import known
-from ..utils.errors import DataError, check_known
+from ..utils.errors import DataError
 
-CALIBRATIONS = ("none", "temperature", "platt")
-"""How a label's logit z is mapped: not at all, to z / T (Guo et al., 2017), or to a z + b (Platt, 1999)."""
+CALIBRATIONS = ("none", "platt")
+"""How a label's logit z is mapped: not at all, or to a z + b (Platt, 1999)."""
 
 N_BINS = 15
 _FOLDS = 5
@@ -42,7 +42,7 @@ class Calibration:
         return np.stack([self.scale, self.offset])
 
 
-def calibrate(logits: Any, labels: Any, schema: LabelSchema, method: str) -> Calibration:
+def calibrate(logits: Any, labels: Any, schema: LabelSchema) -> Calibration:
     """Fit scale and offset of each label on data that the model was **not** trained on, by logistic regression.
 
     The targets are Platt's, (P + 1) / (P + 2) and 1 / (N + 2) for P positives and N negatives, so that few positives
@@ -52,13 +52,10 @@ def calibrate(logits: Any, labels: Any, schema: LabelSchema, method: str) -> Cal
         logits: (rows, labels).
         labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
         schema: the labels.
-        method: "temperature" (offset 0) or "platt".
 
     Raises:
-        UsageError: an unknown method.
         DataError: no rows, or a logit that is not finite.
     """
-    check_known("calibration", method, CALIBRATIONS[1:])
     logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if not len(logits):
         raise DataError("There are no rows to calibrate on.")
@@ -67,7 +64,7 @@ def calibrate(logits: Any, labels: Any, schema: LabelSchema, method: str) -> Cal
         raise DataError(
             f"The logit in row {row} of {schema.names[label]!r} is {logits[row, label]}; expected a number."
         )
-    columns = [_calibrated_label(logits[:, i], labels[:, i], method == "platt") for i in range(len(schema))]
+    columns = [_calibrated_label(logits[:, i], labels[:, i]) for i in range(len(schema))]
     scale, offset, before, after, fitted = (np.array(part) for part in zip(*columns, strict=True))
     return Calibration(schema, scale, offset, before, after, fitted)
 
@@ -94,30 +91,30 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, n_
     return float(np.abs(gap).sum() / len(probabilities))
 
 
-def _calibrated_label(logits: np.ndarray, labels: np.ndarray, offset: bool) -> tuple:
+def _calibrated_label(logits: np.ndarray, labels: np.ndarray) -> tuple:
     from sklearn.model_selection import StratifiedKFold  # takes half a second, and few calibrate
 
     in_use = known(labels)
     z, y = logits[in_use], labels[in_use] > 0.5
     before = expected_calibration_error(expit(z), y)
     rarer = min(y.sum(), (~y).sum())
-    fit = _fit(z, y, offset) if rarer >= 2 and np.ptp(z) > 0 else None
+    fit = _fit(z, y) if rarer >= 2 and np.ptp(z) > 0 else None
     if fit is None:
         return 1.0, 0.0, before, before, False
     held_out = np.empty(len(z))
     for rest, fold in StratifiedKFold(min(_FOLDS, rarer), shuffle=True, random_state=0).split(z, y):
-        a, b = _fit(z[rest], y[rest], offset) or (1.0, 0.0)
+        a, b = _fit(z[rest], y[rest]) or (1.0, 0.0)
         held_out[fold] = expit(a * z[fold] + b)
     return *fit, before, expected_calibration_error(held_out, y), True
 
 
-def _fit(z: np.ndarray, y: np.ndarray, offset: bool) -> tuple[float, float] | None:
+def _fit(z: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
     """Scale and offset; None where a larger logit would mean a smaller probability."""
     from sklearn.linear_model import LogisticRegression
 
     target = np.where(y, (y.sum() + 1) / (y.sum() + 2), 1 / ((~y).sum() + 2))
     twice = np.concatenate([z, z])[:, None]  # once as a positive, once as a negative, by the target's share
-    model = LogisticRegression(C=np.inf, fit_intercept=offset, tol=1e-6, max_iter=500)
+    model = LogisticRegression(C=np.inf, tol=1e-6, max_iter=500)
     model.fit(twice, np.repeat([1, 0], len(z)), sample_weight=np.concatenate([target, 1 - target]))
     scale = float(model.coef_[0, 0])
-    return (scale, float(model.intercept_[0]) if offset else 0.0) if scale > 0 else None
+    return (scale, float(model.intercept_[0])) if scale > 0 else None

@@ -1,4 +1,4 @@
-"""The search for the best threshold of a label, or of labels that share one, and its spread over resampled rows."""
+"""The search for the best threshold of a label, or of all labels, and its spread over resampled rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,11 +13,8 @@ from ..utils.numeric import checked_number, ratio
 OBJECTIVES = ("f1", "f_beta", "recall_at_precision", "precision_at_recall")
 """What thresholds can be tuned for."""
 
-_GRID = 1024  # candidates of labels that share a threshold
+_GRID = 1024  # candidates of the one threshold for all labels
 _DRAWN = 384  # candidates of a label in the bootstrap
-
-
-# ---- what is aimed at ----
 
 
 @dataclass(frozen=True)
@@ -60,12 +57,9 @@ class ThresholdObjective:
         return ratio(true_positives, over) >= self.floor
 
 
-# ---- what is found ----
-
-
 @dataclass(frozen=True, eq=False)
 class Best:
-    """The best threshold of a unit, and behind it that of each resample. Arrays have shape (1 + resamples,).
+    """The best threshold of a label, or of all labels, and behind it that of each resample: (1 + resamples,).
 
     Args:
         logits: of the thresholds; NaN where there is none of its own, so that the shared one stands in.
@@ -111,9 +105,11 @@ class Search:
 
 
 def find_best(
-    scores: np.ndarray, labels: np.ndarray, units: list[np.ndarray], search: Search
+    scores: np.ndarray, labels: np.ndarray, search: Search, is_shared: bool
 ) -> tuple[Best, list[Best], np.ndarray]:
-    """The best threshold of all labels together, of each unit of labels that share one, and the support of each label.
+    """The best threshold of all labels together, of each label unless it `is_shared`, and the support of each label.
+
+    Resamples are drawn of what is used: of all labels together where it `is_shared`, else of each label.
 
     Raises:
         DataError: there is no positive at all.
@@ -121,24 +117,18 @@ def find_best(
     shared_candidates = _shared_candidates(scores, labels)
     if not len(shared_candidates):
         raise DataError("No label has a positive to tune thresholds on; give evaluation data that has some.")
-    unit_of = {label: i for i, unit in enumerate(units) for label in unit.tolist()}
-    everyone = _Shared(replace(search, n=0))
-    shared = {i: _Shared(search) for i, unit in enumerate(units) if len(unit) > 1}
-    support, found = np.zeros(scores.shape[1], dtype=np.int64), {}
+    everyone = _Shared(search if is_shared else replace(search, n=0))
+    support, found = np.zeros(scores.shape[1], dtype=np.int64), []
     for label, (ordered, positives) in enumerate(sorted_scores(scores, labels)):
-        support[label], unit = len(positives), unit_of[label]
-        at_shared = label_curve(ordered, positives, shared_candidates)
-        everyone.add(at_shared)
-        if unit in shared:
-            shared[unit].add(at_shared)
-        else:
-            found[unit] = _alone(label_curve(ordered, positives), search)
-    found |= {i: those.best() for i, those in shared.items()}
-    return everyone.best(), [found[i] for i in range(len(units))], support
+        support[label] = len(positives)
+        everyone.add(label_curve(ordered, positives, shared_candidates))
+        if not is_shared:
+            found.append(_alone(label_curve(ordered, positives), search))
+    return everyone.best(), found, support
 
 
 def _alone(curve: Curve, search: Search) -> Best:
-    """The best threshold of a label that shares none."""
+    """The best threshold of a label by itself."""
     if not curve.support:
         return Best(np.full(1 + search.n, np.nan), np.zeros(1 + search.n))
     best = int(search.aim.value(curve.true_positives, curve.predicted, curve.support).argmax())
@@ -152,7 +142,7 @@ def _alone(curve: Curve, search: Search) -> Best:
 
 
 class _Shared:
-    """Counts of labels that share a threshold, at common candidates, added up label by label."""
+    """Counts of all labels at common candidates, added up label by label."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
@@ -164,9 +154,8 @@ class _Shared:
     def add(self, curve: Curve) -> None:
         self.candidates, self.below = curve.candidates, np.maximum(self.below, curve.below)
         self._add(self.totals, curve.true_positives, curve.predicted, curve.support)
-        if self.search.n:
-            drawn = self.search.resampled(curve)
-            self._add(self.drawn, *drawn, drawn[0][:, -1:])
+        drawn = self.search.resampled(curve)
+        self._add(self.drawn, *drawn, drawn[0][:, -1:])
 
     def _add(self, totals: list[Any], true_positives: Any, predicted: Any, support: Any) -> None:
         value = self.search.aim.value(true_positives, predicted, support)
@@ -183,17 +172,12 @@ class _Shared:
     def best(self) -> Best:
         thresholds = self.search.thresholds(self.candidates, self.below)
         at, support = self._value(self.totals).argmax(), self.totals[2]
-        if not self.search.n:
-            return Best(thresholds[[at]], np.array([support]))
         drawn = thresholds[self._value(self.drawn).argmax(1)]
         return Best(np.append(thresholds[at], drawn), np.append(support, self.drawn[2]))
 
 
-# ---- small parts ----
-
-
 def shrunk_towards(found: list[Best], shared: float, shrinkage: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits of the thresholds, (units,), shrunk towards the shared one with the weight of `shrinkage` positives; and
+    """Logits of the thresholds, (labels,), shrunk towards the shared one with the weight of `shrinkage` positives; and
     the bounds of 95% of the resamples' thresholds, NaN without resamples."""
     logits, support = (np.array(parts) for parts in zip(*((b.logits, b.support) for b in found), strict=True))
     own = np.isfinite(logits) & (support > 0)

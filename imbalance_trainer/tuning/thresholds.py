@@ -7,7 +7,7 @@ logit of its threshold is shrunk towards that of t_all, the one threshold for al
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..utils.errors import DataError, UsageError, check_known
 from ..utils.numeric import checked_number
 from .threshold_search import Search, ThresholdObjective, f_score, find_best, shrunk_towards
 
-PER = ("label", "group", "all")
+PER = ("label", "all")
 """What has a threshold of its own."""
 
 SHRINKAGE = 1.0
@@ -41,7 +41,7 @@ class TunedThresholds:
         thresholds: in (0, 1).
         low, high: the 95% interval of each threshold over resampled rows; NaN without a bootstrap.
         support: positives of the label; one without any has the threshold of all.
-        tuned_on: positives that each threshold was tuned on: of all labels that share it.
+        tuned_on: positives that each threshold was tuned on: those of all labels where they share it.
         f1_at_half, f1: F1 at 0.5 and at the threshold **on the data that was tuned on**, where the latter flatters.
         reached: whether the floor was reached, boolean; where it was not, the threshold comes as near as it can.
         shared: the one threshold for all labels.
@@ -64,6 +64,11 @@ class TunedThresholds:
         than it is."""
         return ~np.isnan(self.low) & (self.tuned_on >= FEW)
 
+    def at_half(self) -> "TunedThresholds":
+        """The same, as 0.5 stays for every label."""
+        half, none = np.full_like(self.thresholds, 0.5), np.full_like(self.low, np.nan)
+        return replace(self, thresholds=half, low=none, high=none, f1=self.f1_at_half)
+
     def as_dict(self) -> dict[str, float]:
         """{label: threshold}, as a model's config keeps them."""
         return dict(zip(self.schema.names, self.thresholds.tolist(), strict=True))
@@ -78,7 +83,6 @@ def tune_thresholds(
     beta: float = 1.0,
     floor: float | None = None,
     per: str = "label",
-    groups: Sequence[str] | None = None,
     shrinkage: float | None = None,
     from_logits: bool = False,
     n_bootstrap: int = 0,
@@ -92,14 +96,13 @@ def tune_thresholds(
     Args:
         scores: (rows, labels), probabilities, or logits with `from_logits`.
         labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
-        schema: the labels, for names and groups; None for LABEL_0, LABEL_1 and so on.
+        schema: the labels, for their names; None for LABEL_0, LABEL_1 and so on.
         objective: "f1"; "f_beta"; "recall_at_precision" (the most recall at a precision of at least `floor`);
             "precision_at_recall" (the other way).
         beta: recall counts beta times as much as precision, for "f_beta".
         floor: in (0, 1], for the two objectives that have one.
-        per: "label"; "group" (the labels of a group share a threshold, that with the best mean over them, for a floor
-            over their pooled counts; a label in no group has its own); "all" (one for all labels).
-        groups: which groups, with per="group"; None for all of the schema's.
+        per: "label"; "all" (one for all labels, that with the best mean over them, for a floor over their pooled
+            counts).
         shrinkage: weight, in positives, of the one threshold for all labels when a label's is shrunk towards it; 0 for
             none. None for SHRINKAGE, and for 0 where there is a floor, which shrinkage might break.
         from_logits: whether scores are logits. Better so: probabilities near 1 are ties in fp32.
@@ -110,8 +113,7 @@ def tune_thresholds(
         TunedThresholds.
 
     Raises:
-        UsageError: an unknown objective or `per`, a floor or beta that does not fit, groups that overlap, shapes that
-            do not match.
+        UsageError: an unknown objective or `per`, a floor or beta that does not fit, shapes that do not match.
         DataError: scores that are not finite or no probabilities, or no positive at all.
 
     >>> tuned = tune_thresholds([[0.1], [0.2], [0.4]], [[0], [1], [1]], ["rare"], shrinkage=0)
@@ -120,19 +122,16 @@ def tune_thresholds(
     """
     scores, labels, schema = _checked_data(scores, labels, schema, from_logits)
     aim = ThresholdObjective.checked(objective, beta, floor)
+    check_known("per", per, PER)
     shrinkage = checked_shrinkage(shrinkage, 0.0 if aim.floor is not None else SHRINKAGE)
     if not 0 <= n_bootstrap < float("inf") or n_bootstrap != int(n_bootstrap):
         raise UsageError(f"n_bootstrap is a whole number >= 0; got {n_bootstrap!r}.")
-    units = units_of(schema, per, groups)
     search = Search(aim, _clipped if from_logits else _logit, int(n_bootstrap), np.random.default_rng(seed))
-    everyone, found, support = find_best(scores, labels, units, search)
-    shared = everyone.logits[0]
-    logits, low, high = np.empty((3, len(schema)))
-    tuned_on = np.zeros_like(support)
-    drawn = shrunk_towards(found, shared, 0.0 if per == "all" else shrinkage)
-    for unit, *of_unit in zip(units, *drawn, strict=True):
-        logits[unit], low[unit], high[unit] = of_unit
-        tuned_on[unit] = support[unit].sum()
+    everyone, found, support = find_best(scores, labels, search, per == "all")
+    shared, tuned_on = everyone.logits[0], support
+    if per == "all":
+        found, tuned_on, shrinkage = [everyone] * len(schema), np.full_like(support, support.sum()), 0.0
+    logits, low, high = shrunk_towards(found, shared, shrinkage)
     over = _rounded_down(logits if from_logits else expit(logits), scores.dtype)
     at_half = counts_over(scores, labels, np.full_like(over, 0.0 if from_logits else 0.5))
     true_positives, predicted = counts_over(scores, labels, over)
@@ -153,29 +152,6 @@ def tune_thresholds(
 def checked_shrinkage(value: float | None, default: float = SHRINKAGE) -> float:
     """Return a weight in positives, the default for None; a UsageError where it is negative or not finite."""
     return checked_number("threshold_shrinkage (in positives)", default if value is None else value, 0)
-
-
-def units_of(schema: LabelSchema, per: str, groups: Sequence[str] | None) -> list[np.ndarray]:
-    """Which labels share a threshold, as arrays of indices; each label is in one."""
-    check_known("per", per, PER)
-    if groups is not None and per != "group":
-        raise UsageError("groups= goes with per='group'; drop it, or set per='group'.")
-    if per == "all":
-        return [np.arange(len(schema))]
-    units: list[np.ndarray] = []
-    taken: dict[str, str] = {}
-    for group in (schema.groups if groups is None else groups) if per == "group" else ():
-        check_known("group", group, schema.groups)
-        for name in schema.groups[group]:
-            if name in taken:
-                raise UsageError(
-                    f"Label {name!r} is in the groups {taken[name]!r} and {group!r}, so that its threshold is not "
-                    "settled; name groups that do not overlap in groups=."
-                )
-            taken[name] = group
-        if schema.groups[group]:
-            units.append(np.array([schema.index(name) for name in schema.groups[group]]))
-    return units + [np.array([i]) for i, name in enumerate(schema.names) if name not in taken]
 
 
 def _checked_data(

@@ -108,12 +108,6 @@ def escaped(text: Any) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|~#$])", r"\\\1", line)
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
-    """Lines of a table; cells are Markdown already. Columns other than those in `left` are aligned to the right."""
-    rule = [":---" if i in left else "---:" for i in range(len(header))]
-    return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
-
-
 def sentences_of(file: Path, **filters: Any) -> Mapping[str, Mapping[str, Template]]:
     """Sentences from a YAML file as templates of their numbers, {kind: {part: template}}; they have the filter `fmt`,
     which writes a number as Python does, and `filters`."""

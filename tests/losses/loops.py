@@ -120,20 +120,6 @@ def logit_adjusted(rows, labels, weights, support, known, tau=1.0):
     )
 
 
-def balanced_softmax(rows, labels, weights, support, known):
-    return logit_adjusted(rows, labels, weights, support, known, 1.0)
-
-
-def ldam(rows, labels, weights, support, known, max_margin=0.5, scale=30.0):
-    rarest = min(n for n in support if n)
-    margins = [max_margin * min((rarest / max(n, 1)) ** 0.25, 1) for n in support]
-
-    def changed(zs, label):
-        return [scale * (z - margins[label] * (c == label)) for c, z in enumerate(zs)]
-
-    return softmax_rows(rows, labels, weights, changed)
-
-
 LOOPS = {
     "focal": focal,
     "bce": plain,
@@ -143,8 +129,6 @@ LOOPS = {
     "distribution_balanced": distribution_balanced,
     "negative_tolerant": negative_tolerant,
     "logit_adjusted": logit_adjusted,
-    "ldam": ldam,
-    "balanced_softmax": balanced_softmax,
 }
 
 ARGUMENTS = {
@@ -160,6 +144,5 @@ ARGUMENTS = {
     "distribution_balanced": [{}, {"alpha": 0.5, "beta": 1.0}, {"mu": 0.3, "gamma": 0.5}],
     "negative_tolerant": [{}, {"gamma": 0.5, "negative_scale": 3.0, "kappa": 0.5}],
     "logit_adjusted": [{}, {"tau": 2.5}],
-    "ldam": [{}, {"max_margin": 2.0, "scale": 1.0}],
 }
 """Settings of each loss's own that the tests run with; a loss that is not here has none."""
