@@ -25,7 +25,7 @@ def test_numbers_are_those_of_the_data():
     page = checked(build_page(analysis))
     support = labels_of(data).sum(0)
     header, *rows = page.table("Labels in train")
-    assert header == ["label", "tier", "positives", "%", "neg:pos", "IRLbl", "ratio", "weight", "reason"]
+    assert header == ["label", "tier", "positives", "%", "neg:pos", "ratio", "weight", "reason"]
     assert {row[0]: row[2] for row in rows} == {f"l{i}": f"{n:,}" for i, n in enumerate(support)}
     for choice in analysis.recommendation.choices:
         assert f"--{choice.flag} " in page.words
