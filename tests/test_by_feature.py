@@ -27,6 +27,7 @@ TELLS = {
     "token_classification": r"\nO +\d,\d{3} +0\.\d+ +\d\.\d\d +\S+\n",
 }
 NEEDS = {"hyperparameter_search": "optuna", "lora": "peft"}
+SLOW = ("custom_weights", "hyperparameter_search")  # several trainings each
 
 # Forked from a process that has imported what takes seconds and has done nothing else; one that cannot be is left out.
 FORKS = multiprocessing.get_context("forkserver")
@@ -64,7 +65,7 @@ def run_example(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in NAMES])
 def test_runs_and_shows_what_it_is_about(name, run_example):
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])

@@ -108,11 +108,12 @@ def test_the_one_batch_is_what_the_formula_says(case, whole):
 
 
 @pytest.mark.distributed
-def test_two_processes(whole):
-    """All in one launch, as starting two processes takes longest."""
+@pytest.mark.parametrize("problems", [PROBLEMS[::2], pytest.param(PROBLEMS[1::2], marks=pytest.mark.slow)])
+def test_two_processes(problems, whole):
+    """All in one launch, as starting two processes takes longest; with smoothed labels where it may be slow."""
     cases = {
         (problem, name): replace(case, batch=batch, steps=steps, rows=2 * batch * steps)
-        for problem, case in zip(map(problem_id, PROBLEMS), PROBLEMS, strict=True)
+        for problem, case in zip(map(problem_id, problems), problems, strict=True)
         for name, (batch, steps) in TWO_PROCESSES.items()
     }
     cases |= {
@@ -189,8 +190,8 @@ def test_evaluation_in_any_batches(case, folder):
 
 
 @pytest.mark.distributed
-def test_evaluation_on_two_processes(folder):
-    cases = PROBLEMS[::2]
+@pytest.mark.parametrize("cases", [PROBLEMS[2::4], pytest.param(PROBLEMS[::4], marks=pytest.mark.slow)])
+def test_evaluation_on_two_processes(cases, folder):
     for case, results in zip(cases, in_two_processes(cases, "tests.test_exactness:evaluations"), strict=True):
         off = differences(results, evaluations(case, folder)["whole"])
         assert max(off.values()) < TOLERANCE, (problem_id(case), max(off, key=off.get))

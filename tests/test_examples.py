@@ -185,6 +185,7 @@ def test_a_saved_model_is_only_tested(run_train, encoder, tmp_path, capsys, data
     assert first["test_loss"] == pytest.approx(again["test_loss"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_is_no_error():
     command = f"{sys.executable} {EXAMPLES / 'analyze_class_distribution.py'} --plot none | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)

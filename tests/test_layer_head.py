@@ -97,7 +97,10 @@ def test_it_trains_from_a_probe_and_evaluates_as_any_model(make_trainer, make_ro
     "order",
     [
         "import imbalance_trainer; from transformers import AutoModelForSequenceClassification as Auto",
-        "from transformers import AutoModelForSequenceClassification as Auto; import imbalance_trainer",
+        pytest.param(
+            "from transformers import AutoModelForSequenceClassification as Auto; import imbalance_trainer",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_importing_the_package_is_enough_in_either_order(tmp_path, encoder, order):

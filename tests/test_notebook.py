@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 NOTEBOOK = Path(__file__).parent.parent / "examples" / "rare_labels.ipynb"
 
 
+@pytest.mark.slow
 def test_it_runs_from_top_to_bottom_and_is_kept_without_outputs(tmp_path):
     cells = json.loads(NOTEBOOK.read_text())["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]

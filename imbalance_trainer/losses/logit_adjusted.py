@@ -18,8 +18,7 @@ class LogitAdjustedLoss(Loss):
 
     The plain logits then decide as for classes that are equally frequent, which is the best decision for the mean of
     the classes' recalls; the share of common classes among the decisions falls. With tau 0 it is the cross-entropy,
-    with tau 1 balanced softmax (Ren et al., 2020). It takes no class weights: both would count the imbalance. A class
-    without rows counts as one with a single row.
+    with tau 1 balanced softmax (Ren et al., 2020). It takes no class weights. A class without rows counts as one row.
 
     Args:
         support, reduction, label_smoothing: see `Loss`.
@@ -27,6 +26,7 @@ class LogitAdjustedLoss(Loss):
 
     Source: Menon et al., 2021, "Long-tail learning via logit adjustment".
 
+    >>> import torch
     >>> LogitAdjustedLoss([9, 1])(torch.zeros(1, 2), torch.tensor([1]))  # -log 0.1
     tensor(2.3026)
     """

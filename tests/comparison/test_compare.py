@@ -249,6 +249,6 @@ def test_until_converged_the_best_epoch_counts_and_what_still_rises_is_said(tmp_
     short = replace(made_setting(steps=14), until_converged=True)  # two epochs
     summary = run(tmp_path / "short", short, seeds=(1,))
     assert "stock, default, plain still rose when training ended: give more --num_train_epochs." in summary.verdict()
-    long = replace(made_setting(steps=7 * 60), until_converged=True)
+    long = replace(made_setting(steps=7 * 30), until_converged=True)
     summary = run(tmp_path / "long", long, rates=(3e-2,), seeds=(1,))
     assert "still rose" not in summary.verdict()
