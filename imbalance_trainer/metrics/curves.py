@@ -4,6 +4,7 @@ Average precision, the threshold with the best F1, threshold tuning and the plot
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,13 +64,12 @@ def sorted_scores(scores: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.n
     """For each label, in order, its known scores and those of its positives, each in rising order.
 
     Args:
-        scores: (rows, labels).
-        labels: (rows, labels): over 0.5 is positive, -100 or NaN unknown.
+        scores, labels: (rows, labels); over 0.5 is positive, -100 or NaN unknown.
     """
-    for start in range(0, scores.shape[1], _LABELS):
-        parts = (np.ascontiguousarray(x[:, start : start + _LABELS].T) for x in (scores, labels))
-        for column, gold in zip(*parts, strict=True):
-            yield np.sort(column[known(gold)]), np.sort(column[positive(gold)])
+    with ThreadPoolExecutor(2) as pool:  # numpy sorts without the interpreter's lock
+        for start in range(0, scores.shape[1], _LABELS):
+            parts = (np.ascontiguousarray(x[:, start : start + _LABELS].T) for x in (scores, labels))
+            yield from pool.map(lambda x, y: (np.sort(x[known(y)]), np.sort(x[positive(y)])), *parts)
 
 
 def counts_over(scores: np.ndarray, labels: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
