@@ -117,7 +117,6 @@ CASES = {
     "too_few_to_tell": Case(
         "The first 1,000 rows of the validation data, weights of 1.", {"class_weights": None, "eval_rows": 1000}
     ),
-    "stacked": Case("The full tiers, and gamma 3.", {"focal_gamma": 3.0}),
     "capped": Case(
         "Inverse frequency, which asks for up to 499, and 2 epochs.",
         {"weight_strategy": "inverse_frequency", "num_train_epochs": 2},

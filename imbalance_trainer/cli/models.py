@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,15 @@ def load_encoder(
             config.update_from_string(overrides)
         except ValueError as error:
             raise UsageError(f"--config_overrides {overrides}: {first_line(error)}.") from None
-    kind: Any = AutoModel
+    load: Any = AutoModel.from_pretrained
     if schema is not None and head == "layers" and config.model_type != LayerHeadConfig.model_type:
         labels: dict[str, Any] = {"num_labels": len(schema), "problem_type": problem_type}
-        with _loading(where):
-            model = LayerHeadForSequenceClassification.from_encoder(name, config=config, **labels)
-            return model, AutoTokenizer.from_pretrained(name)
-    if schema is not None:
-        kind, config.num_labels, config.problem_type = AutoModelForSequenceClassification, len(schema), problem_type
+        load = partial(LayerHeadForSequenceClassification.from_encoder, **labels)
+    elif schema is not None:
+        config.num_labels, config.problem_type = len(schema), problem_type
+        load = AutoModelForSequenceClassification.from_pretrained
     with _loading(where):
-        return kind.from_pretrained(name, config=config), AutoTokenizer.from_pretrained(name)
+        return load(name, config=config), AutoTokenizer.from_pretrained(name)
 
 
 def load_multi_label_model(folder: str | Path) -> tuple[Any, Any]:

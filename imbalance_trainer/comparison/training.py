@@ -28,6 +28,7 @@ from ..training.arguments import ImbalanceTrainingArguments
 from ..training.layer_head import first_middle_last
 from ..training.trainer import WeightedFocalTrainer
 from ..tuning.linear_baseline import LinearBaseline
+from ..tuning.probe import gold_of
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
 from ..utils.errors import NonFiniteLossError
 from ..utils.files import atomic_write
@@ -225,7 +226,7 @@ def compare(
     for seed, method in product(seeds, methods):
         done[method.name].append(run(method, best[method.name].learning_rate, seed))
     if setting.texts is not None:
-        linear = record.find((LINEAR, 0.0, 0), "") or _linear(setting, setting.texts, of_split, labels, record)
+        linear = record.find((LINEAR, 0.0, 0), "") or _linear(setting, setting.texts, labels, record)
         say(f"{LINEAR}: {_result(linear, f'{linear.seconds:.0f} s, no encoder')}")
         done[LINEAR] = [linear] * len(seeds)  # nothing of it is drawn
     return summarise(done, of_split["test"], labels["macro"], setting.steps)
@@ -246,12 +247,11 @@ def _trained(setting: Setting, method: Method, key: Key, labels: Mapping[str, np
 def _linear(
     setting: Setting,
     texts: Mapping[str, Sequence[str]],
-    gold: Mapping[str, np.ndarray],
     labels: Mapping[str, np.ndarray],
     record: Record,
 ) -> Run:
-    start, wanted = time.perf_counter(), np.array(setting.splits["train"]["labels"], dtype=np.float32)
-    linear = LinearBaseline().fit(texts["train"], wanted if wanted.ndim == 2 else gold["train"].astype(np.float32))
+    start, wanted = time.perf_counter(), torch.as_tensor(np.array(setting.splits["train"]["labels"]))
+    linear = LinearBaseline().fit(texts["train"], gold_of(wanted, len(setting.schema)))
     validation, test = (
         Split(linear.logits(texts[name]), np.array(setting.splits[name]["labels"])) for name in ("validation", "test")
     )

@@ -1,6 +1,7 @@
 """The base classes of losses."""
 
 import inspect
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from .reduction import (
 _OF_THE_TRAINER = ("self", "class_weights", "support", "n_rows", "reduction", "label_smoothing")
 
 
-class Loss(nn.Module):
+class Loss(nn.Module, ABC):
     """A sum over entries, divided by the count of known ones.
 
     A subclass defines `each`. `make_loss`, the contract tests and the docs read its class attributes. `loss_args` may
@@ -124,9 +125,9 @@ class Loss(nn.Module):
         """The sum over all entries."""
         return self.each(at_least_fp32(logits), labels).sum()
 
+    @abstractmethod
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of each entry (single-label: row), of the labels' shape, 0 where it is unknown."""
-        raise NotImplementedError
 
     def extra_repr(self) -> str:
         """The settings that print(loss) shows."""
@@ -146,13 +147,13 @@ class EntryLoss(Loss):
         positive = y if weights is None else y * weights
         return torch.where(known, positive * self.positive(logits) + (1 - y) * self.negative(logits), 0)
 
+    @abstractmethod
     def positive(self, z: Tensor) -> Tensor:
         """The loss of a positive entry with logits z, fp32 or fp64."""
-        raise NotImplementedError
 
+    @abstractmethod
     def negative(self, z: Tensor) -> Tensor:
         """The loss of a negative entry with logits z."""
-        raise NotImplementedError
 
 
 def smoothed(targets: Tensor, smoothing: float) -> Tensor:

@@ -69,7 +69,6 @@ class Settings:
         num_epochs: passes over the training data; None where the number of steps is set.
         hierarchy_policy: what is done with a child label whose parent is not predicted.
         parents: {label: its parents}.
-        secondary: the names of the secondary labels; None for all.
         loss: the name of the loss.
         takes_class_weights: whether the loss takes class weights.
     """
@@ -81,7 +80,6 @@ class Settings:
     num_epochs: float | None = None
     hierarchy_policy: str = "drop_child"
     parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    secondary: tuple[str, ...] | None = None
     loss: str | None = None
     takes_class_weights: bool | None = None
 
@@ -99,14 +97,12 @@ class Settings:
             why = (none if row["reason"] == str(none) else WeightReason("text", (row["reason"],)) for row in labels)
             weights = ClassWeights(names, values, tuple(why), custom, clamped)
         by_child = grouped(run.get("implications", ()), itemgetter(0))
-        secondary = run.get("secondary") or run.get("groups", {}).get("secondary")
         known = ("focal_gamma", "learning_rate", "num_epochs", "loss", "takes_class_weights")
         return cls(
             class_weights=weights,
             max_weight=settings.get("max_weight") or MAX_WEIGHT,
             hierarchy_policy=settings.get("hierarchy_policy") or cls.hierarchy_policy,
             parents={child: tuple(parent for _, parent in pairs) for child, pairs in by_child.items()},
-            secondary=None if secondary is None else tuple(secondary),
             **{name: settings.get(name) for name in known},
         )
 

@@ -17,6 +17,7 @@ from ..labels.distribution import LabelDistribution
 from ..losses.objective import best_constant_logits
 from ..tuning.linear_baseline import LinearBaseline
 from ..tuning.probe import fit_probe, gold_of, mean_average_precision
+from ..tuning.threshold_search import f_score
 from ..utils.console import console_print
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
@@ -142,7 +143,7 @@ class HeadStart:
         began, loss = time.perf_counter(), loss.to(accelerator.device)
         head = trained_head(model, self.problem.n_labels)
         assert head is not None
-        with torch.random.fork_rng():  # so that training draws what it would have drawn without a probe
+        with torch.random.fork_rng(devices=[]):  # so that training draws what it would have drawn without a probe
             seen = _collected(head, dataloader, accelerator, predict, labels_of)
         layer = None
         if accelerator.is_main_process and seen is not None:
@@ -165,15 +166,15 @@ class HeadStart:
         began: float,
     ) -> tuple[Tensor, Tensor] | None:
         """Weight and bias of the probe; None where "auto" keeps the bias."""
-        n_labels = self.problem.n_labels
+        n_labels, is_auto = self.problem.n_labels, self.options.head_start == "auto"
+        if is_auto and tokens is None:  # images, audio: there is no linear model to compare with
+            return None
         bias = head.weight.new_zeros(n_labels) if head.bias is None else head.bias.detach()
         probe = fit_probe(features.to(head.weight.device), labels.to(head.weight.device), loss, bias.float())
         gold = gold_of(labels, n_labels)
         score, held_out = f"{probe.average_precision:.3f}", probe.held_out
         is_taken, beside = True, ""
-        if self.options.head_start == "auto":
-            if tokens is None:
-                return None
+        if is_auto and tokens is not None:
             rest = np.setdiff1d(np.arange(len(gold)), held_out)
             baseline = LinearBaseline(characters=False, classifier="linear SVM").fit(
                 [tokens[i] for i in rest], gold[rest]
@@ -181,7 +182,9 @@ class HeadStart:
             other = mean_average_precision(baseline.logits([tokens[i] for i in held_out]), gold[held_out])
             is_taken = probe.average_precision >= other + _AHEAD
             beside = f", a linear model on the tokens {other:.3f}"
-        f1 = _f1_macro(probe.logits, gold[held_out])
+        decided, positive = probe.logits > 0, gold[held_out] > 0.5
+        counts = ((decided & positive).sum(0), (decided & (gold[held_out] >= 0)).sum(0), positive.sum(0))
+        f1 = f_score(*counts)[positive.any(0)].mean() if positive.any() else 0.0
         seconds = time.perf_counter() - began
         what = f"a linear probe (before training: f1_macro {f1:.2f})" if is_taken else "its bias"
         console_print(
@@ -263,14 +266,6 @@ def _known_ids(batch: Mapping[str, Any]) -> Tensor | None:
     if ids is None or ids.ndim != 2:
         return None
     return ids if mask is None else ids.masked_fill(mask == 0, -1)
-
-
-def _f1_macro(logits: np.ndarray, gold: np.ndarray) -> float:
-    """Macro F1 at 0.5 over the labels with positives."""
-    decided, positive = logits > 0, gold > 0.5
-    there = positive.any(0)
-    hits, total = (decided & positive).sum(0), (decided & (gold >= 0)).sum(0) + positive.sum(0)
-    return float((2 * hits[there] / np.maximum(total[there], 1)).mean()) if there.any() else 0.0
 
 
 def linear_heads(model: nn.Module, n_labels: int) -> list[nn.Linear]:

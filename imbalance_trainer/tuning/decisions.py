@@ -118,19 +118,19 @@ def tune_decisions(
     measured = {"half": search.measured(None, train_support)} | {
         per: search.measured(per, train_support) for per in asked
     }
-    tried = {per: metrics.compute()["f1_macro"] for per, metrics in measured.items()}
+    results = {per: metrics.compute() for per, metrics in measured.items()}
+    tried = {per: found["f1_macro"] for per, found in results.items()}
     per = max(tried, key=lambda per: tried[per]) if is_f1 else asked[0]  # the first, and simplest, of equals
-    tuned_rule, thresholds, calibration = search.tuned(slice(None), asked[-1] if per == "half" else per, n_bootstrap)
     if per == "half":
-        tuned_rule, thresholds, calibration = search.plain, thresholds.at_half(), None
-    at_half, held_out = measured["half"], measured[per]
-    results = at_half.compute(), held_out.compute()
-    assert at_half.table is not None
-    assert held_out.table is not None  # `compute` has made them
-    tables = at_half.table, held_out.table
-    return Tuning(
-        thresholds, calibration, tuned_rule, *results, *tables, len(logits), options.threshold_objective, per, tried
-    )
+        tuned_rule, calibration = search.plain, None
+        thresholds = search.tuned(slice(None), asked[-1])[1].at_half()
+    else:
+        tuned_rule, thresholds, calibration = search.tuned(slice(None), per, n_bootstrap)
+    at_half, held_out = measured["half"].table, measured[per].table
+    assert at_half is not None
+    assert held_out is not None  # `compute` has made them
+    found = (results["half"], results[per], at_half, held_out, len(logits))
+    return Tuning(thresholds, calibration, tuned_rule, *found, options.threshold_objective, per, tried)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..metrics.average_precision import StreamingAveragePrecision
+from ..utils.constants import IGNORE_INDEX
 
 RIDGES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Penalties that are tried, each fit starting from the one before, until two in turn are worse than the best."""
@@ -87,7 +88,7 @@ def gold_of(labels: Tensor, n_labels: int) -> np.ndarray:
         return labels.float().cpu().numpy()
     classes = labels.cpu().numpy()
     gold = (classes[:, None] == np.arange(n_labels)).astype(np.float32)
-    gold[classes < 0] = -100
+    gold[classes < 0] = IGNORE_INDEX
     return gold
 
 
