@@ -250,6 +250,17 @@ def test_what_a_probe_cannot_be_is_an_error_where_it_is_asked_for(make_trainer, 
         make_args(head_start="prob")
 
 
+def test_a_head_that_was_trained_stays_and_a_probe_that_was_asked_for_is_said_to_have_no_effect(
+    make_trainer, make_model, make_args, caplog
+):
+    model = make_model()
+    model.classifier.out_proj.bias.data[0] = 0.1
+    before = model.classifier.out_proj.weight.detach().clone()
+    trainer = make_trainer(model=model, args=make_args(max_steps=1), head_start="probe")
+    assert torch.equal(started_head(trainer)[:, :-1], before)
+    assert "head_start='probe' has no effect: the head was trained" in caplog.text
+
+
 def test_a_stream_has_no_probe(make_trainer, make_rows, make_args):
     rows = make_rows()
     stream = rows.to_iterable_dataset()

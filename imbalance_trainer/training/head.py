@@ -99,6 +99,8 @@ class HeadStart:
         is_asked = self.options.head_start == "probe"
         is_wanted = is_asked or (self.options.head_start == "auto" and self.problem.type == MULTI_LABEL)
         if not (is_wanted and self._is_fresh):
+            if is_asked:
+                logger.warning("head_start='probe' has no effect: the head was trained, or has no bias; it stays.")
             return None
         why_not = None
         if self.problem.n_labels > _MOST_LABELS:
