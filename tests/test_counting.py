@@ -256,6 +256,7 @@ def test_rows_of_which_nothing_is_known_are_not_counted_by_their_labels():
 
 def test_beyond_a_thousand_labels_pairs_are_sparse_and_the_same():
     labels = random_labels(600, 1_001, values=(0, 0, 0, 1))  # several steps
+    together = labels.T.astype(float) @ labels
     schema = LabelSchema([f"l{i}" for i in range(1_001)])
     lists = [np.flatnonzero(row).tolist() for row in labels]
     many = {"labels_per_row": True, "cooccurrence": True}
@@ -264,7 +265,7 @@ def test_beyond_a_thousand_labels_pairs_are_sparse_and_the_same():
         LabelDistribution.from_labels(lists, schema, indices=True, **many),
     ):
         assert scipy.sparse.issparse(counts.cooccurrence)
-        assert np.array_equal(counts.cooccurrence.toarray(), labels.T @ labels)
+        assert np.array_equal(counts.cooccurrence.toarray(), together)
         assert np.array_equal(counts.labels_per_row, np.bincount(labels.sum(1)))
     classes = LabelDistribution.from_labels([3, 3, 0, -100], schema, **many)
     assert classes.cooccurrence.toarray()[[3, 0], [3, 0]].tolist() == [2, 1]

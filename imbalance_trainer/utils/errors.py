@@ -54,8 +54,8 @@ def check_known(what: str, value: Any, known: Iterable[str]) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error of another library says, without its full stop and at most 300 letters of it."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]
+    """The first line of what an error of another library says, without its full stop and at most 500 letters of it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:500]
 
 
 def quoted(names: Sequence[str]) -> str:
