@@ -50,7 +50,6 @@ def textbook_asymmetric(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
 
 TEXTBOOK = {
     "asymmetric": textbook_asymmetric,
-    "class_balanced": naive_focal,
 }
 
 

@@ -10,6 +10,12 @@ precision has not risen for 5 epochs; the best epoch is scored. Word embeddings 
 by length, and the encoder computes in bf16: the same for all. With the first seed a method is trained at each learning
 rate, and goes on at the one that is best on validation. Runs are kept one by one under --out; a killed command goes on
 there. --size short is two epochs on few rows, to see that it runs.
+
+On a GPU, where one is lent in pieces: no run is begun after --minutes, and the same command goes on. It has not run on
+one yet; --size short was tried on a CPU.
+
+    python -m benchmarks.quality --data_root DIR --model_name_or_path ENCODER --sets nlupp goemotions --minutes 8
+        --precision bf16|fp16|fp32 --methods stock thirty_lines layers_focal --out FOLDER/bf16
 """
 
 import argparse
@@ -94,7 +100,12 @@ METHODS = {
     "probe_bce": Method(WeightedFocalTrainer, {"head_start": "probe", **_BCE}),
     "layers_focal": Method(WeightedFocalTrainer, {"head_start": "probe"}, has_layers=True),
     "layers_bce": Method(WeightedFocalTrainer, {"head_start": "probe", **_BCE}, has_layers=True),
-    "distribution_balanced": Method(WeightedFocalTrainer, {"head_start": "bias", "loss": "distribution_balanced"}),
+    "bias_distribution_balanced": Method(
+        WeightedFocalTrainer, {"head_start": "bias", "loss": "distribution_balanced"}
+    ),
+} | {
+    f"probe_{loss}": Method(WeightedFocalTrainer, {"head_start": "probe", "loss": loss})
+    for loss in ("asymmetric", "distribution_balanced", "negative_tolerant")
 }
 """What is trained; beside them stand `linear` (LinearBaseline) and `frozen` (a probe on the encoder as it is)."""
 UNTRAINED = ("linear", "frozen")
@@ -135,7 +146,9 @@ class Data:
         return model
 
 
-def train(data: Data, name: str, rate: float, seed: int, epochs: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def train(
+    data: Data, name: str, rate: float, seed: int, epochs: int, precision: str
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Train until validation stops rising; what happened, and the logits of the best epoch by split."""
     method, began = METHODS[name], time.perf_counter()
     set_seed(seed)
@@ -143,8 +156,9 @@ def train(data: Data, name: str, rate: float, seed: int, epochs: int) -> tuple[d
     with tempfile.TemporaryDirectory() as folder:
         args = ImbalanceTrainingArguments(
             output_dir=folder, num_train_epochs=epochs, learning_rate=rate, seed=seed, weight_decay=0.01,
-            warmup_steps=0.05, per_device_train_batch_size=BATCH, per_device_eval_batch_size=128, bf16=True,
-            use_cpu=not torch.accelerator.is_available(), train_sampling_strategy="group_by_length",
+            warmup_steps=0.05, per_device_train_batch_size=BATCH, per_device_eval_batch_size=128,
+            bf16=precision == "bf16", fp16=precision == "fp16", use_cpu=not torch.accelerator.is_available(),
+            train_sampling_strategy="group_by_length",
             eval_strategy="epoch", save_strategy="epoch", save_total_limit=1, load_best_model_at_end=True,
             metric_for_best_model="ranked", greater_is_better=True, report_to="none", disable_tqdm=True,
             dataloader_pin_memory=False, logging_strategy="no", save_only_model=True,
@@ -158,7 +172,7 @@ def train(data: Data, name: str, rate: float, seed: int, epochs: int) -> tuple[d
         before = None
         if method.options.get("head_start") == "probe":
             trainer.create_optimizer = _then(trainer.create_optimizer, lambda: trainer)  # type: ignore[method-assign]
-        trainer.train()
+        seconds = trainer.train().metrics["train_runtime"]  # evaluation too
         before = getattr(trainer, "ranked_before", None)
         curve = [
             (entry["step"], entry["eval_ranked"]) for entry in trainer.state.log_history if "eval_ranked" in entry
@@ -170,8 +184,12 @@ def train(data: Data, name: str, rate: float, seed: int, epochs: int) -> tuple[d
     found = {
         "before": before, "curve": curve, "best_step": curve[best][0], "best": values[best],
         "steps_per_epoch": curve[0][0], "still_rising": best >= epochs - 2 and len(values) == epochs,
-        "seconds": round(time.perf_counter() - began),
+        "seconds": round(time.perf_counter() - began), "precision": precision,
+        "steps_per_second": round(curve[-1][0] / seconds, 2),
     }  # fmt: skip
+    if torch.cuda.is_available():
+        found["memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        torch.cuda.reset_peak_memory_stats()
     return found, logits
 
 
@@ -195,7 +213,7 @@ def score_untrained(data: Data, name: str) -> tuple[dict[str, Any], dict[str, np
         linear = LinearBaseline().fit(data.texts["train"]["text"][:], labels)
         logits = {split: linear.logits(data.texts[split]["text"][:]) for split in ("validation", "test")}
         return {"classifier": linear.classifier, "seconds": round(time.perf_counter() - began)}, logits
-    model = data.model(has_layers=True).eval()
+    model = data.model(has_layers=True).eval().to(torch.accelerator.current_accelerator() or "cpu")
     features = {split: _features(model, rows, data.tokenizer) for split, rows in data.tokens.items()}
     prior = torch.logit(torch.tensor(labels.mean(0)).clamp(1e-4, 1 - 1e-4))
     probe = fit_probe(features["train"], torch.tensor(labels), _bce, prior)
@@ -213,9 +231,9 @@ def _features(model: Any, rows: Dataset, tokenizer: Any) -> torch.Tensor:
     hook = model.classifier.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0]))
     for start in range(0, len(rows), 128):
         part = {name: rows[start : start + 128][name] for name in ("input_ids", "attention_mask")}
-        model(**tokenizer.pad(part, return_tensors="pt"))
+        model(**tokenizer.pad(part, return_tensors="pt").to(model.device))
     hook.remove()
-    return torch.cat(found)
+    return torch.cat(found).cpu()
 
 
 def run_set(flags: argparse.Namespace, name: str) -> None:
@@ -233,8 +251,14 @@ def run_set(flags: argparse.Namespace, name: str) -> None:
     def once(method: str, rate: float, seed: int) -> dict[str, Any]:
         file = folder / f"{method}-{rate:g}-{seed}.json"
         if not file.exists():
+            if time.perf_counter() > flags.until:
+                raise SystemExit(f"{flags.minutes:g} minutes are over; the same command goes on.")
             is_untrained = method in UNTRAINED
-            made = score_untrained(data, method) if is_untrained else train(data, method, rate, seed, epochs)
+            made = (
+                score_untrained(data, method)
+                if is_untrained
+                else train(data, method, rate, seed, epochs, flags.precision)
+            )
             found, logits = made
             np.savez_compressed(file.with_suffix(".npz"), **{s: x.astype(np.float16) for s, x in logits.items()})
             scored = {s: mean_average_precision(x[:, counted], data.labels(s)[:, counted]) for s, x in logits.items()}
@@ -363,8 +387,8 @@ def tables(folder: Path) -> str:
     lines += [_gain(name, results) for name, results in found.items()]
     lines += [
         "",
-        "| set | method | before training | steps to the thirty lines' best | of | share |",
-        "|---|---|---|---|---|---|",
+        "| set | method | before training | steps to the thirty lines' best | of | share | steps a second | GiB |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += [line for name, results in found.items() for line in _speed(name, results)]
     return "\n".join(lines)
@@ -404,7 +428,8 @@ def _speed(name: str, results: Results) -> list[str]:
         there = "not reached" if step is None else f"{step:,}"
         share = "" if step is None else f"{step / thirty['best_step']:.2f}"
         said = "" if before is None else f"{before:.3f}"
-        lines.append(f"| {name} | {method} | {said} | {there} | {thirty['best_step']:,} | {share} |")
+        cost = f"{run.get('steps_per_second', '')} | {run.get('memory_gib', '')}"
+        lines.append(f"| {name} | {method} | {said} | {there} | {thirty['best_step']:,} | {share} | {cost} |")
     return lines
 
 
@@ -432,6 +457,8 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=list(RATES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--size", choices=("converged", "short"), default="converged")
+    parser.add_argument("--precision", choices=("bf16", "fp16", "fp32"), default="bf16")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="Begin no run after so many.")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/quality"))
     parser.add_argument("--tables", action="store_true", help="Train nothing; print what lies under --out.")
     parser.add_argument("--picture", type=Path, help="Draw validation over steps of the first set.")
@@ -443,6 +470,7 @@ def main() -> None:
         print(text := tables(flags.out / flags.size))
         (flags.out / flags.size / "tables.md").write_text(text + "\n", encoding="utf-8")
         return
+    flags.until = time.perf_counter() + 60 * flags.minutes
     logging.set_verbosity_error()
     disable_progress_bars()
     for name in flags.sets:

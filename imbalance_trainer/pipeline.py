@@ -4,12 +4,11 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from transformers import Pipeline, PreTrainedTokenizerBase, TextClassificationPipeline
 
-from .decisions.rule import DecisionRule, checked_thresholds, is_baked
+from .decisions.rule import DecisionRule, is_baked
 from .utils.constants import MULTI_LABEL
 from .utils.errors import DataError, UsageError, did_you_mean
 
@@ -114,20 +113,21 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
         thresholds: Mapping[str, float] | None = None,
     ) -> list[dict[str, Any]]:
         """The decided labels of one text."""
-        rule = self.rule
-        if threshold is not None or thresholds is not None:
-            by_label = rule.by_label() if threshold is None else dict.fromkeys(rule.schema.names, threshold)
-            own = {rule.schema.resolve(name, "thresholds"): value for name, value in (thresholds or {}).items()}
-            rule = replace(rule, thresholds=checked_thresholds({**by_label, **own}, rule.schema))
-        logits = model_outputs["logits"]
-        decided = rule.decide(logits)[0].tolist()
-        scores = rule.scores(logits).sigmoid()[0].tolist()
-        found = [
-            {"label": label, "score": score, "threshold": value, **({"decided": is_decided} if all_labels else {})}
-            for (label, value), score, is_decided in zip(rule.by_label().items(), scores, decided, strict=True)
-            if all_labels or is_decided
-        ]
-        return sorted(found, key=lambda row: -row["score"])
+        rule = self.rule if threshold is None else self.rule.with_thresholds(threshold)
+        if thresholds is not None:
+            rule = rule.with_thresholds(thresholds)
+        return labels_decided(rule, model_outputs["logits"], all_labels)
+
+
+def labels_decided(rule: DecisionRule, logits: Any, all_labels: bool) -> list[dict[str, Any]]:
+    """What the pipeline says of one text by its logits, (1, labels)."""
+    decided, scores = rule.decide(logits)[0].tolist(), rule.scores(logits).sigmoid()[0].tolist()
+    found = [
+        {"label": label, "score": score, "threshold": value, **({"decided": is_decided} if all_labels else {})}
+        for (label, value), score, is_decided in zip(rule.by_label().items(), scores, decided, strict=True)
+        if all_labels or is_decided
+    ]
+    return sorted(found, key=lambda row: -row["score"])
 
 
 def _text_of(value: Any, where: str) -> str:

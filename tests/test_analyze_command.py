@@ -191,7 +191,7 @@ def test_a_gamma_asks_for_the_focal_loss_and_a_loss_that_weighs_by_itself_has_no
     folder = write_csv(tmp_path / "even", rows)
     assert analyze([str(folder), "--focal_gamma", "3"])["labels"]
     capsys.readouterr()
-    found = analyze([str(folder), "--loss", "class_balanced", "--config_out", str(tmp_path / "x.yaml")])
+    found = analyze([str(folder), "--loss", "distribution_balanced", "--config_out", str(tmp_path / "x.yaml")])
     assert {label["weight"] for label in found["labels"]} == {1.0}
     assert "class_weights: none" in (tmp_path / "x.yaml").read_text()
     assert "gets weight" not in capsys.readouterr().out

@@ -8,6 +8,7 @@ import pytest
 
 from imbalance_trainer.cli.compare import CompareArguments, _how_to_train
 from imbalance_trainer.cli.compare import main as compare
+from imbalance_trainer.cli.predict import main as predict
 from imbalance_trainer.utils.errors import UsageError
 from tests.test_examples import encoder, train, write_csv  # noqa: F401 - a fixture
 
@@ -31,7 +32,7 @@ def test_a_comparison_prints_its_runs_a_table_and_a_verdict_and_goes_on(data_dir
     assert "3 methods, 2 seeds, 4 steps of 8 rows each." in first
     assert "[6/6] bce" in first
     table = first[first.index("method ") : first.index("Kept in")]
-    table, _, _ = table.partition("Train with it: ")
+    table = table.partition("Train with it: ")[0].partition("Use it with: ")[0]
     assert max(map(len, table.splitlines())) <= 80
     assert json.loads((out / "comparison.json").read_text())["verdict"] in " ".join(first.split())
     compare([flag for flag in flags if flag != "1"])  # --seeds 2 are the seeds 1 and 2
@@ -92,8 +93,17 @@ def test_wrong_flags_are_one_sentence(flags, said, tmp_path):
 def test_the_linear_baseline_is_always_there_and_may_be_what_to_take(data_dir, encoder, tmp_path, capsys):  # noqa: F811
     asked = "--methods bce --seeds 1 --max_steps 1 --batch_size 8".split()
     found = compare([str(data_dir), "--model", str(encoder), *asked, "--output_dir", str(tmp_path / "out")])
-    said = " ".join(capsys.readouterr().out.split())
+    out = capsys.readouterr().out
+    said = " ".join(out.split())
     assert "linear: macro F1 1.000 at 0.5" in said  # a label is a word of these texts
     assert found["best"] == "linear"
     assert "difference_from_stock" in found["methods"]["linear"]
     assert "Take linear" in said or "linear is ahead of stock" in said
+    (line,) = (line for line in out.splitlines() if line.startswith("Use it with: imbalance-trainer predict "))
+    texts = tmp_path / "texts.txt"
+    texts.write_text("we know where you live 3\n\ngarden soup\n")
+    flags = shlex.split(line.partition(" predict ")[2].partition(" --text")[0])
+    predict([*flags, "--file", str(texts), "--batch_size", "2"])
+    threat, blank, nice = (json.loads(line)["labels"] for line in capsys.readouterr().out.splitlines())
+    assert {label["label"] for label in threat} == {"hateful", "threats"}
+    assert (blank, nice) == ([], [])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from sklearn.metrics import multilabel_confusion_matrix
 
 from imbalance_trainer.cli import evaluate as evaluate
@@ -109,6 +110,14 @@ def test_metrics_at_the_thresholds_and_at_a_half(evaluated):
             for row, recall, f1 in zip(found["labels"], metrics.table.recall, metrics.table.f1, strict=True):
                 assert (row["recall"], row["f1"]) == pytest.approx((recall, f1))
     assert found["metrics"]["loss"] > 0
+
+
+def test_at_other_thresholds_calibration_stays(evaluated, tmp_path):
+    _, flags, rule, logits, _, labels = evaluated
+    found = evaluate.main([*flags, "--thresholds", "0.2", "--output_dir", str(tmp_path)])
+    decided = expit(logits * rule.calibration[0] + rule.calibration[1]) > 0.2
+    decided[:, 1:] &= decided[:, :1]
+    assert [row["true_positives"] for row in found["labels"]] == (decided & (labels > 0)).sum(0).tolist()
 
 
 def test_counts_are_those_of_scikit_learn_and_calibration_errors_those_of_the_package(evaluated):

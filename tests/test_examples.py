@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard
 from transformers import Trainer
 
 from imbalance_trainer import load_labelled_dataset
+from imbalance_trainer.utils.constants import CONFIG_KEY
 from imbalance_trainer.utils.errors import DataError, NonFiniteLossError, QualityGateError, UsageError
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -240,6 +241,17 @@ def test_metrics_and_card_of_a_run(run_train, tmp_path, data_dir):
     assert {result.dataset_name for result in card.data.eval_results} == {"data"}
     assert {result.dataset_split for result in card.data.eval_results} == {"eval", "test"}
     assert str(tmp_path) not in card.content
+
+
+def test_thresholds_set_by_hand_take_the_place_of_tuning(run_train, tmp_path, capsys):
+    flags = ["--num_epochs", "1", "--thresholds", '{"threats": 0.3}']
+    with pytest.raises(UsageError, match="--thresholds are set by hand and --tune_thresholds true finds others"):
+        run_train(*flags, "--tune_thresholds", "true")
+    run_train(*flags)
+    assert "Thresholds tuned on" not in capsys.readouterr().out
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())[CONFIG_KEY]["thresholds"]
+    assert saved["threats"] == 0.3
+    assert set(saved.values()) == {0.3, 0.5}
 
 
 def test_a_metric_under_its_floor_ends_a_training_once_all_is_saved(run_train, tmp_path, capsys):

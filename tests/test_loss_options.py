@@ -52,8 +52,8 @@ def test_a_loss_of_the_user_s_own_in_the_trainer(make_trainer):
 
 def test_auto_weights_are_none_for_a_loss_that_weighs_by_itself_and_that_is_said(make_trainer, caplog):
     with caplog.at_level(logging.INFO, logger="imbalance_trainer"):
-        trainer = make_trainer(loss="class_balanced")
-    assert "loss='class_balanced' weighs by itself: class_weights='auto' means none." in caplog.text
+        trainer = make_trainer(loss="distribution_balanced")
+    assert "loss='distribution_balanced' weighs by itself: class_weights='auto' means none." in caplog.text
     assert trainer.imbalance.class_weights.values.tolist() == [1.0] * 4
     assert trainer.imbalance.objective.weighted.loss.class_weights is None
 
@@ -75,20 +75,20 @@ def test_options_that_do_not_fit_are_an_error(options, message):
 
 
 def test_weights_by_hand_are_refused_by_a_loss_that_weighs_by_itself(make_trainer):
-    for loss in ("class_balanced", nn.BCEWithLogitsLoss(reduction="none")):
+    for loss in ("distribution_balanced", nn.BCEWithLogitsLoss(reduction="none")):
         with pytest.raises(UsageError, match="takes no class weights, as it weighs by itself"):
             make_trainer(loss=loss, class_weights={"LABEL_3": 5})
 
 
 def test_data_without_labels_to_count_is_refused_by_a_loss_that_needs_them(make_trainer, make_model, make_rows):
     model, rows = make_model(problem_type=MULTI_LABEL), make_rows().rename_column("labels", "hidden")
-    with pytest.raises(UsageError, match="loss='class_balanced' needs the labels' counts"):
-        make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="class_balanced")
+    with pytest.raises(UsageError, match="loss='distribution_balanced' needs the labels' counts"):
+        make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="distribution_balanced")
 
 
 def test_gamma_is_that_in_use():
     assert ImbalanceOptions().gamma == 2.0
-    assert ImbalanceOptions(loss="class_balanced", focal_gamma=1.0).gamma == 1.0
+    assert ImbalanceOptions(loss="distribution_balanced", focal_gamma=1.0).gamma == 1.0
     assert ImbalanceOptions(loss="asymmetric").gamma is None
     assert ImbalanceOptions(loss_args={"gamma": 1}).gamma is None
 

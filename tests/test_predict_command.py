@@ -15,7 +15,7 @@ from imbalance_trainer.data.demo import demo_model
 from imbalance_trainer.data.frame import make_frame
 from imbalance_trainer.decisions.rule import HIERARCHY_POLICIES, DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
-from imbalance_trainer.utils.constants import MULTI_LABEL
+from imbalance_trainer.utils.constants import CONFIG_KEY, MULTI_LABEL
 from imbalance_trainer.utils.errors import DataError, UsageError
 
 NAMES = ["hateful", "insults", "threats", "quoted"]
@@ -120,6 +120,14 @@ def test_one_text(saved, capsys):
     folder, wanted = saved
     predict.main(["--model_dir", folder, "--text", TEXTS[1]])
     assert_same(lines_of(capsys.readouterr().out), wanted[1:2])
+
+
+def test_thresholds_may_be_given(saved, capsys):
+    flags = ["--text", TEXTS[1], "--all_labels", "--thresholds", json.dumps({NAMES[1]: 0.07})]
+    predict.main(["--model_dir", saved[0], *flags])
+    (found,) = lines_of(capsys.readouterr().out)
+    stored = json.loads((Path(saved[0]) / "config.json").read_text())[CONFIG_KEY]["thresholds"]
+    assert {row["label"]: row["threshold"] for row in found["labels"]} == pytest.approx({**stored, NAMES[1]: 0.07})
 
 
 def write_lines(path):

@@ -26,7 +26,7 @@ PUBLIC = """
     tune_thresholds weighted_focal_loss
 """.split()
 PUBLIC_LOSSES = """
-    AsymmetricLoss ClassBalancedLoss DistributionBalancedLoss LOSSES
+    AsymmetricLoss DistributionBalancedLoss LOSSES
     LogitAdjustedLoss Loss NegativeTolerantLoss UserLoss WeightedBCELoss WeightedCELoss WeightedFocalLoss
     checked_gamma make_loss weighted_focal_loss
 """.split()

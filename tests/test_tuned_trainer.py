@@ -150,6 +150,32 @@ def test_training_drops_them_and_says_so(tuned, caplog):
     assert not tuned.decision_rule.is_tuned
 
 
+@pytest.mark.parametrize("given", [0.3, "0.3", {"c": 0.3}, '{"c": 0.3}', [0.5, 0.5, 0.3, 0.5]])
+def test_thresholds_set_by_hand_stay_through_training(given, make_trainer, make_args, make_model, caplog):
+    trainer = make_trainer(args=make_args(max_steps=1), label_schema=CHAIN, thresholds=given)
+    everywhere = str(given) == "0.3"
+    wanted = {name: 0.3 if everywhere or name == "c" else 0.5 for name in NAMES}
+    trainer.train()
+    assert stored(trainer.model) == trainer.decision_rule.by_label() == wanted
+    assert "dropped" not in caplog.text
+    trainer.tune_thresholds(**QUICK)
+    trainer.train()
+    assert stored(trainer.model) == wanted
+    own = {"train_dataset": trainer.train_dataset, "label_schema": CHAIN, "thresholds": given}
+    fresh = WeightedFocalTrainer(None, make_args(max_steps=1), model_init=lambda: make_model(), **own)
+    fresh.train()
+    assert stored(fresh.model) == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"e": 0.3}, "'e'"), (1.5, r"lies in \(0, 1\); got 1.5"), ("t.json", "number, JSON or the path of a JSON file")],
+)
+def test_thresholds_that_cannot_be_set(given, said, make_trainer):
+    with pytest.raises(UsageError, match=said):
+        make_trainer(label_schema=CHAIN, thresholds=given)
+
+
 def best_model_args(make_args):
     return make_args(
         max_steps=4, learning_rate=3e-3, eval_strategy="steps", eval_steps=2, save_strategy="steps", save_steps=2,

@@ -13,14 +13,7 @@ from ..labels.distribution import LabelDistribution
 from ..metrics.imbalance_metrics import rarest_shown
 from ..utils.console import as_text, bullets, text_table
 from ..utils.errors import UsageError
-from ..utils.text import (
-    compact_number,
-    percent,
-    pluralize,
-    sentences_of,
-    short_count,
-    shorten,
-)
+from ..utils.text import compact_number, percent, pluralize, sentences_of, short_count, shorten
 from .analyze import Analysis
 from .counts import partners, positives
 from .dataset_stats import HALF_WIDTH, about, positives_for, some

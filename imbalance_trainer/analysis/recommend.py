@@ -21,15 +21,7 @@ from ..utils.constants import MAX_WEIGHT, MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import wilson_interval
 from ..utils.text import sentences_of
-from .dataset_stats import (
-    HALF_WIDTH,
-    WORDS,
-    DatasetStats,
-    count_of_positives,
-    limitations,
-    positives_for,
-    rows_for,
-)
+from .dataset_stats import HALF_WIDTH, WORDS, DatasetStats, count_of_positives, limitations, positives_for, rows_for
 
 _NEED_WEIGHTS = ("weight_strategy", "max_weight")
 

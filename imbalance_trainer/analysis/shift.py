@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import false_discovery_control, fisher_exact, norm
+from scipy.special import ndtr
 
 from ..labels.distribution import LabelDistribution
 from ..utils.errors import UsageError
@@ -63,22 +63,26 @@ def prevalence_shift(first: LabelDistribution, other: LabelDistribution) -> Shif
     >>> shift.differs.tolist(), shift.ratio.round(2).tolist()
     ([0], [0.67, 0.67])
     """
+    from scipy import stats  # takes half a second, and only an analysis needs it
+
     if first.schema.names != other.schema.names:
         raise UsageError("The two splits were counted with different labels; count both with one schema.")
     p = _p_values(first.support, first.known, other.support, other.known)
-    return Shift(first.schema.names, first.prevalence, other.prevalence, p, false_discovery_control(p))
+    return Shift(first.schema.names, first.prevalence, other.prevalence, p, stats.false_discovery_control(p))
 
 
 def _p_values(x: np.ndarray, n: np.ndarray, y: np.ndarray, m: np.ndarray, least_expected: float = 5.0) -> np.ndarray:
     """A z test needs `least_expected` rows in each of its four cells (Cochran, 1954)."""
+    from scipy import stats
+
     pooled = ratio(x + y, n + m)
     spread = np.sqrt(pooled * (1 - pooled) * (ratio(1.0, n) + ratio(1.0, m)))
     z = ratio(np.abs(ratio(x, n) - ratio(y, m)), spread)
-    p = np.minimum(2 * norm.sf(z), 1.0)
+    p = np.minimum(2 * ndtr(-z), 1.0)
     fewer = np.minimum(n, m)
     rare = np.minimum(pooled, 1 - pooled) * fewer < least_expected
     for i in np.flatnonzero(rare & (fewer > 0)):
         cells = np.rint([[x[i], n[i] - x[i]], [y[i], m[i] - y[i]]]).astype(np.int64)
-        p[i] = fisher_exact(cells)[1]
+        p[i] = stats.fisher_exact(cells)[1]
     p[fewer <= 0] = 1.0
     return p

@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..comparison.runs import DEFAULT, Record, read_methods
-from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded, feature_width
+from ..comparison.runs import DEFAULT, LINEAR, Record, read_methods
+from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded, feature_width, save_linear
 from ..data.dataset import LabelledData
 from ..data.demo import DEMO_TRAINING, demo_data
 from ..labels.class_weights import DEFAULT_STRATEGY
 from ..labels.schema import LabelSchema
 from ..monitor.run_files import package_versions
 from ..utils.console import console_print
+from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError, check_known
 from ..utils.files import write_json
 from ..utils.flags import option
@@ -113,6 +114,9 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     best = next((method for method in methods if method.name == summary.best), None)
     if best is not None and best.options is not None:
         print(_how_to_train(best.options, summary.runs[best.name][0].learning_rate, args, setting.epochs))
+    if summary.best == LINEAR and data.problem_type == MULTI_LABEL:
+        save_linear(setting, folder / "linear")
+        print(f"Use it with: imbalance-trainer predict --model_dir {folder / 'linear'} --text 'a text'")
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)
     print(f"\nKept in {folder}: comparison.json.")

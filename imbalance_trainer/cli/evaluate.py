@@ -44,6 +44,7 @@ class EvaluateArguments(SavedModelOptions):
         None, help="What to evaluate on: train, validation or test; all rows of a single file if not given."
     )
     output_dir: str | None = option(None, help="Folder to write; if not given, evaluation_<split> in --model_dir.")
+    thresholds: str | None = option(None, help="Others than the model's: a number, JSON by label, or a JSON file.")
     n_worst: int = option(100, help="Errors in worst_errors.jsonl.")
     fail_under: list[str] | None = option(None, help=FAIL_UNDER_HELP.format("--split"))
 
@@ -65,7 +66,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     make_output_dir(output_dir)
 
     rows = saved.tokens(data, args.split)
-    trainer: Any = saved.trainer(rows, output_dir)
+    trainer: Any = saved.trainer(rows, output_dir, args.thresholds)
     output = trainer.predict(rows, metric_key_prefix=args.split)  # its callback prints the table of each label
     results, rule, labels = trainer.results_of(args.split), trainer.decision_rule, output.label_ids
     logits = first(output.predictions)

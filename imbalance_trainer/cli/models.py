@@ -204,10 +204,11 @@ class SavedModel:
             desc="Tokenizing",
         )
 
-    def trainer(self, rows: Any, output_dir: str | Path) -> WeightedFocalTrainer:
-        """A trainer that evaluates, its model deciding as it was saved."""
+    def trainer(self, rows: Any, output_dir: str | Path, thresholds: str | None = None) -> WeightedFocalTrainer:
+        """A trainer that evaluates, its model deciding as it was saved, or by other thresholds."""
         args = ImbalanceTrainingArguments(
             output_dir=str(output_dir),
+            thresholds=thresholds,
             per_device_eval_batch_size=self.options.batch_size,
             report_to="none",
             dataloader_pin_memory=torch.accelerator.is_available(),  # without one it only warns

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import tee
+from itertools import islice, tee
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,10 @@ from ..data.columns import find_text_column, read_texts
 from ..data.files import READERS, ending, read_batches
 from ..data.options import checked_reader_args
 from ..data.text_files import DELIMITED, TEXT, Settings, not_decoded, open_text
+from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
-from ..pipeline import ImbalanceTextClassificationPipeline
+from ..pipeline import ImbalanceTextClassificationPipeline, labels_decided
+from ..tuning.linear_baseline import LINEAR_FILE, LinearBaseline
 from ..utils.errors import DataError, UsageError
 from ..utils.files import atomic_write
 from ..utils.flags import option
@@ -53,6 +55,7 @@ class PredictArguments:
     delimiter: str | None = option(None, help="Between columns of a CSV file; or tab.")
     encoding: str | None = option(None, help="Of a file of text, such as cp1252, if not UTF-8.")
     reader_args: str | None = option(None, help="JSON with arguments of pandas.read_csv or pandas.read_excel.")
+    thresholds: str | None = option(None, help="Others than the model's: a number, JSON by label, or a JSON file.")
     output_file: str | None = option(None, help=".jsonl or .json file to write; stdout if not given.")
     all_labels: bool = option(False, help="Every label, with a key that says if it is decided.")
     batch_size: int = option(32, help="Texts that the model reads at a time.")
@@ -67,9 +70,9 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; how many texts there were, and how many without a label."""
     (args,) = make_parser().parse(flags)
     _check(args)
-    model, tokenizer = load_multi_label_model(args.model_dir)
-    kind = ImbalanceTextClassificationPipeline
-    classify: Any = pipeline("text-classification", model, tokenizer=tokenizer, pipeline_class=kind)
+    classify = _classifier(Path(args.model_dir))
+    if args.thresholds is not None:
+        classify.rule = classify.rule.with_thresholds(args.thresholds)
     texts = iter([({}, text) for text in args.text]) if args.file is None else _rows(args, classify.rule.schema)
     rows, asked = tee(texts)  # which holds no more rows than a batch
     on_screen = args.output_file is None and sys.stdout.isatty()  # which a progress bar would tear
@@ -85,6 +88,26 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     if args.output_file is not None:
         print(f"{pluralize(n_texts, 'text')} written to {args.output_file}, {n_without:,} of them without a label.")
     return {"texts": n_texts, "without_a_label": n_without, "output_file": args.output_file}
+
+
+def _classifier(folder: Path) -> Any:
+    """The pipeline of a saved model, or one like it of a linear model that `compare` saved."""
+    if (folder / LINEAR_FILE).is_file():
+        return _LinearPipeline(*LinearBaseline.load(folder))
+    model, tokenizer = load_multi_label_model(folder)
+    kind = ImbalanceTextClassificationPipeline
+    return pipeline("text-classification", model, tokenizer=tokenizer, pipeline_class=kind)
+
+
+@dataclass
+class _LinearPipeline:
+    linear: LinearBaseline
+    rule: DecisionRule
+
+    def __call__(self, texts: Iterator[str], batch_size: int, all_labels: bool) -> Iterator[list[dict[str, Any]]]:
+        while batch := list(islice(texts, batch_size)):
+            for text, logits in zip(batch, self.linear.logits(batch), strict=True):
+                yield labels_decided(self.rule, logits[None], all_labels) if text.strip() else []
 
 
 def _check(args: PredictArguments) -> None:

@@ -115,7 +115,7 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
                 print("Dry run: the data, the model and one update are fine. Nothing was saved.")
             return None
         trainer.save_metrics("train", result.metrics)
-    is_tuned = data_args.tune_thresholds and (args.do_train or "tune_thresholds" in given)
+    is_tuned = data_args.tune_thresholds and (args.do_train or "tune_thresholds" in given) and args.thresholds is None
     if is_tuned and data.problem_type == MULTI_LABEL:
         _tune(trainer, tuning)
     results = _finish(trainer, splits["test"], data_args, args)
@@ -155,6 +155,8 @@ def _check(data_args: TrainDataArguments, args: TrainArguments, given: Mapping[s
     check_epochs(args)
     if "dataloader_pin_memory" not in given:
         args.dataloader_pin_memory = torch.accelerator.is_available()  # without one it only warns
+    if args.thresholds is not None and given.get("tune_thresholds"):
+        raise UsageError("--thresholds are set by hand and --tune_thresholds true finds others; give one of them.")
     if "output_dir" not in given:
         args.output_dir = str(Path("runs") / data_args.name)
     if data_args.dry_run:

@@ -27,6 +27,7 @@ from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..training.arguments import ImbalanceTrainingArguments
 from ..training.layer_head import first_middle_last
 from ..training.trainer import WeightedFocalTrainer
+from ..tuning.decisions import TuningOptions, tune_decisions
 from ..tuning.linear_baseline import LinearBaseline
 from ..tuning.probe import gold_of
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
@@ -226,7 +227,7 @@ def compare(
     for seed, method in product(seeds, methods):
         done[method.name].append(run(method, best[method.name].learning_rate, seed))
     if setting.texts is not None:
-        linear = record.find((LINEAR, 0.0, 0), "") or _linear(setting, setting.texts, labels, record)
+        linear = record.find((LINEAR, 0.0, 0), "") or _linear(setting, labels, record)
         say(f"{LINEAR}: {_result(linear, f'{linear.seconds:.0f} s, no encoder')}")
         done[LINEAR] = [linear] * len(seeds)  # nothing of it is drawn
     return summarise(done, of_split["test"], labels["macro"], setting.steps)
@@ -244,17 +245,25 @@ def _trained(setting: Setting, method: Method, key: Key, labels: Mapping[str, np
     return record.add(Run(*key, values, seconds, method.in_words, decided=tuned))
 
 
-def _linear(
-    setting: Setting,
-    texts: Mapping[str, Sequence[str]],
-    labels: Mapping[str, np.ndarray],
-    record: Record,
-) -> Run:
-    start, wanted = time.perf_counter(), torch.as_tensor(np.array(setting.splits["train"]["labels"]))
+def save_linear(setting: Setting, folder: Path) -> None:
+    """Save the linear baseline, with thresholds tuned on validation, for `imbalance-trainer predict`."""
+    linear, validation, _ = _fitted_linear(setting)
+    linear.save(folder, tune_decisions(*validation, DecisionRule(setting.schema), TuningOptions(), 0).rule)
+
+
+def _fitted_linear(setting: Setting) -> tuple[LinearBaseline, Split, Split]:
+    """The linear baseline, and what it says of validation and of test."""
+    texts, wanted = setting.texts or {}, torch.as_tensor(np.array(setting.splits["train"]["labels"]))
     linear = LinearBaseline().fit(texts["train"], gold_of(wanted, len(setting.schema)))
     validation, test = (
         Split(linear.logits(texts[name]), np.array(setting.splits[name]["labels"])) for name in ("validation", "test")
     )
+    return linear, validation, test
+
+
+def _linear(setting: Setting, labels: Mapping[str, np.ndarray], record: Record) -> Run:
+    start = time.perf_counter()
+    _, validation, test = _fitted_linear(setting)
     rule = DecisionRule(setting.schema)
     decided, values = judge(validation, test, rule, labels, setting.problem_type == MULTI_LABEL)
     return record.add(Run(LINEAR, 0.0, 0, values, time.perf_counter() - start, decided=decided))

@@ -16,6 +16,7 @@ from ..labels.schema import EXACTLY_ONE, LabelSchema
 from ..losses.constraints import max_over_descendants
 from ..utils.constants import CONFIG_KEY
 from ..utils.errors import UsageError, check_known
+from ..utils.files import read_json_flag
 
 HIERARCHY_POLICIES = ("drop_child", "add_parent", "larger_margin")
 """What to do about a child that is decided where one of its parents is not."""
@@ -77,6 +78,16 @@ class DecisionRule:
     def untuned(self) -> "DecisionRule":
         """The same rule with 0.5 for every label and no calibration."""
         return replace(self, thresholds=None, calibration=None)
+
+    def with_thresholds(self, given: Any) -> "DecisionRule":
+        """The same rule with thresholds set by hand: a number for all labels, one for each, or {label: number} for
+        some, where the others stay; also as JSON or the path of a JSON file."""
+        if isinstance(given, str):
+            given, _ = read_json_flag(given, "thresholds", '{"rare label": 0.4}', ("{", "[", "0."), "a number, ")
+        if isinstance(given, Mapping):
+            own = {self.schema.resolve(name, "the thresholds"): value for name, value in given.items()}
+            given = {**self.by_label(), **own}
+        return replace(self, thresholds=given)
 
     def scores(self, logits: Any) -> Tensor:
         """Logits (rows, labels) under the max constraint and calibrated, fp32; their sigmoid is the probability."""

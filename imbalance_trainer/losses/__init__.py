@@ -2,7 +2,6 @@
 
 from .asymmetric import AsymmetricLoss
 from .base import Loss, checked_gamma
-from .class_balanced import ClassBalancedLoss
 from .custom import UserLoss
 from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss, weighted_focal_loss
 from .logit_adjusted import LogitAdjustedLoss
@@ -12,7 +11,6 @@ from .registry import LOSSES, make_loss
 __all__ = [
     "LOSSES",
     "AsymmetricLoss",
-    "ClassBalancedLoss",
     "DistributionBalancedLoss",
     "LogitAdjustedLoss",
     "Loss",

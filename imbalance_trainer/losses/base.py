@@ -12,13 +12,7 @@ from torch import Tensor, nn
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import checked_number
-from .reduction import (
-    as_tensor,
-    as_weights,
-    at_least_fp32,
-    check_shapes,
-    count_items,
-)
+from .reduction import as_tensor, as_weights, at_least_fp32, check_shapes, count_items
 
 _OF_THE_TRAINER = ("self", "class_weights", "support", "n_rows", "reduction", "label_smoothing")
 

@@ -11,7 +11,6 @@ from ..utils.errors import UsageError, check_known, did_you_mean
 from ..utils.files import read_json_flag
 from .asymmetric import AsymmetricLoss
 from .base import Loss
-from .class_balanced import ClassBalancedLoss
 from .custom import UserLoss
 from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss
 from .logit_adjusted import LogitAdjustedLoss
@@ -22,7 +21,6 @@ LOSSES: dict[str, type[Loss]] = {
     "bce": WeightedBCELoss,
     "ce": WeightedCELoss,
     "asymmetric": AsymmetricLoss,
-    "class_balanced": ClassBalancedLoss,
     "distribution_balanced": DistributionBalancedLoss,
     "negative_tolerant": NegativeTolerantLoss,
     "logit_adjusted": LogitAdjustedLoss,

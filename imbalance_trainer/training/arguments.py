@@ -12,14 +12,7 @@ from ..decisions.rule import HIERARCHY_POLICIES
 from ..labels.class_weights import DEFAULT_STRATEGY, STRATEGIES, read_class_weights
 from ..losses import LOSSES
 from ..losses.constraints import CONSTRAINTS, DIRECTIONS, check_constraint
-from ..losses.registry import (
-    check_gamma_fits,
-    checked_loss_args,
-    has_gamma,
-    loss_class,
-    name_of,
-    read_loss_args,
-)
+from ..losses.registry import check_gamma_fits, checked_loss_args, has_gamma, loss_class, name_of, read_loss_args
 from ..metrics.imbalance_metrics import LOWER_IS_BETTER
 from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import UsageError, check_known, did_you_mean
@@ -58,6 +51,10 @@ class ImbalanceOptions:
     )
     hierarchy_policy: str = option(
         "drop_child", help=f"A child decided where its parent is not: {', '.join(HIERARCHY_POLICIES)}."
+    )
+    thresholds: dict | str | None = option(
+        None,
+        help="Thresholds set by hand: a number for all labels, JSON such as '{\"rare label\": 0.4}', or a JSON file.",
     )
     head_start: str = option(
         "auto",

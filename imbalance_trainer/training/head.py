@@ -15,7 +15,6 @@ from transformers import TrainingArguments
 
 from ..labels.distribution import LabelDistribution
 from ..losses.objective import best_constant_logits
-from ..tuning.linear_baseline import LinearBaseline
 from ..tuning.probe import fit_probe, gold_of, mean_average_precision
 from ..tuning.threshold_search import f_score
 from ..utils.console import console_print
@@ -177,6 +176,8 @@ class HeadStart:
         score, held_out = f"{probe.average_precision:.3f}", probe.held_out
         is_taken, beside = True, ""
         if is_auto and tokens is not None:
+            from ..tuning.linear_baseline import LinearBaseline  # scikit-learn, which takes half a second
+
             rest = np.setdiff1d(np.arange(len(gold)), held_out)
             baseline = LinearBaseline(characters=False, classifier="linear SVM").fit(
                 [tokens[i] for i in rest], gold[rest]

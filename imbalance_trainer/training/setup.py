@@ -147,10 +147,17 @@ class ImbalanceSetup:
             return None
         if config is None:
             takes_max = options.constraint == "max_constraint"
-            return DecisionRule(self.schema, hierarchy_policy=options.hierarchy_policy, max_constraint=takes_max)
-        if trains and forget_foreign_thresholds(config, self.schema):
-            logger.warning("The thresholds in the model's config are of other labels, and are dropped.")
-        return DecisionRule.from_config(config)
+            rule = DecisionRule(self.schema, hierarchy_policy=options.hierarchy_policy, max_constraint=takes_max)
+        else:
+            if trains and forget_foreign_thresholds(config, self.schema):
+                logger.warning("The thresholds in the model's config are of other labels, and are dropped.")
+            rule = DecisionRule.from_config(config)
+        return self.by_hand(rule)
+
+    def by_hand(self, rule: DecisionRule) -> DecisionRule:
+        """The rule with the thresholds that are set by hand, if any are."""
+        given = self.options.thresholds
+        return rule if given is None else rule.with_thresholds(given)
 
     def plain_options(self) -> dict[str, Any]:
         """The options as run.json keeps them."""

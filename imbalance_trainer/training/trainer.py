@@ -59,6 +59,8 @@ class WeightedFocalTrainer(Trainer):
             groups (a penalty in PENALTIES, or "max_constraint"), the weight of a penalty, and which side of an
             implication it moves.
         hierarchy_policy: see `enforce_hierarchy`.
+        thresholds: set by hand, a number or {label: number} (see `DecisionRule.with_thresholds`); None for those that
+            the model has, or 0.5.
         head_start: where a fresh head starts when training begins: "probe" (a linear probe on the encoder as it is),
             "bias" (see `best_constant_logits`), "none", or "auto" (see `HeadStart.probe`).
         head_learning_rate: learning rate of the head's last layer; None for 3 times the encoder's after a probe, and
@@ -169,7 +171,7 @@ class WeightedFocalTrainer(Trainer):
         model = super().call_model_init(trial)
         if self.imbalance is not None:
             self._prepare_model(model)
-            self._decide_by(self.imbalance.metrics.rule.untuned(), model)
+            self._decide_by(self.imbalance.by_hand(self.imbalance.metrics.rule.untuned()), model)
         return model
 
     @property
@@ -264,9 +266,10 @@ class WeightedFocalTrainer(Trainer):
         self._best_checkpoint, self._resumes = None, bool(resume_from_checkpoint)
         if self.imbalance is not None:
             self.imbalance.results.clear()
-            if self.imbalance.metrics.rule.is_tuned:
-                logger.warning("Training changes scores: its config's thresholds are dropped; tune them again.")
-                self._decide_by(self.imbalance.metrics.rule.untuned())
+            if (rule := self.imbalance.metrics.rule).is_tuned:
+                if self.imbalance.options.thresholds is None:
+                    logger.warning("Training changes scores: its config's thresholds are dropped; tune them again.")
+                self._decide_by(self.imbalance.by_hand(rule.untuned()))
         if isinstance(resume_from_checkpoint, str) and self.args.max_steps > 0:
             state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
             if state.global_step >= self.args.max_steps:

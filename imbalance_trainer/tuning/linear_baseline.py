@@ -1,8 +1,11 @@
 """Linear baseline: TF-IDF and a linear classifier for each label, without an encoder."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -10,6 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_union
 from sklearn.svm import LinearSVC
 
+from ..decisions.rule import DecisionRule
+from ..utils.files import atomic_write, read_json_object, write_json
 from .probe import mean_average_precision
 
 CLASSIFIERS: dict[str, Any] = {
@@ -17,6 +22,8 @@ CLASSIFIERS: dict[str, Any] = {
     "linear SVM": LinearSVC(C=0.1),
 }
 """What is tried; cross-validation on the training rows chooses."""
+
+LINEAR_FILE = "linear.joblib"
 
 _FOLDS = 3
 _FARTHEST = 16.0
@@ -54,6 +61,22 @@ class LinearBaseline:
     def logits(self, texts: Sequence[Any]) -> np.ndarray:
         """Scores of texts, (rows, labels), float32; over 0 is positive."""
         return _scores(self._fitted, self._vectorizer.transform(texts))
+
+    def save(self, folder: Path, rule: DecisionRule) -> None:
+        """Write the fitted model (`linear.joblib`) and how it decides (`config.json`, as of any model)."""
+        config = SimpleNamespace(model_type="linear_baseline")
+        rule.schema.to_config(config)
+        rule.to_config(config)
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(folder / LINEAR_FILE) as unfinished:
+            joblib.dump(self, unfinished, compress=3)
+        write_json(folder / "config.json", vars(config))
+
+    @staticmethod
+    def load(folder: Path) -> tuple["LinearBaseline", DecisionRule]:
+        """What `save` wrote. joblib runs code that a file names: load only what comes from a source that you trust."""
+        rule = DecisionRule.from_config(SimpleNamespace(**read_json_object(folder / "config.json")))
+        return joblib.load(folder / LINEAR_FILE), rule
 
     def _out_of_fold(self, name: str, features: Any, labels: np.ndarray) -> np.ndarray:
         parts = np.random.default_rng(self.seed).permutation(features.shape[0]) % _FOLDS

@@ -57,23 +57,6 @@ def asymmetric(rows, labels, weights, support, known, gamma_negative=4.0, gamma_
     return by_entry(lambda z, c, ys: focal_positive(sigmoid(z), gamma_positive), negative)(rows, labels, weights)
 
 
-def effective_numbers(support, beta):
-    """Class-balanced weights, 1 where there are no positives."""
-    raw = [(1 - beta) / (1 - beta**n) if n else None for n in support]
-    present = [w for w in raw if w is not None]
-    return [1.0 if w is None else w / (sum(present) / len(present)) for w in raw]
-
-
-def class_balanced(rows, labels, weights, support, known, beta=0.9999, gamma=2.0):
-    own = effective_numbers(support, beta)
-    if not isinstance(labels[0], list):
-        return softmax_rows(rows, labels, own, lambda zs, c: zs, gamma)
-    return by_entry(
-        lambda z, c, ys: own[c] * focal_positive(sigmoid(z), gamma),
-        lambda z, c, ys: own[c] * focal_negative(sigmoid(z), gamma),
-    )(rows, labels, [1.0] * len(own))
-
-
 def tolerant(support, known, gamma, negative_scale, kappa, weight=lambda c, ys: 1.0):
     margins = [kappa * math.log(max(rows - n, 1) / max(n, 1)) for n, rows in zip(support, known, strict=True)]
 
@@ -125,7 +108,6 @@ LOOPS = {
     "bce": plain,
     "ce": plain,
     "asymmetric": asymmetric,
-    "class_balanced": class_balanced,
     "distribution_balanced": distribution_balanced,
     "negative_tolerant": negative_tolerant,
     "logit_adjusted": logit_adjusted,
@@ -140,7 +122,6 @@ ARGUMENTS = {
         {"gamma_negative": 0.0, "gamma_positive": 0.0},
         {"gamma_negative": 0.5, "gamma_positive": 0.5, "shift": 0.3},
     ],
-    "class_balanced": [{}, {"beta": 0.0}, {"beta": 0.9, "gamma": 0.5}],
     "distribution_balanced": [{}, {"alpha": 0.5, "beta": 1.0}, {"mu": 0.3, "gamma": 0.5}],
     "negative_tolerant": [{}, {"gamma": 0.5, "negative_scale": 3.0, "kappa": 0.5}],
     "logit_adjusted": [{}, {"tau": 2.5}],

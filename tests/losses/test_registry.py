@@ -11,7 +11,7 @@ from imbalance_trainer import LabelDistribution, LabelSchema
 from imbalance_trainer.losses import (
     LOSSES,
     AsymmetricLoss,
-    ClassBalancedLoss,
+    LogitAdjustedLoss,
     NegativeTolerantLoss,
     UserLoss,
     WeightedFocalLoss,
@@ -40,18 +40,11 @@ def test_the_known_entries_of_each_label_are_its_rows():
     torch.testing.assert_close(loss.margin, torch.tensor([1.0, 3.0]).log())  # 1 of 2 and 1 of 4
 
 
-def test_class_balanced_weights_have_the_mean_1_and_stay_under_the_cap():
-    weights = ClassBalancedLoss(COUNTS.support, 0.999).weights
-    assert weights.mean().item() == pytest.approx(1)
-    assert weights[1] / weights[0] == pytest.approx((1 - 0.999**30) / (1 - 0.999**3), rel=1e-6)
-    assert ClassBalancedLoss([1] + [1_000_000] * 99, 0.99999).weights.max() == 20
-
-
 @pytest.mark.parametrize(
     ("name", "problem_type", "fitting"),
     [
         ("ce", MULTI_LABEL, "'ce' is not for multi-label problems; take one of 'focal', 'bce', 'asymmetric'"),
-        ("asymmetric", SINGLE_LABEL, "is not for single-label problems; take one of 'focal', 'ce', 'class_balanced'"),
+        ("asymmetric", SINGLE_LABEL, "is not for single-label problems; take one of 'focal', 'ce', 'logit_adjusted'"),
         (AsymmetricLoss(), SINGLE_LABEL, "'AsymmetricLoss' is not for single-label problems"),
     ],
 )
@@ -75,7 +68,7 @@ def test_a_loss_for_the_other_kind_of_problem_is_an_error_that_names_the_fitting
         ("asymmetric", {"shift": "0.05"}, "shift must be .*; got '0.05'"),
         ("negative_tolerant", {"negative_scale": 0}, "negative_scale must be a positive finite number; got 0"),
         ("negative_tolerant", {"kappa": float("nan")}, "kappa must be a finite number >= 0; got nan"),
-        ("class_balanced", {"beta": 1}, "beta must be a finite number >= 0 and < 1"),
+        ("asymmetric", {"shift": 1}, "shift must be a finite number >= 0 and < 1"),
         ("negative_tolerant", {"gamma": -1}, "focal_gamma must be a finite number >= 0; got -1"),
     ],
 )
@@ -107,9 +100,9 @@ def test_loss_args_are_read_from_json_or_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ClassBalancedLoss([1, -1]), "support is the number of positives of each label"),
-        (lambda: ClassBalancedLoss(5), "support is"),
-        (lambda: ClassBalancedLoss([1, float("nan")]), "support is"),
+        (lambda: LogitAdjustedLoss([1, -1]), "support is the number of positives of each label"),
+        (lambda: LogitAdjustedLoss(5), "support is"),
+        (lambda: LogitAdjustedLoss([1, float("nan")]), "support is"),
         (lambda: NegativeTolerantLoss([1, 5], 4), "n_rows is .* not less than its support; got 4"),
         (lambda: NegativeTolerantLoss([1, 5], [9, 9, 9]), "n_rows is"),
     ],
@@ -205,4 +198,4 @@ def test_arguments_of_a_base_class_are_a_loss_s_own_where_they_go_through():
         "alpha", "beta", "mu", "gamma", "negative_scale", "kappa",
     }  # fmt: skip
     assert LOSSES["bce"].own_arguments() == {}
-    assert LOSSES["class_balanced"].own_arguments() == {"beta": 0.9999, "gamma": 2.0}
+    assert LOSSES["focal"].own_arguments() == {"gamma": 2.0}
