@@ -26,7 +26,7 @@ _PRINTS_JSON = ("predict",)  # by itself, a line for each text
 _ENDING = """
 COMMAND --help shows its flags and examples. With --json the result is printed as
 JSON, and everything else to stderr. Exit codes: 0 ok, 1 disk full or the like,
-2 usage, 3 data, 4 a loss that is NaN, 5 a metric under its floor, 130 interrupted."""
+2 usage, 3 data, 4 a loss that is NaN, 130 interrupted."""
 
 
 def main() -> None:

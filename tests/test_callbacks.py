@@ -233,5 +233,5 @@ def test_progress_callbacks_print_few_of_our_metrics(name):
     metrics = {"eval_loss": 1.0, "eval_mine": 2.0, **{f"eval_{name}": 0.5 for name in ours}}
     for callbacks in ([RareLabelCallback()], []):
         terse(stock())(ours, callbacks).on_evaluate(None, None, None, metrics=metrics)
-    assert seen == [{"eval_loss": 1.0, "eval_mine": 2.0, "eval_secondary_f1_macro": 0.5}, metrics]
+    assert seen == [{"eval_loss": 1.0, "eval_mine": 2.0, "eval_secondary_f1_macro": 0.5}] * 2
     assert terse(RareLabelCallback()) is None

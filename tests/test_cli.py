@@ -9,7 +9,7 @@ from imbalance_trainer.cli.parser import FlagParser, check_at_least, check_epoch
 from imbalance_trainer.cli.train import defaults_for
 from imbalance_trainer.data.demo import DEMO_OPTIONS, DEMO_TRAINING
 from imbalance_trainer.data.options import DataOptions
-from imbalance_trainer.utils.errors import DataError, NonFiniteLossError, QualityGateError, UsageError
+from imbalance_trainer.utils.errors import DataError, NonFiniteLossError, UsageError
 
 
 @dataclass
@@ -172,7 +172,6 @@ def test_the_values_of_a_flag_that_takes_several_stand_behind_one():
         (UsageError("flag"), 2, "error: flag\n"),
         (DataError("file"), 3, "error: file\n"),
         (NonFiniteLossError("At step 7 the loss is nan."), 4, "error: At step 7 the loss is nan.\n"),
-        (QualityGateError("f1 is 0.1\nf1_tail is 0.0"), 5, "error: f1 is 0.1\nerror: f1_tail is 0.0\n"),
         (KeyboardInterrupt(), 130, "\nInterrupted. It goes on.\n"),
     ],
 )

@@ -13,12 +13,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from imbalance_trainer import LabelSchema
 from imbalance_trainer.losses.constraints import (
-    DIRECTIONS,
     PENALTIES,
     ConstraintPenalty,
-    check_constraint,
     max_over_descendants,
 )
+from imbalance_trainer.losses.focal import WeightedFocalLoss
+from imbalance_trainer.losses.objective import Objective
+from imbalance_trainer.utils.constants import MULTI_LABEL
 from imbalance_trainer.utils.errors import UsageError
 
 from .test_labels import ancestors_of, schemas
@@ -62,23 +63,18 @@ def holds(probabilities, kind):
 def implication_by_hand(name, child, parent, gold_parent):
     if name == "gold":
         return 0.0 if gold_parent == -100 else child * (1 - gold_parent)
-    if name == "lukasiewicz":
-        return max(child - parent, 0.0)
-    return child * (1 - parent) if name == "product" else -math.log(1 - child * (1 - parent))
+    return child * (1 - parent) if name == "broken" else -math.log(1 - child * (1 - parent))
 
 
 def group_by_hand(name, kind, probabilities, gold):
     if name == "gold":
         beside = [any(y > 0.5 for j, y in enumerate(gold) if j != i) for i in range(len(gold))]
         return sum(p for p, counts in zip(probabilities, beside, strict=True) if counts)
-    if name == "lukasiewicz":
-        over = sum(probabilities) - 1
-        return abs(over) if kind == "exactly_one" else max(over, 0.0)
-    return 1 - holds(probabilities, kind) if name == "product" else -math.log(holds(probabilities, kind))
+    return 1 - holds(probabilities, kind) if name == "broken" else -math.log(holds(probabilities, kind))
 
 
 def entries_by_loop(name, logits, labels, schema):
-    """The penalty of each row and rule, and whether it says something."""
+    """The penalty of each row and rule, and whether it says something; "broken": the probability that it is."""
     entries, known = [], []
     for z, y in zip(logits.tolist(), labels.tolist(), strict=True):
         p = dict(zip(schema.names, map(probability, z), strict=True))
@@ -154,12 +150,12 @@ def test_far_logits_give_finite_values_and_gradients_in_fp32(name, dtype):
         entries.sum().backward()
         assert leaf.grad.isfinite().all()
         assert leaf.grad.dtype == dtype
-        expected, _ = entries_by_loop("product" if name == "semantic" else name, logits.double(), labels, rules)
+        expected, _ = entries_by_loop("broken" if name == "semantic" else name, logits.double(), labels, rules)
         if name == "semantic":
             surely = expected == 1
             assert (entries.detach().numpy()[surely] > 9e3).all()
             entries, expected = entries.detach()[torch.tensor(~surely)], -np.log(1 - expected[~surely])
-        np.testing.assert_allclose(entries.detach(), expected, atol=3e-3 if name in ("semantic", "product") else 1e-6)
+        np.testing.assert_allclose(entries.detach(), expected, atol=3e-3 if name == "semantic" else 1e-6)
 
 
 @pytest.mark.parametrize("schema", [SCHEMA, PAIR, LabelSchema(list("ab"))])
@@ -178,51 +174,21 @@ def test_no_rows_and_no_rules_are_0_with_a_gradient_of_0(name, schema):
         assert penalty.entries(logits, labels).shape == penalty.known(labels).shape == (rows, len(schema.rules))
 
 
-# ---- directions ----
-
-
-def gradient_of(name, schema, direction, logits, labels):
-    leaf = logits.clone().requires_grad_()
-    penalty = ConstraintPenalty(name, schema, direction)
-    penalty.sum(leaf, labels).backward()
-    return leaf.grad, penalty.entries(logits, labels)
-
-
-@QUICK
-@given(schemas(), SEEDS)
-@pytest.mark.parametrize("name", [name for name in PENALTIES if name != "gold"])
-def test_the_two_directions_add_up_to_both_and_leave_groups_alone(name, schema, seed):
-    logits, labels = batch(schema, 4, seed)
-    groups = LabelSchema(schema.names, schema.groups, exclusive=schema.exclusive)
-    of_groups, _ = gradient_of(name, groups, "both", logits, labels)
-    both, up, down = (gradient_of(name, schema, d, logits, labels)[0] - of_groups for d in DIRECTIONS)
-    torch.testing.assert_close(up + down, both)
-    no_parent = [i for i, label in enumerate(schema.names) if label not in {p for _, p in schema.implications}]
-    assert up[:, no_parent].abs().max() < 1e-12 if no_parent else True
-    for direction in DIRECTIONS:
-        torch.testing.assert_close(gradient_of(name, groups, direction, logits, labels)[0], of_groups)
-
-
 # ---- what is refused ----
 
 
 @pytest.mark.parametrize(
-    ("name", "direction", "message"),
+    ("name", "message"),
     [
-        ("golden", "both", "Unknown constraint 'golden': did you mean 'gold'"),
-        ("lukaschewitz", "both", "did you mean 'lukasiewicz'"),
-        ("xyz", "both", "known are 'gold', 'lukasiewicz', 'product', 'semantic', 'max_constraint', 'none'"),
-        ("gold", "raise_parents", "Unknown constraint_direction 'raise_parents': did you mean 'raise_parent'"),
-        ("gold", "raise_parent", "take lukasiewicz, product or semantic"),
-        ("max_constraint", "raise_parent", "no constraint_direction 'raise_parent'"),
-        ("max_constraint", "lower_child", "no constraint_direction 'lower_child'"),
+        ("golden", "Unknown constraint 'golden': did you mean 'gold'"),
+        ("xyz", "known are 'gold', 'semantic', 'max_constraint', 'none'"),
     ],
 )
-def test_constraints_and_directions_that_do_not_do_are_an_error(name, direction, message):
+def test_an_unknown_constraint_is_an_error(name, message):
     with pytest.raises(UsageError, match=message):
-        check_constraint(name, direction)
-    with pytest.raises(UsageError, match=message):
-        ConstraintPenalty(name, PAIR, direction)
+        Objective.of(WeightedFocalLoss(), PAIR, MULTI_LABEL, name, 0.5)
+    with pytest.raises(UsageError, match="Unknown penalty"):
+        ConstraintPenalty(name, PAIR)
 
 
 # ---- the max constraint ----

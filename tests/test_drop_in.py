@@ -220,19 +220,6 @@ def test_a_batch_without_labels_is_named(make_trainer, make_rows, make_args):
         make_trainer(data_collator=collate, args=make_args(remove_unused_columns=False)).train()
 
 
-class Stream(torch.utils.data.IterableDataset):
-    """With a length, as people have them to tell Trainer how long an epoch is."""
-
-    def __init__(self, rows):
-        self.rows = rows
-
-    def __iter__(self):
-        return iter(self.rows)
-
-    def __len__(self):
-        return len(self.rows)
-
-
 class MapStyle(torch.utils.data.Dataset):
     def __init__(self, rows, keys=("input_ids", "attention_mask", "labels")):
         self.rows, self.keys = rows, keys
@@ -244,12 +231,77 @@ class MapStyle(torch.utils.data.Dataset):
         return {key: self.rows[int(i)][key] for key in self.keys}
 
 
-@pytest.mark.parametrize("kind", [Stream, MapStyle, Dataset.to_iterable_dataset])
+@pytest.mark.parametrize("kind", [MapStyle, Dataset.to_iterable_dataset])
 def test_data_sets_of_every_kind_are_counted(kind, make_trainer, make_rows):
     trainer = make_trainer(train_dataset=kind(make_rows()), eval_dataset=kind(make_rows(seed=1)))
     assert trainer.imbalance.distribution.support.tolist() == np.sum(make_rows()["labels"], 0).tolist()
     trainer.train()
     assert "eval_f1_macro" in trainer.evaluate()
+
+
+class ReadOnce(torch.utils.data.IterableDataset):
+    def __init__(self, rows):
+        self.source = iter(rows)
+
+    def __iter__(self):
+        yield from self.source
+
+
+def test_a_stream_that_can_be_read_once_is_left_alone(make_trainer, make_rows, make_model, caplog):
+    stream = ReadOnce(make_rows())
+    trainer = make_trainer(make_model(problem_type="multi_label_classification"), train_dataset=stream)
+    assert "may be read once only, so its labels are not counted" in caplog.text
+    assert trainer.imbalance.distribution is None
+    assert sum(1 for _ in stream) == 64
+
+
+def test_each_row_of_a_torch_data_set_is_asked_for_once_at_construction(make_trainer, make_rows):
+    class Counted(MapStyle):
+        asked = 0
+
+        def __getitem__(self, i):
+            self.asked += 1
+            return super().__getitem__(i)
+
+    sets = Counted(make_rows()), Counted(make_rows(seed=1))
+    make_trainer(train_dataset=sets[0], eval_dataset=sets[1])
+    assert [dataset.asked for dataset in sets] == [64, 64]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: rows.rename_column("labels", "target"), r"its columns: .*'target'; expected 'labels'"),
+        (lambda rows: rows.remove_columns("labels").add_column("joy", [0] * 64), r"dataset.map\(lambda row"),
+    ],
+)
+def test_columns_that_may_be_labels_are_named(change, said, make_trainer, make_rows, make_model):
+    with pytest.raises(UsageError, match=said):
+        make_trainer(make_model(problem_type="multi_label_classification"), train_dataset=change(make_rows()))
+
+
+def test_two_columns_of_labels_keep_the_stock_loss(make_trainer, make_rows, make_args, caplog):
+    rows = make_rows().add_column("second", [0] * 64)
+    args = make_args(label_names=["labels", "second"])
+    assert make_trainer(args=args, train_dataset=rows, eval_dataset=None).imbalance is None
+    assert "'labels', 'second', which are several columns of the data: the stock Trainer's loss" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("tokenizer", "it is processing_class"), ("gamma", "it is focal_gamma"), ("los", "mean 'loss'")]
+)
+def test_an_unknown_argument_is_answered_with_the_right_one(name, said, make_trainer):
+    with pytest.raises(UsageError, match=f"has no argument '{name}': .*{said}"):
+        make_trainer(**{name: None})
+
+
+def test_a_program_whose_output_is_parsed_can_have_silence(make_trainer, make_args, capsys):
+    make_trainer(args=make_args(log_level="error", disable_tqdm=True)).evaluate()
+    silent = capsys.readouterr().out
+    make_trainer().evaluate()
+    assert "Counted" not in silent
+    assert "label (rarest first)" not in silent
+    assert "Counted" in capsys.readouterr().out
 
 
 def test_evaluation_data_without_labels(make_trainer, make_rows):
@@ -325,11 +377,12 @@ def test_the_direction_of_the_best_metric(metric, greater, fits, make_trainer, m
     if args.greater_is_better is None:  # as transformers sets it with load_best_model_at_end
         args.greater_is_better = not metric.endswith("loss")
     names = ["a", "b", "c", "hair loss"]
+    trainer = make_trainer(args=args, label_schema=names)
     if fits:
-        make_trainer(args=args, label_schema=names)
+        trainer.train()
     else:
         with pytest.raises(UsageError, match=f"metric_for_best_model='{metric}' is best when.*set greater_is_better="):
-            make_trainer(args=args, label_schema=names)
+            trainer.train()
 
 
 # ---- callbacks ----
@@ -477,6 +530,20 @@ def test_a_subclass_with_its_own_loss_has_it_as_eval_loss_beside_our_metrics(mak
     wanted = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.tensor(rows["labels"]).float())
     assert metrics["eval_loss"] == pytest.approx(wanted.item(), rel=1e-5)
     assert 0 <= metrics["eval_f1_macro"] <= 1
+
+
+def test_a_subclass_that_adds_to_our_loss_has_both_and_is_told_so(make_trainer, make_rows, caplog):
+    class Added(WeightedFocalTrainer):
+        def compute_loss(self, *args, **kwargs):
+            loss = super().compute_loss(*args, **kwargs)
+            return (loss[0] + 10, loss[1]) if isinstance(loss, tuple) else loss + 10
+
+    rows = make_rows(n=16, seed=1)
+    ours, added = (
+        make_trainer(cls=cls, eval_dataset=rows, head_start="bias") for cls in (WeightedFocalTrainer, Added)
+    )
+    assert added.evaluate()["eval_loss"] == pytest.approx(ours.evaluate()["eval_loss"] + 10, abs=1e-4)
+    assert "Added has a compute_loss of its own" in caplog.text
 
 
 def test_what_a_subclass_says_of_its_scaling_holds(make_trainer):

@@ -18,7 +18,7 @@ from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.metrics.imbalance_metrics import ImbalanceMetrics
 from imbalance_trainer.tuning.calibration import expected_calibration_error
 from imbalance_trainer.utils.console import as_text
-from imbalance_trainer.utils.errors import DataError, QualityGateError, UsageError
+from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.test_predict_command import logits_one_by_one, save_model
 
 NAMES = ["hateful", "insults", "threats"]
@@ -255,24 +255,11 @@ def test_without_thresholds_on_the_demos_data(tmp_path, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "model" / "evaluation_test").iterdir()) == names
 
 
-def test_a_metric_under_its_floor_ends_with_an_error_after_all_is_written(evaluated, tmp_path, capsys):
-    flags = [*evaluated[1], "--split", "validation", "--output_dir", str(tmp_path / "out")]
-    evaluate.main([*flags, "--fail_under", "f1_macro=0", "validation_recall_threats=0"])
-    value = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]["f1_macro"]
-    (tmp_path / "out" / "metrics.json").unlink()
-    with pytest.raises(QualityGateError) as caught:
-        evaluate.main([*flags, "--fail_under", "validation_f1_macro=1"])
-    assert str(caught.value) == f"f1_macro is {value:.6g}, under the floor of 1 (validation)"
-    assert (tmp_path / "out" / "metrics.json").is_file()
-    assert "Saved in" in capsys.readouterr().out.splitlines()[-1]
-
-
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--split", "tset"], "Unknown --split 'tset': did you mean 'test'"),
         (["--batch_size", "0"], "--batch_size must be at least 1; got 0"),
-        (["--fail_under", "f1_makro=0.3"], "--fail_under: unknown metric 'f1_makro': did you mean 'f1_macro'"),
         (["--n_worst", "-1"], "--n_worst must be at least 0; got -1"),
         (["--model_dir", "absent"], "--model_dir absent: is no folder of a saved model, as it has no config.json"),
         (["--data_dir", "absent"], "absent: there is no such folder"),

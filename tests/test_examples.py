@@ -14,7 +14,7 @@ from transformers import Trainer
 
 from imbalance_trainer import load_labelled_dataset
 from imbalance_trainer.utils.constants import CONFIG_KEY
-from imbalance_trainer.utils.errors import DataError, NonFiniteLossError, QualityGateError, UsageError
+from imbalance_trainer.utils.errors import DataError, NonFiniteLossError, UsageError
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -124,7 +124,6 @@ def test_custom_weights_over_none_leave_the_others_at_1(run_train, capsys):
         (["--load_best_model_at_end", "true", "--save_strategy", "no"], "--help lists all flags"),
         (["--batch_size", "0"], "batch_size must be at least 1; got 0"),
         (["--max_length", "0"], "--max_length must be at least 3"),
-        (["--fail_under", "f1_makro=0.4"], "--fail_under: unknown metric 'f1_makro': did you mean 'f1_macro'"),
         (["--config_overrides", "nothing=3"], "--config_overrides nothing=3: .*nothing"),
     ],
 )
@@ -165,7 +164,7 @@ def test_a_dry_run_leaves_a_finished_run_alone(run_train, tmp_path, capsys):
     run_train()
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
     capsys.readouterr()
-    run_train("--dry_run", "--fail_under", "secondary_f1_macro=1")  # which is checked, and holds no model to it
+    run_train("--dry_run")
     assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()} == before
     assert "WARNING" not in capsys.readouterr().out  # one update says nothing of the weights
 
@@ -254,29 +253,14 @@ def test_thresholds_set_by_hand_take_the_place_of_tuning(run_train, tmp_path, ca
     assert set(saved.values()) == {0.3, 0.5}
 
 
-def test_a_metric_under_its_floor_ends_a_training_once_all_is_saved(run_train, tmp_path, capsys):
-    flags = ["--num_epochs", "1", "--tune_thresholds", "false"]
-    with pytest.raises(QualityGateError) as caught:
-        run_train(*flags, "--fail_under", "secondary_f1_macro=1", "test_f1_micro=0", "precision_threats=1")
-    lines = str(caught.value).splitlines()
-    assert lines[0].startswith("secondary_f1_macro is 0.")
-    assert lines[0].endswith(", under the floor of 1 (test)")
-    assert "f1_micro" not in str(caught.value)
-    assert capsys.readouterr().out.splitlines()[-1].startswith("  imbalance-trainer predict --model_dir")
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["metrics_at_0.5"] is None
-    assert (tmp_path / "run" / "README.md").is_file()
-
-
 @pytest.mark.distributed
-def test_two_processes_save_all_and_end_with_the_code_of_the_floor(data_dir, encoder, tmp_path):
+def test_two_processes_save_all(data_dir, encoder, tmp_path):
     flags = ["--data_dir", str(data_dir), "--model_name_or_path", encoder, "--output_dir", str(tmp_path / "run"),
-             "--num_epochs", "1", "--use_cpu", "--fail_under", "secondary_f1_macro=1"]  # fmt: skip
+             "--num_epochs", "1", "--use_cpu"]  # fmt: skip
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run([*launch, EXAMPLES / "train_model.py", *flags], capture_output=True, text=True, check=False)
-    first = re.search(r"Root Cause.*?exitcode\s*: (-?\d+)", done.stderr, re.DOTALL)
-    assert first[1] == "5"
-    assert set(re.findall(r"exitcode\s*: (-?\d+)", done.stderr)) <= {"5", "-15"}  # torchrun stops who is still ending
-    assert done.stderr.count("under the floor of 1 (test)") == 1
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("Saved in") == 1
     results = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert ModelCard.load(tmp_path / "run" / "README.md").data.eval_results
     assert results["data"]["rows"] == len(load_labelled_dataset(data_dir).splits["test"])

@@ -1,8 +1,11 @@
 """Where a fresh head starts, on models of transformers and on others."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
+import transformers
 from datasets import Dataset
 from torch import nn
 from transformers import (
@@ -16,6 +19,7 @@ from transformers import (
     RobertaForSequenceClassification,
     TrainerCallback,
 )
+from transformers.models.auto import modeling_auto
 
 from benchmarks.exactness import Case, in_two_processes
 from benchmarks.exactness import make_trainer as make_case_trainer
@@ -267,3 +271,31 @@ def test_a_stream_has_no_probe(make_trainer, make_rows, make_args):
     make_trainer(train_dataset=stream, args=make_args(max_steps=1)).train()
     with pytest.raises(UsageError, match="head_start='probe' reads training rows by index, and the data is a stream"):
         make_trainer(train_dataset=stream, args=make_args(max_steps=1), head_start="probe").train()
+
+
+_SMALL = dict.fromkeys(("hidden_size", "d_model", "n_embd", "embed_dim", "dim", "intermediate_size"), 16)
+_SMALL |= dict.fromkeys(("num_hidden_layers", "n_layer", "num_layers", "encoder_layers", "decoder_layers"), 1)
+_SMALL |= dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads", "num_key_value_heads"), 2)
+_SMALL |= {"head_dim": 8, "vocab_size": 50, "max_position_embeddings": 64, "pad_token_id": 0}
+_WITHOUT = ("DeiTForImageClassificationWithTeacher", "PPLCNet", "ShieldGemma2", "SwiftFormer")  # docs/drop-in.md
+
+
+def _made_small(cls):
+    """The model on no device, as small as its config lets itself be made; None where it cannot be made here."""
+    known = {name: value for name, value in _SMALL.items() if hasattr(cls.config_class(), name)}
+    for arguments in (known, {name: known[name] for name in known if name in ("vocab_size", "num_hidden_layers")}, {}):
+        with contextlib.suppress(Exception), torch.device("meta"):
+            return cls(cls.config_class(**arguments, num_labels=5))
+    return None
+
+
+@pytest.mark.slow
+def test_the_head_of_every_model_for_classification_is_found():
+    kinds = ("SEQUENCE", "IMAGE", "AUDIO", "VIDEO", "TOKEN")
+    mappings = (getattr(modeling_auto, f"MODEL_FOR_{kind}_CLASSIFICATION_MAPPING_NAMES") for kind in kinds)
+    names = {name for mapping in mappings for of in mapping.values() for name in ([of] if isinstance(of, str) else of)}
+    made = {name: _made_small(cls) for name in sorted(names) if (cls := getattr(transformers, name, None))}
+    made = {name: model for name, model in made.items() if model is not None}
+    assert len(made) > 250
+    without = [name for name, model in made.items() if trained_head(model, 5) is None]
+    assert [name for name in without if not name.startswith(_WITHOUT)] == []

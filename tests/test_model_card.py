@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from datasets import Dataset
 from huggingface_hub import ModelCard
-from transformers import RobertaForTokenClassification, Trainer
+from transformers import RobertaForTokenClassification, Trainer, ViTConfig, ViTForImageClassification
 from transformers.modelcard import TrainingSummary
 
 from imbalance_trainer import LabelSchema, WeightedFocalTrainer
@@ -191,6 +192,19 @@ def test_other_problems(kind, make_trainer, make_model, make_rows, make_args):
     assert "No tokenizer was saved with it" in card.text
 
 
+def test_a_model_of_pictures(make_trainer, make_args):
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    model = ViTForImageClassification(ViTConfig(**small, image_size=8, patch_size=4, num_labels=2))
+    rng = np.random.default_rng(0)
+    rows = Dataset.from_dict({"pixel_values": rng.random((8, 3, 8, 8)).tolist(), "labels": [[1, 0], [0, 1]] * 4})
+    trainer = make_trainer(model=model, args=make_args(max_steps=1), train_dataset=rows, eval_dataset=rows)
+    trainer.train()
+    card = card_of(trainer)
+    assert card.data.pipeline_tag == "image-classification"
+    assert "AutoModelForImageClassification.from_pretrained(folder)" in card.text
+    assert "No processor was saved with it" in card.text
+
+
 def test_without_an_evaluation(make_trainer):
     trainer = make_trainer(eval_dataset=None)
     trainer.train()
@@ -270,7 +284,7 @@ def content(n_labels=3, metrics=None, **changes):
         for i, name in enumerate(schema.names)
     ]  # fmt: skip
     results = Results("test", 5, {"f1_macro": 0.25} if metrics is None else metrics, rows, 20)
-    settings = {"results": [results], "folder": "folder", "is_multi_label": True, "is_of_tokens": False}
+    settings = {"results": [results], "folder": "folder", "is_multi_label": True, "head": "SequenceClassification"}
     return CardContent(TrainingSummary("name"), schema, **{**settings, **changes})
 
 

@@ -13,8 +13,8 @@ SCHEMA = LabelSchema(["a", "b", "c"], {"g": ["b", "c"]}, [("b", "a"), ("c", "a")
 WEIGHTS = [1.0, 2.0, 3.0]
 
 
-def make(kind=MULTI_LABEL, schema=SCHEMA, weight=0.5, constraint="gold", direction="both"):
-    return Objective.of(make_loss("focal", kind, WEIGHTS), schema, kind, constraint, weight, direction)
+def make(kind=MULTI_LABEL, schema=SCHEMA, weight=0.5, constraint="gold"):
+    return Objective.of(make_loss("focal", kind, WEIGHTS), schema, kind, constraint, weight)
 
 
 def batch(rows=9):
@@ -61,11 +61,11 @@ def test_without_rules_weight_or_kind_there_is_no_constraint(changes):
     assert objective.counts(torch.tensor([0, 1, -100])).tolist() == [2, 0]
 
 
-def test_a_penalty_is_that_of_its_name_and_direction_by_its_weight():
+def test_a_penalty_is_that_of_its_name_by_its_weight():
     logits, labels = batch()
-    for constraint, direction in (("product", "raise_parent"), ("semantic", "both"), ("gold", "lower_child")):
-        objective = make(constraint=constraint, direction=direction, weight=0.25)
-        penalty = ConstraintPenalty(constraint, SCHEMA, direction)
+    for constraint in ("semantic", "gold"):
+        objective = make(constraint=constraint, weight=0.25)
+        penalty = ConstraintPenalty(constraint, SCHEMA)
         plain, leaf = make(constraint="none"), logits.clone().requires_grad_()
         sums, counts = objective.sums(leaf, labels), objective.counts(labels)
         assert torch.equal(sums[0], plain.sums(leaf, labels)[0])

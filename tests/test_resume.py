@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 
 from imbalance_trainer import WeightedFocalTrainer
 from imbalance_trainer.monitor.run_files import HISTORY_FILE, read_history
+from imbalance_trainer.utils.errors import UsageError
 
 from .conftest import vector
 
@@ -97,7 +98,19 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(best, run):
     assert torch.equal(vector(finished.model), vector(again.model))
     assert again.state.global_step == 12
     assert history_of(again) == history_of(finished)
+    assert {"train_loss", "train_runtime", "epoch"} <= set(again.state.log_history[-1])
     assert again.evaluate()["eval_loss"] == finished.evaluate()["eval_loss"]
+
+
+def test_a_checkpoint_of_the_stock_trainer_is_refused_in_a_sentence(make_trainer, make_args, make_rows):
+    args = make_args(max_steps=2, save_strategy="steps", save_steps=1)
+    args.label_names = ["labels"]
+    floats = make_rows(kind="floats")
+    trainer = make_trainer(cls=Trainer, args=args, train_dataset=floats, eval_dataset=floats)
+    trainer.model.config.problem_type = "multi_label_classification"
+    trainer.train()
+    with pytest.raises(UsageError, match="its optimizer has other parameter groups than this one, as that of the st"):
+        make_trainer(args=args).train(resume_from_checkpoint=f"{args.output_dir}/checkpoint-1")
 
 
 def words(n_words=40, n_rows=240, seed=0):

@@ -99,11 +99,6 @@ def test_a_subclass_may_use_names_like_ours_for_itself(make_trainer):
     assert (trainer.options, trainer.problem) == ("mine", "hate")
 
 
-def test_an_unknown_keyword_is_refused(make_trainer):
-    with pytest.raises(TypeError, match="focal_gama"):
-        make_trainer(focal_gama=3.0)
-
-
 # ---- the loss ----
 
 
@@ -197,14 +192,28 @@ def test_best_model_by_our_metric(make_trainer, make_args):
 @pytest.mark.parametrize("name", ["secondary_f1_marco", "eval_secondary_f1_marco"])
 def test_a_wrong_best_metric_fails_at_once(name, make_trainer, make_args):
     with pytest.raises(UsageError, match="did you mean 'secondary_f1_macro'"):
-        make_trainer(args=make_args(metric_for_best_model=name))
+        make_trainer(args=make_args(metric_for_best_model=name)).train()
 
 
 def test_best_metric_of_one_of_several_sets(make_trainer, make_args, make_rows):
     sets = {"dev": make_rows(seed=1)}
-    make_trainer(args=make_args(metric_for_best_model="eval_dev_f1_tail"), eval_dataset=sets)
+    make_trainer(args=make_args(metric_for_best_model="eval_dev_f1_tail"), eval_dataset=sets).train()
     with pytest.raises(UsageError, match="dev_f1_tail"):
-        make_trainer(args=make_args(metric_for_best_model="f1_tail"), eval_dataset=sets)
+        make_trainer(args=make_args(metric_for_best_model="f1_tail"), eval_dataset=sets).train()
+
+
+def test_a_metric_of_a_subclasss_evaluate_may_be_the_best(make_trainer, make_args):
+    class Own(WeightedFocalTrainer):
+        def evaluate(self, *args, **kwargs):
+            return {**super().evaluate(*args, **kwargs), "eval_mine": 1.0}
+
+    args = make_args(
+        max_steps=2, eval_strategy="steps", eval_steps=1, save_strategy="steps", save_steps=1,
+        load_best_model_at_end=True, metric_for_best_model="mine", greater_is_better=True,
+    )  # fmt: skip
+    trainer = make_trainer(cls=Own, args=args)
+    trainer.train()
+    assert trainer.state.best_metric == 1.0
 
 
 # ---- what is saved ----

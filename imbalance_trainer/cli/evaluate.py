@@ -30,8 +30,6 @@ from ..utils.files import atomic_write, write_json
 from ..utils.flags import option
 from .models import SavedModel, SavedModelOptions
 from .parser import FlagParser, check_at_least, make_output_dir
-from .quality_gate import HELP as FAIL_UNDER_HELP
-from .quality_gate import check_results, read_floors
 
 COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
 
@@ -46,7 +44,6 @@ class EvaluateArguments(SavedModelOptions):
     output_dir: str | None = option(None, help="Folder to write; if not given, evaluation_<split> in --model_dir.")
     thresholds: str | None = option(None, help="Others than the model's: a number, JSON by label, or a JSON file.")
     n_worst: int = option(100, help="Errors in worst_errors.jsonl.")
-    fail_under: list[str] | None = option(None, help=FAIL_UNDER_HELP.format("--split"))
 
 
 def make_parser() -> FlagParser:
@@ -60,7 +57,6 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     check_at_least(args, n_worst=0)
     is_asked, args.split = args.split is not None, args.split or "test"
     saved = SavedModel(args)
-    floors = read_floors(args.fail_under, saved.schema, args.split)
     data = saved.data(None if is_asked else args.split)
     output_dir = Path(args.output_dir or Path(args.model_dir) / f"evaluation_{args.split}")
     make_output_dir(output_dir)
@@ -87,7 +83,6 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     plot_calibration(logits, labels, rule, output_dir / "calibration.png")
     written = ["metrics.json", "worst_errors.jsonl", "precision_recall.png", "calibration.png"]
     print(f"\nSaved in {output_dir}: {', '.join(written)}")
-    check_results(results, floors, saved.schema)
     return content
 
 

@@ -22,7 +22,7 @@ from transformers import HfArgumentParser
 from ..data.options import DataOptions
 from ..data.sources import SPLITS
 from ..utils.constants import WIDTH
-from ..utils.errors import DataError, NonFiniteLossError, QualityGateError, UsageError, did_you_mean, first_line
+from ..utils.errors import DataError, NonFiniteLossError, UsageError, did_you_mean, first_line
 
 _FLAG = re.compile(r"--?[^\W\d][\w-]*(=|$)")  # neither a negative number nor a text that begins with a dash
 
@@ -232,9 +232,9 @@ def make_output_dir(path: str | Path) -> None:
 def run(main: Callable[[Sequence[str]], Any], goes_on: str = "") -> None:
     """Run a script's main, and say in one sentence, without a traceback, what the user has to change.
 
-    Exit codes: 0 ok, 1 disk full or the like, 2 usage, 3 data, 4 a loss that is NaN or infinite, 5 a metric under its
-    floor (`--fail_under`), 130 interrupted. Of several processes each ends with it, or by a signal of torchrun, which
-    stops those that are still ending when it sees the first that has.
+    Exit codes: 0 ok, 1 disk full or the like, 2 usage, 3 data, 4 a loss that is NaN or infinite, 130 interrupted. Of
+    several processes each ends with it, or by a signal of torchrun, which stops those that are still ending when it
+    sees the first that has.
 
     Args:
         main: takes the command line.
@@ -242,10 +242,8 @@ def run(main: Callable[[Sequence[str]], Any], goes_on: str = "") -> None:
     """
     try:
         main(sys.argv[1:])
-    except (UsageError, DataError, NonFiniteLossError, QualityGateError) as error:
+    except (UsageError, DataError, NonFiniteLossError) as error:
         _say("\n".join(f"error: {line}" for line in str(error).split("\n")))
-        if isinstance(error, QualityGateError) and _has_process_group():  # every process fails here
-            torch.distributed.barrier()  # none ends, and has torchrun stop the others, before the first has spoken
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         _say(f"\nInterrupted. {goes_on}".rstrip())

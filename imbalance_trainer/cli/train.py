@@ -36,8 +36,6 @@ from ..utils.files import write_json
 from ..utils.flags import option
 from .models import EncoderOptions, tokenized
 from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, print_notes
-from .quality_gate import HELP as FAIL_UNDER_HELP
-from .quality_gate import check_results, read_floors
 
 GOES_ON = "--resume_from_checkpoint true goes on from the last checkpoint."
 """What is said after Ctrl-C."""
@@ -51,7 +49,6 @@ class TrainDataArguments(EncoderOptions):
         None, help="JSON (or a JSON file) of weights by label name; the other labels follow --class_weights."
     )
     tune_thresholds: bool = option(True, help="Tune a threshold for each label on the validation data after training.")
-    fail_under: list[str] | None = option(None, help=FAIL_UNDER_HELP.format("test split"))
     dry_run: bool = option(False, help="Load and check everything, train on one batch, stop.")
 
 
@@ -89,7 +86,6 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     data = data_args.load(args.label_schema) if data_args.is_given else demo_data()
     if args.process_index == 0:
         print_notes(data.remarks)
-    floors = read_floors(data_args.fail_under, data.schema, "test")
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
     model, tokenizer = data_args.load_model(data, args.seed)
     if data_args.max_train_samples is not None:
@@ -119,7 +115,6 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     if is_tuned and data.problem_type == MULTI_LABEL:
         _tune(trainer, tuning)
     results = _finish(trainer, splits["test"], data_args, args)
-    check_results(results, floors, data.schema)
     return results.as_dict({"name": data_args.name, "folder": data_args.source})
 
 

@@ -18,6 +18,7 @@ from datasets import Dataset, List, Value, are_progress_bars_disabled, disable_p
 from torch import nn
 from tqdm.auto import trange
 from transformers import EarlyStoppingCallback, PreTrainedConfig, PreTrainedTokenizerBase, Trainer, set_seed
+from transformers.loss.loss_utils import ForSequenceClassificationLoss
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
@@ -298,12 +299,7 @@ class FeatureHead(nn.Module):
     def forward(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> SequenceClassifierOutput:
         """Logits; with labels also the loss that a stock model of transformers has."""
         logits = self.classifier(self.hidden(features))
-        if labels is None:
-            return SequenceClassifierOutput(logits=logits)
-        if labels.ndim == logits.ndim:
-            loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
-        else:
-            loss = nn.functional.cross_entropy(logits, labels)
+        loss = None if labels is None else ForSequenceClassificationLoss(labels, logits, self.config)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.constants import IGNORE_INDEX
-from ..utils.errors import DataError, first_five
+from ..utils.errors import DataError, RaggedLabelsError, first_five
 from .schema import LabelSchema
 
 BLOCK = 1 << 20  # rows at a time
@@ -126,7 +126,7 @@ def _list_block(flat: np.ndarray, lengths: np.ndarray, lists: str, where: str, s
     width = int(lengths[0]) if len(lengths) else 0
     wrong = np.flatnonzero(lengths != width)
     if len(wrong):
-        raise DataError(
+        raise RaggedLabelsError(
             f"{where}: row {start} has {width} values and row {start + wrong[0]} has {lengths[wrong[0]]}; expected "
             "one value for each label in every row."
         )

@@ -45,11 +45,11 @@ class ClassWeights:
     custom: tuple[str, ...] = ()
     clamped: Mapping[str, float] | None = None
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.values, dtype=dtype)
-
     def __len__(self) -> int:
         return len(self.values)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.values[i]
 
     @property
     def asked_for(self) -> bool:
@@ -67,7 +67,7 @@ class ClassWeights:
 
 
 def compute_class_weights(
-    distribution: LabelDistribution | LabelSchema,
+    distribution: Any,
     class_weights: "str | Mapping[str, float] | Sequence[float] | None" = "auto",
     weight_strategy: str = DEFAULT_STRATEGY,
     max_weight: float = MAX_WEIGHT,
@@ -75,7 +75,8 @@ def compute_class_weights(
     """Weights for the labels of a training set.
 
     Args:
-        distribution: counts of the **training** data; a schema alone where there are none, so that "auto" weighs 1.
+        distribution: a LabelDistribution of the **training** data, or its labels, (rows, labels), as an array or a
+            frame; a LabelSchema alone where there are none, so that "auto" weighs 1.
         class_weights: "auto" for the strategy's; {label: weight} to override it for the labels named (names are not
             case-sensitive); a sequence with one weight per label; None for 1 everywhere.
         weight_strategy: one of `STRATEGIES`.
@@ -106,14 +107,14 @@ def compute_class_weights(
     """
     if isinstance(distribution, LabelSchema):
         distribution = LabelDistribution.empty(distribution)
+    elif not isinstance(distribution, LabelDistribution):
+        distribution = _counted(distribution)
     names = distribution.schema.names
     check_known("weight_strategy", weight_strategy, STRATEGIES)
-    strategy = STRATEGIES[weight_strategy]
+    strategy, class_weights = STRATEGIES[weight_strategy], read_class_weights(class_weights)
     if class_weights is None:
         weights = ClassWeights(names, np.ones(len(names)), (WeightReason("not_asked_for"),) * len(names))
     elif isinstance(class_weights, str):
-        if class_weights != "auto":
-            raise UsageError(f"class_weights is 'auto', None, {{label: weight}} or a sequence; got {class_weights!r}.")
         weights = _automatic(distribution, strategy)
     elif isinstance(class_weights, Mapping):
         weights = _overridden(_automatic(distribution, strategy), class_weights, distribution)
@@ -122,6 +123,15 @@ def compute_class_weights(
     capped, clamped = cap_weights(dict(zip(names, weights.values.tolist(), strict=True)), max_weight)
     why = tuple(replace(reason, before=clamped.get(name)) for name, reason in zip(names, weights.why, strict=True))
     return replace(weights, values=np.array([capped[n] for n in names]), why=why, clamped=clamped)
+
+
+def _counted(labels: Any) -> LabelDistribution:
+    """Counts of labels (rows, labels), whose names are those of a frame's columns, else 0, 1, ..."""
+    array = np.asarray(labels)
+    if array.ndim != 2:
+        raise UsageError(f"Class weights are computed from labels of shape (rows, labels); got shape {array.shape}.")
+    names = getattr(labels, "columns", range(array.shape[1]))
+    return LabelDistribution.from_labels(array, LabelSchema.of([str(name) for name in names]))
 
 
 def cap_weights(
@@ -275,6 +285,8 @@ def read_class_weights(value: Any, flag: str = "class_weights") -> Any:
         return "auto" if isinstance(value, str) else value
     if value.casefold() == "none":
         return None
+    if value in STRATEGIES:
+        raise UsageError(f"{flag} {value} is a way to compute weights: set weight_strategy to it.")
     weights, where = read_json_flag(value, flag, '{"rare label": 10}', ("{", "["), "auto, none, ")
     if not isinstance(weights, (dict, list)):
         raise UsageError(f'{where}: expected {{"label": weight}}, found {weights!r}.')

@@ -30,10 +30,38 @@ def find_label_column(dataset: Any, label_names: Iterable[str] = ()) -> str | No
 
 
 def first_row(dataset: Any) -> Any:
-    """A dataset's first row; None where it has none, or where looking would use it up (an iterator)."""
+    """A dataset's first row; None where it has none, or where looking may use it up (see `can_be_read_again`)."""
     if not _is_indexed(dataset):
-        return None if iter(dataset) is dataset else next(iter(dataset), None)
+        return next(iter(dataset), None) if can_be_read_again(dataset) else None
     return dataset[0] if len(dataset) else None
+
+
+def can_be_read_again(dataset: Any) -> bool:
+    """Whether reading leaves all rows there: of streams only a datasets.IterableDataset is known to begin anew."""
+    return _is_indexed(dataset) or type(dataset).__module__.startswith("datasets.")
+
+
+def kept_first_row(dataset: Any) -> Any:
+    """The dataset, or for one of torch whose rows are made when asked for, a view that asks for the first one once."""
+    is_made = dataset is not None and _is_indexed(dataset) and not hasattr(dataset, "column_names")
+    return _KeptFirstRow(dataset) if is_made else dataset
+
+
+class _KeptFirstRow:
+    def __init__(self, dataset: Any) -> None:
+        self._dataset, self._first = dataset, None
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, i: int) -> Any:
+        if i != 0:
+            return self._dataset[i]
+        self._first = self._dataset[0] if self._first is None else self._first
+        return self._first
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dataset, name)
 
 
 def first_row_with_null(dataset: Any, column: str) -> int | None:

@@ -86,7 +86,7 @@ class LabelDistribution:
     def from_labels(
         cls,
         labels: Any,
-        schema: LabelSchema,
+        schema: LabelSchema | Sequence[str],
         where: str = "labels",
         *,
         indices: bool = False,
@@ -97,7 +97,7 @@ class LabelDistribution:
 
         Args:
             labels: an array, a tensor or lists.
-            schema: the labels.
+            schema: the labels, or their names.
             where: what messages call them.
             indices: whether each row is a list of the classes that it has; one that stands twice in a row counts once.
             labels_per_row: whether rows are counted by how many labels they have.
@@ -112,7 +112,7 @@ class LabelDistribution:
         array([0.5, 1. ])
         """
         block = rows_block(labels, INDICES, where) if indices else array_or_rows(labels, where)
-        return cls.from_blocks([(0, block)], schema, where, labels_per_row, cooccurrence)
+        return cls.from_blocks([(0, block)], LabelSchema.of(schema), where, labels_per_row, cooccurrence)
 
     @classmethod
     def from_dataset(

@@ -53,8 +53,9 @@ class LabelSchema:
     def __post_init__(self) -> None:
         set_ = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the class is frozen
         set_("names", _checked_names(self.names))
-        set_("groups", {group: self._checked_group(group, members) for group, members in self.groups.items()})
-        set_("implications", tuple(dict.fromkeys(self._checked_implication(pair) for pair in self.implications)))
+        groups, implications = self.groups or {}, self.implications or ()
+        set_("groups", {group: self._checked_group(group, members) for group, members in groups.items()})
+        set_("implications", tuple(dict.fromkeys(self._checked_implication(pair) for pair in implications)))
         both = set(self.groups.get(PRIMARY, ())) & set(self.groups.get(SECONDARY, ()))
         if both:
             raise UsageError(f"Label {sorted(both)[0]!r} is in the groups primary and secondary; keep it in one.")
@@ -110,9 +111,11 @@ class LabelSchema:
 
     @classmethod
     def of(cls, source: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | Path") -> "LabelSchema":
-        """Whatever stands for a schema: one, a list of names, a label_info mapping or the path of one."""
+        """Whatever stands for a schema: one, a list of names, an id2label, a label_info mapping or the path of one."""
         if isinstance(source, LabelSchema):
             return source
+        if isinstance(source, Mapping) and all(str(key).isdigit() for key in source):
+            return cls.from_names([source[i] for i in sorted(source, key=int)])  # of JSON, "10" is before "2"
         if isinstance(source, (str, Path, Mapping)):
             return cls.from_label_info(source)
         return cls.from_names(source)

@@ -8,7 +8,7 @@ as if labels were independent, the probability that a rule is broken is
     at most one        1 - prod(1 - p) - sum_i p_i prod_{j != i}(1 - p_j)
     exactly one        1 - sum_i p_i prod_{j != i}(1 - p_j)
 
-which is "product"; "semantic" is -log(1 - that).
+and the penalty "semantic" is -log(1 - that).
 """
 
 from collections.abc import Callable
@@ -19,30 +19,15 @@ from torch.nn.functional import logsigmoid, softplus
 
 from ..labels.schema import EXACTLY_ONE, LabelSchema
 from ..utils.constants import IGNORE_INDEX
-from ..utils.errors import UsageError, check_known
-
-DIRECTIONS = ("both", "raise_parent", "lower_child")
-"""Which side of an implication a penalty moves."""
+from ..utils.errors import check_known
 
 
 def gold_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tensor:
     r""":math:`p_c\,[y_a = 0]`: the child's probability where the parent is not; a soft parent counts with 1 - y.
 
-    The penalty of the note that this project grew from, there with weight 0.5. It looks at the parent's label, not at
-    its prediction, so it can only lower the child.
+    It looks at the parent's label, not at its prediction, so it can only lower the child.
     """
     return torch.sigmoid(child) * torch.where(gold_parent == IGNORE_INDEX, 0, 1 - gold_parent.to(child.dtype))
-
-
-def lukasiewicz_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tensor:
-    r""":math:`\max(p_c - p_a, 0)`: one minus the Łukasiewicz implication (Giannini et al. 2019; Roychowdhury et al.,
-    2021); no gradient where the parent is as likely as the child."""
-    return torch.relu(torch.sigmoid(child) - torch.sigmoid(parent))
-
-
-def product_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tensor:
-    r""":math:`p_c (1 - p_a)`: one minus the Reichenbach implication (van Krieken et al., 2022); smooth everywhere."""
-    return torch.sigmoid(child) * torch.sigmoid(-parent)
 
 
 def semantic_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tensor:
@@ -60,17 +45,6 @@ def gold_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
     return (torch.sigmoid(logits) * (others > 0)).sum(1)
 
 
-def lukasiewicz_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
-    r""":math:`\max(\sum_i p_i - 1, 0)`, for exactly one :math:`|\sum_i p_i - 1|` (Giannini et al., 2019)."""
-    over = torch.sigmoid(logits).sum(1) - 1
-    return over.abs() if exactly else torch.relu(over)
-
-
-def product_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
-    """The probability that the group is broken if its labels are independent: 1 - exp(-semantic)."""
-    return -torch.expm1(-semantic_exclusive(logits, gold, exactly))
-
-
 def semantic_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
     """-log of the probability that the group holds if its labels are independent (Xu et al., 2018).
 
@@ -82,8 +56,6 @@ def semantic_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
 
 PENALTIES: dict[str, tuple[Callable[[Tensor, Tensor, Tensor], Tensor], Callable[[Tensor, Tensor, bool], Tensor]]] = {
     "gold": (gold_implication, gold_exclusive),
-    "lukasiewicz": (lukasiewicz_implication, lukasiewicz_exclusive),
-    "product": (product_implication, product_exclusive),
     "semantic": (semantic_implication, semantic_exclusive),
 }
 """Penalties by name: of implications and of exclusive groups. "gold" looks at gold labels, where they are known."""
@@ -92,37 +64,18 @@ CONSTRAINTS = (*PENALTIES, "max_constraint", "none")
 """Every `constraint`: a penalty, the max constraint, or none."""
 
 
-def check_constraint(name: str, direction: str = "both") -> None:
-    """Raise a UsageError for an unknown constraint or direction, or a direction that the constraint cannot have."""
-    check_known("constraint", name, CONSTRAINTS)
-    check_known("constraint_direction", direction, DIRECTIONS)
-    if name == "gold" and direction == "raise_parent":
-        raise UsageError(
-            "constraint 'gold' looks at the parent's label and can only lower the child; for constraint_direction "
-            "'raise_parent' take lukasiewicz, product or semantic."
-        )
-    if name == "max_constraint" and direction != "both":
-        raise UsageError(
-            f"constraint 'max_constraint' is no penalty and has no constraint_direction {direction!r}; leave it out."
-        )
-
-
 class ConstraintPenalty:
     """The penalty of a schema's rules, as a sum over rows and rules and the count to divide it by.
 
     Args:
         name: a name in PENALTIES.
         schema: whose rules they are.
-        direction: "both"; "raise_parent" moves the parents of implications alone, so that rare children are not pushed
-            down; "lower_child" the children alone. Exclusive groups are not affected.
     """
 
-    def __init__(self, name: str, schema: LabelSchema, direction: str = "both") -> None:
-        check_constraint(name, direction)
-        if name not in PENALTIES:
-            raise UsageError(f"constraint {name!r} is no penalty; expected one of {', '.join(PENALTIES)}.")
+    def __init__(self, name: str, schema: LabelSchema) -> None:
+        check_known("penalty", name, PENALTIES)
         self.implication, self.exclusive = PENALTIES[name]
-        self.uses_gold, self.direction = name == "gold", direction
+        self.uses_gold = name == "gold"
         self.pairs = torch.tensor(schema.implication_indices, dtype=torch.long).reshape(-1, 2)
         self.groups = [(kind == EXACTLY_ONE, list(labels)) for kind, labels in schema.exclusive_indices]
 
@@ -135,13 +88,9 @@ class ConstraintPenalty:
         """
         logits = logits if logits.dtype == torch.float64 else logits.float()
         child, parent = self.pairs.to(logits.device).T
-        z_child, z_parent = logits[:, child], logits[:, parent]
-        if self.direction == "raise_parent":
-            z_child = z_child.detach()
-        elif self.direction == "lower_child":
-            z_parent = z_parent.detach()
         groups = [self.exclusive(logits[:, group], labels[:, group], exactly) for exactly, group in self.groups]
-        return torch.cat([self.implication(z_child, z_parent, labels[:, parent]), *(g[:, None] for g in groups)], 1)
+        pairs = self.implication(logits[:, child], logits[:, parent], labels[:, parent])
+        return torch.cat([pairs, *(g[:, None] for g in groups)], 1)
 
     def sum(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
         """The sum of `entries`, a scalar; a row counts by its weight, (rows,), if there are any."""

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ..labels.schema import LabelSchema
 from ..utils.constants import MULTI_LABEL
-from .constraints import ConstraintPenalty, check_constraint, max_over_descendants
+from ..utils.errors import check_known
+from .constraints import CONSTRAINTS, ConstraintPenalty, max_over_descendants
 from .reduction import count_items
 
 _FARTHEST, _STEPS, _ROUNDS = 16.0, 65, 4
@@ -39,15 +40,14 @@ class Objective:
         problem_type: str,
         constraint: str,
         constraint_weight: float,
-        direction: str = "both",
     ) -> "Objective":
         """The objective of a schema; without rules, or in a single-label problem, there is no constraint."""
-        check_constraint(constraint, direction)
+        check_known("constraint", constraint, CONSTRAINTS)
         if problem_type != MULTI_LABEL or not schema.rules or constraint == "none":
             return cls(loss)
         if constraint == "max_constraint":
             return cls(loss, max_constraint=schema)
-        penalty = ConstraintPenalty(constraint, schema, direction) if constraint_weight else None
+        penalty = ConstraintPenalty(constraint, schema) if constraint_weight else None
         return cls(loss, penalty, constraint_weight)
 
     def sums(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:

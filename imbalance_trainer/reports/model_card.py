@@ -29,6 +29,16 @@ _SMALL = 10
 _COUNTS = "n_labels_"  # metrics that are no shares start with it
 
 
+TASKS = {
+    "SequenceClassification": ("text-classification", "AutoTokenizer", "a text"),
+    "TokenClassification": ("token-classification", "AutoTokenizer", "a text"),
+    "ImageClassification": ("image-classification", "AutoImageProcessor", "picture.png"),
+    "VideoClassification": ("video-classification", "AutoImageProcessor", "film.mp4"),
+    "AudioClassification": ("audio-classification", "AutoFeatureExtractor", "sound.wav"),
+}
+"""By the kind of a model: the task on the Hub, what makes its inputs, and an input of its pipeline."""
+
+
 @dataclass(frozen=True)
 class CardContent:
     """Everything that a card says.
@@ -37,7 +47,7 @@ class CardContent:
         summary: what Trainer's card knows: names, tags, tasks, data sets, the base model, hyperparameters.
         schema: the labels.
         is_multi_label: else one class a row (or token).
-        is_of_tokens: whether tokens have labels, rather than rows.
+        head: the kind of the model, a key of TASKS; any other is taken as for text.
         results: the evaluations, each of another split.
         folder: the model's folder, or its name on the Hub.
         has_config: whether it has a config.json.
@@ -60,7 +70,7 @@ class CardContent:
     summary: TrainingSummary
     schema: LabelSchema
     is_multi_label: bool
-    is_of_tokens: bool
+    head: str
     results: Sequence[Results]
     folder: str
     has_config: bool = True
@@ -80,9 +90,14 @@ class CardContent:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def kind(self) -> str:
+        """The key of TASKS."""
+        return self.head if self.head in TASKS else "SequenceClassification"
+
+    @property
     def task(self) -> str:
         """What Hugging Face calls the task."""
-        return "token-classification" if self.is_of_tokens else "text-classification"
+        return TASKS[self.kind][0]
 
     @property
     def rarest_first(self) -> list[int]:
@@ -116,7 +131,9 @@ def model_card(content: CardContent) -> str:
         names=dict.fromkeys(name for results in content.results for name in results.metrics),
         labels=[_of_labels(content, results) for results in held_out or content.results],
         rules=first_five(content.schema.rules) if content.schema.rules else "",
-        model_class=f"AutoModelFor{'Token' if content.is_of_tokens else 'Sequence'}Classification",
+        model_class=f"AutoModelFor{content.kind}",
+        processor=TASKS[content.kind][1],
+        example=TASKS[content.kind][2],
         problem_type=MULTI_LABEL if content.is_multi_label else SINGLE_LABEL,
         history_file=HISTORY_FILE,
     )

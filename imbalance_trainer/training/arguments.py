@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from transformers import TrainingArguments
 from ..decisions.rule import HIERARCHY_POLICIES
 from ..labels.class_weights import DEFAULT_STRATEGY, STRATEGIES, read_class_weights
 from ..losses import LOSSES
-from ..losses.constraints import CONSTRAINTS, DIRECTIONS, check_constraint
+from ..losses.constraints import CONSTRAINTS
 from ..losses.registry import check_gamma_fits, checked_loss_args, has_gamma, loss_class, name_of, read_loss_args
 from ..metrics.imbalance_metrics import LOWER_IS_BETTER
 from ..utils.constants import MAX_WEIGHT
@@ -46,9 +46,6 @@ class ImbalanceOptions:
     label_schema: str | None = option(None, help="Path of a label_info.json with names, groups and implications.")
     constraint: str = option("gold", help=f"What teaches implications and exclusive groups: {', '.join(CONSTRAINTS)}.")
     constraint_weight: float = option(0.5, help="What a penalty is multiplied by, >= 0.")
-    constraint_direction: str = option(
-        "both", help=f"Which side of an implication a penalty moves: {', '.join(DIRECTIONS)}."
-    )
     hierarchy_policy: str = option(
         "drop_child", help=f"A child decided where its parent is not: {', '.join(HIERARCHY_POLICIES)}."
     )
@@ -81,7 +78,7 @@ class ImbalanceOptions:
         self._check_loss(loss_args)
         check_known("head_start", self.head_start, HEAD_STARTS)
         check_known("on_nan", self.on_nan, ON_NAN)
-        check_constraint(self.constraint, self.constraint_direction)
+        check_known("constraint", self.constraint, CONSTRAINTS)
         check_known("hierarchy_policy", self.hierarchy_policy, HIERARCHY_POLICIES)
         checked_number("focal_gamma", self.focal_gamma, 0)
         checked_number("max_weight", self.max_weight, 0, above=True)
@@ -128,6 +125,8 @@ class ImbalanceOptions:
         """
         values = {name: getattr(args, name) for name in OPTION_NAMES if hasattr(args, name)}
         options = cls(**{**values, **keywords})
+        if "focal_gamma" in keywords:  # also where it is the default
+            check_gamma_fits(options.loss, read_loss_args(options.loss_args))
         kept = {k: v for k, v in (stored or {}).items() if k in ("constraint", "hierarchy_policy")}
         unsaid = {k: v for k, v in kept.items() if k not in keywords and options.is_default(k)}
         return dataclasses.replace(options, **unsaid).checked()
@@ -145,6 +144,19 @@ def with_options(init: Callable[..., None]) -> inspect.Signature:
         for o in dataclasses.fields(ImbalanceOptions)
     ]
     return signature.replace(parameters=[*signature.parameters.values(), *ours])
+
+
+_RENAMED = {"tokenizer": "processing_class", "gamma": "focal_gamma", "custom_weights": "class_weights"}
+
+
+def check_keywords(given: Iterable[str], init: Callable[..., None]) -> None:
+    """Raise a UsageError for a keyword that neither we nor Trainer's bound __init__ have; it names the right one."""
+    parameters = inspect.signature(init).parameters.values()
+    known = [*(p.name for p in parameters), *OPTION_NAMES]
+    for name in given:
+        if name not in known and all(p.kind != p.VAR_KEYWORD for p in parameters):
+            right = f"it is {_RENAMED[name]}." if name in _RENAMED else did_you_mean(name, known)
+            raise UsageError(f"WeightedFocalTrainer has no argument {name!r}: {right}")
 
 
 _TIMES = ("loss", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time")

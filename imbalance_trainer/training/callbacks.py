@@ -301,6 +301,7 @@ def _train_losses(state: Any, since: int, until: int) -> list[tuple[int, float]]
     return [(log["step"], log["loss"]) for log in state.log_history if "loss" in log and since < log["step"] <= until]
 
 
+_HEADLINES = ("f1_macro", MARKER, "mean_average_precision", "accuracy")
 _PROGRESS = ("ProgressCallback", "PrinterCallback", "NotebookProgressCallback")
 
 
@@ -309,7 +310,7 @@ class _TerseLogs:
 
     Args:
         metric_names: names of the metrics that are left out.
-        callbacks: the trainer's callbacks, a list that it keeps up to date. Without a table nothing is left out.
+        callbacks: the trainer's callbacks, a list that it keeps up to date. Without a table _HEADLINES stay.
     """
 
     def __init__(self, metric_names: Sequence[str], callbacks: list[TrainerCallback]) -> None:
@@ -332,9 +333,10 @@ class _TerseLogs:
     def _without_ours(self, metrics: dict[str, Any] | None) -> tuple[dict[str, Any], str | None]:
         metrics = metrics or {}
         prefix = metric_prefix(metrics)
-        if prefix is None or not any(isinstance(callback, RareLabelCallback) for callback in self._callbacks):
+        if prefix is None:
             return metrics, None
-        ours = {f"{prefix}_{name}" for name in self._metric_names}
+        has_table = any(isinstance(callback, RareLabelCallback) for callback in self._callbacks)
+        ours = {f"{prefix}_{name}" for name in self._metric_names if has_table or name not in _HEADLINES}
         return {key: value for key, value in metrics.items() if key not in ours}, prefix
 
 

@@ -65,7 +65,7 @@ def _content(
         summary=summary,
         schema=ours.schema,
         is_multi_label=ours.is_multi_label,
-        is_of_tokens=ours.problem.tokens,
+        head=ours.problem.head,
         folder=trainer.args.hub_model_id or Path(str(trainer.args.output_dir)).resolve().name,
         has_config=config is not None,
         has_tokenizer=trainer.processing_class is not None,
@@ -91,7 +91,7 @@ def _settings(trainer: Trainer, ours: ImbalanceSetup, hyperparameters: Mapping[s
         return {"loss": "the user's own compute_loss_func", **hyperparameters}
     names = ["loss", "loss_args", "focal_gamma", "weight_strategy", "max_weight"]
     if ours.schema.rules:
-        names += ["constraint", "constraint_weight", "constraint_direction", "hierarchy_policy"]
+        names += ["constraint", "constraint_weight", "hierarchy_policy"]
     plain = ours.options.plain()
     unset = {"loss_args": None, "focal_gamma": None}  # not worth a line each
     return {**{n: plain[n] for n in names if n not in unset or plain[n] != unset[n]}, **hyperparameters}

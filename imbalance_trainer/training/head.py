@@ -25,7 +25,7 @@ from .problem import Problem
 
 logger = logging.getLogger(__name__)
 
-HEAD_MODULES = ("classifier", "score", "classification_head", "logits_proj")
+HEAD_MODULES = ("classifier", "score", "classification_head", "logits_proj", "fc", "sequence_summary", "final_layer")
 """Names of the classification head in models of transformers."""
 
 _TIMES_FASTER, _FASTEST = 30.0, 6e-3

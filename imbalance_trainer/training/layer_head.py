@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+from transformers.loss.loss_utils import ForSequenceClassificationLoss
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 
@@ -130,12 +131,7 @@ class LayerHeadForSequenceClassification(PreTrainedModel):
         pooled = getattr(outputs, "pooler_output", None)
         features = torch.cat(means if pooled is None else [pooled, *means], dim=-1)
         logits = self.classifier(self.dropout(features))
-        loss = None
-        if labels is not None:
-            if self.config.problem_type == "multi_label_classification":
-                loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits))
-            else:
-                loss = nn.functional.cross_entropy(logits, labels.view(-1))
+        loss = None if labels is None else ForSequenceClassificationLoss(labels, logits, self.config)
         output = SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=None, attentions=outputs.attentions)
         return output if return_dict is not False else output.to_tuple()
 

@@ -39,11 +39,10 @@ class WeightedObjective:
         self._is_main = args.process_index == 0
         self.class_weights = self._weigh(options, schema, counts, trains, model)
         own: Any = options.loss_args  # a dict or None, as options are checked
-        constraint = (options.constraint, options.constraint_weight, options.constraint_direction)
         weights = self.class_weights.values if self.class_weights.asked_for else None
         settings = (counts, own, options.gamma, args.label_smoothing_factor)
         loss = make_loss(options.loss, problem.type, weights, *settings)
-        self.weighted = Objective.of(loss, schema, problem.type, *constraint)
+        self.weighted = Objective.of(loss, schema, problem.type, options.constraint, options.constraint_weight)
 
     def _weigh(
         self,

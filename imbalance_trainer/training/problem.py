@@ -1,6 +1,7 @@
 """Which kind of problem a model and its data are, and what its labels are called."""
 
 import inspect
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from ..labels.blocks import numeric
-from ..labels.columns import classes_listed, find_label_column, first_row, first_row_with_null
+from ..labels.columns import can_be_read_again, classes_listed, find_label_column, first_row, first_row_with_null
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..utils.constants import CONFIG_KEY, IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
-from ..utils.errors import DataError, UsageError
+from ..utils.errors import DataError, UsageError, quoted
 
-_OURS = ("SequenceClassification", "TokenClassification", "ImageClassification", "VideoClassification")
+_OURS = tuple(f"{kind}Classification" for kind in ("Sequence", "Token", "Image", "Video", "Audio"))
 _TOKENS = "TokenClassification"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,16 +29,21 @@ class Problem:
     Args:
         type: MULTI_LABEL or SINGLE_LABEL, as a config's problem_type has them.
         n_labels: outputs of the model.
-        tokens: whether each token has a label of its own (single-label).
+        head: the kind of the model, such as "SequenceClassification"; "custom" for none of transformers' own.
         column: where the datasets have the labels; None where no dataset was seen.
         lists_classes: whether a row's label is a list of class indices of any length.
     """
 
     type: str
     n_labels: int
-    tokens: bool = False
+    head: str = "custom"
     column: str | None = None
     lists_classes: bool = False
+
+    @property
+    def tokens(self) -> bool:
+        """Whether each token has a label of its own (single-label)."""
+        return self.head == _TOKENS
 
     @property
     def unit(self) -> str:
@@ -65,10 +73,12 @@ def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) ->
         one = 'a label that is there or not needs problem_type="multi_label_classification" in the model\'s config'
         return None, f"{name} has one output, which is regression, as transformers takes it ({one})"
     column, label = _first_label(dataset, label_names)
+    if len(several := [name for name in label_names if name in (first_row(dataset) or ())]) > 1:
+        return None, f"label_names has {quoted(several)}, which are several columns of the data"
     if label is None:
         if declared in (MULTI_LABEL, SINGLE_LABEL) and n_labels:
-            return Problem(declared, n_labels, head == _TOKENS), ""
-        return None, "No labels were found in the data, and the model's config has no problem_type"
+            return Problem(declared, n_labels, head), ""
+        return None, f"{without_labels(dataset)}, and the model's config has no problem_type"
     if label.dtype.kind not in "biuf":
         if head == "custom":
             return None, f"{column!r} holds no numbers"
@@ -78,11 +88,27 @@ def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) ->
             return None, f"{column!r} holds labels of shape {label.shape}, one label or a list of them is ours"
         raise UsageError(f"{column}: row 0 has labels of shape {label.shape}, which {name} cannot be trained on.")
     if head == _TOKENS or label.ndim == 0:
-        return _single_label(declared, n_labels, head == _TOKENS, column, label)
+        return _single_label(declared, n_labels, head, column, label)
     classes = classes_listed(dataset, column)
     if classes and n_labels in (None, classes) and declared != SINGLE_LABEL and len(set(label.tolist())) == len(label):
-        return Problem(MULTI_LABEL, classes, False, column, True), ""
-    return _multi_label(declared, n_labels, column, label, name, head == "custom")
+        return Problem(MULTI_LABEL, classes, head, column, True), ""
+    return _multi_label(declared, n_labels, column, label, name, head)
+
+
+def without_labels(dataset: Any) -> str:
+    """What is said of data in which no labels were found: its columns, and how labels are made of them."""
+    names = getattr(dataset, "column_names", None) or list(first_row(dataset) or ())
+    return (
+        f"No labels were found in the data (its columns: {quoted(names) or 'not known'}; expected 'labels', which "
+        "dataset.rename_column or dataset.map(lambda row: {'labels': [float(row[name]) for name in LABELS]}) makes)"
+    )
+
+
+def has_own_loss(model: Any, key: str) -> bool:
+    """Whether a model's forward is none of a library's, and is given labels to compute a loss from."""
+    forward = (model.get_base_model() if hasattr(model, "get_base_model") else model).forward
+    of_library = forward.__module__.split(".")[0] in ("transformers", "imbalance_trainer")
+    return not of_library and key in inspect.signature(forward).parameters
 
 
 def needs_labels(model: Any, key: str) -> bool:
@@ -107,6 +133,9 @@ def count_labels(
         DataError: a value that no label can have, or a null; the message names the row.
     """
     if dataset is None or (hasattr(dataset, "__len__") and not len(dataset)):
+        return None
+    if not can_be_read_again(dataset):
+        logger.warning("%s may be read once only, so its labels are not counted.", type(dataset).__name__)
         return None
     column = find_label_column(dataset, label_names)
     if column is None:
@@ -136,7 +165,7 @@ def find_schema(model: Any, dataset: Any, given: Any, problem: Problem) -> Label
     """
     config = getattr(model, "config", None)
     id2label = getattr(config, "id2label", None) or {i: f"LABEL_{i}" for i in range(problem.n_labels)}
-    names = [id2label[i] for i in sorted(id2label, key=int)]  # where JSON's keys were sorted, "10" is before "2"
+    names = list(LabelSchema.of(id2label).names)
     nameless = names == [f"LABEL_{i}" for i in range(len(names))]
     features = getattr(dataset, "features", None)
     of_data = None if features is None else LabelSchema.from_features(features, problem.column or "labels")
@@ -169,7 +198,7 @@ def _check_order(schema: LabelSchema, names: list[str], whose: str) -> None:
 
 
 def _single_label(
-    declared: str | None, n_labels: int | None, tokens: bool, column: str, label: np.ndarray
+    declared: str | None, n_labels: int | None, head: str, column: str, label: np.ndarray
 ) -> tuple[Problem | None, str]:
     if n_labels is None:
         return None, "The model's config has no num_labels"
@@ -180,11 +209,11 @@ def _single_label(
             f"The model's problem_type is {MULTI_LABEL}, but {column!r} holds one class index a row; give a list with "
             f"0 or 1 for each of the {n_labels} labels, or set config.problem_type to {SINGLE_LABEL!r}."
         )
-    return Problem(SINGLE_LABEL, n_labels, tokens, column), ""
+    return Problem(SINGLE_LABEL, n_labels, head, column), ""
 
 
 def _multi_label(
-    declared: str | None, n_labels: int | None, column: str, label: np.ndarray, name: str, custom: bool
+    declared: str | None, n_labels: int | None, column: str, label: np.ndarray, name: str, head: str
 ) -> tuple[Problem | None, str]:
     values = label[(label != IGNORE_INDEX) & ~np.isnan(label)]
     if n_labels is None and ((values < 0) | (values > 1)).any():
@@ -195,14 +224,14 @@ def _multi_label(
             f"give one class index a row, or set config.problem_type to {MULTI_LABEL!r}."
         )
     if n_labels is not None and len(label) != n_labels:
-        if custom:
+        if head == "custom":
             return None, f"The rows of {column!r} have {len(label)} values, but {name} has {n_labels} outputs"
         raise UsageError(
             f"The rows of {column!r} have {len(label)} values, but the head of {name} has {n_labels} outputs; create "
             f"the model with num_labels={len(label)}, or, if these are lists of class indices, give one 0 or 1 per "
             "label, or the column the feature List(ClassLabel(names=...))."
         )
-    return Problem(MULTI_LABEL, len(label), False, column), ""
+    return Problem(MULTI_LABEL, len(label), head, column), ""
 
 
 def _head(model: Any) -> tuple[str, str]:
@@ -224,7 +253,7 @@ def _first_label(dataset: Any, label_names: tuple[str, ...]) -> tuple[str, np.nd
     if dataset is None:
         return "labels", None
     row = first_row(dataset)
-    if row is None:
+    if row is None and can_be_read_again(dataset):
         raise DataError("The training data has no rows.")
     column = find_label_column(dataset, label_names)
     if column is None or not isinstance(row, Mapping) or row.get(column) is None:

@@ -4,22 +4,22 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Trainer, TrainerState
-from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import EvalLoopOutput, TrainOutput, default_compute_objective
+from transformers import Trainer
+from transformers.trainer_utils import EvalLoopOutput, default_compute_objective
 
 from ..decisions.rule import DecisionRule, is_baked
+from ..labels.columns import has_transform, kept_first_row
 from ..metrics.imbalance_metrics import ImbalanceMetrics, first
 from ..monitor.run_files import Results, make_entry
 from ..tuning.decisions import N_BOOTSTRAP, Tuning, TuningOptions
+from ..utils.console import be_quiet
 from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, LABEL_MASK, SAMPLE_WEIGHT
-from ..utils.errors import DataError, UsageError, quoted
-from .arguments import OPTION_NAMES, ImbalanceOptions, check_best_metric, with_options
+from ..utils.errors import DataError, RaggedLabelsError, UsageError, quoted
+from .arguments import OPTION_NAMES, ImbalanceOptions, check_best_metric, check_keywords, with_options
 from .batch import MultiHotCollator, labels_of, logits_of, sample_weights_of, without_loss
 from .callbacks import RareLabelCallback, terse
 from .card import write_card
@@ -27,10 +27,16 @@ from .checkpoints import last_complete_checkpoint, write_decision_rule
 from .decision_tuning import rows_of
 from .evaluation import RunningEvaluation
 from .head import frozen_head
-from .problem import find_problem, is_of_transformers, stored_config
+from .problem import find_problem, has_own_loss, is_of_transformers, stored_config, without_labels
 from .setup import ImbalanceSetup
 
 logger = logging.getLogger(__name__)
+
+OWN_LOSS = (
+    "%s has a compute_loss of its own, whose value is the loss, also of evaluations; class weights, gamma and penalty "
+    "count only where it calls super().compute_loss(). With gradient accumulation a mean over a batch has to be "
+    "divided by the number of batches: set loss_is_scaled_for_ga = False in the class."
+)
 
 
 class WeightedFocalTrainer(Trainer):
@@ -55,9 +61,8 @@ class WeightedFocalTrainer(Trainer):
         focal_gamma: gamma of a loss that has one.
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
             it the schema in the model's config is used, or the names in the training data's features, or id2label.
-        constraint, constraint_weight, constraint_direction: what teaches the schema's implications and exclusive
-            groups (a penalty in PENALTIES, or "max_constraint"), the weight of a penalty, and which side of an
-            implication it moves.
+        constraint, constraint_weight: what teaches the schema's implications and exclusive groups (a penalty in
+            PENALTIES, or "max_constraint"), and the weight of a penalty.
         hierarchy_policy: see `enforce_hierarchy`.
         thresholds: set by hand, a number or {label: number} (see `DecisionRule.with_thresholds`); None for those that
             the model has, or 0.5.
@@ -86,18 +91,26 @@ class WeightedFocalTrainer(Trainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._keywords = {name: kwargs.pop(name) for name in OPTION_NAMES if name in kwargs}
+        check_keywords(kwargs, super().__init__)
         with warnings.catch_warnings():  # ours smooths multi-label targets too
             warnings.filterwarnings("ignore", message=r"(?s).*Disabling label smoothing")
             super().__init__(*args, **kwargs)
+        be_quiet(bool(self.args.disable_tqdm) and self.args.log_level in ("error", "critical"))
         model: Any = self.model
         options = ImbalanceOptions.resolve(self.args, self._keywords, stored_config(model))
-        problem, why_not = find_problem(model, self._example_dataset(), tuple(self.args.label_names or ()))
-        trains = self.train_dataset is not None
+        train, sets = kept_first_row(self.train_dataset), self._eval_datasets()
+        sets = {name: kept_first_row(dataset) for name, dataset in sets.items()}
+        example = next((dataset for dataset in (train, *sets.values()) if dataset is not None), None)
+        problem, why_not = find_problem(model, example, tuple(self.args.label_names or ()))
+        trains = train is not None
         if problem is None:
             if self._keywords and trains:
-                raise UsageError(f"{why_not}, so that {', '.join(self._keywords)} would have no effect; drop it.")
-            logger.warning("%s: the stock Trainer's loss and metrics stay.", why_not)
+                raise UsageError(f"{why_not}, so that {', '.join(self._keywords)} would have no effect.")
+            self._stay_stock(why_not)
             return
+        columns = getattr(train, "column_names", None)
+        if columns and problem.column is None and is_of_transformers(self.data_collator) and not has_transform(train):
+            raise UsageError(f"{without_labels(train)}.")
         if trains and is_baked(getattr(model, "config", None)):
             raise UsageError(
                 "The model has its thresholds baked into its head, so that its scores are no probabilities; train "
@@ -108,10 +121,19 @@ class WeightedFocalTrainer(Trainer):
             self.label_names = in_forward[:1] if in_forward and "labels" not in in_forward else ["labels"]
         if problem.lists_classes and is_of_transformers(self.data_collator):  # one of the user's makes its labels
             self.data_collator = MultiHotCollator(problem.n_labels, self.data_collator, self.label_names)
-        sets = self._eval_datasets()
-        data = (self.train_dataset, sets, self.data_collator, self.label_names[0])
-        self.imbalance = ImbalanceSetup.find(options, problem, self.args, model, *data)
-        if self.compute_loss_func is None and self.loss_is_scaled_for_ga is None:  # a subclass may have its own loss
+        data = (train, sets, self.data_collator, self.label_names[0])
+        try:
+            self.imbalance = ImbalanceSetup.find(options, problem, self.args, model, *data)
+        except RaggedLabelsError as error:
+            if problem.head != "custom" or self._keywords:
+                raise
+            self._stay_stock(str(error).rstrip("."))
+            return
+        if self._has_own_loss:
+            logger.warning(OWN_LOSS, type(self).__name__)
+        elif trains and self.compute_loss_func is None and has_own_loss(model, self.label_names[0]):
+            logger.warning("Our loss takes the place of any that %s.forward computes.", type(model).__name__)
+        if self.loss_is_scaled_for_ga is None and self.compute_loss_func is None and not self._has_own_loss:
             self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
         self._prepare_model(model)
         if trains and (head := frozen_head(model)):
@@ -119,13 +141,21 @@ class WeightedFocalTrainer(Trainer):
                 "The classification head (%s) is frozen, so that it stays as it is. With LoRA, put "
                 "task_type='SEQ_CLS' or modules_to_save=[%r] into the LoraConfig.", head, head,
             )  # fmt: skip
-        if self.compute_metrics is None:  # a user's own metrics have names that only they know
-            check_best_metric(self.args, self.imbalance.metrics.keys(), [name for name in sets if name])
         self._prepare_callbacks()
 
     __init__.__signature__ = with_options(Trainer.__init__)  # type: ignore[attr-defined]
 
     # ---- set-up ----
+
+    def _stay_stock(self, why: str) -> None:
+        logger.warning("%s: the stock Trainer's loss and metrics stay.", why)
+        if self.args.label_smoothing_factor and self.label_smoother is None:
+            warnings.warn("Label smoothing is for one class a row in the stock Trainer; it is off.", stacklevel=3)
+
+    @property
+    def _has_own_loss(self) -> bool:
+        """Whether a subclass has a compute_loss of its own, which may or may not call ours."""
+        return type(self).compute_loss is not WeightedFocalTrainer.compute_loss
 
     def _prepare_model(self, model: Any) -> None:
         """Write the config that inference needs, and start a fresh head."""
@@ -134,6 +164,7 @@ class WeightedFocalTrainer(Trainer):
         if rule is not None:
             self._decide_by(rule, model)
         is_our_loss = self.train_dataset is not None and self.compute_loss_func is None
+        is_our_loss &= not self._has_own_loss or ours.options.head_start in ("probe", "bias")  # asked for
         ours.head_start.prepare(model, ours.objective.weighted.loss if is_our_loss else None, ours.distribution)
 
     def _prepare_callbacks(self) -> None:
@@ -184,8 +215,8 @@ class WeightedFocalTrainer(Trainer):
 
     # ---- hyper-parameter search ----
 
-    def hyperparameter_search(  # type: ignore[override]  # its other arguments go through
-        self, hp_space: Any = None, compute_objective: Callable[[dict[str, float]], float] | None = None, **kwargs: Any
+    def hyperparameter_search(
+        self, hp_space: Any = None, compute_objective: Callable | None = None, *args: Any, **kwargs: Any
     ) -> Any:
         """Trainer's. Its default objective is what it would be without our metrics: eval_loss, or the user's own."""
         if compute_objective is None and self.imbalance is not None:
@@ -195,7 +226,7 @@ class WeightedFocalTrainer(Trainer):
             def compute_objective(metrics: dict[str, float]) -> float:
                 return default_compute_objective({k: v for k, v in metrics.items() if not k.endswith(ours)})
 
-        return super().hyperparameter_search(hp_space, compute_objective, **kwargs)
+        return super().hyperparameter_search(hp_space, compute_objective, *args, **kwargs)
 
     def _hp_search_setup(self, trial: Any) -> None:
         super()._hp_search_setup(trial)
@@ -230,6 +261,8 @@ class WeightedFocalTrainer(Trainer):
         rows = ours.head_start.probe_rows(self.train_dataset)
         if model is None or rows is None or self.compute_loss_func is not None:
             return
+        if self._has_own_loss and ours.options.head_start != "probe":
+            return
         model.eval()
         reading = (self.get_test_dataloader(rows), self.accelerator, ours.objective.weighted.loss)
         predict = partial(self.prediction_step, model, prediction_loss_only=True)
@@ -241,10 +274,6 @@ class WeightedFocalTrainer(Trainer):
         super()._set_signature_columns_if_needed()
         if is_first and self.imbalance is not None:
             self._signature_columns += [SAMPLE_WEIGHT, LABEL_MASK]  # type: ignore[operator]  # to Trainer it is None
-
-    def _example_dataset(self) -> Any:
-        sets = [self.train_dataset, *self._eval_datasets().values()]
-        return next((dataset for dataset in sets if dataset is not None), None)
 
     def _eval_datasets(self) -> dict[str, Any]:
         """The evaluation sets by name; a single one has the name ""."""
@@ -260,35 +289,41 @@ class WeightedFocalTrainer(Trainer):
             checkpoint, skipped = last_complete_checkpoint(str(self.args.output_dir))
             for reason in skipped:
                 logger.warning("Passed over %s.", reason)
-            if checkpoint is None:
-                raise UsageError(f"{self.args.output_dir}: has no complete checkpoint to resume from.")
+            if checkpoint is None:  # as Trainer says it
+                raise UsageError(f"No valid checkpoint found in output directory ({self.args.output_dir})")
             resume_from_checkpoint = str(checkpoint)
         self._best_checkpoint, self._resumes = None, bool(resume_from_checkpoint)
         if self.imbalance is not None:
+            if self.compute_metrics is None and type(self).evaluate is Trainer.evaluate:  # else others may be added
+                names = [name for name in self._eval_datasets() if name]
+                check_best_metric(self.args, self.imbalance.metrics.keys(), names)
             self.imbalance.results.clear()
             if (rule := self.imbalance.metrics.rule).is_tuned:
                 if self.imbalance.options.thresholds is None:
                     logger.warning("Training changes scores: its config's thresholds are dropped; tune them again.")
                 self._decide_by(self.imbalance.by_hand(rule.untuned()))
-        if isinstance(resume_from_checkpoint, str) and self.args.max_steps > 0:
-            state = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / TRAINER_STATE_NAME))
-            if state.global_step >= self.args.max_steps:
-                return self._take_up_finished(resume_from_checkpoint, state)
         return super().train(resume_from_checkpoint, *args, **kwargs)
 
-    def _take_up_finished(self, checkpoint: str, state: TrainerState) -> TrainOutput:
-        """The end of a run that had all its steps already: Trainer would train one more each time it is resumed."""
-        logger.warning("%s is of the last of %d steps: nothing is left to train.", checkpoint, self.args.max_steps)
-        state.is_local_process_zero = self.is_local_process_zero()
-        state.is_world_process_zero = self.is_world_process_zero()
-        self.state = state
-        self._load_from_checkpoint(checkpoint)
-        self._take_rule_of(checkpoint)
-        self.control = self.callback_handler.on_train_begin(self.args, state, self.control)
-        if self.args.load_best_model_at_end and state.best_model_checkpoint is not None:
-            self._load_best_model()
-        self.control = self.callback_handler.on_train_end(self.args, state, self.control)
-        return TrainOutput(state.global_step, 0.0, {})
+    def _run_epoch(self, **kwargs: Any) -> None:  # type: ignore[override]
+        """Trainer's, but where a resumed run had all its steps already: Trainer would train one more each time."""
+        checkpoint = kwargs.get("resume_from_checkpoint")
+        if self.imbalance is not None and checkpoint and self.state.global_step >= self.args.max_steps > 0:
+            logger.warning("All of the %d steps are done: nothing is left to train.", self.args.max_steps)
+            self._take_rule_of(checkpoint)
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(**kwargs)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        try:
+            super()._load_optimizer_and_scheduler(checkpoint)
+        except ValueError as error:
+            if "parameter group" not in str(error):
+                raise
+            raise UsageError(
+                f"{checkpoint}: its optimizer has other parameter groups than this one, as that of the stock Trainer; "
+                "load its model with from_pretrained, and train without resume_from_checkpoint."
+            ) from None
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Tensor | int | None = None) -> Tensor:
         """Trainer's; a loss that is not finite is seen here (`on_nan`)."""
@@ -307,6 +342,8 @@ class WeightedFocalTrainer(Trainer):
         """
         if self.imbalance is None or self.compute_loss_func is not None:
             return super()._get_num_items_in_batch(batch_samples, device)
+        if self._has_own_loss and super()._get_num_items_in_batch(batch_samples, device) is None:
+            return None  # as Trainer, which then divides by the number of micro-batches
         labels = [part for part in map(self._labels_in, batch_samples) if part is not None]
         if self._evaluation is not None or not labels:  # the loss of an evaluation is of the whole data
             return None
@@ -392,7 +429,7 @@ class WeightedFocalTrainer(Trainer):
         outer = self._evaluation  # a user's compute_metrics may predict while an evaluation runs
         metrics = ours.metrics if outer is None and not keeps_scores else ours.metrics.fresh()
         metrics.at_half = None
-        objective = ours.objective.weighted if self.compute_loss_func is None else None
+        objective = None if self._has_own_loss or self.compute_loss_func else ours.objective.weighted
         self._evaluation = running = RunningEvaluation(metrics, objective, keeps_scores)
         try:
             output = super().evaluation_loop(*arguments)
@@ -424,8 +461,8 @@ class WeightedFocalTrainer(Trainer):
         inputs = {**others, self.label_names[0]: labels}
         running.logits = running.row_weights = running.sums = None
         loss, logits, labels = super().prediction_step(model, inputs, False, ignore_keys)
-        if running.logits is None and logits is not None:  # a subclass has its own compute_loss: its loss stays
-            running.logits, running.objective = self._logits_in(logits), None
+        if running.logits is None and logits is not None:  # a subclass has its own compute_loss
+            running.logits = self._logits_in(logits)
         if labels is not None:
             self._accumulate(running, first(labels))
         return (loss, None, None) if prediction_loss_only else (loss, logits, labels)

@@ -31,12 +31,23 @@ _STYLES = {
 """What colour sets off. The words say the same without it."""
 
 
+_is_quiet = False
+
+
+def be_quiet(is_quiet: bool) -> None:
+    """Have `console_print` print nothing from now on, for a program whose output is parsed; or print again."""
+    global _is_quiet
+    _is_quiet = is_quiet
+
+
 def console_print(*parts: RenderableType) -> None:
     """Print paragraphs and tables to standard output without tearing a progress bar.
 
     A terminal gets its own width, and colour unless NO_COLOR or TERM=dumb is set. A pipe or a file gets plain text of
     80 columns, a notebook HTML. Strings have no markup.
     """
+    if _is_quiet:
+        return
     console = Console(file=sys.stdout)
     console.width = min(console.width, _WIDEST) if console.is_terminal else WIDTH
     if console.is_jupyter:

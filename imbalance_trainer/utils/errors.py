@@ -17,16 +17,14 @@ class DataError(ValueError):
     exit_code = 3
 
 
+class RaggedLabelsError(DataError):
+    """Rows that do not all have one value for each label."""
+
+
 class NonFiniteLossError(ArithmeticError):
     """A loss that is NaN or infinite; scripts end with exit code 4."""
 
     exit_code = 4
-
-
-class QualityGateError(ValueError):
-    """A metric under the floor that was set for it; scripts end with exit code 5, after everything is saved."""
-
-    exit_code = 5
 
 
 def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
