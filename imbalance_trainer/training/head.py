@@ -114,10 +114,14 @@ class HeadStart:
             if is_asked:
                 raise UsageError(f"head_start='probe' {why_not}; take 'bias'.")
             return None
-        if len(dataset) <= _PROBE_ROWS:
+        rows = np.sort(np.random.default_rng(0).permutation(len(dataset))[:_PROBE_ROWS])
+        if not hasattr(dataset, "select"):
+            return Subset(dataset, rows.tolist())
+        dataset = dataset.select(rows)
+        if "input_ids" not in dataset.column_names:
             return dataset
-        rows = np.sort(np.random.default_rng(0).permutation(len(dataset))[:_PROBE_ROWS]).tolist()
-        return dataset.select(rows) if hasattr(dataset, "select") else Subset(dataset, rows)
+        lengths = [len(ids) for ids in dataset["input_ids"]]  # batches of one length have little padding
+        return dataset.select(np.argsort(lengths, kind="stable"))
 
     def probe(
         self,
