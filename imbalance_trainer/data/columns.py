@@ -318,9 +318,9 @@ def _hints(values: Mapping[str, _Values], nearly: Mapping[str, str]) -> list[str
                 said.append(f"{name!r} holds lists: {_flag([name])}")
             continue
         words, is_class, numbers = words_in(v.cells.cast(pa.string())), _is_class_name(name), v.numbers
-        if words and (is_class or numbers is None or len(words) == 2):
+        if is_class or numbers is None or len(words) == 2:
             is_marked = len(words) == 1 and (v.cells.null_count > 0 or "" in v.cells.to_pylist())
-            alike.setdefault(() if is_marked else tuple(sorted(words)), []).append(name)
+            alike.setdefault(() if is_marked else tuple(sorted(words)) or (name,), []).append(name)
         elif not (numbers == 0).any():
             scaled["ratings"] += [name] * (2 < len(words) <= 10)
         elif np.nanmin(numbers) >= 0 and (len(words) <= 20 or np.nanmax(numbers) <= 100):

@@ -85,7 +85,7 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     if cells.null_count == len(cells) or (not is_list and is_text and not words):
         raise DataError(f"{where}: no row has a known label; expected some to train on.")
     fits = {CLASSES: not is_list, MULTI_HOT: is_list, INDICES: is_list or is_text, NAMES: is_text, None: True}
-    if not fits[label_format]:
+    if not fits.get(label_format, False):
         holds = ("lists" if is_list else "single values") + (" of numbers" if label_format == NAMES else "")
         raise UsageError(f"{where}: holds {holds}, which does not go with --label_format {label_format}.")
     form, width = (NAMES if label_format in (NAMES, INDICES) else CLASSES), None
@@ -199,14 +199,14 @@ def _names_in(
     """
     if width is None and (numbered or not words):
         highest = max([cell.as_index(word) for word in words if cell.is_index(word)], default=-1)
-        if highest < 0:
-            raise DataError(f"{where}: holds no label at all.")
         if highest >= max(1000, len(values)) or highest >= max(100, _SPARE * len(words)):
             raise DataError(
                 f"{where}: holds the class index {highest}; expected indices from 0, or names. Numbers that are names "
                 "can be listed in a label_info.json (--label_schema)."
             )
         width = 1 + highest
+    if width == 0:
+        raise DataError(f"{where}: holds no label at all.")
     if width is not None:
         return [f"label_{i}" for i in range(width)], []
     spellings: dict[str, Counter] = {}
