@@ -186,7 +186,7 @@ def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
     """Rows with one text as one row with a list of their labels, for files with a row for each text and label."""
     others = [name for name in frame.names if name != text]
     column = settings.label_columns[0] if settings.label_columns else named_like(LABEL_COLUMNS, others)
-    if column is None or len(settings.label_columns) > 1:
+    if column is None or len(settings.label_columns) > 1 or pa.types.is_nested(frame.column(column).type):
         raise UsageError(f"{frame.path}: --label_format long needs the column of the label: --label_columns NAME.")
     found: dict[str, tuple[int, dict[str, None]]] = {}  # of each text its first row and its labels
     names = frame.column(column).cast(pa.string()).to_pylist()

@@ -191,6 +191,8 @@ ASKED = {  # content: what is said, and the options that it names, each with the
     "words among labels": (table(ABC, TEXTS, ["0", "1", "n/a"], "01"), "write -1 where a label is unknown", []),
     "a separator without use": (table("text,labels", TEXTS, NAMES), "no cell has the separator ';'", [],
                                 {"separator": ";"}),
+    "lists in a row for each label": (jsonl({"text": t, "label": ["joy"]} for t in TEXTS), "long needs the column", [],
+                                      {"label_format": "long"}),
     "a separator of dicts": (table("text,labels", TEXTS, ['{"joy": 1, "fear": 0}', '{"joy": 0, "fear": 1}']), "no use",
                              [], {"separator": ","}),
     "1 or blank": (table(ABC, TEXTS, ["1", ""], ["", "", "1"]), "'anger', 'joy' hold nothing but positive",
