@@ -17,15 +17,10 @@ from ..utils.errors import DataError, UsageError
 from .frame import Frame
 from .text_files import Settings
 
-_WORDS = {
-    **dict.fromkeys(("1", "true", "yes"), 1.0),
-    **dict.fromkeys(("0", "false", "no"), 0.0),
-    **dict.fromkeys(("nan", "none", "null"), np.nan),
-}
-_PAIRS = (
-    *(("y", "n"), ("t", "f"), ("ja", "nein"), ("oui", "non"), ("si", "no"), ("sí", "no"), ("sim", "não")),
-    *(("on", "off"), ("✓", "✗"), ("✔", "✘")),
-)
+_WORDS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
+_NOTHING = ("", "nan", "none", "null")
+_SPELLED_PAIRS = "y/n t/f ja/nein oui/non si/no sí/no sim/não wahr/falsch vrai/faux да/нет 是/否 on/off ✓/✗ ✔/✘ ✅/❌"
+_PAIRS = tuple(tuple(pair.split("/")) for pair in _SPELLED_PAIRS.split())
 """Words that mean 1 and 0 where a column has no others."""
 
 
@@ -33,22 +28,21 @@ _PAIRS = (
 
 
 def label_entries(values: pa.Array, settings: Settings | None = None, scale: Any = 1.0) -> np.ndarray:
-    """Entries of labels as float32, divided by `scale`, a number or (rows,): NaN where unknown, inf where the value is
-    none that a label can have."""
+    """Labels as float32, divided by `scale`, a number or (rows,): NaN where unknown, inf where no label can be so."""
     settings = settings or Settings()
     blank = 0.0 if settings.blank_labels == "negative" else np.nan
+    if settings.positive_values and is_numeric(values.type):
+        values = values.cast(pa.string())
     if pa.types.is_string(values.type):
         coded = values.dictionary_encode()
         words = [*coded.dictionary.to_pylist(), *([""] if values.null_count else [])]
-        table = np.array([*_entries(words, settings.positive_values, blank), blank], np.float32)
+        with np.errstate(over="ignore"):
+            table = np.array([*_entries(words, settings.positive_values, blank), blank], np.float32)
         numbers = table[coded.indices.fill_null(len(table) - 1).to_numpy()]
     elif is_numeric(values.type) or pa.types.is_null(values.type):
         numbers = as_numbers(values, pa.float32())
+        numbers[np.isnan(numbers)] = blank
         numbers[(numbers == -1) | (numbers == IGNORE_INDEX)] = np.nan
-        if settings.positive_values:
-            wanted = [float(word) for word in settings.positive_values if _number(word) is not None]
-            numbers = np.where(np.isnan(numbers), np.nan, np.isin(numbers, wanted)).astype(np.float32)
-        numbers[values.is_null().to_numpy(zero_copy_only=False)] = blank
     else:
         return np.full(len(values), np.inf, np.float32)
     numbers /= np.asarray(scale, np.float32)
@@ -59,21 +53,30 @@ def label_entries(values: pa.Array, settings: Settings | None = None, scale: Any
 def _entries(words: Sequence[str], positive: Sequence[str], blank: float) -> list[float]:
     folded = [word.strip().casefold() for word in words]
     if positive:
-        ones = {word.strip().casefold() for word in positive}
-        unknown = {"-1", str(IGNORE_INDEX), "nan", "none", "null"} - ones
-        return [blank if not w else np.nan if w in unknown else float(w in ones) for w in folded]
-    left = {word for word in folded if word and word not in _WORDS and _number(word) is None}
+        ones, folded = {*map(_plain, positive)}, [*map(_plain, words)]
+        nothing, unknown = {*_NOTHING} - ones, {"-1", str(IGNORE_INDEX)} - ones
+        if {*folded} <= {*ones, *nothing, *unknown}:  # -1 is what the other values are, and means 0
+            unknown -= {"-1"}
+        return [blank if w in nothing else np.nan if w in unknown else float(w in ones) for w in folded]
+    left = {word for word in folded if word not in (*_WORDS, *_NOTHING) and _number(word) is None}
     pairs = _PAIRS if left != {"x"} else (("x", "x"),) if "" in folded else ()  # x marks a box beside empty ones
     pair = next(({no: 0.0, yes: 1.0} for yes, no in pairs if left and left <= {yes, no}), {})
-    found = [blank if not w else pair.get(w, _WORDS.get(w, _number(w))) for w in folded]
+    found = [blank if w in _NOTHING else pair.get(w, _WORDS.get(w, _number(w))) for w in folded]
     return [np.inf if n is None else np.nan if n in (-1, IGNORE_INDEX) else n for n in found]
 
 
+def _plain(word: str) -> str:
+    """A word in small letters, and a number in one spelling, 1 and not 1.0."""
+    number = _number(word)
+    return word.strip().casefold() if number is None else f"{number:g}"
+
+
 def _number(word: str) -> float | None:
-    """A number, also one with a decimal comma or a percent sign."""
-    plain = re.fullmatch(r"([+-]?[\d.,]+(?:e[+-]?\d+)?)\s*(%?)", word.strip().casefold())
+    """A number, also one with a decimal comma or a percent sign, or a share such as 2/3."""
+    plain = re.fullmatch(r"([+-]?[\d.,]+(?:e[+-]?\d+)?)\s*(%|/[1-9]\d*)?", word.strip().casefold())
     try:
-        return float(re.sub(r"^(\d+),(\d+)$", r"\1.\2", plain[1])) / (100 if plain[2] else 1) if plain else None
+        whole = 100 if plain and plain[2] == "%" else float(((plain and plain[2]) or "/1")[1:])
+        return float(re.sub(r"^(\d+),(\d+)$", r"\1.\2", plain[1])) / whole if plain else None
     except ValueError:
         return None
 
@@ -117,7 +120,8 @@ def fold(name: str) -> str:
     >>> fold(" Joy  ride")
     'joy ride'
     """
-    return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
+    plain = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return " ".join(plain.split()).casefold()
 
 
 def is_blank(value: str) -> bool:
@@ -161,7 +165,9 @@ _WITHIN_NAMES = "_:-. "
 """Separators that stand within names too: they are asked about from three cells on, others from two."""
 
 _IN_BRACKETS = re.compile(r"\[.*\]|\{.*\}|\w*\(.*\)", re.DOTALL)
-_NAMED_VALUE = re.compile(r"(.*\S)\s*[-:=]\s*([01])(?:\.0)?")
+_ARROW = re.compile(r"\s*(?:[-=]?>+|[→»›])\s*")
+_NAMED_VALUE = re.compile(r"(.*\S)\s*[-:=_]\s*([01])(?:\.0)?")
+_NAMED_NUMBER = re.compile(r"(.*\S)\s*[-:=_]\s*(?:[01]|\d*[.,]\d+)")
 _QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(\s*(?=['"]))?""")
 """A name in quotation marks and, where another one follows, what is between them."""
 
@@ -204,7 +210,7 @@ def cell_lists(frame: Frame, columns: Sequence[str], written: str) -> pa.Array:
         lists = {}
         for v in every:
             try:
-                lists[v] = _parsed(v)
+                lists[v] = spelled_list(v)
             except ValueError as error:
                 raise DataError(f"{where}, {frame.row(pc.index(cells, v).as_py())}: {error}") from None
     else:
@@ -232,19 +238,18 @@ def split_cell(cell: str, separator: str) -> list[str]:
         return [cell.strip()]
     if separator == "><":
         return re.findall(r"<([^<>]+)>", cell)
-    parts = [part.strip() for part in cell.split(separator) if part.strip()]
     if separator.strip() == PATHS:
-        return [f" {PATHS} ".join(parts[: i + 1]) for i in range(len(parts))]
-    return parts
+        levels = [*filter(None, _ARROW.split(cell.strip()))]
+        return [f" {PATHS} ".join(levels[: i + 1]) for i in range(len(levels))]
+    return [part.strip() for part in cell.split(separator) if part.strip()]
 
 
 def _named_values(cells: dict[str, Any]) -> dict[str, Any]:
     """Of cells such as "joy-1;fear-0" the names with a 1, if each cell lists the same names so."""
-    found = {cell: [_NAMED_VALUE.fullmatch(part) for part in parts] for cell, parts in cells.items()}
-    if not found or not all(len(parts) > 1 and all(parts) for parts in found.values()):
-        return cells
-    pairs = {cell: {match[1]: match[2] for match in parts if match} for cell, parts in found.items()}
-    if len({frozenset(pair) for pair in pairs.values()}) > 1:
+    found = {cell: [*filter(None, map(_NAMED_VALUE.fullmatch, parts))] for cell, parts in cells.items()}
+    pairs = {cell: {match[1]: match[2] for match in matches} for cell, matches in found.items()}
+    is_each = all(1 < len(parts) == len(pairs[cell]) for cell, parts in cells.items())
+    if not is_each or len({frozenset(pair) for pair in pairs.values()}) != 1:
         return cells
     return {cell: [name for name, value in pair.items() if value == "1"] for cell, pair in pairs.items()}
 
@@ -275,11 +280,10 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
     ]
     if len(doubtful) == 1:
         return doubtful[0]
-    if "," in parts and not present:
-        if shares[","][0] >= 0.9:
-            return ","
-        doubtful = [","] * (shares[","][0] > 0)
-    doubtful = doubtful or (present if len(values) > 1 else [])
+    commas = shares[","][0] if "," in parts and not present else 0
+    if commas >= 0.9:
+        return ","
+    doubtful = doubtful or [","] * (commas > 0) or (present if len(values) > 1 else [])
     if not doubtful:
         doubtful = [s for s in others if s in parts and _may_separate(values, s, parts[s], shares[s][1])]
         doubtful = doubtful[:1] if doubtful[:1] != [" "] else doubtful  # with '+' the blanks around it separate too
@@ -296,7 +300,15 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
 
 def _check_mixed(values: Sequence[str], separator: str, where: str) -> None:
     """Ask where another separator parts names, which the one leaves together, into names that stand alone too."""
-    names = {name for value in values for name in split_cell(value, separator)}
+    cells = {value: split_cell(value, separator) for value in values}
+    names = {name for parts in cells.values() for name in parts}
+    numbered = [match[1] for name in names if (match := _NAMED_NUMBER.fullmatch(name))]
+    if _named_values(cells) is cells and 1 < len({*numbered}) <= len(numbered) / 2:
+        raise UsageError(
+            f"{where}: parts of cells such as {values[0][:60]!r} seem to be names with values, which are read where "
+            "each cell lists the same names, each with 0 or 1; write a column for each label, or say --separator "
+            f"{separator!r} where they are names."
+        )
     for other in dict.fromkeys([*_TAKEN, *_signs(values), *_WORDS_THAT_JOIN]):
         split = {name: {*split_cell(name, other)} - {name} for name in names if other in name and other != separator}
         mixed = [n for n, found in split.items() if found and (found <= names or (other in _TAKEN and found & names))]
@@ -340,17 +352,17 @@ def _may_separate(values: Sequence[str], separator: str, parts: set[str], share:
     """Whether few names make up many cells: joy + fear, joy and fear are sets; very_good and very_bad are not."""
     several = sum(len(split_cell(value, separator)) > 1 for value in values)
     least = 3 if separator in _WITHIN_NAMES else 2
-    return several >= least and share >= 0.8 and len(parts) * (1 if least == 2 else 1.5) < len(values)
+    return several >= least and share >= 0.8 and len(parts) * (1 if least == 2 else 1.5) <= len(values)
 
 
 def paths_in(values: Sequence[str]) -> str | None:
     """One of several cells that are paths (A > B) with levels in common; None where cells are none."""
-    paths = [value for value in values if re.search(r"\S\s*>\s*\S", value)]
+    paths = [value for value in values if re.search(rf"\S{_ARROW.pattern}\S", value)]
     return paths[0] if len(paths) > 1 and _recurring(values, PATHS)[0] > 0.5 else None
 
 
-def _parsed(cell: str) -> list | None:
-    """The list that a cell spells in JSON, Python or as numpy prints it ([1 0 0]), or of a dict the names with 1."""
+def spelled_list(cell: str) -> list | None:
+    """The list that a cell spells (JSON, Python, numpy's [1 0 0]; of a dict the names with 1), else a ValueError."""
     if is_blank(cell):
         return None
     try:
@@ -368,11 +380,11 @@ def _parsed(cell: str) -> list | None:
     if isinstance(value, dict) and all(v in (0, 1) for v in value.values()):
         return [str(name) for name, v in value.items() if v]
     if not isinstance(value, (list, tuple, set)):
-        way = (
-            ""
-            if "," in cell and cell.strip()[:1] + cell.strip()[-1:] == "[]"
-            else " Where cells are names of classes, say --separator none."
-        )
+        way = "" if "," in cell and cell.strip()[:1] + cell.strip()[-1:] == "[]" else (
+            " Where cells are names of classes, say --separator none."
+        )  # fmt: skip
+        if isinstance(value, dict):
+            way = " A dict is read where each of its values is 0 or 1."
         raise ValueError(f"{cell[:60]!r} is no list; expected one such as [0, 1] or ['joy', 'fear'].{way}")
     if any(isinstance(v, (list, dict)) for v in value):
         raise ValueError(f"holds {cell[:60]}; expected one list of labels.")

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,39 +13,36 @@ import pyarrow.compute as pc
 from ..labels.schema import LabelSchema
 from ..utils.constants import LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, did_you_mean, quoted
-from .cells import NO_SEPARATOR, find_separator, label_entries, numbers_in, split_cell, words_in
+from .cells import NO_SEPARATOR, SPELLED, how_written, label_entries, numbers_in, spelled_list, split_cell, words_in
 from .frame import Frame, named_like
-from .label_spec import COLUMNS, LABEL_FORMATS, LabelSpec, plan_of_cells
+from .label_spec import COLUMNS, LABEL_FORMATS, LabelSpec, ask_about_signs, plan_of_cells
 from .text_files import Settings
 
-TEXT_COLUMNS = (
-    *("text", "sentence", "comment_text", "comment", "content", "tweet"),
-    *("body", "review", "title", "utterance", "question"),
-)
+_TEXT_NAMES = "text sentence comment_text comment content tweet body review title utterance question"
+TEXT_COLUMNS = tuple(_TEXT_NAMES.split())
 """Usual names of the column of the text, in the order in which they are looked for."""
 
 _SAMPLE = 2_000  # rows by which a column is judged
 _MUCH_LONGER = 1.5
 _LABEL_LIKE = 0.9  # a column with this share of label values is one of labels, and its other values are errors
 _NO_TEXT = re.compile(
-    r"https?://\S+|www\.\S+|\S+@\S+\.\w+|[\[{].*[\]}]|(?-i:[\d+-][\d\s.,:/+TZ-]*)([ap]m|utc|gmt)?"
+    r"(?is)https?://\S+|www\.\S+|\S+@\S+\.\w+|[\[{].*[\]}]|(?-i:[\d+-][\d\s.,:/+TZ-]*)([ap]m|utc|gmt)?"
     r"|(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .*\d|[a-z]{3,9} \d{1,2},? \d{4}.*|\d{1,2} [a-z]{3,9} \d{4}.*",
-    re.IGNORECASE | re.DOTALL,
 )
 """Addresses, lists, numbers, dates and times."""
 _NO_BLANKS = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
 """Letters of scripts that put no blanks between words: Thai, Japanese, Chinese."""
 _NO_LABEL = re.compile(r"(unnamed: \d+|index|.*[ _]id|id)?", re.IGNORECASE)
-_CLASS_COLUMNS = ("class", "category", "categories", "target", "sentiment", "emotion", "emotions", "topic", "topics",
-                  "intent", "tags", "tag", "genre", "genres")  # fmt: skip
+_CLASS_NAMES = "class category categories target sentiment emotion emotions topic topics intent tags tag genre genres"
+_CLASS_COLUMNS = tuple(_CLASS_NAMES.split())
 """Usual names of a column with a class a row, or with several names."""
 _SELDOM_LABEL = re.compile(
-    r"(is|has)[_ ].*|verified|retweeted|truncated|.*confidence.*|.*(score|prob\w*)", re.IGNORECASE
+    r"(?i)(is|has|user|example)[_ ].*|.*(verified|retweeted|truncated|favorited|deleted|sensitive|golden?)"
+    r"|.*confidence.*|.*(count|votes?|likes?|score|prob\w*|pred\w*)"
 )
 _PEOPLE = re.compile(
-    r"(?:^|[ _.-])(annot\w*|rater|coder|judge|worker|labell?er|reviewer|expert|evaluator|assessor|participant|user"
-    r"|person)[ _.-]*(\d+|[a-z])$",
-    re.IGNORECASE,
+    r"(?i)(?:^|[ _.-])(ann(?:ot\w*)?|rater|coder|judge|worker|labell?er|reviewer|expert|evaluator|assessor|participant"
+    r"|user|person)[ _.-]*(\d+|[a-z])$"
 )
 _MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hold one class a row
 
@@ -231,6 +228,7 @@ class _Values:
 
     Args:
         cells: the values.
+        numbers: the values as numbers, where all of them are.
         entries: what they are as entries of a label, see `label_entries`.
         is_like_label: whether nearly all of them are values that a label can have.
         is_label: whether there are no other numbers too: a wrong word is an error, and no question.
@@ -238,18 +236,11 @@ class _Values:
     """
 
     cells: pa.Array
+    numbers: np.ndarray | None
     entries: np.ndarray
     is_like_label: bool
     is_label: bool
     nearly: str
-
-    @cached_property
-    def numbers(self) -> np.ndarray | None:
-        return numbers_in(self.cells)
-
-    @property
-    def is_soft(self) -> bool:
-        return bool(((self.entries > 0) & (self.entries < 1)).any())
 
 
 def _seen(frame: Frame, name: str) -> _Values:
@@ -261,7 +252,7 @@ def _seen(frame: Frame, name: str) -> _Values:
     if not is_label and 0 < 2 * len(wrong) <= known and not _is_class_name(name):
         first = f"{cells[int(wrong[0])].as_py()!r} first in {frame.row(wrong[0])}"
         nearly = f"{name!r} holds {known - len(wrong):,} values of 0 to 1 and {len(wrong):,} others ({first})"
-    return _Values(cells, entries, is_like, is_label, nearly)
+    return _Values(cells, numbers_in(cells), entries, is_like, is_label, nearly)
 
 
 def _ask_about_doubtful(
@@ -269,36 +260,34 @@ def _ask_about_doubtful(
 ) -> None:
     """Raise a UsageError for columns beside the labels that may be labels, and for labels that may be none."""
     people = [name for name in found if _PEOPLE.search(name.strip())]
-    if people == [*found] and len(people) > 1:
-        raise UsageError(
-            f"{frame.path}: {quoted(people)} seem to hold what each of several people said of one label; write their "
-            f"mean or majority into one column, or say {_flag(people)} if each is a label."
-        )
-    signs = next(iter(found.values())).numbers if len(found) == 1 else None
-    if signs is not None and np.isin((-1, 0, 1), signs).all() and (signs == -1).mean() >= 0.1:
-        raise UsageError(
-            f"{frame.path}: {next(iter(found))!r} holds -1, 0 and 1, and -1 means unknown. For three classes say "
-            f"{_flag(found)} --label_format classes, with a label_info.json (--label_schema) whose names are '-1', "
-            f"'0' and '1'; else say {_flag(found)}."
-        )
+    are_people = people == [*found] and len(people) > 1
+    if len(found) == 1 and 0 in next(iter(found.values())).entries:
+        ask_about_signs(next(iter(found.values())).numbers, next(iter(found)), str(frame.path))
     seldom = [name for name in found if _SELDOM_LABEL.fullmatch(name.strip()) or name in people]
-    soft = [name for name, values in found.items() if values.is_soft and name not in seldom]
+    soft = [n for n, v in found.items() if n not in seldom and ((v.entries > 0) & (v.entries < 1)).any()]
     said, doubtful = [*nearly.values()], {*nearly}
     for names, what in (
+        (people, "seem to hold what each of several people said of one label, whose mean or majority would be one"),
         (seldom, "hold 0 and 1 and are seldom labels"),
         (soft, "hold values between 0 and 1, as soft labels or scores do"),
     ):
-        if names and len(names) < len(found):
+        if names and (are_people if names is people else len(names) < len(found)):
             said.append(f"{quoted(names)} {what}")
             doubtful.update(names)
-    if not said:
+    is_certain = any(values.numbers is not None for name, values in found.items() if name not in seldom)
+    rest = {n: v for n, v in readable.items() if n not in {*found, *nearly} and (_is_class_name(n) or not is_certain)}
+    others = _hints(rest, {})
+    if not (said or others):
         return
+    if not said:
+        said, doubtful = [f"{quoted([*found])} may hold the labels, or other columns"], {*found}
     sure = [name for name in found if name not in doubtful]
     everything = [name for name in readable if name in {*found, *nearly}]
     ways = [*([f"without them {_flag(sure)}"] if sure else []), f"with them {_flag(everything)}"]
     more = ", and write -1 where a label is unknown" if nearly else ""
     if any(readable[name].numbers is not None for name in nearly):
         more = f" --label_scale {_scale(readable, everything)}, which divides counts"
+    more += f". Other columns that may hold them: {'; '.join(others)}" if others else ""
     raise UsageError(f"{frame.path}: {'; '.join(said)}. Are these labels? Say {' or '.join(ways)}{more}.")
 
 
@@ -321,48 +310,63 @@ def _scale(values: Mapping[str, _Values], counts: Sequence[str]) -> str:
 def _hints(values: Mapping[str, _Values], nearly: Mapping[str, str]) -> list[str]:
     """What to say of columns that may hold labels, each with the flags that read it so."""
     said: list[str] = []
-    pairs: dict[tuple[str, ...], list[str]] = {}
-    counts: dict[str, np.ndarray] = {}
+    alike: dict[tuple[str, ...], list[str]] = {}  # columns with the same words, or with one word and blanks
+    scaled: dict[str, list[str]] = {"ratings": [], "percentages": [], "counts": []}
     for name, v in sorted(values.items(), key=lambda item: not _is_class_name(item[0])):
         if pa.types.is_nested(v.cells.type):
-            said += [f"{name!r} holds lists: {_flag([name])}"] if pa.types.is_list(v.cells.type) else []
+            if pa.types.is_list(v.cells.type) and not pa.types.is_nested(v.cells.type.value_type):
+                said.append(f"{name!r} holds lists: {_flag([name])}")
             continue
         words, is_class, numbers = words_in(v.cells.cast(pa.string())), _is_class_name(name), v.numbers
-        if is_class or numbers is None:
-            said += _hint_of_names(name, words, len(v.cells))
-        elif len(words) == 2:
-            pairs.setdefault(tuple(sorted(words)), []).append(name)
+        if is_class or numbers is None or len(words) == 2:
+            is_marked = len(words) == 1 and (v.cells.null_count > 0 or "" in v.cells.to_pylist())
+            alike.setdefault(() if is_marked else tuple(sorted(words)) or (name,), []).append(name)
         elif not (numbers == 0).any():
-            if 2 < len(words) <= 5:  # such as stars
-                said.append(f"{name!r} has {len(words)} different values: {_flag([name])} --label_format classes")
-        elif np.nanmin(numbers) >= 0:
-            if len(words) <= 20:  # such as votes
-                counts[name] = numbers
-            elif np.nanmax(numbers) <= 100:
-                said.append(f"{name!r} may be a percentage: {_flag([name])} --label_scale 100")
-    for (one, other), columns in pairs.items():
-        ways = " or ".join(f"--positive_values {shlex.quote(word)}" for word in (other, one))
-        said.append(f"{quoted(columns)} hold {one!r} and {other!r}: {_flag(columns)} with {ways}")
+            scaled["ratings"] += [name] * (2 < len(words) <= 10)
+        elif np.nanmin(numbers) >= 0 and (len(words) <= 20 or np.nanmax(numbers) <= 100):
+            scaled["counts" if len(words) <= 20 else "percentages"].append(name)
+    for key, columns in alike.items():
+        if len(columns) > 1 and all(map(_PEOPLE.search, columns)):
+            said.append(f"{quoted(columns)} may be what several people said: write the majority into one column")
+        elif len(key) == 2 and (len(columns) > 1 or values[columns[0]].numbers is not None):
+            ways = " or ".join(f"--positive_values {shlex.quote(w)}" for w in reversed(key)).replace("\n", "\\n")
+            said.append(f"{quoted(columns)} hold {key[0]!r} and {key[1]!r}: {_flag(columns)} with {ways}")
+        elif len(columns) > 1 and len(key) <= _MOST_CLASSES:
+            said.append(f"{quoted(columns)} may hold names: {_flag(columns)} for the set of them")
+        else:
+            said += [hint for name in columns for hint in _hint_of_names(name, key, len(values[name].cells))]
+    counts: dict[str, Any] = {name: values[name].numbers for name in scaled["counts"]}
     total = sum(counts.values())  # a column that is the sum of the others is none of them
-    few = [name for name, n in counts.items() if len(counts) < 3 or not np.array_equal(2 * n, total)]
-    paired = [name for columns in pairs.values() for name in columns]
+    few = [n for n in counts if len(counts) < 3 or not np.array_equal(total - counts[n], counts[n])]
+    scaled["counts"] = few if len(few) > 1 or nearly else []
+    paired = [name for key, columns in alike.items() if len(key) == 2 for name in columns]
     said += [what for name, what in nearly.items() if name not in (*few, *paired)]
-    if len(few) > 1 or (few and nearly):
-        said.append(f"{quoted(few)} may be counts: {_flag(few)} --label_scale {_scale(values, few)}")
+    for kind, columns in ((kind, found) for kind, found in scaled.items() if found):
+        way = f"--label_scale {100 if kind == 'percentages' else _scale(values, columns)}"
+        way = way if kind != "ratings" or len(columns) > 1 else "--label_format classes"
+        said.append(f"{quoted(columns)} may be {kind}: {_flag(columns)} {way}")
     return said[:5]
 
 
 def _hint_of_names(name: str, words: Sequence[str], n_rows: int) -> list[str]:
     """What to say of a column of strings that may hold a class a row, or names with a separator."""
+    if len(words) < 2:
+        return []
     try:
-        separator = find_separator(words, None, "")
+        separator = how_written(pa.array(words, pa.string()), None, None, "")
     except UsageError as error:
-        ways = re.findall(r"--separator ('[^']*')", str(error))
-        return [f"{name!r} may hold several names: {_flag([name])} with --separator {' or '.join(ways)} or none"]
-    if separator is not None:
+        ways = " or ".join(dict.fromkeys(re.findall(r"--separator ('[^']*')", str(error))))
+        return [f"{name!r} may hold several names: {_flag([name])} with --separator {ways} or none"]
+    if separator == SPELLED:
+        try:
+            spelled_list(words[0])
+        except ValueError:
+            return [f"{name!r} holds lists or dicts, but none of labels: write lists of names"]
+        return [f"{name!r} holds lists: {_flag([name])}"]
+    if separator != NO_SEPARATOR:
         parts = {part for word in words for part in split_cell(word, separator)}
         is_shared = 2 * len(parts) < 3 * len(words)
         return [f"{name!r} holds names separated by {separator!r}: {_flag([name])}"] * is_shared
-    if 2 <= len(words) <= min(_MOST_CLASSES, n_rows // _ROWS_PER_CLASS):
+    if len(words) <= min(_MOST_CLASSES, n_rows // _ROWS_PER_CLASS):
         return [f"{name!r} has {len(words)} different values and could hold one class a row: {_flag([name])}"]
     return []

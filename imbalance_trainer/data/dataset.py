@@ -18,22 +18,13 @@ import pyarrow.compute as pc
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, quoted
+from . import splits as split_rows
 from .cells import SPELLED
 from .columns import find_text_column, make_plan, read_texts
 from .files import read_files
 from .frame import Frame, named_like
 from .label_spec import CLASSES, LONG, NAMES, LabelSpec, check_columns, encode_labels
 from .sources import SPLITS, Source, find_source, read_source, split_named
-from .splits import (
-    Parts,
-    absent_labels,
-    blank_label_cells,
-    broken_rules,
-    conflicting_duplicates,
-    is_blank_text,
-    leaked_texts,
-    make_splits,
-)
 from .text_files import Settings
 
 
@@ -133,26 +124,26 @@ def load_labelled_dataset(
     frames, warnings = _with_labels(frames, source, plan, settings)
     parts = {split: (read_texts(frame, text), encode_labels(frame, plan)) for split, frame in frames.items()}
     train = frames["train"]
-    warnings += check_columns(parts["train"][1], train.path, plan)
+    warnings += check_columns(parts["train"][1], train, plan)
     _check_training(parts["train"], train, plan, settings)
     for frame in frames.values():
         warnings += frame.remarks
     warnings += [f"Column {n!r} is not used, as it cannot be read. {said}" for n, said in train.broken.items()]
     warnings += plan.remarks
     if plan.form == NAMES and len(plan.columns) == 1 and plan.written != SPELLED:
-        warnings += blank_label_cells([f.column(plan.columns[0]) for f in frames.values()], plan.columns[0])
+        warnings += split_rows.blank_label_cells([f.column(plan.columns[0]) for f in frames.values()], plan.columns[0])
     # rows are looked up in files; by split where two files have one name, or a split has several files
     files = [split if frame.files else frame.name for split, frame in frames.items()]
     by_file = dict(zip(files, parts.values(), strict=True)) if len(set(files)) == len(files) else parts
-    warnings += [*conflicting_duplicates(by_file), *broken_rules(by_file, plan.schema)]
-    blank = {split: is_blank_text(texts) for split, (texts, _) in parts.items()}
+    warnings += [*split_rows.conflicting_duplicates(by_file), *split_rows.broken_rules(by_file, plan.schema)]
+    blank = {split: split_rows.is_blank_text(texts) for split, (texts, _) in parts.items()}
     if blank["train"].any():
         rows = np.flatnonzero(~blank["train"])
         parts["train"] = (parts["train"][0].take(pa.array(rows)), parts["train"][1][rows])
     made = [split for split in SPLITS if split not in parts] if make_missing else []
     if made:
-        warnings += make_splits(parts, made, plan.schema, seed, train.path)
-    warnings += [*leaked_texts(parts), *absent_labels(parts, plan.schema)]
+        warnings += split_rows.make_splits(parts, made, plan.schema, seed, train.path)
+    warnings += [*split_rows.leaked_texts(parts), *split_rows.absent_labels(parts, plan.schema)]
     notes = (
         _source_note(frames, source, text, plan),
         f"{plan.note}."
@@ -160,7 +151,7 @@ def load_labelled_dataset(
         else f"{plan.note}; none is named primary (groups in label_info.json), so all count as secondary.",
         _split_note(parts, made, train.name, seed, {split: int(rows.sum()) for split, rows in blank.items()}),
     )
-    splits = _datasets(parts, plan.schema)
+    splits = make_datasets(parts, plan.schema)
     return LabelledData(splits, plan.schema, plan.problem_type, notes, tuple(warnings), tuple(made))
 
 
@@ -173,15 +164,18 @@ def given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
 
 
 def _by_split_column(frames: dict[str, Frame]) -> dict[str, Frame]:
-    """The training data by its column `split`, where that names the splits and there is no other data."""
+    """The training data by a column that names train and another split, where there is no other data."""
     train = frames["train"]
-    name = named_like(("split", "set", "partition", "subset", "fold"), train.names)
-    if len(frames) > 1 or name is None or not pa.types.is_string(train.table.schema.field(name).type):
+    for name in train.names if len(frames) == 1 else ():
+        cells = train.table.column(name)
+        words = cells.unique().drop_null().to_pylist() if pa.types.is_string(cells.type) else []
+        named = {word: split for word in words if len(words) <= 10 and (split := split_named(word))}
+        if "train" in named.values() and len({*named.values()}) > 1:
+            break
+    else:
         return frames
-    home = np.array([split_named(value or "") or "" for value in train.column(name).to_pylist()])
+    home = np.array([named.get(value, "") for value in cells.to_pylist()])
     found = {split: train.take(np.flatnonzero(home == split)) for split in SPLITS if split in home}
-    if "train" not in found or len(np.unique(home)) < 2:
-        return frames
     rest = int((home == "").sum())
     said = f"{train.name}: the rows are put into splits by the column {name!r}"
     remark = f"{said}; {rest:,} rows with another value are left out." if rest else f"{said}."
@@ -192,7 +186,7 @@ def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
     """Rows with one text as one row with a list of their labels, for files with a row for each text and label."""
     others = [name for name in frame.names if name != text]
     column = settings.label_columns[0] if settings.label_columns else named_like(LABEL_COLUMNS, others)
-    if column is None or len(settings.label_columns) > 1:
+    if column is None or len(settings.label_columns) > 1 or pa.types.is_nested(frame.column(column).type):
         raise UsageError(f"{frame.path}: --label_format long needs the column of the label: --label_columns NAME.")
     found: dict[str, tuple[int, dict[str, None]]] = {}  # of each text its first row and its labels
     names = frame.column(column).cast(pa.string()).to_pylist()
@@ -217,7 +211,7 @@ def _check_training(part: tuple[pa.Array, np.ndarray], train: Frame, plan: Label
                 f"{plan.columns[0]!r}. --label_format long takes a row for each text and label, --label_format "
                 "classes one class a row."
             )
-    if is_blank_text(texts).all():
+    if split_rows.is_blank_text(texts).all():
         raise DataError(f"{train.path}: each text is blank; name the column of the text with --text_column.")
 
 
@@ -243,12 +237,13 @@ def _with_labels(
         for name in (name for name in labels.names if name not in frame.names):
             table = table.append_column(name, labels.column(name).take(rows))
         found[split] = replace(frame, table=table)
-        missing = f"{rows.null_count:,} rows have none"
-        said.append(f"The labels of {frame.name} are those of {beside.name}, by {key!r}; {missing}.")
+        missing = f"; {rows.null_count:,} rows have none" if rows.null_count else ""
+        said.append(f"The labels of {frame.name} are those of {beside.name}, by {key!r}{missing}.")
     return found, said
 
 
-def _datasets(parts: Parts, schema: LabelSchema) -> datasets.DatasetDict:
+def make_datasets(parts: split_rows.Parts, schema: LabelSchema) -> datasets.DatasetDict:
+    """The splits in their canonical form, see `LabelledData`."""
     every = [labels for _, labels in parts.values()]
     if every[0].ndim == 1:
         has_unknown = any((labels == IGNORE_INDEX).any() for labels in every)
@@ -284,7 +279,7 @@ def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: L
     return f"Read {read}{where}; text in {text!r}{words}{more}."
 
 
-def _split_note(parts: Parts, made: Sequence[str], source: str, seed: int, blank: Mapping[str, int]) -> str:
+def _split_note(parts: split_rows.Parts, made: Sequence[str], source: str, seed: int, blank: Mapping[str, int]) -> str:
     sizes = ", ".join(f"{split} {len(parts[split][0]):,}" for split in SPLITS if split in parts)
     each = " each" if len(made) > 1 else ""
     how = f"; {' and '.join(made)} made of 10% of {source}{each}, stratified, seed {seed}, equal texts kept together"

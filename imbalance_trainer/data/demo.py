@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import yaml
 
 from ..labels.schema import LabelSchema
 from ..utils.constants import MULTI_LABEL
-from .dataset import LabelledData
+from .dataset import LabelledData, make_datasets
 
 PRIMARY_LABEL = "hateful"
 
@@ -22,15 +23,7 @@ _EVERYDAY = _WORDS["everyday"].split()
 SECONDARY_LABELS = {label: (of["positives"], of["phrases"]) for label, of in _WORDS["secondary"].items()}
 """Secondary labels, commonest first: positives in 10,000 rows, and the phrases that give them away."""
 
-DEMO_TRAINING: dict[str, Any] = {
-    "num_train_epochs": 5,
-    "per_device_train_batch_size": 32,
-    "per_device_eval_batch_size": 256,
-    "learning_rate": 2e-3,
-    "lr_scheduler_type": "cosine",
-    "warmup_steps": 0.1,
-    "dataloader_pin_memory": False,  # which only helps a GPU, and warns without one
-}
+DEMO_TRAINING: dict[str, Any] = _WORDS["training"]
 """Training arguments that suit an encoder that starts from nothing; a pretrained one wants a smaller rate."""
 
 DEMO_OPTIONS: dict[str, Any] = {"weight_strategy": "tiered", "head_learning_rate": 2e-3}
@@ -58,20 +51,17 @@ def demo_schema() -> LabelSchema:
 
 def demo_data(seed: int = 42) -> LabelledData:
     """The texts in splits train, validation and test; columns `text` and `labels` (multi-hot, int8)."""
-    from datasets import Dataset, DatasetDict, Features, List, Value
-
-    features = Features({"text": Value("string"), "labels": List(Value("int8"))})
-    splits = {}
+    parts = {}
     for i, (split, n_rows) in enumerate(_ROWS.items(), start=1):  # [seed, 0] would be the stream of seed alone
         texts, labels = _make_rows(n_rows, np.random.default_rng([seed, i]))
-        splits[split] = Dataset.from_dict({"text": texts, "labels": labels.tolist()}, features=features)
-    rows = ", ".join(f"{len(split):,} {name}" for name, split in splits.items())
+        parts[split] = pa.array(texts), labels
+    rows = ", ".join(f"{n_rows:,} {split}" for split, n_rows in _ROWS.items())
     notes = (
         f"Demo: {rows} rows of made-up text; {1 + len(SECONDARY_LABELS)} labels.",
         "The commonest of the ten secondary labels is 100 times as frequent as the rarest.",
         "Your own data: --data_dir FOLDER --model_name_or_path ENCODER",
     )
-    return LabelledData(DatasetDict(splits), demo_schema(), MULTI_LABEL, notes)
+    return LabelledData(make_datasets(parts, demo_schema()), demo_schema(), MULTI_LABEL, notes)
 
 
 def demo_model(schema: LabelSchema | None = None, seed: int = 42) -> tuple[Any, Any]:
@@ -83,16 +73,9 @@ def demo_model(schema: LabelSchema | None = None, seed: int = 42) -> tuple[Any, 
     schema = schema or demo_schema()
     config = RobertaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=128,
+        **_WORDS["encoder"],
         max_position_embeddings=_MAX_LENGTH + 2,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.cls_token_id,
-        eos_token_id=tokenizer.sep_token_id,
         num_labels=len(schema),
-        initializer_range=0.1,  # five times the usual: this narrow encoder starts from nothing
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -17,7 +17,17 @@ import pyarrow.parquet as pq
 
 from ..utils.errors import DataError, UsageError, first_five, first_line, quoted
 from .frame import Frame, join_frames, make_frame
-from .text_files import TEXT, Batches, Settings, not_decoded, open_text, read_delimited, read_head, read_lines
+from .text_files import (
+    DELIMITED,
+    TEXT,
+    Batches,
+    Settings,
+    not_decoded,
+    open_text,
+    read_delimited,
+    read_head,
+    read_lines,
+)
 
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 
@@ -178,10 +188,8 @@ def _load(path: Path, text: str, line: int | None = None) -> Any:
 
 READERS: dict[str, Callable[[Path, Settings, int | None], Batches]] = {
     ".parquet": _parquet,
-    ".csv": read_delimited,
-    ".tsv": read_delimited,
-    ".jsonl": _json,
-    ".json": _json,
+    **dict.fromkeys(DELIMITED, read_delimited),
+    **dict.fromkeys((".jsonl", ".json"), _json),
     ".txt": _text,
     ".xlsx": _excel,
     ".arrow": _arrow,

@@ -1,5 +1,6 @@
 """LabelSpec: what the label columns mean, how it is found where one column has all labels, and labels as numbers."""
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,23 +15,7 @@ from ..labels.blocks import Block, IdLists
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import DataError, UsageError, did_you_mean, first_five, quoted
-from .cells import (
-    NO_SEPARATOR,
-    PATHS,
-    SPELLED,
-    as_index,
-    cell_lists,
-    fold,
-    how_written,
-    is_blank,
-    is_index,
-    is_numeric,
-    label_entries,
-    numbers_in,
-    paths_in,
-    words_in,
-    words_of,
-)
+from . import cells as cell
 from .frame import Frame
 from .text_files import Settings
 
@@ -64,7 +49,7 @@ class LabelSpec:
     form: str
     schema: LabelSchema
     note: str
-    written: str = NO_SEPARATOR
+    written: str = cell.NO_SEPARATOR
     remarks: tuple[str, ...] = ()
     numbered: bool = True
     settings: Settings = field(default_factory=Settings)
@@ -73,8 +58,8 @@ class LabelSpec:
     def places(self) -> tuple[dict[str, int], dict[str, int]]:
         """The index of each name as it is spelled, and as `fold` spells those that are told apart so."""
         names = self.schema.names
-        spellings = Counter(map(fold, names))
-        folded = {fold(name): i for i, name in enumerate(names) if spellings[fold(name)] == 1}
+        spellings = Counter(map(cell.fold, names))
+        folded = {cell.fold(name): i for i, name in enumerate(names) if spellings[cell.fold(name)] == 1}
         return {name: i for i, name in enumerate(names)}, folded
 
     @property
@@ -96,29 +81,39 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     cells, written = _cells(frame, columns, known, settings, where)
     is_list = pa.types.is_list(cells.type)
     values = cells.flatten() if is_list else cells
-    words, is_text = words_in(values), pa.types.is_string(values.type)
+    words, is_text = cell.words_in(values), pa.types.is_string(values.type)
     if cells.null_count == len(cells) or (not is_list and is_text and not words):
         raise DataError(f"{where}: no row has a known label; expected some to train on.")
     fits = {CLASSES: not is_list, MULTI_HOT: is_list, INDICES: is_list or is_text, NAMES: is_text, None: True}
-    if not fits[label_format]:
+    if not fits.get(label_format, False):
         holds = ("lists" if is_list else "single values") + (" of numbers" if label_format == NAMES else "")
         raise UsageError(f"{where}: holds {holds}, which does not go with --label_format {label_format}.")
     form, width = (NAMES if label_format in (NAMES, INDICES) else CLASSES), None
     if is_list:
         form, width = _form_of_lists(cells, known, label_format)
-    are_indices = bool(words) and all(map(is_index, words))
+    are_indices = bool(words) and all(map(cell.is_index, words))
+    numbers = cell.numbers_in(values)
+    if form == CLASSES and known is None and label_format is None and numbers is not None:
+        ask_about_signs(numbers, column, str(frame.path))
+        if (odd := numbers[np.isfinite(numbers) & (numbers != np.floor(numbers))]).size:
+            way = f" --label_scale {np.nanmax(numbers):g}" if np.nanmax(numbers) > 1 else " --label_format columns"
+            flag = f"--label_columns {shlex.quote(column)}"
+            ways = f"for a soft label say {flag}{way}, for a class a row {flag} --label_format classes"
+            raise UsageError(f"{where}: holds numbers such as {odd[0]:g}; {ways}.")
     if label_format == INDICES and not are_indices:
         raise DataError(f"{where}: holds other values than class indices, which --label_format indices asks for.")
     are_names = not is_text and words and known is not None and set(words) <= set(known)  # such as years or stars
     numbered = label_format != NAMES and not are_names and (known is not None or not is_text or are_indices)
     names, said = (known, []) if known else _names_in(values, words, width, numbered, where)
-    path = paths_in(words) if written != PATHS else None
+    path = cell.paths_in(words) if written != cell.PATHS else None
     if path is not None:
         way = "--separator '>' makes each level a label that implies the one above it"
+        if written != cell.NO_SEPARATOR:
+            way = "a label_info.json (--label_schema) can list which label implies which"
         said = [*said, f"{frame.name}: column {column!r} holds paths such as {path!r}: {way}."]
     if form == CLASSES and (len(names) == 1 or (known is None and len(words) == 1)):
         raise DataError(f"{where}: has only one class, {names[-1]!r}; expected two or more.")
-    parted = "" if written in (NO_SEPARATOR, SPELLED) else f" separated by {written!r}"
+    parted = "" if written in (cell.NO_SEPARATOR, cell.SPELLED) else f" separated by {written!r}"
     what = "names" if is_text and not are_indices else "class indices"
     how = {
         MULTI_HOT: f"multi-hot lists{parted}",
@@ -136,26 +131,40 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     listed = "" if given or (known is None and numbered) else f" ({quoted(names)})"  # a typo among them shows
     kind = "single-label" if form == CLASSES else "multi-label"
     note = f"Labels: {len(names)}{listed}, {kind}, {how} in {quoted(columns)}, {source}"
-    levels = [(n, n.rpartition(f" {PATHS} ")[0]) for n in names if f" {PATHS} " in n and written.strip() == PATHS]
+    arrow = f" {cell.PATHS} "
+    levels = [(n, n.rpartition(arrow)[0]) for n in names if arrow in n and written.strip() == cell.PATHS]
     schema = given or LabelSchema(tuple(names), {}, tuple(levels))
     return LabelSpec(tuple(columns), form, schema, note, written, tuple(said), bool(numbered))
+
+
+def ask_about_signs(numbers: np.ndarray | None, column: str, where: str) -> None:
+    """Ask whether -1, beside 0 and 1 or one of them in a tenth of the rows, is a class."""
+    known = np.array([]) if numbers is None else numbers[~np.isnan(numbers)]
+    signs, flag = int((known == -1).sum()), f"--label_columns {shlex.quote(column)}"
+    if signs > 2 and 10 * signs >= len(known) and np.isin(known, (-1, 0, 1)).all():
+        *some, last = (f"{n:g}" for n in np.unique(known))
+        raise UsageError(
+            f"{where}: {column!r} holds {', '.join(some)} and {last}, and -1 means unknown. For classes say {flag} "
+            "--label_format classes, with a label_info.json (--label_schema) that names all of them, such as '-1' "
+            f"and '1'; else say {flag} --label_format columns."
+        )
 
 
 def _cells(
     frame: Frame, columns: Sequence[str], known: Sequence[str] | None, settings: Settings, where: str
 ) -> tuple[pa.Array, str]:
     """The cells, as lists unless they are single values, and how they are written."""
-    cells, written = frame.column(columns[0]), NO_SEPARATOR
+    cells, written = frame.column(columns[0]), cell.NO_SEPARATOR
     is_string = pa.types.is_string(cells.type) and len(columns) == 1
     if is_string:
-        classes = NO_SEPARATOR if settings.label_format == CLASSES else None
-        written = how_written(cells, known, settings.separator or classes, where)
-    if not is_string or written != NO_SEPARATOR:
-        cells = cell_lists(frame, columns, written)
+        classes = cell.NO_SEPARATOR if settings.label_format == CLASSES else None
+        written = cell.how_written(cells, known, settings.separator or classes, where)
+    if not is_string or written != cell.NO_SEPARATOR:
+        cells = cell.cell_lists(frame, columns, written)
     if pa.types.is_struct(cells.type) or pa.types.is_map(cells.type):
         raise DataError(f"{where}: holds dicts; these are read in a column 'labels' or 'label'; rename it.")
     kind = cells.type.value_type if pa.types.is_list(cells.type) else cells.type
-    if not (pa.types.is_string(kind) or is_numeric(kind) or pa.types.is_null(kind)):
+    if not (pa.types.is_string(kind) or cell.is_numeric(kind) or pa.types.is_null(kind)):
         raise DataError(f"{where}: holds {kind}; expected names or class indices.")
     return cells, written
 
@@ -163,10 +172,10 @@ def _cells(
 def _form_of_lists(cells: pa.Array, known: Sequence[str] | None, label_format: str | None) -> tuple[str, int | None]:
     """The form of labels in lists and, where they are multi-hot (a number for each label), how many there are."""
     values, lengths = cells.flatten(), list_lengths(cells)
-    real, numbers = lengths[lengths >= 0], numbers_in(values)
+    real, numbers = lengths[lengths >= 0], cell.numbers_in(values)
     is_multi_hot = label_format == MULTI_HOT
     if label_format is None and numbers is not None and len(numbers):
-        entries = label_entries(values)
+        entries = cell.label_entries(values)
         rows = pd.DataFrame({"row": np.repeat(np.arange(len(real)), real), "number": numbers}).dropna()
         repeats = rows.duplicated().any()  # a set of indices has none twice
         is_even = real.min() == real.max() and (known is None or real[0] == len(known))
@@ -189,21 +198,21 @@ def _names_in(
     Names that differ only in case, blanks or Unicode form are one, in the spelling that most rows have, which is said.
     """
     if width is None and (numbered or not words):
-        highest = max([as_index(word) for word in words if is_index(word)], default=-1)
-        if highest < 0:
-            raise DataError(f"{where}: holds no label at all.")
+        highest = max([cell.as_index(word) for word in words if cell.is_index(word)], default=-1)
         if highest >= max(1000, len(values)) or highest >= max(100, _SPARE * len(words)):
             raise DataError(
                 f"{where}: holds the class index {highest}; expected indices from 0, or names. Numbers that are names "
                 "can be listed in a label_info.json (--label_schema)."
             )
         width = 1 + highest
+    if width == 0:
+        raise DataError(f"{where}: holds no label at all.")
     if width is not None:
         return [f"label_{i}" for i in range(width)], []
     spellings: dict[str, Counter] = {}
-    for word, count in Counter(words_of(values.drop_null())).items():
-        if not is_blank(word):
-            spellings.setdefault(fold(word), Counter())[word.strip()] += count
+    for word, count in Counter(cell.words_of(values.drop_null())).items():
+        if not cell.is_blank(word):
+            spellings.setdefault(cell.fold(word), Counter())[word.strip()] += count
     chosen = {key: min(found, key=lambda word: (-found[word], word)) for key, found in spellings.items()}
     several = {chosen[key]: sorted(found) for key, found in spellings.items() if len(found) > 1}
     said = [f"{quoted(found)} as {name!r}" for name, found in sorted(several.items())]
@@ -214,16 +223,18 @@ def _names_in(
 # ---- labels as numbers ----
 
 
-def check_columns(labels: np.ndarray, path: Any, plan: LabelSpec) -> tuple[str, ...]:
-    """What is said of a column per label of the training data; where it has nothing but positives and blanks, what
-    blank means is asked."""
+def check_columns(labels: np.ndarray, frame: Frame, plan: LabelSpec) -> tuple[str, ...]:
+    """What is said of a column per label in training; what blank and -1 mean beside positives alone is asked."""
     if plan.form != COLUMNS:
         return ()
     one_sided = (labels > 0).any(0) & (labels == IGNORE_INDEX).any(0) & ~(labels == 0).any(0)
     if plan.settings.blank_labels is None and one_sided.any():
+        odd, ways = [plan.columns[i] for i in np.flatnonzero(one_sided)], ""
+        if any(-1 in n for name in odd if (n := cell.numbers_in(frame.column(name))) is not None):
+            ways = f"; or --label_columns {shlex.join(plan.columns)} --positive_values 1, so that -1 means 0"
         raise UsageError(
-            f"{path}: {quoted([plan.schema.names[i] for i in np.flatnonzero(one_sided)])} hold nothing but positive "
-            "values and blanks, so that blank may mean 0; say --blank_labels negative or --blank_labels unknown."
+            f"{frame.path}: {quoted(odd)} hold nothing but positive values and {'-1 or ' if ways else ''}blanks, so "
+            f"that blank may mean 0; say --blank_labels negative or --blank_labels unknown{ways}."
         )
     is_soft = ((labels > 0) & (labels < 1)).any(0) & (plan.settings.label_scale is None)
     soft = quoted([plan.schema.names[i] for i in np.flatnonzero(is_soft)])
@@ -248,11 +259,11 @@ def encode_block(frame: Frame, plan: LabelSpec) -> Block:
             return np.full((n_rows, n), IGNORE_INDEX, np.float32)  # as a null for each dict
         scale = _scale_of(frame, plan.settings.label_scale)
         columns = [frame.column(name) for name in plan.columns]
-        matrix = np.stack([label_entries(column, plan.settings, scale) for column in columns], axis=1)
+        matrix = np.stack([cell.label_entries(column, plan.settings, scale) for column in columns], axis=1)
         return _checked(matrix, frame, plan, lambda row, i: columns[i][row].as_py())
     cells = frame.column(plan.columns[0])
-    if plan.form != CLASSES or (pa.types.is_string(cells.type) and plan.written == SPELLED):
-        cells = cell_lists(frame, plan.columns, plan.written)
+    if plan.form != CLASSES or (pa.types.is_string(cells.type) and plan.written == cell.SPELLED):
+        cells = cell.cell_lists(frame, plan.columns, plan.written)
     if pa.types.is_null(cells.type) or cells.null_count == n_rows:
         return np.full(n_rows if plan.form == CLASSES else (n_rows, n), IGNORE_INDEX, np.int64)
     if pa.types.is_list(cells.type) == (plan.form == CLASSES):
@@ -270,7 +281,7 @@ def encode_block(frame: Frame, plan: LabelSpec) -> Block:
             found = f"{frame.row(wrong[0])} has {lengths[wrong[0]]} values; expected {n}, one for each label{more}"
             raise DataError(f"{frame.path}: {plan.where}: {found}.")
         matrix = np.full((n_rows, n), np.nan, np.float32)
-        matrix[lengths >= 0] = label_entries(values).reshape(-1, n)
+        matrix[lengths >= 0] = cell.label_entries(values).reshape(-1, n)
         return _checked(matrix, frame, plan, lambda row, i: cells[row][i].as_py())
     rows = np.repeat(np.arange(n_rows), np.maximum(lengths, 0))
     classes = _classes(values, plan, frame, rows)
@@ -286,7 +297,7 @@ def encode_block(frame: Frame, plan: LabelSpec) -> Block:
 def _scale_of(frame: Frame, scale: str | None) -> Any:
     if scale is None:
         return 1.0
-    number = numbers_in(frame.column(scale) if scale in frame.names else pa.array([scale]))
+    number = cell.numbers_in(frame.column(scale) if scale in frame.names else pa.array([scale]))
     if number is None or not (number[~np.isnan(number)] > 0).all():
         raise UsageError(
             f"--label_scale is a number over 0, or a column of such numbers; got {scale!r}"
@@ -314,17 +325,17 @@ def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) 
     """Class indices of names or numbers; IGNORE_INDEX for null, blank, -1, -100. `rows`: where each stands."""
     if pa.types.is_null(values.type):
         return np.full(len(values), IGNORE_INDEX)
-    if not (pa.types.is_string(values.type) or is_numeric(values.type)):
+    if not (pa.types.is_string(values.type) or cell.is_numeric(values.type)):
         raise DataError(f"{frame.path}: {plan.where}: holds {values.type}; expected names or class indices.")
     coded = values.dictionary_encode()
-    found = _codes(words_of(coded.dictionary), plan, is_numeric(values.type))
+    found = _codes(cell.words_of(coded.dictionary), plan, cell.is_numeric(values.type))
     codes = np.array([*found, IGNORE_INDEX], np.int64)[coded.indices.fill_null(len(found)).to_numpy()]
     wrong = np.flatnonzero(codes == _NO_CLASS)
     if len(wrong):
         value, *others = (values[int(at)].as_py() for at in wrong[:5])
         more = [f"{frame.row(rows[at])}: {other!r}" for at, other in zip(wrong[1:], others, strict=False)]
         also = f" (also {first_five(more)}{f' and {len(wrong) - 5} more' if len(wrong) > 5 else ''})" if more else ""
-        are_names = not plan.numbered or (isinstance(value, str) and not is_index(value))
+        are_names = not plan.numbered or (isinstance(value, str) and not cell.is_index(value))
         expected = did_you_mean(str(value), plan.schema.names) if are_names else (
             f"expected an index from 0 to {len(plan.schema) - 1}."
         )  # fmt: skip
@@ -336,13 +347,15 @@ def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) 
 def _codes(words: Sequence[str], plan: LabelSpec, are_numbers: bool) -> list[int]:
     """The class index of each name; strings are indices where all of them are numbers and none is a name."""
     exact, folded = plan.places
-    filled = [word for word in words if not is_blank(word)]
-    are_indices = plan.numbered and (are_numbers or (all(map(is_index, filled)) and not set(filled) & exact.keys()))
+    filled = [word for word in words if not cell.is_blank(word)]
+    are_indices = plan.numbered and (
+        are_numbers or (all(map(cell.is_index, filled)) and not set(filled) & exact.keys())
+    )
 
     def code(word: str) -> int:
-        if are_indices and not is_blank(word):
-            return as_index(word) if is_index(word) and as_index(word) < len(exact) else _NO_CLASS
-        unknown = IGNORE_INDEX if is_blank(word) else _NO_CLASS
-        return exact.get(word, exact.get(word.strip(), folded.get(fold(word), unknown)))
+        if are_indices and not cell.is_blank(word):
+            return cell.as_index(word) if cell.is_index(word) and cell.as_index(word) < len(exact) else _NO_CLASS
+        unknown = IGNORE_INDEX if cell.is_blank(word) else _NO_CLASS
+        return exact.get(word, exact.get(word.strip(), folded.get(cell.fold(word), unknown)))
 
     return list(map(code, words))

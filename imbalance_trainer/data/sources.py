@@ -59,9 +59,8 @@ class Source:
         part = self.parts[split]
         if not isinstance(part, Path):
             return None
-        return next(
-            (p for p in sorted(part.parent.iterdir()) if stem(p).lower() == f"{stem(part).lower()}_labels"), None
-        )
+        wanted = f"{stem(part).lower()}_labels"
+        return next((path for path in sorted(part.parent.iterdir()) if stem(path).lower() == wanted), None)
 
 
 def split_named(name: str) -> str | None:

@@ -123,8 +123,7 @@ def is_blank_text(texts: pa.Array) -> np.ndarray:
 
 
 def leaked_texts(parts: Parts) -> list[str]:
-    """Texts of the validation and test data that stand in the training data too, or test texts in the validation
-    data."""
+    """Texts of validation and test data that stand in training data too, or test texts in validation data."""
     said = []
     for split, other in (("validation", "train"), ("test", "train"), ("test", "validation")):
         if split in parts and other in parts:
@@ -141,7 +140,7 @@ def leaked_texts(parts: Parts) -> list[str]:
 def conflicting_duplicates(parts: Parts) -> list[str]:
     """Equal texts with labels that differ where both are known, over all files."""
     texts = pd.Series([text for texts, _ in parts.values() for text in texts.to_pylist()])
-    rows = np.flatnonzero(texts.duplicated(keep=False))
+    rows = np.flatnonzero(texts.duplicated(keep=False) & (texts.str.strip() != ""))
     labels = pd.DataFrame(np.concatenate([labels for _, labels in parts.values()])[rows])
     groups = labels.where(labels != IGNORE_INDEX).groupby(texts.to_numpy()[rows], sort=False)
     conflict = (groups.max() > groups.min()).any(axis=1)

@@ -132,7 +132,7 @@ def iter_labels(
     text = find_text_column(head, settings)
     plan = make_plan(head, text, settings)
     if plan.form == COLUMNS:
-        plan = replace(plan, remarks=check_columns(encode_labels(head, plan), head.path, plan))
+        plan = replace(plan, remarks=check_columns(encode_labels(head, plan), head, plan))
     if plan.form in (NAMES, CLASSES) and given is None and plan.columns[0] not in head.class_names:
         plan = make_plan(_with_all_cells(head, every, plan, settings, batch, max_cells), text, settings)
     return LabelIterator(every, plan, text, settings, batch)
@@ -141,8 +141,7 @@ def iter_labels(
 def _with_all_cells(
     head: Frame, every: Sequence[Path], plan: LabelSpec, settings: Settings, batch: int, max_cells: int
 ) -> Frame:
-    """The first batch, and after it a row for each other cell (or for each other value in lists) of the label columns
-    in all files."""
+    """The first batch, and after it a row for each other cell (or value in lists) of label columns in all files."""
     seen = _values(head, plan)
     for path in every:
         for frame in read_batches(path, settings, batch):

@@ -26,7 +26,7 @@ DELIMITED = (".csv", ".tsv")
 TEXT = (*DELIMITED, ".jsonl", ".json", ".txt")
 """Endings of files of text, which have an encoding and may be compressed."""
 
-_TAB = ("tab", "\\t")
+_SPELLED = {"tab": "\t", "\\t": "\t", "\\n": "\n"}
 _HEAD = 1 << 16  # characters of the beginning that say what the delimiter is
 _ROWS_LOOKED_AT = 100
 _MARKS = (  # that of UTF-16 is the beginning of one of UTF-32
@@ -35,7 +35,9 @@ _MARKS = (  # that of UTF-16 is the beginning of one of UTF-32
 )
 _USUAL = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1", "cp1251", "gb18030", "shift_jis")
 _LABEL = "__label__"
+_FASTTEXT = re.compile(rf"{_LABEL}(?!.*{_LABEL})[^,;|]+[,;:|]*", re.IGNORECASE)
 _STYLE = ("quoting", "quotechar", "escapechar", "doublequote")
+_SENTENCE = re.compile(r"(\S+\s+){4}\S")  # five words
 _NUMBER = re.compile(r"\s*[+-]?\d[\d.,]*([eE][+-]?\d+)?\s*")
 
 
@@ -57,6 +59,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         self.label_columns, self.positive_values = _as_names(self.label_columns), _as_names(self.positive_values)
+        self.separator = _SPELLED.get(self.separator or "", self.separator)
         self.reader_args = self.reader_args or {}
         if self.blank_labels not in (None, "negative", "unknown"):
             raise UsageError(f"--blank_labels is negative or unknown; got {self.blank_labels!r}.")
@@ -69,8 +72,7 @@ def _as_names(names: Any) -> tuple[str, ...]:
 
 
 Batches = Iterator[tuple[Any, str, tuple[str, ...]]]
-"""Rows of a file as its reader gives them (a DataFrame, an Arrow table or a list of dictionaries), the format in
-words, and what is odd."""
+"""Rows of a file (a DataFrame, an Arrow table or a list of dictionaries), the format in words, and what is odd."""
 
 
 def open_text(path: Path, settings: Settings) -> io.TextIOWrapper:
@@ -127,6 +129,8 @@ def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
     head = read_head(path, settings)
     if not head.strip():
         raise DataError(f"{path}: is empty; expected a header and rows.")
+    if re.match(_LABEL, head, re.IGNORECASE) and not settings.reader_args:
+        raise DataError(f"{path}: holds lines of fastText's format; rename it to {path.stem}.txt.")
     args: dict[str, Any] = {k: v for k, v in settings.reader_args.items() if not k.startswith("encoding")}
     style: Mapping[str, Any] = {k: args[k] for k in _STYLE if k in args}
     n_before = 0
@@ -176,10 +180,15 @@ def _check_rows(
                         continue
                     width = width or n
                     if n > width and (how.get("on_bad_lines") != "skip" or row == 1):
+                        way, does = '{"on_bad_lines": "skip"}', "leaves such lines out"
+                        if any(cell.endswith("\\") for cell in cells):
+                            way, does = '{"escapechar": "\\\\"}', "takes a backslash before it for that"
+                        elif row == 1 and width == 1:
+                            way, does = f'{{"skiprows": {end - 1}}}', "leaves out what stands above the header"
                         raise DataError(
                             f"{path}: line {end} has {n} cells, but the header has {width}. A cell with "
                             f"{style['delimiter']!r} in it needs quotation marks; --delimiter names another "
-                            'delimiter, and --reader_args \'{"on_bad_lines": "skip"}\' leaves such lines out.'
+                            f"delimiter, and --reader_args '{way}' {does}."
                         )
                     left_out += n > width
                     short += [f"row {row} ({n})"] if n < width else []
@@ -204,7 +213,7 @@ def _check_rows(
 
 
 def _checked_delimiter(wanted: str, path: Path, head: str) -> str:
-    delimiter = "\t" if wanted.casefold() in _TAB else wanted
+    delimiter = _SPELLED.get(wanted.casefold(), wanted)
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise UsageError(f"--delimiter must be one character, or tab; got {wanted!r}.")
     first = next(filter(str.strip, head.splitlines()), "")
@@ -245,8 +254,9 @@ def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings)
         *(settings.label_info.names if settings.label_info else ()),
         settings.text_column or "",
     }
-    below = [{row[i].strip() for row in rows[1:] if i < len(row)} for i in range(len(header))]
-    odd = [name for name, cells in zip(header, below, strict=True) if _NUMBER.fullmatch(name) or name in cells - {""}]
+    below = [{row[i].strip() for row in rows[1:] if i < len(row)} - {""} for i in range(len(header))]
+    odd = [n for n, cells in zip(header, below, strict=True) if _NUMBER.fullmatch(n) or (n in cells and cells != {n})
+           or (_SENTENCE.match(n) and any(map(_SENTENCE.match, cells)))]  # fmt: skip
     if odd and not named & {*header} - {""}:
         raise UsageError(
             f"{path}: the first row ({quoted(header)}) looks like data, and a header was expected; if there is none, "
@@ -281,12 +291,12 @@ def read_lines(path: Path, settings: Settings, rows: int | None) -> Batches:
 def _fasttext(path: Path, number: int, line: str) -> tuple[str, list[str]]:
     """The text and the labels of a line: as fastText does, each word that begins with __label__ is a label."""
     words = line.split()
-    is_label = [word.lower().startswith(_LABEL) for word in words]
-    names = [word[len(_LABEL) :].rstrip(",") for word, label in zip(words, is_label, strict=True) if label]
-    odd = next((name for name in names if not name or "," in name), None)
+    labels = [word for word in words if _LABEL in word.lower()]
+    odd = next((word for word in labels if not _FASTTEXT.fullmatch(word)), None)
     if odd is not None:
         raise DataError(
             f"{path}: line {number}: the label {odd!r}; expected '__label__name' as often as needed, each with a "
             "blank after it."
         )
-    return " ".join(word for word, label in zip(words, is_label, strict=True) if not label), names
+    names = [word[len(_LABEL) :].rstrip(",;:|") for word in labels]
+    return " ".join(word for word in words if word not in labels), names

@@ -151,8 +151,6 @@ DATA_ERRORS = {  # files of the folder `data`, what is said of them, and with wh
         "data/test.jsonl: column 'labels', row 2: unknown label 'ang' (also row 2: 'x'): known are 'fear', 'joy'."),
     "unknown index": (_mixed([{"text": "x", "labels": [0, 2]}, {"text": "y", "labels": [1]}], [{"text": "z", "labels": [3]}]),
         "data/test.jsonl: column 'labels', row 1: unknown label 3: expected an index from 0 to 2."),
-    "a class that is none": ({"train.jsonl": jsonl([{"text": "x", "label": 0.5}, {"text": "y", "label": 1}])},
-        "data/train.jsonl: column 'label', row 1: unknown label 0.5: expected an index from 0 to 1."),
     "identifiers as classes": ({"train.csv": "text,label\nx,123456789\ny,5\n"},
         "data/train.csv: column 'label': holds the class index 123456789; expected indices from 0, or names. Numbers that are names can be listed in a label_info.json (--label_schema)."),
     "no label at all": ({"train.csv": "text,labels\nx,\ny,\n", "label_info.json": ABC},
@@ -181,6 +179,8 @@ DATA_ERRORS = {  # files of the folder `data`, what is said of them, and with wh
         "data/train.parquet: column 'labels' cannot be read (it holds class 5, but its ClassLabel has 2 names)."),
 }  # fmt: skip
 USAGE_ERRORS = {
+    "a class that is none": ({"train.jsonl": jsonl([{"text": "x", "label": 0.5}, {"text": "y", "label": 1}])},
+        "data/train.jsonl: column 'label': holds numbers such as 0.5; for a soft label say --label_columns label --label_format columns, for a class a row --label_columns label --label_format classes."),
     "an encoding that there is not": ({"train.csv": OK},
         "Unknown --encoding 'utf-88': did you mean 'utf-8' or 'utf-32' or 'utf-16'?", {"encoding": "utf-88"}),
     "an encoding against the byte-order mark": ({"train.csv": OK.encode("utf-16")},

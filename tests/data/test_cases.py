@@ -67,6 +67,13 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
                       ("Freude", "\u00c4rger"), [1, 1, 0], "taken as one label"),
     "paths": ("a.csv", table("text,labels", TEXTS, ["Home > Kitchen", "Home > Bath", "Toys"]),
               ("Home > Bath", "Home > Kitchen", "Toys"), [1, 0, 2], "--separator '>' makes each level a label"),
+    "Unicode widths": ("a.csv", table("text,labels", TEXTS, ["joy", "joy", "joy\u200b", "ｊｏｙ", "fear"]),
+                       ("fear", "joy"), [1, 1, 1, 1, 0], "taken as one label"),
+    "sets of paths": ("a.csv", table("text,labels", TEXTS, ["A > B|A > C", "A > B"]), ("A > B", "A > C"),
+                      [[1, 1], [1, 0]], "a label_info.json .* can list which label implies which"),
+    "shares": ("a.csv", table(ABC, TEXTS, ["1/4", "0/4"], ["4/4", "2/4"]), ("anger", "joy"), [[0.25, 1], [0, 0.5]],
+               "soft labels"),
+    "da and net": ("a.csv", table(ABC, TEXTS, ["да", "нет"], ["нет", "да"]), ("anger", "joy"), [[1, 0], [0, 1]], ""),
     "Y and N": ("a.csv", table(ABC, TEXTS, "YN", "NNY"), ("anger", "joy"), [[1, 0], [0, 0], [1, 1]], ""),
     "T and F": ("a.csv", table(ABC, TEXTS, "tf", "ttf"), ("anger", "joy"), [[1, 1], [0, 1], [1, 0]], ""),
     "ja and nein": ("a.csv", table(ABC, TEXTS, ["Ja", "Nein"], ["nein", "ja"]), ("anger", "joy"),
@@ -78,6 +85,8 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
                                       delimiter=";"), ("anger", "joy"), [[0.5, 1], [0, 0.25]], ""),
     "a column split": ("a.csv", table("text,joy,split", TEXTS, "01", ["train", "dev", "train", "test"]), ("joy",),
                        [[0], [0]], "put into splits by the column 'split'"),
+    "a column with splits": ("a.csv", table("text,joy,data_source", TEXTS, "01", ["train", "dev", "train", "test"]),
+                             ("joy",), [[0], [0]], "put into splits by the column 'data_source'"),
     "a line sep=": ("a.csv", "sep=;\n" + table("Kommentar,Wut", TEXTS, "01", delimiter=";"), ("Wut",), [[0], [1]], ""),
     "gzip": ("train.csv.gz", gzip.compress(table(ABC, TEXTS, "01", "10").encode()), ("anger", "joy"),
              [[0, 1], [1, 0]], "train.csv.gz as CSV"),
@@ -99,6 +108,7 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
         "with commas and blanks": lambda i, t: f"__label__joy ,{' __label__fear ,' * (i % 2)} {t}",
         "at the end": lambda i, t: f"{t} __label__joy __label__fear" if i % 2 else f"{t} __label__joy",
         "within the text": lambda i, t: f"so {'__label__fear ' * (i % 2)}__label__joy {t}",
+        "with colons": lambda i, t: f"__label__joy; __label__fear: {t}" if i % 2 else f"__label__joy: {t}",
         "in capitals": lambda i, t: f"__LABEL__joy __Label__fear {t}" if i % 2 else f"__label__joy {t}",
     }.items()},
 }  # fmt: skip
@@ -116,7 +126,7 @@ def test_files_that_are_read(tmp_path, kind):
     content = content.replace(" café", "") if isinstance(content, str) else content
     data = load_labelled_dataset(written(tmp_path, {name: content}) / name)
     assert data.schema.names == names
-    if kind == "a column split":
+    if kind in ("a column split", "a column with splits"):
         assert {s: len(rows) for s, rows in data.splits.items()} == {"train": 20, "validation": 10, "test": 10}
         assert data.splits["train"]["labels"][:2] == labels
     elif kind == "Chinese":
@@ -134,6 +144,30 @@ ASKED = {  # content: what is said, and the options that it names, each with the
     "plus": (table("text,labels", TEXTS, ["joy", "fear + joy", "fear", "anger + joy", "anger", "anger + fear"]),
              "[+]' may separate names", [("--separator '+'", ("anger", "fear", "joy"), [0, 0, 1]),
                                          ("--separator none", None, 5)]),
+    "nothing but sets": (table("text,labels", TEXTS, ["joy+fear", "joy+anger", "anger+fear"]), "'[+]' may separate", [
+        ("--separator '+'", ("anger", "fear", "joy"), [0, 1, 1])]),
+    "names with values": (table("text,labels", TEXTS, ["joy:0.5;fear:0.2", "fear:0.4;anger:0.1", "joy:0.7;fear:0.1"]),
+                          "seem to be names with values", ["--separator ';'"]),
+    "soft labels in one column": (table("text,label", TEXTS, ["0.25", "0.5", "1"]), "numbers such as 0.25", [
+        ("--label_columns label --label_format columns", ("label",), [0.25]),
+        ("--label_columns label --label_format classes", None, 0)]),
+    "1 and -1": (table(ABC, TEXTS, ["1", "-1"], ["-1", "1"]), "nothing but positive values and -1", [
+        ("--label_columns anger joy --positive_values 1", ("anger", "joy"), [1, 0])]),
+    "NaN in words": (table(ABC, TEXTS, ["1.0", "nan"], ["nan", "1.0"]), "blank may mean 0", [
+        ("--blank_labels negative", ("anger", "joy"), [1, 0])]),
+    "another pair": (table(ABC, TEXTS, ["evet", "hayır"], ["hayır", "evet"]), "'joy' hold 'evet' and 'hayır'", [
+        ("--label_columns anger joy --positive_values evet", ("anger", "joy"), [1, 0])]),
+    "a word or blank": (table(ABC, TEXTS, ["anger", ""], ["", "joy"]), "may hold names", [
+        ("--label_columns anger joy", ("anger", "joy"), [1, 0])]),
+    "yes and no beside classes": (table("text,Product,Timely?", TEXTS, ["loan", "card"], ["Yes", "No"]),
+                                  "Other columns that may hold them: 'Product' has 2", [
+        ("--label_columns Product", ("card", "loan"), 1), ("--label_columns 'Timely?'", ("Timely?",), [1])]),
+    "lines above the header": ("Survey 2020\n\n" + table(ABC, TEXTS, "10", "01"), "line 3 has 3 cells", [
+        ("--reader_args '{\"skiprows\": 2}'", ("anger", "joy"), [1, 0])]),
+    "backslashes before commas": ("text,joy\n" + lines(lambda i, text: f"so\\, {text},{i % 2}"), "line 2 has 3 cells",
+                                  [('--reader_args \'{"escapechar": "\\\\"}\'', ("joy",), [0])]),
+    "texts without a header": (lines(lambda i, text: f"{text},e{i},{'abcdef'[i % 6]}+{'xyzuv'[i % 5]}"), "looks like",
+                               []),
     "underscores": (table("text,labels", TEXTS, ["a_b", "b_c", "a_c", "a", "b", "c"]), "'_' may separate names",
                     [("--separator '_'", ("a", "b", "c"), [1, 1, 0]), ("--separator none", None, 1)]),
     "a comma within names": (table("text,labels", TEXTS, ["joy, fear", "fear", "threats, plans to harm"]),
@@ -157,6 +191,8 @@ ASKED = {  # content: what is said, and the options that it names, each with the
     "words among labels": (table(ABC, TEXTS, ["0", "1", "n/a"], "01"), "write -1 where a label is unknown", []),
     "a separator without use": (table("text,labels", TEXTS, NAMES), "no cell has the separator ';'", [],
                                 {"separator": ";"}),
+    "lists in a row for each label": (jsonl({"text": t, "label": ["joy"]} for t in TEXTS), "long needs the column", [],
+                                      {"label_format": "long"}),
     "a separator of dicts": (table("text,labels", TEXTS, ['{"joy": 1, "fear": 0}', '{"joy": 0, "fear": 1}']), "no use",
                              [], {"separator": ","}),
     "1 or blank": (table(ABC, TEXTS, ["1", ""], ["", "", "1"]), "'anger', 'joy' hold nothing but positive",
@@ -173,9 +209,9 @@ ASKED = {  # content: what is said, and the options that it names, each with the
         ("--label_columns hate offensive --label_scale n", ("hate", "offensive"), [0, 1])]),
     "three signs": (table("clean_text,category", TEXTS, ["-1", "0", "1"]), "holds -1, 0 and 1", [
         ("--label_columns category", ("category",), [-100])]),
-    "stars": (table("review,stars", TEXTS, "12345"), "'stars' has 5 different values", [
+    "stars": (table("review,stars", TEXTS, "12345"), "'stars' may be ratings", [
         ("--label_columns stars --label_format classes", None, 1)]),
-    "a percentage": (table("text,toxicity", TEXTS, lambda i: (i * 37) % 101), "may be a percentage", [
+    "a percentage": (table("text,toxicity", TEXTS, lambda i: (i * 37) % 101), "may be percentages", [
         ("--label_columns toxicity --label_scale 100", ("toxicity",), [0])]),
     "votes beside a class": (table("count,hate,offensive,class,tweet", "333", "0123", "3210", "0210", TEXTS),
                              "found no labels", [
