@@ -65,7 +65,7 @@ def check_results(results: Results, floors: Mapping[str, float], schema: LabelSc
     """
     slugs = dict(zip(schema.names, schema.slugs, strict=True))
     values = {f"{metric}_{slugs[row['label']]}": row.get(metric) for row in results.labels for metric in _OF_LABELS}
-    values |= results.metrics
+    values |= results.shown
     found: dict[str, Any] = {name: math.nan if values.get(name) is None else values[name] for name in floors}
     under = [
         f"{name} is {value:.6g}, under the floor of {floors[name]:g} ({results.split})"
