@@ -23,7 +23,7 @@ from transformers import set_seed
 
 from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
 from imbalance_trainer.data.demo import DEMO_TRAINING, demo_data, demo_model
-from imbalance_trainer.monitor.diagnose import Finding, diagnose
+from imbalance_trainer.monitor.diagnose import Finding, Settings, diagnose
 from imbalance_trainer.monitor.messages import warning_message
 from imbalance_trainer.training.callbacks import RareLabelCallback
 from imbalance_trainer.utils.console import as_text
@@ -117,10 +117,6 @@ CASES = {
     "too_few_to_tell": Case(
         "The first 1,000 rows of the validation data, weights of 1.", {"class_weights": None, "eval_rows": 1000}
     ),
-    "capped": Case(
-        "Inverse frequency, which asks for up to 499, and 2 epochs.",
-        {"weight_strategy": "inverse_frequency", "num_train_epochs": 2},
-    ),
     "healthy": Case("Nothing: the demo as it is."),
 }
 
@@ -154,7 +150,7 @@ def run(case: Case) -> tuple[list[dict[str, Any]], Any]:
         with contextlib.suppress(NonFiniteLossError):
             trainer.train()
         (callback,) = (c for c in trainer.callback_handler.callbacks if isinstance(c, RareLabelCallback))
-        return callback.history, callback.settings(args)
+        return callback.history, Settings.from_run(callback._run_info(args, None))
 
 
 def told(history: list[dict[str, Any]], settings: Any) -> list[list[Finding]]:

@@ -1,17 +1,15 @@
 """Findings about single labels from made evaluations: each where it is due, and none in near misses."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from imbalance_trainer.labels.class_weights import ClassWeights
 from imbalance_trainer.labels.weight_reasons import WeightReason
 from imbalance_trainer.monitor.diagnose import Settings, diagnose
-from imbalance_trainer.monitor.label_rules import find_capped, find_over_predicted, find_unsupported, find_zero_recall
+from imbalance_trainer.monitor.label_rules import find_over_predicted, find_unsupported, find_zero_recall
 from imbalance_trainer.utils.numeric import wilson_interval
 
-from .made_runs import FOUND, ZERO, evaluation, row, settings, weights
+from .made_runs import FOUND, ZERO, evaluation, row, settings
 
 NO_WEIGHTS = ClassWeights(("a",), np.ones(1), (WeightReason("not_asked_for"),))
 
@@ -63,7 +61,7 @@ def test_the_causes_of_zero_recall_are_told_apart(changes, kind):
     assert (finding.severity == "note") == (kind == "too_few_to_tell")
     evidence, advice, is_new_weight = {
         "threshold_too_high": ("highest score 0.41 at a threshold of 0.5", "threshold 0.21 would give recall 0.56 at "
-                               "precision 0.61 on this evaluation; tune it: --tune_thresholds true", False),
+                               "precision 0.61 on this evaluation; tune it: imbalance-trainer train does", False),
         "held_down_by_parent": ("3 of 12 positives are over its threshold, but 'hateful' is not predicted",
                                 "--hierarchy_policy add_parent (now drop_child)", False),
         "too_few_to_tell": ("0 to 0.56", "9 or more positives of each", False),
@@ -175,18 +173,6 @@ def test_a_label_with_zero_recall_is_not_told_to_weigh_less():
 
 
 # ---- other findings of labels ----
-
-
-def test_a_weight_that_was_cut_is_told_where_little_is_found():
-    capped = settings(class_weights=weights(a=57.0, b=1.0))
-    history = [evaluation(a=(100, 20, 20, 20.0), b=(100, 20, 20, 1.0))]
-    (finding,) = find_capped(history, capped)
-    assert finding.label == "a"
-    assert "57 was asked for, 20 is in use; recall 0.20" in finding.evidence
-    for gamma, end in ((2.0, "or --focal_gamma 3 (now 2)."), (3.0, "thresholds true."), (None, "thresholds true.")):
-        assert find_capped(history, replace(capped, focal_gamma=gamma))[0].advice.endswith(end)
-    assert find_capped([evaluation(a=(100, 90, 80, 20.0))], capped) == []  # it is found
-    assert find_capped([evaluation(a=(4, 1, 1, 20.0))], capped) == []  # 1 of 4 says little
 
 
 def test_labels_that_the_evaluation_says_nothing_of():

@@ -96,7 +96,10 @@ def test_thresholds_that_were_tuned_on_the_same_rows_are_called_so(finished):
     finished.evaluate()
     assert finished.results_of("eval").tuned_on_this_data is True
     assert finished.results_of("test").tuned_on_this_data is False
-    assert "which were tuned on **these very rows**, so that the numbers flatter" in card_of(finished).text
+    text = card_of(finished).text
+    assert "which were tuned on **these very rows**: the metrics below are cross-fitted" in text
+    shown = {row["metric"].strip("`"): row for row in table(section(text, "## Results"))}["f1_macro"]
+    assert shown["eval, cross-fitted"] == f"{finished.imbalance.decisions.tuned.held_out['f1_macro']:.4f}"
 
 
 def test_labels_of_the_test_data_with_support_and_interval(finished):
@@ -358,9 +361,17 @@ def test_a_base_model_is_named_by_its_name_on_the_hub_and_never_by_a_folder(make
 
 
 def test_thresholds_that_came_with_a_checkpoint_are_not_called_tuned_here(finished):
-    finished._decide_by(finished.decision_rule)
-    finished.evaluate()
-    assert finished.results_of("eval").tuned_on_this_data is None
-    text = card_of(finished).text
-    assert "The thresholds came with the model; on which data they were tuned is not known here." in text
-    assert "came with the model or were tuned on data that cannot be told from these rows" in text
+    for rule, known, said in (
+        (finished.decision_rule, True, "tuned on **these very rows**"),  # its config remembers them
+        (
+            finished.decision_rule.with_thresholds(0.4),
+            None,
+            "were set by hand or tuned on data that is not known here",
+        ),
+    ):
+        finished._decide_by(rule)
+        finished.evaluate()
+        assert finished.results_of("eval").tuned_on_this_data is known
+        text = card_of(finished).text
+        assert "The thresholds came with the model." in text
+        assert said in text

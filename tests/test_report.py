@@ -182,7 +182,7 @@ def test_an_evaluation_after_training_is_the_current_one_and_no_point_of_the_cur
     again = {**entries[1], "metrics": {**entries[1]["metrics"], "secondary_f1_macro": 0.999}}
     folder = write_run(tmp_path, [*entries, again])
     page = report(folder)
-    assert "the model of epoch 2 (step 240) was evaluated again: secondary_f1_macro 0.999" in page.words
+    assert "The model that was kept is that of epoch 2 (step 240): secondary_f1_macro 0.999." in page.words
     assert page.table("All labels on eval, epoch 2")
     assert read_run(folder).best is not None
     assert read_run(folder).best["metrics"]["secondary_f1_macro"] < 0.9

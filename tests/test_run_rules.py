@@ -118,6 +118,9 @@ def test_a_steady_rise_is_good():
     history = f1_of(0.1, 0.2, 0.4)
     history[-1]["labels"] += evaluation(b=ZERO)["labels"]  # a label is left behind
     assert find_improving(history, settings()) == []
+    history = f1_of(0.1, 0.2, 0.4)
+    history[-1]["labels"] = [{**row, "threshold": 0.3} for row in history[-1]["labels"]]  # by tuning, not by training
+    assert find_improving(history, settings()) == []
 
 
 def test_a_plateau_is_three_evaluations_without_gain():
@@ -164,9 +167,11 @@ def test_most_of_the_common_labels_at_zero_is_no_matter_of_rarity():
     assert (finding.kind, finding.label, finding.evaluations) == ("undertrained", "", 2)
     assert "9 of 10 labels have recall 0, even 'label 0' with its 300 positives" in finding.evidence
     assert "0.100 -> 0.200" in finding.evidence
-    assert (
-        finding.advice == "train longer or faster: --num_train_epochs 9 (now 3) or --learning_rate 1e-04 (now 2e-05)."
-    )
+    longer = "train longer or faster: --num_train_epochs 9 (now 3)"
+    assert finding.advice == f"{longer}."  # it learns at its rate
+    for rate, more in ((2e-5, " or --learning_rate 1e-04 (now 2e-05)"), (1e-4, "")):  # what encoders are tuned with
+        (finding,) = diagnose([hardly_learned(1)] * 2, settings(num_epochs=3, learning_rate=rate))
+        assert finding.advice == f"{longer}{more}."
     (early,) = diagnose([hardly_learned(1, 1), hardly_learned(2, 2)], settings(num_epochs=5))
     assert (early.severity, "epoch 2 of 5" in early.evidence) == ("note", True)
 

@@ -52,24 +52,24 @@ def test_a_floor_is_not_shrunk_unless_that_is_asked_for():
 # ---- bootstrap ----
 
 
-def drawn_by_loop(scores, positive, n, rng):
-    """The logit of the naive threshold of each resample, in which each row counts Poisson(1) times."""
+def as_good_by_loop(scores, positive, n, rng):
+    """The logit of the threshold at each cut, the best of them, and the share of resamples, in which each row counts
+    Poisson(1) times, where a cut is as good as the best."""
     cuts = every_cut(scores[positive])
     lower = [logit(scores[scores < cut].max()) if (scores < cut).any() else logit(cut) - 2 for cut in cuts]
-    halfway = (logit(cuts) + np.array(lower)) / 2
-    drawn = []
-    for _ in range(n):
-        times = rng.poisson(1.0, len(scores))
-        f1 = []
-        for cut in cuts:
-            hits, predicted = times[(scores >= cut) & positive].sum(), times[scores >= cut].sum()
-            f1.append(2 * hits / max(predicted + times[positive].sum(), 1))
-        drawn.append(halfway[np.argmax(f1)] if times[positive].any() else np.nan)
-    return np.array(drawn)
+
+    def f1(times):
+        hits = np.array([times[(scores >= cut) & positive].sum() for cut in cuts])
+        predicted = np.array([times[scores >= cut].sum() for cut in cuts])
+        return 2 * hits / np.maximum(predicted + times[positive].sum(), 1)
+
+    best = f1(np.ones(len(scores))).argmax()
+    drawn = np.array([f1(rng.poisson(1.0, len(scores))) for _ in range(n)])
+    return (logit(cuts) + np.array(lower)) / 2, best, (drawn >= drawn[:, [best]]).mean(0)
 
 
 @pytest.mark.parametrize("positives", [1, 4, 15])
-def test_resampled_thresholds_are_distributed_as_those_of_resampled_rows(positives):
+def test_the_range_has_the_thresholds_that_are_as_good_in_more_than_a_twentieth_of_resampled_rows(positives):
     n = 3000
     rng = np.random.default_rng(positives)
     scores = np.round(rng.uniform(0.05, 0.95, 60), 2)
@@ -78,19 +78,13 @@ def test_resampled_thresholds_are_distributed_as_those_of_resampled_rows(positiv
     search = Search(ThresholdObjective("f1"),
                     lambda p: np.clip(logit(p, where=p > 0, out=np.full(np.shape(p), -36.0)), -36, 36),
                     n, np.random.default_rng(0))  # fmt: skip
-    _, (best,), _ = find_best(scores[:, None], positive[:, None], search, False)
-    drawn = best.logits[1:]
-    by_rows = drawn_by_loop(scores, positive, n, rng)
-    assert len(drawn) == n
-    largest = np.sqrt(np.log(2 / 1e-4) / n)  # of two samples of one distribution, once in 10,000 times
-    assert abs(np.isnan(drawn).mean() - np.isnan(by_rows).mean()) < largest
-    at = np.unique(np.concatenate([drawn, by_rows]))
-    at = at[~np.isnan(at)] + 1e-9
-    difference = (drawn[:, None] <= at).mean(0) - (by_rows[:, None] <= at).mean(0)
-    assert np.abs(difference).max() < largest
-    quantiles = np.nanquantile(by_rows, [0.025, 0.975])
-    if positives > 4:
-        assert np.abs(np.nanquantile(drawn, [0.025, 0.975]) - quantiles).max() < 0.3
+    _, (found,), _ = find_best(scores[:, None], positive[:, None], search, False)
+    thresholds, best, share = as_good_by_loop(scores, positive, n, rng)
+    assert found[0] == pytest.approx(thresholds[best])
+    for surely, maybe in [(share > 0.07, share > 0.03)]:  # 0.02 is three standard deviations
+        assert found[1] <= thresholds[surely].min() + 1e-9
+        assert found[2] >= thresholds[surely].max() - 1e-9
+        assert all(np.isclose(end, thresholds[maybe]).any() for end in found[1:])
 
 
 @pytest.mark.parametrize("per", PER)
@@ -103,7 +97,7 @@ def test_intervals_are_those_of_the_seed_and_leave_thresholds_as_they_are(per):
     )
     assert np.array_equal(first.low, again.low)
     assert np.array_equal(first.high, again.high)
-    assert not np.array_equal(first.low, other.low) or per == "all"  # one threshold, that may well be the same
+    assert not np.array_equal([first.low, first.high], [other.low, other.high]) or per == "all"  # that may be the same
     assert np.array_equal(first.thresholds, none.thresholds)
     assert np.isnan([none.low, none.high]).all()
     assert (first.low <= first.high).all()
@@ -116,12 +110,11 @@ def test_the_interval_of_one_threshold_for_all_does_not_hang_on_shrinkage():
     assert np.array_equal([plain.low, plain.high], [shrunk.low, shrunk.high])
 
 
-def test_intervals_hold_the_threshold_as_a_rule_and_narrow_with_more_rows_and_more_shrinkage():
+def test_ranges_hold_the_threshold_and_narrow_with_more_rows_and_more_shrinkage():
     def width(rows, **options):
         scores, labels = make(rows, 20, 10**6, 0)
         tuned = tune_thresholds(scores, labels, n_bootstrap=200, **options)
-        held = (tuned.low <= tuned.thresholds) & (tuned.thresholds <= tuned.high)
-        assert held.mean() >= 0.8
+        assert ((tuned.low <= tuned.thresholds + 1e-6) & (tuned.thresholds <= tuned.high + 1e-6)).all()
         return np.mean(logit(tuned.high) - logit(tuned.low))
 
     assert width(50, **NAIVE) > width(5000, **NAIVE)

@@ -87,7 +87,12 @@ def test_the_model_has_the_thresholds_that_its_logits_give(saved, more, options,
 def test_a_dry_run_stores_nothing(saved, capsys):
     folder, flags, *_ = saved
     before = contents(folder)
-    assert tune_command.main([*flags, "--dry_run", "--split", "test"])["stored"] is False
+    with pytest.raises(UsageError, match=r"--split test: results on rows .* say --allow_in_sample true"):
+        tune_command.main([*flags, "--dry_run", "--split", "test"])
+    assert tune_command.main([*flags, "--dry_run", "--split", "test", "--allow_in_sample"])["stored"] is False
+    assert "WARNING: tuned on the test split" in capsys.readouterr().out
+    alone = [*flags[:2], "--test_file", str(folder.parent / "data" / "validation.csv"), "--dry_run"]
+    assert tune_command.main(alone)["rows"] == 20  # and not a tenth
     assert contents(folder) == before
     assert "Nothing is stored" in capsys.readouterr().out.splitlines()[-1]
 

@@ -15,6 +15,7 @@ from benchmarks.exactness import Case, in_two_processes, make_rows
 from benchmarks.exactness import make_trainer as make_exact_trainer
 from imbalance_trainer import ImbalanceMetrics, LabelSchema, WeightedFocalTrainer, tune_thresholds
 from imbalance_trainer.decisions.rule import DecisionRule
+from imbalance_trainer.monitor.run_record import read_run
 from imbalance_trainer.tuning.decisions import TuningOptions
 from imbalance_trainer.utils.constants import CONFIG_KEY
 from imbalance_trainer.utils.errors import DataError, UsageError
@@ -120,6 +121,26 @@ def test_the_words_name_label_threshold_and_both_results(tuned, capsys):
     assert "decided by tuned thresholds; at 0.5: secondary_f1_macro" in capsys.readouterr().out
 
 
+def test_on_the_rows_that_it_was_tuned_on_it_shows_what_cross_fitting_gives(tuned, make_rows, capsys):
+    tuning, callback = tuned.imbalance.decisions.tuned, tuned._rare_label_callbacks()[0]
+    tuned.evaluate(make_rows(seed=5))
+    assert callback.history[-1]["cross_fitted"] is None
+    stored_rows, metrics = stored(tuned.model, "tuned_on"), tuned.evaluate()
+    entry, results = callback.history[-1], tuned.results_of("eval")
+    assert entry["cross_fitted"] == "all"
+    for name in ("f1_macro", "f1_micro", "secondary_f1_macro"):
+        assert entry["metrics"][name] == results.shown[name] == stored_rows["cross_fitted"][name]
+        assert entry["metrics"][name] == tuning.held_out[name] < metrics[f"eval_{name}"] == results.metrics[name]
+    assert [row["f1"] for row in entry["labels"]] == tuning.held_out_table.f1.tolist()
+    assert [row["threshold"] for row in results.labels] == list(stored(tuned.model).values())
+    assert "The thresholds were tuned on these very rows: shown is what cross-fitting gives." in " ".join(
+        capsys.readouterr().out.split()
+    )
+    tuned._decide_by(tuned.decision_rule.with_thresholds(0.4))
+    tuned.evaluate()
+    assert callback.history[-1]["cross_fitted"] is None
+
+
 def measure_tuning(case, folder):
     """For two processes: the thresholds as each rank has them, and metrics by them."""
     trainer = make_exact_trainer(case, folder, make_rows(37, "multi-label", case.masked, seed=4))
@@ -188,6 +209,9 @@ def test_the_best_checkpoint_gets_the_thresholds_of_the_best_model_and_brings_th
     trainer.train()
     trainer.tune_thresholds(**QUICK)
     best = Path(trainer.state.best_model_checkpoint)
+    curves, run = (json.loads((best.parent / name).read_text()) for name in ("precision_recall.json", "run.json"))
+    assert curves["step"] == run["settings"]["best_step"] == trainer.state.best_global_step
+    assert read_run(best.parent).current["cross_fitted"] == "all"  # what is saved, as it decides
     loaded = RobertaForSequenceClassification.from_pretrained(best)
     assert stored(loaded) == stored(trainer.model)
     others = [folder for folder in best.parent.glob("checkpoint-*") if folder != best]
@@ -227,12 +251,12 @@ def test_a_resumed_training_leaves_the_thresholds_of_its_checkpoint_behind(make_
     assert stored(second.model) is None
 
 
-def test_a_users_own_imbalance_metrics_decide_by_the_thresholds_too(make_trainer, make_args):
+def test_a_users_own_imbalance_metrics_decide_by_the_thresholds_too(make_trainer, make_args, make_rows):
     own = ImbalanceMetrics(CHAIN)
     trainer = make_trainer(args=make_args(max_steps=5), label_schema=CHAIN, compute_metrics=own)
     trainer.train()
     trainer.tune_thresholds(**QUICK)
-    metrics = trainer.evaluate()
+    metrics = trainer.evaluate(make_rows(seed=5))
     assert own.rule is trainer.decision_rule
     assert metrics["eval_f1_macro"] == pytest.approx(float(trainer.imbalance.metrics.table.f1.mean()))
 

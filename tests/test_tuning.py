@@ -11,6 +11,7 @@ from imbalance_trainer import ImbalanceMetrics, LabelSchema, tune_thresholds
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.tuning.calibration import calibrate
 from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
+from imbalance_trainer.tuning.threshold_search import f_score
 from imbalance_trainer.utils.errors import DataError, UsageError
 
 from .test_labels import assert_one_sentence
@@ -126,21 +127,28 @@ def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
     assert result.held_out.keys() == result.at_half.keys()
 
 
-@pytest.mark.parametrize("shift", [-2.0, 0.0])
-def test_what_is_taken_is_what_wins_by_cross_fitting_and_never_loses_to_a_half(shift):
+F2 = {"threshold_objective": "f_beta", "threshold_beta": 2.0}
+
+
+@pytest.mark.parametrize(("shift", "more"), [(-2.0, {}), (0.0, {}), (4.0, F2)])
+def test_what_is_taken_is_what_wins_by_cross_fitting_and_never_loses_to_a_half(shift, more):
     rng = np.random.default_rng(2)
     labels = (rng.random((80, 6)) < 0.1).astype(int)
     logits = (rng.normal(shift, 2.0, labels.shape) + 8 * labels - 4).astype(np.float32)
     plain = DecisionRule(LabelSchema(list("abcdef")))
-    result = tune_decisions(logits, labels, plain, TuningOptions(), n_bootstrap=0)
+    result = tune_decisions(logits, labels, plain, TuningOptions(**more), n_bootstrap=0)
     alone = {
-        per: tune_decisions(logits, labels, plain, TuningOptions(thresholds_per=per), n_bootstrap=0).tried[per]
+        per: tune_decisions(logits, labels, plain, TuningOptions(thresholds_per=per, **more), n_bootstrap=0).tried[per]
         for per in ("all", "label")
     }
-    assert result.tried == {"half": result.at_half["f1_macro"], **alone}
-    assert result.tried[result.per] == result.held_out["f1_macro"] == max(result.tried.values())
-    assert result.per == ("half" if shift == 0 else result.per)
+    half, held_out = (
+        f_score(t.true_positives, t.predicted, t.support, more.get("threshold_beta", 1)).mean()
+        for t in (result.at_half_table, result.held_out_table)
+    )
+    assert result.tried == {"half": half, **alone}
+    assert result.tried[result.per] == held_out == max(result.tried.values())
     assert (result.rule.thresholds is None) == (result.per == "half") == (shift == 0)
+    assert (result.rule.tuned_on is None) == (shift == 0)
 
 
 # ---- where little is there ----

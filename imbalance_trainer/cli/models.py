@@ -143,6 +143,10 @@ class SavedModelOptions(DataOptions):
 
     def check(self) -> None:
         """Raise a UsageError for flags that do not go together or cannot be right."""
+        for flag in ("test_file", "validation_file"):  # one file alone is all the data
+            if not self.is_given and getattr(self, flag) is not None:
+                self.data_dir = getattr(self, flag)
+                setattr(self, flag, None)
         super().check()
         if self.split is not None:
             check_split(self.split)

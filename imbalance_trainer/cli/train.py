@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from transformers import set_seed
 
-from ..analysis.recommend import too_few_to_tune
 from ..data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data
 from ..data.options import SOURCE_FLAGS
 from ..labels.class_weights import merge_custom_weights
@@ -154,11 +153,14 @@ def _check(data_args: TrainDataArguments, args: TrainArguments, given: Mapping[s
         raise UsageError("--thresholds are set by hand and --tune_thresholds true finds others; give one of them.")
     if "output_dir" not in given:
         args.output_dir = str(Path("runs") / data_args.name)
+    is_there = Path(str(args.output_dir)).exists()
+    make_output_dir(str(args.output_dir))
     if data_args.dry_run:
+        if not is_there:
+            Path(str(args.output_dir)).rmdir()
         args.output_dir = tempfile.mkdtemp()
         args.max_steps, args.load_best_model_at_end = 1, False
         args.eval_strategy = args.save_strategy = "no"
-    make_output_dir(str(args.output_dir))
 
 
 def _checkpoint_to_resume(args: TrainArguments) -> str | None:
@@ -184,13 +186,9 @@ def _checkpoint_to_resume(args: TrainArguments) -> str | None:
 def _tune(trainer: WeightedFocalTrainer, options: TuningOptions) -> None:
     trainer.save_model()  # should tuning fail, nothing is lost
     try:
-        tuned = trainer.tune_thresholds(options=options)
+        trainer.tune_thresholds(options=options)  # keeps 0.5 where that is better by cross-fitting
     except DataError as error:
         print(f"\nThe thresholds stay at 0.5: {error}", flush=True)
-        return
-    too_few = too_few_to_tune(float(tuned.thresholds.support.sum()))
-    if too_few and trainer.is_world_process_zero():
-        print(f"{too_few}: --tune_thresholds false keeps 0.5.", flush=True)
 
 
 def _finish(trainer: WeightedFocalTrainer, test: Any, data_args: TrainDataArguments, args: TrainArguments) -> Results:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..analysis.recommend import too_few_to_tune
 from ..decisions.rule import is_baked
 from ..training.card import CARD_FILE
 from ..training.checkpoints import write_decision_rule
@@ -29,7 +28,10 @@ from .parser import FlagParser, check_at_least
 class TuneArguments(SavedModelOptions):
     """What to tune on."""
 
-    split: str = option("validation", help="What to tune on: validation; of train and test the results would flatter.")
+    split: str | None = option(
+        None, help="What to tune on: validation, or all rows of a single file; train and test need --allow_in_sample."
+    )
+    allow_in_sample: bool = option(False, help="Tune on train or test, where later results on them flatter.")
     n_bootstrap: int = option(N_BOOTSTRAP, help="Resamples for the ranges; 0 for none.")
     dry_run: bool = option(False, help="Print, and store nothing.")
 
@@ -43,17 +45,25 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; the thresholds, and the metrics at 0.5 and tuned."""
     args, options = make_parser().parse(flags)
     check_at_least(args, n_bootstrap=0)
+    is_asked, args.split = args.split is not None, args.split or "validation"
+    if args.split != "validation" and not args.allow_in_sample:
+        raise UsageError(
+            f"--split {args.split}: results on rows that thresholds were tuned on flatter; tune on validation, or say "
+            "--allow_in_sample true."
+        )
     options.checked()
     saved = SavedModel(args)
     if is_baked(saved.model.config):
         raise UsageError(
             f"--model_dir {args.model_dir}: has its thresholds baked into the head; tune the model it was made of."
         )
-    rows = saved.tokens(saved.data(), args.split)
+    rows = saved.tokens(saved.data(None if is_asked else args.split), args.split)
     tuning = saved.trainer(rows, args.model_dir).tune_thresholds(rows, options, args.n_bootstrap)  # prints the table
     config = Path(args.model_dir) / "config.json"
-    if too_few := too_few_to_tune(float(tuning.thresholds.support.sum()), where=args.split.capitalize()):
-        print(f"\nWARNING: {too_few}: do not count on these thresholds; more labelled rows would help, or 0.5.")
+    if args.split != "validation":
+        print(
+            f"\nWARNING: tuned on the {args.split} split (--allow_in_sample): no result on it says how good this is."
+        )
     if args.dry_run:
         print(f"\nNothing is stored (--dry_run); without it {config} would have these thresholds.")
     else:

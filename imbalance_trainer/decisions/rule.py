@@ -21,6 +21,9 @@ from ..utils.files import read_json_flag
 HIERARCHY_POLICIES = ("drop_child", "add_parent", "larger_margin")
 """What to do about a child that is decided where one of its parents is not."""
 
+TUNED = ("thresholds", "calibration", "tuned_on")
+"""What of a rule tuning finds, under these keys in a config."""
+
 
 @dataclass(frozen=True, eq=False)
 class DecisionRule:
@@ -32,6 +35,7 @@ class DecisionRule:
         hierarchy_policy: one of HIERARCHY_POLICIES.
         calibration: scale and offset of each label's logit, (2, labels), see `calibration`; None for none.
         max_constraint: whether a label's logit is the largest of its own and its descendants'.
+        tuned_on: what thresholds were tuned on: {"rows": a hash of their labels in order, "cross_fitted": metrics}.
     """
 
     schema: LabelSchema
@@ -39,6 +43,7 @@ class DecisionRule:
     hierarchy_policy: str = HIERARCHY_POLICIES[0]
     calibration: np.ndarray | None = None
     max_constraint: bool = False
+    tuned_on: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_known("hierarchy_policy", self.hierarchy_policy, HIERARCHY_POLICIES)
@@ -57,18 +62,19 @@ class DecisionRule:
         calibration = ours.get("calibration")
         calibration = None if calibration is None else _checked_calibration(calibration, schema)
         hierarchy_policy = ours.get("hierarchy_policy", HIERARCHY_POLICIES[0])
-        return cls(
-            schema, ours.get("thresholds"), hierarchy_policy, calibration, ours.get("constraint") == "max_constraint"
-        )
+        takes_max = ours.get("constraint") == "max_constraint"
+        return cls(schema, ours.get("thresholds"), hierarchy_policy, calibration, takes_max, ours.get("tuned_on"))
 
     def to_config(self, config: Any) -> None:
         """Write the rule into a model's config, thresholds and calibration by label name."""
         ours = dict(getattr(config, CONFIG_KEY, None) or {})
-        for key, value in (("thresholds", self.thresholds), ("calibration", self.calibration)):
-            ours.pop(key, None)
-            if value is not None:
-                ours[key] = dict(zip(self.schema.names, value.T.tolist(), strict=True))
-        setattr(config, CONFIG_KEY, {**ours, "hierarchy_policy": self.hierarchy_policy})
+        values = {"thresholds": self.thresholds, "calibration": self.calibration}
+        kept: dict[str, Any] = {
+            k: dict(zip(self.schema.names, v.T.tolist(), strict=True)) for k, v in values.items() if v is not None
+        }
+        kept |= {} if self.tuned_on is None else {"tuned_on": self.tuned_on}
+        others = {key: value for key, value in ours.items() if key not in TUNED}
+        setattr(config, CONFIG_KEY, {**others, **kept, "hierarchy_policy": self.hierarchy_policy})
 
     @property
     def is_tuned(self) -> bool:
@@ -77,7 +83,7 @@ class DecisionRule:
 
     def untuned(self) -> "DecisionRule":
         """The same rule with 0.5 for every label and no calibration."""
-        return replace(self, thresholds=None, calibration=None)
+        return replace(self, thresholds=None, calibration=None, tuned_on=None)
 
     def with_thresholds(self, given: Any) -> "DecisionRule":
         """The same rule with thresholds set by hand: a number for all labels, one for each, or {label: number} for
@@ -87,7 +93,7 @@ class DecisionRule:
         if isinstance(given, Mapping):
             own = {self.schema.resolve(name, "the thresholds"): value for name, value in given.items()}
             given = {**self.by_label(), **own}
-        return replace(self, thresholds=given)
+        return replace(self, thresholds=given, tuned_on=None)
 
     def scores(self, logits: Any) -> Tensor:
         """Logits (rows, labels) under the max constraint and calibrated, fp32; their sigmoid is the probability."""
@@ -124,11 +130,10 @@ def forget_foreign_thresholds(config: Any, schema: LabelSchema) -> bool:
     """Drop thresholds and calibration of other labels than the schema's from a config, as it is trained anew; whether
     there were any."""
     ours = dict(getattr(config, CONFIG_KEY, None) or {})
-    foreign = [k for k in ("thresholds", "calibration") if k in ours and set(ours[k]) != set(schema.names)]
-    for key in foreign:
-        del ours[key]
-    setattr(config, CONFIG_KEY, ours)
-    return bool(foreign)
+    foreign = any(set(ours[key]) != set(schema.names) for key in TUNED[:2] if key in ours)
+    if foreign:
+        setattr(config, CONFIG_KEY, {key: value for key, value in ours.items() if key not in TUNED})
+    return foreign
 
 
 def is_baked(config: Any) -> bool:

@@ -1,6 +1,5 @@
 """Class weights: a factor of the loss of each label's positives, with a reason."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.constants import MAX_WEIGHT
-from ..utils.errors import UsageError, check_known, quoted
-from ..utils.files import read_json_flag
+from ..utils.errors import UsageError, check_known
 from ..utils.numeric import checked_number
 from .distribution import LabelDistribution
 from .schema import LabelSchema
@@ -23,8 +21,6 @@ MOST_RARE = 1 / 3
 """`sqrt_tiered` weighs nothing where the labels that reach a tier hold more than this share of all positives."""
 
 DEFAULT_STRATEGY = "sqrt_tiered"
-
-_NAMED = 1_000  # labels in the log
 
 
 @dataclass(frozen=True)
@@ -254,25 +250,6 @@ def _given(weights: Sequence[float], names: tuple[str, ...]) -> ClassWeights:
             f"Got {len(values)} class weights for {len(names)} labels; give one each, or {{label: weight}}."
         )
     return ClassWeights(names, np.array(values, dtype=object), (WeightReason("custom"),) * len(names), custom=names)
-
-
-def log_weights(logger: logging.Logger, counts: LabelDistribution, weights: ClassWeights) -> None:
-    """A line for each label, rarest first: support, ratio, weight and why; a warning for labels without positives. Of
-    many labels the rarest are named."""
-    ratio, order = counts.imbalance_ratio, counts.rarest_first
-    for i in order[:_NAMED]:
-        logger.info(
-            "label %r: support %g, ratio %.3g, weight %.4g (%s)",
-            weights.names[i], counts.support[i], ratio[i], weights.values[i], weights.reasons[i],
-        )  # fmt: skip
-    if len(order) > _NAMED:
-        rest = weights.values[order[_NAMED:]]
-        logger.info("and %d more labels with weights from %.4g to %.4g", len(rest), rest.min(), rest.max())
-    absent = [name for name, support in zip(weights.names, counts.support, strict=True) if support <= 0]
-    if absent:
-        logger.warning(
-            "No positives in the training data for %s: no weight makes the model learn them.", quoted(absent)
-        )
 
 
 def read_class_weights(value: Any, flag: str = "class_weights") -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -152,8 +153,12 @@ class ImbalanceMetrics:
             raise UsageError(f"Got {self._order_by.size} training supports for {len(self.schema)} labels.")
         self.table: LabelTable | None = None
         """The last `compute`, label by label, all labels."""
+        self.rows = ""
+        """A hash of the labels that it saw, in order."""
         self.at_half: dict[str, float] | None = None
         """What WeightedFocalTrainer's last evaluation was at 0.5, where thresholds are tuned."""
+        self.cross_fitted: Mapping[str, float] | None = None
+        """What the last `compute` is by cross-fitting, where its rows are those that thresholds were tuned on."""
         self.reset()
 
     @classmethod
@@ -213,6 +218,7 @@ class ImbalanceMetrics:
         self._n_pending = 0
         self._counts = DecisionCounts(self.schema)
         self._single_label = False
+        self._rows = blake2b(digest_size=8)
         self._average_precision = StreamingAveragePrecision(len(self.schema))
 
     def update(self, logits: Any, labels: Any) -> None:
@@ -253,7 +259,9 @@ class ImbalanceMetrics:
             threshold, best = none, BestF1(none, 0 * support, 0 * support, none)
         counted = (support, predicted, true_positives, ranking.average_precision, known, found_before_closing)
         table = LabelTable(self.schema, *counted, threshold, best, ranking.curves)
-        self.table = table
+        self.table, self.rows = table, self._rows.hexdigest()
+        tuned_on = self.rule.tuned_on or {}
+        self.cross_fitted = tuned_on.get("cross_fitted") if tuned_on.get("rows") == self.rows else None
         return {
             **self._overall(table, known),
             **self._primary(table, known),
@@ -302,6 +310,7 @@ class ImbalanceMetrics:
             self._average_precision.update(scores, classes[:, None] == np.arange(len(self.schema)))
             return
         scores, gold = self.rule.scores(logits).cpu().numpy(), _as_array(labels)
+        self._rows.update(np.packbits(gold > 0.5, axis=1).tobytes())
         self._counts.add(scores, gold, self.rule)
         self._average_precision.update(scores, gold)
 

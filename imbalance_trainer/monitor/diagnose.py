@@ -31,7 +31,7 @@ from .findings import (
     make_finding,
     metric_series,
 )
-from .label_rules import find_capped, find_over_predicted, find_unsupported, find_zero_recall
+from .label_rules import find_over_predicted, find_unsupported, find_zero_recall
 
 _F1, _AVERAGE_PRECISION = "secondary_f1_macro", "mean_average_precision"
 
@@ -60,18 +60,13 @@ def diagnose(
     zero_recall = find_zero_recall(history, settings, patience)
     improving = find_improving(history, settings)
     over = find_over_predicted(history, settings, min_precision, patience, is_improving=bool(improving))
-    of_labels = [
-        *zero_recall,
-        *over,
-        *find_capped(history, settings),
-    ]
     overfitting = find_overfitting(history, settings)
     not_learned = [f.label for f in zero_recall if f.kind in ("not_learned", "at_the_cap") and f.severity == WARNING]
     findings = (
         find_learning_rate_too_high(history, settings)
         or ([] if overfitting else find_undertrained(history, settings, patience))
         or ([] if overfitting else find_unranked(history, settings, not_learned))
-        or of_labels
+        or [*zero_recall, *over]
     )
     findings += [
         *find_oscillating_loss(history, settings),
@@ -227,9 +222,15 @@ def find_overfitting(history: Rows, settings: Settings, patience: int = 2, rise:
 
 def find_improving(history: Rows, settings: Settings, min_evaluations: int = 3, gain: float = 0.01) -> list[Finding]:
     """The note's "good training": secondary_f1_macro rises at each of `min_evaluations` or more, by `gain` in all, and
-    no label has zero recall."""
+    no label has zero recall. Other thresholds are no progress of the training."""
     f1 = metric_series(history, _F1)
-    if len(f1) < min_evaluations or not all(map(is_number, f1)) or any(map(has_zero_recall, last_rows(history))):
+    thresholds = [[row.get("threshold") for row in entry["labels"]] for entry in history]
+    if (
+        any(one != thresholds[0] for one in thresholds)
+        or len(f1) < min_evaluations
+        or not all(map(is_number, f1))
+        or any(map(has_zero_recall, last_rows(history)))
+    ):
         return []
     if any(b <= a for a, b in pairwise(f1)) or f1[-1] - f1[0] < gain:
         return []

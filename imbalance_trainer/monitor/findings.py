@@ -89,13 +89,12 @@ class Settings:
         labels, settings = run.get("labels", []), run.get("settings", {})
         weights = None
         if labels and labels[0].get("weight") is not None:
-            clamped = {row["label"]: row["clamped_from"] for row in labels if row.get("clamped_from")}
             custom = tuple(row["label"] for row in labels if row.get("custom"))
             names = tuple(row["label"] for row in labels)
             values = np.array([row["weight"] for row in labels])
             none = WeightReason("not_asked_for")
             why = (none if row["reason"] == str(none) else WeightReason("text", (row["reason"],)) for row in labels)
-            weights = ClassWeights(names, values, tuple(why), custom, clamped)
+            weights = ClassWeights(names, values, tuple(why), custom)
         by_child = grouped(run.get("implications", ()), itemgetter(0))
         known = ("focal_gamma", "learning_rate", "num_epochs", "loss", "takes_class_weights")
         return cls(

@@ -1,4 +1,4 @@
-"""Findings about single labels: zero recall and its cause, over-prediction, capped weights, no positives.
+"""Findings about single labels: zero recall and its cause, over-prediction, no positives.
 
 Each rule is a pure function of the evaluations (see `run_files`), oldest first. Its limits are its arguments.
 """
@@ -31,6 +31,7 @@ def find_zero_recall(
     min_average_precision: float = 0.2,
     on_its_way: float = 1.25,
     raise_by: float = 1.5,
+    larger_gamma: float = 3.0,
 ) -> list[Finding]:
     """Labels with zero recall in the last `patience` evaluations, rarest first, each with its cause.
 
@@ -61,7 +62,7 @@ def find_zero_recall(
                 NOTE if is_note else WARNING,
                 weight,
                 min((weight or 0) * raise_by, settings.max_weight) if is_weight and kind == "not_learned" else None,
-                larger_gamma(settings) if is_weight else None,
+                larger_gamma if is_weight and (settings.focal_gamma or larger_gamma) < larger_gamma else None,
                 count,
                 row=row,
                 zero_found=_zero_found(row, count),
@@ -97,11 +98,6 @@ def _zero_found(row: Mapping[str, Any], count: int) -> str:
     words = f"0 of {row['support']:,} found in the last {count} evaluations (95% interval of recall: 0 to {upper:.2f})"
     words += f", {row['predicted']:,} predicted" if row["predicted"] else ""
     return words + (f", average precision {average:.2g}" if average else "")
-
-
-def larger_gamma(settings: Settings, larger: float = 3.0) -> float | None:
-    """The note's focal_gamma for labels that are not learned; None where gamma is as large, or there is none."""
-    return larger if settings.focal_gamma is not None and settings.focal_gamma < larger else None
 
 
 def find_over_predicted(
@@ -156,22 +152,6 @@ def find_over_predicted(
             )
         )
     return found
-
-
-def find_capped(history: Rows, settings: Settings, max_recall: float = 0.5) -> list[Finding]:
-    """Labels with a weight cut at the cap and a recall surely under `max_recall`.
-
-    Rule of thumb: "never exceed 20x (causes instability)". Labels with zero recall are left to `find_zero_recall`.
-    """
-    clamped = (settings.class_weights.clamped if settings.class_weights is not None else None) or {}
-    return [
-        make_finding("capped", settings, row["label"], NOTE, row.get("weight"), row=row, before=clamped[row["label"]],
-                     larger_gamma=larger_gamma(settings))
-        for row in last_rows(history)
-        if row["label"] in clamped
-        and row["true_positives"]
-        and wilson_interval(row["true_positives"], row["support"])[1] < max_recall
-    ]  # fmt: skip
 
 
 def find_unsupported(history: Rows, settings: Settings) -> list[Finding]:

@@ -80,6 +80,9 @@ def _summary(entry: Mapping[str, Any], at_half: Mapping[str, float] | None) -> l
         values = ", ".join(f"{name} {at_half[name]:.3f}" for name in _F1)
         zero_recall = int(at_half["n_labels_without_recall"])
         lines.append(f"decided by tuned thresholds; at 0.5: {values}, {zero_recall} at recall 0")
+    if entry.get("cross_fitted"):
+        flatter = "" if entry["cross_fitted"] == "all" else " (but each label's recall and precision flatter)"
+        lines.append(f"The thresholds were tuned on these very rows: shown is what cross-fitting gives{flatter}.")
     return lines
 
 
@@ -132,7 +135,7 @@ def tuning_message(tuning: Tuning, train_support: Mapping[str, float] | None = N
         f1 = [f"{table.f1[i]:.2f}" for table in (tuning.at_half_table, tuning.held_out_table)]
         threshold = f"{thresholds.thresholds[i]:.3f}{mark}"
         cells.append([names[i], f"{thresholds.support[i]:,}", threshold, _range(thresholds, i), *f1])
-    header = ["label (rarest first)", "support", "threshold", "95% range", "F1 at 0.5", "tuned"]
+    header = ["label (rarest first)", "support", "threshold", "range", "F1 at 0.5", "tuned"]
     aim = "" if tuning.objective == "f1" else f" for {tuning.objective}"
     one = f"One for all labels would be {thresholds.shared:.3f}."
     message: Message = ["", f"Thresholds tuned on {tuning.n_rows:,} rows{aim}. {one}", text_table(header, cells)]
@@ -150,8 +153,9 @@ def _tuning_summary(tuning: Tuning, shown: Sequence[int]) -> list[str]:
     if not thresholds.reached.all():
         lines.append(f"! the floor is not reached ({int((~thresholds.reached).sum())} labels)")
     if len(tuning.tried) > 1:
-        tried = ", ".join(f"{_PER[per]} {f1:.3f}" for per, f1 in tuning.tried.items())
-        lines.append(f"f1_macro, cross-fitted: {tried}. Taken: {_PER[tuning.per]}.")
+        tried = ", ".join(f"{_PER[per]} {value:.3f}" for per, value in tuning.tried.items())
+        measure = "f_beta" if tuning.objective == "f_beta" else "f1"
+        lines.append(f"{measure}_macro, cross-fitted: {tried}. Taken: {_PER[tuning.per]}.")
     if tuning.per == "half":
         lines.append("No thresholds do better than 0.5 on rows that they were not tuned on, so 0.5 stays.")
         return lines
@@ -160,7 +164,7 @@ def _tuning_summary(tuning: Tuning, shown: Sequence[int]) -> list[str]:
     lines.append(f"0.5 -> tuned: {values}, labels at recall 0 {zero_recall[0]} -> {zero_recall[1]}")
     few = f" Too few: under {FEW} positives." if (thresholds.tuned_on[shown] < FEW).any() else ""
     folds = "Tuned: each fifth of the rows with thresholds of the other four."
-    lines.append(f"{folds} Range: of the threshold, over resampled rows.{few}")
+    lines.append(f"{folds} Range: thresholds that are as good in over 5% of resamples of the rows.{few}")
     if tuning.calibration is not None:
         errors = [getattr(tuning.calibration, f"error_{when}").mean() for when in ("before", "after")]
         lines.append(f"Calibration: mean expected calibration error {errors[0]:.3f} -> {errors[1]:.3f}")
@@ -203,7 +207,8 @@ def warning_message(findings: Sequence[Finding], settings: Settings) -> Message:
 def flags_in_python() -> Message:
     """How to give the flags that findings name in a Python script."""
     flags = "In Python a flag is the argument of its name: --focal_gamma 3 is focal_gamma=3."
-    return ["", f"({flags} --tune_thresholds is trainer.tune_thresholds(), --threshold_... its TuningOptions.)"]
+    options = "imbalance_trainer.tuning.decisions.TuningOptions"
+    return ["", f"({flags} --tune_thresholds is trainer.tune_thresholds(), --threshold_... its options={options}.)"]
 
 
 def was_started_with_flags() -> bool:

@@ -65,9 +65,12 @@ def make_entry(
     train_support: Mapping[str, float] | None = None,
     train_losses: Sequence[Sequence[float]] = (),
     focal_gamma: float | None = None,
+    cross_fitted: str | None = None,
 ) -> dict[str, Any]:
     """One evaluation as a JSON-able dict. Its labels come from `table`, else from the metrics with label names;
-    `train_losses` are those that were logged since the evaluation before, (step, loss) each."""
+    `train_losses` are those that were logged since the evaluation before, (step, loss) each. `cross_fitted` says
+    that thresholds were tuned on these rows, and what is cross-fitted therefore: "all", or "metrics" but not labels.
+    """
     own = {key[len(prefix) + 1 :]: value for key, value in metrics.items() if key.startswith(f"{prefix}_")}
     rows = _rows_of_table(table) if table is not None else _rows_of_metrics(own, schema)
     for row in rows:
@@ -83,6 +86,7 @@ def make_entry(
         "metrics": overall,
         "train_losses": [list(pair) for pair in train_losses],
         "focal_gamma": focal_gamma,
+        "cross_fitted": cross_fitted,
         "labels": rows,
     }
     return finite(entry)  # what is in memory is what a file would give back
@@ -256,6 +260,7 @@ class Results:
         is_tuned: whether the thresholds are tuned, and not 0.5.
         tuned_on_this_data: whether they were tuned on these rows, so that the metrics are too good; None where that is
             not known, or nothing is tuned.
+        cross_fitted: the metrics to show then: each part of the rows by thresholds that were tuned on the others.
     """
 
     split: str
@@ -267,6 +272,12 @@ class Results:
     thresholds: Mapping[str, float] | None = None
     is_tuned: bool = False
     tuned_on_this_data: bool | None = None
+    cross_fitted: Mapping[str, float] | None = None
+
+    @property
+    def shown(self) -> Mapping[str, float]:
+        """The metrics that do not flatter."""
+        return {**self.metrics, **(self.cross_fitted or {})}
 
     def as_dict(self, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The content of metrics.json.
@@ -284,5 +295,6 @@ class Results:
             "thresholds": None if self.thresholds is None else dict(self.thresholds),
             "thresholds_are_tuned": self.is_tuned,
             "thresholds_tuned_on_this_data": self.tuned_on_this_data,
+            "metrics_cross_fitted": self.cross_fitted,
             "data": {**(data or {}), "rows": self.n_rows},
         }

@@ -58,8 +58,9 @@ class RunRecord:
 
     @cached_property
     def current(self) -> Entry:
-        """The last evaluation: of the best model, where it was loaded at the end."""
-        return self._of(self.splits[0])[-1]
+        """The last evaluation of the model that was kept: of the best one, where it was loaded at the end."""
+        entries, step = self._of(self.splits[0]), (self.run.get("settings") or {}).get("best_step")
+        return next((entry for entry in reversed(entries) if entry["step"] == step), entries[-1])
 
     @cached_property
     def test(self) -> Entry | None:

@@ -113,7 +113,7 @@ def model_card(content: CardContent) -> str:
     """Write a whole README.md: metadata with a valid `model-index`, then sections in Markdown."""
     metrics: dict[str, Mapping[str, float]] = {}
     for results in content.results:  # at 0.5 too where thresholds are tuned
-        metrics[results.split] = results.metrics
+        metrics[results.split + ", cross-fitted" * (results.cross_fitted is not None)] = results.shown
         metrics |= {} if results.at_half is None else {f"{results.split} at 0.5": results.at_half}
     held_out = [results for results in content.results if not results.split.startswith("eval")]
     return render(
@@ -180,7 +180,7 @@ def _eval_results(content: CardContent, task: str) -> list[EvalResult]:
             metric_value=float(value),
         )
         for results in content.results
-        for metric, value in results.metrics.items()
+        for metric, value in results.shown.items()
         if is_number(value) and not metric.startswith(_COUNTS)
     ]
 

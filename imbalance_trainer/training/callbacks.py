@@ -1,5 +1,6 @@
 """RareLabelCallback: the table after each evaluation, warnings with what to change, and the history of the run."""
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -143,13 +144,13 @@ class RareLabelCallback(TrainerCallback):
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero and folder.is_dir():
             write_history(folder / HISTORY_FILE, self.history)
+            _copy_curves(folder.parent, folder)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Repeat the warnings that still hold, as those of early epochs have scrolled away; write the report."""
         if not state.is_world_process_zero:
             return
         model = kwargs.get("model")
-        self._write_run_info(args, model)  # weights may have moved
         for split, found in self._found.items():
             still = [finding for key, finding in found.items() if key not in self._new.get(split, {})]
             still = [finding for finding in still if finding.severity in (ERROR, WARNING)]
@@ -159,28 +160,20 @@ class RareLabelCallback(TrainerCallback):
         if args.load_best_model_at_end and state.best_global_step is not None and state.best_metric is not None:
             self._model_step = state.best_global_step
             best = f"{args.metric_for_best_model} {state.best_metric:.4g}, of step {state.best_global_step:,}"
+            entries = [entry for entry in self.history if entry["step"] == self._model_step]
+            for entry in entries[:1]:
+                best += f", labels at recall 0: {sum(map(has_zero_recall, entry['labels']))}"
             console_print("", f"The best model is loaded ({best}).")
-            self._warn_of_zero_recall_in_best(args)
+            _copy_curves(Path(state.best_model_checkpoint or ""), Path(args.output_dir))
+        self._write_run_info(args, model)  # weights may have moved
+        self._report(args)
+
+    def _report(self, args: Any) -> None:
         if self.history:
             try:
                 console_print("", verbatim(f"Report: {write_report(args.output_dir)}"))
             except (DataError, UsageError, OSError) as error:  # a report is not worth a trained model
                 console_print("", f"No report was written: {error}")
-
-    def _warn_of_zero_recall_in_best(self, args: Any) -> None:
-        """Warn where more labels have zero recall in the best model than in the last one: its metric looks at ranks,
-        not at decisions."""
-        entries = next(iter(grouped(self.history, _SPLIT).values()), [])
-        best = next((entry for entry in entries if entry["step"] == self._model_step), None)
-        if best is None:
-            return
-        at_best, at_last = (sum(map(has_zero_recall, entry["labels"])) for entry in (best, entries[-1]))
-        if at_best > at_last:
-            console_print(
-                f"WARNING: {at_best} of {len(best['labels'])} labels have recall 0 in it, and {at_last} at the last "
-                f"evaluation: {args.metric_for_best_model} does not look at decisions at 0.5. What to change: "
-                "--metric_for_best_model secondary_f1_macro, or tune thresholds after it: --tune_thresholds true."
-            )
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
         """Print the table of a labelled test set."""
@@ -192,9 +185,18 @@ class RareLabelCallback(TrainerCallback):
                 self.history.append(entry)
                 append_history(Path(args.output_dir) / HISTORY_FILE, entry)
 
-    def on_tuned(self, tuning: Tuning) -> None:
-        """Print tuned thresholds with their metrics; called by WeightedFocalTrainer.tune_thresholds on rank 0."""
+    def on_tuned(self, args: Any, state: Any, tuning: Tuning, split: str | None) -> None:
+        """Print tuned thresholds with their metrics, called on rank 0. The model decides by them now: where `split`
+        was evaluated before, its history and the report get what cross-fitting gives."""
         console_print(*tuning_message(tuning, self._train_support()))
+        step = state.global_step if self._model_step is None else self._model_step
+        before = [entry for entry in self.history if (entry["split"], entry["step"]) == (split, step)]
+        if before and self._in_training and self.metrics is not None and tuning.rule.tuned_on is not None:
+            self.metrics.cross_fitted, self.metrics.table = tuning.rule.tuned_on["cross_fitted"], tuning.held_out_table
+            metrics = {f"{split}_{name}": value for name, value in before[-1]["metrics"].items()}
+            self.history.append(self._entry(metrics, str(split), state, None))
+            append_history(Path(args.output_dir) / HISTORY_FILE, self.history[-1])
+            self._report(args)
 
     # ---- history ----
 
@@ -206,17 +208,23 @@ class RareLabelCallback(TrainerCallback):
         if self._model_step is not None and self._model_step != step:
             epoch = next((e["epoch"] for e in self.history if e["step"] == self._model_step), None)
             step = self._model_step
+        table = None if self.metrics is None else self.metrics.table
+        fitted = None if self.metrics is None else self.metrics.cross_fitted
+        if fitted is not None:  # on the rows that thresholds were tuned on they flatter
+            metrics = {**metrics, **{f"{prefix}_{name}": value for name, value in fitted.items()}}
+            whole = "all" if table is not None and table.f1.mean() == fitted["f1_macro"] else "metrics"
         return make_entry(
             metrics,
             prefix,
             step,
             epoch,
             schema=self._schema(model),
-            table=None if self.metrics is None else self.metrics.table,
+            table=table,
             weights=None if self.class_weights is None else self.class_weights.as_dict(),
             train_support=self._train_support(),
             train_losses=[] if since is None else _train_losses(state, since, step),
             focal_gamma=self.focal_gamma,
+            cross_fitted=None if fitted is None else whole,
         )
 
     def _run_info(self, args: Any, model: Any) -> dict[str, Any]:
@@ -225,15 +233,12 @@ class RareLabelCallback(TrainerCallback):
             return {}
         known = {"focal_gamma": self.focal_gamma, "max_weight": self.max_weight, **self.options}
         known |= {"rare_label_patience": self._limits()["patience"], "min_precision": self.min_precision}
+        known |= {} if self._model_step is None else {"best_step": self._model_step}
         return make_run_info(schema, args, known, self.class_weights, self.distribution)
 
     def _write_run_info(self, args: Any, model: Any) -> None:
         if info := self._run_info(args, model):
             write_json(Path(args.output_dir) / RUN_FILE, info)
-
-    def settings(self, args: Any, model: Any = None) -> Settings:
-        """The settings in use, for advice: those that run.json has, as the report gives advice from it too."""
-        return Settings.from_run(self._run_info(args, model))
 
     def _schema(self, model: Any) -> LabelSchema | None:
         if self.metrics is not None:
@@ -250,7 +255,7 @@ class RareLabelCallback(TrainerCallback):
         A finding is new again when it holds for a second evaluation in a row: only then it is worth a change.
         """
         entries = list({entry["step"]: entry for entry in entries}.values())
-        found = diagnose(entries, self.settings(args, model), **self._limits())
+        found = diagnose(entries, Settings.from_run(self._run_info(args, model)), **self._limits())
         return {(f.kind, f.label, f.severity, min(f.evaluations, 2)): f for f in found}
 
     def _limits(self) -> dict[str, Any]:
@@ -279,7 +284,7 @@ class RareLabelCallback(TrainerCallback):
 
     def _warning_message(self, findings: Iterable[Finding], args: Any, model: Any) -> Message:
         findings = list(findings)
-        message = warning_message(findings, self.settings(args, model))
+        message = warning_message(findings, Settings.from_run(self._run_info(args, model)))
         has_flags = any("--" in finding.advice for finding in findings)
         if has_flags and not (self._explained_flags or was_started_with_flags()):
             self._explained_flags = True
@@ -294,6 +299,12 @@ def _resumed(entries: Iterable[dict[str, Any]], step: int) -> list[dict[str, Any
         if entry["split"].startswith("eval") and entry["step"] <= step:
             kept.setdefault((entry["split"], entry["step"]), entry)
     return sorted(kept.values(), key=lambda entry: entry["step"])
+
+
+def _copy_curves(source: Path, target: Path) -> None:
+    """Curves go with the weights that they are of."""
+    if (source / CURVES_FILE).is_file():
+        shutil.copy(source / CURVES_FILE, target)
 
 
 def _train_losses(state: Any, since: int, until: int) -> list[tuple[int, float]]:

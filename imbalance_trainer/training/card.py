@@ -89,12 +89,15 @@ def _settings(trainer: Trainer, ours: ImbalanceSetup, hyperparameters: Mapping[s
         return {}
     if trainer.compute_loss_func is not None:
         return {"loss": "the user's own compute_loss_func", **hyperparameters}
-    names = ["loss", "loss_args", "focal_gamma", "weight_strategy", "max_weight"]
+    names = ["loss", "loss_args", "focal_gamma", "weight_strategy", "max_weight", "head_start", "head_learning_rate"]
     if ours.schema.rules:
         names += ["constraint", "constraint_weight", "hierarchy_policy"]
-    plain = ours.options.plain()
-    unset = {"loss_args": None, "focal_gamma": None}  # not worth a line each
-    return {**{n: plain[n] for n in names if n not in unset or plain[n] != unset[n]}, **hyperparameters}
+    rates = [group.get("initial_lr") for group in getattr(trainer.optimizer, "param_groups", ())]
+    start = {} if getattr(trainer, "_resumes", False) else {"head_start": ours.head_start.start}
+    plain = {**ours.options.plain(), **start}
+    if rates and rates[-1] != rates[0]:  # the head has groups of its own, behind the others
+        plain["head_learning_rate"] = rates[-1]
+    return {**{name: plain[name] for name in names if plain[name] is not None}, **hyperparameters}
 
 
 def _tags_of(path: Path) -> list[str]:

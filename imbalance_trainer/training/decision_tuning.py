@@ -7,7 +7,7 @@ import numpy as np
 from accelerate.utils import broadcast_object_list
 from transformers import TrainingArguments
 
-from ..decisions.rule import DecisionRule
+from ..decisions.rule import TUNED, DecisionRule
 from ..labels.distribution import LabelDistribution
 from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..tuning.decisions import Tuning, TuningOptions, tune_decisions
@@ -22,11 +22,9 @@ class DecisionTuning:
 
     Attributes:
         tuned: the tuning of the thresholds in use, where it was done here.
-        tuned_on: the rows that it was done on, see `rows_of`.
     """
 
     tuned: Tuning | None = None
-    tuned_on: Any = None
 
     def __init__(
         self,
@@ -52,7 +50,7 @@ class DecisionTuning:
     def use(self, rule: DecisionRule, config: Any, users_metrics: Any = None) -> None:
         """Decide by a rule in every evaluation, also in the user's own ImbalanceMetrics, and store it in a config."""
         self.metrics.rule, self.metrics.at_half = rule, None
-        self.tuned = self.tuned_on = None
+        self.tuned = None
         if isinstance(users_metrics, ImbalanceMetrics):
             users_metrics.rule = rule
         if config is not None:
@@ -84,18 +82,4 @@ class DecisionTuning:
         stored = read_decision_rule(checkpoint) if self.is_multi_label else None
         if stored is None:
             return None
-        return dataclasses.replace(self.rule, thresholds=stored.thresholds, calibration=stored.calibration)
-
-    def is_tuned_on(self, rows: Any) -> bool | None:
-        """Whether the thresholds were tuned on these rows; None where that is not known."""
-        if self.tuned_on is None:
-            return None
-        if isinstance(self.tuned_on, str) and isinstance(rows, str):
-            return self.tuned_on == rows
-        return True if self.tuned_on is rows else None  # equal rows may lie in another object
-
-
-def rows_of(dataloader: Any) -> Any:
-    """What tells the rows of a dataloader from others: the fingerprint of their dataset, else the dataset itself."""
-    dataset = getattr(dataloader, "dataset", None)
-    return getattr(dataset, "_fingerprint", dataset)
+        return dataclasses.replace(self.rule, **{k: getattr(stored, k) for k in TUNED})

@@ -91,7 +91,7 @@ class KeptResults:
         known = [results for results in self._all if results.split == split]
         if fitting := [results for results in known if results.step == step]:
             return fitting[-1]
-        entries = [entry for entry in history if (entry["split"], entry["step"]) == (split, step)]
+        entries = [e for e in history if (e["split"], e["step"]) == (split, step) and not e.get("cross_fitted")]
         if not entries:
             return known[-1] if known else None
         metrics = {name: value for name, value in entries[-1]["metrics"].items() if name not in TIMES}

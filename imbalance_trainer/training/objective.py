@@ -3,13 +3,15 @@
 import logging
 from typing import Any
 
+import numpy as np
 from transformers import TrainingArguments
 
-from ..labels.class_weights import ClassWeights, compute_class_weights, log_weights
+from ..labels.class_weights import ClassWeights, compute_class_weights
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..losses.objective import Objective
 from ..losses.registry import check_weights_fit, make_loss, name_of, takes_class_weights
+from ..utils.errors import quoted
 from .arguments import ImbalanceOptions
 from .problem import Problem, stored_config
 
@@ -65,9 +67,10 @@ class WeightedObjective:
             asked = stored if set(stored) == set(schema.names) else asked
         strategy = (options.weight_strategy, options.max_weight)
         weights = compute_class_weights(known, asked, *strategy)
-        if self._is_main and counts is not None:
-            log_weights(logger, counts, weights)
-        elif self._is_main and is_auto and trains:
+        if self._is_main and counts is not None and not counts.support.all():
+            absent = quoted([schema.names[i] for i in np.flatnonzero(counts.support <= 0)])
+            logger.warning("No positives in the training data for %s: no weight makes the model learn them.", absent)
+        elif self._is_main and counts is None and is_auto and trains:
             logger.warning(
                 "The columns of the training data hold no labels to count, so every class weight is 1. Give "
                 "class_weights={label: weight}, or data with a column 'labels'."

@@ -1,7 +1,6 @@
 """What WeightedFocalTrainer finds out about its model and data before training, and the objects that it works with."""
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,9 +14,7 @@ from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..losses.registry import takes_class_weights
 from ..metrics.imbalance_metrics import ImbalanceMetrics
-from ..utils.console import console_print
 from ..utils.constants import MULTI_LABEL
-from ..utils.text import pluralize
 from .arguments import ImbalanceOptions
 from .decision_tuning import DecisionTuning
 from .evaluation import KeptResults
@@ -84,11 +81,7 @@ class ImbalanceSetup:
         example = next((d for d in (train_dataset, *eval_datasets.values()) if d is not None), None)
         schema = find_schema(model, example, options.label_schema, problem)
         how = (schema, problem, tuple(args.label_names or ()), data_collator)
-        start = time.perf_counter()
         counts = count_labels(train_dataset, *how, limit=_COUNTED_ONE_BY_ONE, progress=not args.disable_tqdm)
-        if counts is not None and args.process_index == 0:
-            rows, seconds = pluralize(counts.n_rows, problem.unit), time.perf_counter() - start
-            console_print(f"Counted {rows} x {len(schema)} labels in {seconds:.2f} s.")
         if args.world_size > 1:  # ranks may see different parts of a stream, and weights must not differ
             counts = broadcast_object_list([counts])[0]
         for dataset in eval_datasets.values():

@@ -24,7 +24,6 @@ from .batch import MultiHotCollator, labels_of, logits_of, sample_weights_of, wi
 from .callbacks import RareLabelCallback, terse
 from .card import write_card
 from .checkpoints import last_complete_checkpoint, write_decision_rule
-from .decision_tuning import rows_of
 from .evaluation import RunningEvaluation
 from .head import frozen_head
 from .problem import find_problem, has_own_loss, is_of_transformers, stored_config, without_labels
@@ -445,8 +444,10 @@ class WeightedFocalTrainer(Trainer):
         metrics.at_half = None if running.at_half is None else running.at_half.compute()
         for name, value in running.metrics.compute().items():
             output.metrics.setdefault(f"{metric_key_prefix}_{name}", value)  # the user's own metric wins
+        if metrics.cross_fitted is not None and ours.decisions.tuned is not None:
+            metrics.table = ours.decisions.tuned.held_out_table
         if outer is None:
-            self._keep_results(dataloader, metric_key_prefix, output, metrics)
+            self._keep_results(metric_key_prefix, output, metrics)
         return output
 
     def prediction_step(
@@ -537,7 +538,7 @@ class WeightedFocalTrainer(Trainer):
             raise DataError("The data to tune thresholds on has no labels.")
         tuning = ours.decisions.tune(*running.scores, options, n_bootstrap)
         self._decide_by(tuning.rule)
-        ours.decisions.tuned, ours.decisions.tuned_on = tuning, rows_of(dataloader)
+        ours.decisions.tuned = tuning
         if self.is_world_process_zero():
             if hasattr(self.model, "peft_config"):
                 logger.warning(
@@ -547,7 +548,7 @@ class WeightedFocalTrainer(Trainer):
             if self._best_checkpoint is not None:
                 write_decision_rule(self._best_checkpoint, tuning.rule)
             for callback in self._rare_label_callbacks():
-                callback.on_tuned(tuning)
+                callback.on_tuned(self.args, self.state, tuning, "eval" if eval_dataset is None else None)
         return tuning
 
     def _decide_by(self, rule: DecisionRule, model: Any = None) -> None:
@@ -617,7 +618,7 @@ class WeightedFocalTrainer(Trainer):
             return self.state.best_global_step
         return self.state.global_step if self.train_dataset is not None or self.state.global_step else None
 
-    def _keep_results(self, dataloader: Any, split: str, output: Any, metrics: ImbalanceMetrics) -> None:
+    def _keep_results(self, split: str, output: Any, metrics: ImbalanceMetrics) -> None:
         ours, step = self._ours, self._model_step
         support = None if ours.distribution is None else ours.distribution.support_by_label
         known = (ours.schema, metrics.table, ours.class_weights.as_dict(), support)
@@ -632,6 +633,7 @@ class WeightedFocalTrainer(Trainer):
             at_half=at_half and {name: at_half[name] for name in entry["metrics"] if name in at_half},
             thresholds=None if rule is None else rule.by_label(),
             is_tuned=rule is not None and rule.is_tuned,
-            tuned_on_this_data=ours.decisions.is_tuned_on(rows_of(dataloader)),
+            tuned_on_this_data=None if rule is None or rule.tuned_on is None else metrics.cross_fitted is not None,
+            cross_fitted=metrics.cross_fitted,
         )
         ours.results.keep(results, self.state.best_global_step)

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ..decisions.rule import DecisionRule
-from ..metrics.imbalance_metrics import ImbalanceMetrics, LabelTable
+from ..metrics.imbalance_metrics import LABEL_METRICS, ImbalanceMetrics, LabelTable
 from ..utils.errors import DataError, check_known
 from ..utils.flags import option
 from .calibration import CALIBRATIONS, Calibration, calibrate
-from .threshold_search import OBJECTIVES, ThresholdObjective
+from .threshold_search import OBJECTIVES, ThresholdObjective, f_score
 from .thresholds import PER, SHRINKAGE, TunedThresholds, checked_shrinkage, tune_thresholds
 
 N_BOOTSTRAP = 200
@@ -62,7 +63,7 @@ class Tuning:
         n_rows: rows.
         objective: what was aimed at.
         per: what has a threshold of its own: "half" (nothing: 0.5 stays), "all" or "label".
-        tried: cross-fitted f1_macro by `per`, of all that was tried.
+        tried: cross-fitted mean F1 over the labels (F_beta, if that was aimed at) by `per`, of all that was tried.
     """
 
     thresholds: TunedThresholds
@@ -95,7 +96,7 @@ def tune_decisions(
 ) -> Tuning:
     """Calibrate, tune, and measure by cross-fitting what that gains.
 
-    With an F1 objective thresholds never cost: 0.5 stays where no thresholds have a better cross-fitted macro F1.
+    Thresholds for F1 or F_beta never cost: 0.5 stays where none have a better cross-fitted mean of it over the labels.
 
     Args:
         logits: (rows, labels), of data that the model was **not** trained on.
@@ -111,26 +112,29 @@ def tune_decisions(
     """
     options = options.checked()
     search = _Search(logits, labels, rule.untuned(), options, seed)
-    is_f1 = options.threshold_objective == "f1"
+    has_guard = options.threshold_floor is None
     asked: tuple[str, ...] = (options.thresholds_per,)
     if options.thresholds_per == "auto":
-        asked = _GUARDED if is_f1 else _GUARDED[-1:]
+        asked = _GUARDED if has_guard else _GUARDED[-1:]
     measured = {"half": search.measured(None, train_support)} | {
         per: search.measured(per, train_support) for per in asked
     }
     results = {per: metrics.compute() for per, metrics in measured.items()}
-    tried = {per: found["f1_macro"] for per, found in results.items()}
-    per = max(tried, key=lambda per: tried[per]) if is_f1 else asked[0]  # the first, and simplest, of equals
+    tables: dict[str, Any] = {per: metrics.table for per, metrics in measured.items()}  # `compute` has made them
+    counts = {per: (table.true_positives, table.predicted, table.support) for per, table in tables.items()}
+    tried = {per: float(f_score(*found, options.threshold_beta).mean()) for per, found in counts.items()}
+    per = max(tried, key=lambda per: tried[per]) if has_guard else asked[0]  # the first, and simplest, of equals
     if per == "half":
         tuned_rule, calibration = search.plain, None
         thresholds = search.tuned(slice(None), asked[-1])[1].at_half()
     else:
         tuned_rule, thresholds, calibration = search.tuned(slice(None), per, n_bootstrap)
-    at_half, held_out = measured["half"].table, measured[per].table
-    assert at_half is not None
-    assert held_out is not None  # `compute` has made them
-    found = (results["half"], results[per], at_half, held_out, len(logits))
-    return Tuning(thresholds, calibration, tuned_rule, *found, options.threshold_objective, per, tried)
+        of_labels = {f"{metric}_{slug}" for metric in LABEL_METRICS for slug in rule.schema.slugs}
+        overall = {name: value for name, value in results[per].items() if name not in of_labels}
+        tuned_rule = replace(tuned_rule, tuned_on={"rows": measured["half"].rows, "cross_fitted": overall})
+    held_out = replace(tables[per], threshold=thresholds.thresholds)  # and not those of the last part
+    known = (results["half"], results[per], tables["half"], held_out, len(logits))
+    return Tuning(thresholds, calibration, tuned_rule, *known, options.threshold_objective, per, tried)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The search for the best threshold of a label, or of all labels, and its spread over resampled rows."""
+"""The search for the best threshold of a label, or of all labels, and for those that may be as good."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ OBJECTIVES = ("f1", "f_beta", "recall_at_precision", "precision_at_recall")
 
 _GRID = 1024  # candidates of the one threshold for all labels
 _DRAWN = 384  # candidates of a label in the bootstrap
+_LEVEL = 0.05  # of the test that a threshold in the range passes
 
 
 @dataclass(frozen=True)
@@ -57,19 +58,6 @@ class ThresholdObjective:
         return ratio(true_positives, over) >= self.floor
 
 
-@dataclass(frozen=True, eq=False)
-class Best:
-    """The best threshold of a label, or of all labels, and behind it that of each resample: (1 + resamples,).
-
-    Args:
-        logits: of the thresholds; NaN where there is none of its own, so that the shared one stands in.
-        support: positives.
-    """
-
-    logits: np.ndarray
-    support: np.ndarray
-
-
 @dataclass(frozen=True)
 class Search:
     """How a search is done.
@@ -77,7 +65,7 @@ class Search:
     Args:
         aim: what is aimed at.
         to_logits: from scores to logits.
-        n: resamples for the intervals.
+        n: resamples for the range; 0 for none.
         rng: draws them.
     """
 
@@ -90,6 +78,15 @@ class Search:
         """Logits halfway between candidates and the next lower scores."""
         lowest = np.isneginf(below)
         return midpoints(self.to_logits(candidates), np.where(lowest, below, self.to_logits(below)))
+
+    def with_range(self, thresholds: np.ndarray, best: int, drawn: np.ndarray) -> np.ndarray:
+        """A threshold and its range, which holds it: from the lowest to the highest that is at least as good in more
+        than _LEVEL of the resamples. The percentiles of where resamples have their best may leave it out, as argmax is
+        no smooth function of the rows (Abrevaya & Huang, 2005). `drawn` has the values, (resamples, candidates)."""
+        if not self.n:
+            return np.array([thresholds[best], np.nan, np.nan])
+        kept = thresholds[np.mean(drawn >= drawn[:, [best]], axis=0) > _LEVEL]
+        return np.array([thresholds[best], kept.min(), kept.max()])
 
     def resampled(self, curve: Curve) -> tuple[np.ndarray, np.ndarray]:
         """True positives and predicted over resampled rows, (resamples, candidates).
@@ -106,8 +103,9 @@ class Search:
 
 def find_best(
     scores: np.ndarray, labels: np.ndarray, search: Search, is_shared: bool
-) -> tuple[Best, list[Best], np.ndarray]:
-    """The best threshold of all labels together, of each label unless it `is_shared`, and the support of each label.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The best threshold of all labels together with its range (see `Search.with_range`), those of each label (of all
+    labels, where it `is_shared`), (labels, 3), as logits, and the support of each label.
 
     Resamples are drawn of what is used: of all labels together where it `is_shared`, else of each label.
 
@@ -124,21 +122,20 @@ def find_best(
         everyone.add(label_curve(ordered, positives, shared_candidates))
         if not is_shared:
             found.append(_alone(label_curve(ordered, positives), search))
-    return everyone.best(), found, support
+    best = everyone.best()
+    return best, np.stack(found or [best] * len(support)), support
 
 
-def _alone(curve: Curve, search: Search) -> Best:
+def _alone(curve: Curve, search: Search) -> np.ndarray:
     """The best threshold of a label by itself."""
     if not curve.support:
-        return Best(np.full(1 + search.n, np.nan), np.zeros(1 + search.n))
+        return np.array([0, 0, 0] if search.n else [0, np.nan, np.nan])  # beside the shared one
     best = int(search.aim.value(curve.true_positives, curve.predicted, curve.support).argmax())
-    logit = search.thresholds(curve.candidates[[best]], curve.below[[best]])
-    fewer = curve.thinned(_DRAWN, [best])  # without its own best candidate an interval may leave the threshold out
+    fewer = curve.thinned(_DRAWN, [best])
     true_positives, predicted = search.resampled(fewer)
-    support = true_positives[:, -1]
-    at = search.aim.value(true_positives, predicted, support[:, None]).argmax(1)
-    drawn = np.where(support > 0, search.thresholds(fewer.candidates, fewer.below)[at], np.nan)
-    return Best(np.append(logit, drawn), np.append(curve.support, support))
+    drawn = search.aim.value(true_positives, predicted, true_positives[:, -1:])
+    at = int(np.flatnonzero(fewer.candidates == curve.candidates[best])[0])
+    return search.with_range(search.thresholds(fewer.candidates, fewer.below), at, drawn)
 
 
 class _Shared:
@@ -169,23 +166,17 @@ class _Shared:
             return self.search.aim.value(true_positives, predicted, support)
         return ratio(value, n_labels)
 
-    def best(self) -> Best:
+    def best(self) -> np.ndarray:
         thresholds = self.search.thresholds(self.candidates, self.below)
-        at, support = self._value(self.totals).argmax(), self.totals[2]
-        drawn = thresholds[self._value(self.drawn).argmax(1)]
-        return Best(np.append(thresholds[at], drawn), np.append(support, self.drawn[2]))
+        best = int(self._value(self.totals).argmax())
+        return self.search.with_range(thresholds, best, self._value(self.drawn))
 
 
-def shrunk_towards(found: list[Best], shared: float, shrinkage: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits of the thresholds, (labels,), shrunk towards the shared one with the weight of `shrinkage` positives; and
-    the bounds of 95% of the resamples' thresholds, NaN without resamples."""
-    logits, support = (np.array(parts) for parts in zip(*((b.logits, b.support) for b in found), strict=True))
-    own = np.isfinite(logits) & (support > 0)
-    drawn = support * np.where(own, logits, 0) + shrinkage * shared
-    logits = np.where(own, drawn / np.where(own, support + shrinkage, 1), shared)
-    if logits.shape[1] == 1:
-        return logits[:, 0], np.full(len(found), np.nan), np.full(len(found), np.nan)
-    return logits[:, 0], *np.quantile(logits[:, 1:], (0.025, 0.975), axis=1)
+def shrunk_towards(found: np.ndarray, support: np.ndarray, shared: float, shrinkage: float) -> np.ndarray:
+    """Thresholds and ranges, (3, labels), shrunk towards the shared one with the weight of `shrinkage` positives. A
+    label without positives has the shared one."""
+    shrunk = (support * found.T + shrinkage * shared) / np.maximum(support + shrinkage, 1e-9)
+    return np.where(support > 0, shrunk, found.T + shared)
 
 
 def _shared_candidates(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ SHRINKAGE = 1.0
 
 FEW = 5
 """A label with fewer positives in training is not learned reliably, whatever is set; and of a threshold that is tuned
-on fewer an interval over resampled rows would look surer than it is."""
+on fewer a range from resampled rows would look surer than it is."""
 
 _FARTHEST = 36.0  # the sigmoid of which is still under 1 in float64
 
@@ -39,7 +39,8 @@ class TunedThresholds:
     Args:
         schema: the labels.
         thresholds: in (0, 1).
-        low, high: the 95% interval of each threshold over resampled rows; NaN without a bootstrap.
+        low, high: the range of thresholds that a one-sided bootstrap test at 5% does not find worse; NaN without a
+            bootstrap.
         support: positives of the label; one without any has the threshold of all.
         tuned_on: positives that each threshold was tuned on: those of all labels where they share it.
         f1_at_half, f1: F1 at 0.5 and at the threshold **on the data that was tuned on**, where the latter flatters.
@@ -60,7 +61,7 @@ class TunedThresholds:
 
     @property
     def has_range(self) -> np.ndarray:
-        """Whether the interval says something, boolean: of few positives, drawn again and again, it would look surer
+        """Whether the range says something, boolean: of few positives, drawn again and again, it would look surer
         than it is."""
         return ~np.isnan(self.low) & (self.tuned_on >= FEW)
 
@@ -106,7 +107,7 @@ def tune_thresholds(
         shrinkage: weight, in positives, of the one threshold for all labels when a label's is shrunk towards it; 0 for
             none. None for SHRINKAGE, and for 0 where there is a floor, which shrinkage might break.
         from_logits: whether scores are logits. Better so: probabilities near 1 are ties in fp32.
-        n_bootstrap: resamples of the rows (Poisson bootstrap: Chamandy et al., 2012) for the intervals; 0 for none.
+        n_bootstrap: resamples of the rows (Poisson bootstrap: Chamandy et al., 2012) for the ranges; 0 for none.
         seed: of the bootstrap.
 
     Returns:
@@ -128,10 +129,10 @@ def tune_thresholds(
         raise UsageError(f"n_bootstrap is a whole number >= 0; got {n_bootstrap!r}.")
     search = Search(aim, _clipped if from_logits else _logit, int(n_bootstrap), np.random.default_rng(seed))
     everyone, found, support = find_best(scores, labels, search, per == "all")
-    shared, tuned_on = everyone.logits[0], support
+    shared, tuned_on = everyone[0], support
     if per == "all":
-        found, tuned_on, shrinkage = [everyone] * len(schema), np.full_like(support, support.sum()), 0.0
-    logits, low, high = shrunk_towards(found, shared, shrinkage)
+        tuned_on, shrinkage = np.full_like(support, support.sum()), 0.0
+    logits, low, high = shrunk_towards(found, tuned_on, shared, shrinkage)
     over = _rounded_down(logits if from_logits else expit(logits), scores.dtype)
     at_half = counts_over(scores, labels, np.full_like(over, 0.0 if from_logits else 0.5))
     true_positives, predicted = counts_over(scores, labels, over)
