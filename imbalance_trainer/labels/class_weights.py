@@ -9,6 +9,7 @@ import numpy as np
 
 from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import UsageError, check_known
+from ..utils.files import read_json_flag
 from ..utils.numeric import checked_number
 from .distribution import LabelDistribution
 from .schema import LabelSchema
