@@ -83,5 +83,5 @@ def test_training_resumes_from_it_and_ends_with_the_same_weights(folder, caplog)
 
 
 def test_without_any_it_is_said(tmp_path):
-    with pytest.raises(UsageError, match="has no complete checkpoint to resume from"):
+    with pytest.raises(UsageError, match="No valid checkpoint found in output directory"):
         make_trainer(tmp_path).train(resume_from_checkpoint=True)

@@ -343,14 +343,6 @@ def test_a_label_without_positives_is_named(make_trainer, make_rows, caplog):
 # ---- logs and callbacks ----
 
 
-def test_each_labels_weight_is_logged_with_its_reason(make_trainer, caplog):
-    with caplog.at_level("INFO", logger="imbalance_trainer.training.objective"):
-        make_trainer(label_schema=SCHEMA, class_weights={"threats": 30})
-    lines = [record.getMessage() for record in caplog.records if "support" in record.getMessage()]
-    assert len(lines) == 4
-    assert any("'threats'" in line and "weight 20 (custom, capped from 30)" in line for line in lines)
-
-
 @pytest.mark.parametrize("disable_tqdm", [True, False])
 def test_the_log_line_leaves_out_what_the_table_shows(disable_tqdm, make_trainer, make_args, capsys):
     args = make_args(eval_strategy="steps", eval_steps=2, disable_tqdm=disable_tqdm)
