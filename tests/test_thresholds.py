@@ -196,7 +196,8 @@ def test_probabilities_and_logits_give_the_same_decisions(case, per, naive):
     assert np.array_equal(by_logits.f1_at_half, by_scores.f1_at_half)
     decided = DecisionRule(by_logits.schema, by_logits.thresholds).decide(logits).numpy()
     again = apply_thresholds(expit(logits), by_scores.thresholds, by_scores.schema)
-    assert np.array_equal(decided, again)
+    clear = np.abs(logits - logit(by_logits.thresholds)) > 1e-6  # logits are decided in fp32
+    assert np.array_equal(decided[clear], again[clear])
 
 
 @st.composite
