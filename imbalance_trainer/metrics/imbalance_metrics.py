@@ -153,8 +153,6 @@ class ImbalanceMetrics:
             raise UsageError(f"Got {self._order_by.size} training supports for {len(self.schema)} labels.")
         self.table: LabelTable | None = None
         """The last `compute`, label by label, all labels."""
-        self.rows = ""
-        """A hash of the labels that it saw, in order."""
         self.at_half: dict[str, float] | None = None
         """What WeightedFocalTrainer's last evaluation was at 0.5, where thresholds are tuned."""
         self.cross_fitted: Mapping[str, float] | None = None
@@ -205,8 +203,6 @@ class ImbalanceMetrics:
         from .evaluate_metric import ImbalanceEvaluateMetric  # importing evaluate takes seconds
 
         return ImbalanceEvaluateMetric(self.fresh(), single_label)
-
-    # ---- streaming ----
 
     def fresh(self) -> "ImbalanceMetrics":
         """Another one with the same settings, and nothing counted."""
@@ -259,9 +255,8 @@ class ImbalanceMetrics:
             threshold, best = none, BestF1(none, 0 * support, 0 * support, none)
         counted = (support, predicted, true_positives, ranking.average_precision, known, found_before_closing)
         table = LabelTable(self.schema, *counted, threshold, best, ranking.curves)
-        self.table, self.rows = table, self._rows.hexdigest()
-        tuned_on = self.rule.tuned_on or {}
-        self.cross_fitted = tuned_on.get("cross_fitted") if tuned_on.get("rows") == self.rows else None
+        self.table, tuned_on = table, self.rule.tuned_on or {}
+        self.cross_fitted = tuned_on.get("cross_fitted") if tuned_on.get("rows") == self._rows.hexdigest() else None
         return {
             **self._overall(table, known),
             **self._primary(table, known),
@@ -280,8 +275,6 @@ class ImbalanceMetrics:
         """Indices of the labels that have metrics of their own, rarest first."""
         order = np.arange(len(self.schema)) if self._order_by is None else np.argsort(self._order_by, kind="stable")
         return rarest_shown(order).tolist()
-
-    # ---- counting ----
 
     def _check(self, logits: Tensor, labels: Tensor) -> None:
         if logits.shape[-1] != len(self.schema):
@@ -310,7 +303,8 @@ class ImbalanceMetrics:
             self._average_precision.update(scores, classes[:, None] == np.arange(len(self.schema)))
             return
         scores, gold = self.rule.scores(logits).cpu().numpy(), _as_array(labels)
-        self._rows.update(np.packbits(gold > 0.5, axis=1).tobytes())
+        if self.rule.tuned_on is not None:  # else nobody asks
+            self._rows.update(bits_of(gold))
         self._counts.add(scores, gold, self.rule)
         self._average_precision.update(scores, gold)
 
@@ -376,6 +370,11 @@ class ImbalanceMetrics:
 def rarest_shown(rarest_first: Any) -> Any:
     """Those labels of a sequence, rarest first, that are named one by one: all, or of more than 50 the 20 rarest."""
     return rarest_first[: RAREST_SHOWN if len(rarest_first) > MAX_LABELS_SHOWN else None]
+
+
+def bits_of(labels: Any) -> bytes:
+    """Where labels, (rows, labels), are positive, row by row; a hash of it tells rows that were tuned on from others."""
+    return np.packbits(np.asarray(labels) > 0.5, axis=1).tobytes()
 
 
 def first(value: Any) -> Any:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from ..decisions.rule import DecisionRule
-from ..metrics.imbalance_metrics import LABEL_METRICS, ImbalanceMetrics, LabelTable
+from ..metrics.imbalance_metrics import LABEL_METRICS, ImbalanceMetrics, LabelTable, bits_of
 from ..utils.errors import DataError, check_known
 from ..utils.flags import option
 from .calibration import CALIBRATIONS, Calibration, calibrate
@@ -131,7 +132,8 @@ def tune_decisions(
         tuned_rule, thresholds, calibration = search.tuned(slice(None), per, n_bootstrap)
         of_labels = {f"{metric}_{slug}" for metric in LABEL_METRICS for slug in rule.schema.slugs}
         overall = {name: value for name, value in results[per].items() if name not in of_labels}
-        tuned_rule = replace(tuned_rule, tuned_on={"rows": measured["half"].rows, "cross_fitted": overall})
+        rows = blake2b(bits_of(labels), digest_size=8).hexdigest()
+        tuned_rule = replace(tuned_rule, tuned_on={"rows": rows, "cross_fitted": overall})
     held_out = replace(tables[per], threshold=thresholds.thresholds)  # and not those of the last part
     known = (results["half"], results[per], tables["half"], held_out, len(logits))
     return Tuning(thresholds, calibration, tuned_rule, *known, options.threshold_objective, per, tried)
