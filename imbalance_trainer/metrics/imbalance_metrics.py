@@ -373,7 +373,7 @@ def rarest_shown(rarest_first: Any) -> Any:
 
 
 def bits_of(labels: Any) -> bytes:
-    """Where labels, (rows, labels), are positive, row by row; a hash of it tells rows that were tuned on from others."""
+    """Where labels, (rows, labels), are positive, row by row; its hash tells rows that were tuned on."""
     return np.packbits(np.asarray(labels) > 0.5, axis=1).tobytes()
 
 
