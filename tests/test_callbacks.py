@@ -9,7 +9,7 @@ from transformers import Trainer, TrainerControl, TrainerState
 
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, RareLabelCallback
 from imbalance_trainer.labels.class_weights import compute_class_weights
-from imbalance_trainer.monitor.run_files import HISTORY_FILE, read_history
+from imbalance_trainer.monitor.run_files import CURVES_FILE, HISTORY_FILE, read_history
 from imbalance_trainer.monitor.run_record import read_run
 from imbalance_trainer.reports.report import diagnosed
 from imbalance_trainer.training.callbacks import terse
@@ -213,6 +213,18 @@ def test_labels_that_the_best_model_does_not_find_are_counted(spoken, capsys):
     spoken.callback.on_train_end(spoken.args, spoken.state, TrainerControl())
     said = " ".join(capsys.readouterr().out.split())
     assert "The best model is loaded (mean_average_precision 0.5, of step 1, labels at recall 0: 1)." in said
+
+
+def test_without_its_checkpoint_the_curves_of_a_best_model_stay(spoken, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / CURVES_FILE).write_text("of another run")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    spoken.begin()
+    spoken.evaluate(PERFECT, 1)
+    spoken.args.load_best_model_at_end, spoken.args.metric_for_best_model = True, "f1_macro"
+    spoken.state.best_global_step, spoken.state.best_metric = 1, 0.5
+    spoken.callback.on_train_end(spoken.args, spoken.state, TrainerControl())
+    assert "of another run" not in (tmp_path / CURVES_FILE).read_text()
 
 
 @pytest.mark.parametrize("name", ["ProgressCallback", "PrinterCallback", "NotebookProgressCallback"])

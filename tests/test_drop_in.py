@@ -319,6 +319,12 @@ def test_names_in_another_order_than_the_datas(make_trainer, make_rows):
         make_trainer(train_dataset=rows, label_schema=list("dcba"))
 
 
+def test_a_schema_stands_in_for_an_id2label_with_a_name_twice(make_trainer, make_model):
+    model = make_model()
+    model.config.id2label = dict.fromkeys(range(4), "label")
+    assert make_trainer(model, label_schema=list("abcd")).imbalance.schema.names == tuple("abcd")
+
+
 # ---- evaluation ----
 
 

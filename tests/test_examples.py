@@ -95,8 +95,12 @@ def test_the_demo_trains_without_a_flag(tmp_path, monkeypatch, capsys):
     assert "too few to tune on" not in out
 
 
-def test_custom_weights_over_none_leave_the_others_at_1(run_train, capsys):
-    run_train("--class_weights", "none", "--custom_weights", '{"threats": 7}', "--dry_run")
+def test_custom_weights_over_none_leave_the_others_at_1(run_train, tmp_path, capsys):
+    nowhere = tmp_path / "no" / "such" / "folder"
+    run_train(
+        "--class_weights", "none", "--custom_weights", '{"threats": 7}', "--dry_run", "--output_dir", str(nowhere)
+    )
+    assert not (tmp_path / "no").exists()
     table = capsys.readouterr().out
     weights = {line.split()[0]: line.split()[-2] for line in table.splitlines() if line.endswith(" custom")}
     assert weights == {"threats": "7", "insults": "1", "hateful": "1"}

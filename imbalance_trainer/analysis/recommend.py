@@ -206,13 +206,13 @@ def choose_thresholds(stats: DatasetStats) -> list[Choice]:
     return [_choice("tune_thresholds", True, "thresholds")]
 
 
-def too_few_to_tune(positives: float, least: int = 50, where: str = "Validation") -> str:
+def too_few_to_tune(positives: float, least: int = 50) -> str:
     """A sentence that validation has too few positives, over all labels, to tune thresholds; "" from `least` on.
 
     >>> too_few_to_tune(19), too_few_to_tune(50)
     ('Validation has 19 positives in all, too few to tune on', '')
     """
-    return "" if positives >= least else f"{where} has {count_of_positives(positives)} in all, too few to tune on"
+    return "" if positives >= least else f"Validation has {count_of_positives(positives)} in all, too few to tune on"
 
 
 def choose_epochs(

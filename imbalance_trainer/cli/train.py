@@ -153,14 +153,14 @@ def _check(data_args: TrainDataArguments, args: TrainArguments, given: Mapping[s
         raise UsageError("--thresholds are set by hand and --tune_thresholds true finds others; give one of them.")
     if "output_dir" not in given:
         args.output_dir = str(Path("runs") / data_args.name)
-    is_there = Path(str(args.output_dir)).exists()
-    make_output_dir(str(args.output_dir))
+    folder = Path(str(args.output_dir))
     if data_args.dry_run:
-        if not is_there:
-            Path(str(args.output_dir)).rmdir()
-        args.output_dir = tempfile.mkdtemp()
+        make_output_dir(next(place for place in (folder, *folder.parents) if place.exists()))  # where it would lie
+        folder = Path(tempfile.mkdtemp())
+        args.output_dir = str(folder)
         args.max_steps, args.load_best_model_at_end = 1, False
         args.eval_strategy = args.save_strategy = "no"
+    make_output_dir(folder)
 
 
 def _checkpoint_to_resume(args: TrainArguments) -> str | None:

@@ -73,10 +73,11 @@ def _plain(word: str) -> str:
 
 def _number(word: str) -> float | None:
     """A number, also one with a decimal comma or a percent sign, or a share such as 2/3."""
-    plain = re.fullmatch(r"([+-]?[\d.,]+(?:e[+-]?\d+)?)\s*(%|/[1-9]\d*)?", word.strip().casefold())
+    plain = re.fullmatch(r"([+-]?[\d.,]+(?:e[+-]?\d+)?)\s*(?:(%)|/([1-9]\d*))?", word.strip().casefold())
+    if plain is None:
+        return None
     try:
-        whole = 100 if plain and plain[2] == "%" else float(((plain and plain[2]) or "/1")[1:])
-        return float(re.sub(r"^(\d+),(\d+)$", r"\1.\2", plain[1])) / whole if plain else None
+        return float(re.sub(r"^(\d+),(\d+)$", r"\1.\2", plain[1])) / (100 if plain[2] else float(plain[3] or 1))
     except ValueError:
         return None
 

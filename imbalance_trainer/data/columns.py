@@ -266,12 +266,13 @@ def _ask_about_doubtful(
     seldom = [name for name in found if _SELDOM_LABEL.fullmatch(name.strip()) or name in people]
     soft = [n for n, v in found.items() if n not in seldom and ((v.entries > 0) & (v.entries < 1)).any()]
     said, doubtful = [*nearly.values()], {*nearly}
-    for names, what in (
-        (people, "seem to hold what each of several people said of one label, whose mean or majority would be one"),
-        (seldom, "hold 0 and 1 and are seldom labels"),
-        (soft, "hold values between 0 and 1, as soft labels or scores do"),
-    ):
-        if names and (are_people if names is people else len(names) < len(found)):
+    for names, is_odd, what in (
+        (people, are_people,
+         "seem to hold what each of several people said of one label, whose mean or majority would be one"),
+        (seldom, 0 < len(seldom) < len(found), "hold 0 and 1 and are seldom labels"),
+        (soft, 0 < len(soft) < len(found), "hold values between 0 and 1, as soft labels or scores do"),
+    ):  # fmt: skip
+        if is_odd:
             said.append(f"{quoted(names)} {what}")
             doubtful.update(names)
     is_certain = any(values.numbers is not None for name, values in found.items() if name not in seldom)

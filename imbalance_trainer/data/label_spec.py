@@ -92,14 +92,10 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     if is_list:
         form, width = _form_of_lists(cells, known, label_format)
     are_indices = bool(words) and all(map(cell.is_index, words))
-    numbers = cell.numbers_in(values)
-    if form == CLASSES and known is None and label_format is None and numbers is not None:
+    if form == CLASSES and known is None and label_format is None:
+        numbers = cell.numbers_in(values)
         ask_about_signs(numbers, column, str(frame.path))
-        if (odd := numbers[np.isfinite(numbers) & (numbers != np.floor(numbers))]).size:
-            way = f" --label_scale {np.nanmax(numbers):g}" if np.nanmax(numbers) > 1 else " --label_format columns"
-            flag = f"--label_columns {shlex.quote(column)}"
-            ways = f"for a soft label say {flag}{way}, for a class a row {flag} --label_format classes"
-            raise UsageError(f"{where}: holds numbers such as {odd[0]:g}; {ways}.")
+        _ask_about_fractions(numbers, column, where)
     if label_format == INDICES and not are_indices:
         raise DataError(f"{where}: holds other values than class indices, which --label_format indices asks for.")
     are_names = not is_text and words and known is not None and set(words) <= set(known)  # such as years or stars
@@ -148,6 +144,16 @@ def ask_about_signs(numbers: np.ndarray | None, column: str, where: str) -> None
             "--label_format classes, with a label_info.json (--label_schema) that names all of them, such as '-1' "
             f"and '1'; else say {flag} --label_format columns."
         )
+
+
+def _ask_about_fractions(numbers: np.ndarray | None, column: str, where: str) -> None:
+    """Ask whether fractions are soft labels or classes."""
+    if numbers is None or not (odd := numbers[np.isfinite(numbers) & (numbers != np.floor(numbers))]).size:
+        return
+    way = f" --label_scale {np.nanmax(numbers):g}" if np.nanmax(numbers) > 1 else " --label_format columns"
+    flag = f"--label_columns {shlex.quote(column)}"
+    ways = f"for a soft label say {flag}{way}, for a class a row {flag} --label_format classes"
+    raise UsageError(f"{where}: holds numbers such as {odd[0]:g}; {ways}.")
 
 
 def _cells(

@@ -55,10 +55,9 @@ class _KeptFirstRow:
         return len(self._dataset)
 
     def __getitem__(self, i: int) -> Any:
-        if i != 0:
-            return self._dataset[i]
-        self._first = self._dataset[0] if self._first is None else self._first
-        return self._first
+        if i == 0 and self._first is None:
+            self._first = self._dataset[0]
+        return self._dataset[i] if i else self._first
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._dataset, name)

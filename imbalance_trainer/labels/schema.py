@@ -8,6 +8,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from operator import itemgetter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ..utils.constants import CONFIG_KEY
@@ -115,7 +116,7 @@ class LabelSchema:
         if isinstance(source, LabelSchema):
             return source
         if isinstance(source, Mapping) and all(str(key).isdigit() for key in source):
-            return cls.from_names([source[i] for i in sorted(source, key=int)])  # of JSON, "10" is before "2"
+            return cls.from_config(SimpleNamespace(id2label=source))
         if isinstance(source, (str, Path, Mapping)):
             return cls.from_label_info(source)
         return cls.from_names(source)

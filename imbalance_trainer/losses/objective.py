@@ -34,12 +34,7 @@ class Objective:
 
     @classmethod
     def of(
-        cls,
-        loss: nn.Module,
-        schema: LabelSchema,
-        problem_type: str,
-        constraint: str,
-        constraint_weight: float,
+        cls, loss: nn.Module, schema: LabelSchema, problem_type: str, constraint: str, constraint_weight: float
     ) -> "Objective":
         """The objective of a schema; without rules, or in a single-label problem, there is no constraint."""
         check_known("constraint", constraint, CONSTRAINTS)

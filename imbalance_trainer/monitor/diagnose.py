@@ -225,12 +225,8 @@ def find_improving(history: Rows, settings: Settings, min_evaluations: int = 3, 
     no label has zero recall. Other thresholds are no progress of the training."""
     f1 = metric_series(history, _F1)
     thresholds = [[row.get("threshold") for row in entry["labels"]] for entry in history]
-    if (
-        any(one != thresholds[0] for one in thresholds)
-        or len(f1) < min_evaluations
-        or not all(map(is_number, f1))
-        or any(map(has_zero_recall, last_rows(history)))
-    ):
+    is_steady = all(one == thresholds[0] for one in thresholds) and all(map(is_number, f1))
+    if len(f1) < min_evaluations or not is_steady or any(map(has_zero_recall, last_rows(history))):
         return []
     if any(b <= a for a, b in pairwise(f1)) or f1[-1] - f1[0] < gain:
         return []

@@ -160,11 +160,11 @@ class RareLabelCallback(TrainerCallback):
         if args.load_best_model_at_end and state.best_global_step is not None and state.best_metric is not None:
             self._model_step = state.best_global_step
             best = f"{args.metric_for_best_model} {state.best_metric:.4g}, of step {state.best_global_step:,}"
-            entries = [entry for entry in self.history if entry["step"] == self._model_step]
-            for entry in entries[:1]:
-                best += f", labels at recall 0: {sum(map(has_zero_recall, entry['labels']))}"
+            labels = next((entry["labels"] for entry in self.history if entry["step"] == self._model_step), None)
+            best += "" if labels is None else f", labels at recall 0: {sum(map(has_zero_recall, labels))}"
             console_print("", f"The best model is loaded ({best}).")
-            _copy_curves(Path(state.best_model_checkpoint or ""), Path(args.output_dir))
+            if state.best_model_checkpoint is not None:
+                _copy_curves(Path(state.best_model_checkpoint), Path(args.output_dir))
         self._write_run_info(args, model)  # weights may have moved
         self._report(args)
 

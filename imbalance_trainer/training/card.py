@@ -93,8 +93,8 @@ def _settings(trainer: Trainer, ours: ImbalanceSetup, hyperparameters: Mapping[s
     if ours.schema.rules:
         names += ["constraint", "constraint_weight", "hierarchy_policy"]
     rates = [group.get("initial_lr") for group in getattr(trainer.optimizer, "param_groups", ())]
-    start = {} if getattr(trainer, "_resumes", False) else {"head_start": ours.head_start.start}
-    plain = {**ours.options.plain(), **start}
+    plain = ours.options.plain()
+    plain["head_start"] = ours.head_start.start or plain["head_start"]
     if rates and rates[-1] != rates[0]:  # the head has groups of its own, behind the others
         plain["head_learning_rate"] = rates[-1]
     return {**{name: plain[name] for name in names if plain[name] is not None}, **hyperparameters}

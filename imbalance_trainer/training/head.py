@@ -44,12 +44,12 @@ class HeadStart:
         args: the training arguments.
 
     Attributes:
-        start: "probe", "bias" or "none": where the head started.
+        start: "probe", "bias" or "none": where the head started; None where a resumed run started it.
     """
 
     def __init__(self, options: ImbalanceOptions, problem: Problem, args: TrainingArguments) -> None:
         self.options, self.problem, self.args = options, problem, args
-        self.start = "none"
+        self.start: str | None = "none"
         self._is_fresh = False
         self._started: nn.Linear | None = None  # the head whose bias was set, which is fresh all the same
 
@@ -213,6 +213,7 @@ class HeadStart:
             UsageError: head_learning_rate is set and would have no effect.
         """
         asked = self.options.head_learning_rate
+        self.start = None if resumes else self.start
         head = trained_head(model, self.problem.n_labels) if is_ours else None
         is_split = False
         if head is not None and (asked is not None or self.problem.type == MULTI_LABEL or self.start == "probe"):

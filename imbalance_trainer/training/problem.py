@@ -72,8 +72,9 @@ def find_problem(model: Any, dataset: Any, label_names: tuple[str, ...] = ()) ->
     if n_labels == 1 and declared is None:
         one = 'a label that is there or not needs problem_type="multi_label_classification" in the model\'s config'
         return None, f"{name} has one output, which is regression, as transformers takes it ({one})"
-    column, label = _first_label(dataset, label_names)
-    if len(several := [name for name in label_names if name in (first_row(dataset) or ())]) > 1:
+    row = first_row(dataset)
+    column, label = _first_label(dataset, row, label_names)
+    if len(several := [name for name in label_names if name in (row or ())]) > 1:
         return None, f"label_names has {quoted(several)}, which are several columns of the data"
     if label is None:
         if declared in (MULTI_LABEL, SINGLE_LABEL) and n_labels:
@@ -165,7 +166,7 @@ def find_schema(model: Any, dataset: Any, given: Any, problem: Problem) -> Label
     """
     config = getattr(model, "config", None)
     id2label = getattr(config, "id2label", None) or {i: f"LABEL_{i}" for i in range(problem.n_labels)}
-    names = list(LabelSchema.of(id2label).names)
+    names = [id2label[i] for i in sorted(id2label, key=int)]  # where JSON's keys were sorted, "10" is before "2"
     nameless = names == [f"LABEL_{i}" for i in range(len(names))]
     features = getattr(dataset, "features", None)
     of_data = None if features is None else LabelSchema.from_features(features, problem.column or "labels")
@@ -249,10 +250,9 @@ def _head(model: Any) -> tuple[str, str]:
     return name, "other" if other else "custom"
 
 
-def _first_label(dataset: Any, label_names: tuple[str, ...]) -> tuple[str, np.ndarray | None]:
+def _first_label(dataset: Any, row: Any, label_names: tuple[str, ...]) -> tuple[str, np.ndarray | None]:
     if dataset is None:
         return "labels", None
-    row = first_row(dataset)
     if row is None and can_be_read_again(dataset):
         raise DataError("The training data has no rows.")
     column = find_label_column(dataset, label_names)

@@ -156,15 +156,20 @@ class WeightedFocalTrainer(Trainer):
         """Whether a subclass has a compute_loss of its own, which may or may not call ours."""
         return type(self).compute_loss is not WeightedFocalTrainer.compute_loss
 
+    @property
+    def _starts_head(self) -> bool:
+        """Whether a head starts for our loss: where no other takes its place, or the start was asked for by name."""
+        asked = self._ours.options.head_start in ("probe", "bias")
+        return self.compute_loss_func is None and (asked or not self._has_own_loss)
+
     def _prepare_model(self, model: Any) -> None:
         """Write the config that inference needs, and start a fresh head."""
         ours = self._ours
         rule = ours.configure(getattr(model, "config", None), trains=self.train_dataset is not None)
         if rule is not None:
             self._decide_by(rule, model)
-        is_our_loss = self.train_dataset is not None and self.compute_loss_func is None
-        is_our_loss &= not self._has_own_loss or ours.options.head_start in ("probe", "bias")  # asked for
-        ours.head_start.prepare(model, ours.objective.weighted.loss if is_our_loss else None, ours.distribution)
+        starts = self.train_dataset is not None and self._starts_head
+        ours.head_start.prepare(model, ours.objective.weighted.loss if starts else None, ours.distribution)
 
     def _prepare_callbacks(self) -> None:
         callbacks = self.callback_handler.callbacks
@@ -258,9 +263,7 @@ class WeightedFocalTrainer(Trainer):
     def _probe_head(self) -> None:
         ours, model = self._ours, self.model
         rows = ours.head_start.probe_rows(self.train_dataset)
-        if model is None or rows is None or self.compute_loss_func is not None:
-            return
-        if self._has_own_loss and ours.options.head_start != "probe":
+        if model is None or rows is None or not self._starts_head:
             return
         model.eval()
         reading = (self.get_test_dataloader(rows), self.accelerator, ours.objective.weighted.loss)
@@ -499,10 +502,7 @@ class WeightedFocalTrainer(Trainer):
         return None if self.imbalance is None else self.imbalance.metrics.at_half
 
     def tune_thresholds(
-        self,
-        eval_dataset: Any = None,
-        options: TuningOptions | None = None,
-        n_bootstrap: int = N_BOOTSTRAP,
+        self, eval_dataset: Any = None, options: TuningOptions | None = None, n_bootstrap: int = N_BOOTSTRAP
     ) -> Tuning:
         """Tune a threshold for each label on evaluation data, and decide by them from now on.
 
