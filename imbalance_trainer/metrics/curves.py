@@ -53,7 +53,7 @@ def label_curve(ordered: np.ndarray, positives: np.ndarray, candidates: np.ndarr
     """
     candidates = distinct(positives) if candidates is None else candidates
     lower = np.searchsorted(ordered, candidates)
-    below = np.append(-np.inf, ordered)[lower]
+    below = np.where(lower > 0, ordered[lower - 1], -np.inf) if len(ordered) else np.full(len(lower), -np.inf)
     true_positives = len(positives) - np.searchsorted(positives, candidates)
     predicted = len(ordered) - lower
     highest = float(ordered[-1]) if len(ordered) else np.nan
