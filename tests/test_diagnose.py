@@ -81,7 +81,11 @@ def test_overfitting_goes_before_undertrained():
         labels = {f"l{k}": (300, 0, 0, 3.0) for k in range(4)}
         f1 = (0.1, 0.4, 0.3, 0.3)[i]
         history.append(evaluation({"loss": loss, "secondary_f1_macro": f1}, [(i, train)], i, 10 * i, **labels))
-    assert kinds(diagnose(history, settings()))[:2] == ["overfitting", "not_learned"]
+    first, second = diagnose(history, settings())[:2]
+    assert (first.kind, second.kind) == ("overfitting", "not_learned")
+    assert "--load_best_model_at_end with --metric_for_best_model secondary_f1_macro" in first.advice
+    kept = diagnose(history, settings(load_best_model_at_end=True))[0]
+    assert kept.advice.startswith("--num_train_epochs")  # what is set is not advised
 
 
 numbers = st.one_of(st.none(), st.floats(0, 1))

@@ -77,7 +77,7 @@ def test_train_from_a_csv_to_a_saved_model(run_train, tmp_path, capsys):
         assert (saved / name).is_file(), name
     assert "7  custom" in out
     assert "Thresholds tuned on" in out
-    assert "The best model is loaded (secondary_f1_macro" in out
+    assert "The best model is loaded (f1_macro" in out
     state = json.loads((saved / "trainer_state.json").read_text())
     assert f"test: epoch {state['best_global_step'] // 4}, step {state['best_global_step']}," in out
     assert "imbalance-trainer predict --model_dir" in out.splitlines()[-1]

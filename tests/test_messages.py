@@ -14,7 +14,7 @@ from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.class_weights import ClassWeights
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.labels.weight_reasons import WeightReason
-from imbalance_trainer.monitor.findings import TITLES, Finding, Settings
+from imbalance_trainer.monitor.findings import NOTE, TITLES, Finding, Settings
 from imbalance_trainer.monitor.messages import (
     evaluation_message,
     overall,
@@ -63,6 +63,9 @@ def test_both_kinds_share_one_line_to_paste_and_gamma_stays():
     assert sum(line.startswith("WARNING") for line in lines_of(message)) == 2
     assert "focal_gamma" not in words_of(message)  # one kind wants it larger, the other smaller
     assert warning_message([], Settings(WEIGHTS)) == []
+    plateau = Finding("plateau", "", NOTE, "no gain", "stop here.")
+    text = words_of(warning_message([zero_recall(), plateau], Settings(WEIGHTS)))
+    assert text.index("--custom_weights") < text.index("NOTE:")  # beside the finding that it belongs to
 
 
 def test_gamma_is_told_after_the_weights():
@@ -198,6 +201,13 @@ def test_columns_are_aligned_with_and_without_changes():
         (3, None, {"loss": 0.5}, "eval: step 3, loss 0.5000"),
         (0, 0.0, {"loss": 0.5}, "eval: loss 0.5000"),
         (0, 0.0, {"loss": None}, "eval: loss is not a number"),
+        (0, 0.0, {"secondary_f1_macro": 0.2, "f1_macro": 0.3}, "eval: f1_macro 0.300"),  # nothing is primary
+        (
+            0,
+            0.0,
+            {"secondary_f1_macro": 0.2, "f1_macro": 0.3, "primary_f1": 0.8},
+            "eval: secondary_f1_macro 0.200, f1_macro 0.300, primary_f1 0.800",
+        ),
         (0, 0.0, {}, "eval"),
     ],
 )
@@ -249,8 +259,8 @@ def test_the_table_of_thresholds_has_each_label_with_both_results():
     first = rows[0].split()
     assert first[3:5] == [f"{tuning.thresholds.support[1]}", f"{tuning.thresholds.thresholds[1]:.3f}"]
     assert first[6:] == [f"{tuning.at_half_table.f1[1]:.2f}", f"{tuning.held_out_table.f1[1]:.2f}"]
-    f1 = [metrics["secondary_f1_macro"] for metrics in (tuning.at_half, tuning.held_out)]
-    assert f"secondary_f1_macro {f1[0]:.3f} -> {f1[1]:.3f}" in " ".join(lines)
+    f1 = [metrics["f1_macro"] for metrics in (tuning.at_half, tuning.held_out)]
+    assert f"f1_macro {f1[0]:.3f} -> {f1[1]:.3f}" in " ".join(lines)
 
 
 @pytest.mark.parametrize("per", ["label", "all"])

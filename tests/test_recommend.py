@@ -39,7 +39,7 @@ def test_rare_labels_get_tiers_focal_loss_and_thresholds():
     plan = found(RARE)
     assert {c.flag: c.value for c in plan.choices} == {
         "class_weights": "auto", "weight_strategy": "sqrt_tiered", "loss": "focal", "focal_gamma": 2.0,
-        "metric_for_best_model": "secondary_f1_macro",
+        "metric_for_best_model": "f1_macro",
         "tune_thresholds": True,
     }  # fmt: skip
     assert plan.weights.values.tolist() == pytest.approx(np.sqrt([1.5, 3, 5, 10]).tolist())
@@ -98,10 +98,10 @@ def test_the_reason_has_the_label_and_the_numbers(train, asked, flag, said):
 @pytest.mark.parametrize(
     ("validation", "metric", "tune"),
     [
-        ([800, 400, 40, 0], "secondary_f1_macro", True),
+        ([800, 400, 40, 0], "f1_macro", True),
         ([800, 9, 4, 4], "mean_average_precision", True),
-        ([20, 9, 4, 4], "secondary_f1_macro", False),  # ranks alone may find nothing at 0.5
-        ([0, 0, 0, 0], "secondary_f1_macro", False),
+        ([20, 9, 4, 4], "f1_macro", False),  # ranks alone may find nothing at 0.5
+        ([0, 0, 0, 0], "f1_macro", False),
     ],
 )
 def test_metric_and_thresholds_follow_the_positives_in_validation(validation, metric, tune):
@@ -221,7 +221,7 @@ def test_rows_for_an_honest_recall_follow_the_prevalence_in_all_rows():
         (["a"], [50, 40, 30], "secondary_f1_macro"),
         (["a"], [0, 40, 30], "mean_average_precision"),
         (["a", "b", "c"], [50, 40, 30], "f1_macro"),
-        ([], [50, 40, 30], "secondary_f1_macro"),
+        ([], [50, 40, 30], "f1_macro"),
         ([], [50, 0, 0], "mean_average_precision"),
     ],
 )

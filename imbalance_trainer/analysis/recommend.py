@@ -191,7 +191,7 @@ def choose_metric(stats: DatasetStats, few: int = 10) -> list[Choice]:
     elif median < few and not too_few_to_tune(float(here.sum())):
         value, words = "mean_average_precision", "metric_few"
     else:
-        value, words = "secondary_f1_macro", "metric"
+        value, words = "secondary_f1_macro" if schema.primary else "f1_macro", "metric"
     return [_choice("metric_for_best_model", value, words, median=median, stats=stats)]
 
 

@@ -63,7 +63,9 @@ class TrainArguments(ImbalanceTrainingArguments):
     save_strategy: str = option("epoch", help="When to save: epoch, steps, best or no.")
     save_total_limit: int | None = option(2, help="Checkpoints that are kept.")
     load_best_model_at_end: bool = option(True, help="End with the best model, not the last.")
-    metric_for_best_model: str | None = option("secondary_f1_macro", help="What best means.")
+    metric_for_best_model: str | None = option(
+        "secondary_f1_macro", help="What best means; without a primary label f1_macro, which is the same then."
+    )
     logging_strategy: str = option("epoch", help="When to log the training loss.")
     do_train: bool = option(True, help="False: only test the model in --model_name_or_path.")
 
@@ -85,6 +87,8 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     data = data_args.load(args.label_schema) if data_args.is_given else demo_data()
     if args.process_index == 0:
         print_notes(data.remarks)
+    if not data.schema.primary and "metric_for_best_model" not in given:
+        args.metric_for_best_model = "f1_macro"
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
     model, tokenizer = data_args.load_model(data, args.seed)
     if data_args.max_train_samples is not None:

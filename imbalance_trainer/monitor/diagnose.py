@@ -32,8 +32,9 @@ from .findings import (
     metric_series,
 )
 from .label_rules import find_over_predicted, find_unsupported, find_zero_recall
+from .run_files import headline
 
-_F1, _AVERAGE_PRECISION = "secondary_f1_macro", "mean_average_precision"
+_AVERAGE_PRECISION = "mean_average_precision"
 
 
 def diagnose(
@@ -190,9 +191,15 @@ def find_oscillating_loss(
     return [make_finding("oscillating_loss", settings, **numbers)]
 
 
+def _followed(history: Rows) -> tuple[str, list[Any]]:
+    """The `headline` of the last evaluation, and its values."""
+    metric = headline(history[-1]["metrics"] if history else {})
+    return metric, metric_series(history, metric)
+
+
 def find_overfitting(history: Rows, settings: Settings, patience: int = 2, rise: float = 0.05) -> list[Finding]:
     """An evaluation loss that rises at `patience` evaluations in a row, to `rise` over its lowest value, while the
-    training loss falls (Prechelt, 1998, "Early Stopping - But When?"). A note where secondary_f1_macro still rises."""
+    training loss falls (Prechelt, 1998, "Early Stopping - But When?"). A note where the `headline` still rises."""
     losses = metric_series(history, "loss")
     if len(losses) <= patience or not all(map(is_number, losses)) or not _is_one_loss(history):
         return []
@@ -204,7 +211,8 @@ def find_overfitting(history: Rows, settings: Settings, patience: int = 2, rise:
     before, now = (float(np.mean(part)) for part in train)
     if not now < before:
         return []
-    f1 = [value or 0.0 for value in metric_series(history, _F1)]
+    metric, f1 = _followed(history)
+    f1 = [value or 0.0 for value in f1]
     best = int(np.argmax(f1))
     gains = best == len(f1) - 1
     epoch = history[best].get("epoch")
@@ -212,6 +220,7 @@ def find_overfitting(history: Rows, settings: Settings, patience: int = 2, rise:
         "losses": (losses[lowest], losses[-1]),
         "step": history[lowest]["step"],
         "train": (before, now),
+        "metric": metric,
         "f1": (f1[lowest], f1[-1]),
         "gains": gains,
         "best_epoch": math.ceil(epoch) if epoch else None,
@@ -221,22 +230,22 @@ def find_overfitting(history: Rows, settings: Settings, patience: int = 2, rise:
 
 
 def find_improving(history: Rows, settings: Settings, min_evaluations: int = 3, gain: float = 0.01) -> list[Finding]:
-    """The note's "good training": secondary_f1_macro rises at each of `min_evaluations` or more, by `gain` in all, and
+    """The note's "good training": the `headline` rises at each of `min_evaluations` or more, by `gain` in all, and
     no label has zero recall. Other thresholds are no progress of the training."""
-    f1 = metric_series(history, _F1)
+    metric, f1 = _followed(history)
     thresholds = [[row.get("threshold") for row in entry["labels"]] for entry in history]
     is_steady = all(one == thresholds[0] for one in thresholds) and all(map(is_number, f1))
     if len(f1) < min_evaluations or not is_steady or any(map(has_zero_recall, last_rows(history))):
         return []
     if any(b <= a for a, b in pairwise(f1)) or f1[-1] - f1[0] < gain:
         return []
-    return [make_finding("improving", settings, severity=GOOD, f1=[f1[0], *f1[-2:]], n=len(f1))]
+    return [make_finding("improving", settings, severity=GOOD, metric=metric, f1=[f1[0], *f1[-2:]], n=len(f1))]
 
 
 def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: float = 0.005) -> list[Finding]:
-    """No gain over the best value by `gain` in `patience` evaluations, in secondary_f1_macro and in mean average
+    """No gain over the best value by `gain` in `patience` evaluations, in the `headline` and in mean average
     precision. An F1 that is still 0 is no plateau."""
-    f1, average = (metric_series(history, name) for name in (_F1, _AVERAGE_PRECISION))
+    (metric, f1), average = _followed(history), metric_series(history, _AVERAGE_PRECISION)
     if len(history) <= patience or not all(map(is_number, f1)) or max(f1) <= 0:
         return []
     known = [f1, average] if all(map(is_number, average)) else [f1]
@@ -244,7 +253,7 @@ def find_plateau(history: Rows, settings: Settings, patience: int = 3, gain: flo
         return []
     best = int(np.argmax(f1))
     since = len(history) - 1 - max(int(np.argmax(series)) for series in known)
-    numbers = {"f1": f1[-1], "best": f1[best], "step": history[best]["step"]}
+    numbers = {"metric": metric, "f1": f1[-1], "best": f1[best], "step": history[best]["step"]}
     return [make_finding("plateau", settings, severity=NOTE, evaluations=max(since, patience), **numbers)]
 
 

@@ -71,6 +71,7 @@ class Settings:
         parents: {label: its parents}.
         loss: the name of the loss.
         takes_class_weights: whether the loss takes class weights.
+        load_best_model_at_end: whether the best model is kept.
     """
 
     class_weights: ClassWeights | None = None
@@ -82,6 +83,7 @@ class Settings:
     parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     loss: str | None = None
     takes_class_weights: bool | None = None
+    load_best_model_at_end: bool | None = None
 
     @classmethod
     def from_run(cls, run: Mapping[str, Any]) -> "Settings":
@@ -96,7 +98,7 @@ class Settings:
             why = (none if row["reason"] == str(none) else WeightReason("text", (row["reason"],)) for row in labels)
             weights = ClassWeights(names, values, tuple(why), custom)
         by_child = grouped(run.get("implications", ()), itemgetter(0))
-        known = ("focal_gamma", "learning_rate", "num_epochs", "loss", "takes_class_weights")
+        known = ("focal_gamma", "learning_rate", "num_epochs", "loss", "takes_class_weights", "load_best_model_at_end")
         return cls(
             class_weights=weights,
             max_weight=settings.get("max_weight") or MAX_WEIGHT,

@@ -7,7 +7,7 @@ A message is a list of paragraphs and tables for `console_print`. An evaluation 
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..tuning.thresholds import FEW, TunedThresholds
 from ..utils.console import bullets, text_table, verbatim
 from ..utils.text import grouped
 from .findings import GOOD, Finding, Settings, custom_weights_flag, gamma_flag, has_zero_recall
-from .run_files import HISTORY_FILE
+from .run_files import HISTORY_FILE, headline
 
 Message = list[RenderableType]
 
@@ -31,8 +31,7 @@ _WEIGHED = ("not_learned", "over_predicted")
 
 _NAMES_SAY_ALL = ("no_positives_here", "unknown_here")
 
-_OVERALL = ("loss", "secondary_f1_macro", "f1_macro", "f1_micro", "mean_average_precision", "primary_f1")
-_F1 = ("secondary_f1_macro", "f1_macro", "f1_micro")
+_OVERALL = ("f1_macro", "f1_micro", "mean_average_precision", "primary_f1")
 
 
 def evaluation_message(
@@ -54,8 +53,9 @@ def overall(entry: Mapping[str, Any], before: Mapping[str, Any] | None = None) -
     if entry["step"]:  # else it is before training, or without any
         parts = [] if entry["epoch"] is None else [f"epoch {entry['epoch']:.3g}"]
         parts.append(f"step {entry['step']:,}")
-    for name in (name for name in _OVERALL if name in metrics):
-        is_headline = name == "secondary_f1_macro" and name in last
+    first = headline(metrics)
+    for name in dict.fromkeys(name for name in ("loss", first, *_OVERALL) if name in metrics):
+        is_headline = name == first and name in last
         change = f" ({_signed(metrics[name] - last[name])})" if is_headline else ""
         value = "is not a number" if metrics[name] is None else f"{metrics[name]:.{4 if name == 'loss' else 3}f}"
         parts.append(f"{name} {value}{change}")
@@ -77,7 +77,7 @@ def _summary(entry: Mapping[str, Any], at_half: Mapping[str, float] | None) -> l
         notes.append(f"label hierarchy violated in {metrics['violation_rate']:.1%} of rows before correction")
     lines = [", ".join(notes)] if notes else []
     if at_half is not None:
-        values = ", ".join(f"{name} {at_half[name]:.3f}" for name in _F1)
+        values = ", ".join(f"{name} {at_half[name]:.3f}" for name in _f1_names(metrics))
         zero_recall = int(at_half["n_labels_without_recall"])
         lines.append(f"decided by tuned thresholds; at 0.5: {values}, {zero_recall} at recall 0")
     if entry.get("cross_fitted"):
@@ -159,7 +159,7 @@ def _tuning_summary(tuning: Tuning, shown: Sequence[int]) -> list[str]:
     if tuning.per == "half":
         lines.append("No thresholds do better than 0.5 on rows that they were not tuned on, so 0.5 stays.")
         return lines
-    values = ", ".join(f"{name} {before[name]:.3f} -> {after[name]:.3f}" for name in _F1)
+    values = ", ".join(f"{name} {before[name]:.3f} -> {after[name]:.3f}" for name in _f1_names(before))
     zero_recall = [int(metrics["n_labels_without_recall"]) for metrics in (before, after)]
     lines.append(f"0.5 -> tuned: {values}, labels at recall 0 {zero_recall[0]} -> {zero_recall[1]}")
     few = f" Too few: under {FEW} positives." if (thresholds.tuned_on[shown] < FEW).any() else ""
@@ -181,11 +181,13 @@ def _range(thresholds: TunedThresholds, i: int) -> str:
 def warning_message(findings: Sequence[Finding], settings: Settings) -> Message:
     """Findings with their evidence and what to change, most severe first. Empty without findings.
 
-    Weights and gamma to try are printed once, at the end, in a line that can be pasted.
+    Weights and gamma to try are printed once, behind the last finding about them, in a line that can be pasted.
     """
     message: Message = []
     good: Message = []
-    for kind, mine in grouped(findings, attrgetter("kind")).items():
+    kinds = grouped(findings, attrgetter("kind"))
+    last_weighed = [kind for kind in kinds if kind in _WEIGHED][-1:]
+    for kind, mine in kinds.items():
         first, advice = mine[0], {finding.advice for finding in mine}
         if first.severity == GOOD:
             good += ["", f"Good: {first.title} ({first.evidence})."]
@@ -201,7 +203,9 @@ def warning_message(findings: Sequence[Finding], settings: Settings) -> Message:
         message.append(bullets(items))
         if len(advice) == 1 and first.advice and not _is_in_the_line_to_paste(first):
             message.append(bullets([f"What to change: {first.advice}"], "    "))
-    return message + _line_to_paste(findings, settings) + good
+        if kind in last_weighed:
+            message += _line_to_paste(findings, settings)
+    return message + good
 
 
 def flags_in_python() -> Message:
@@ -226,6 +230,10 @@ def _item(finding: Finding, with_advice: bool) -> str:
 
 def _is_in_the_line_to_paste(finding: Finding) -> bool:
     return finding.new_weight is not None or (finding.kind in _WEIGHED and finding.new_gamma is not None)
+
+
+def _f1_names(metrics: Mapping[str, Any]) -> Iterable[str]:
+    return dict.fromkeys((headline(metrics), "f1_macro", "f1_micro"))
 
 
 def _line_to_paste(findings: Sequence[Finding], settings: Settings) -> Message:

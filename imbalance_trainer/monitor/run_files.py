@@ -43,9 +43,14 @@ _KINDS: dict[str, Any] = {"split": str, "step": (int, float), "metrics": dict, "
 _ARGUMENTS = (
     *("learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "num_train_epochs", "max_steps"),
     *("weight_decay", "warmup_steps", "lr_scheduler_type", "max_grad_norm", "label_smoothing_factor", "seed"),
-    *("bf16", "fp16", "world_size"),
+    *("bf16", "fp16", "world_size", "load_best_model_at_end"),
 )
 _PACKAGES = ("imbalance-trainer", "transformers", "torch", "accelerate", "datasets")
+
+
+def headline(metrics: Mapping[str, Any]) -> str:
+    """The metric to follow: secondary_f1_macro where there is a primary label, else f1_macro."""
+    return "f1_macro" if "f1_macro" in metrics and "primary_f1" not in metrics else MARKER
 
 
 def metric_prefix(metrics: Mapping[str, Any]) -> str | None:

@@ -10,12 +10,9 @@ from ..utils.constants import CONFIG_KEY
 from ..utils.errors import DataError, UsageError
 from ..utils.files import read_json_object
 from ..utils.numeric import is_number
-from .run_files import CURVES_FILE, HISTORY_FILE, RUN_FILE, read_entries
+from .run_files import CURVES_FILE, HISTORY_FILE, RUN_FILE, headline, read_entries
 
 CONFIG_FILE = "config.json"
-
-BEST_BY = ("secondary_f1_macro", "f1_macro", "f1_micro")
-"""The best evaluation is by the first of these metrics that the evaluations have."""
 
 Entry = Mapping[str, Any]
 
@@ -69,9 +66,10 @@ class RunRecord:
 
     @cached_property
     def metric(self) -> str | None:
-        """The first of BEST_BY in the evaluations."""
-        timeline = self.timeline(self.splits[0])
-        return next((m for m in BEST_BY if any(is_number(e["metrics"].get(m)) for e in timeline)), None)
+        """The `headline` of the evaluations, or another F1 that they have: the best one is by it."""
+        metrics = [entry["metrics"] for entry in self.timeline(self.splits[0])]
+        names = (headline(metrics[-1]), "f1_macro", "f1_micro")
+        return next((name for name in names if any(is_number(of.get(name)) for of in metrics)), None)
 
     @cached_property
     def best(self) -> Entry | None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..monitor.diagnose import Finding, Settings, diagnose
+from ..monitor.run_files import headline
 from ..monitor.run_record import Entry, RunRecord, place, read_run, recall_of, rows_by_label
 from ..utils.files import written
 from ..utils.numeric import is_number, wilson_interval
@@ -30,7 +31,7 @@ MAX_COLUMNS = 12
 RAREST, CHANGED = 20, 10
 """Of more labels the rarest are shown, and those whose recall rose and fell most."""
 
-_METRICS = ("secondary_f1_macro", "f1_macro", "f1_micro", "mean_average_precision", "loss")
+_METRICS = ("f1_macro", "f1_micro", "mean_average_precision", "loss")
 _TEST_METRICS = (
     *("loss", "secondary_f1_macro", "secondary_f1_micro", "secondary_recall", "secondary_precision", "f1_macro"),
     *("f1_micro", "mean_average_precision", "primary_f1", "n_labels_without_recall"),
@@ -169,11 +170,12 @@ def _heat_cell(recall: float | None, framed: bool = True) -> Cell:
 def _numbers(record: RunRecord) -> Table:
     """What the curves show."""
     rows = []
+    metrics = list(dict.fromkeys((headline(record.current["metrics"]), *_METRICS)))
     for entry in [entry for split in record.splits for entry in record.timeline(split)]:
         train = next((y for _, y in reversed(_train_losses([entry]))), None)
-        values = [number(entry["metrics"].get(m), 4 if m == "loss" else 3) for m in _METRICS]
+        values = [number(entry["metrics"].get(m), 4 if m == "loss" else 3) for m in metrics]
         rows.append([place(entry) + f", {entry['split']}" * (len(record.splits) > 1), *values, number(train, 4)])
-    header = ["evaluation", *_METRICS[:-1], "loss here", "last training loss"]
+    header = ["evaluation", *metrics[:-1], "loss here", "last training loss"]
     return Table("Metrics and loss of each evaluation", header, rows, heads="text")
 
 

@@ -30,6 +30,7 @@ from ..monitor.run_files import (
     RUN_FILE,
     TIMES,
     append_history,
+    headline,
     make_curves,
     make_entry,
     make_run_info,
@@ -53,7 +54,7 @@ _Findings = dict[tuple[str, str, str, int], Finding]
 
 
 class RareLabelCallback(TrainerCallback):
-    """Prints secondary_f1_macro and each label's recall and precision after each evaluation, and warns.
+    """Prints F1 and each label's recall and precision after each evaluation, and warns.
 
     The table has the rarest label first, with support, weight and the change since the last evaluation. The callback
     warns when a label's recall stays at zero and when a label's precision is under 0.5, each once until it changes,
@@ -337,8 +338,9 @@ class _TerseLogs:
         self, args: Any, state: Any, control: Any, metrics: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         few, prefix = self._without_ours(metrics)
-        if prefix is not None:  # a notebook's table has a column for it
-            few[f"{prefix}_{MARKER}"] = (metrics or {})[f"{prefix}_{MARKER}"]
+        if prefix is not None and metrics:  # a notebook's table has a column for it
+            name = f"{prefix}_{headline({key.removeprefix(f'{prefix}_'): key for key in metrics})}"
+            few[name] = metrics[name]
         super().on_evaluate(args, state, control, metrics=few, **kwargs)  # type: ignore[misc]
 
     def _without_ours(self, metrics: dict[str, Any] | None) -> tuple[dict[str, Any], str | None]:

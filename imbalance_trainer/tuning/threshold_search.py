@@ -1,6 +1,6 @@
 """The search for the best threshold of a label, or of all labels, and for those that may be as good."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,14 +88,14 @@ class Search:
         kept = thresholds[np.mean(drawn >= drawn[:, [best]], axis=0) > _LEVEL]
         return np.array([thresholds[best], kept.min(), kept.max()])
 
-    def resampled(self, curve: Curve) -> Sequence[np.ndarray]:
+    def resampled(self, curve: Curve) -> tuple[np.ndarray, np.ndarray]:
         """True positives and predicted over resampled rows, (resamples, candidates).
 
         Each row counts Poisson(1) times, so a stretch of n rows Poisson(n) times: only stretches between candidates
         are drawn.
         """
         if not self.n:
-            return [np.empty((0, len(curve.candidates)))] * 2
+            return np.empty((0, len(curve.candidates))), np.empty((0, len(curve.candidates)))
         positives = np.diff(curve.true_positives, prepend=0)
         negatives = np.diff(curve.predicted, prepend=0) - positives
         shape = (self.n, len(curve.candidates))
