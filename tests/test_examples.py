@@ -133,6 +133,19 @@ def test_wrong_flags(flags, message, run_train, monkeypatch):
         run_train(*flags)
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--class_weights", '{"threats": -3}', "weight of 'threats' must be a positive finite number; got -3"),
+        ("--metric_for_best_model", "f1_makro", "did you mean 'f1_macro'"),
+        ("--thresholds", '{"threats": 2}', "A threshold lies in"),
+    ],
+)
+def test_what_needs_no_model_is_checked_before_it_is_loaded(flag, value, message, run_train):
+    with pytest.raises(UsageError, match=message):
+        run_train(flag, value, "--model_name_or_path", "no/such-model")
+
+
 @pytest.mark.parametrize("program", ["train", "analyze"])
 def test_wrong_data(program, run_train, tmp_path):
     for folder, message in ((write_csv(tmp_path / "broken", [*ROWS, ("bad", "1,2,0")]), "33.*insults.*2"),

@@ -21,10 +21,12 @@ from transformers import set_seed
 
 from ..data.demo import DEMO_OPTIONS, DEMO_TRAINING, demo_data
 from ..data.options import SOURCE_FLAGS
+from ..decisions.rule import DecisionRule
 from ..labels.class_weights import merge_custom_weights
+from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..monitor.run_files import HISTORY_FILE, RESULTS_FILE, Results
 from ..reports.report import write_report
-from ..training.arguments import ImbalanceTrainingArguments
+from ..training.arguments import ImbalanceTrainingArguments, check_best_metric
 from ..training.card import CARD_FILE
 from ..training.checkpoints import find_fault, last_complete_checkpoint
 from ..training.trainer import WeightedFocalTrainer
@@ -89,7 +91,10 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
         print_notes(data.remarks)
     if not data.schema.primary and "metric_for_best_model" not in given:
         args.metric_for_best_model = "f1_macro"
+    check_best_metric(args, ImbalanceMetrics(data.schema).keys(), ())  # before the model is loaded, as all of these
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
+    if args.thresholds is not None:
+        DecisionRule(data.schema).with_thresholds(args.thresholds)
     model, tokenizer = data_args.load_model(data, args.seed)
     if data_args.max_train_samples is not None:
         n_rows = min(data_args.max_train_samples, len(data.splits["train"]))

@@ -224,20 +224,20 @@ def _overridden(weights: ClassWeights, custom: Mapping[str, float], counts: Labe
     values, why, by_label = weights.values.copy(), list(weights.why), _by_label(custom, counts.schema, "class weights")
     for name, weight in by_label.items():
         i = counts.schema.index(name)
-        values[i] = checked_number(f"The weight of {name!r}", weight, 0, above=True)
+        values[i] = weight
         is_absent = counts.n_rows > 0 and counts.support[i] <= 0
         why[i] = WeightReason("custom_absent" if is_absent else "custom")
     return replace(weights, values=values, why=tuple(why), custom=tuple(by_label))
 
 
 def _by_label(weights: Mapping[str, float], schema: LabelSchema, what: str) -> dict[str, float]:
-    """{label: weight} with the schema's names."""
+    """{label: weight} with the schema's names, each weight above 0."""
     resolved: dict[str, float] = {}
     for given, weight in weights.items():
         name = schema.resolve(given, f"the {what}")
         if name in resolved:
             raise UsageError(f"The {what} name {name!r} twice; keep one.")
-        resolved[name] = weight
+        resolved[name] = checked_number(f"The weight of {name!r}", weight, 0, above=True)
     return resolved
 
 
@@ -280,8 +280,10 @@ def merge_custom_weights(class_weights: Any, custom: Any, schema: LabelSchema) -
         schema: the labels.
 
     Raises:
-        UsageError: an unknown label, or custom weights that are no {label: weight}.
+        UsageError: an unknown label, a weight that is not above 0, or custom weights that are no {label: weight}.
     """
+    if isinstance(class_weights, Mapping):
+        class_weights = _by_label(class_weights, schema, "class weights")
     custom = read_class_weights(custom, "--custom_weights")
     if custom is None:
         return class_weights
@@ -291,7 +293,7 @@ def merge_custom_weights(class_weights: Any, custom: Any, schema: LabelSchema) -
     if class_weights is None:
         others = dict.fromkeys(schema.names, 1.0)
     elif isinstance(class_weights, Mapping):
-        others = _by_label(class_weights, schema, "class weights")
+        others = class_weights
     elif not isinstance(class_weights, str):
         others = dict(zip(schema.names, _given(class_weights, schema.names).values, strict=True))
     return {**others, **_by_label(custom, schema, "custom weights")}
