@@ -13,6 +13,7 @@ from transformers import RobertaForTokenClassification, Trainer, ViTConfig, ViTF
 from transformers.modelcard import TrainingSummary
 
 from imbalance_trainer import LabelSchema, WeightedFocalTrainer
+from imbalance_trainer.cli.models import load_multi_label_model
 from imbalance_trainer.data.demo import demo_model
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.monitor.run_files import Results
@@ -254,6 +255,7 @@ def test_an_adapter_says_how_it_is_loaded(make_model, make_trainer, tmp_path):
     model = get_peft_model(base, LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query"]))
     trainer = make_trainer(model=model)
     trainer.train()
+    tuned = trainer.tune_thresholds().rule
     trainer.evaluate()
     trainer.save_model()
     card = card_of(trainer, tags="news", finetuned_from=str(tmp_path / "base"))
@@ -265,7 +267,13 @@ def test_an_adapter_says_how_it_is_loaded(make_model, make_trainer, tmp_path):
     made = {}
     exec(block.replace("'out'", repr(str(tmp_path / "out"))), made)
     assert isinstance(made["model"], PeftModel)
-    assert made["model"].config.problem_type == "multi_label_classification"
+    demo_model(trainer.imbalance.schema)[1].save_pretrained(tmp_path / "out")
+    loaded, _ = load_multi_label_model(tmp_path / "out")  # as evaluate and predict do
+    ids = torch.tensor([[5, 6, 7]])
+    expected = trainer.model.eval()(ids).logits
+    for model in (made["model"].eval(), loaded):
+        assert DecisionRule.from_config(model.config).by_label() == tuned.by_label()
+        assert torch.allclose(model(ids).logits, expected, atol=1e-5)
 
 
 def test_a_card_that_is_there_keeps_its_tags_and_a_broken_one_is_replaced(make_trainer, tmp_path):

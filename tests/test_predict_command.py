@@ -1,10 +1,12 @@
 """`imbalance-trainer predict`: what it writes is what the model's decision rule says of each text alone."""
 
+import io
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -222,14 +224,41 @@ def test_texts_stream(saved, tmp_path, monkeypatch):
     assert 3 <= max(ahead[20:]) <= 2 * 4  # batches, one or two of them
 
 
-def test_each_row_comes_back_with_its_id_and_a_blank_text_without_labels(saved, tmp_path, capsys):
+def test_each_row_comes_back_with_its_other_columns_and_a_blank_text_without_labels(saved, tmp_path, capsys):
     path = tmp_path / "a.csv"
-    path.write_text(f'id,comment_text\n000,{TEXTS[1]}\n001,\n002,"two\nlines"\n')
-    predict.main(["--model_dir", saved[0], "--file", str(path)])
+    path.write_text(f'id,comment_text,labels,insults\n000,{TEXTS[1]},x,1\n001,,y,0\n002,"two\nlines",z,1\n')
+    flags = ["--model_dir", saved[0], "--file", str(path), "--text_column", "comment_text"]
+    predict.main(flags)
     lines = lines_of(capsys.readouterr().out)
     assert [(line["id"], line["text"]) for line in lines] == [("000", TEXTS[1]), ("001", ""), ("002", "two\nlines")]
+    assert [(line["file: labels"], str(line["insults"])) for line in lines] == [("x", "1"), ("y", "0"), ("z", "1")]
+    predict.main([*flags, "--output_file", str(tmp_path / "out.csv"), "--all_labels"])
+    rows = pd.read_csv(tmp_path / "out.csv", dtype={"id": str}, keep_default_na=False)
+    assert rows["id"].tolist() == ["000", "001", "002"]
+    assert rows["file: insults"].tolist() == [1, 0, 1]
+    for row, line in zip(rows.to_dict("records"), lines, strict=True):
+        assert {name for name in NAMES if row[name]} == {label["label"] for label in line["labels"]}
+        shown = {f"{label['label']} score": label["score"] for label in line["labels"]}
+        assert {name: float(row[name]) for name in shown} == pytest.approx(shown)
+    assert rows.loc[1, "insults score"] == ""
     assert [label["label"] for label in lines[0]["labels"]] == [label["label"] for label in saved[1][1]["labels"]]
     assert lines[1]["labels"] == []
+
+
+def test_standard_input_is_a_text_a_line(saved, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(TEXTS)))
+    predict.main(["--model_dir", saved[0], "--file", "-"])
+    assert_same(lines_of(capsys.readouterr().out), saved[1])
+
+
+def test_rows_of_different_columns_are_no_csv(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "AT_ONCE", 1)
+    (tmp_path / "a.jsonl").write_text('{"text": "one", "id": 1}\n{"text": "two", "more": 2}\n')
+    with pytest.raises(DataError, match=r"different columns, .* give a \.jsonl"):
+        predict.main(
+            ["--model_dir", saved[0], "--file", str(tmp_path / "a.jsonl"), "--output_file", str(tmp_path / "o.csv")]
+        )
+    assert not (tmp_path / "o.csv").exists()
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -281,7 +310,7 @@ def test_wrong_files(name, content, message, saved, tmp_path):
         (["--text", "a", "--batch_size", "0"], "--batch_size must be at least 1; got 0"),
         (["--text", "a", "--output_file", "."], r"--output_file \.: is a folder"),
         (["--text", "a", "--output_file", "absent/out.jsonl"], r"absent/out\.jsonl: cannot be written"),
-        (["--text", "a", "--output_file", "p.csv"], r"p\.csv: what is written are JSON lines; .*\.jsonl"),
+        (["--text", "a", "--output_file", "p.xml"], r"p\.xml: expected one of the endings \.jsonl"),
     ],
 )
 def test_wrong_flags(flags, message, saved, tmp_path, monkeypatch):

@@ -74,10 +74,25 @@ def load_multi_label_model(folder: str | Path) -> tuple[Any, Any]:
     if not (Path(folder) / "config.json").is_file():
         raise UsageError(f"{where}: is no folder of a saved model, as it has no config.json.")
     with _loading(where):
-        kind = AutoConfig.from_pretrained(folder).problem_type
-        if kind == MULTI_LABEL:
-            return AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    raise UsageError(f"{where}: expected a multi-label model, but its problem_type is {kind!r}.")
+        config = AutoConfig.from_pretrained(folder)
+        if config.problem_type == MULTI_LABEL:
+            is_adapter = (Path(folder) / "adapter_config.json").is_file()
+            load = _adapted if is_adapter else AutoModelForSequenceClassification.from_pretrained
+            return load(folder, config=config), AutoTokenizer.from_pretrained(folder)
+    raise UsageError(f"{where}: expected a multi-label model, but its problem_type is {config.problem_type!r}.")
+
+
+def _adapted(folder: str | Path, config: Any) -> Any:
+    """The base model of an adapter, with the adapter merged into it."""
+    try:
+        from peft import PeftConfig, PeftModel
+    except ImportError:
+        raise UsageError(f"{folder}: is an adapter, which needs peft: pip install peft") from None
+    base = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+    if not base:
+        raise UsageError(f"{folder}: its adapter_config.json names no base model; set base_model_name_or_path there.")
+    model = AutoModelForSequenceClassification.from_pretrained(base, config=config)
+    return PeftModel.from_pretrained(model, folder).merge_and_unload()
 
 
 @contextmanager

@@ -2,21 +2,22 @@
 
     imbalance-trainer predict --model_dir runs/data --text "a text"
     imbalance-trainer predict --model_dir runs/data --file texts.txt --output_file predictions.jsonl
+    grep refund mails.txt | imbalance-trainer predict --model_dir runs/data --file -
 
-Decided as the evaluation did. A file is .txt (one text a line), or one of those that training reads, with a column of
-texts. Each text gives one line of JSON,
+Decided as the evaluation did. A file is .txt (one text a line, as standard input is, -), or one of those that training
+reads, with a column of texts. Each text gives one line of JSON,
 
     {"text": "...", "labels": [{"label": "threats", "score": 0.83, "threshold": 0.41}]},
 
-with the labels that are decided, highest score first, scores to 4 digits, and before them the row's id where the file
-has a column of ids. A blank text has no labels. Notes go to stderr.
+with the labels that are decided, highest score first, scores to 4 digits, behind the file's other columns. In a .csv
+output each label is a column, 1 where it is decided. A blank text has no labels. Notes go to stderr.
 """
 
+import csv
 import json
-import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice, tee
 from pathlib import Path
@@ -40,7 +41,8 @@ from ..utils.text import pluralize
 from .models import load_multi_label_model
 from .parser import FlagParser, check_at_least, writing
 
-LINES = (".jsonl", ".json")
+OUTPUTS = (".jsonl", ".json", ".csv")
+STDIN = "-"
 AT_ONCE = 1000  # rows of a file that are read at a time; the first of them say which column is the text
 
 
@@ -50,14 +52,14 @@ class PredictArguments:
 
     model_dir: str = option(help="Folder of the saved model, such as runs/data.")
     text: list[str] | None = option(None, help="A text, or several.")
-    file: str | None = option(None, help="File of texts, of a format named above.")
+    file: str | None = option(None, help="File of texts, of a format named above; - for lines of standard input.")
     text_column: str | None = option(None, help="Column of the text, if it is not found.")
     delimiter: str | None = option(None, help="Between columns of a CSV file; or tab.")
     encoding: str | None = option(None, help="Of a file of text, such as cp1252, if not UTF-8.")
     reader_args: str | None = option(None, help="JSON with arguments of pandas.read_csv or pandas.read_excel.")
     thresholds: str | None = option(None, help="Others than the model's: a number, JSON by label, or a JSON file.")
-    output_file: str | None = option(None, help=".jsonl or .json file to write; stdout if not given.")
-    all_labels: bool = option(False, help="Every label, with a key that says if it is decided.")
+    output_file: str | None = option(None, help="File to write, .jsonl, .json or .csv; stdout if not given.")
+    all_labels: bool = option(False, help="Every label, with a key that says if it is decided; in a .csv its score.")
     batch_size: int = option(32, help="Texts that the model reads at a time.")
 
 
@@ -77,12 +79,13 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     rows, asked = tee(texts)  # which holds no more rows than a batch
     on_screen = args.output_file is None and sys.stdout.isatty()  # which a progress bar would tear
     no_bar = args.file is None or on_screen or not sys.stderr.isatty()
-    decided = classify((text for _, text in asked), batch_size=args.batch_size, all_labels=args.all_labels)
+    is_csv = Path(args.output_file or "").suffix.lower() == ".csv"
+    decided = classify((text for _, text in asked), batch_size=args.batch_size, all_labels=args.all_labels or is_csv)
     n_texts = n_without = 0
     with _output(args.output_file) as output:
-        for labels, (row_id, text) in zip(tqdm(decided, unit=" texts", disable=no_bar), rows, strict=False):
-            shown = [{**label, **{k: float(f"{label[k]:.4g}") for k in ("score", "threshold")}} for label in labels]
-            output.write(json.dumps({**row_id, "text": text, "labels": shown}, ensure_ascii=False) + "\n")
+        write = _csv_writer(output, classify.rule.schema, args.all_labels) if is_csv else _json_writer(output)
+        for labels, (others, text) in zip(tqdm(decided, unit=" texts", disable=no_bar), rows, strict=False):
+            write(others, text, labels)
             n_texts += 1
             n_without += not any(label.get("decided", True) for label in labels)
     if args.output_file is not None:
@@ -117,7 +120,9 @@ def _check(args: PredictArguments) -> None:
         if not text.strip():
             raise UsageError(f"--text is {text!r}; give a text.")
     kind = ending(Path(args.file or ""))
-    if args.file is not None and not Path(args.file).is_file():
+    if args.file == STDIN:
+        kind = ".txt"
+    elif args.file is not None and not Path(args.file).is_file():
         raise UsageError(f"--file {args.file}: there is no such file.")
     if args.file is not None and kind not in READERS:
         raise UsageError(f"--file {args.file}: expected one of the endings {', '.join(sorted(READERS))}.")
@@ -131,22 +136,19 @@ def _check(args: PredictArguments) -> None:
             raise UsageError(f"--{name} has no use here; it is for a --file {', '.join(sorted(kinds))}.")
     if args.output_file is not None and Path(args.output_file).is_dir():
         raise UsageError(f"--output_file {args.output_file}: is a folder; give a file.")
-    if args.output_file is not None and Path(args.output_file).suffix.lower() not in LINES:
-        raise UsageError(
-            f"--output_file {args.output_file}: what is written are JSON lines; expected one of the endings "
-            f"{', '.join(LINES)}."
-        )
+    if args.output_file is not None and Path(args.output_file).suffix.lower() not in OUTPUTS:
+        raise UsageError(f"--output_file {args.output_file}: expected one of the endings {', '.join(OUTPUTS)}.")
     check_at_least(args, batch_size=1)
 
 
 def _rows(args: PredictArguments, schema: LabelSchema) -> Iterator[tuple[dict[str, Any], str]]:
-    """The id, if there is one, and the text of each row of a file."""
+    """The other columns and the text of each row of a file."""
     path = Path(args.file or "")
     reader_args = checked_reader_args(args.reader_args)
     settings = Settings(args.text_column, (), None, schema, args.delimiter, args.encoding, reader_args)
     n_rows, text = 0, args.text_column
-    if path.suffix.lower() == ".txt":
-        with open_text(path, settings) as file:
+    if args.file == STDIN or path.suffix.lower() == ".txt":
+        with nullcontext(sys.stdin) if args.file == STDIN else open_text(path, settings) as file:
             try:
                 for line in file:
                     n_rows += 1
@@ -157,15 +159,54 @@ def _rows(args: PredictArguments, schema: LabelSchema) -> Iterator[tuple[dict[st
         for frame in read_batches(path, settings, AT_ONCE):
             if not n_rows:
                 text = find_text_column(frame, settings)
-            ids = next(
-                (name for name in frame.names if name != text and re.fullmatch(r"(.*[ _])?id", name, re.I)), None
-            )
             texts = read_texts(frame, str(text)).to_pylist()
-            values = [{}] * len(texts) if ids is None else [{ids: value} for value in frame.column(ids).to_pylist()]
-            yield from zip(values, texts, strict=True)
+            others = {name: frame.column(name).to_pylist() for name in frame.names if name != text}
+            for i, value in enumerate(texts):
+                yield {name: column[i] for name, column in others.items()}, value
             n_rows += len(texts)
     if n_rows == 0:
         raise DataError(f"{path}: is empty; expected texts.")
+
+
+_Write = Callable[[Mapping[str, Any], str, list[dict[str, Any]]], Any]
+"""Writes the other columns, the text and the labels of a row."""
+
+
+def _json_writer(file: Any) -> _Write:
+    def write(others: Mapping[str, Any], text: str, labels: list[dict[str, Any]]) -> None:
+        shown = [{**label, **{k: _rounded(label[k]) for k in ("score", "threshold")}} for label in labels]
+        row = {**_apart(others, ("text", "labels")), "text": text, "labels": shown}
+        file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+    return write
+
+
+def _csv_writer(file: Any, schema: LabelSchema, with_scores: bool) -> _Write:
+    scores = {name: f"{name} score" for name in schema.names if with_scores}
+    columns, writer = ("text", *schema.names, *scores.values()), csv.writer(file)
+    header: list[str] = []
+
+    def write(others: Mapping[str, Any], text: str, labels: list[dict[str, Any]]) -> None:
+        others, of_label = _apart(others, columns), {label["label"]: label for label in labels}
+        if not header:
+            header.extend([*others, *columns])
+            writer.writerow(header)
+        elif list(others) != header[: len(others)] or len(others) + len(columns) != len(header):
+            raise DataError("The rows have different columns, which .csv cannot hold; give a .jsonl --output_file.")
+        decided = [int(name in of_label and of_label[name]["decided"]) for name in schema.names]
+        shown = [_rounded(of_label[name]["score"]) if name in of_label else "" for name in scores]
+        writer.writerow([*others.values(), text, *decided, *shown])
+
+    return write
+
+
+def _apart(others: Mapping[str, Any], ours: Sequence[str]) -> dict[str, Any]:
+    """The columns of the file, those that are called as one of ours with "file: " before their names."""
+    return {f"file: {name}" if name in ours else name: value for name, value in others.items()}
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 @contextmanager
@@ -175,5 +216,9 @@ def _output(path: str | None) -> Iterator[Any]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    with writing(f"--output_file {path}"), atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
+    with (
+        writing(f"--output_file {path}"),
+        atomic_write(path) as part,
+        part.open("w", encoding="utf-8", newline="") as file,
+    ):
         yield file

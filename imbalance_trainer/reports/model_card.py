@@ -18,7 +18,6 @@ from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import rarest_shown
 from ..monitor.run_files import HISTORY_FILE, Results
 from ..tuning.decisions import Tuning
-from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import first_five
 from ..utils.numeric import is_number, wilson_interval
 from .html import render
@@ -52,7 +51,7 @@ class CardContent:
         folder: the model's folder, or its name on the Hub.
         has_config: whether it has a config.json.
         has_tokenizer: whether a tokenizer lies beside it.
-        is_adapter: whether it is a PEFT adapter, which is saved without the config of its base.
+        is_adapter: whether it is a PEFT adapter.
         has_code: whether the model's code is saved with it, as it is no model of transformers.
         has_local_base: whether it was fine-tuned from a model that lay in a folder, whose path is nobody's concern.
         step: updates of the weights that are saved; None where they were not trained here.
@@ -134,7 +133,6 @@ def model_card(content: CardContent) -> str:
         model_class=f"AutoModelFor{content.kind}",
         processor=TASKS[content.kind][1],
         example=TASKS[content.kind][2],
-        problem_type=MULTI_LABEL if content.is_multi_label else SINGLE_LABEL,
         history_file=HISTORY_FILE,
     )
 

@@ -56,7 +56,7 @@ def find_fault(folder: Path) -> str | None:
 
 
 def read_decision_rule(folder: str | Path) -> DecisionRule | None:
-    """The rule in a checkpoint's config.json; None where there is no such file, as in an adapter's."""
+    """The rule in a checkpoint's config.json; None where there is no such file."""
     file = Path(folder) / "config.json"
     if not file.is_file():
         return None

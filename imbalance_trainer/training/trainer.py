@@ -540,11 +540,6 @@ class WeightedFocalTrainer(Trainer):
         self._decide_by(tuning.rule)
         ours.decisions.tuned = tuning
         if self.is_world_process_zero():
-            if hasattr(self.model, "peft_config"):
-                logger.warning(
-                    "An adapter is saved without the model's config, and so without its thresholds: save what "
-                    "model.merge_and_unload() gives, which has them."
-                )
             if self._best_checkpoint is not None:
                 write_decision_rule(self._best_checkpoint, tuning.rule)
             for callback in self._rare_label_callbacks():
@@ -565,6 +560,13 @@ class WeightedFocalTrainer(Trainer):
             rule = self.imbalance.decisions.of_checkpoint(checkpoint)
             if rule is not None:
                 self._decide_by(rule)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        """Trainer's; an adapter's folder gets the model's config too, which has label names and thresholds."""
+        super()._save(output_dir, state_dict)
+        model: Any = self.model
+        if self.imbalance is not None and self.args.should_save and hasattr(model, "peft_config"):
+            model.config.save_pretrained(output_dir or self.args.output_dir)
 
     # ---- results and card ----
 
