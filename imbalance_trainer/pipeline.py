@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import Pipeline, PreTrainedTokenizerBase, TextClassificationPipeline
 
-from .decisions.rule import DecisionRule, is_baked
+from .decisions.rule import DecisionRule, has_two_classes, is_baked
 from .utils.constants import MULTI_LABEL
 from .utils.errors import DataError, UsageError, did_you_mean
 
@@ -32,7 +32,7 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
     are those of the tokenizer.
 
     Raises:
-        UsageError: a model that is not multi-label, thresholds that do not fit its labels, or an unknown keyword.
+        UsageError: a model without thresholds (three classes), ones that do not fit its labels, or an unknown keyword.
         DataError: a value that is no text, with its row.
 
     Example::
@@ -44,10 +44,10 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         config = self.model.config
-        if config.problem_type != MULTI_LABEL:
+        if config.problem_type != MULTI_LABEL and not has_two_classes(config):
             raise UsageError(
-                f"ImbalanceTextClassificationPipeline is for multi-label models, and this one's problem_type is "
-                f"{config.problem_type!r}; drop pipeline_class=."
+                f"ImbalanceTextClassificationPipeline is for multi-label models and for two classes; this one's "
+                f"problem_type is {config.problem_type!r}, with {config.num_labels} outputs; drop pipeline_class=."
             )
         self.rule = DecisionRule.from_config(config)
         tokenizer: Any = self.tokenizer

@@ -266,7 +266,7 @@ def test_without_thresholds_on_the_demos_data(tmp_path, monkeypatch):
         (["--data_dir", "empty"], "empty: is empty"),
         (["--data_dir", "others"], "others: has other labels than the model in .*: only the data has 'joy'; only the "
                                    "model has 'threats'"),
-        (["--data_dir", "classes"], "classes: has one class a row, but the model in .* is multi-label"),
+        (["--data_dir", "classes"], "classes: is single_label_classification, but the model in .* is multi_label_"),
         (["--label_columns", "insults", "treats"], "no label column 'treats': did you mean 'threats'"),
         (["--output_dir", "file/out"], "--output_dir file/out: cannot be written"),
     ],

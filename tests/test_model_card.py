@@ -13,7 +13,7 @@ from transformers import RobertaForTokenClassification, Trainer, ViTConfig, ViTF
 from transformers.modelcard import TrainingSummary
 
 from imbalance_trainer import LabelSchema, WeightedFocalTrainer
-from imbalance_trainer.cli.models import load_multi_label_model
+from imbalance_trainer.cli.models import load_saved_model
 from imbalance_trainer.data.demo import demo_model
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.monitor.run_files import Results
@@ -268,7 +268,7 @@ def test_an_adapter_says_how_it_is_loaded(make_model, make_trainer, tmp_path):
     exec(block.replace("'out'", repr(str(tmp_path / "out"))), made)
     assert isinstance(made["model"], PeftModel)
     demo_model(trainer.imbalance.schema)[1].save_pretrained(tmp_path / "out")
-    loaded, _ = load_multi_label_model(tmp_path / "out")  # as evaluate and predict do
+    loaded, _ = load_saved_model(tmp_path / "out")  # as evaluate and predict do
     ids = torch.tensor([[5, 6, 7]])
     expected = trainer.model.eval()(ids).logits
     for model in (made["model"].eval(), loaded):

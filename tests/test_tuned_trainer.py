@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from sklearn.metrics import f1_score
 from transformers import RobertaForSequenceClassification
 
 from benchmarks.exactness import Case, in_two_processes, make_rows
 from benchmarks.exactness import make_trainer as make_exact_trainer
 from imbalance_trainer import ImbalanceMetrics, LabelSchema, WeightedFocalTrainer, tune_thresholds
+from imbalance_trainer.cli.export import bake_thresholds
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.monitor.run_record import read_run
 from imbalance_trainer.tuning.decisions import TuningOptions
@@ -330,7 +332,7 @@ def test_exclusive_groups_reach_training_and_decisions(make_trainer, make_rows):
 
 def test_what_cannot_be_tuned_is_refused(make_trainer, make_rows):
     single = make_trainer(train_dataset=make_rows(kind="classes"), eval_dataset=make_rows(kind="classes"))
-    with pytest.raises(UsageError, match="multi-label problems; in this one the largest score decides"):
+    with pytest.raises(UsageError, match="for two classes; in this one the largest score decides"):
         single.tune_thresholds()
     with pytest.raises(UsageError, match="but there is none; give eval_dataset="):
         make_trainer(eval_dataset=None).tune_thresholds()
@@ -359,3 +361,59 @@ def test_a_tuned_model_is_trained_on_other_labels_without_its_thresholds(make_tr
     trainer = make_trainer(model=model, label_schema=other)
     assert not trainer.decision_rule.is_tuned
     assert "are of other labels, and are dropped" in caplog.text
+
+
+# ---- two classes ----
+
+
+@pytest.fixture
+def two_classes(make_trainer, make_args, make_model, make_rows):
+    rows = [make_rows(300, 2, seed, "classes", [0.5, 0.3]) for seed in (0, 1)]
+    model = make_model(2, id2label={0: "ham", 1: "spam"}, problem_type="single_label_classification")
+    args = make_args(max_steps=12, learning_rate=3e-3)
+    trainer = make_trainer(model, args, rows[0], eval_dataset=rows[1])
+    trainer.train()
+    return trainer, rows[1]
+
+
+def test_of_two_classes_the_rarer_has_a_threshold_and_everything_decides_by_it(two_classes, tmp_path, capsys):
+    trainer, rows = two_classes
+    tuning = trainer.tune_thresholds(**QUICK)
+    assert tuning.positive == "spam"
+    assert tuning.thresholds.support.tolist() == np.bincount(rows["labels"]).tolist()
+    assert "The positive class is 'spam'" in capsys.readouterr().out
+    output, gold = trainer.predict(rows), np.array(rows["labels"])
+    probability = torch.tensor(output.predictions).double().softmax(-1)[:, 1].numpy()
+    values = {t: f1_score(gold, probability > t) for t in [0.5, *np.unique(probability) - 1e-9]}
+    threshold = stored(trainer.model)["spam"]
+    assert stored(trainer.model)["ham"] == pytest.approx(1 - threshold)
+    decided = (probability > threshold).astype(int)
+    assert f1_score(gold, decided) == pytest.approx(max(values.values()), abs=0.02)  # shrunk towards itself: none
+    assert output.metrics["test_f1_macro"] == pytest.approx(f1_score(gold, decided, average="macro"))
+    assert (trainer.decision_rule.decide(output.predictions)[:, 1].numpy() == decided).all()
+    trainer.save_model(tmp_path / "two")
+    again = WeightedFocalTrainer(
+        RobertaForSequenceClassification.from_pretrained(tmp_path / "two"), trainer.args, eval_dataset=rows
+    )
+    assert again.evaluate()["eval_f1_macro"] == pytest.approx(output.metrics["test_f1_macro"])
+    bake_thresholds(again.model)
+    with torch.no_grad():
+        logits = again.model(
+            input_ids=torch.tensor(rows["input_ids"]), attention_mask=torch.tensor(rows["attention_mask"])
+        ).logits
+    assert (logits.argmax(-1).numpy() == decided).all()
+
+
+def test_a_threshold_of_two_classes_by_hand(two_classes, make_trainer, make_args, make_model, make_rows):
+    rule = two_classes[0].decision_rule.with_thresholds({"spam": 0.3})
+    assert rule.by_label() == pytest.approx({"ham": 0.7, "spam": 0.3})
+    logits = torch.tensor([[0.0, -0.8], [0.0, -0.9], [3.0, 1.0]])  # spam: 0.31, 0.29, 0.12
+    assert rule.decide(logits).tolist() == [[False, True], [True, False], [True, False]]
+    for given in (0.3, {"ham": 0.6, "spam": 0.6}):
+        with pytest.raises(UsageError, match="so that their thresholds add up to 1"):
+            rule.with_thresholds(given)
+    with pytest.raises(UsageError, match="--calibration is for multi-label"):
+        two_classes[0].tune_thresholds(options=TuningOptions(calibration="platt"))
+    three = make_rows(64, 3, 0, "classes")
+    with pytest.raises(UsageError, match="Thresholds are for multi-label problems and for two classes"):
+        make_trainer(make_model(3), make_args(), three, eval_dataset=three, thresholds=0.4)

@@ -65,6 +65,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     trainer: Any = saved.trainer(rows, output_dir, args.thresholds)
     output = trainer.predict(rows, metric_key_prefix=args.split)  # its callback prints the table of each label
     results, rule, labels = trainer.results_of(args.split), trainer.decision_rule, output.label_ids
+    labels = rule.multi_hot(labels)
     logits = first(output.predictions)
     if not np.isfinite(logits).all():
         row = int(np.flatnonzero(~np.isfinite(logits).all(1))[0])

@@ -20,7 +20,7 @@ from ..training.head import linear_heads
 from ..utils.constants import CONFIG_KEY
 from ..utils.errors import UsageError
 from ..utils.flags import option
-from .models import load_multi_label_model
+from .models import load_saved_model
 from .parser import FlagParser, make_output_dir
 
 
@@ -43,7 +43,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     source, target = Path(args.model_dir), Path(args.output_dir)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"--output_dir {target}: is there already and not empty; give a new folder.")
-    model, tokenizer = load_multi_label_model(source)
+    model, tokenizer = load_saved_model(source)
     rule = bake_thresholds(model)
     make_output_dir(target)
     model.save_pretrained(target)
@@ -66,8 +66,8 @@ def bake_thresholds(model: Any) -> DecisionRule:
     Its config says so from then on: the thresholds go to "baked_thresholds", and 0.5 decides in our own pipeline too.
 
     Args:
-        model: a multi-label model for sequence classification whose config has thresholds, in evaluation mode. Made
-            fp32: half precision is too coarse for a shifted head.
+        model: a model for sequence classification whose config has thresholds, in evaluation mode. Made fp32: half
+            precision is too coarse for a shifted head.
 
     Returns:
         The rule that was baked in.
@@ -100,6 +100,8 @@ def bake_thresholds(model: Any) -> DecisionRule:
     calibration = (np.ones(len(rule.schema)), 0.0) if rule.calibration is None else rule.calibration
     scale, offset = (torch.as_tensor(values, dtype=torch.float64) for values in calibration)
     shift = offset - torch.logit(torch.tensor(rule.thresholds, dtype=torch.float64))
+    if rule.two_classes:  # a softmax looks at the difference of their logits, which both shift
+        shift = shift / 2
     probe = {"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
     with torch.no_grad():
         before = model(**probe).logits.double()

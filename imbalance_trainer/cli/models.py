@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from ..data.dataset import LabelledData
 from ..data.demo import demo_data, demo_model
 from ..data.options import DataOptions
+from ..decisions.rule import has_two_classes
 from ..labels.schema import LabelSchema
 from ..training.arguments import ImbalanceTrainingArguments
 from ..training.layer_head import LayerHeadConfig, LayerHeadForSequenceClassification
@@ -64,22 +65,25 @@ def load_encoder(
         return load(name, config=config), AutoTokenizer.from_pretrained(name)
 
 
-def load_multi_label_model(folder: str | Path) -> tuple[Any, Any]:
+def load_saved_model(folder: str | Path) -> tuple[Any, Any]:
     """The model that `--model_dir` names, in evaluation mode, and its tokenizer.
 
     Raises:
-        UsageError: a folder without a model, one that cannot be loaded, or a model that is not multi-label.
+        UsageError: a folder without a model, one that cannot be loaded, or one without thresholds (three classes).
     """
     where = f"--model_dir {folder}"
     if not (Path(folder) / "config.json").is_file():
         raise UsageError(f"{where}: is no folder of a saved model, as it has no config.json.")
     with _loading(where):
         config = AutoConfig.from_pretrained(folder)
-        if config.problem_type == MULTI_LABEL:
+        if config.problem_type == MULTI_LABEL or has_two_classes(config):
             is_adapter = (Path(folder) / "adapter_config.json").is_file()
             load = _adapted if is_adapter else AutoModelForSequenceClassification.from_pretrained
             return load(folder, config=config), AutoTokenizer.from_pretrained(folder)
-    raise UsageError(f"{where}: expected a multi-label model, but its problem_type is {config.problem_type!r}.")
+    raise UsageError(
+        f"{where}: expected a multi-label model or one of two classes, but its problem_type is "
+        f"{config.problem_type!r}, with {config.num_labels} outputs."
+    )
 
 
 def _adapted(folder: str | Path, config: Any) -> Any:
@@ -173,7 +177,7 @@ class SavedModel:
 
     def __init__(self, options: SavedModelOptions) -> None:
         self.options = options
-        self.model, self.tokenizer = load_multi_label_model(options.model_dir)
+        self.model, self.tokenizer = load_saved_model(options.model_dir)
         self.schema = LabelSchema.from_config(self.model.config)
 
     def data(self, split: str | None = None) -> LabelledData:
@@ -213,10 +217,16 @@ class SavedModel:
     def tokens(self, data: LabelledData, split: str) -> Any:
         """A split's rows in tokens, cut at the length that was saved with the model, labels in the model's order."""
         places = self._places_of_labels(data)
+
+        def in_models_order(labels: Any) -> Any:
+            if isinstance(labels, list):
+                return [labels[i] for i in places]
+            return places.index(labels) if labels in places else labels  # a class, or unknown
+
         return data.splits[split].map(
             lambda batch: {
                 **self.tokenizer(batch["text"], truncation=True),
-                "labels": [[labels[i] for i in places] for labels in batch["labels"]],
+                "labels": list(map(in_models_order, batch["labels"])),
             },
             batched=True,
             remove_columns=["text"],
@@ -237,8 +247,8 @@ class SavedModel:
     def _places_of_labels(self, data: LabelledData) -> Sequence[int]:
         """Where the data has each of the model's labels; an error where it has not just these."""
         where, folder = self.options.source or "The demo's data", self.options.model_dir
-        if data.problem_type != MULTI_LABEL:
-            raise DataError(f"{where}: has one class a row, but the model in {folder} is multi-label.")
+        if data.problem_type != (own := self.model.config.problem_type):
+            raise DataError(f"{where}: is {data.problem_type}, but the model in {folder} is {own}.")
         names, wanted = data.schema.names, self.schema.names
         only = {
             "the data": [name for name in names if name not in wanted],

@@ -38,7 +38,7 @@ from ..utils.errors import DataError, UsageError
 from ..utils.files import atomic_write
 from ..utils.flags import option
 from ..utils.text import pluralize
-from .models import load_multi_label_model
+from .models import load_saved_model
 from .parser import FlagParser, check_at_least, writing
 
 OUTPUTS = (".jsonl", ".json", ".csv")
@@ -97,7 +97,7 @@ def _classifier(folder: Path) -> Any:
     """The pipeline of a saved model, or one like it of a linear model that `compare` saved."""
     if (folder / LINEAR_FILE).is_file():
         return _LinearPipeline(*LinearBaseline.load(folder))
-    model, tokenizer = load_multi_label_model(folder)
+    model, tokenizer = load_saved_model(folder)
     kind = ImbalanceTextClassificationPipeline
     return pipeline("text-classification", model, tokenizer=tokenizer, pipeline_class=kind)
 

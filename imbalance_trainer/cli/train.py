@@ -31,7 +31,7 @@ from ..training.card import CARD_FILE
 from ..training.checkpoints import find_fault, last_complete_checkpoint
 from ..training.trainer import WeightedFocalTrainer
 from ..tuning.decisions import TuningOptions
-from ..utils.constants import MULTI_LABEL
+from ..utils.constants import SINGLE_LABEL
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
 from ..utils.flags import option
@@ -94,7 +94,8 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     check_best_metric(args, ImbalanceMetrics(data.schema).keys(), ())  # before the model is loaded, as all of these
     class_weights = merge_custom_weights(args.class_weights, data_args.custom_weights, data.schema)
     if args.thresholds is not None:
-        DecisionRule(data.schema).with_thresholds(args.thresholds)
+        two_classes = data.problem_type == SINGLE_LABEL and len(data.schema) == 2
+        DecisionRule(data.schema, two_classes=two_classes).with_thresholds(args.thresholds)
     model, tokenizer = data_args.load_model(data, args.seed)
     if data_args.max_train_samples is not None:
         n_rows = min(data_args.max_train_samples, len(data.splits["train"]))
@@ -120,7 +121,7 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
             return None
         trainer.save_metrics("train", result.metrics)
     is_tuned = data_args.tune_thresholds and (args.do_train or "tune_thresholds" in given) and args.thresholds is None
-    if is_tuned and data.problem_type == MULTI_LABEL:
+    if is_tuned and trainer.imbalance is not None and trainer.imbalance.problem.has_thresholds:
         _tune(trainer, tuning)
     results = _finish(trainer, splits["test"], data_args, args)
     return results.as_dict({"name": data_args.name, "folder": data_args.source})

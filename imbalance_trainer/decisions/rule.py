@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ..labels.schema import EXACTLY_ONE, LabelSchema
 from ..losses.constraints import max_over_descendants
-from ..utils.constants import CONFIG_KEY
+from ..utils.constants import CONFIG_KEY, IGNORE_INDEX, SINGLE_LABEL
 from ..utils.errors import UsageError, check_known
 from ..utils.files import read_json_flag
+from ..utils.numeric import checked_number
 
 HIERARCHY_POLICIES = ("drop_child", "add_parent", "larger_margin")
 """What to do about a child that is decided where one of its parents is not."""
@@ -36,6 +37,8 @@ class DecisionRule:
         calibration: scale and offset of each label's logit, (2, labels), see `calibration`; None for none.
         max_constraint: whether a label's logit is the largest of its own and its descendants'.
         tuned_on: what thresholds were tuned on: {"rows": a hash of their labels in order, "cross_fitted": metrics}.
+        two_classes: whether a row has exactly one of two labels, by a softmax. The score of a class is its logit less
+            the other's, and their thresholds add up to 1.
     """
 
     schema: LabelSchema
@@ -44,6 +47,7 @@ class DecisionRule:
     calibration: np.ndarray | None = None
     max_constraint: bool = False
     tuned_on: Mapping[str, Any] | None = None
+    two_classes: bool = False
 
     def __post_init__(self) -> None:
         check_known("hierarchy_policy", self.hierarchy_policy, HIERARCHY_POLICIES)
@@ -63,7 +67,8 @@ class DecisionRule:
         calibration = None if calibration is None else _checked_calibration(calibration, schema)
         hierarchy_policy = ours.get("hierarchy_policy", HIERARCHY_POLICIES[0])
         takes_max = ours.get("constraint") == "max_constraint"
-        return cls(schema, ours.get("thresholds"), hierarchy_policy, calibration, takes_max, ours.get("tuned_on"))
+        more = (calibration, takes_max, ours.get("tuned_on"), has_two_classes(config))
+        return cls(schema, ours.get("thresholds"), hierarchy_policy, *more)
 
     def to_config(self, config: Any) -> None:
         """Write the rule into a model's config, thresholds and calibration by label name."""
@@ -87,17 +92,28 @@ class DecisionRule:
 
     def with_thresholds(self, given: Any) -> "DecisionRule":
         """The same rule with thresholds set by hand: a number for all labels, one for each, or {label: number} for
-        some, where the others stay; also as JSON or the path of a JSON file."""
+        some, where the others stay; also as JSON or the path of a JSON file. Of two classes it is of one of them."""
         if isinstance(given, str):
             given, _ = read_json_flag(given, "thresholds", '{"rare label": 0.4}', ("{", "[", "0."), "a number, ")
         if isinstance(given, Mapping):
             own = {self.schema.resolve(name, "the thresholds"): value for name, value in given.items()}
-            given = {**self.by_label(), **own}
+            others = self.by_label()
+            if self.two_classes and len(own) == 1:
+                (value,) = own.values()
+                others = {name: 1 - checked_number("A threshold", value, 0, above=True) for name in others}
+            given = {**others, **own}
+        if self.two_classes and not np.isclose(np.sum(checked_thresholds(given, self.schema)), 1):
+            raise UsageError(
+                f"A row is {' or '.join(map(repr, self.schema.names))}, so that their thresholds add up to 1; give "
+                f"one of them, as {{{self.schema.names[1]!r}: 0.3}}."
+            )
         return replace(self, thresholds=given, tuned_on=None)
 
     def scores(self, logits: Any) -> Tensor:
         """Logits (rows, labels) under the max constraint and calibrated, fp32; their sigmoid is the probability."""
         scores = torch.as_tensor(logits).float()
+        if self.two_classes:
+            scores = scores - scores.flip(-1)
         if self.max_constraint:
             scores = max_over_descendants(scores, self.schema)
         if self.calibration is not None:
@@ -113,7 +129,16 @@ class DecisionRule:
     def decide(self, logits: Any) -> Tensor:
         """Decisions that break no rule of the schema, (rows, labels), boolean."""
         margins = self.margins(logits)
+        if self.two_classes:
+            return margins.argmax(-1, keepdim=True) == torch.arange(2, device=margins.device)
         return enforce_hierarchy(margins > 0, self.schema, self.hierarchy_policy, margins)
+
+    def multi_hot(self, labels: np.ndarray) -> np.ndarray:
+        """Labels, (rows, labels), also of class indices (rows,), of which -100 stays unknown."""
+        if labels.ndim == 2:
+            return labels
+        is_class = labels[:, None] == np.arange(len(self.schema))
+        return np.where(labels[:, None] == IGNORE_INDEX, IGNORE_INDEX, is_class)
 
     def by_label(self) -> dict[str, float]:
         """The threshold of each label by its name."""
@@ -134,6 +159,11 @@ def forget_foreign_thresholds(config: Any, schema: LabelSchema) -> bool:
     if foreign:
         setattr(config, CONFIG_KEY, {key: value for key, value in ours.items() if key not in TUNED})
     return foreign
+
+
+def has_two_classes(config: Any) -> bool:
+    """Whether a model decides between two classes by a softmax."""
+    return getattr(config, "problem_type", None) == SINGLE_LABEL and len(config.id2label) == 2
 
 
 def is_baked(config: Any) -> bool:

@@ -106,9 +106,9 @@ class ImbalanceMetrics:
 
     A `compute_metrics` for any Trainer (also with batch_eval_metrics=True), or fed by hand with `update` and read with
     `compute`. A decision is a probability over the threshold that breaks no rule of the schema (`DecisionRule`): a
-    child is dropped where its parent is not decided. In single-label problems the decision is the largest logit. A
-    soft label counts as positive over 0.5. 0/0 is 0, as scikit-learn's zero_division=0; every value equals
-    scikit-learn's.
+    child is dropped where its parent is not decided. In single-label problems the decision is the largest logit (of
+    two classes that which is over its threshold, where there is one). A soft label counts as positive over 0.5. 0/0 is
+    0, as scikit-learn's zero_division=0; every value equals scikit-learn's.
 
     The result is one flat dict of Python floats with the same keys from the first evaluation on:
 
@@ -250,7 +250,7 @@ class ImbalanceMetrics:
         rarest = np.argsort(self._order_by, kind="stable")
         ranking = self._average_precision.compute_ranking(rarest_shown(rarest[support[rarest] > 0]).tolist())
         threshold, best = np.array(list(self.rule.by_label().values())), ranking.best
-        if self._single_label:  # the largest decides, whatever its score
+        if self._single_label and not self.rule.two_classes:  # the largest decides, whatever its score
             none = np.full(len(self.schema), np.nan)
             threshold, best = none, BestF1(none, 0 * support, 0 * support, none)
         counted = (support, predicted, true_positives, ranking.average_precision, known, found_before_closing)
@@ -298,14 +298,14 @@ class ImbalanceMetrics:
         self._pending, self._n_pending = [], 0
         if self._single_label:
             self._check_classes(labels)
-            scores, classes = logits.float().log_softmax(-1).cpu().numpy(), labels.cpu().numpy()
-            self._counts.add_classes(logits.argmax(-1).cpu().numpy(), classes)
-            self._average_precision.update(scores, classes[:, None] == np.arange(len(self.schema)))
-            return
-        scores, gold = self.rule.scores(logits).cpu().numpy(), _as_array(labels)
+            self._counts.add_classes(self.rule.margins(logits).argmax(-1).cpu().numpy(), labels.cpu().numpy())
+            if not self.rule.two_classes:
+                logits = logits.float().log_softmax(-1)
+        scores, gold = self.rule.scores(logits).cpu().numpy(), self.rule.multi_hot(_as_array(labels))
         if self.rule.tuned_on is not None:  # else nobody asks
             self._rows.update(bits_of(gold))
-        self._counts.add(scores, gold, self.rule)
+        if not self._single_label:
+            self._counts.add(scores, gold, self.rule)
         self._average_precision.update(scores, gold)
 
     # ---- from counts to metrics ----

@@ -138,6 +138,8 @@ def tuning_message(tuning: Tuning, train_support: Mapping[str, float] | None = N
     header = ["label (rarest first)", "support", "threshold", "range", "F1 at 0.5", "tuned"]
     aim = "" if tuning.objective == "f1" else f" for {tuning.objective}"
     one = f"One for all labels would be {thresholds.shared:.3f}."
+    if tuning.positive:
+        one = f"The positive class is {tuning.positive!r}; the other's threshold is 1 less its."
     message: Message = ["", f"Thresholds tuned on {tuning.n_rows:,} rows{aim}. {one}", text_table(header, cells)]
     if len(shown) < len(order):
         message.append(f"... and {len(order) - len(shown)} more labels, in the model's config")

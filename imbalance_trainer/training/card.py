@@ -72,7 +72,7 @@ def _content(
         is_adapter=hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config"),
         has_code=getattr(type(config), "_auto_class", None) is not None,
         has_local_base=is_local or (not base and bool(getattr(config, "_name_or_path", ""))),
-        rule=ours.decisions.rule if ours.is_multi_label else None,
+        rule=ours.decisions.rule if ours.problem.has_thresholds else None,
         is_baked=is_baked(config),
         tuning=ours.decisions.tuned,
         weights=ours.class_weights,

@@ -11,10 +11,11 @@ from ..decisions.rule import TUNED, DecisionRule
 from ..labels.distribution import LabelDistribution
 from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..tuning.decisions import Tuning, TuningOptions, tune_decisions
-from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError
 from .checkpoints import read_decision_rule
 from .problem import Problem
+
+NO_THRESHOLDS = "Thresholds are for multi-label problems and for two classes; in this one the largest score decides."
 
 
 class DecisionTuning:
@@ -33,7 +34,7 @@ class DecisionTuning:
         distribution: LabelDistribution | None,
         args: TrainingArguments,
     ) -> None:
-        self.is_multi_label, self.metrics, self.args = problem.type == MULTI_LABEL, metrics, args
+        self.has_thresholds, self.metrics, self.args = problem.has_thresholds, metrics, args
         self.support = None if distribution is None else distribution.support
 
     @property
@@ -41,10 +42,10 @@ class DecisionTuning:
         """How logits become decisions.
 
         Raises:
-            UsageError: a problem that is not multi-label.
+            UsageError: a single-label problem of other than two classes.
         """
-        if not self.is_multi_label:
-            raise UsageError("Thresholds are for multi-label problems; in this one the largest score decides.")
+        if not self.has_thresholds:
+            raise UsageError(NO_THRESHOLDS)
         return self.metrics.rule
 
     def use(self, rule: DecisionRule, config: Any, users_metrics: Any = None) -> None:
@@ -79,7 +80,7 @@ class DecisionTuning:
 
         Thresholds are gone with the weights that they were tuned for, and come back with them.
         """
-        stored = read_decision_rule(checkpoint) if self.is_multi_label else None
+        stored = read_decision_rule(checkpoint) if self.has_thresholds else None
         if stored is None:
             return None
         return dataclasses.replace(self.rule, **{k: getattr(stored, k) for k in TUNED})

@@ -46,6 +46,11 @@ class Problem:
         return self.head == _TOKENS
 
     @property
+    def has_thresholds(self) -> bool:
+        """Whether thresholds decide: of each label, or of one of two classes."""
+        return self.type == MULTI_LABEL or (self.n_labels == 2 and not self.tokens)
+
+    @property
     def unit(self) -> str:
         """What has a label: "token" or "row"."""
         return "token" if self.tokens else "row"

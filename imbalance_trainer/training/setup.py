@@ -15,8 +15,9 @@ from ..labels.schema import LabelSchema
 from ..losses.registry import takes_class_weights
 from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..utils.constants import MULTI_LABEL
+from ..utils.errors import UsageError
 from .arguments import ImbalanceOptions
-from .decision_tuning import DecisionTuning
+from .decision_tuning import NO_THRESHOLDS, DecisionTuning
 from .evaluation import KeptResults
 from .head import HeadStart
 from .nan_guard import NanGuard
@@ -136,11 +137,17 @@ class ImbalanceSetup:
             weights = self.class_weights.as_dict() if self.class_weights.asked_for else None
             more = {"constraint": options.constraint, "hierarchy_policy": options.hierarchy_policy}
             self.schema.to_config(config, class_weights=weights, **(more if self.is_multi_label else {}))
-        if not self.is_multi_label:
+        if not self.problem.has_thresholds:
+            if options.thresholds is not None:
+                raise UsageError(NO_THRESHOLDS)
             return None
         if config is None:
-            takes_max = options.constraint == "max_constraint"
-            rule = DecisionRule(self.schema, hierarchy_policy=options.hierarchy_policy, max_constraint=takes_max)
+            rule = DecisionRule(
+                self.schema,
+                hierarchy_policy=options.hierarchy_policy,
+                max_constraint=self.is_multi_label and options.constraint == "max_constraint",
+                two_classes=not self.is_multi_label,
+            )
         else:
             if trains and forget_foreign_thresholds(config, self.schema):
                 logger.warning("The thresholds in the model's config are of other labels, and are dropped.")

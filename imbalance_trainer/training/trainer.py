@@ -492,7 +492,7 @@ class WeightedFocalTrainer(Trainer):
         """How logits become decisions in every evaluation: `trainer.decision_rule.decide(output.predictions)`.
 
         Raises:
-            UsageError: a problem that is not multi-label.
+            UsageError: a single-label problem of other than two classes.
         """
         return self._ours.decisions.rule
 
@@ -517,11 +517,11 @@ class WeightedFocalTrainer(Trainer):
             n_bootstrap: resamples for the intervals; 0 for none.
 
         Raises:
-            UsageError: a problem that is not multi-label, no evaluation data or several sets of it, or options that
-                do not fit.
+            UsageError: a single-label problem of other than two classes, no evaluation data or several sets of it, or
+                options that do not fit.
             DataError: no label has a positive in it.
         """
-        ours, _ = self._ours, self.decision_rule  # which only a multi-label problem has
+        ours, _ = self._ours, self.decision_rule  # which not every problem has
         options = (options or TuningOptions()).checked()
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if dataset is None or isinstance(dataset, dict):
@@ -577,7 +577,7 @@ class WeightedFocalTrainer(Trainer):
             split: the prefix of its metrics: "eval", "eval_<dataset>", or "test" for `predict`.
         """
         ours = self._ours
-        names = ours.schema.names if ours.is_multi_label else None
+        names = ours.schema.names if ours.problem.has_thresholds else None
         return ours.results.of(split, self._model_step, self._history(), names)
 
     def _history(self) -> list[dict[str, Any]]:
@@ -625,7 +625,7 @@ class WeightedFocalTrainer(Trainer):
         support = None if ours.distribution is None else ours.distribution.support_by_label
         known = (ours.schema, metrics.table, ours.class_weights.as_dict(), support)
         entry = make_entry(output.metrics, split, step or 0, self.state.epoch, *known)
-        at_half, rule = metrics.at_half, metrics.rule if ours.is_multi_label else None
+        at_half, rule = metrics.at_half, metrics.rule if ours.problem.has_thresholds else None
         results = Results(
             split=split,
             step=step,

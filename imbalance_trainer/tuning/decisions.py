@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..decisions.rule import DecisionRule
+from ..labels.schema import LabelSchema
+from ..metrics.curves import known
 from ..metrics.imbalance_metrics import LABEL_METRICS, ImbalanceMetrics, LabelTable, bits_of
-from ..utils.errors import DataError, check_known
+from ..utils.errors import DataError, UsageError, check_known
 from ..utils.flags import option
 from .calibration import CALIBRATIONS, Calibration, calibrate
 from .threshold_search import OBJECTIVES, ThresholdObjective, f_score
@@ -64,6 +66,7 @@ class Tuning:
         n_rows: rows.
         objective: what was aimed at.
         per: what has a threshold of its own: "half" (nothing: 0.5 stays), "all" or "label".
+        positive: of two classes that which the threshold is tuned for; "" for a multi-label problem.
         tried: cross-fitted mean F1 over the labels (F_beta, if that was aimed at) by `per`, of all that was tried.
     """
 
@@ -77,6 +80,7 @@ class Tuning:
     n_rows: int
     objective: str
     per: str
+    positive: str
     tried: Mapping[str, float]
 
     def __repr__(self) -> str:
@@ -101,7 +105,7 @@ def tune_decisions(
 
     Args:
         logits: (rows, labels), of data that the model was **not** trained on.
-        labels: (rows, labels).
+        labels: (rows, labels); of two classes (rows,), their indices.
         rule: whose hierarchy policy and max constraint hold; its thresholds and calibration are replaced.
         options: what is aimed at.
         n_bootstrap: resamples for the intervals.
@@ -111,12 +115,18 @@ def tune_decisions(
     Raises:
         UsageError, DataError: as `tune_thresholds` and `calibrate`.
     """
-    options = options.checked()
-    search = _Search(logits, labels, rule.untuned(), options, seed)
+    options, positive = options.checked(), ""
+    if rule.two_classes:
+        positive = _positive_class(rule, labels, train_support)
+        if options.calibration != "none":
+            raise UsageError("--calibration is for multi-label problems; in this one a row has one of two classes.")
+    search = _Search(logits, labels, rule.untuned(), options, seed, positive)
     has_guard = options.threshold_floor is None
     asked: tuple[str, ...] = (options.thresholds_per,)
-    if options.thresholds_per == "auto":
-        asked = _GUARDED if has_guard else _GUARDED[-1:]
+    if positive or (options.thresholds_per == "auto" and not has_guard):
+        asked = ("label",)
+    elif options.thresholds_per == "auto":
+        asked = _GUARDED
     measured = {"half": search.measured(None, train_support)} | {
         per: search.measured(per, train_support) for per in asked
     }
@@ -132,11 +142,18 @@ def tune_decisions(
         tuned_rule, thresholds, calibration = search.tuned(slice(None), per, n_bootstrap)
         of_labels = {f"{metric}_{slug}" for metric in LABEL_METRICS for slug in rule.schema.slugs}
         overall = {name: value for name, value in results[per].items() if name not in of_labels}
-        rows = blake2b(bits_of(labels), digest_size=8).hexdigest()
+        rows = blake2b(bits_of(rule.multi_hot(labels)), digest_size=8).hexdigest()
         tuned_rule = replace(tuned_rule, tuned_on={"rows": rows, "cross_fitted": overall})
     held_out = replace(tables[per], threshold=thresholds.thresholds)  # and not those of the last part
-    known = (results["half"], results[per], tables["half"], held_out, len(logits))
-    return Tuning(thresholds, calibration, tuned_rule, *known, options.threshold_objective, per, tried)
+    parts = (results["half"], results[per], tables["half"], held_out, len(logits))
+    return Tuning(thresholds, calibration, tuned_rule, *parts, options.threshold_objective, per, positive, tried)
+
+
+def _positive_class(rule: DecisionRule, labels: np.ndarray, train_support: np.ndarray | None) -> str:
+    """The primary label of two classes, else the rarer one, in training where that is known."""
+    schema = rule.schema
+    support = (rule.multi_hot(labels) == 1).sum(0) if train_support is None else train_support
+    return schema.names[schema.primary[0] if len(schema.primary) == 1 else int(np.argmin(support))]
 
 
 @dataclass(frozen=True)
@@ -148,6 +165,7 @@ class _Search:
     plain: DecisionRule
     options: TuningOptions
     seed: int
+    positive: str
 
     def measured(self, per: str | None, train_support: np.ndarray | None) -> ImbalanceMetrics:
         """Metrics at 0.5 (None), or with thresholds by cross-fitting."""
@@ -168,15 +186,19 @@ class _Search:
         self, rows: np.ndarray | slice, per: str, n_bootstrap: int = 0
     ) -> tuple[DecisionRule, TunedThresholds, Calibration | None]:
         """The rule, its thresholds and calibration, from some of the rows."""
-        logits, labels, options = self.logits[rows], self.labels[rows], self.options
-        calibration, rule = None, self.plain
+        logits, labels, options = self.logits[rows], self.plain.multi_hot(self.labels[rows]), self.options
+        calibration, rule, schema = None, self.plain, self.plain.schema
         if options.calibration != "none":
             calibration = calibrate(rule.scores(logits).numpy(), labels, rule.schema)
             rule = replace(rule, calibration=calibration.parameters)
+        scores = rule.scores(logits).numpy()
+        if self.positive:
+            place = schema.index(self.positive)
+            scores, labels, schema = scores[:, [place]], labels[:, [place]], LabelSchema.of([self.positive])
         thresholds = tune_thresholds(
-            rule.scores(logits).numpy(),
+            scores,
             labels,
-            rule.schema,
+            schema,
             objective=options.threshold_objective,
             beta=options.threshold_beta,
             floor=options.threshold_floor,
@@ -186,4 +208,6 @@ class _Search:
             n_bootstrap=n_bootstrap,
             seed=self.seed,
         )
+        if self.positive:
+            thresholds = thresholds.with_other_class(rule.schema, int(known(labels).sum()))
         return replace(rule, thresholds=thresholds.thresholds), thresholds, calibration

@@ -70,6 +70,26 @@ class TunedThresholds:
         half, none = np.full_like(self.thresholds, 0.5), np.full_like(self.low, np.nan)
         return replace(self, thresholds=half, low=none, high=none, f1=self.f1_at_half)
 
+    def with_other_class(self, schema: LabelSchema, n_rows: int) -> "TunedThresholds":
+        """Those of two classes, from that of one of them: the other's are 1 less, and its F1 is not known here."""
+        own = schema.index(self.schema.names[0])
+
+        def both(values: np.ndarray, other: Any) -> np.ndarray:
+            return np.insert(values, 1 - own, other)
+
+        return replace(
+            self,
+            schema=schema,
+            thresholds=both(self.thresholds, 1 - self.thresholds),
+            low=both(self.low, 1 - self.high),
+            high=both(self.high, 1 - self.low),
+            support=both(self.support, n_rows - self.support),
+            tuned_on=both(self.tuned_on, self.tuned_on),
+            reached=both(self.reached, self.reached),
+            f1_at_half=both(self.f1_at_half, np.nan),
+            f1=both(self.f1, np.nan),
+        )
+
     def as_dict(self) -> dict[str, float]:
         """{label: threshold}, as a model's config keeps them."""
         return dict(zip(self.schema.names, self.thresholds.tolist(), strict=True))
