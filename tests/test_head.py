@@ -129,7 +129,13 @@ def test_the_trainer_gives_a_fresh_multi_label_head_its_rate(make_trainer, make_
 
 @pytest.mark.parametrize(("asked", "is_said"), [({}, True), ({"head_learning_rate": 0.01}, False)])
 def test_a_rate_that_nobody_asked_for_is_said(make_trainer, make_args, capsys, asked, is_said):
-    make_trainer(args=make_args(max_steps=1, learning_rate=2e-5), **asked).train()
+    trainer = make_trainer(args=make_args(max_steps=2, learning_rate=2e-5, logging_steps=1), **asked)
+    trainer.train()
+    logged = [(log["learning_rate"], log["head_learning_rate"]) for log in trainer.state.log_history if "loss" in log]
+    assert logged == [
+        (pytest.approx(2e-5 * left), pytest.approx(asked.get("head_learning_rate", 6e-4) * left))
+        for left in (1.0, 0.5)
+    ]  # linear decay
     said = "The head is new: it learns at 0.0006, 30 times the rate of the rest (head_learning_rate sets another)."
     assert (said in " ".join(capsys.readouterr().out.split())) is is_said
 

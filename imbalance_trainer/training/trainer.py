@@ -260,6 +260,14 @@ class WeightedFocalTrainer(Trainer):
             self.imbalance.head_start.split(optimizer, model or self.model, not is_made, self._resumes)
         return optimizer
 
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Trainer's, with the head's learning rate beside the encoder's."""
+        if "learning_rate" in logs and self._made_optimizer and self.optimizer is not None:
+            first, last = (self.optimizer.param_groups[i].get("initial_lr") for i in (0, -1))
+            if first and last and last != first:
+                logs["head_learning_rate"] = logs["learning_rate"] * last / first
+        super().log(logs, *args, **kwargs)
+
     def _probe_head(self) -> None:
         ours, model = self._ours, self.model
         rows = ours.head_start.probe_rows(self.train_dataset)
