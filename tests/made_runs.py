@@ -71,7 +71,7 @@ def run_json(names, entries):
     return {
         "version": 1, "labels": labels, "n_train_rows": 10_000,
         "groups": {"primary": list(names[:1]), "secondary": list(names[1:])},
-        "implications": [[name, names[0]] for name in names[1:]], "exclusive": {},
+        "implications": [[name, names[0]] for name in names[1:]],
         "settings": {"loss": "focal", "focal_gamma": 2.0, "max_weight": 20.0, "learning_rate": 2e-5, "num_epochs": 5,
                      "batch_size": 16, "seed": 42, "constraint": "gold", "weight_strategy": "tiered", "fp16": False,
                      "threshold_floor": None},

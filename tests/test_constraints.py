@@ -27,13 +27,8 @@ from .test_labels import ancestors_of, schemas
 QUICK = settings(deadline=None, max_examples=60)
 SEEDS = st.integers(0, 9999)
 
-# c and d below a, e below c and d; groups of two, three and four labels, of both kinds, one label in two of them
-SCHEMA = LabelSchema(
-    list("abcdefghijk"),
-    {"two": ["a", "f"], "three": ["f", "b", "g"], "four": ["h", "i", "j", "k"]},
-    [("c", "a"), ("d", "a"), ("e", "d"), ("e", "c"), ("c", "k")],
-    {"two": "at_most_one", "four": "exactly_one", "three": "at_most_one"},
-)
+# c and d below a, e below c and d
+SCHEMA = LabelSchema(list("abcdefg"), {}, [("c", "a"), ("d", "a"), ("e", "d"), ("e", "c"), ("c", "g")])
 PAIR = LabelSchema(["child", "parent"], implications=[("child", "parent")])
 HARD, MASKED, SOFT = (0, 1), (0, 1, -100), (0.0, 0.2, 0.5, 0.9, 1.0, -100.0)
 
@@ -51,26 +46,10 @@ def probability(z):
     return 1 / (1 + math.exp(-z)) if z > -700 else 0.0
 
 
-def holds(probabilities, kind):
-    """The probability that a group holds, over all assignments of its labels."""
-    total = 0.0
-    for there in itertools.product([False, True], repeat=len(probabilities)):
-        if sum(there) == 1 or (sum(there) == 0 and kind == "at_most_one"):
-            total += math.prod(p if t else 1 - p for p, t in zip(probabilities, there, strict=True))
-    return total
-
-
 def implication_by_hand(name, child, parent, gold_parent):
     if name == "gold":
         return 0.0 if gold_parent == -100 else child * (1 - gold_parent)
     return child * (1 - parent) if name == "broken" else -math.log(1 - child * (1 - parent))
-
-
-def group_by_hand(name, kind, probabilities, gold):
-    if name == "gold":
-        beside = [any(y > 0.5 for j, y in enumerate(gold) if j != i) for i in range(len(gold))]
-        return sum(p for p, counts in zip(probabilities, beside, strict=True) if counts)
-    return 1 - holds(probabilities, kind) if name == "broken" else -math.log(holds(probabilities, kind))
 
 
 def entries_by_loop(name, logits, labels, schema):
@@ -81,11 +60,6 @@ def entries_by_loop(name, logits, labels, schema):
         gold = dict(zip(schema.names, y, strict=True))
         row = [implication_by_hand(name, p[c], p[a], gold[a]) for c, a in schema.implications]
         says = [name != "gold" or gold[a] != -100 for _, a in schema.implications]
-        for group, kind in schema.exclusive.items():
-            members = schema.groups[group]
-            values = [gold[label] for label in members]
-            row.append(group_by_hand(name, kind, [p[label] for label in members], values))
-            says.append(name != "gold" or any(v > 0.5 for v in values) or -100 not in values)
         entries.append(row)
         known.append(says)
     shape = len(logits), len(schema.rules)
@@ -132,30 +106,23 @@ def test_the_gradient_is_that_of_the_loop(name, values):
 @pytest.mark.parametrize("name", PENALTIES)
 def test_far_logits_give_finite_values_and_gradients_in_fp32(name, dtype):
     """Every row of -1e4, 0 and 1e4; where the probability of a broken rule is 1, semantic is as large as the logit."""
-    schema = LabelSchema(
-        list("abcd"),
-        {"g": ["b", "c", "d"], "h": ["a", "c"]},
-        [("b", "a")],
-        {"g": "at_most_one", "h": "at_most_one"},
-    )
-    exact = LabelSchema(list("abcd"), {"g": ["b", "c", "d"]}, exclusive={"g": "exactly_one"})
+    rules = LabelSchema(list("abcd"), {}, [("b", "a"), ("d", "c")])
     logits = torch.tensor(list(itertools.product([-1e4, 0.0, 1e4], repeat=4)), dtype=dtype)
     labels = torch.tensor(list(itertools.product([0, 1, -100], repeat=4)))[torch.randperm(81)]
-    for rules in (schema, exact):
-        leaf = logits.clone().requires_grad_()
-        penalty = ConstraintPenalty(name, rules)
-        entries = penalty.entries(leaf, labels)
-        assert entries.dtype == torch.float32
-        assert torch.equal(entries, penalty.entries(logits.float(), labels))
-        entries.sum().backward()
-        assert leaf.grad.isfinite().all()
-        assert leaf.grad.dtype == dtype
-        expected, _ = entries_by_loop("broken" if name == "semantic" else name, logits.double(), labels, rules)
-        if name == "semantic":
-            surely = expected == 1
-            assert (entries.detach().numpy()[surely] > 9e3).all()
-            entries, expected = entries.detach()[torch.tensor(~surely)], -np.log(1 - expected[~surely])
-        np.testing.assert_allclose(entries.detach(), expected, atol=3e-3 if name == "semantic" else 1e-6)
+    leaf = logits.clone().requires_grad_()
+    penalty = ConstraintPenalty(name, rules)
+    entries = penalty.entries(leaf, labels)
+    assert entries.dtype == torch.float32
+    assert torch.equal(entries, penalty.entries(logits.float(), labels))
+    entries.sum().backward()
+    assert leaf.grad.isfinite().all()
+    assert leaf.grad.dtype == dtype
+    expected, _ = entries_by_loop("broken" if name == "semantic" else name, logits.double(), labels, rules)
+    if name == "semantic":
+        surely = expected == 1
+        assert (entries.detach().numpy()[surely] > 9e3).all()
+        entries, expected = entries.detach()[torch.tensor(~surely)], -np.log(1 - expected[~surely])
+    np.testing.assert_allclose(entries.detach(), expected, atol=3e-3 if name == "semantic" else 1e-6)
 
 
 @pytest.mark.parametrize("schema", [SCHEMA, PAIR, LabelSchema(list("ab"))])

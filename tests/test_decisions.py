@@ -22,7 +22,6 @@ from .test_labels import ancestors_of, assert_one_sentence, broken_by_loop, sche
 QUICK = settings(deadline=None, max_examples=100)
 TIED = [-2.0, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0]
 STRANGE = [*TIED, math.nan, math.inf, -math.inf]
-AT_MOST, EXACTLY = {"g": "at_most_one"}, {"g": "exactly_one"}
 
 
 @st.composite
@@ -88,37 +87,20 @@ def survives(label, there, margin, above):
     return all(margin[label] > -margin[a] for a in above[label] - there)
 
 
-# ---- closing exclusive groups ----
-
-
 def closed_by_hand(there, margin, schema, how):
-    """A set of decided labels, closed: exactly-one groups filled, implications closed, exclusive groups thinned."""
+    """A set of decided labels, closed."""
     above = {label: ancestors_of(schema, label) for label in schema.names}
-    for group, kind in schema.exclusive.items():
-        members = sorted(schema.groups[group], key=schema.groups[group].index)
-        if kind == "exactly_one" and not there & set(members):
-            there = there | {max(members, key=margin.get)}
     if how == "larger_margin":
         there = {label for label in there if survives(label, there, margin, above)}
     if how == "drop_child":
-        there = {label for label in there if above[label] <= there}
-    else:
-        there = there | {a for label in there for a in above[label]}
-    for group in schema.exclusive:
-        members = [label for label in schema.groups[group] if label in there]
-        if len(members) > 1:
-            strength = dict(margin)
-            if how != "drop_child":  # a label that was raised is there for its descendants
-                strength = {a: max(margin[b] for b in there if b == a or a in above[b]) for a in members}
-            losers = {label for label in members if label != max(members, key=strength.get)}
-            there = {label for label in there if not losers & {label, *above[label]}}
-    return there
+        return {label for label in there if above[label] <= there}
+    return there | {a for label in there for a in above[label]}
 
 
 @settings(deadline=None, max_examples=300)
 @given(cases())
 @pytest.mark.parametrize("how", HIERARCHY_POLICIES)
-def test_groups_are_closed_as_sets_of_labels_by_hand(how, case):
+def test_decisions_are_closed_as_sets_of_labels_by_hand(how, case):
     decisions, margins, schema = case
     expected = []
     for row, values in zip(decisions, margins.tolist(), strict=True):
@@ -128,30 +110,8 @@ def test_groups_are_closed_as_sets_of_labels_by_hand(how, case):
     assert enforce_hierarchy(decisions, schema, how, margins).tolist() == expected
 
 
-def test_a_descendant_that_is_dropped_lends_its_parent_no_strength():
-    schema = LabelSchema(list("abcd"), {"g": ["a", "b"]}, [("d", "a"), ("d", "c")], AT_MOST)
-    margins = np.array([[0.5, 1.0, -10.0, 5.0]])  # d lacks c, so that it goes; a stands for itself alone
-    assert enforce_hierarchy(margins > 0, schema, "larger_margin", margins).tolist() == [[False, True, False, False]]
-    schema = LabelSchema(list("abc"), {"g": ["a", "b"]}, [("c", "a")], EXACTLY)
-    margins = np.array([[-5.0, -3.0, 1.0]])
-    assert enforce_hierarchy(margins > 0, schema, "larger_margin", margins).tolist() == [[False, True, False]]
-    schema = LabelSchema(  # the first group takes d away from c
-        list("abcdef"),
-        {"g": ["a", "b"], "h": ["c", "e"]},
-        [("d", "a"), ("d", "c")],
-        {"g": "at_most_one", "h": "at_most_one"},
-    )
-    margins, decided = np.array([[1.0, 7.0, 1.0, 5.0, 2.0, 1.0]]), np.ones((1, 6), bool)
-    closed = enforce_hierarchy(decided, schema, "add_parent", margins)
-    assert closed.tolist() == [[False, True, False, False, True, True]]
-
-
 def test_margins_are_asked_for_where_they_are_needed():
-    groups = LabelSchema(list("ab"), {"g": ["a", "b"]}, exclusive=AT_MOST)
     decisions = torch.zeros(1, 2, dtype=torch.bool)
-    for how, schema in ((how, groups) for how in HIERARCHY_POLICIES):
-        with pytest.raises(UsageError, match="margins= of all labels"):
-            enforce_hierarchy(decisions, schema, how)
     with pytest.raises(UsageError, match="margins= of all labels"):
         enforce_hierarchy(decisions, LabelSchema(list("ab")), "larger_margin")
 
@@ -251,7 +211,7 @@ def test_probabilities_and_logits_are_decided_alike(how, schema, seed):
 
 @pytest.mark.filterwarnings("error")
 def test_probabilities_of_0_and_1_are_infinitely_far_and_no_warning():
-    schema = LabelSchema(list("abc"), {"g": ["a", "b"]}, [("c", "b")], EXACTLY)
+    schema = LabelSchema(list("abc"), {}, [("c", "b")])
     scores = [[0.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]
     for how in HIERARCHY_POLICIES:
         assert not any(breaks_a_rule(apply_thresholds(scores, 0.3, schema, how), schema))

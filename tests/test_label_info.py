@@ -9,19 +9,6 @@ from imbalance_trainer.utils.errors import DataError
 # ---- what is read ----
 
 
-def test_exclusive_groups_are_read_also_where_groups_are_nested(tmp_path):
-    path = tmp_path / "label_info.json"
-    info = {
-        "names": ["joy", "love", "anger", "none"],
-        "groups": {"ekman": {"joy": ["joy", "love"], "anger": ["anger", "none"]}, "all": ["joy", "none"]},
-        "exclusive": {"ekman/joy": "exactly_one", "ekman/anger": "at_most_one"},
-    }
-    path.write_text(json.dumps(info))
-    schema = LabelSchema.from_label_info(path)
-    assert schema.exclusive == {"ekman/joy": "exactly_one", "ekman/anger": "at_most_one"}
-    assert schema.exclusive_indices == (("at_most_one", (2, 3)), ("exactly_one", (0, 1)))
-
-
 def test_files_are_read_with_and_without_byte_order_mark(tmp_path):
     for encoding in ("utf-8", "utf-8-sig"):
         path = tmp_path / "label_info.json"
@@ -60,8 +47,6 @@ def test_groups_are_flat_or_nested_either_way(groups, flat):
         ('{"names": ["joy"], "groups": {"primary": "joy"}}', "group 'primary' is a list of labels; found 'joy'"),
         ('{"names": ["joy"], "groups": {"primary": {"a": 5}}}', "group 'primary' is a list of labels"),
         ('{"names": ["joy"], "implications": 5}', "implications as a list of [child, parent], found 5"),
-        ('{"names": ["a", "b"], "exclusive": ["g"]}', 'exclusive as {"group": "at_most_one"}, found [\'g\']'),
-        ('{"names": ["a"], "groups": {"g": ["a"]}, "exclusive": {"g": "at_most_one"}}', "takes two labels or more"),
     ],
 )
 def test_a_bad_label_info_is_a_data_error_that_names_the_file(content, message, tmp_path):

@@ -16,11 +16,9 @@ from imbalance_trainer.utils.text import distinct_names
 NAMES = ["hateful", "insults", "threats", "praising extremist acts", "ideologically motivated threats"]
 
 
-def counts_of(
-    support, names=None, n_rows=15_000, implications=(), violations=(), groups=None, exclusive=(), violation_rows=()
-):
+def counts_of(support, names=None, n_rows=15_000, implications=(), violations=(), groups=None, violation_rows=()):
     names = names or [f"label {i}" for i in range(len(support))]
-    schema = LabelSchema(names, groups or {}, implications, dict(exclusive))
+    schema = LabelSchema(names, groups or {}, implications)
     known = np.full(len(names), float(n_rows))
     violations = np.array(violations or [0] * len(schema.rules), dtype=np.int64)
     return LabelDistribution(
@@ -81,16 +79,14 @@ def test_violated_rules_stand_below_the_worst_first_with_their_rows_counted_from
     counts = counts_of(
         [9, 8, 7, 6, 5],
         NAMES,
-        implications=[("insults", "hateful"), ("threats", "hateful")],
+        implications=[(name, "hateful") for name in NAMES[1:]],
         violations=[1, 12_345_678, 3, 0],
-        groups={"tone": NAMES[3:], "kind": NAMES[1:3]},
-        exclusive={"kind": "at_most_one", "tone": "exactly_one"},
         violation_rows=[(14_999,), (0, 1, 2, 3, 5, 8, 13, 21, 34), (7, 8, 9), ()],
     )
     worst = "12,345,678 rows have 'threats' without 'hateful'"
     lines = [
         f"{worst}: rows 1, 2, 3, 4, 6, 9, 14, 22 and 12,345,670 more",
-        "3 rows have more than one of the group 'kind': rows 8, 9, 10",
+        "3 rows have 'praising extremist acts' without 'hateful': rows 8, 9, 10",
         "1 row has 'insults' without 'hateful': row 15000",
     ]
     assert rules_of(counts) == lines

@@ -1,4 +1,3 @@
-import contextlib
 import json
 import re
 from types import SimpleNamespace
@@ -141,19 +140,9 @@ def dags(draw):
 
 @st.composite
 def schemas(draw):
-    """Schemas with up to three exclusive groups and a random DAG, of both what LabelSchema takes."""
+    """Schemas with a random DAG."""
     n, pairs = draw(dags())
-    schema = LabelSchema([str(i) for i in range(n)])
-    for group in "fgh"[: draw(st.integers(0, 3))]:
-        members = draw(st.lists(st.sampled_from(schema.names), min_size=2, max_size=4, unique=True))
-        kind = draw(st.sampled_from(["at_most_one", "exactly_one"]))
-        with contextlib.suppress(UsageError):
-            groups, exclusive = {**schema.groups, group: members}, {**schema.exclusive, group: kind}
-            schema = LabelSchema(schema.names, groups, (), exclusive)
-    for pair in pairs:
-        with contextlib.suppress(UsageError):
-            schema = LabelSchema(schema.names, schema.groups, [*schema.implications, pair], schema.exclusive)
-    return schema
+    return LabelSchema([str(i) for i in range(n)], {}, pairs)
 
 
 def ancestors_of(schema, label):
@@ -194,51 +183,7 @@ def test_a_chain_of_two_thousand_labels_is_no_problem():
     assert schema.parents_first[0] == (1998, 1999)
 
 
-# ---- exclusive groups ----
-
-ALL_FOUR = {"g": ["a", "b", "c", "d"]}
-REFUSED = [
-    (ALL_FOUR, [], {"gg": "at_most_one"}, "Unknown group 'gg' in exclusive: did you mean 'g'"),
-    ({}, [], {"g": "at_most_one"}, "Unknown group 'g' in exclusive: none is known"),
-    (ALL_FOUR, [], {"g": "at_most_two"}, "Group 'g' cannot be 'at_most_two': expected at_most_one or exactly_one"),
-    (ALL_FOUR, [], {"g": None}, "Group 'g' cannot be None"),
-    ({"g": ["a"]}, [], {"g": "at_most_one"}, "Group 'g' is at_most_one, which takes two labels or more"),
-    ({"g": ["a", "A"]}, [], {"g": "exactly_one"}, "Group 'g' is exactly_one, which takes two labels or more"),
-    ({"g": []}, [], {"g": "exactly_one"}, "Group 'g' is exactly_one, which takes two labels or more"),
-    # a label of the group implies another of it, directly or by way of one outside; one outside implies two
-    ({"g": ["a", "b"]}, [("b", "a")], {"g": "at_most_one"}, "Label 'b' could never be 1: it takes 'a' and 'b'"),
-    (
-        {"g": ["a", "b"]},
-        [("b", "c"), ("c", "a")],
-        {"g": "exactly_one"},
-        "Label 'b' could never be 1: it takes 'a' and 'b', and the group 'g' is exactly_one",
-    ),
-    ({"g": ["a", "b"]}, [("c", "a"), ("c", "b")], {"g": "at_most_one"}, "Label 'c' could never be 1"),
-    (
-        {"f": ["c", "d"], "g": ["a", "b"]},
-        [("d", "c"), ("c", "a"), ("d", "b")],
-        {"g": "at_most_one"},
-        "Label 'd' could never be 1: it takes 'a' and 'b', and the group 'g'",
-    ),
-    (
-        {"g": ["a", "b"]},
-        [("a", "c"), ("c", "d")],
-        {"g": "exactly_one"},
-        "Group 'g' is exactly_one, so its labels cannot imply others, but 'a' implies 'c'",
-    ),
-    (
-        {"f": ["b", "c"], "g": ["a", "b"]},
-        [],
-        {"f": "at_most_one", "g": "exactly_one"},
-        "Label 'b' is in the group 'g', which is exactly_one, and in another",
-    ),
-    (
-        {"f": ["b", "c"], "g": ["a", "b"]},
-        [],
-        {"f": "exactly_one", "g": "exactly_one"},
-        "Label 'b' is in the group 'f', which is exactly_one, and in another",
-    ),
-]
+# ---- rules ----
 
 
 def assert_one_sentence(error):
@@ -248,37 +193,15 @@ def assert_one_sentence(error):
     assert ". " not in message
 
 
-@pytest.mark.parametrize(("groups", "implications", "exclusive", "message"), REFUSED)
-def test_exclusive_groups_that_do_not_do_are_one_sentence(groups, implications, exclusive, message):
-    with pytest.raises(UsageError, match=message) as caught:
-        LabelSchema(list("abcd"), groups, implications, exclusive)
-    assert_one_sentence(caught.value)
-
-
-def test_rules_are_in_words_implications_first():
-    groups = {"mood": ["a", "b"], "tone": ["c", "d"], "rest": ["a", "d"]}
-    schema = LabelSchema(
-        list("abcd"), groups, [("b", "c"), ("a", "c")], {"tone": "exactly_one", "mood": "at_most_one"}
-    )
-    assert schema.rules == (
-        "'b' without 'c'",
-        "'a' without 'c'",
-        "more than one of the group 'mood'",
-        "not exactly one of the group 'tone'",
-    )
-    assert schema.exclusive_indices == (("at_most_one", (0, 1)), ("exactly_one", (2, 3)))
-    assert LabelSchema(list("abcd"), groups).rules == ()
+def test_rules_are_in_words():
+    assert LabelSchema(list("abc"), {}, [("b", "c"), ("a", "c")]).rules == ("'b' without 'c'", "'a' without 'c'")
+    assert LabelSchema(list("abcd")).rules == ()
 
 
 def broken_by_loop(schema, row):
     """Which rules a row breaks: a label is there over 0.5, and known not to be at 0; -100 is neither."""
     value = dict(zip(schema.names, row, strict=True))
-    broken = [value[child] > 0.5 and value[parent] == 0 for child, parent in schema.implications]
-    for group, kind in schema.exclusive.items():
-        members = [value[name] for name in schema.groups[group]]
-        there = sum(v > 0.5 for v in members)
-        broken.append(there > 1 or (kind == "exactly_one" and all(v == 0 for v in members)))
-    return broken
+    return [value[child] > 0.5 and value[parent] == 0 for child, parent in schema.implications]
 
 
 @QUICK
@@ -304,7 +227,6 @@ def test_rules_go_to_a_dict_or_a_config_and_back(schema):
     config = SimpleNamespace()
     schema.to_config(config)
     assert LabelSchema.from_config(config) == schema
-    assert LabelSchema.from_config(config).exclusive_indices == schema.exclusive_indices
 
 
 def test_a_model_config_keeps_the_schema_through_saving_and_loading(tmp_path):

@@ -9,7 +9,7 @@ from imbalance_trainer.losses.constraints import CONSTRAINTS, ConstraintPenalty,
 from imbalance_trainer.losses.objective import Objective
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 
-SCHEMA = LabelSchema(["a", "b", "c"], {"g": ["b", "c"]}, [("b", "a"), ("c", "a")], {"g": "at_most_one"})
+SCHEMA = LabelSchema(["a", "b", "c"], {"g": ["b", "c"]}, [("b", "a"), ("c", "a")])
 WEIGHTS = [1.0, 2.0, 3.0]
 
 

@@ -91,14 +91,11 @@ def texts_file(tmp_path):
 
 
 HIERARCHY = LabelSchema(NAMES, {}, (("insults", "hateful"), ("threats", "hateful")))
-PAIR = {"pair": ("insults", "threats")}
 CALIBRATION = np.array([[0.5, 1, 2, 3], [-0.2, 0.5, 0.3, -0.4]])
 RULES = {
     "thresholds": DecisionRule(LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3]),
     "calibration": DecisionRule(LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3], calibration=CALIBRATION),
     **{how: DecisionRule(HIERARCHY, [0.6, 0.5, 0.4, 0.5], how) for how in HIERARCHY_POLICIES},
-    "at_most_one": DecisionRule(LabelSchema(NAMES, PAIR, (), {"pair": "at_most_one"}), [0.5, 0.3, 0.3, 0.5]),
-    "exactly_one": DecisionRule(LabelSchema(NAMES, PAIR, (), {"pair": "exactly_one"}), [0.5, 0.7, 0.7, 0.5]),
     "max_constraint": DecisionRule(HIERARCHY, [0.5, 0.5, 0.5, 0.5], max_constraint=True),
 }
 

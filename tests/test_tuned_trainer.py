@@ -16,7 +16,6 @@ from benchmarks.exactness import Case, in_two_processes, make_rows
 from benchmarks.exactness import make_trainer as make_exact_trainer
 from imbalance_trainer import ImbalanceMetrics, LabelSchema, WeightedFocalTrainer, tune_thresholds
 from imbalance_trainer.cli.export import bake_thresholds
-from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.monitor.run_record import read_run
 from imbalance_trainer.tuning.decisions import TuningOptions
 from imbalance_trainer.utils.constants import CONFIG_KEY
@@ -315,16 +314,6 @@ def test_evaluation_alone_closes_and_constrains_as_in_training(make_trainer, mak
     with_training_data = make_trainer(model=model)
     assert with_training_data.decision_rule.hierarchy_policy == "drop_child"  # what the last trainer wrote
     assert with_training_data.decision_rule.max_constraint
-
-
-def test_exclusive_groups_reach_training_and_decisions(make_trainer, make_rows):
-    schema = LabelSchema(NAMES, {"kind": ["b", "c", "d"]}, exclusive={"kind": "at_most_one"})
-    trainer = make_trainer(label_schema=schema)
-    assert trainer.imbalance.objective.weighted.penalty is not None
-    trainer._decide_by(DecisionRule(schema, [0.01] * 4))
-    output = trainer.predict(make_rows(seed=2))
-    assert output.metrics["test_violation_rate"] > 0
-    assert trainer.decision_rule.decide(output.predictions)[:, 1:].sum(1).max() == 1
 
 
 # ---- refused ----

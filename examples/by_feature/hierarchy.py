@@ -1,12 +1,11 @@
-"""Labels with rules: implications over three levels and an exclusive group, in training and in every decision.
+"""Labels with rules: implications over three levels, in training and in every decision.
 
     python examples/by_feature/hierarchy.py
 
-The demo's labels get two more: "violent", which three of them imply and which implies "hateful", and "harmless": each
-row is either that or "hateful". Two runs with a threshold for each label: one is taught the rules by a constraint, one
-is not. You see in how many rows the decisions of each break a rule, and that none do once they are closed. Then one
-row by hand: its probabilities, and what each way to close makes of them. (Dropping the child leaves the row without a
-verdict, so "hateful" is decided all the same: of the two it is nearer to its threshold.)
+The demo's labels get one more: "violent", which three of them imply and which implies "hateful". Two runs with a
+threshold for each label: one is taught the rules by a constraint, one is not. You see in how many rows the decisions
+of each break a rule, and that none do after the hierarchy policy. Then one row by hand: its probabilities, and what
+each policy makes of them.
 """
 
 from collections.abc import Sequence
@@ -24,13 +23,12 @@ VIOLENT = ("ideologically motivated threats", "praising violence", "praising ext
 
 
 def with_rules(schema: LabelSchema) -> LabelSchema:
-    """The demo's labels and the two new ones; a label_info.json can say the same (docs/hierarchies.md)."""
+    """The demo's labels and the new one; a label_info.json can say the same (docs/hierarchies.md)."""
     implications = [(child, "violent" if child in VIOLENT else parent) for child, parent in schema.implications]
     return LabelSchema(
-        (*schema.names, "violent", "harmless"),
-        groups={"primary": ("hateful",), "verdict": ("hateful", "harmless")},
+        (*schema.names, "violent"),
+        groups={"primary": ("hateful",)},
         implications=(*implications, ("violent", "hateful")),
-        exclusive={"verdict": "exactly_one"},
     )
 
 
@@ -51,11 +49,11 @@ def main(flags: Sequence[str]) -> None:
     rows, args = parse(__file__, __doc__, flags, num_train_epochs=1, eval_strategy="no")
     demo = load_demo(rows)
     demo.schema = schema = with_rules(demo.schema)
-    hateful, *violent = (demo.schema.index(name) for name in ("hateful", *VIOLENT))
+    violent = [schema.index(name) for name in VIOLENT]
 
     def relabelled(row: dict) -> dict:
         labels = row["labels"]
-        return {"labels": [*labels, max(labels[i] for i in violent), 1 - labels[hateful]]}
+        return {"labels": [*labels, max(labels[i] for i in violent)]}
 
     demo.train, demo.validation, demo.test = (
         split.map(relabelled) for split in (demo.train, demo.validation, demo.test)
@@ -64,7 +62,7 @@ def main(flags: Sequence[str]) -> None:
     for how, (before, after) in found.items():
         print(f"constraint={how!r}: {before} of {len(demo.test):,} rows break a rule, {after} once they are closed")
 
-    scores = {"hateful": 0.45, "violent": 0.4, "praising violence": 0.9, "harmless": 0.3}
+    scores = {"hateful": 0.45, "violent": 0.4, "praising violence": 0.9}
     row = torch.tensor([[scores.get(name, 0.01) for name in schema.names]])
     print(f"\nA row with the probabilities {scores}")
     print(f"  over 0.5       {_names(row > 0.5, schema)}")

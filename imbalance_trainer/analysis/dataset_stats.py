@@ -121,7 +121,7 @@ def limitations(stats: DatasetStats, share: float = 0.01) -> tuple[str, ...]:
 
     They are labels without positives in training, with fewer than FEW, without positives in validation, and with too
     few there to measure recall to +-HALF_WIDTH (Wilson, 1927); and rules that more than `share` of the child's
-    positives in training violate, or of the rows for an exclusive group, as the constraint contradicts these rows.
+    positives in training violate, as the constraint contradicts these rows.
     """
     support, here, present = stats.train.support, stats.validation.support, stats.present
     names, needed = stats.train.schema.names, positives_for(HALF_WIDTH)
@@ -152,11 +152,12 @@ def limitations(stats: DatasetStats, share: float = 0.01) -> tuple[str, ...]:
 
 def _broken_rules(counts: LabelDistribution, share: float) -> list[str]:
     schema = counts.schema
-    of = [*((counts.support[child], "positives") for child, _ in schema.implication_indices),
-          *[(counts.n_rows, "rows")] * len(schema.exclusive)]  # fmt: skip
-    return [f"{rule} in {broken:,.0f} of {n:,.0f} {what}"
-            for rule, broken, (n, what) in zip(schema.rules, counts.violations, of, strict=False)
-            if n > 0 and broken > share * n]  # fmt: skip
+    of = [counts.support[child] for child, _ in schema.implication_indices]
+    return [
+        f"{rule} in {broken:,.0f} of {n:,.0f} positives"
+        for rule, broken, n in zip(schema.rules, counts.violations, of, strict=False)
+        if n > 0 and broken > share * n
+    ]
 
 
 def about(rows: float) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..reports.report import write_report
+from ..monitor.run_record import read_run
+from ..reports.report import diagnosed, write_report
 from ..utils.flags import option
 from .parser import FlagParser
 
@@ -29,8 +30,12 @@ def make_parser() -> FlagParser:
 
 
 def main(flags: Sequence[str]) -> dict[str, Any]:
-    """Run the command; where the report is."""
+    """Run the command; where the report is, and the findings."""
     given = make_parser().given(flags)
     path = write_report(given["run_dir"], given.get("output"))
     print(f"Wrote {path}: open it in a browser.")
-    return {"run": given["run_dir"], "report": str(path)}
+    findings = [
+        {name: getattr(finding, name) for name in ("kind", "label", "severity", "evidence", "advice", "evaluations")}
+        for finding in diagnosed(read_run(given["run_dir"]))
+    ]
+    return {"run": given["run_dir"], "report": str(path), "findings": findings}

@@ -181,7 +181,7 @@ def _named(chosen: np.ndarray, schema: LabelSchema, what: str) -> list[str]:
 
 
 def broken_rules(parts: Parts, schema: LabelSchema) -> list[str]:
-    """Rows that break an implication or an exclusive group, per rule and file, with the first row numbers from 1."""
+    """Rows that break an implication, per rule and file, with the first row numbers from 1."""
     said = []
     for split, (_, labels) in parts.items() if schema.rules else ():
         if labels.ndim == 1:

@@ -12,7 +12,7 @@ import torch
 from scipy.special import logit
 from torch import Tensor
 
-from ..labels.schema import EXACTLY_ONE, LabelSchema
+from ..labels.schema import LabelSchema
 from ..losses.constraints import max_over_descendants
 from ..utils.constants import CONFIG_KEY, IGNORE_INDEX, SINGLE_LABEL
 from ..utils.errors import UsageError, check_known
@@ -183,7 +183,7 @@ def apply_thresholds(
     Args:
         scores: (rows, labels), probabilities, or with `from_logits` logits.
         thresholds: one for all labels, one for each in order, or {label: threshold} for all of them; in (0, 1).
-        schema: the labels, for their implications and exclusive groups.
+        schema: the labels, for their implications.
         hierarchy_policy: see `enforce_hierarchy`.
         from_logits: whether scores are logits.
 
@@ -211,22 +211,19 @@ def apply_thresholds(
 def enforce_hierarchy(
     decisions: Any, schema: LabelSchema, hierarchy_policy: str = "drop_child", margins: Any = None
 ) -> Any:
-    """Change decisions so that they break no rule of the schema: no child without all its parents, one label of an
-    exclusive group.
+    """Change decisions so that they break no rule of the schema: no child without all its parents.
 
-    Decisions that break no rule stay as they are, so a second call changes nothing. Of an exclusive group the label
-    with the largest margin stays (where parents may be raised: the largest among it and its decided descendants).
-    Where one of "exactly one" is missing, that with the largest is raised. What is dropped takes its descendants
-    along.
+    Decisions that break no rule stay as they are, so a second call changes nothing. What is dropped takes its
+    descendants along.
 
     Args:
         decisions: (rows, labels), boolean or 0/1, a tensor or an array; not changed.
-        schema: whose implications and exclusive groups are to hold.
+        schema: whose implications are to hold.
         hierarchy_policy: "drop_child" drops a child whose parent is not decided; "add_parent" decides the parent as
             well; "larger_margin" adds the parents where the child is over its threshold by more than each of them is
             under its own, else drops the child.
         margins: (rows, labels), how far each label is over its threshold (under it: below 0), in one measure for all,
-            such as logit - logit(threshold). Only exclusive groups and "larger_margin" need them.
+            such as logit - logit(threshold). Only "larger_margin" needs them.
 
     Returns:
         A copy of the same kind.
@@ -241,16 +238,13 @@ def enforce_hierarchy(
     tensor([[True, True]])
     """
     check_known("hierarchy_policy", hierarchy_policy, HIERARCHY_POLICIES)
-    if margins is None and (schema.exclusive or hierarchy_policy == "larger_margin"):
-        raise UsageError("Exclusive groups, and the hierarchy policy larger_margin, need margins= of all labels.")
+    if margins is None and hierarchy_policy == "larger_margin":
+        raise UsageError("The hierarchy policy larger_margin needs margins= of all labels.")
     decided = torch.as_tensor(decisions).bool().clone()
     if margins is not None:
         margins = torch.as_tensor(margins, device=decided.device)
         margins = margins if margins.is_floating_point() else margins.float()
-        _fill_groups(decided, margins, schema)
     _enforce_implications(decided, schema, hierarchy_policy, margins)
-    if schema.exclusive:
-        _thin_groups(decided, margins, schema, hierarchy_policy)
     if isinstance(decisions, Tensor):
         return decided.to(decisions.dtype)
     return decided.numpy().astype(np.asarray(decisions).dtype)
@@ -313,48 +307,8 @@ def _enforce_implications(decided: Tensor, schema: LabelSchema, how: str, margin
             lack[:, child] = torch.maximum(lack[:, child], torch.maximum(lack[:, parent], missing))
         decided &= (lack == -torch.inf) | (margins > lack)
     if how == "drop_child":
-        _drop_orphans(decided, schema)
+        for child, parent in schema.parents_first:
+            decided[:, child] &= decided[:, parent]
     else:
         for child, parent in reversed(schema.parents_first):
             decided[:, parent] |= decided[:, child]
-
-
-def _drop_orphans(decided: Tensor, schema: LabelSchema) -> None:
-    for child, parent in schema.parents_first:
-        decided[:, child] &= decided[:, parent]
-
-
-def _branch_margins(decided: Tensor, margins: Tensor, schema: LabelSchema) -> Tensor:
-    """The largest margin among a label and its decided descendants: what goes with it."""
-    below = torch.full_like(margins, -torch.inf)
-    for child, parent in reversed(schema.parents_first):
-        own = torch.where(decided[:, child], margins[:, child], -torch.inf)
-        below[:, parent] = torch.maximum(below[:, parent], torch.maximum(below[:, child], own))
-    return torch.maximum(margins, below)
-
-
-def _fill_groups(decided: Tensor, margins: Tensor, schema: LabelSchema) -> None:
-    """Raise the label of the largest margin of each "exactly one" group that has none; such labels imply nothing."""
-    for kind, group in schema.exclusive_indices:
-        if kind == EXACTLY_ONE:
-            labels = torch.tensor(group, device=decided.device)
-            rows = torch.nonzero(~decided[:, labels].any(1)).squeeze(1)
-            decided[rows, labels[margins[rows][:, labels].argmax(1)]] = True
-
-
-def _thin_groups(decided: Tensor, margins: Tensor, schema: LabelSchema, how: str) -> None:
-    """Of each exclusive group leave the strongest label; the others go, and their descendants. Where parents were
-    raised, a label is as strong as the strongest of its decided descendants."""
-    for _, group in schema.exclusive_indices:
-        labels = torch.tensor(group, device=decided.device)
-        rows = torch.nonzero(decided[:, labels].sum(1) > 1).squeeze(1)
-        if not len(rows):
-            continue
-        these, strength = decided[rows], margins[rows]
-        if how != "drop_child":
-            strength = _branch_margins(these, strength, schema)
-        strength = strength.clamp(min=torch.finfo(strength.dtype).min)  # -inf is for what is not decided
-        on = torch.where(these[:, labels], strength[:, labels], -torch.inf)
-        kept = torch.zeros_like(on, dtype=torch.bool).scatter_(1, on.argmax(1, keepdim=True), True)
-        decided[rows[:, None], labels] &= kept
-        _drop_orphans(decided, schema)

@@ -18,9 +18,6 @@ from ..utils.text import grouped
 
 PRIMARY, SECONDARY = "primary", "secondary"
 
-AT_MOST_ONE, EXACTLY_ONE = EXCLUSIVE = "at_most_one", "exactly_one"
-"""How many labels of an exclusive group a row may have."""
-
 # A metric of the whole evaluation is called f1_micro or recall_micro; a label called "micro" must not take its name.
 _RESERVED_SLUGS = {"micro", "macro", "weighted", "head", "medium", "tail"}
 
@@ -34,12 +31,10 @@ class LabelSchema:
         groups: named sets of labels. `primary` and `secondary` have meaning: without a `secondary` group every label
             that is not primary is secondary.
         implications: pairs (child, parent): the child may be 1 only where the parent is. They form a DAG.
-        exclusive: groups of which a row has "at_most_one" or "exactly_one" label, by the group's name.
 
     Raises:
         UsageError: a duplicate or empty name, a group or implication with an unknown name, a label that is both
-            primary and secondary, implications that form a cycle, or exclusive groups with which a label could never
-            be 1; the message names it.
+            primary and secondary, or implications that form a cycle; the message names it.
 
     >>> schema = LabelSchema(["hateful", "threat"], {"primary": ["hateful"]}, [("threat", "hateful")])
     >>> schema.secondary
@@ -49,7 +44,6 @@ class LabelSchema:
     names: tuple[str, ...]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     implications: tuple[tuple[str, str], ...] = ()
-    exclusive: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         set_ = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the class is frozen
@@ -61,10 +55,6 @@ class LabelSchema:
         if both:
             raise UsageError(f"Label {sorted(both)[0]!r} is in the groups primary and secondary; keep it in one.")
         _ = self.parents_first  # a cycle is an error now, not at the first batch
-        if not isinstance(self.exclusive, Mapping):
-            raise UsageError(f'Exclusive groups are given as {{"group": "at_most_one"}}; got {self.exclusive!r}.')
-        set_("exclusive", dict(sorted(self.exclusive.items())))  # as a config.json sorts them: their order decides
-        self._check_exclusive()
 
     # ---- made from ----
 
@@ -75,7 +65,7 @@ class LabelSchema:
 
     @classmethod
     def from_label_info(cls, source: str | Path | Mapping[str, Any]) -> "LabelSchema":
-        """Read a `label_info.json` (or its content): `names`, and optionally `groups`, `implications`, `exclusive`.
+        """Read a `label_info.json` (or its content): `names`, and optionally `groups` and `implications`.
 
         A group is a list of labels. Groups may be nested one level (`{"ekman": {"joy": [...]}}` gives the group
         `ekman/joy`) or given per label (`{"domain": {"gym": ["hotels"]}}` gives `domain/hotels`).
@@ -90,7 +80,7 @@ class LabelSchema:
         try:
             names = _checked_names(source["names"])
             groups = _flat_groups(source.get("groups") or {}, set(names))
-            return cls(names, groups, tuple(source.get("implications") or ()), source.get("exclusive") or {})
+            return cls(names, groups, tuple(source.get("implications") or ()))
         except UsageError as error:
             raise DataError(f"{where}: {error}") from None
 
@@ -108,7 +98,7 @@ class LabelSchema:
         ours = getattr(config, CONFIG_KEY, None) or {}
         id2label = config.id2label
         names = tuple(str(id2label[i]) for i in sorted(id2label, key=int))
-        return cls(names, ours.get("groups", {}), tuple(ours.get("implications", ())), ours.get("exclusive", {}))
+        return cls(names, ours.get("groups", {}), tuple(ours.get("implications", ())))
 
     @classmethod
     def of(cls, source: "LabelSchema | Mapping[str, Any] | Sequence[str] | str | Path") -> "LabelSchema":
@@ -140,7 +130,6 @@ class LabelSchema:
         content = {
             "groups": {g: list(ns) for g, ns in self.groups.items()},
             "implications": [list(pair) for pair in self.implications],
-            "exclusive": dict(self.exclusive),
         }
         return {"names": list(self.names), **content} if names else content
 
@@ -201,19 +190,10 @@ class LabelSchema:
         """All pairs (label, ancestor)."""
         return tuple((label, above) for label, labels in enumerate(self.ancestors) for above in labels)
 
-    @cached_property
-    def exclusive_indices(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """The exclusive groups as (kind, indices of the labels), by the name of the group."""
-        return tuple(
-            (kind, tuple(self._index[name] for name in self.groups[group])) for group, kind in self.exclusive.items()
-        )
-
     @property
     def rules(self) -> tuple[str, ...]:
-        """What may be broken, in words: the implications, then the exclusive groups."""
-        implied = [f"{child!r} without {parent!r}" for child, parent in self.implications]
-        words = {AT_MOST_ONE: "more than one of", EXACTLY_ONE: "not exactly one of"}
-        return (*implied, *(f"{words[kind]} the group {group!r}" for group, kind in self.exclusive.items()))
+        """What may be broken, the implications, in words."""
+        return tuple(f"{child!r} without {parent!r}" for child, parent in self.implications)
 
     def broken_rules(self, positive: Any, negative: Any) -> Iterator[Any]:
         """For each of `rules`, in which rows it is broken.
@@ -227,9 +207,6 @@ class LabelSchema:
         """
         for child, parent in self.implication_indices:
             yield positive[:, child] & negative[:, parent]
-        for kind, labels in self.exclusive_indices:
-            broken = positive[:, labels].sum(1) > 1
-            yield broken if kind == AT_MOST_ONE else broken | negative[:, labels].all(1)
 
     @cached_property
     def slugs(self) -> tuple[str, ...]:
@@ -257,42 +234,6 @@ class LabelSchema:
         if isinstance(members, str) or not isinstance(members, Iterable):
             raise UsageError(f"Group {group!r} is a list of labels; got {members!r}.")
         return tuple(dict.fromkeys(self.resolve(name, f"group {group!r}") for name in members))  # a set, in order
-
-    def _check_exclusive(self) -> None:
-        for group, kind in self.exclusive.items():
-            if group not in self.groups:
-                raise UsageError(f"Unknown group {group!r} in exclusive: {did_you_mean(group, self.groups)}")
-            if kind not in EXCLUSIVE:
-                raise UsageError(f"Group {group!r} cannot be {kind!r}: expected {' or '.join(EXCLUSIVE)}.")
-            if len(self.groups[group]) < 2:
-                raise UsageError(f"Group {group!r} is {kind}, which takes two labels or more; it has too few.")
-        for (group, _), (kind, labels) in zip(self.exclusive.items(), self.exclusive_indices, strict=True):
-            for label, above in enumerate(self.ancestors):
-                within = [self.names[i] for i in labels if i == label or i in above]
-                if len(within) > 1:
-                    raise UsageError(
-                        f"Label {self.names[label]!r} could never be 1: it takes {' and '.join(map(repr, within))}, "
-                        f"and the group {group!r} is {kind}; drop an implication or the exclusion."
-                    )
-            if kind == EXACTLY_ONE:
-                self._check_exactly_one(group, labels)
-
-    def _check_exactly_one(self, group: str, labels: Sequence[int]) -> None:
-        """One of the group has to be in every row: what it implied, and what it excluded elsewhere, would too."""
-        others = {i for g, (_, more) in zip(self.exclusive, self.exclusive_indices, strict=True) if g != group
-                  for i in more}  # fmt: skip
-        for label in labels:
-            if self.ancestors[label]:
-                parent = self.names[self.ancestors[label][0]]
-                raise UsageError(
-                    f"Group {group!r} is exactly_one, so its labels cannot imply others, but {self.names[label]!r} "
-                    f"implies {parent!r}; make the group at_most_one."
-                )
-            if label in others:
-                raise UsageError(
-                    f"Label {self.names[label]!r} is in the group {group!r}, which is exactly_one, and in another "
-                    "exclusive group; keep it in one."
-                )
 
     def _checked_implication(self, pair: Any) -> tuple[str, str]:
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
@@ -344,12 +285,11 @@ def _slug(name: str) -> str:
 _KINDS: tuple[tuple[str, Any, str], ...] = (
     ("groups", Mapping, 'groups as {"group": [labels]}'),
     ("implications", (list, tuple), "implications as a list of [child, parent]"),
-    ("exclusive", Mapping, 'exclusive as {"group": "at_most_one"}'),
 )
 
 
 def _check_kinds(source: Mapping[str, Any], where: str) -> None:
-    """Raise a DataError where groups, implications or exclusive groups are of another kind than they should be."""
+    """Raise a DataError where groups or implications are of another kind than they should be."""
     for key, kind, wanted in _KINDS:
         if source.get(key) and not isinstance(source[key], kind):
             raise DataError(f"{where}: expected {wanted}, found {source[key]!r}.")

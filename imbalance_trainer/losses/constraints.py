@@ -1,23 +1,16 @@
 r"""What teaches a model the rules of its labels: penalties, and the max constraint.
 
-A rule is an implication (child, parent) or an exclusive group. Each penalty has an entry for each row and rule;
-`ConstraintPenalty` adds them up and counts those that say something. With p the probability of a label,
-as if labels were independent, the probability that a rule is broken is
-
-    implication        p_c (1 - p_a)
-    at most one        1 - prod(1 - p) - sum_i p_i prod_{j != i}(1 - p_j)
-    exactly one        1 - sum_i p_i prod_{j != i}(1 - p_j)
-
-and the penalty "semantic" is -log(1 - that).
+A rule is an implication (child, parent). Each penalty has an entry for each row and rule; `ConstraintPenalty` adds
+them up and counts those that say something.
 """
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import logsigmoid
 
-from ..labels.schema import EXACTLY_ONE, LabelSchema
+from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import check_known
 
@@ -33,32 +26,16 @@ def gold_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tens
 def semantic_implication(child: Tensor, parent: Tensor, gold_parent: Tensor) -> Tensor:
     r""":math:`-\log(1 - p_c (1 - p_a))`: the semantic loss (Xu et al., 2018); large where the rule is surely broken.
 
-    Computed from logits, as -log((1 - p_c) + p_c p_a).
+    Labels are taken as independent. Computed from logits, as -log((1 - p_c) + p_c p_a).
     """
     return -torch.logaddexp(logsigmoid(-child), logsigmoid(child) + logsigmoid(parent))
 
 
-def gold_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
-    r""":math:`\sum_i p_i\,[\exists j \neq i: y_j = 1]`: the probability of the members beside the gold one."""
-    is_there = (gold > 0.5).to(logits.dtype)
-    others = is_there.sum(1, keepdim=True) - is_there
-    return (torch.sigmoid(logits) * (others > 0)).sum(1)
-
-
-def semantic_exclusive(logits: Tensor, gold: Tensor, exactly: bool) -> Tensor:
-    """-log of the probability that the group holds if its labels are independent (Xu et al., 2018).
-
-    Computed from logits: sum softplus(z) - logsumexp(z), for at most one with a further 0 in the logsumexp.
-    """
-    choices = logits if exactly else torch.nn.functional.pad(logits, (1, 0))
-    return softplus(logits).sum(1) - torch.logsumexp(choices, 1)
-
-
-PENALTIES: dict[str, tuple[Callable[[Tensor, Tensor, Tensor], Tensor], Callable[[Tensor, Tensor, bool], Tensor]]] = {
-    "gold": (gold_implication, gold_exclusive),
-    "semantic": (semantic_implication, semantic_exclusive),
+PENALTIES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "gold": gold_implication,
+    "semantic": semantic_implication,
 }
-"""Penalties by name: of implications and of exclusive groups. "gold" looks at gold labels, where they are known."""
+"""Penalties by name. "gold" looks at gold labels, where they are known."""
 
 CONSTRAINTS = (*PENALTIES, "max_constraint", "none")
 """Every `constraint`: a penalty, the max constraint, or none."""
@@ -74,10 +51,9 @@ class ConstraintPenalty:
 
     def __init__(self, name: str, schema: LabelSchema) -> None:
         check_known("penalty", name, PENALTIES)
-        self.implication, self.exclusive = PENALTIES[name]
+        self.implication = PENALTIES[name]
         self.uses_gold = name == "gold"
         self.pairs = torch.tensor(schema.implication_indices, dtype=torch.long).reshape(-1, 2)
-        self.groups = [(kind == EXACTLY_ONE, list(labels)) for kind, labels in schema.exclusive_indices]
 
     def entries(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The penalty of each row and rule, (rows, rules), fp32 (fp64 for fp64 logits); 0 where nothing is known.
@@ -88,9 +64,7 @@ class ConstraintPenalty:
         """
         logits = logits if logits.dtype == torch.float64 else logits.float()
         child, parent = self.pairs.to(logits.device).T
-        groups = [self.exclusive(logits[:, group], labels[:, group], exactly) for exactly, group in self.groups]
-        pairs = self.implication(logits[:, child], logits[:, parent], labels[:, parent])
-        return torch.cat([pairs, *(g[:, None] for g in groups)], 1)
+        return self.implication(logits[:, child], logits[:, parent], labels[:, parent])
 
     def sum(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
         """The sum of `entries`, a scalar; a row counts by its weight, (rows,), if there are any."""
@@ -99,12 +73,10 @@ class ConstraintPenalty:
 
     def known(self, labels: Tensor) -> Tensor:
         """Where an entry says something, (rows, rules), boolean: everywhere, but for a penalty that looks at gold
-        labels where the parent is known, and of a group a label that is there or all of them."""
+        labels where the parent is known."""
         if not self.uses_gold:
-            return torch.ones(len(labels), len(self.pairs) + len(self.groups), dtype=torch.bool, device=labels.device)
-        is_known, is_there = labels != IGNORE_INDEX, labels > 0.5
-        groups = [is_there[:, group].any(1) | is_known[:, group].all(1) for _, group in self.groups]
-        return torch.cat([is_known[:, self.pairs[:, 1].to(labels.device)], *(g[:, None] for g in groups)], 1)
+            return torch.ones(len(labels), len(self.pairs), dtype=torch.bool, device=labels.device)
+        return (labels != IGNORE_INDEX)[:, self.pairs[:, 1].to(labels.device)]
 
     def count(self, labels: Tensor) -> Tensor:
         """Known (row, rule) pairs, a scalar: what `sum` is to be divided by."""

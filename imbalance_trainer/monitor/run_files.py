@@ -216,7 +216,6 @@ def make_run_info(
             "groups": named,
             "secondary": [schema.names[i] for i in schema.secondary],
             "implications": [list(pair) for pair in schema.implications],
-            "exclusive": dict(schema.exclusive),
             "n_train_rows": None if counts is None else int(counts.n_rows),
             "settings": {name: _flat(value) for name, value in settings.items()},
             "versions": {**package_versions(_PACKAGES), "python": platform.python_version()},

@@ -44,7 +44,7 @@ class ImbalanceOptions:
         2.0, help="Gamma of a loss that has one, >= 0; larger looks more at what is still wrong."
     )
     label_schema: str | None = option(None, help="Path of a label_info.json with names, groups and implications.")
-    constraint: str = option("gold", help=f"What teaches implications and exclusive groups: {', '.join(CONSTRAINTS)}.")
+    constraint: str = option("gold", help=f"What teaches implications: {', '.join(CONSTRAINTS)}.")
     constraint_weight: float = option(0.5, help="What a penalty is multiplied by, >= 0.")
     hierarchy_policy: str = option(
         "drop_child", help=f"A child decided where its parent is not: {', '.join(HIERARCHY_POLICIES)}."

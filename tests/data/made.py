@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 NAMES = ("anger", "fear", "joy")
 INFO = {
-    "names": list(NAMES), "groups": {"primary": ["anger"]}, "implications": [["fear", "anger"]], "exclusive": {},
+    "names": list(NAMES), "groups": {"primary": ["anger"]}, "implications": [["fear", "anger"]],
 }  # fmt: skip
 ROWS = {
     "train": [
