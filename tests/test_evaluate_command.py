@@ -222,11 +222,10 @@ def test_prints_tables_and_says_what_it_wrote(evaluated, tmp_path, capsys):
     assert table == {row["label"]: [str(row[count]) for count in evaluate.COUNTS] for row in found["labels"]}
     support = [int(cells[0]) + int(cells[2]) for cells in table.values()]
     assert support == sorted(support)
-    names = ["calibration.png", "metrics.json", "precision_recall.png", "worst_errors.jsonl"]
+    names = ["metrics.json", "worst_errors.jsonl"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert all(name in lines[-1] for name in names)
     assert len((tmp_path / "out" / "worst_errors.jsonl").read_text().splitlines()) == 2
-    assert (tmp_path / "out" / "precision_recall.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_many_labels_are_a_table_of_the_rarest():
@@ -251,7 +250,7 @@ def test_without_thresholds_on_the_demos_data(tmp_path, monkeypatch):
     assert found["metrics_at_0.5"] is None
     assert set(found["thresholds"].values()) == {0.5}
     assert found["data"]["name"] == "demo"
-    names = ["calibration.png", "metrics.json", "precision_recall.png", "worst_errors.jsonl"]
+    names = ["metrics.json", "worst_errors.jsonl"]
     assert sorted(path.name for path in (tmp_path / "model" / "evaluation_test").iterdir()) == names
 
 

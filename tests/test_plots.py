@@ -164,7 +164,7 @@ def test_the_users_style_stays_and_does_not_change_the_picture(tmp_path):
 
 
 def test_nothing_is_loaded_before_a_picture_is_drawn():
-    rooms = "plots, evaluation_plots, analysis_page, report"
+    rooms = "plots, analysis_page, report"
     code = f"import sys; from imbalance_trainer.reports import {rooms}; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

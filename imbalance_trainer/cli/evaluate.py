@@ -1,12 +1,11 @@
-"""`imbalance-trainer evaluate`: a saved model on labelled data: metrics, pictures, and its worst errors.
+"""`imbalance-trainer evaluate`: a saved model on labelled data: metrics, confusion counts, and its worst errors.
 
     imbalance-trainer evaluate data --model_dir runs/data --split test
     imbalance-trainer evaluate --model_dir runs/demo                                # on the demo's data
 
-At its thresholds and at 0.5. In --output_dir (runs/data/evaluation_test, if not given) it writes metrics.json,
-precision_recall.png, calibration.png and worst_errors.jsonl: the wrong decisions whose score is furthest on the wrong
-side of the threshold, measured in logits. Rows are counted
-from 0, and what the hierarchy policy alone made wrong comes last.
+At its thresholds and at 0.5. In --output_dir (runs/data/evaluation_test, if not given) it writes metrics.json and
+worst_errors.jsonl: the wrong decisions whose score is furthest on the wrong side of the threshold, measured in logits.
+Rows are counted from 0, and what the hierarchy policy alone made wrong comes last.
 """
 
 import json
@@ -22,7 +21,6 @@ from ..decisions.rule import DecisionRule
 from ..metrics.counts import DecisionCounts
 from ..metrics.curves import known
 from ..metrics.imbalance_metrics import first, rarest_shown
-from ..reports.evaluation_plots import plot_calibration, plot_precision_recall
 from ..tuning.calibration import expected_calibration_error
 from ..utils.console import console_print, text_table
 from ..utils.errors import DataError
@@ -80,10 +78,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     errors = worst_errors(logits, labels, rule, data.splits[args.split]["text"], args.n_worst)
     with atomic_write(output_dir / "worst_errors.jsonl") as file:
         file.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in errors), encoding="utf-8")
-    plot_precision_recall(logits, labels, rule, output_dir / "precision_recall.png")
-    plot_calibration(logits, labels, rule, output_dir / "calibration.png")
-    written = ["metrics.json", "worst_errors.jsonl", "precision_recall.png", "calibration.png"]
-    print(f"\nSaved in {output_dir}: {', '.join(written)}")
+    print(f"\nSaved in {output_dir}: metrics.json, worst_errors.jsonl")
     return content
 
 

@@ -19,9 +19,20 @@ from ..monitor.run_record import Entry, RunRecord, place, read_run, recall_of, r
 from ..utils.files import written
 from ..utils.numeric import is_number, wilson_interval
 from ..utils.text import pluralize
-from .evaluation_plots import draw_precision_recall
 from .html import MAX_ROWS, UNKNOWN, Cell, Table, count, number, render
-from .pictures import Picture, Points, dot_chart, inline, label_chart, line_chart, new_figure
+from .pictures import (
+    INK,
+    MUTED,
+    SERIES,
+    WHITE,
+    Picture,
+    Points,
+    dot_chart,
+    inline,
+    label_chart,
+    line_chart,
+    new_figure,
+)
 
 FILE_NAME = "report.html"
 
@@ -325,14 +336,22 @@ def _curve_panels(record: RunRecord) -> dict[str, Any]:
 def _curve(i: int, curve: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> Picture:
     row = rows.get(curve["label"], {})
     points = [(row.get(f"{of}recall"), row.get(f"{of}precision"), not of) for of in ("", "best_")]
-    known: list[Any] = [(r, p if row.get("predicted") or not use else None, use) for r, p, use in points
-             if is_number(r) and is_number(p)]  # fmt: skip
+    known = [(r, p, use) for r, p, use in points
+             if is_number(r) and is_number(p) and (row.get("predicted") or not use)]  # fmt: skip
 
     def figure() -> Any:
         picture = new_figure(2.6, 2.2)
         axes = picture.subplots()
-        axes.set(xlabel="recall", ylabel="precision")
-        draw_precision_recall(axes, curve["recall"], curve["precision"], known, row.get("prevalence"))
+        ends: dict[str, Any] = {"xlim": (0, 1), "ylim": (0, 1), "xticks": (0, 0.5, 1), "yticks": (0, 0.5, 1)}
+        axes.set(xlabel="recall", ylabel="precision", **ends)
+        axes.grid()
+        if (chance := row.get("prevalence")) is not None:
+            axes.axhline(chance, color=MUTED, linewidth=1, linestyle="--", zorder=1.5)
+        x, y = [0, *curve["recall"]], [curve["precision"][0], *curve["precision"]]
+        axes.plot(x, y, color=SERIES[0][0], linewidth=1.5, drawstyle="steps-pre", clip_on=False)
+        for at, value, is_in_use in reversed(known):  # both are seen where they meet
+            face, size = (INK, 4.5) if is_in_use else (WHITE, 8.5)
+            axes.plot([at], [value], "o", color=INK, markerfacecolor=face, markersize=size, clip_on=False, zorder=4)
         return picture
 
     title = f"Precision over recall of {curve['label']}"
