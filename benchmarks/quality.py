@@ -100,12 +100,7 @@ METHODS = {
     "probe_bce": Method(WeightedFocalTrainer, {"head_start": "probe", **_BCE}),
     "layers_focal": Method(WeightedFocalTrainer, {"head_start": "probe"}, has_layers=True),
     "layers_bce": Method(WeightedFocalTrainer, {"head_start": "probe", **_BCE}, has_layers=True),
-    "bias_distribution_balanced": Method(
-        WeightedFocalTrainer, {"head_start": "bias", "loss": "distribution_balanced"}
-    ),
-} | {
-    f"probe_{loss}": Method(WeightedFocalTrainer, {"head_start": "probe", "loss": loss})
-    for loss in ("asymmetric", "distribution_balanced", "negative_tolerant")
+    "probe_asymmetric": Method(WeightedFocalTrainer, {"head_start": "probe", "loss": "asymmetric"}),
 }
 """What is trained; beside them stand `linear` (LinearBaseline) and `frozen` (a probe on the encoder as it is)."""
 UNTRAINED = ("linear", "frozen")

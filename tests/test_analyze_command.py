@@ -188,10 +188,13 @@ def test_a_file_in_the_way_of_the_page_is_a_usage_error(data_dir, tmp_path):
 def test_a_gamma_asks_for_the_focal_loss_and_a_loss_that_weighs_by_itself_has_no_weights(tmp_path, capsys):
     rng = np.random.default_rng(0)
     rows = [(f"text {i}", f"{rng.integers(2)},{rng.integers(2)},{rng.integers(2)}") for i in range(100)]
-    folder = write_csv(tmp_path / "even", rows)
-    assert analyze([str(folder), "--focal_gamma", "3"])["labels"]
+    assert analyze([str(write_csv(tmp_path / "even", rows)), "--focal_gamma", "3"])["labels"]
     capsys.readouterr()
-    found = analyze([str(folder), "--loss", "distribution_balanced", "--config_out", str(tmp_path / "x.yaml")])
+    (tmp_path / "classes.csv").write_text(
+        "text,label\n" + "".join(f"text {i},{'rare' if i < 5 else i % 2}\n" for i in range(100))
+    )
+    flags = [str(tmp_path / "classes.csv"), "--label_columns", "label", "--loss", "logit_adjusted"]
+    found = analyze([*flags, "--config_out", str(tmp_path / "x.yaml")])
     assert {label["weight"] for label in found["labels"]} == {1.0}
     assert "class_weights: none" in (tmp_path / "x.yaml").read_text()
     assert "gets weight" not in capsys.readouterr().out

@@ -119,7 +119,7 @@ def test_two_processes(problems, whole):
     cases |= {
         (name, ""): replace(case, batch=2, steps=4)
         for name, case in BY_LOSS.items()
-        if case.loss in ("distribution_balanced", "logit_adjusted")  # by rows and counts, single-label
+        if case.loss == "logit_adjusted"  # by counts, single-label
     }
     results = in_two_processes(list(cases.values()))
     far = {}

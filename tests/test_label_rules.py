@@ -108,7 +108,7 @@ def test_a_label_that_ranks_better_and_better_is_a_note():
         ({"class_weights": NO_WEIGHTS}, 1.0, "--class_weights auto (now none)"),
         ({"class_weights": NO_WEIGHTS, "takes_class_weights": True}, 1.0, "--class_weights auto"),
         (
-            {"class_weights": NO_WEIGHTS, "takes_class_weights": False, "loss": "distribution_balanced"},
+            {"class_weights": NO_WEIGHTS, "takes_class_weights": False, "loss": "logit_adjusted"},
             1.0,
             "has none): --loss",
         ),

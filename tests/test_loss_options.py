@@ -9,7 +9,7 @@ from torch import nn
 
 from imbalance_trainer.losses import LOSSES, AsymmetricLoss, make_loss
 from imbalance_trainer.training.arguments import ImbalanceOptions
-from imbalance_trainer.utils.constants import MULTI_LABEL
+from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 from imbalance_trainer.utils.errors import UsageError
 
 
@@ -25,18 +25,19 @@ def test_every_loss_trains_from_its_name_alone(name, kind, make_trainer, make_ro
     assert trainer.imbalance.class_weights.asked_for == LOSSES[name].takes_class_weights
 
 
-def test_the_training_data_s_counts_and_loss_args_reach_the_loss(make_trainer, make_args):
-    args = make_args(loss="negative_tolerant", loss_args='{"kappa": 0.5}')
-    assert args.loss_args == {"kappa": 0.5}
+def test_the_training_data_s_counts_and_loss_args_reach_the_loss(make_trainer, make_args, make_model, make_rows):
+    args = make_args(loss="logit_adjusted", loss_args='{"tau": 0.5}')
+    assert args.loss_args == {"tau": 0.5}
     json.loads(args.to_json_string())
-    trainer = make_trainer(args=args, focal_gamma=1.0, class_weights=None)
+    rows = make_rows(kind="classes")
+    data = {"train_dataset": rows, "eval_dataset": rows}
+    trainer = make_trainer(args=args, class_weights=None, **data)
     got = trainer.imbalance.objective.weighted.loss
-    expected = make_loss(
-        "negative_tolerant", MULTI_LABEL, counts=trainer.imbalance.distribution, loss_args={"kappa": 0.5}, gamma=1.0
-    )
-    assert torch.equal(got.margin, expected.margin)
-    assert got.gamma == 1.0
-    assert make_trainer(args=args, loss_args={"kappa": 0.1}).imbalance.objective.weighted.loss.kappa == 0.1
+    expected = make_loss("logit_adjusted", SINGLE_LABEL, counts=trainer.imbalance.distribution, loss_args={"tau": 0.5})
+    logits, labels = torch.zeros(4, 4), torch.arange(4)
+    assert torch.equal(got(logits, labels), expected(logits, labels))
+    other = make_trainer(args=args, loss_args={"tau": 1.0}, **data).imbalance.objective.weighted.loss
+    assert not torch.equal(other(logits, labels), expected(logits, labels))
 
 
 def test_a_loss_of_the_user_s_own_in_the_trainer(make_trainer):
@@ -52,10 +53,9 @@ def test_a_loss_of_the_user_s_own_in_the_trainer(make_trainer):
 
 def test_auto_weights_are_none_for_a_loss_that_weighs_by_itself_and_that_is_said(make_trainer, caplog):
     with caplog.at_level(logging.INFO, logger="imbalance_trainer"):
-        trainer = make_trainer(loss="distribution_balanced")
-    assert "loss='distribution_balanced' weighs by itself: class_weights='auto' means none." in caplog.text
+        trainer = make_trainer(loss=nn.BCEWithLogitsLoss(reduction="none"))
+    assert "loss='BCEWithLogitsLoss' weighs by itself: class_weights='auto' means none." in caplog.text
     assert trainer.imbalance.class_weights.values.tolist() == [1.0] * 4
-    assert trainer.imbalance.objective.weighted.loss.class_weights is None
 
 
 @pytest.mark.parametrize(
@@ -75,20 +75,18 @@ def test_options_that_do_not_fit_are_an_error(options, message):
 
 
 def test_weights_by_hand_are_refused_by_a_loss_that_weighs_by_itself(make_trainer):
-    for loss in ("distribution_balanced", nn.BCEWithLogitsLoss(reduction="none")):
-        with pytest.raises(UsageError, match="takes no class weights, as it weighs by itself"):
-            make_trainer(loss=loss, class_weights={"LABEL_3": 5})
+    with pytest.raises(UsageError, match="takes no class weights, as it weighs by itself"):
+        make_trainer(loss=nn.BCEWithLogitsLoss(reduction="none"), class_weights={"LABEL_3": 5})
 
 
 def test_data_without_labels_to_count_is_refused_by_a_loss_that_needs_them(make_trainer, make_model, make_rows):
-    model, rows = make_model(problem_type=MULTI_LABEL), make_rows().rename_column("labels", "hidden")
+    model, rows = make_model(problem_type=SINGLE_LABEL), make_rows(kind="classes").rename_column("labels", "hidden")
     with pytest.raises(UsageError, match=r"No labels were found in the data .its columns: .*'hidden'"):
-        make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="distribution_balanced")
+        make_trainer(model, train_dataset=rows, eval_dataset=rows, loss="logit_adjusted")
 
 
 def test_gamma_is_that_in_use():
     assert ImbalanceOptions().gamma == 2.0
-    assert ImbalanceOptions(loss="distribution_balanced", focal_gamma=1.0).gamma == 1.0
     assert ImbalanceOptions(loss="asymmetric").gamma is None
     assert ImbalanceOptions(loss_args={"gamma": 1}).gamma is None
 

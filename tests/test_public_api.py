@@ -26,8 +26,8 @@ PUBLIC = """
     tune_thresholds weighted_focal_loss
 """.split()
 PUBLIC_LOSSES = """
-    AsymmetricLoss DistributionBalancedLoss LOSSES
-    LogitAdjustedLoss Loss NegativeTolerantLoss UserLoss WeightedBCELoss WeightedCELoss WeightedFocalLoss
+    AsymmetricLoss LOSSES
+    LogitAdjustedLoss Loss UserLoss WeightedBCELoss WeightedCELoss WeightedFocalLoss
     checked_gamma make_loss weighted_focal_loss
 """.split()
 

@@ -5,16 +5,13 @@ from .base import Loss, checked_gamma
 from .custom import UserLoss
 from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss, weighted_focal_loss
 from .logit_adjusted import LogitAdjustedLoss
-from .negative_tolerant import DistributionBalancedLoss, NegativeTolerantLoss
 from .registry import LOSSES, make_loss
 
 __all__ = [
     "LOSSES",
     "AsymmetricLoss",
-    "DistributionBalancedLoss",
     "LogitAdjustedLoss",
     "Loss",
-    "NegativeTolerantLoss",
     "UserLoss",
     "WeightedBCELoss",
     "WeightedCELoss",

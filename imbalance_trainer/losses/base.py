@@ -14,14 +14,14 @@ from ..utils.errors import UsageError
 from ..utils.numeric import checked_number
 from .reduction import as_tensor, as_weights, at_least_fp32, check_shapes, count_items
 
-_OF_THE_TRAINER = ("self", "class_weights", "support", "n_rows", "reduction", "label_smoothing")
+_OF_THE_TRAINER = ("self", "class_weights", "support", "reduction", "label_smoothing")
 
 
 class Loss(nn.Module, ABC):
     """A sum over entries, divided by the count of known ones.
 
     A subclass defines `each`. `make_loss`, the contract tests and the docs read its class attributes. `loss_args` may
-    set the arguments of its `__init__` other than class_weights, support, n_rows, reduction and label_smoothing.
+    set the arguments of its `__init__` other than class_weights, support, reduction and label_smoothing.
 
     Args:
         class_weights: (labels,), multiplies the loss of a label's positives (single-label: of the class's rows); None
@@ -33,7 +33,6 @@ class Loss(nn.Module, ABC):
 
     Losses that need counts also take:
         support: (labels,), positives of each label in training (single-label: rows of each class).
-        n_rows: rows in training, or known entries of each label, (labels,).
 
     Raises:
         UsageError: arguments that do not fit.

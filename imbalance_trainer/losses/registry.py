@@ -1,6 +1,5 @@
 """The registry of losses, and making the one that a user asks for."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,15 +13,12 @@ from .base import Loss
 from .custom import UserLoss
 from .focal import WeightedBCELoss, WeightedCELoss, WeightedFocalLoss
 from .logit_adjusted import LogitAdjustedLoss
-from .negative_tolerant import DistributionBalancedLoss, NegativeTolerantLoss
 
 LOSSES: dict[str, type[Loss]] = {
     "focal": WeightedFocalLoss,
     "bce": WeightedBCELoss,
     "ce": WeightedCELoss,
     "asymmetric": AsymmetricLoss,
-    "distribution_balanced": DistributionBalancedLoss,
-    "negative_tolerant": NegativeTolerantLoss,
     "logit_adjusted": LogitAdjustedLoss,
 }
 """Losses by name, as `loss=` takes them. The attributes of a class say what it needs (see `Loss`)."""
@@ -161,8 +157,6 @@ def _counts_for(loss: str, counts: LabelDistribution | None) -> dict[str, Any]:
             f"loss={loss!r} needs the labels' counts, and there is no training data whose labels could be counted; "
             f"give data with a column 'labels', or the loss itself: loss={cls.__name__}(support=...)."
         )
-    if "n_rows" in inspect.signature(cls).parameters:
-        return {"support": counts.support, "n_rows": counts.known}
     return {"support": counts.support}
 
 

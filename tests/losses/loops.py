@@ -57,33 +57,6 @@ def asymmetric(rows, labels, weights, support, known, gamma_negative=4.0, gamma_
     return by_entry(lambda z, c, ys: focal_positive(sigmoid(z), gamma_positive), negative)(rows, labels, weights)
 
 
-def tolerant(support, known, gamma, negative_scale, kappa, weight=lambda c, ys: 1.0):
-    margins = [kappa * math.log(max(rows - n, 1) / max(n, 1)) for n, rows in zip(support, known, strict=True)]
-
-    def positive(z, c, ys):
-        return weight(c, ys) * focal_positive(sigmoid(z - margins[c]), gamma)
-
-    def negative(z, c, ys):
-        return weight(c, ys) * focal_negative(sigmoid(negative_scale * (z - margins[c])), gamma) / negative_scale
-
-    return by_entry(positive, negative)
-
-
-def negative_tolerant(rows, labels, weights, support, known, gamma=2.0, negative_scale=2.0, kappa=0.05):
-    return tolerant(support, known, gamma, negative_scale, kappa)(rows, labels, weights)
-
-
-def distribution_balanced(
-    rows, labels, weights, support, known, alpha=0.1, beta=10.0, mu=0.9, gamma=2.0, negative_scale=2.0, kappa=0.05
-):
-    def weight(c, ys):
-        total = sum(y / max(n, 1) for y, n in zip(ys, support, strict=True) if y != IGNORE_INDEX)
-        return alpha + (1.0 if total == 0 else sigmoid(beta * (1 / max(support[c], 1) / total - mu)))
-
-    loop = tolerant(support, known, gamma, negative_scale, kappa, weight)
-    return loop(rows, labels, [1.0] * len(support))
-
-
 def softmax_rows(rows, labels, weights, changed, gamma=0.0):
     losses = []
     for zs, label in zip(rows, labels, strict=True):
@@ -108,8 +81,6 @@ LOOPS = {
     "bce": plain,
     "ce": plain,
     "asymmetric": asymmetric,
-    "distribution_balanced": distribution_balanced,
-    "negative_tolerant": negative_tolerant,
     "logit_adjusted": logit_adjusted,
 }
 
@@ -122,8 +93,6 @@ ARGUMENTS = {
         {"gamma_negative": 0.0, "gamma_positive": 0.0},
         {"gamma_negative": 0.5, "gamma_positive": 0.5, "shift": 0.3},
     ],
-    "distribution_balanced": [{}, {"alpha": 0.5, "beta": 1.0}, {"mu": 0.3, "gamma": 0.5}],
-    "negative_tolerant": [{}, {"gamma": 0.5, "negative_scale": 3.0, "kappa": 0.5}],
     "logit_adjusted": [{}, {"tau": 2.5}],
 }
 """Settings of each loss's own that the tests run with; a loss that is not here has none."""

@@ -12,7 +12,6 @@ from imbalance_trainer.losses import (
     LOSSES,
     AsymmetricLoss,
     LogitAdjustedLoss,
-    NegativeTolerantLoss,
     UserLoss,
     WeightedFocalLoss,
     make_loss,
@@ -28,16 +27,9 @@ def test_settings_arrive():
     loss = make_loss("focal", MULTI_LABEL, gamma=3.5, label_smoothing=0.25)
     assert isinstance(loss, WeightedFocalLoss)
     assert (loss.gamma, loss.label_smoothing, loss.reduction) == (3.5, 0.25, "sum")
-    loss = make_loss("distribution_balanced", MULTI_LABEL, counts=COUNTS, loss_args={"kappa": 0.5}, gamma=1.0)
-    assert (loss.kappa, loss.gamma, loss.beta) == (0.5, 1.0, 10.0)
+    loss = make_loss("asymmetric", MULTI_LABEL, counts=COUNTS, loss_args={"shift": 0.5})
+    assert (loss.shift, loss.gamma_negative) == (0.5, 4.0)
     assert make_loss("focal", MULTI_LABEL, loss_args={"gamma": 1}).gamma == 1
-
-
-def test_the_known_entries_of_each_label_are_its_rows():
-    """Where labels are unknown in places, a prevalence is that among the known ones."""
-    counts = LabelDistribution.from_labels([[1, 0], [-100, 0], [0, 1], [-100, 0]], LabelSchema.from_names(["a", "b"]))
-    loss = make_loss("negative_tolerant", MULTI_LABEL, counts=counts, loss_args={"kappa": 1.0})
-    torch.testing.assert_close(loss.margin, torch.tensor([1.0, 3.0]).log())  # 1 of 2 and 1 of 4
 
 
 @pytest.mark.parametrize(
@@ -66,10 +58,8 @@ def test_a_loss_for_the_other_kind_of_problem_is_an_error_that_names_the_fitting
         ("asymmetric", {"shift": 1}, "shift must be a finite number >= 0 and < 1; got 1"),
         ("asymmetric", {"shift": True}, "shift must be .*; got True"),
         ("asymmetric", {"shift": "0.05"}, "shift must be .*; got '0.05'"),
-        ("negative_tolerant", {"negative_scale": 0}, "negative_scale must be a positive finite number; got 0"),
-        ("negative_tolerant", {"kappa": float("nan")}, "kappa must be a finite number >= 0; got nan"),
         ("asymmetric", {"shift": 1}, "shift must be a finite number >= 0 and < 1"),
-        ("negative_tolerant", {"gamma": -1}, "focal_gamma must be a finite number >= 0; got -1"),
+        ("focal", {"gamma": -1}, "focal_gamma must be a finite number >= 0; got -1"),
     ],
 )
 def test_arguments_that_do_not_fit_are_an_error(name, arguments, message):
@@ -103,8 +93,6 @@ def test_loss_args_are_read_from_json_or_a_file(tmp_path):
         (lambda: LogitAdjustedLoss([1, -1]), "support is the number of positives of each label"),
         (lambda: LogitAdjustedLoss(5), "support is"),
         (lambda: LogitAdjustedLoss([1, float("nan")]), "support is"),
-        (lambda: NegativeTolerantLoss([1, 5], 4), "n_rows is .* not less than its support; got 4"),
-        (lambda: NegativeTolerantLoss([1, 5], [9, 9, 9]), "n_rows is"),
     ],
 )
 def test_counts_that_cannot_be_are_an_error(make, message):
@@ -194,8 +182,6 @@ def test_names_of_losses():
 
 
 def test_arguments_of_a_base_class_are_a_loss_s_own_where_they_go_through():
-    assert set(LOSSES["distribution_balanced"].own_arguments()) == {
-        "alpha", "beta", "mu", "gamma", "negative_scale", "kappa",
-    }  # fmt: skip
+    assert set(LOSSES["asymmetric"].own_arguments()) == {"gamma_negative", "gamma_positive", "shift"}
     assert LOSSES["bce"].own_arguments() == {}
     assert LOSSES["focal"].own_arguments() == {"gamma": 2.0}
