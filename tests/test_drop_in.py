@@ -551,6 +551,28 @@ def test_a_subclass_that_adds_to_our_loss_has_both_and_is_told_so(make_trainer, 
     assert "Added has a compute_loss of its own" in caplog.text
 
 
+@pytest.mark.parametrize("compute_metrics", [None, lambda _: {"mine": 1.0}])
+def test_a_subclass_with_its_own_prediction_step_has_our_metrics_or_is_told_why_not(
+    make_trainer, make_rows, caplog, compute_metrics
+):
+    class OwnStep(OwnLoss):
+        def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+            labels = inputs["labels"]
+            with torch.no_grad():
+                loss, outputs = self.compute_loss(model, dict(inputs), return_outputs=True)
+            return (loss, None, None) if prediction_loss_only else (loss, outputs.logits, labels)
+
+    rows = make_rows(n=16, seed=1)
+    options = {"eval_dataset": rows, "compute_metrics": compute_metrics}
+    own, theirs = (make_trainer(cls=cls, **options).evaluate() for cls in (OwnStep, OwnLoss))
+    if compute_metrics is None:
+        assert "OwnStep.prediction_step takes the place of ours" in caplog.text
+    else:
+        assert "eval_f1_macro" in own
+        same = [name for name in theirs if not name.endswith(("runtime", "second"))]
+        assert [own[name] for name in same] == [theirs[name] for name in same]
+
+
 def test_what_a_subclass_says_of_its_scaling_holds(make_trainer):
     class Unscaled(OwnLoss):
         loss_is_scaled_for_ga = False

@@ -11,6 +11,11 @@ from ..losses.objective import Objective
 from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..monitor.run_files import TIMES, Results
 
+NOTHING_TO_COUNT = (
+    "%s.prediction_step takes the place of ours and left no logits and labels to count: there are no metrics of the "
+    "labels. Give compute_metrics, for which Trainer keeps both, and no preprocess_logits_for_metrics."
+)
+
 
 class RunningEvaluation:
     """Counts batches that are gathered from all ranks; without an objective the loss is not ours."""
