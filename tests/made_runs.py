@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 
-from imbalance_trainer.labels.class_weights import ClassWeights
-from imbalance_trainer.labels.weight_reasons import WeightReason
+from imbalance_trainer.labels.class_weights import ClassWeights, WeightReason
 from imbalance_trainer.monitor.diagnose import Finding, Settings
 
 ELEVEN = ["hateful", "insults", "dehumanising language", "calls for exclusion", "stereotypes", "slurs",

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from imbalance_trainer.labels.class_weights import ClassWeights
-from imbalance_trainer.labels.weight_reasons import WeightReason
+from imbalance_trainer.labels.class_weights import ClassWeights, WeightReason
 from imbalance_trainer.monitor.diagnose import Settings, diagnose
 from imbalance_trainer.monitor.label_rules import find_over_predicted, find_unsupported, find_zero_recall
 from imbalance_trainer.utils.numeric import wilson_interval

@@ -11,9 +11,8 @@ import pytest
 from rich.cells import cell_len
 
 from imbalance_trainer.decisions.rule import DecisionRule
-from imbalance_trainer.labels.class_weights import ClassWeights
+from imbalance_trainer.labels.class_weights import ClassWeights, WeightReason
 from imbalance_trainer.labels.schema import LabelSchema
-from imbalance_trainer.labels.weight_reasons import WeightReason
 from imbalance_trainer.monitor.findings import NOTE, TITLES, Finding, Settings
 from imbalance_trainer.monitor.messages import (
     evaluation_message,

@@ -1,7 +1,7 @@
 """What a linear model without an encoder finds, by cross-validation: the floor under every fine-tuning."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from ..tuning.linear_baseline import LinearBaseline
 from ..utils.console import text_table
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
+
+_FOLDS = 5
 
 
 def estimate_baseline(data: LabelledData) -> dict[str, Any]:
@@ -36,6 +38,7 @@ def estimate_baseline(data: LabelledData) -> dict[str, Any]:
     ranking = StreamingAveragePrecision(labels.shape[1], max_scores=labels.size)
     ranking.update(linear.out_of_fold, labels)
     table, precision = tuning.held_out_table, ranking.compute()
+    wrong, missing = (int(entries.sum()) for entries in doubtful_labels(linear.out_of_fold, labels))
     columns = {"label": data.schema.names, "support": table.support, "average_precision": precision, "f1": table.f1}
     return {
         "classifier": linear.classifier,
@@ -43,12 +46,49 @@ def estimate_baseline(data: LabelledData) -> dict[str, Any]:
         "mean_average_precision": float(precision[np.asarray(table.support) > 0].mean()),
         "rows": len(labels),
         "seconds": time.perf_counter() - start,
+        "probably_wrong": wrong,
+        "probably_missing": missing,
         "labels": [dict(zip(columns, row, strict=True)) for row in zip(*map(_plain, columns.values()), strict=True)],
     }
 
 
 def _plain(column: Any) -> list[Any]:
     return np.asarray(column).tolist()
+
+
+def out_of_fold(
+    rows: np.ndarray, texts: Sequence[str], labels: np.ndarray, fit: Callable[..., Callable[[np.ndarray], np.ndarray]]
+) -> np.ndarray:
+    """Logits of each row by a model that was fitted to the other four fifths, (rows, labels).
+
+    Equal texts are in one fold. Folds are stratified by label sets, those with the rarest label first.
+
+    Args:
+        rows: what a model reads, texts or features, (rows, ...).
+        texts: of the rows.
+        labels: (rows, labels), -100 where unknown.
+        fit: takes rows and labels, and gives what takes other rows and gives their logits.
+    """
+    first, item = np.unique(np.asarray(texts, dtype=object), return_index=True, return_inverse=True)[1:]
+    positive = labels[first] > 0.5
+    keys = positive[:, np.argsort(-positive.sum(0), kind="stable")].T  # the last key, of the rarest, counts first
+    fold = np.empty(len(first), dtype=np.int64)
+    fold[np.lexsort([np.random.default_rng(0).random(len(first)), *keys])] = np.arange(len(first)) % _FOLDS
+    logits = np.empty(labels.shape, dtype=np.float32)
+    for held_out in (fold[item] == i for i in range(_FOLDS)):
+        logits[held_out] = fit(rows[~held_out], labels[~held_out])(rows[held_out])
+    return logits
+
+
+def doubtful_labels(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Entries that are probably wrong, and those that are probably missing, by out-of-fold logits.
+
+    A 1 is probably wrong where the logit is no higher than the mean of the rows whose label is 0. A 0 is probably
+    missing where the probability is over 0.5. All arrays are (rows, labels); -100 is neither.
+    """
+    positive, negative = labels > 0.5, (labels >= 0) & (labels <= 0.5)
+    of_negatives = (logits * negative).sum(0) / np.maximum(negative.sum(0), 1)
+    return positive & (logits <= of_negatives) & negative.any(0), negative & (logits > 0)
 
 
 def baseline_message(found: Mapping[str, Any]) -> list[Any]:

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ..labels.class_weights import DEFAULT_STRATEGY, ClassWeights
+from ..labels.class_weights import DEFAULT_STRATEGY, ClassWeights, WeightReason
 from ..labels.distribution import LabelDistribution
-from ..labels.weight_reasons import WeightReason
 from ..utils.constants import MAX_WEIGHT, MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import wilson_interval

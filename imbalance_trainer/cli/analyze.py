@@ -114,8 +114,15 @@ def _counted(
         return splits, about, None
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
-    about = {"problem_type": data.problem_type, "warnings": data.warnings, "notes": data.notes}
-    return count_splits(data), about, estimate_baseline(data) if args.baseline else None
+    baseline = estimate_baseline(data) if args.baseline else None
+    warnings = data.warnings
+    if baseline is not None:
+        doubtful = (
+            f"{baseline['probably_wrong']:,} labels that are probably wrong and {baseline['probably_missing']:,}"
+        )
+        warnings = (*warnings, f"Training rows have {doubtful} probably missing: imbalance-trainer audit lists them.")
+    about = {"problem_type": data.problem_type, "warnings": warnings, "notes": data.notes}
+    return count_splits(data), about, baseline
 
 
 def _write_files(analysis: Analysis, args: AnalyzeArguments) -> list[str]:

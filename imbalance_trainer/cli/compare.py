@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ..comparison.runs import DEFAULT, LINEAR, Record, read_methods
-from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded, feature_width, save_linear
+from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded, save_linear
 from ..data.dataset import LabelledData
 from ..data.demo import DEMO_TRAINING, demo_data
 from ..labels.class_weights import DEFAULT_STRATEGY
@@ -174,7 +174,7 @@ def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, An
         encoder, tokenizer = load_encoder(name, how)
         length = min(args.max_length, tokenizer.model_max_length)
         splits = {split: encoded(rows, encoder, tokenizer, length, folder) for split, rows in splits.items()}
-        width, tokenizer = feature_width(encoder), None
+        width, tokenizer = len(splits["train"][0]["features"]), None
     else:
         arguments["train_sampling_strategy"] = "group_by_length"
         _, tokenizer = args.load_model(data, 0)

@@ -72,7 +72,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     """Run the command; how many texts there were, and how many without a label."""
     (args,) = make_parser().parse(flags)
     _check(args)
-    classify = _classifier(Path(args.model_dir))
+    classify = classifier(Path(args.model_dir))
     if args.thresholds is not None:
         classify.rule = classify.rule.with_thresholds(args.thresholds)
     texts = iter([({}, text) for text in args.text]) if args.file is None else _rows(args, classify.rule.schema)
@@ -93,7 +93,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     return {"texts": n_texts, "without_a_label": n_without, "output_file": args.output_file}
 
 
-def _classifier(folder: Path) -> Any:
+def classifier(folder: Path) -> Any:
     """The pipeline of a saved model, or one like it of a linear model that `compare` saved."""
     if (folder / LINEAR_FILE).is_file():
         return _LinearPipeline(*LinearBaseline.load(folder))
@@ -142,13 +142,23 @@ def _check(args: PredictArguments) -> None:
 
 
 def _rows(args: PredictArguments, schema: LabelSchema) -> Iterator[tuple[dict[str, Any], str]]:
-    """The other columns and the text of each row of a file."""
-    path = Path(args.file or "")
+    """The rows of the file."""
     reader_args = checked_reader_args(args.reader_args)
     settings = Settings(args.text_column, (), None, schema, args.delimiter, args.encoding, reader_args)
-    n_rows, text = 0, args.text_column
-    if args.file == STDIN or path.suffix.lower() == ".txt":
-        with nullcontext(sys.stdin) if args.file == STDIN else open_text(path, settings) as file:
+    return text_rows(Path(args.file or ""), settings)
+
+
+def text_rows(path: Path, settings: Settings) -> Iterator[tuple[dict[str, Any], str]]:
+    """The other columns and the text of each row of a file; of .txt and of standard input each line is a text.
+
+    Raises:
+        UsageError: it is not clear which column is the text.
+        DataError: a file that cannot be read, or is empty.
+    """
+    n_rows, text = 0, settings.text_column
+    is_stdin = str(path) == STDIN
+    if is_stdin or path.suffix.lower() == ".txt":
+        with nullcontext(sys.stdin) if is_stdin else open_text(path, settings) as file:
             try:
                 for line in file:
                     n_rows += 1

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from datasets import Dataset, List, Value, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from torch import nn
-from tqdm.auto import trange
 from transformers import EarlyStoppingCallback, PreTrainedConfig, PreTrainedTokenizerBase, Trainer, set_seed
 from transformers.loss.loss_utils import ForSequenceClassificationLoss
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -26,7 +25,7 @@ from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
 from ..metrics.imbalance_metrics import ImbalanceMetrics
 from ..training.arguments import ImbalanceTrainingArguments
-from ..training.layer_head import first_middle_last
+from ..training.head import encode_texts
 from ..training.trainer import WeightedFocalTrainer
 from ..tuning.decisions import TuningOptions, tune_decisions
 from ..tuning.linear_baseline import LinearBaseline
@@ -283,8 +282,6 @@ def _duration(seconds: float) -> str:
 
 # ---- a cheap comparison: texts are encoded once by an encoder that stays as it is, and only heads are trained ----
 
-_BATCH = 64
-
 
 class FeatureHead(nn.Module):
     """A head of two layers on features, (rows, width) in, logits (rows, labels) out, as models of transformers."""
@@ -312,31 +309,9 @@ def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int, cache
     if not file.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as unfinished, open(unfinished, "wb") as out:
-            np.save(out, _features(texts, encoder, tokenizer, max_length))
+            np.save(out, encode_texts(texts, encoder, tokenizer, max_length))
     content = {"features": np.load(file), "labels": split["labels"][:]}
     return Dataset.from_dict(content).cast_column("labels", split.features["labels"]).with_format("torch")
-
-
-@torch.no_grad()
-def _features(texts: Sequence[str], encoder: Any, tokenizer: Any, max_length: int) -> np.ndarray:
-    encoder = encoder.eval().to(torch.accelerator.current_accelerator() or "cpu")
-    features = np.empty((len(texts), feature_width(encoder)), dtype=np.float32)
-    order = np.argsort([len(text) for text in texts], kind="stable")  # alike in length, so that little is padding
-    for start in trange(0, len(order), _BATCH, desc=f"Encoding {len(texts):,} texts"):
-        part = order[start : start + _BATCH]
-        inputs = tokenizer(
-            [texts[i] for i in part], truncation=True, max_length=max_length, padding=True, return_tensors="pt"
-        ).to(encoder.device)
-        mask = inputs["attention_mask"][..., None]
-        hidden = encoder(**inputs, output_hidden_states=True).hidden_states
-        seen = torch.cat([hidden[layer] for layer in first_middle_last(encoder.config.num_hidden_layers)], dim=-1)
-        features[part] = ((seen * mask).sum(1) / mask.sum(1).clamp(min=1)).float().cpu().numpy()
-    return features
-
-
-def feature_width(encoder: Any) -> int:
-    """Width of what `encoded` gives."""
-    return encoder.config.hidden_size * len(first_middle_last(encoder.config.num_hidden_layers))
 
 
 def _digest(texts: Sequence[str], encoder: Any, max_length: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import UsageError, check_known
 from ..utils.files import read_json_flag
 from ..utils.numeric import checked_number
+from ..utils.text import sentences_of
 from .distribution import LabelDistribution
 from .schema import LabelSchema
-from .weight_reasons import WeightReason
 
 # The tiers of `tiered`: an imbalance ratio of at least this gives the label this weight.
 TIERS = ((30.0, 10.0), (10.0, 5.0))
@@ -22,6 +23,34 @@ MOST_RARE = 1 / 3
 """`sqrt_tiered` weighs nothing where the labels that reach a tier hold more than this share of all positives."""
 
 DEFAULT_STRATEGY = "sqrt_tiered"
+
+_WORDS = sentences_of(Path(__file__).parent / "templates" / "weight_reasons.yaml")
+
+
+@dataclass(frozen=True)
+class WeightReason:
+    """Where the weight of a label comes from.
+
+    Args:
+        kind: a key of templates/weight_reasons.yaml.
+        values: the numbers in the text; of "text" the text itself.
+        before: the weight before it was capped; None where it was not.
+    """
+
+    kind: str
+    values: tuple[Any, ...] = ()
+    before: float | None = None
+
+    def __str__(self) -> str:
+        capped = "" if self.before is None else f", capped from {self.before:.4g}"
+        return _WORDS[self.kind]["long"].render(values=self.values) + capped
+
+    @property
+    def short(self) -> str:
+        """Without the numbers that stand in other columns of a table."""
+        words = _WORDS[self.kind]
+        capped = "" if self.before is None else f", cut from {self.before:.4g}"
+        return (words.get("short") or words["long"]).render(values=self.values) + capped
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..labels.class_weights import ClassWeights
-from ..labels.weight_reasons import WeightReason
+from ..labels.class_weights import ClassWeights, WeightReason
 from ..utils.constants import MAX_WEIGHT
 from ..utils.text import grouped, sentences_of
 

@@ -1,6 +1,7 @@
 """What is counted while an evaluation runs, and the evaluations that are kept."""
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ import torch
 from torch import Tensor
 
 from ..losses.objective import Objective
-from ..metrics.imbalance_metrics import ImbalanceMetrics
+from ..metrics.imbalance_metrics import ImbalanceMetrics, first
 from ..monitor.run_files import TIMES, Results
+
+logger = logging.getLogger(__name__)
 
 NOTHING_TO_COUNT = (
     "%s.prediction_step takes the place of ours and left no logits and labels to count: there are no metrics of the "
@@ -52,6 +55,16 @@ class RunningEvaluation:
             if sums is None:
                 sums = self.objective.sums(logits, labels, row_weights), self.objective.counts(labels)
             self._sums += torch.stack([part.double().cpu() for part in sums])
+
+    def add_kept(self, kept: tuple[Any, Any] | None, logits_in: Callable[[Any], Tensor], name: str) -> None:
+        """Count what Trainer kept, (predictions, labels), where the prediction_step of the subclass `name` is its own,
+        and so is the loss."""
+        self.objective = None
+        if kept is None or any(part is None for part in kept):
+            logger.warning(NOTHING_TO_COUNT, name)
+            return
+        logits, labels = (torch.as_tensor(first(part)) for part in kept)
+        self.add(logits_in(logits), labels, None)
 
     @property
     def loss(self) -> float | None:

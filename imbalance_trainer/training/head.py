@@ -3,7 +3,7 @@
 import copy
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from torch.utils.data import Subset
+from tqdm.auto import trange
 from transformers import TrainingArguments
 
 from ..labels.distribution import LabelDistribution
@@ -21,6 +22,7 @@ from ..utils.console import console_print
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
 from .arguments import ImbalanceOptions
+from .layer_head import first_middle_last
 from .problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ HEAD_MODULES = ("classifier", "score", "classification_head", "logits_proj", "fc
 _TIMES_FASTER, _FASTEST = 30.0, 6e-3
 _TIMES_AFTER_PROBE = 3.0
 _PROBE_ROWS, _MOST_LABELS = 10_000, 4_000
+_BATCH = 64
 _AHEAD = 0.02
 """How far the probe's average precision has to be ahead of the linear baseline's for "auto" to take it."""
 
@@ -346,3 +349,23 @@ def split_off(optimizer: torch.optim.Optimizer, head: nn.Linear, rate: Callable[
             optimizer.add_param_group({**group, "params": moved, "lr": rate(group["lr"])})
             found = True
     return found
+
+
+@torch.no_grad()
+def encode_texts(texts: Sequence[str], encoder: Any, tokenizer: Any, max_length: int, bar: bool = True) -> np.ndarray:
+    """The means of a frozen encoder's first, middle and last layer over a text's first `max_length` tokens, side by
+    side, (rows, width), float32; `bar` says whether progress is shown."""
+    encoder = encoder.eval().to(torch.accelerator.current_accelerator() or "cpu")
+    layers = first_middle_last(encoder.config.num_hidden_layers)
+    features = np.empty((len(texts), encoder.config.hidden_size * len(layers)), dtype=np.float32)
+    order = np.argsort([len(text) for text in texts], kind="stable")  # alike in length, so that little is padding
+    for start in trange(0, len(order), _BATCH, desc=f"Encoding {len(texts):,} texts", disable=not bar):
+        part = order[start : start + _BATCH]
+        inputs = tokenizer(
+            [texts[i] for i in part], truncation=True, max_length=max_length, padding=True, return_tensors="pt"
+        ).to(encoder.device)
+        mask = inputs["attention_mask"][..., None]
+        hidden = encoder(**inputs, output_hidden_states=True).hidden_states
+        seen = torch.cat([hidden[layer] for layer in layers], dim=-1)
+        features[part] = ((seen * mask).sum(1) / mask.sum(1).clamp(min=1)).float().cpu().numpy()
+    return features

@@ -24,7 +24,7 @@ from .batch import MultiHotCollator, labels_of, logits_of, sample_weights_of, wi
 from .callbacks import RareLabelCallback, terse
 from .card import write_card
 from .checkpoints import last_complete_checkpoint, write_decision_rule
-from .evaluation import NOTHING_TO_COUNT, RunningEvaluation
+from .evaluation import RunningEvaluation
 from .head import frozen_head
 from .problem import find_problem, has_own_loss, is_of_transformers, stored_config, without_labels
 from .setup import ImbalanceSetup
@@ -446,13 +446,8 @@ class WeightedFocalTrainer(Trainer):
         finally:
             self._evaluation = outer
         if not running.has_labels and type(self).prediction_step is not WeightedFocalTrainer.prediction_step:
-            running.objective = None  # the loss is the subclass's own
-            is_kept = output.predictions is not None and output.label_ids is not None
-            if is_kept and self.preprocess_logits_for_metrics is None:
-                logits, labels = (torch.as_tensor(first(part)) for part in (output.predictions, output.label_ids))
-                running.add(self._logits_in(logits), labels, None)
-            else:
-                logger.warning(NOTHING_TO_COUNT, type(self).__name__)
+            kept = None if self.preprocess_logits_for_metrics else (output.predictions, output.label_ids)
+            running.add_kept(kept, self._logits_in, type(self).__name__)
         if keeps_scores:  # for tune_thresholds, whose scores are no result
             self._scored = running
             return output

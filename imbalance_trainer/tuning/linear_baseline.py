@@ -49,7 +49,7 @@ class LinearBaseline:
 
     def fit(self, texts: Sequence[Any], labels: np.ndarray) -> "LinearBaseline":
         """Fit to texts and labels, (rows, labels); -100 where unknown."""
-        self._vectorizer = self._features(len(texts))
+        self._vectorizer = self._parts(len(texts))
         features = self._vectorizer.fit_transform(texts)
         if self.classifier is None:
             scores = {name: self._out_of_fold(name, features, labels) for name in CLASSIFIERS}
@@ -60,7 +60,15 @@ class LinearBaseline:
 
     def logits(self, texts: Sequence[Any]) -> np.ndarray:
         """Scores of texts, (rows, labels), float32; over 0 is positive."""
-        return _scores(self._fitted, self._vectorizer.transform(texts))
+        return self.logits_of(self.features(texts))
+
+    def features(self, texts: Sequence[Any]) -> Any:
+        """TF-IDF of texts, (rows, features), sparse."""
+        return self._vectorizer.transform(texts)
+
+    def logits_of(self, features: Any) -> np.ndarray:
+        """As `logits`, of what `features` gives."""
+        return _scores(self._fitted, features)
 
     def save(self, folder: Path, rule: DecisionRule) -> None:
         """Write the fitted model (`linear.joblib`) and how it decides (`config.json`, as of any model)."""
@@ -87,7 +95,7 @@ class LinearBaseline:
             )
         return scores
 
-    def _features(self, n_rows: int) -> Any:
+    def _parts(self, n_rows: int) -> Any:
         often = 2 if n_rows >= _FEW_ROWS else 1
         common = {"min_df": often, "sublinear_tf": True, "dtype": np.float32}
         words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\b\w+\b", **common)
