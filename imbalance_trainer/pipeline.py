@@ -20,7 +20,7 @@ _NO_LENGTH = 1 << 20  # a tokenizer that knows no length says 1e30
 class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
     """A `pipeline_class` for transformers' `pipeline`: all labels that are decided, with score and threshold.
 
-    Thresholds, calibration and implications come from the model's config, where
+    Thresholds and implications come from the model's config, where
     WeightedFocalTrainer stored them; no remote code. Without thresholds there, 0.5 decides, and a warning says so.
     Texts are truncated to the tokenizer's `model_max_length`: set it before training to the length you train with.
 

@@ -229,21 +229,14 @@ def config_of(schema, **ours):
     return config
 
 
-def calibrated(logits, calibration):
-    return [[z * s + o for z, s, o in zip(row, *calibration, strict=True)] for row in logits]
-
-
 @pytest.mark.parametrize("thresholds", [None, [0.2, 0.5, 0.9]])
-@pytest.mark.parametrize("calibration", [None, np.array([[2.0, 1.0, 0.5], [0.1, -0.2, 1.0]])])
 @pytest.mark.parametrize("max_constraint", [False, True])
 @pytest.mark.parametrize("how", HIERARCHY_POLICIES)
-def test_the_max_constraint_comes_first_then_calibration_then_thresholds(thresholds, calibration, max_constraint, how):
-    rule = DecisionRule(FAMILY, thresholds, how, calibration, max_constraint)
+def test_the_max_constraint_comes_first_then_thresholds(thresholds, max_constraint, how):
+    rule = DecisionRule(FAMILY, thresholds, how, max_constraint)
     scores = LOGITS.tolist()
     if max_constraint:
         scores = [[max(p, c, d), max(c, d), d] for p, c, d in scores]
-    if calibration is not None:
-        scores = calibrated(scores, calibration)
     cuts = [math.log(t / (1 - t)) for t in thresholds or [0.5] * 3]
     margins = np.array([[z - cut for z, cut in zip(row, cuts, strict=True)] for row in scores])
     for given_as in (LOGITS, torch.tensor(LOGITS), torch.tensor(LOGITS).half(), LOGITS.tolist()):
@@ -260,11 +253,10 @@ def test_the_max_constraint_comes_first_then_calibration_then_thresholds(thresho
 
 
 @pytest.mark.parametrize("thresholds", [None, [0.2, 0.5, 0.9]])
-@pytest.mark.parametrize("calibration", [None, np.array([[2.0, 1.0, 0.5], [0.1, -0.2, 1.0]])])
 @pytest.mark.parametrize("how", HIERARCHY_POLICIES)
-def test_a_rule_goes_into_a_config_and_back(thresholds, calibration, how):
-    rule = DecisionRule(FAMILY, thresholds, how, calibration)
-    config = config_of(FAMILY, other=1, thresholds={"p": 0.1}, calibration={"p": [1.0, 0.0]})  # what was there before
+def test_a_rule_goes_into_a_config_and_back(thresholds, how):
+    rule = DecisionRule(FAMILY, thresholds, how)
+    config = config_of(FAMILY, other=1, thresholds={"p": 0.1})  # what was there before
     rule.to_config(config)
     ours = config.imbalance_trainer
     assert ours["other"] == 1
@@ -274,15 +266,12 @@ def test_a_rule_goes_into_a_config_and_back(thresholds, calibration, how):
     assert back.schema == FAMILY
     assert back.hierarchy_policy == how
     assert not back.max_constraint
-    for field in ("thresholds", "calibration"):
-        was, found = getattr(rule, field), getattr(back, field)
-        assert (was is None and found is None) or np.array_equal(was, found)
     assert back.by_label() == rule.by_label()
     assert torch.equal(back.margins(LOGITS), rule.margins(LOGITS))
 
 
-def test_an_untuned_rule_has_neither_thresholds_nor_calibration_and_keeps_the_rest():
-    rule = DecisionRule(FAMILY, [0.2, 0.5, 0.9], "add_parent", np.ones((2, 3)), max_constraint=True)
+def test_an_untuned_rule_has_no_thresholds_and_keeps_the_rest():
+    rule = DecisionRule(FAMILY, [0.2, 0.5, 0.9], "add_parent", max_constraint=True)
     untuned = rule.untuned()
     assert not untuned.is_tuned
     assert torch.equal(untuned.margins(LOGITS), DecisionRule(FAMILY, max_constraint=True).scores(LOGITS))
@@ -291,10 +280,9 @@ def test_an_untuned_rule_has_neither_thresholds_nor_calibration_and_keeps_the_re
 
 
 def test_a_config_by_label_may_stand_in_any_order_and_says_mcm():
-    ours = {"thresholds": {"d": 0.9, "p": 0.2, "c": 0.5}, "calibration": {"c": [1, 2], "d": [3, 4], "p": [5, 6]}}
+    ours = {"thresholds": {"d": 0.9, "p": 0.2, "c": 0.5}}
     rule = DecisionRule.from_config(config_of(FAMILY, **ours, constraint="max_constraint"))
     assert rule.thresholds.tolist() == [0.2, 0.5, 0.9]
-    assert rule.calibration.tolist() == [[5, 1, 3], [6, 2, 4]]
     assert rule.max_constraint
     assert rule.hierarchy_policy == "drop_child"
     assert not DecisionRule.from_config(config_of(FAMILY, constraint="gold")).max_constraint

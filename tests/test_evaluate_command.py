@@ -16,7 +16,6 @@ from imbalance_trainer.data.demo import demo_data
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.metrics.imbalance_metrics import ImbalanceMetrics
-from imbalance_trainer.tuning.calibration import expected_calibration_error
 from imbalance_trainer.utils.console import as_text
 from imbalance_trainer.utils.errors import DataError, UsageError
 from tests.test_predict_command import logits_one_by_one, save_model
@@ -57,7 +56,7 @@ def evaluated(tmp_path_factory):
     """A model whose tokenizer reads 8 tokens, evaluated: its folder, and what is known of the test rows by hand."""
     root = tmp_path_factory.mktemp("evaluated")
     splits = write_data(root / "data")
-    rule = DecisionRule(SCHEMA, THRESHOLDS, calibration=np.array([[2.0, 1.0, 1.5], [0.3, -0.2, 0.1]]))
+    rule = DecisionRule(SCHEMA, THRESHOLDS)
     model, tokenizer = save_model(root / "model", rule, texts=splits["test"][0])
     whole = logits_one_by_one(model, tokenizer, splits["test"][0])
     tokenizer.model_max_length = 8
@@ -112,18 +111,17 @@ def test_metrics_at_the_thresholds_and_at_a_half(evaluated):
     assert found["metrics"]["loss"] > 0
 
 
-def test_at_other_thresholds_calibration_stays(evaluated, tmp_path):
-    _, flags, rule, logits, _, labels = evaluated
+def test_other_thresholds_may_be_given(evaluated, tmp_path):
+    _, flags, _, logits, _, labels = evaluated
     found = evaluate.main([*flags, "--thresholds", "0.2", "--output_dir", str(tmp_path)])
-    decided = expit(logits * rule.calibration[0] + rule.calibration[1]) > 0.2
+    decided = expit(logits) > 0.2
     decided[:, 1:] &= decided[:, :1]
     assert [row["true_positives"] for row in found["labels"]] == (decided & (labels > 0)).sum(0).tolist()
 
 
-def test_counts_are_those_of_scikit_learn_and_calibration_errors_those_of_the_package(evaluated):
+def test_counts_are_those_of_scikit_learn(evaluated):
     root, _, rule, logits, _, labels = evaluated
     found = results(root)
-    probabilities = rule.scores(logits).sigmoid().numpy()
     at_thresholds, at_half = (
         multilabel_confusion_matrix(labels, r.decide(logits).numpy()) for r in (rule, rule.untuned())
     )
@@ -134,10 +132,6 @@ def test_counts_are_those_of_scikit_learn_and_calibration_errors_those_of_the_pa
         for theirs, ours in ((at_thresholds[i], row), (at_half[i], row["at_0.5"])):
             names = ("true_negatives", "false_positives", "false_negatives", "true_positives")
             assert [ours[name] for name in names] == theirs.ravel().tolist()
-        error = expected_calibration_error(probabilities[:, i], labels[:, i])
-        assert row["expected_calibration_error"] == pytest.approx(error, abs=1e-5)
-    mean = np.mean([row["expected_calibration_error"] for row in found["labels"]])
-    assert found["metrics"]["mean_expected_calibration_error"] == pytest.approx(mean)
 
 
 def errors_by_a_loop(logits, labels, rule, texts):
@@ -202,10 +196,6 @@ def test_unknown_entries_count_nowhere_and_soft_ones_by_their_half():
     logits = np.array([[2.0, -1], [3, 2], [1, 5], [-1, 2], [-2, 1]], dtype=np.float32)
     report = evaluate.label_report(logits, labels, DecisionRule(LabelSchema(["a", "b"])))
     assert [[row[count] for count in evaluate.COUNTS] for row in report] == [[1, 1, 1, 1], [2, 1, 1, 0]]
-    p = 1 / (1 + np.exp(-logits.astype(float)))
-    for row, i, rows in ((report[0], 0, [0, 2, 3, 4]), (report[1], 1, [0, 1, 3, 4])):
-        error = expected_calibration_error(p[rows, i], labels[rows, i] > 0.5)
-        assert row["expected_calibration_error"] == pytest.approx(error, abs=1e-6)
 
 
 def test_prints_tables_and_says_what_it_wrote(evaluated, tmp_path, capsys):

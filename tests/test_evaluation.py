@@ -79,8 +79,7 @@ def test_metrics_at_a_half_go_along_where_thresholds_are_tuned():
     logits, labels = make()
     metrics = ImbalanceMetrics(SCHEMA, train_support=[3, 2, 1])
     assert RunningEvaluation(metrics, None).at_half is None
-    calibration = np.array([[2.0] * 3, [1.0] * 3])
-    metrics.rule = rule = DecisionRule(SCHEMA, [0.2, 0.3, 0.9], "add_parent", calibration)
+    metrics.rule = rule = DecisionRule(SCHEMA, [0.2, 0.3, 0.9], "add_parent")
     evaluation = run(RunningEvaluation(metrics, None), logits, labels)
     for found, expected_rule in (
         (metrics, rule),

@@ -239,14 +239,14 @@ def test_of_many_labels_those_that_changed_most_are_shown_below_the_rarest():
 # ---- thresholds ----
 
 
-def tuning_of(n_labels=3, floor=None, calibration="none"):
+def tuning_of(n_labels=3, floor=None):
     schema = LabelSchema([f"label number {i}" for i in range(n_labels)])
     rng = np.random.default_rng(0)
     labels = (rng.random((120, n_labels)) < 0.3).astype(int)
     logits = (rng.normal(size=labels.shape) + 2 * labels - 4).astype(np.float32)
     labels[0], logits[0] = 0, 9  # so that no threshold has a precision of 1
     objective = "f1" if floor is None else "recall_at_precision"
-    options = TuningOptions(objective, threshold_floor=floor, thresholds_per="label", calibration=calibration)
+    options = TuningOptions(objective, threshold_floor=floor, thresholds_per="label")
     return tune_decisions(logits, labels, DecisionRule(schema), options, n_bootstrap=10)
 
 
@@ -297,7 +297,5 @@ def test_the_table_of_thresholds_fits_80_columns_and_says_what_it_leaves_out(n_l
     assert ("... and 60 more labels, in the model's config" in lines) == (n_labels == 80)
 
 
-def test_a_floor_that_is_not_reached_and_calibration_are_said():
-    lines = words_of(tuning_message(tuning_of(floor=0.99, calibration="platt")))
-    assert "! the floor is not reached" in lines
-    assert "mean expected calibration error" in lines
+def test_a_floor_that_is_not_reached_is_said():
+    assert "! the floor is not reached" in words_of(tuning_message(tuning_of(floor=0.99)))

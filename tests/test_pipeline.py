@@ -65,15 +65,12 @@ def as_matrix(results, schema):
     return decided
 
 
-CALIBRATION = np.stack([np.linspace(0.5, 2, 11), np.linspace(-1, 1, 11)])
-
-
 @pytest.mark.parametrize(
     "more",
     [
         {},
         {"hierarchy_policy": "add_parent"},
-        {"hierarchy_policy": "larger_margin", "calibration": CALIBRATION},
+        {"hierarchy_policy": "larger_margin"},
         {"max_constraint": True},
     ],
     ids=str,

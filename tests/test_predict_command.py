@@ -5,7 +5,6 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -91,10 +90,8 @@ def texts_file(tmp_path):
 
 
 HIERARCHY = LabelSchema(NAMES, {}, (("insults", "hateful"), ("threats", "hateful")))
-CALIBRATION = np.array([[0.5, 1, 2, 3], [-0.2, 0.5, 0.3, -0.4]])
 RULES = {
     "thresholds": DecisionRule(LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3]),
-    "calibration": DecisionRule(LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3], calibration=CALIBRATION),
     **{how: DecisionRule(HIERARCHY, [0.6, 0.5, 0.4, 0.5], how) for how in HIERARCHY_POLICIES},
     "max_constraint": DecisionRule(HIERARCHY, [0.5, 0.5, 0.5, 0.5], max_constraint=True),
 }
@@ -107,7 +104,7 @@ def test_decides_as_the_rule_does_row_by_row(case, tmp_path, texts_file, capsys)
     decided, raw = rule.decide(logits), rule.margins(logits) > 0
     assert decided.any()
     assert not decided.all()
-    closes = case not in ("thresholds", "calibration", "max_constraint")
+    closes = case not in ("thresholds", "max_constraint")
     assert (decided != raw).any() == closes  # else a rule that is never applied would pass
     for flags in (["--batch_size", "1"], ["--batch_size", "5"], ["--all_labels"]):
         capsys.readouterr()

@@ -55,7 +55,7 @@ def test_with_more_than_ten_labels_a_tuned_model_is_read_as_before(tmp_path):
     ("more", "options"),
     [
         ([], TuningOptions()),
-        (["--calibration", "platt", "--n_bootstrap", "0"], TuningOptions(calibration="platt")),
+        (["--n_bootstrap", "0"], TuningOptions()),
         (
             ["--threshold_objective", "recall_at_precision", "--threshold_floor", "0.5"],
             TuningOptions("recall_at_precision", threshold_floor=0.5),
@@ -77,7 +77,6 @@ def test_the_model_has_the_thresholds_that_its_logits_give(saved, more, options,
     after = contents(folder)
     stored = json.loads(after.pop("config.json"))["imbalance_trainer"]
     assert stored["thresholds"] == pytest.approx(found["thresholds"])
-    assert ("calibration" in stored) == ("--calibration" in more)
     assert after == {name: content for name, content in before.items() if name != "config.json"}
     out = capsys.readouterr().out
     assert "Thresholds tuned on 20 rows" in out
@@ -103,7 +102,6 @@ def test_a_dry_run_stores_nothing(saved, capsys):
         (["--split", "valid"], "Unknown --split 'valid': did you mean 'validation'"),
         (["--n_bootstrap", "-1"], "--n_bootstrap must be at least 0; got -1"),
         (["--threshold_objective", "f2"], "Unknown objective 'f2'"),
-        (["--calibration", "plat"], "Unknown calibration 'plat': did you mean 'platt'"),
     ],
 )
 def test_mistakes_change_nothing(flags, message, saved):

@@ -81,12 +81,10 @@ def test_the_metrics_at_half_are_those_of_the_untuned_model(tuned, make_rows):
 
 
 def test_options_reach_the_tuning(tuned, make_rows):
-    options = TuningOptions("recall_at_precision", threshold_floor=0.7, calibration="platt")
+    options = TuningOptions("recall_at_precision", threshold_floor=0.7)
     tuning = tuned.tune_thresholds(make_rows(200, seed=8), options, n_bootstrap=20)
     assert (tuning.thresholds.low <= tuning.thresholds.high).all()
-    assert set(stored(tuned.model, "calibration")) == set(NAMES)
-    tuned.tune_thresholds(**QUICK)  # again, without: the calibration goes
-    assert stored(tuned.model, "calibration") is None
+    assert tuning.objective == "recall_at_precision"
 
 
 def test_a_saved_model_decides_the_same_in_another_process(tuned, make_rows, tmp_path):
@@ -401,8 +399,6 @@ def test_a_threshold_of_two_classes_by_hand(two_classes, make_trainer, make_args
     for given in (0.3, {"ham": 0.6, "spam": 0.6}):
         with pytest.raises(UsageError, match="so that their thresholds add up to 1"):
             rule.with_thresholds(given)
-    with pytest.raises(UsageError, match="--calibration is for multi-label"):
-        two_classes[0].tune_thresholds(options=TuningOptions(calibration="platt"))
     three = make_rows(64, 3, 0, "classes")
     with pytest.raises(UsageError, match="Thresholds are for multi-label problems and for two classes"):
         make_trainer(make_model(3), make_args(), three, eval_dataset=three, thresholds=0.4)

@@ -9,7 +9,6 @@ from sklearn.metrics import f1_score
 
 from imbalance_trainer import ImbalanceMetrics, LabelSchema, tune_thresholds
 from imbalance_trainer.decisions.rule import DecisionRule
-from imbalance_trainer.tuning.calibration import calibrate
 from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
 from imbalance_trainer.tuning.threshold_search import f_score
 from imbalance_trainer.utils.errors import DataError, UsageError
@@ -22,7 +21,7 @@ by_label = partial(TuningOptions, thresholds_per="label")
 
 
 def make(rows=60, seed=0):
-    """Logits that are too near to 0 and too low for what they say: calibration and thresholds gain something."""
+    """Logits that are too near to 0 and too low for what they say: thresholds gain something."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(-2, 1.5, (rows, 3)).astype(np.float32)
     return logits, (rng.random((rows, 3)) < expit(2 * logits + 2)).astype(np.int64)
@@ -51,40 +50,18 @@ def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, 
     for part in ("thresholds", "low", "high", "support", "f1"):
         assert np.array_equal(getattr(result.thresholds, part), getattr(direct, part))
     assert np.array_equal(result.rule.thresholds, direct.thresholds)
-    assert result.calibration is result.rule.calibration is None
     assert result.n_rows == 60
 
 
-def test_thresholds_are_tuned_on_calibrated_scores():
-    logits, labels = make(200)
-    result = tune_decisions(logits, labels, PLAIN, by_label(calibration="platt"), n_bootstrap=0)
-    expected = calibrate(logits, labels, SCHEMA)
-    assert np.array_equal(result.calibration.parameters, expected.parameters)
-    assert np.array_equal(result.rule.calibration, expected.parameters)
-    calibrated = expected.scale * logits + expected.offset
-    direct = tune_thresholds(calibrated, labels, SCHEMA, from_logits=True)
-    np.testing.assert_allclose(result.rule.thresholds, direct.thresholds, rtol=1e-4)
-    by_hand = expit(calibrated) > result.rule.thresholds
-    by_hand[:, 1] &= by_hand[:, 0]
-    assert np.array_equal(result.rule.decide(logits).numpy(), by_hand)
-
-
-@pytest.mark.parametrize("method", ["none", "platt"])
-def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_go(method):
+def test_closing_and_max_constraint_stay_and_earlier_thresholds_go():
     logits, labels = make()
-    calibration = np.array([[3.0] * 3, [1.0] * 3])
-    before = DecisionRule(SCHEMA, [0.9] * 3, "add_parent", calibration, max_constraint=True)
-    result = tune_decisions(logits, labels, before, by_label(calibration=method), n_bootstrap=0)
+    before = DecisionRule(SCHEMA, [0.9] * 3, "add_parent", max_constraint=True)
+    result = tune_decisions(logits, labels, before, by_label(), n_bootstrap=0)
     assert (result.rule.hierarchy_policy, result.rule.max_constraint) == ("add_parent", True)
     constrained = logits.copy()
     constrained[:, 0] = np.maximum(logits[:, 0], logits[:, 1])
-    if method == "none":
-        assert result.rule.calibration is None
-        direct = tune_thresholds(constrained, labels, SCHEMA, from_logits=True)
-        assert np.array_equal(result.rule.thresholds, direct.thresholds)
-    else:
-        expected = calibrate(constrained, labels, SCHEMA)
-        assert np.array_equal(result.rule.calibration, expected.parameters)
+    direct = tune_thresholds(constrained, labels, SCHEMA, from_logits=True)
+    assert np.array_equal(result.rule.thresholds, direct.thresholds)
     at_half = ImbalanceMetrics(SCHEMA, hierarchy_policy="add_parent")
     at_half.update(constrained, labels)
     assert result.at_half == at_half.compute()
@@ -93,24 +70,17 @@ def test_closing_and_max_constraint_stay_and_earlier_thresholds_and_calibration_
 # ---- what it gains ----
 
 
-@pytest.mark.parametrize("method", ["none", "platt"])
 @pytest.mark.parametrize("rows", [60, 43])
-def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows, method):
+def test_metrics_are_those_of_a_loop_over_parts_by_hand(rows):
     logits, labels = make(rows)
     support = np.array([3.0, 2.0, 1.0])
-    result = tune_decisions(
-        logits, labels, PLAIN, by_label(calibration=method), train_support=support, n_bootstrap=0, seed=5
-    )
+    result = tune_decisions(logits, labels, PLAIN, by_label(), train_support=support, n_bootstrap=0, seed=5)
     part_of = np.random.default_rng(5).permutation(rows) % 5
     decided = np.zeros((rows, 3), dtype=bool)
     for part in range(5):
         rest, here = part_of != part, part_of == part
-        scale, offset = 1.0, 0.0
-        if method != "none":
-            calibration = calibrate(logits[rest], labels[rest], SCHEMA)
-            scale, offset = calibration.scale, calibration.offset
-        tuned = tune_thresholds(scale * logits[rest] + offset, labels[rest], SCHEMA, from_logits=True)
-        decided[here] = scale * logits[here] + offset > logit(tuned.thresholds)
+        tuned = tune_thresholds(logits[rest], labels[rest], SCHEMA, from_logits=True)
+        decided[here] = logits[here] > logit(tuned.thresholds)
     decided[:, 1] &= decided[:, 0]
     half = logits > 0
     half[:, 1] &= half[:, 0]
@@ -154,24 +124,22 @@ def test_what_is_taken_is_what_wins_by_cross_fitting_and_never_loses_to_a_half(s
 # ---- where little is there ----
 
 
-@pytest.mark.parametrize("method", ["none", "platt"])
-def test_positives_that_all_lie_in_one_part_leave_that_part_at_a_half(method):
+def test_positives_that_all_lie_in_one_part_leave_that_part_at_a_half():
     logits, labels = make()
     labels[:] = 0
     labels[11, 2] = 1
     logits[11, 2] = -1.0  # over the tuned threshold, under a half
-    result = tune_decisions(logits, labels, PLAIN, by_label(calibration=method), n_bootstrap=0)
+    result = tune_decisions(logits, labels, PLAIN, by_label(), n_bootstrap=0)
     assert result.held_out_table.support.tolist() == [0, 0, 1]
     assert result.held_out_table.true_positives.tolist() == [0, 0, 0]
     assert result.thresholds.support.tolist() == [0, 0, 1]
 
 
-@pytest.mark.parametrize("method", ["none", "platt"])
 @pytest.mark.parametrize("rows", [1, 2, 4, 5])
-def test_a_few_rows_are_enough(rows, method):
+def test_a_few_rows_are_enough(rows):
     logits, labels = make(rows)
     labels[0] = 1
-    result = tune_decisions(logits, labels, PLAIN, by_label(calibration=method), n_bootstrap=3)
+    result = tune_decisions(logits, labels, PLAIN, by_label(), n_bootstrap=3)
     assert result.held_out_table.known.tolist() == [rows] * 3
     thresholds = result.thresholds.thresholds
     assert ((thresholds > 0) & (thresholds < 1)).all()
@@ -187,7 +155,6 @@ def test_a_few_rows_are_enough(rows, method):
         ({"threshold_objective": "f2"}, "Unknown objective 'f2': did you mean 'f1'"),
         ({"threshold_objective": "recall_at_precision"}, r"needs a floor in \(0, 1\]; got None"),
         ({"thresholds_per": "labels"}, "Unknown thresholds_per 'labels': did you mean 'label'"),
-        ({"calibration": "plat"}, "Unknown calibration 'plat': did you mean 'platt'"),
         ({"threshold_shrinkage": -1.0}, "threshold_shrinkage .* must be a finite number >= 0; got -1.0"),
         ({"threshold_shrinkage": float("nan")}, "threshold_shrinkage .* must be a finite number .* got nan"),
     ],
@@ -200,10 +167,9 @@ def test_options_that_do_not_fit_are_one_sentence(options, message):
         tune_decisions(*make(), PLAIN, TuningOptions(**options))
 
 
-@pytest.mark.parametrize("method", ["none", "platt"])
-def test_data_that_does_not_fit_is_an_error_and_no_result_at_a_half(method):
+def test_data_that_does_not_fit_is_an_error_and_no_result_at_a_half():
     logits, labels = make()
-    options = by_label(calibration=method)
+    options = by_label()
     with pytest.raises(DataError, match="No label has a positive"):
         tune_decisions(logits, 0 * labels, PLAIN, options)
     logits[7, 1] = np.nan

@@ -109,13 +109,13 @@ def _counted(
         streams = open_streams(args, label_info)
         train = streams["train"]
         print_notes(train.notes)
-        splits, warnings = count_streams(streams)
-        about = {"problem_type": train.plan.problem_type, "warnings": warnings, "notes": train.notes}
+        splits, of_streams = count_streams(streams)
+        about = {"problem_type": train.plan.problem_type, "warnings": of_streams, "notes": train.notes}
         return splits, about, None
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
     baseline = estimate_baseline(data) if args.baseline else None
-    warnings = data.warnings
+    warnings = tuple(data.warnings)
     if baseline is not None:
         doubtful = (
             f"{baseline['probably_wrong']:,} labels that are probably wrong and {baseline['probably_missing']:,}"

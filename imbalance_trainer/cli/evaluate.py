@@ -21,7 +21,6 @@ from ..decisions.rule import DecisionRule
 from ..metrics.counts import DecisionCounts
 from ..metrics.curves import known
 from ..metrics.imbalance_metrics import first, rarest_shown
-from ..tuning.calibration import expected_calibration_error
 from ..utils.console import console_print, text_table
 from ..utils.errors import DataError
 from ..utils.files import atomic_write, write_json
@@ -69,10 +68,8 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
         row = int(np.flatnonzero(~np.isfinite(logits).all(1))[0])
         raise DataError(f"--model_dir {args.model_dir}: gives a score that is NaN or infinite, first for row {row}.")
     report = label_report(logits, labels, rule)
-    calibration_error = float(np.mean([row["expected_calibration_error"] for row in report]))
-    console_print("", *confusion_message(report), f"Mean expected calibration error: {calibration_error:.4f}")
+    console_print("", *confusion_message(report))
     content = {**results.as_dict({"name": args.name, "folder": args.source}), "model": args.model_dir}
-    content["metrics"]["mean_expected_calibration_error"] = calibration_error
     content["labels"] = [{**row, **more} for row, more in zip(content["labels"], report, strict=True)]
     write_json(output_dir / "metrics.json", content)
     errors = worst_errors(logits, labels, rule, data.splits[args.split]["text"], args.n_worst)
@@ -83,15 +80,12 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
 
 
 def label_report(logits: np.ndarray, labels: np.ndarray, rule: DecisionRule) -> list[dict[str, Any]]:
-    """For each label its threshold, COUNTS at it and at 0.5, and calibration error, over known entries."""
+    """For each label its threshold, and COUNTS at it and at 0.5, over known entries."""
     at_thresholds, at_half = (_counts(logits, labels, decides) for decides in (rule, rule.untuned()))
-    probabilities, is_known = rule.scores(logits).sigmoid().numpy(), known(labels)
-    report = []
-    for i, (name, threshold) in enumerate(rule.by_label().items()):
-        p, y = (values[is_known[:, i], i] for values in (probabilities, labels > 0.5))
-        more = {"at_0.5": at_half[i], "expected_calibration_error": expected_calibration_error(p, y)}
-        report.append({"label": name, "threshold": threshold, **at_thresholds[i], **more})
-    return report
+    return [
+        {"label": name, "threshold": threshold, **tuned, "at_0.5": half}
+        for (name, threshold), tuned, half in zip(rule.by_label().items(), at_thresholds, at_half, strict=True)
+    ]
 
 
 def _counts(logits: np.ndarray, labels: np.ndarray, rule: DecisionRule) -> list[dict[str, int]]:

@@ -2,8 +2,8 @@
 
     imbalance-trainer export --model_dir runs/data --output_dir runs/data-baked
 
-A label's logit z is decided where a z + b > logit(t), with its calibration a, b and threshold t; the copy's head gives
-a z + b - logit(t) instead, so that 0.5 decides the same. Its scores are probabilities no more, and it must not be
+A label's logit z is decided where z > logit(t), with its threshold t; the copy's head gives z - logit(t) instead, so
+that 0.5 decides the same. Its scores are probabilities no more, and it must not be
 trained on. Rules between labels are not in it: a server that closes no decisions may break them.
 """
 
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..decisions.rule import DecisionRule, is_baked
@@ -97,18 +96,15 @@ def bake_thresholds(model: Any) -> DecisionRule:
             f"The head of {type(model).__name__} has no bias to shift by the thresholds; use "
             "ImbalanceTextClassificationPipeline, which applies them."
         )
-    calibration = (np.ones(len(rule.schema)), 0.0) if rule.calibration is None else rule.calibration
-    scale, offset = (torch.as_tensor(values, dtype=torch.float64) for values in calibration)
-    shift = offset - torch.logit(torch.tensor(rule.thresholds, dtype=torch.float64))
+    shift = -torch.logit(torch.tensor(rule.thresholds, dtype=torch.float64))
     if rule.two_classes:  # a softmax looks at the difference of their logits, which both shift
         shift = shift / 2
     probe = {"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
     with torch.no_grad():
         before = model(**probe).logits.double()
-        head.weight.copy_(head.weight.double() * scale[:, None])
-        head.bias.copy_(head.bias.double() * scale + shift)
+        head.bias.copy_(head.bias.double() + shift)
         after = model(**probe).logits.double()
-    if not torch.allclose(after, before * scale + shift, rtol=1e-3, atol=1e-3):
+    if not torch.allclose(after, before + shift, rtol=1e-3, atol=1e-3):
         raise UsageError("The model's logits are not those of its last linear layer: thresholds cannot be baked in.")
     ours = getattr(config, CONFIG_KEY)
     rule.untuned().to_config(config)

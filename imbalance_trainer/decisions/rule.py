@@ -1,4 +1,4 @@
-"""From logits to decisions: calibration, thresholds and the hierarchy policy, which keeps the schema's rules.
+"""From logits to decisions: thresholds and the hierarchy policy, which keeps the schema's rules.
 
 One place decides, for metrics, predictions, the pipeline and the thresholds' own report, so that they cannot differ.
 """
@@ -22,19 +22,18 @@ from ..utils.numeric import checked_number
 HIERARCHY_POLICIES = ("drop_child", "add_parent", "larger_margin")
 """What to do about a child that is decided where one of its parents is not."""
 
-TUNED = ("thresholds", "calibration", "tuned_on")
+TUNED = ("thresholds", "tuned_on")
 """What of a rule tuning finds, under these keys in a config."""
 
 
 @dataclass(frozen=True, eq=False)
 class DecisionRule:
-    """How logits become decisions: max constraint, calibration, thresholds, hierarchy policy, in this order.
+    """How logits become decisions: max constraint, thresholds, hierarchy policy, in this order.
 
     Args:
         schema: the labels.
         thresholds: the probability that each label must exceed, (labels,), in (0, 1); None for 0.5.
         hierarchy_policy: one of HIERARCHY_POLICIES.
-        calibration: scale and offset of each label's logit, (2, labels), see `calibration`; None for none.
         max_constraint: whether a label's logit is the largest of its own and its descendants'.
         tuned_on: what thresholds were tuned on: {"rows": a hash of their labels in order, "cross_fitted": metrics}.
         two_classes: whether a row has exactly one of two labels, by a softmax. The score of a class is its logit less
@@ -44,7 +43,6 @@ class DecisionRule:
     schema: LabelSchema
     thresholds: np.ndarray | None = None
     hierarchy_policy: str = HIERARCHY_POLICIES[0]
-    calibration: np.ndarray | None = None
     max_constraint: bool = False
     tuned_on: Mapping[str, Any] | None = None
     two_classes: bool = False
@@ -63,20 +61,15 @@ class DecisionRule:
         """
         schema = LabelSchema.from_config(config)
         ours = getattr(config, CONFIG_KEY, None) or {}
-        calibration = ours.get("calibration")
-        calibration = None if calibration is None else _checked_calibration(calibration, schema)
         hierarchy_policy = ours.get("hierarchy_policy", HIERARCHY_POLICIES[0])
         takes_max = ours.get("constraint") == "max_constraint"
-        more = (calibration, takes_max, ours.get("tuned_on"), has_two_classes(config))
+        more = (takes_max, ours.get("tuned_on"), has_two_classes(config))
         return cls(schema, ours.get("thresholds"), hierarchy_policy, *more)
 
     def to_config(self, config: Any) -> None:
-        """Write the rule into a model's config, thresholds and calibration by label name."""
+        """Write the rule into a model's config, thresholds by label name."""
         ours = dict(getattr(config, CONFIG_KEY, None) or {})
-        values = {"thresholds": self.thresholds, "calibration": self.calibration}
-        kept: dict[str, Any] = {
-            k: dict(zip(self.schema.names, v.T.tolist(), strict=True)) for k, v in values.items() if v is not None
-        }
+        kept: dict[str, Any] = {} if self.thresholds is None else {"thresholds": self.by_label()}
         kept |= {} if self.tuned_on is None else {"tuned_on": self.tuned_on}
         others = {key: value for key, value in ours.items() if key not in TUNED}
         setattr(config, CONFIG_KEY, {**others, **kept, "hierarchy_policy": self.hierarchy_policy})
@@ -87,8 +80,8 @@ class DecisionRule:
         return self.thresholds is not None
 
     def untuned(self) -> "DecisionRule":
-        """The same rule with 0.5 for every label and no calibration."""
-        return replace(self, thresholds=None, calibration=None, tuned_on=None)
+        """The same rule with 0.5 for every label."""
+        return replace(self, thresholds=None, tuned_on=None)
 
     def with_thresholds(self, given: Any) -> "DecisionRule":
         """The same rule with thresholds set by hand: a number for all labels, one for each, or {label: number} for
@@ -110,15 +103,12 @@ class DecisionRule:
         return replace(self, thresholds=given, tuned_on=None)
 
     def scores(self, logits: Any) -> Tensor:
-        """Logits (rows, labels) under the max constraint and calibrated, fp32; their sigmoid is the probability."""
+        """Logits (rows, labels) under the max constraint, fp32; their sigmoid is the probability."""
         scores = torch.as_tensor(logits).float()
         if self.two_classes:
             scores = scores - scores.flip(-1)
         if self.max_constraint:
             scores = max_over_descendants(scores, self.schema)
-        if self.calibration is not None:
-            scale, offset = torch.as_tensor(self.calibration, dtype=torch.float32, device=scores.device)
-            scores = scores * scale + offset
         return scores
 
     def margins(self, logits: Any) -> Tensor:
@@ -152,10 +142,9 @@ class DecisionRule:
 
 
 def forget_foreign_thresholds(config: Any, schema: LabelSchema) -> bool:
-    """Drop thresholds and calibration of other labels than the schema's from a config, as it is trained anew; whether
-    there were any."""
+    """Drop thresholds of other labels than the schema's from a config, as it is trained anew; whether it had any."""
     ours = dict(getattr(config, CONFIG_KEY, None) or {})
-    foreign = any(set(ours[key]) != set(schema.names) for key in TUNED[:2] if key in ours)
+    foreign = set(ours.get("thresholds") or schema.names) != set(schema.names)
     if foreign:
         setattr(config, CONFIG_KEY, {key: value for key, value in ours.items() if key not in TUNED})
     return foreign
@@ -284,18 +273,6 @@ def checked_thresholds(thresholds: Any, schema: LabelSchema) -> np.ndarray:
         whose = f" for {schema.names[wrong[0]]!r}" if values.ndim else ""
         raise UsageError(f"A threshold lies in (0, 1); got {float(values.ravel()[wrong[0]])}{whose}.")
     return np.broadcast_to(values, (len(schema),))
-
-
-def _checked_calibration(by_label: Any, schema: LabelSchema) -> np.ndarray:
-    """{label: [scale, offset]} of a config as an array (2, labels)."""
-    for name in schema.names:
-        pair: Any = by_label.get(name) if isinstance(by_label, Mapping) else None
-        is_pair = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(x, (int, float)) for x in pair)
-        if not is_pair or not all(np.isfinite(pair)) or pair[0] <= 0:
-            raise UsageError(
-                f"The calibration of {name!r} in the config is {pair!r}; expected a scale above 0 and an offset."
-            )
-    return np.array([by_label[name] for name in schema.names], dtype=np.float64).T
 
 
 def _enforce_implications(decided: Tensor, schema: LabelSchema, how: str, margins: Tensor | None) -> None:

@@ -167,9 +167,6 @@ def _tuning_summary(tuning: Tuning, shown: Sequence[int]) -> list[str]:
     few = f" Too few: under {FEW} positives." if (thresholds.tuned_on[shown] < FEW).any() else ""
     folds = "Tuned: each fifth of the rows with thresholds of the other four."
     lines.append(f"{folds} Range: thresholds that are as good in over 5% of resamples of the rows.{few}")
-    if tuning.calibration is not None:
-        errors = [getattr(tuning.calibration, f"error_{when}").mean() for when in ("before", "after")]
-        lines.append(f"Calibration: mean expected calibration error {errors[0]:.3f} -> {errors[1]:.3f}")
     return lines
 
 

@@ -1,1 +1,1 @@
-"""What is fitted on held-out scores: thresholds and calibration."""
+"""What is fitted on held-out scores: thresholds."""

@@ -1,4 +1,4 @@
-"""Thresholds, and calibration, of a trained model: tuned on evaluation data, and judged on rows they did not see."""
+"""Thresholds of a trained model: tuned on evaluation data, and judged on rows they did not see."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,9 +11,8 @@ from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
 from ..metrics.curves import known
 from ..metrics.imbalance_metrics import LABEL_METRICS, ImbalanceMetrics, LabelTable, bits_of
-from ..utils.errors import DataError, UsageError, check_known
+from ..utils.errors import DataError, check_known
 from ..utils.flags import option
-from .calibration import CALIBRATIONS, Calibration, calibrate
 from .threshold_search import OBJECTIVES, ThresholdObjective, f_score
 from .thresholds import PER, SHRINKAGE, TunedThresholds, checked_shrinkage, tune_thresholds
 
@@ -41,13 +40,11 @@ class TuningOptions:
         help="Weight, in positives, of the threshold for all labels towards which a label's is shrunk "
         f"({SHRINKAGE:g} if not given; 0 with a floor).",
     )
-    calibration: str = option("none", help=f"Calibration of each label's score: {', '.join(CALIBRATIONS)}.")
 
     def checked(self) -> "TuningOptions":
         """These options, or a UsageError where one of them cannot be right."""
         ThresholdObjective.checked(self.threshold_objective, self.threshold_beta, self.threshold_floor)
         check_known("thresholds_per", self.thresholds_per, ("auto", *PER))
-        check_known("calibration", self.calibration, CALIBRATIONS)
         checked_shrinkage(self.threshold_shrinkage)
         return self
 
@@ -58,7 +55,6 @@ class Tuning:
 
     Args:
         thresholds: the thresholds and their intervals; 0.5 where that won.
-        calibration: None where there is none.
         rule: how decisions are made with them.
         at_half, held_out: metrics of ImbalanceMetrics at 0.5, and tuned by cross-fitting: of five parts of the rows
             each is decided by thresholds that were tuned on the other four.
@@ -71,7 +67,6 @@ class Tuning:
     """
 
     thresholds: TunedThresholds
-    calibration: Calibration | None
     rule: DecisionRule
     at_half: dict[str, float]
     held_out: dict[str, float]
@@ -99,27 +94,25 @@ def tune_decisions(
     train_support: np.ndarray | None = None,
     seed: int = 0,
 ) -> Tuning:
-    """Calibrate, tune, and measure by cross-fitting what that gains.
+    """Tune, and measure by cross-fitting what that gains.
 
     Thresholds for F1 or F_beta never cost: 0.5 stays where none have a better cross-fitted mean of it over the labels.
 
     Args:
         logits: (rows, labels), of data that the model was **not** trained on.
         labels: (rows, labels); of two classes (rows,), their indices.
-        rule: whose hierarchy policy and max constraint hold; its thresholds and calibration are replaced.
+        rule: whose hierarchy policy and max constraint hold; its thresholds are replaced.
         options: what is aimed at.
         n_bootstrap: resamples for the intervals.
         train_support: see ImbalanceMetrics.
         seed: of the bootstrap and of the parts.
 
     Raises:
-        UsageError, DataError: as `tune_thresholds` and `calibrate`.
+        UsageError, DataError: as `tune_thresholds`.
     """
     options, positive = options.checked(), ""
     if rule.two_classes:
         positive = _positive_class(rule, labels, train_support)
-        if options.calibration != "none":
-            raise UsageError("--calibration is for multi-label problems; in this one a row has one of two classes.")
     search = _Search(logits, labels, rule.untuned(), options, seed, positive)
     has_guard = options.threshold_floor is None
     asked: tuple[str, ...] = (options.thresholds_per,)
@@ -136,17 +129,17 @@ def tune_decisions(
     tried = {per: float(f_score(*found, options.threshold_beta).mean()) for per, found in counts.items()}
     per = max(tried, key=lambda per: tried[per]) if has_guard else asked[0]  # the first, and simplest, of equals
     if per == "half":
-        tuned_rule, calibration = search.plain, None
+        tuned_rule = search.plain
         thresholds = search.tuned(slice(None), asked[-1])[1].at_half()
     else:
-        tuned_rule, thresholds, calibration = search.tuned(slice(None), per, n_bootstrap)
+        tuned_rule, thresholds = search.tuned(slice(None), per, n_bootstrap)
         of_labels = {f"{metric}_{slug}" for metric in LABEL_METRICS for slug in rule.schema.slugs}
         overall = {name: value for name, value in results[per].items() if name not in of_labels}
         rows = blake2b(bits_of(rule.multi_hot(labels)), digest_size=8).hexdigest()
         tuned_rule = replace(tuned_rule, tuned_on={"rows": rows, "cross_fitted": overall})
     held_out = replace(tables[per], threshold=thresholds.thresholds)  # and not those of the last part
     parts = (results["half"], results[per], tables["half"], held_out, len(logits))
-    return Tuning(thresholds, calibration, tuned_rule, *parts, options.threshold_objective, per, positive, tried)
+    return Tuning(thresholds, tuned_rule, *parts, options.threshold_objective, per, positive, tried)
 
 
 def _positive_class(rule: DecisionRule, labels: np.ndarray, train_support: np.ndarray | None) -> str:
@@ -182,15 +175,10 @@ class _Search:
             metrics.update(self.logits[here], self.labels[here])
         return metrics
 
-    def tuned(
-        self, rows: np.ndarray | slice, per: str, n_bootstrap: int = 0
-    ) -> tuple[DecisionRule, TunedThresholds, Calibration | None]:
-        """The rule, its thresholds and calibration, from some of the rows."""
+    def tuned(self, rows: np.ndarray | slice, per: str, n_bootstrap: int = 0) -> tuple[DecisionRule, TunedThresholds]:
+        """The rule and its thresholds, from some of the rows."""
         logits, labels, options = self.logits[rows], self.plain.multi_hot(self.labels[rows]), self.options
-        calibration, rule, schema = None, self.plain, self.plain.schema
-        if options.calibration != "none":
-            calibration = calibrate(rule.scores(logits).numpy(), labels, rule.schema)
-            rule = replace(rule, calibration=calibration.parameters)
+        rule, schema = self.plain, self.plain.schema
         scores = rule.scores(logits).numpy()
         if self.positive:
             place = schema.index(self.positive)
@@ -210,4 +198,4 @@ class _Search:
         )
         if self.positive:
             thresholds = thresholds.with_other_class(rule.schema, int(known(labels).sum()))
-        return replace(rule, thresholds=thresholds.thresholds), thresholds, calibration
+        return replace(rule, thresholds=thresholds.thresholds), thresholds
