@@ -19,7 +19,6 @@ from ..utils.errors import DataError, UsageError, first_five, first_line, quoted
 from .frame import Frame, join_frames, make_frame
 from .text_files import (
     DELIMITED,
-    TEXT,
     Batches,
     Settings,
     not_decoded,
@@ -80,8 +79,7 @@ def count_rows(path: Path) -> int:
     """The rows of a Parquet or Arrow file, without its values being read; -1 for other files, which do not say."""
     if ending(path) == ".parquet":
         return pq.read_metadata(path).num_rows
-    is_silent = ending(path) in (*TEXT, ".xlsx")
-    return -1 if is_silent else sum(len(table) for table, _, _ in _arrow(path, Settings(), 1 << 30))
+    return len(_mapped(path)) if ending(path) == ".arrow" else -1
 
 
 def _excel(path: Path, settings: Settings, rows: int | None) -> Batches:
@@ -102,24 +100,23 @@ def _parquet(path: Path, settings: Settings, rows: int | None) -> Batches:
     with pq.ParquetFile(path, buffer_size=1 << 20 if rows else 0) as file:
         if rows is None:
             yield file.read(), "Parquet", ()
-            return
-        for batch in file.iter_batches(rows, use_threads=False):
-            yield pa.Table.from_batches([batch]), "Parquet", ()
+        else:
+            batches = file.iter_batches(rows, use_threads=False)
+            yield from ((pa.Table.from_batches([batch]), "Parquet", ()) for batch in batches)
 
 
 def _arrow(path: Path, settings: Settings, rows: int | None) -> Batches:
-    """An Arrow file or stream."""
-    with pa.memory_map(str(path)) as source:
-        is_file = source.read(6) == b"ARROW1"
-        source.seek(0)
-        reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
-        batches = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else reader
-        if rows is None:
-            yield pa.Table.from_batches(list(batches), reader.schema), "Arrow file", ()
-            return
-        for batch in batches:
-            for at in range(0, batch.num_rows, rows):
-                yield pa.Table.from_batches([batch.slice(at, rows)]), "Arrow file", ()
+    table = _mapped(path)
+    step = rows or max(len(table), 1)
+    yield from ((table.slice(at, step), "Arrow file", ()) for at in range(0, len(table), step))
+
+
+def _mapped(path: Path) -> pa.Table:
+    """An Arrow file or stream, of which nothing is read before it is asked for."""
+    source = pa.memory_map(str(path))
+    is_file = source.read(6) == b"ARROW1"
+    source.seek(0)
+    return (pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all()
 
 
 def _text(path: Path, settings: Settings, rows: int | None) -> Batches:
@@ -151,10 +148,7 @@ def _json(path: Path, settings: Settings, rows: int | None) -> Batches:
             "or one object a line."
         )
     elements = document if isinstance(document, list) else [document]
-    found = _checked(path, [(f"element {i}", row) for i, row in enumerate(elements, 1)])
-    step = rows or max(len(found), 1)
-    for at in range(0, len(found), step):
-        yield found[at : at + step], "JSON", ()
+    yield _checked(path, [(f"element {i}", row) for i, row in enumerate(elements, 1)]), "JSON", ()
 
 
 def _is_object(line: str) -> bool:

@@ -229,7 +229,7 @@ ASKED = {  # content: what is said, and the options that it names, each with the
                      [("--label_columns joy", ("joy",), [0])]),
     "a row for each label": ("text,label\n" + LONG, "stand in several rows",
                              [("--label_format long", ("anger", "fear", "joy"), [0, 1, 1]), "--label_format classes"]),
-    "tags of another name": (table("text,Tags,Score", TEXTS, ["<r><c>", "<c>", "<r>"], "0123"), "'Tags' .'<c>', '<r>'", [
+    "tags of another name": (table("text,Tags,Score", TEXTS, ["<r><c>", "<c>", "<r>"], "012"), "'Tags' .'<c>'", [
         ("--label_columns Tags", ("c", "r"), [1, 1])]),
     "a class of another name": (table("text,mood", TEXTS, NAMES), "'mood' .'anger', 'fear', 'joy'.",
                                 [("--label_columns mood", ("anger", "fear", "joy"), 2)]),
