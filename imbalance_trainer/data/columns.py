@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -147,9 +147,9 @@ def make_plan(frame: Frame, text: str, settings: Settings) -> LabelSpec:
     if plan.form != COLUMNS and (settings.positive_values or settings.blank_labels or settings.label_scale):
         raise UsageError(
             f"{frame.path}: --positive_values, --blank_labels and --label_scale are for a column per label, but the "
-            f"labels are {plan.note.partition(', ')[2].partition(', ')[2]}; name those columns with --label_columns."
+            f"labels are in {plan.where}; name those columns with --label_columns."
         )
-    return plan
+    return plan if settings.label_info is None else replace(plan, note=f"{plan.note}, names of label_info.json")
 
 
 def _hold_names(frame: Frame, columns: Sequence[str], settings: Settings) -> bool:
@@ -175,9 +175,7 @@ def _columns_plan(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     if odd := [name for name in columns if name not in schema.names]:
         raise DataError(f"{frame.path}: column {odd[0]!r} is no label: {did_you_mean(odd[0], schema.names)}")
     how = "a dict of them" if frame.fields else "one column each"
-    source = f", names of {'label_info.json' if given else 'the keys' if frame.fields else 'the columns'}"
-    listed = "" if given else f" ({quoted(schema.names)})"
-    note = f"Labels: {len(schema)}{listed}, multi-label, {how}{source}"
+    note = f"Labels: {len(schema)} ({quoted(schema.names)}), multi-label, {how}"
     return LabelSpec(schema.names, COLUMNS, schema, note, settings=settings)
 
 

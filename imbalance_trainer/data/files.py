@@ -68,8 +68,8 @@ def read_batches(path: Path, settings: Settings, rows: int | None = None) -> Ite
             if len(batch):
                 yield replace(make_frame(path, batch, kind, start=start), remarks=remarks)
                 start += len(batch)
-    except UnicodeDecodeError:
-        raise DataError(not_decoded(path, settings)) from None
+    except UnicodeDecodeError as error:
+        raise DataError(not_decoded(path, settings, error)) from None
     except (OSError, EOFError, pa.ArrowException, UnicodeError) as error:
         said = getattr(error, "strerror", None) or first_line(error)
         raise DataError(f"{path}: cannot be read ({said}).") from None

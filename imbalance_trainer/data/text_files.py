@@ -109,19 +109,14 @@ def read_head(path: Path, settings: Settings) -> str:
         return file.read(_HEAD)
 
 
-def not_decoded(path: Path, settings: Settings) -> str:
-    """Where a file is not in its encoding, and what helps."""
-    with open_text(path, settings) as file:
-        encoding, data, where = file.encoding, bytes(file.buffer.read()), ""
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError as error:
-        if not encoding.startswith(("utf-16", "utf-32")):
-            data, at = error.object, error.start  # without a byte-order mark
-            where = f" in line {data.count(10, 0, at) + 1} (byte 0x{data[at]:02x})"
+def not_decoded(path: Path, settings: Settings, error: UnicodeDecodeError) -> str:
+    """Which byte of a file is not in its encoding, what stands before it, and what helps."""
+    data, at = error.object, error.start
+    encoding = settings.encoding or settings.reader_args.get("encoding") or error.encoding
+    before = data[max(0, at - 60) : at].decode(error.encoding, "ignore")[-20:]
     return (
-        f"{path}: is not {encoding.upper().removesuffix('-SIG')}{where}; name its encoding, such as --encoding "
-        'cp1252, or let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'
+        f"{path}: is not {encoding.upper()}: byte 0x{data[at]:02x} after {before!r}; name its encoding, such as "
+        '--encoding cp1252, or let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'
     )
 
 

@@ -237,7 +237,7 @@ ASKED = {  # content: what is said, and the options that it names, each with the
                   [("--reader_args '{\"header\": null}'", ("1",), [0])]),
     "no header, and classes": (lines(lambda i, text: f"{text},{NAMES[i % 4]}"), "looks like data",
                                ["--reader_args '{\"header\": null}'"]),
-    "a bad byte": (UTF8.encode() + b"\xf8 and so,1\n", r"is not UTF-8 in line 42 .byte 0xf8",
+    "a bad byte": (UTF8.encode() + b"\xf8 and so,1\n", r"is not UTF-8: byte 0xf8 after",
                    [("--reader_args '{\"encoding_errors\": \"replace\"}'", ("joy",), [0])]),
     "another encoding": (UTF8.encode("cp1252"), "is not UTF-8", [("--encoding cp1252", ("joy",), [0])]),
     "backslashes": ('text,joy\n' + lines(lambda i, text: f'"he said \\"no\\", {text}",{i % 2}'), "line 2",
