@@ -18,7 +18,7 @@ from .frame import Frame
 from .text_files import Settings
 
 _WORDS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
-_NOTHING = ("", "nan", "none", "null")
+_NOTHING = ("", "na", "<na>", "nan", "none", "null")
 _SPELLED_PAIRS = "y/n t/f ja/nein oui/non si/no sí/no sim/não wahr/falsch vrai/faux да/нет 是/否 on/off ✓/✗ ✔/✘ ✅/❌"
 _PAIRS = tuple(tuple(pair.split("/")) for pair in _SPELLED_PAIRS.split())
 """Words that mean 1 and 0 where a column has no others."""

@@ -40,7 +40,7 @@ _SELDOM_LABEL = re.compile(
     r"|.*confidence.*|.*(count|votes?|likes?|score|prob\w*|pred\w*)"
 )
 _PEOPLE = re.compile(
-    r"(?i)(?:^|[ _.-])(ann(?:ot\w*)?|rater|coder|judge|worker|labell?er|reviewer|expert|evaluator|assessor|participant"
+    r"(?i)(?:^|[ _.-])(an+(?:ot\w*)?|rater|coder|judge|worker|labell?er|reviewer|expert|evaluator|assessor|participant"
     r"|user|person)[ _.-]*(\d+|[a-z])$"
 )
 _WAYS = (

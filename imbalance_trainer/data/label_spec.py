@@ -27,6 +27,7 @@ with one class a row, or with one label of a text that has several rows."""
 
 ENTRY = "0, 1, true, false, yes, no, a value between 0 and 1, or blank, -1 or -100 for unknown"
 _SPARE = 10  # times as many classes as occur are taken for numbers of another kind, such as years
+_MANY = 100  # classes, from which numbers are looked at twice
 _NO_CLASS = -2
 
 
@@ -91,7 +92,7 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
         raise UsageError(f"{where}: holds {holds}, which does not go with --label_format {label_format}.")
     form, width = (NAMES if label_format in (NAMES, INDICES) else CLASSES), None
     if is_list:
-        form, width = _form_of_lists(cells, known, label_format)
+        form, width = _form_of_lists(cells, known, label_format, where)
     if form == CLASSES and known is None and label_format is None:
         numbers = cell.numbers_in(values)
         ask_about_signs(numbers, column, str(frame.path))
@@ -99,6 +100,8 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     are_names = not is_text and words and known is not None and set(words) <= set(known)  # such as years or stars
     numbered = label_format != NAMES and not are_names and (known is not None or not is_text or are_indices)
     names, said = (known, []) if known else _names_in(values, words, width, numbered, where)
+    if known is None and numbered and width is None and words and min(map(cell.as_index, words)) > 0:
+        said = [*said, f"{where}: no row has class 0; where classes begin at 1, a label_info.json can name them."]
     path = cell.paths_in(words) if written != cell.PATHS else None
     if path is not None:
         way = "--separator '>' makes each level a label that implies the one above it"
@@ -167,7 +170,9 @@ def _cells(
     return cells, written
 
 
-def _form_of_lists(cells: pa.Array, known: Sequence[str] | None, label_format: str | None) -> tuple[str, int | None]:
+def _form_of_lists(
+    cells: pa.Array, known: Sequence[str] | None, label_format: str | None, where: str
+) -> tuple[str, int | None]:
     """The form of labels in lists and, where they are multi-hot (a number for each label), how many there are."""
     values, lengths = cells.flatten(), list_lengths(cells)
     real, numbers = lengths[lengths >= 0], cell.numbers_in(values)
@@ -179,6 +184,12 @@ def _form_of_lists(cells: pa.Array, known: Sequence[str] | None, label_format: s
         is_even = real.min() == real.max() and (known is None or real[0] == len(known))
         fits = not np.isinf(entries).any()
         is_soft = ((entries > 0) & (entries < 1)).any()
+        steps = rows["number"].diff()[rows["row"].diff() == 0]
+        if known is None and numbers.max() >= _MANY and (steps == 1).mean() > 0.8:
+            raise UsageError(
+                f"{where}: holds runs such as {rows['number'][:3].tolist()}, as positions in a text are; for class "
+                "indices say --label_format indices."
+            )
         is_multi_hot = bool((is_even and (fits or repeats)) or (fits and (repeats or is_soft)))
     return (MULTI_HOT, len(known) if known else int(real[0])) if is_multi_hot else (NAMES, None)
 
@@ -197,7 +208,7 @@ def _names_in(
     """
     if width is None and (numbered or not words):
         highest = max([cell.as_index(word) for word in words if cell.is_index(word)], default=-1)
-        if highest >= max(1000, len(values)) or highest >= max(100, _SPARE * len(words)):
+        if highest >= max(1000, len(values)) or highest >= max(_MANY, _SPARE * len(words)):
             raise DataError(
                 f"{where}: holds the class index {highest}; expected indices from 0, or names. Numbers that are names "
                 "can be listed in a label_info.json (--label_schema)."

@@ -141,14 +141,17 @@ def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
         if not {*args} <= {*_STYLE, "header", "on_bad_lines"} or args.get("header", 0) not in (0, None):
             yield from ((table, kind, ()) for table in _by_pandas(path, file, rows, n_before, delimiter, args))
             return
-        left_out: list[int] | None = [] if args.get("on_bad_lines") == "skip" else None
-        found = _even_rows(path, file, n_before, left_out, {"delimiter": delimiter, **style})
+        odd: list[int] | None = [] if args.get("on_bad_lines") == "skip" else None
+        found = _even_rows(path, file, n_before, odd, {"delimiter": delimiter, **style})
         names = None if args.get("header", 0) is None else next(found, [])
         while some := list(islice(found, rows)):
             columns = [pa.array(cells, pa.string()) for cells in zip(*some, strict=True)]
             called = range(len(columns)) if names is None else [n or f"Unnamed: {i}" for i, n in enumerate(names)]
-            said = f"{len(left_out or ()):,} lines of {path.name} are left out: they have too many or too few cells."
-            yield pa.Table.from_arrays(columns, [*map(str, called)]), kind, (said,) if left_out else ()
+            said = (
+                f"{len(odd or ()):,} lines of {path.name} differ from the header in their number of cells: those with "
+            )
+            said += "more are left out, those with fewer are filled up with blanks."
+            yield pa.Table.from_arrays(columns, [*map(str, called)]), kind, (said,) if odd else ()
 
 
 def _by_pandas(
@@ -167,12 +170,11 @@ def _by_pandas(
 
 
 def _even_rows(
-    path: Path, file: io.TextIOWrapper, n_before: int, left_out: list[int] | None, style: Mapping[str, Any]
+    path: Path, file: io.TextIOWrapper, n_before: int, odd: list[int] | None, style: Mapping[str, Any]
 ) -> Iterator[list[str]]:
-    """Rows of CSV that are as wide as the first, and the numbers of the lines that are `left_out` as they are not.
-
-    A DataError for these where they are not to be left out, and for quotation marks that end within a cell, or never.
-    """
+    """Rows of CSV that are as wide as the first. The numbers of lines that are not go into the list `odd`: wider ones
+    are left out, others filled up. Without the list they are a DataError, as are quotation marks that end within a
+    cell, or never."""
     width, end, limit = 0, n_before, csv.field_size_limit(sys.maxsize)
     try:
         reader = csv.reader(islice(file, n_before, None), strict=True, **style)
@@ -183,10 +185,13 @@ def _even_rows(
             width = width or len(cells)
             if len(cells) == width:
                 yield cells
-            elif left_out is not None:
-                left_out.append(end)
+            elif odd is not None:
+                odd.append(end)
+                if len(cells) < width:
+                    yield [*cells, *[""] * (width - len(cells))]
             else:
-                way, does = '{"on_bad_lines": "skip"}', "leaves such lines out"
+                way = '{"on_bad_lines": "skip"}'
+                does = "leaves such lines out" if len(cells) > width else "fills such lines up with blanks"
                 if any(cell.endswith("\\") for cell in cells):
                     way, does = '{"escapechar": "\\\\"}', "takes a backslash before it for that"
                 elif width == 1:
@@ -254,10 +259,11 @@ def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings)
     below = [{row[i].strip() for row in rows[1:] if i < len(row)} - {""} for i in range(len(header))]
     odd = [n for n, cells in zip(header, below, strict=True) if _NUMBER.fullmatch(n) or (n in cells and cells != {n})
            or (_SENTENCE.match(n) and any(map(_SENTENCE.match, cells)))]  # fmt: skip
-    if odd and not named & {*header} - {""}:
+    if odd and len({*map(len, rows)}) == 1 and not named & {*header} - {""}:
+        shown = quoted([name[:40] for name in header])
         raise UsageError(
-            f"{path}: the first row ({quoted(header)}) looks like data, and a header was expected; if there is none, "
-            "say --reader_args '{\"header\": null}', and the columns are called 0, 1 and so on; if it is one, "
+            f"{path}: the first row ({shown}) looks like data, and a header was expected; if there is none, say "
+            "--reader_args '{\"header\": null}', and the columns are called 0, 1 and so on; if it is one, "
             "--reader_args '{\"header\": 0}'."
         )
     if twice := next((name for name in header if name and header.count(name) > 1), None):
@@ -294,6 +300,11 @@ def _fasttext(path: Path, number: int, line: str) -> tuple[str, list[str]]:
         raise DataError(
             f"{path}: line {number}: the label {odd!r}; expected '__label__name' as often as needed, each with a "
             "blank after it."
+        )
+    if labels and words[0] not in labels and words[-1] not in labels:
+        raise DataError(
+            f"{path}: line {number}: there are words before {labels[0]!r} and after {labels[-1]!r}; expected all "
+            "labels at the beginning of a line, or all at its end, each with __label__ before its name."
         )
     names = [word[len(_LABEL) :].rstrip(",;:|") for word in labels]
     return " ".join(word for word in words if word not in labels), names

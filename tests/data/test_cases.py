@@ -72,6 +72,10 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
                        ("fear", "joy"), [1, 1, 1, 1, 0], "taken as one label"),
     "sets of paths": ("a.csv", table("text,labels", TEXTS, ["A > B|A > C", "A > B"]), ("A > B", "A > C"),
                       [[1, 1], [1, 0]], "a label_info.json .* can list which label implies which"),
+    "NA beside 0 and 1": ("a.csv", table(ABC, TEXTS, ["1", "0", "NA"], "01"), ("anger", "joy"),
+                          [[1, 0], [0, 1], [-100, 0]], ""),
+    "classes from 1": ("a.csv", table("text,label", TEXTS, "123"), tuple(f"label_{i}" for i in range(4)), [1, 2, 3],
+                       "no row has class 0; where classes begin at 1, a label_info.json can name them"),
     "shares": ("a.csv", table(ABC, TEXTS, ["1/4", "0/4"], ["4/4", "2/4"]), ("anger", "joy"), [[0.25, 1], [0, 0.5]],
                "soft labels"),
     "da and net": ("a.csv", table(ABC, TEXTS, ["да", "нет"], ["нет", "да"]), ("anger", "joy"), [[1, 0], [0, 1]], ""),
@@ -108,7 +112,6 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
         "with commas": lambda i, t: f"__label__joy, __label__fear {t}" if i % 2 else f"__label__joy {t}",
         "with commas and blanks": lambda i, t: f"__label__joy ,{' __label__fear ,' * (i % 2)} {t}",
         "at the end": lambda i, t: f"{t} __label__joy __label__fear" if i % 2 else f"{t} __label__joy",
-        "within the text": lambda i, t: f"so {'__label__fear ' * (i % 2)}__label__joy {t}",
         "with colons": lambda i, t: f"__label__joy; __label__fear: {t}" if i % 2 else f"__label__joy: {t}",
         "in capitals": lambda i, t: f"__LABEL__joy __Label__fear {t}" if i % 2 else f"__label__joy {t}",
     }.items()},
@@ -181,12 +184,14 @@ ASKED = {  # content: what is said, and the options that it names, each with the
     "what several people said": (table("text,annotator1,annotator2,annotator3", TEXTS, "01", "10", "011"),
                                  "of several people", [
         ("--label_columns annotator1 annotator2 annotator3", ("annotator1", "annotator2", "annotator3"), [0, 1, 0])]),
-    "what raters said beside a label": (table("text,toxic,rater_a,rater_b", TEXTS, "01", "10", "01"),
-                                        "not clear of 'rater_a', 'rater_b' .'0', '1'.", [
+    "what raters said beside a label": (table("text,toxic,anotator1,rater_b", TEXTS, "01", "10", "01"),
+                                        "not clear of 'anotator1', 'rater_b' .'0', '1'.", [
         ("--label_columns toxic", ("toxic",), [0])]),
     "dicts of what is there": (jsonl({"text": t, "labels": {"joy": 1} if i % 2 else {"fear": 1}}
                                      for i, t in enumerate(TEXTS)), "blank may mean 0",
                                [("--blank_labels negative", ("fear", "joy"), [1, 0])]),
+    "positions": (jsonl({"text": t, "labels": list(range(90 + i, 95 + i))} for i, t in enumerate(TEXTS)),
+                  "as positions in a text are", [("--label_format indices", None, None)]),
     "digits": (table("text,labels", TEXTS, ["010", "001", "110"]), "a digit for each label",
                [("--separator none", ("001", "010", "110"), 1)]),
     "words among labels": (table(ABC, TEXTS, ["0", "1", "n/a"], "01"), "13 others .'n/a' first in row 3.", []),
