@@ -53,7 +53,7 @@ def each(values: pa.Array, convert: Callable[[pa.Array], Sequence[Any]], missing
     """What a function makes of the values that differ, put at the place of each; `missing` where there is none."""
     coded = values.dictionary_encode()
     table = np.array([*convert(coded.dictionary), missing])
-    return table[coded.indices.fill_null(len(table) - 1).to_numpy()]
+    return np.take(table, coded.indices.fill_null(len(table) - 1).to_numpy())
 
 
 def _entries(words: Sequence[str], positive: Sequence[str], blank: float) -> list[float]:

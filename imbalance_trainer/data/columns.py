@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -226,7 +227,6 @@ class _Values:
 
     Args:
         cells: the values.
-        numbers: the values as numbers, where all of them are.
         entries: what they are as entries of a label, see `label_entries`.
         is_like_label: whether nearly all of them are values that a label can have.
         is_label: whether there are no other numbers too: a wrong word is an error, and no question.
@@ -234,11 +234,15 @@ class _Values:
     """
 
     cells: pa.Array
-    numbers: np.ndarray | None
     entries: np.ndarray
     is_like_label: bool
     is_label: bool
     nearly: str
+
+    @cached_property
+    def numbers(self) -> np.ndarray | None:
+        """The values as numbers, where all of them are."""
+        return numbers_in(self.cells)
 
 
 def _seen(frame: Frame, name: str) -> _Values:
@@ -250,7 +254,7 @@ def _seen(frame: Frame, name: str) -> _Values:
     if not is_label and 0 < 2 * len(wrong) <= known and not _is_class_name(name):
         first = f"{cells[int(wrong[0])].as_py()!r} first in {frame.row(wrong[0])}"
         nearly = f"{name!r} holds {known - len(wrong):,} values of 0 to 1 and {len(wrong):,} others ({first})"
-    return _Values(cells, numbers_in(cells), entries, is_like, is_label, nearly)
+    return _Values(cells, entries, is_like, is_label, nearly)
 
 
 def _ask_about_doubtful(frame: Frame, found: Mapping[str, _Values], values: Mapping[str, _Values]) -> None:

@@ -86,7 +86,8 @@ def open_text(path: Path, settings: Settings) -> io.TextIOWrapper:
         raise UsageError(
             f"{path}: holds {len(inside)} files ({quoted(inside)}); unpack it and give one, or the folder."
         )
-    raw = LocalFileSystem().open(str(path), "rb", compression="infer")
+    is_plain = path.suffix.lower() in TEXT
+    raw: Any = path.open("rb") if is_plain else LocalFileSystem().open(str(path), "rb", compression="infer")
     head = raw.read(1000)
     raw.seek(0)
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
@@ -143,15 +144,20 @@ def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
             return
         odd: list[int] | None = [] if args.get("on_bad_lines") == "skip" else None
         found = _even_rows(path, file, n_before, odd, {"delimiter": delimiter, **style})
-        names = None if args.get("header", 0) is None else next(found, [])
-        while some := list(islice(found, rows)):
-            columns = [pa.array(cells, pa.string()) for cells in zip(*some, strict=True)]
-            called = range(len(columns)) if names is None else [n or f"Unnamed: {i}" for i, n in enumerate(names)]
-            said = (
-                f"{len(odd or ()):,} lines of {path.name} differ from the header in their number of cells: those with "
-            )
-            said += "more are left out, those with fewer are filled up with blanks."
-            yield pa.Table.from_arrays(columns, [*map(str, called)]), kind, (said,) if odd else ()
+        header = None if args.get("header", 0) is None else next(found, [])
+        tables = _tables(found, header, rows or 1_000)
+        for table in tables if rows else [pa.concat_tables([first, *tables]) for first in islice(tables, 1)]:
+            said = f"{len(odd or ()):,} lines of {path.name} are not as wide as the header: those with more cells are "
+            said += "left out, those with fewer are filled up with blanks."
+            yield table, kind, (said,) if odd else ()
+
+
+def _tables(rows: Iterator[list[str]], header: Sequence[str] | None, step: int) -> Iterator[pa.Table]:
+    """So many rows at a time as an Arrow table, in which they take far less room than in Python."""
+    while some := list(islice(rows, step)):
+        columns = [pa.array(cells, pa.string()) for cells in zip(*some, strict=True)]
+        names = range(len(columns)) if header is None else [n or f"Unnamed: {i}" for i, n in enumerate(header)]
+        yield pa.Table.from_arrays(columns, list(map(str, names)))
 
 
 def _by_pandas(
