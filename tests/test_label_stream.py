@@ -152,15 +152,9 @@ def test_what_is_no_such_file_is_said(tmp_path):
         (tmp_path / "a.docx").touch()
         with pytest.raises(UsageError, match=said):
             iter_labels(given)
-    for name, content, said in (
-        ("a.csv", b"", "is empty"),
-        ("c.csv", b"text,a\nx,1\ny,0,1\n", "line 3 has 3 cells, but the header has 2"),
-        ("b.jsonl", b"\n[1]\n", "found others in element 1"),
-        ("c.jsonl", b'{"text": "\xff"}', "is not UTF-8 in line 1"),
-    ):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match=said):
-            LabelDistribution.from_stream(iter_labels(tmp_path / name))
+    (tmp_path / "c.csv").write_text("text,a\nx,1\ny,0,1\n")
+    with pytest.raises(DataError, match="line 3 has 3 cells, but the header has 2"):
+        LabelDistribution.from_stream(iter_labels(tmp_path / "c.csv"))
 
 
 def test_a_wrong_cell_of_a_later_batch_is_shown_without_a_row(tmp_path):
@@ -169,10 +163,11 @@ def test_a_wrong_cell_of_a_later_batch_is_shown_without_a_row(tmp_path):
         iter_labels(path)
 
 
-def test_a_column_with_too_many_cells_is_no_column_of_labels(tmp_path):
+def test_a_column_with_too_many_cells_is_no_column_of_labels(tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "_MOST_CELLS", 300)
     path = write(tmp_path, "csv", {"label": [f"name {i}" for i in range(N)]})
     with pytest.raises(DataError, match="more than 300 different cells"):
-        iter_labels(path, max_cells=300)
+        iter_labels(path)
 
 
 @pytest.mark.slow

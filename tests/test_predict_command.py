@@ -273,7 +273,7 @@ def test_a_bar_is_shown_on_a_terminal_alone_and_never_among_the_lines(
     ("name", "content", "message"),
     [
         ("a.txt", "", r"a\.txt: is empty; expected texts"),
-        ("a.txt", b"one\n\xff\n", r"a\.txt: is not UTF-8 in line 2"),
+        ("a.txt", b"one\n\xff\n", r"a\.txt: is not UTF-8: byte 0xff after"),
         ("a.jsonl", "\n", r"a\.jsonl: is empty"),
         ("a.jsonl", '{"text": "a"}\n{"text": "\\ud83d"}\n', "surrogates not allowed"),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', r"a\.jsonl: line 2 is no valid JSON"),

@@ -163,8 +163,8 @@ def text_rows(path: Path, settings: Settings) -> Iterator[tuple[dict[str, Any], 
                 for line in file:
                     n_rows += 1
                     yield {}, line.rstrip("\r\n")
-            except UnicodeDecodeError:
-                raise DataError(not_decoded(path, settings)) from None
+            except UnicodeDecodeError as error:
+                raise DataError(not_decoded(path, settings, error)) from None
     else:
         for frame in read_batches(path, settings, AT_ONCE):
             if not n_rows:

@@ -5,7 +5,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from .frame import Frame
 from .text_files import Settings
 
 _WORDS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
-_NOTHING = ("", "nan", "none", "null")
+_NOTHING = ("", "na", "<na>", "nan", "none", "null")
 _SPELLED_PAIRS = "y/n t/f ja/nein oui/non si/no sí/no sim/não wahr/falsch vrai/faux да/нет 是/否 on/off ✓/✗ ✔/✘ ✅/❌"
 _PAIRS = tuple(tuple(pair.split("/")) for pair in _SPELLED_PAIRS.split())
 """Words that mean 1 and 0 where a column has no others."""
@@ -34,11 +34,10 @@ def label_entries(values: pa.Array, settings: Settings | None = None, scale: Any
     if settings.positive_values and is_numeric(values.type):
         values = values.cast(pa.string())
     if pa.types.is_string(values.type):
-        coded = values.dictionary_encode()
-        words = [*coded.dictionary.to_pylist(), *([""] if values.null_count else [])]
+        nothing = [""] if values.null_count else []
+        numbers = each(values, lambda w: _entries([*w.to_pylist(), *nothing], settings.positive_values, blank), blank)
         with np.errstate(over="ignore"):
-            table = np.array([*_entries(words, settings.positive_values, blank), blank], np.float32)
-        numbers = table[coded.indices.fill_null(len(table) - 1).to_numpy()]
+            numbers = numbers.astype(np.float32)
     elif is_numeric(values.type) or pa.types.is_null(values.type):
         numbers = as_numbers(values, pa.float32())
         numbers[np.isnan(numbers)] = blank
@@ -48,6 +47,13 @@ def label_entries(values: pa.Array, settings: Settings | None = None, scale: Any
     numbers /= np.asarray(scale, np.float32)
     numbers[(numbers < 0) | (numbers > 1)] = np.inf
     return numbers
+
+
+def each(values: pa.Array, convert: Callable[[pa.Array], Sequence[Any]], missing: float) -> np.ndarray:
+    """What a function makes of the values that differ, put at the place of each; `missing` where there is none."""
+    coded = values.dictionary_encode()
+    table = np.array([*convert(coded.dictionary), missing])
+    return np.take(table, coded.indices.fill_null(len(table) - 1).to_numpy())
 
 
 def _entries(words: Sequence[str], positive: Sequence[str], blank: float) -> list[float]:
@@ -88,22 +94,14 @@ def numbers_in(values: pa.Array) -> np.ndarray | None:
         return as_numbers(values, pa.float64())
     if not pa.types.is_string(values.type):
         return None
-    coded = values.dictionary_encode()
-    words = coded.dictionary.to_pylist()
-    numbers = [np.nan if not w.strip() else _number(w) for w in words]
-    if None in numbers:
-        return None
-    return np.array([*numbers, np.nan], float)[coded.indices.fill_null(len(words)).to_numpy()]
+    numbers = each(values, lambda words: [_number(w) if w.strip() else np.nan for w in words.to_pylist()], np.nan)
+    return None if numbers.dtype == object else numbers  # where some are None
 
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Whether values of a type are numbers or booleans."""
-    return (
-        pa.types.is_boolean(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-    )
+    of = pa.types
+    return of.is_boolean(kind) or of.is_integer(kind) or of.is_floating(kind) or of.is_decimal(kind)
 
 
 def as_numbers(values: pa.Array, kind: pa.DataType) -> np.ndarray:
@@ -328,14 +326,15 @@ def _fitting_separator(
     values: Sequence[str], known: Sequence[str], parts: dict[str, set[str]], present: list[str], where: str
 ) -> str | None:
     """The separator that gives known names or class indices, else the only one that occurs."""
-    folded = {fold(name) for name in known}
-    if all(fold(v) in folded for v in values):
+    names, indices = {fold(name) for name in known}, {str(i) for i in range(len(known))}
+    if all(fold(v) in names for v in values):
         return None
-    fitting = [s for s in parts if {fold(part) for part in parts[s]} <= folded]
-    fitting = fitting or [
-        s for s in _TAKEN if s in parts and all(is_index(p) and as_index(p) < len(known) for p in parts[s])
-    ]
-    found = fitting or present or [s for s in parts if {fold(part) for part in parts[s]} & folded]
+    found = (
+        [s for s in parts if {*map(fold, parts[s])} <= names]
+        or [s for s in _TAKEN if s in parts and parts[s] <= indices]
+        or present
+        or [s for s in parts if {*map(fold, parts[s])} & names]
+    )
     if len(found) > 1:
         raise UsageError(f"{where}: {' or '.join(map(repr, found))} may separate the names; give it: --separator.")
     return found[0] if found else None

@@ -2,9 +2,9 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ..labels.schema import LabelSchema
 from ..utils.constants import LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, did_you_mean, quoted
-from .cells import NO_SEPARATOR, SPELLED, how_written, label_entries, numbers_in, spelled_list, split_cell, words_in
+from .cells import NO_SEPARATOR, how_written, label_entries, numbers_in, words_in
 from .frame import Frame, named_like
 from .label_spec import COLUMNS, LABEL_FORMATS, LabelSpec, ask_about_signs, plan_of_cells
 from .text_files import Settings
@@ -41,8 +41,12 @@ _SELDOM_LABEL = re.compile(
     r"|.*confidence.*|.*(count|votes?|likes?|score|prob\w*|pred\w*)"
 )
 _PEOPLE = re.compile(
-    r"(?i)(?:^|[ _.-])(ann(?:ot\w*)?|rater|coder|judge|worker|labell?er|reviewer|expert|evaluator|assessor|participant"
+    r"(?i)(?:^|[ _.-])(an+(?:ot\w*)?|rater|coder|judge|worker|labell?er|reviewer|expert|evaluator|assessor|participant"
     r"|user|person)[ _.-]*(\d+|[a-z])$"
+)
+_WAYS = (
+    "--label_columns names them, with --positive_values (which values mean 1), --label_scale (what counts, "
+    "percentages or ratings are divided by), --separator (between names) or --label_format classes (a class a row)."
 )
 _MOST_CLASSES, _ROWS_PER_CLASS = 100, 4  # of a column of strings that could hold one class a row
 
@@ -144,9 +148,9 @@ def make_plan(frame: Frame, text: str, settings: Settings) -> LabelSpec:
     if plan.form != COLUMNS and (settings.positive_values or settings.blank_labels or settings.label_scale):
         raise UsageError(
             f"{frame.path}: --positive_values, --blank_labels and --label_scale are for a column per label, but the "
-            f"labels are {plan.note.partition(', ')[2].partition(', ')[2]}; name those columns with --label_columns."
+            f"labels are in {plan.where}; name those columns with --label_columns."
         )
-    return plan
+    return plan if settings.label_info is None else replace(plan, note=f"{plan.note}, names of label_info.json")
 
 
 def _hold_names(frame: Frame, columns: Sequence[str], settings: Settings) -> bool:
@@ -172,9 +176,7 @@ def _columns_plan(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     if odd := [name for name in columns if name not in schema.names]:
         raise DataError(f"{frame.path}: column {odd[0]!r} is no label: {did_you_mean(odd[0], schema.names)}")
     how = "a dict of them" if frame.fields else "one column each"
-    source = f", names of {'label_info.json' if given else 'the keys' if frame.fields else 'the columns'}"
-    listed = "" if given else f" ({quoted(schema.names)})"
-    note = f"Labels: {len(schema)}{listed}, multi-label, {how}{source}"
+    note = f"Labels: {len(schema)} ({quoted(schema.names)}), multi-label, {how}"
     return LabelSpec(schema.names, COLUMNS, schema, note, settings=settings)
 
 
@@ -196,20 +198,17 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
         raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
     if settings.positive_values:
         raise UsageError(f"{frame.path}: --positive_values needs --label_columns, the columns that hold them.")
-    values = {
-        name: _seen(frame, name) for name in others if name not in frame.broken and not _NO_LABEL.fullmatch(name)
-    }
+    values = {n: _seen(frame, n) for n in others if n not in frame.broken and not _NO_LABEL.fullmatch(n)}
     found = [name for name, v in values.items() if v.is_label]
     if not found and all(v.is_like_label for v in values.values() if v.nearly):
         found = [name for name, v in values.items() if v.is_like_label]
-    nearly = {name: v.nearly for name, v in values.items() if v.nearly and name not in found}
     if not found:
-        where = f" in {quoted(others)}" if others else ""
+        where = f" in {_described(values)}" if values else ""
         raise UsageError(
-            f"{frame.path}: found no labels{where}; expected a column 'labels' or a column of 0 and 1 "
-            f"for each label. {'; '.join(_hints(values, nearly)) or 'Name them with --label_columns'}."
+            f"{frame.path}: found no labels{where}; expected a column 'labels' or one of 0 and 1 for each label. "
+            f"{_WAYS}"
         )
-    _ask_about_doubtful(frame, {name: values[name] for name in found}, nearly, values)
+    _ask_about_doubtful(frame, {name: values[name] for name in found}, values)
     return tuple(found)
 
 
@@ -228,7 +227,6 @@ class _Values:
 
     Args:
         cells: the values.
-        numbers: the values as numbers, where all of them are.
         entries: what they are as entries of a label, see `label_entries`.
         is_like_label: whether nearly all of them are values that a label can have.
         is_label: whether there are no other numbers too: a wrong word is an error, and no question.
@@ -236,11 +234,15 @@ class _Values:
     """
 
     cells: pa.Array
-    numbers: np.ndarray | None
     entries: np.ndarray
     is_like_label: bool
     is_label: bool
     nearly: str
+
+    @cached_property
+    def numbers(self) -> np.ndarray | None:
+        """The values as numbers, where all of them are."""
+        return numbers_in(self.cells)
 
 
 def _seen(frame: Frame, name: str) -> _Values:
@@ -252,122 +254,61 @@ def _seen(frame: Frame, name: str) -> _Values:
     if not is_label and 0 < 2 * len(wrong) <= known and not _is_class_name(name):
         first = f"{cells[int(wrong[0])].as_py()!r} first in {frame.row(wrong[0])}"
         nearly = f"{name!r} holds {known - len(wrong):,} values of 0 to 1 and {len(wrong):,} others ({first})"
-    return _Values(cells, numbers_in(cells), entries, is_like, is_label, nearly)
+    return _Values(cells, entries, is_like, is_label, nearly)
 
 
-def _ask_about_doubtful(
-    frame: Frame, found: Mapping[str, _Values], nearly: Mapping[str, str], readable: Mapping[str, _Values]
-) -> None:
+def _ask_about_doubtful(frame: Frame, found: Mapping[str, _Values], values: Mapping[str, _Values]) -> None:
     """Raise a UsageError for columns beside the labels that may be labels, and for labels that may be none."""
-    people = [name for name in found if _PEOPLE.search(name.strip())]
-    are_people = people == [*found] and len(people) > 1
     if len(found) == 1 and 0 in next(iter(found.values())).entries:
         ask_about_signs(next(iter(found.values())).numbers, next(iter(found)), str(frame.path))
-    seldom = [name for name in found if _SELDOM_LABEL.fullmatch(name.strip()) or name in people]
-    soft = [n for n, v in found.items() if n not in seldom and ((v.entries > 0) & (v.entries < 1)).any()]
-    said, doubtful = [*nearly.values()], {*nearly}
-    for names, is_odd, what in (
-        (people, are_people,
-         "seem to hold what each of several people said of one label, whose mean or majority would be one"),
-        (seldom, 0 < len(seldom) < len(found), "hold 0 and 1 and are seldom labels"),
-        (soft, 0 < len(soft) < len(found), "hold values between 0 and 1, as soft labels or scores do"),
-    ):  # fmt: skip
-        if is_odd:
-            said.append(f"{quoted(names)} {what}")
-            doubtful.update(names)
-    is_certain = any(values.numbers is not None for name, values in found.items() if name not in seldom)
-    rest = {n: v for n, v in readable.items() if n not in {*found, *nearly} and (_is_class_name(n) or not is_certain)}
-    others = _hints(rest, {})
-    if not (said or others):
+    nearly = {name: v for name, v in values.items() if v.nearly and name not in found}
+    people = [name for name in found if _PEOPLE.search(name.strip())]
+    seldom = {name: v for name, v in found.items() if name in people or _SELDOM_LABEL.fullmatch(name.strip())}
+    soft = {n: v for n, v in found.items() if n not in seldom and ((v.entries > 0) & (v.entries < 1)).any()}
+    doubtful = nearly | (seldom if len(seldom) < len(found) or 1 < len(people) == len(found) else {})
+    doubtful |= soft if len(soft) < len(found) else {}
+    is_certain = any(v.numbers is not None for name, v in found.items() if name not in seldom)
+    rest = {n: v for n, v in values.items() if n not in {**found, **nearly} and _may_hold_names(n, v, is_certain)}
+    if not doubtful and not rest:
         return
-    if not said:
-        said, doubtful = [f"{quoted([*found])} may hold the labels, or other columns"], {*found}
-    sure = [name for name in found if name not in doubtful]
-    everything = [name for name in readable if name in {*found, *nearly}]
-    ways = [*([f"without them {_flag(sure)}"] if sure else []), f"with them {_flag(everything)}"]
-    more = ", and write -1 where a label is unknown" if nearly else ""
-    if any(readable[name].numbers is not None for name in nearly):
-        more = f" --label_scale {_scale(readable, everything)}, which divides counts"
-    more += f". Other columns that may hold them: {'; '.join(others)}" if others else ""
-    raise UsageError(f"{frame.path}: {'; '.join(said)}. Are these labels? Say {' or '.join(ways)}{more}.")
+    certain = [name for name in found if name not in doubtful] if doubtful else []
+    everything = [name for name in values if name in {**found, **nearly}]
+    ways = [f"--label_columns {shlex.join(names)}" for names in (certain, *([n] for n in rest), everything) if names]
+    if counts := [np.nanmax(v.numbers) for v in nearly.values() if v.numbers is not None]:
+        ways[-1] += f" --label_scale {max(counts):g}"
+    odd = "".join(f", where {v.nearly}" for v in nearly.values())
+    odd += ", which may be what each of several people said of one label" if people else ""
+    raise UsageError(
+        f"{frame.path}: which columns are labels? It is not clear of {_described({**(doubtful or found), **rest})}"
+        f"{odd}; say {' or '.join(ways)}. {_WAYS}"
+    )
 
 
 def _is_class_name(column: str) -> bool:
     return column.strip().casefold() in _CLASS_COLUMNS
 
 
-def _flag(names: Iterable[str]) -> str:
-    return f"--label_columns {shlex.join(names)}"
-
-
-def _scale(values: Mapping[str, _Values], counts: Sequence[str]) -> str:
-    """What counts may be divided by: a column that is their sum, else the largest of them."""
-    numbers = {name: v.numbers for name, v in values.items() if v.numbers is not None}
-    total = sum(numbers.get(name, 0) for name in counts)
-    whole = next((name for name in numbers if name not in counts and np.array_equal(numbers[name], total)), None)
-    return shlex.quote(whole) if whole else f"{max(np.nanmax(numbers[n]) for n in counts if n in numbers):g}"
-
-
-def _hints(values: Mapping[str, _Values], nearly: Mapping[str, str]) -> list[str]:
-    """What to say of columns that may hold labels, each with the flags that read it so."""
-    said: list[str] = []
-    alike: dict[tuple[str, ...], list[str]] = {}  # columns with the same words, or with one word and blanks
-    scaled: dict[str, list[str]] = {"ratings": [], "percentages": [], "counts": []}
-    for name, v in sorted(values.items(), key=lambda item: not _is_class_name(item[0])):
-        if pa.types.is_nested(v.cells.type):
-            if pa.types.is_list(v.cells.type) and not pa.types.is_nested(v.cells.type.value_type):
-                said.append(f"{name!r} holds lists: {_flag([name])}")
-            continue
-        words, is_class, numbers = words_in(v.cells.cast(pa.string())), _is_class_name(name), v.numbers
-        if is_class or numbers is None or len(words) == 2:
-            is_marked = len(words) == 1 and (v.cells.null_count > 0 or "" in v.cells.to_pylist())
-            alike.setdefault(() if is_marked else tuple(sorted(words)) or (name,), []).append(name)
-        elif not (numbers == 0).any():
-            scaled["ratings"] += [name] * (2 < len(words) <= 10)
-        elif np.nanmin(numbers) >= 0 and (len(words) <= 20 or np.nanmax(numbers) <= 100):
-            scaled["counts" if len(words) <= 20 else "percentages"].append(name)
-    for key, columns in alike.items():
-        if len(columns) > 1 and all(map(_PEOPLE.search, columns)):
-            said.append(f"{quoted(columns)} may be what several people said: write the majority into one column")
-        elif len(key) == 2 and (len(columns) > 1 or values[columns[0]].numbers is not None):
-            ways = " or ".join(f"--positive_values {shlex.quote(w)}" for w in reversed(key)).replace("\n", "\\n")
-            said.append(f"{quoted(columns)} hold {key[0]!r} and {key[1]!r}: {_flag(columns)} with {ways}")
-        elif len(columns) > 1 and len(key) <= _MOST_CLASSES:
-            said.append(f"{quoted(columns)} may hold names: {_flag(columns)} for the set of them")
-        else:
-            said += [hint for name in columns for hint in _hint_of_names(name, key, len(values[name].cells))]
-    counts: dict[str, Any] = {name: values[name].numbers for name in scaled["counts"]}
-    total = sum(counts.values())  # a column that is the sum of the others is none of them
-    few = [n for n in counts if len(counts) < 3 or not np.array_equal(total - counts[n], counts[n])]
-    scaled["counts"] = few if len(few) > 1 or nearly else []
-    paired = [name for key, columns in alike.items() if len(key) == 2 for name in columns]
-    said += [what for name, what in nearly.items() if name not in (*few, *paired)]
-    for kind, columns in ((kind, found) for kind, found in scaled.items() if found):
-        way = f"--label_scale {100 if kind == 'percentages' else _scale(values, columns)}"
-        way = way if kind != "ratings" or len(columns) > 1 else "--label_format classes"
-        said.append(f"{quoted(columns)} may be {kind}: {_flag(columns)} {way}")
-    return said[:5]
-
-
-def _hint_of_names(name: str, words: Sequence[str], n_rows: int) -> list[str]:
-    """What to say of a column of strings that may hold a class a row, or names with a separator."""
-    if len(words) < 2:
-        return []
+def _may_hold_names(name: str, values: _Values, is_certain: bool) -> bool:
+    """Whether a column may hold a class a row or sets of names, where its own name says so or the labels are words."""
+    if is_certain and not _is_class_name(name):
+        return False
+    if pa.types.is_nested(values.cells.type):
+        return pa.types.is_list(values.cells.type) and not pa.types.is_nested(values.cells.type.value_type)
+    words = words_in(values.cells.cast(pa.string()))
+    if len(words) < 2 or not (values.numbers is None or len(words) == 2 or _is_class_name(name)):
+        return False
     try:
-        separator = how_written(pa.array(words, pa.string()), None, None, "")
-    except UsageError as error:
-        ways = " or ".join(dict.fromkeys(re.findall(r"--separator ('[^']*')", str(error))))
-        return [f"{name!r} may hold several names: {_flag([name])} with --separator {ways} or none"]
-    if separator == SPELLED:
-        try:
-            spelled_list(words[0])
-        except ValueError:
-            return [f"{name!r} holds lists or dicts, but none of labels: write lists of names"]
-        return [f"{name!r} holds lists: {_flag([name])}"]
-    if separator != NO_SEPARATOR:
-        parts = {part for word in words for part in split_cell(word, separator)}
-        is_shared = 2 * len(parts) < 3 * len(words)
-        return [f"{name!r} holds names separated by {separator!r}: {_flag([name])}"] * is_shared
-    if len(words) <= min(_MOST_CLASSES, n_rows // _ROWS_PER_CLASS):
-        return [f"{name!r} has {len(words)} different values and could hold one class a row: {_flag([name])}"]
-    return []
+        is_set = how_written(pa.array(words, pa.string()), None, None, "") != NO_SEPARATOR
+    except UsageError:
+        return True
+    return is_set or len(words) <= min(_MOST_CLASSES, len(values.cells) // _ROWS_PER_CLASS)
+
+
+def _described(values: Mapping[str, _Values]) -> str:
+    """Columns, those with the same values together, and some of their values."""
+    alike: dict[str, list[str]] = {}
+    for name, v in values.items():
+        found = sorted({str(cell)[:25] for cell in v.cells.slice(0, _SAMPLE).to_pylist() if cell is not None} - {""})
+        shown = ", ".join(map(repr, found[:3])) + (", ..." if len(found) > 3 else "")
+        alike.setdefault(shown or "blank", []).append(name)
+    return "; ".join(f"{quoted(columns)} ({shown})" for shown, columns in [*alike.items()][:10])

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, quoted
+from ..utils.text import pluralize
 from . import splits as split_rows
 from .cells import SPELLED
 from .columns import find_text_column, make_plan, read_texts
@@ -126,8 +127,7 @@ def load_labelled_dataset(
     train = frames["train"]
     warnings += check_columns(parts["train"][1], train, plan)
     _check_training(parts["train"], train, plan, settings)
-    for frame in frames.values():
-        warnings += frame.remarks
+    warnings += [said for frame in frames.values() for said in frame.remarks]
     warnings += [f"Column {n!r} is not used, as it cannot be read. {said}" for n, said in train.broken.items()]
     warnings += plan.remarks
     if plan.form == NAMES and len(plan.columns) == 1 and plan.written != SPELLED:
@@ -144,11 +144,10 @@ def load_labelled_dataset(
     if made:
         warnings += split_rows.make_splits(parts, made, plan.schema, seed, train.path)
     warnings += [*split_rows.leaked_texts(parts), *split_rows.absent_labels(parts, plan.schema)]
+    groups = "; none is named primary (groups in label_info.json), so all count as secondary"
     notes = (
         _source_note(frames, source, text, plan),
-        f"{plan.note}."
-        if plan.form == CLASSES or plan.schema.primary
-        else f"{plan.note}; none is named primary (groups in label_info.json), so all count as secondary.",
+        f"{plan.note}{'' if plan.form == CLASSES or plan.schema.primary else groups}.",
         _split_note(parts, made, train.name, seed, {split: int(rows.sum()) for split, rows in blank.items()}),
     )
     splits = make_datasets(parts, plan.schema)
@@ -168,7 +167,9 @@ def _by_split_column(frames: dict[str, Frame]) -> dict[str, Frame]:
     train = frames["train"]
     for name in train.names if len(frames) == 1 else ():
         cells = train.table.column(name)
-        words = cells.unique().drop_null().to_pylist() if pa.types.is_string(cells.type) else []
+        if not pa.types.is_string(cells.type) or len(cells.slice(0, 1_000).unique()) > 10:
+            continue
+        words = cells.unique().drop_null().to_pylist()
         named = {word: split for word in words if len(words) <= 10 and (split := split_named(word))}
         if "train" in named.values() and len({*named.values()}) > 1:
             break
@@ -268,10 +269,7 @@ def make_datasets(parts: split_rows.Parts, schema: LabelSchema) -> datasets.Data
 def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: LabelSpec) -> str:
     train = frames["train"]
     ignored = [name for name in train.names if name not in (text, *plan.columns)]
-    names: dict[str, dict[str, None]] = {}
-    for frame in frames.values():
-        names.setdefault(frame.format, {})[frame.name] = None
-    read = "; ".join(f"{', '.join(found)} as {kind}" for kind, found in names.items())
+    read = "; ".join(f"{frame.name} as {frame.format}" for frame in {f.name: f for f in frames.values()}.values())
     where = f" in {source.where}" if source.where else ""
     words = " (lists of words, joined by blanks)" if pa.types.is_list(train.table.schema.field(text).type) else ""
     more = f"; not used: {quoted(source.unused)}" if source.unused else ""
@@ -281,12 +279,12 @@ def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: L
 
 def _split_note(parts: split_rows.Parts, made: Sequence[str], source: str, seed: int, blank: Mapping[str, int]) -> str:
     sizes = ", ".join(f"{split} {len(parts[split][0]):,}" for split in SPLITS if split in parts)
-    each = " each" if len(made) > 1 else ""
-    how = f"; {' and '.join(made)} made of 10% of {source}{each}, stratified, seed {seed}, equal texts kept together"
-    sizes += how if made else ", splits as they were"
+    how = "splits as they were"
+    if made:
+        each = " each" if len(made) > 1 else ""
+        how = f"{' and '.join(made)} made of 10% of {source}{each}, stratified, seed {seed}, equal texts kept together"
     unknown = sum(int((labels == IGNORE_INDEX).sum()) for _, labels in parts.values())
-    sizes += f"; {unknown:,} unknown label entries ({IGNORE_INDEX})" if unknown else "; no label entry unknown"
+    note = f"Rows: {sizes}; {how}; {unknown:,} unknown label entries ({IGNORE_INDEX})"
     if total := sum(blank.values()):
-        left_out = f", {blank['train']:,} of them left out of the training rows" if blank["train"] else ""
-        sizes += f"; {total:,} blank text{'' if total == 1 else 's'}{left_out}"
-    return f"Rows: {sizes}."
+        note += f"; {pluralize(total, 'blank text')}, {blank['train']:,} of them left out of the training rows"
+    return f"{note}."

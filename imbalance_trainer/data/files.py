@@ -1,4 +1,4 @@
-"""Reading files: bytes become tables by pandas (CSV, Excel), pyarrow (Parquet, Arrow) and json.
+"""Reading files: bytes become tables by csv, pandas (Excel), pyarrow (Parquet, Arrow) and json.
 
 A file is read whole or in batches of rows by the same function.
 """
@@ -19,7 +19,6 @@ from ..utils.errors import DataError, UsageError, first_five, first_line, quoted
 from .frame import Frame, join_frames, make_frame
 from .text_files import (
     DELIMITED,
-    TEXT,
     Batches,
     Settings,
     not_decoded,
@@ -69,8 +68,8 @@ def read_batches(path: Path, settings: Settings, rows: int | None = None) -> Ite
             if len(batch):
                 yield replace(make_frame(path, batch, kind, start=start), remarks=remarks)
                 start += len(batch)
-    except UnicodeDecodeError:
-        raise DataError(not_decoded(path, settings)) from None
+    except UnicodeDecodeError as error:
+        raise DataError(not_decoded(path, settings, error)) from None
     except (OSError, EOFError, pa.ArrowException, UnicodeError) as error:
         said = getattr(error, "strerror", None) or first_line(error)
         raise DataError(f"{path}: cannot be read ({said}).") from None
@@ -80,8 +79,7 @@ def count_rows(path: Path) -> int:
     """The rows of a Parquet or Arrow file, without its values being read; -1 for other files, which do not say."""
     if ending(path) == ".parquet":
         return pq.read_metadata(path).num_rows
-    is_silent = ending(path) in (*TEXT, ".xlsx")
-    return -1 if is_silent else sum(len(table) for table, _, _ in _arrow(path, Settings(), 1 << 30))
+    return len(_mapped(path)) if ending(path) == ".arrow" else -1
 
 
 def _excel(path: Path, settings: Settings, rows: int | None) -> Batches:
@@ -102,24 +100,23 @@ def _parquet(path: Path, settings: Settings, rows: int | None) -> Batches:
     with pq.ParquetFile(path, buffer_size=1 << 20 if rows else 0) as file:
         if rows is None:
             yield file.read(), "Parquet", ()
-            return
-        for batch in file.iter_batches(rows, use_threads=False):
-            yield pa.Table.from_batches([batch]), "Parquet", ()
+        else:
+            batches = file.iter_batches(rows, use_threads=False)
+            yield from ((pa.Table.from_batches([batch]), "Parquet", ()) for batch in batches)
 
 
 def _arrow(path: Path, settings: Settings, rows: int | None) -> Batches:
-    """An Arrow file or stream."""
-    with pa.memory_map(str(path)) as source:
-        is_file = source.read(6) == b"ARROW1"
-        source.seek(0)
-        reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
-        batches = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else reader
-        if rows is None:
-            yield pa.Table.from_batches(list(batches), reader.schema), "Arrow file", ()
-            return
-        for batch in batches:
-            for at in range(0, batch.num_rows, rows):
-                yield pa.Table.from_batches([batch.slice(at, rows)]), "Arrow file", ()
+    table = _mapped(path)
+    step = rows or max(len(table), 1)
+    yield from ((table.slice(at, step), "Arrow file", ()) for at in range(0, len(table), step))
+
+
+def _mapped(path: Path) -> pa.Table:
+    """An Arrow file or stream, of which nothing is read before it is asked for."""
+    source = pa.memory_map(str(path))
+    is_file = source.read(6) == b"ARROW1"
+    source.seek(0)
+    return (pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all()
 
 
 def _text(path: Path, settings: Settings, rows: int | None) -> Batches:
@@ -129,61 +126,58 @@ def _text(path: Path, settings: Settings, rows: int | None) -> Batches:
 
 
 def _json(path: Path, settings: Settings, rows: int | None) -> Batches:
-    """One object a line, else one document with an array of objects."""
+    """One object a line, where more lines follow; else one document with an array of objects."""
     with open_text(path, settings) as file:
-        lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
+        lines = ((f"line {number}", line) for number, line in enumerate(file, 1) if line.strip())
         first = list(islice(lines, 2))
-        if _begins_with_a_row([line for _, line in first]):
+        if len(first) == 2 and _is_object(first[0][1]):
             every = chain(first, lines)
             met: dict[str, None] = {}  # a column stays where a later batch has no value for it
             while some := list(islice(every, rows)):
-                batch = [_load(path, line, number) for number, line in some]
+                batch = _checked(path, [(place, _load(line, f"{path}: {place}")) for place, line in some])
                 met.update(dict.fromkeys(name for row in batch for name in row))
                 yield [{**met, **batch[0]}, *batch[1:]], "JSON lines", ()
             return
-    if not first:
-        return
-    with open_text(path, settings) as file:
-        found = _load(path, file.read())
-    if isinstance(found, dict) and "names" in found and not {"text", "data"} & {*found}:
-        raise UsageError(f"{path}: holds names of labels, as a label_info.json does; give it with --label_schema.")
-    if not isinstance(found, list):
-        keys = f" with the keys {quoted([*found])}" if isinstance(found, dict) else ""
+        file.seek(0)
+        document = _load(file.read(), f"{path}:") if first else []
+    if isinstance(document, dict) and not _is_row(document):
+        if "names" in document and not {"text", "data"} & {*document}:
+            raise UsageError(f"{path}: holds names of labels, as a label_info.json does; give it with --label_schema.")
         raise DataError(
-            f"{path}: is one JSON object{keys}; write its rows as one array of objects, or one object a line."
+            f"{path}: is one JSON object with the keys {quoted([*document])}; write its rows as one array of objects, "
+            "or one object a line."
         )
-    odd = [f"element {i}" for i, row in enumerate(found, 1) if not isinstance(row, dict)]
-    if odd:
-        raise DataError(f"{path}: expected an array of JSON objects; found others in {first_five(odd)}.")
-    step = rows or max(len(found), 1)
-    for at in range(0, len(found), step):
-        yield found[at : at + step], "JSON", ()
+    elements = document if isinstance(document, list) else [document]
+    yield _checked(path, [(f"element {i}", row) for i, row in enumerate(elements, 1)]), "JSON", ()
 
 
-def _begins_with_a_row(lines: Sequence[str]) -> bool:
-    """Whether the first line is an object and, where it is the only one, has no rows in it itself."""
+def _is_object(line: str) -> bool:
     try:
-        row = json.loads(lines[0]) if lines else None
+        return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
-    if not isinstance(row, dict) or len(lines) > 1:
-        return isinstance(row, dict)
-    has_rows = any(isinstance(v, list) and v and isinstance(v[0], dict) for v in row.values())
-    return not has_rows and not all(isinstance(v, (list, dict)) for v in row.values())
 
 
-def _load(path: Path, text: str, line: int | None = None) -> Any:
-    """What a text, or a line with its number, spells; a DataError where that is no JSON, or a line is no object."""
-    where, expected = (f"line {line} is", "one JSON object a line")
-    if line is None:
-        where, expected = "is", "an array of objects, or one object a line"
+def _is_row(document: dict[str, Any]) -> bool:
+    """Whether an object is a row, rather than lists of rows or of columns."""
+    has_rows = any(isinstance(v, list) and v and isinstance(v[0], dict) for v in document.values())
+    return not has_rows and not all(isinstance(v, (list, dict)) for v in document.values())
+
+
+def _load(text: str, where: str) -> Any:
     try:
-        found = json.loads(text.strip())
+        return json.loads(text.strip())
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: {where} no valid JSON ({first_line(error)}); expected {expected}.") from None
-    if line is not None and not isinstance(found, dict):
-        raise DataError(f"{path}: {where} no JSON object; expected {expected}.")
-    return found
+        raise DataError(
+            f"{where} is no valid JSON ({first_line(error)}); expected an array of objects, or one object a line."
+        ) from None
+
+
+def _checked(path: Path, rows: Sequence[tuple[str, Any]]) -> list[dict[str, Any]]:
+    """Rows, of which each has to be an object; given with what each is called."""
+    if odd := [place for place, row in rows if not isinstance(row, dict)]:
+        raise DataError(f"{path}: expected JSON objects; found others in {first_five(odd)}.")
+    return [row for _, row in rows]
 
 
 READERS: dict[str, Callable[[Path, Settings, int | None], Batches]] = {

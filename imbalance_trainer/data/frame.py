@@ -101,31 +101,31 @@ def make_frame(
                  if not re.fullmatch(r"__index_level_\d+__", k)]  # where pandas puts its index  # fmt: skip
     else:
         found = [(name, rows.iloc[:, i]) for i, name in enumerate(rows.columns)]
-    arrays: list[tuple[str, pa.Array]] = []
+    arrays: dict[str, pa.Array] = {}
     class_names, broken = {}, {}
     for key, values in found:
         name = str(key).strip()
+        if name in arrays:
+            raise DataError(f"{path}: has more than one column {name!r}; rename one.")
         try:
-            array = _plain(values)
+            arrays[name] = _plain(values)
             schema = LabelSchema.from_features(features or {}, key)
             if schema is not None:
                 class_names[name] = schema.names
-                array = array if pa.types.is_null(array.type) else _with_names(array, schema.names)
+                arrays[name] = _with_names(arrays[name], schema.names)
         except _NOT_ARROW as error:
-            array = pa.nulls(len(values))
+            arrays[name] = pa.nulls(len(values))
             broken[name] = f"{path}: column {name!r} cannot be read ({first_line(error)})."
-        arrays.append((name, array))
-    label_column = named_like(LABEL_COLUMNS, [name for name, array in arrays if pa.types.is_struct(array.type)]) or ""
+    label_column = named_like(LABEL_COLUMNS, [name for name in arrays if pa.types.is_struct(arrays[name].type)]) or ""
     fields: list[str] = []
     if label_column:
-        labels = next(array for name, array in arrays if name == label_column)
+        labels = arrays.pop(label_column)
         fields = [f.name.strip() for f in labels.type]
-        arrays = [*(a for a in arrays if a[0] != label_column), *zip(fields, labels.flatten(), strict=True)]
-    names = [name for name, _ in arrays]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        of = f" (one of them in the dicts of {label_column!r})" if twice in fields else ""
-        raise DataError(f"{path}: has more than one column {twice!r}{of}; rename one.")
-    table = pa.Table.from_arrays([array for _, array in arrays] or [pa.nulls(len(rows))], names=names or [""])
+        if twice := [name for name in fields if name in arrays or fields.count(name) > 1]:
+            of = f"(one of them in the dicts of {label_column!r})"
+            raise DataError(f"{path}: has more than one column {twice[0]!r} {of}; rename one.")
+        arrays |= dict(zip(fields, labels.flatten(), strict=True))
+    table = pa.table(arrays or {"": pa.nulls(len(rows))})
     places = np.stack([np.zeros(len(table), np.int64), start + np.arange(len(table))], axis=1)
     return Frame(path, table, format, places, class_names, tuple(fields), label_column, broken)
 
@@ -165,7 +165,7 @@ def _plain(values: Any) -> pa.Array:
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([pa.array([], column.type), *column.chunks])
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -182,6 +182,8 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
 
 def _with_names(values: pa.Array, names: Sequence[str]) -> pa.Array:
     """ClassLabel indices (or lists of them) as names, so that the order of these names does not matter later."""
+    if pa.types.is_null(values.type):
+        return values
     if pa.types.is_list(values.type):
         is_null = values.is_null() if values.null_count else None
         return pa.ListArray.from_arrays(values.offsets, _with_names(values.values, names), mask=is_null)

@@ -27,6 +27,7 @@ with one class a row, or with one label of a text that has several rows."""
 
 ENTRY = "0, 1, true, false, yes, no, a value between 0 and 1, or blank, -1 or -100 for unknown"
 _SPARE = 10  # times as many classes as occur are taken for numbers of another kind, such as years
+_MANY = 100  # classes, from which numbers are looked at twice
 _NO_CLASS = -2
 
 
@@ -70,13 +71,13 @@ class LabelSpec:
     @property
     def where(self) -> str:
         """What messages call the columns."""
-        return f"column {self.columns[0]!r}" if len(self.columns) == 1 else f"columns {quoted(self.columns)}"
+        return _called(self.columns)
 
 
 def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> LabelSpec:
     """The plan for labels that lie in one column of the training data, or as names in several."""
     column, given, label_format = columns[0], settings.label_info, settings.label_format
-    where = f"{frame.path}: column {column!r}" if len(columns) == 1 else f"{frame.path}: columns {quoted(columns)}"
+    where = f"{frame.path}: {_called(columns)}"
     known = given.names if given else frame.class_names.get(column)
     cells, written = _cells(frame, columns, known, settings, where)
     is_list = pa.types.is_list(cells.type)
@@ -84,23 +85,23 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     words, is_text = cell.words_in(values), pa.types.is_string(values.type)
     if cells.null_count == len(cells) or (not is_list and is_text and not words):
         raise DataError(f"{where}: no row has a known label; expected some to train on.")
-    fits = {CLASSES: not is_list, MULTI_HOT: is_list, INDICES: is_list or is_text, NAMES: is_text, None: True}
-    if not fits.get(label_format, False):
-        holds = ("lists" if is_list else "single values") + (" of numbers" if label_format == NAMES else "")
+    are_indices = bool(words) and all(map(cell.is_index, words))
+    fits = {CLASSES: not is_list, MULTI_HOT: is_list, INDICES: are_indices and (is_list or is_text), NAMES: is_text}
+    if not fits.get(label_format or "", label_format is None):
+        holds = f"{'lists' if is_list else 'single values'} such as {quoted(words[:2])}"
         raise UsageError(f"{where}: holds {holds}, which does not go with --label_format {label_format}.")
     form, width = (NAMES if label_format in (NAMES, INDICES) else CLASSES), None
     if is_list:
-        form, width = _form_of_lists(cells, known, label_format)
-    are_indices = bool(words) and all(map(cell.is_index, words))
+        form, width = _form_of_lists(cells, known, label_format, where)
     if form == CLASSES and known is None and label_format is None:
         numbers = cell.numbers_in(values)
         ask_about_signs(numbers, column, str(frame.path))
         _ask_about_fractions(numbers, column, where)
-    if label_format == INDICES and not are_indices:
-        raise DataError(f"{where}: holds other values than class indices, which --label_format indices asks for.")
     are_names = not is_text and words and known is not None and set(words) <= set(known)  # such as years or stars
     numbered = label_format != NAMES and not are_names and (known is not None or not is_text or are_indices)
     names, said = (known, []) if known else _names_in(values, words, width, numbered, where)
+    if known is None and numbered and width is None and words and min(map(cell.as_index, words)) > 0:
+        said = [*said, f"{where}: no row has class 0; where classes begin at 1, a label_info.json can name them."]
     path = cell.paths_in(words) if written != cell.PATHS else None
     if path is not None:
         way = "--separator '>' makes each level a label that implies the one above it"
@@ -111,26 +112,20 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
         raise DataError(f"{where}: has only one class, {names[-1]!r}; expected two or more.")
     parted = "" if written in (cell.NO_SEPARATOR, cell.SPELLED) else f" separated by {written!r}"
     what = "names" if is_text and not are_indices else "class indices"
-    how = {
-        MULTI_HOT: f"multi-hot lists{parted}",
-        CLASSES: "one class a row",
-        NAMES: f"{what}{parted}" if parted else f"lists of {what}",
-    }[form]
+    how = {CLASSES: "one class a row", NAMES: what if parted else f"lists of {what}"}.get(form, "multi-hot lists")
     if form == MULTI_HOT and not (known or label_format):
-        how += " (they could be class indices: --label_format indices)"
-    source = (
-        f"names of {'label_info.json' if given else 'ClassLabel'}" if known else "names as found in the training data"
-    )
-    if known is None and numbered:
-        span = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-        source = f"no names are given: {span} (a label_info.json can name them)"
-    listed = "" if given or (known is None and numbered) else f" ({quoted(names)})"  # a typo among them shows
+        parted += " (they could be class indices: --label_format indices)"
     kind = "single-label" if form == CLASSES else "multi-label"
-    note = f"Labels: {len(names)}{listed}, {kind}, {how} in {quoted(columns)}, {source}"
+    hint = ", which a label_info.json can name" if known is None and numbered else ""
+    note = f"Labels: {len(names)} ({quoted(names)}){hint}, {kind}, {how}{parted} in {quoted(columns)}"
     arrow = f" {cell.PATHS} "
     levels = [(n, n.rpartition(arrow)[0]) for n in names if arrow in n and written.strip() == cell.PATHS]
     schema = given or LabelSchema(tuple(names), {}, tuple(levels))
     return LabelSpec(tuple(columns), form, schema, note, written, tuple(said), bool(numbered))
+
+
+def _called(columns: Sequence[str]) -> str:
+    return f"column {columns[0]!r}" if len(columns) == 1 else f"columns {quoted(columns)}"
 
 
 def ask_about_signs(numbers: np.ndarray | None, column: str, where: str) -> None:
@@ -175,7 +170,9 @@ def _cells(
     return cells, written
 
 
-def _form_of_lists(cells: pa.Array, known: Sequence[str] | None, label_format: str | None) -> tuple[str, int | None]:
+def _form_of_lists(
+    cells: pa.Array, known: Sequence[str] | None, label_format: str | None, where: str
+) -> tuple[str, int | None]:
     """The form of labels in lists and, where they are multi-hot (a number for each label), how many there are."""
     values, lengths = cells.flatten(), list_lengths(cells)
     real, numbers = lengths[lengths >= 0], cell.numbers_in(values)
@@ -187,6 +184,12 @@ def _form_of_lists(cells: pa.Array, known: Sequence[str] | None, label_format: s
         is_even = real.min() == real.max() and (known is None or real[0] == len(known))
         fits = not np.isinf(entries).any()
         is_soft = ((entries > 0) & (entries < 1)).any()
+        steps = rows["number"].diff()[rows["row"].diff() == 0]
+        if known is None and numbers.max() >= _MANY and (steps == 1).mean() > 0.8:
+            raise UsageError(
+                f"{where}: holds runs such as {rows['number'][:3].tolist()}, as positions in a text are; for class "
+                "indices say --label_format indices."
+            )
         is_multi_hot = bool((is_even and (fits or repeats)) or (fits and (repeats or is_soft)))
     return (MULTI_HOT, len(known) if known else int(real[0])) if is_multi_hot else (NAMES, None)
 
@@ -205,7 +208,7 @@ def _names_in(
     """
     if width is None and (numbered or not words):
         highest = max([cell.as_index(word) for word in words if cell.is_index(word)], default=-1)
-        if highest >= max(1000, len(values)) or highest >= max(100, _SPARE * len(words)):
+        if highest >= max(1000, len(values)) or highest >= max(_MANY, _SPARE * len(words)):
             raise DataError(
                 f"{where}: holds the class index {highest}; expected indices from 0, or names. Numbers that are names "
                 "can be listed in a label_info.json (--label_schema)."
@@ -333,9 +336,8 @@ def _classes(values: pa.Array, plan: LabelSpec, frame: Frame, rows: np.ndarray) 
         return np.full(len(values), IGNORE_INDEX)
     if not (pa.types.is_string(values.type) or cell.is_numeric(values.type)):
         raise DataError(f"{frame.path}: {plan.where}: holds {values.type}; expected names or class indices.")
-    coded = values.dictionary_encode()
-    found = _codes(cell.words_of(coded.dictionary), plan, cell.is_numeric(values.type))
-    codes = np.array([*found, IGNORE_INDEX], np.int64)[coded.indices.fill_null(len(found)).to_numpy()]
+    are_numbers = cell.is_numeric(values.type)
+    codes = cell.each(values, lambda words: _codes(cell.words_of(words), plan, are_numbers), IGNORE_INDEX)
     wrong = np.flatnonzero(codes == _NO_CLASS)
     if len(wrong):
         value, *others = (values[int(at)].as_py() for at in wrong[:5])

@@ -22,7 +22,8 @@ SPLITS = {
 """The splits, and the names under which each is looked for."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-(?P<total>\d{5})")
+_SHARD = re.compile(r"-\d{5}-of-(\d{5})(?=\.)")
+_SHARDS = re.compile(r"-\*-of-(\d{5})")
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,17 @@ def find_source(data: Any, split_names: Mapping[str, str] | None = None) -> Sour
         data = HubDataset(data)
     if isinstance(data, HubDataset):
         return _by_split(_from_hub(data), split_names, f"{data.name} on the hub")
+    found, folder = _opened(data), None
     if isinstance(data, (str, Path)):
-        return _at_path(Path(data), split_names)
-    if isinstance(data, Mapping):
-        return _by_split(data, split_names)
+        folder = Path(data) if Path(data).is_dir() else Path(data).parent
+    where = str(folder or "")
+    if isinstance(found, Mapping):
+        return _by_split(found, split_names, where, folder)
     if split_names:
-        raise UsageError(f"Names of splits have no use for a {type(data).__name__}; it is the training data.")
-    return Source({"train": data})
+        raise UsageError(
+            f"{where or type(data).__name__}: names of splits have no use, as all of it is training data."
+        )
+    return Source({"train": found}, where, folder)
 
 
 def read_source(source: Source, settings: Settings) -> dict[str, Frame]:
@@ -109,23 +114,6 @@ def read_source(source: Source, settings: Settings) -> dict[str, Frame]:
     return frames
 
 
-def _at_path(path: Path, split_names: Mapping[str, str] | None) -> Source:
-    if path.is_dir():
-        saved = _saved(path)
-        if isinstance(saved, Mapping):
-            return _by_split(saved, split_names, str(path), path)
-        if split_names:
-            raise UsageError(
-                f"{path}: names of splits have no use here; files are named by --train_file and the like."
-            )
-        if saved is not None:
-            return Source({"train": saved}, str(path), path)
-        return _find_files(path)
-    if path.exists():
-        return Source({"train": path}, str(path.parent), path.parent)
-    raise UsageError(f"{path}: there is no such folder or file; give a folder with train.csv or the like, or a file.")
-
-
 def _saved(folder: Path) -> Any:
     """What `save_to_disk` of datasets wrote into a folder; None where it did not."""
     if not any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
@@ -141,35 +129,64 @@ def _by_split(
     parts: Mapping[str, Any], split_names: Mapping[str, str] | None, where: str = "", folder: Path | None = None
 ) -> Source:
     """The parts under the names of splits; a path among them becomes the file, files or dataset that it leads to."""
-    named, what = dict(split_names or {}), where or "The data"
-    if absent := [name for name in named.values() if name not in parts]:
+    given, what = split_names or {}, where or "The data"
+    if absent := [name for name in given.values() if name not in parts]:
         raise UsageError(f"{what}: has no split {absent[0]!r}: {did_you_mean(absent[0], list(parts))}")
-    usual = {name: meant for name in parts if (meant := split_named(str(name))) and name not in named.values()}
-    for name, meant in usual.items():
-        if meant not in (split_names or {}) and named.setdefault(meant, name) != name:
+    named = dict(given)
+    for name in parts:
+        meant = split_named(_SHARDS.sub("", stem(Path(name)) if _is_file(name) else str(name)))
+        if meant and meant not in given and name not in given.values() and named.setdefault(meant, name) != name:
             raise DataError(f"{what}: {named[meant]!r} and {name!r} are both the {meant} split; keep one.")
     if "train" not in named:
-        found = f"found {quoted(list(map(str, parts)))}" if parts else "it is empty"
-        raise DataError(f"{what}: has no split 'train'; {found}. A dataset's own name for it: --train_split_name.")
-    unused = tuple(str(name) for name in parts if name not in named.values())
+        inner = [path for path in sorted(folder.glob("*")) if path.is_dir()] if folder else []
+        found = [*map(str, parts), *(f"{path.name}/" for path in inner)]
+        raise DataError(
+            f"{what}: has no split 'train'; found {quoted(found) or 'nothing'}. Give a file of another name by "
+            f"--train_file (one of {', '.join(READERS)}), a folder in it as the data, a dataset's own name for the "
+            "split by --train_split_name."
+        )
     opened = {split: _opened(parts[named[split]]) for split in SPLITS if split in named}
+    if several := [name for split, name in named.items() if isinstance(opened.get(split), Mapping)]:
+        raise UsageError(f"{what}: {several[0]!r} is a folder of several splits; give it as the whole data.")
     paths = Source(opened).paths()
     if folder is None and paths:
         folder, where = paths[0].parent, where or str(paths[0].parent)
-    return Source(opened, where, folder, unused)
+    used = {*named.values(), *(f"{stem(path)}_labels{path.suffix}" for path in paths)}
+    return Source(opened, where, folder, tuple(str(name) for name in parts if name not in used))
+
+
+def _is_file(name: str) -> bool:
+    return ending(Path(name)) in READERS
 
 
 def _opened(part: Any) -> Any:
+    """A path as the file, the files by their names or the saved dataset that it leads to; other things as they are."""
     if isinstance(part, (str, Path)):
         path = Path(part)
         if not path.exists():
-            raise UsageError(f"{path}: there is no such file.")
-        saved = _saved(path) if path.is_dir() else None
-        if isinstance(saved, Mapping):
-            raise UsageError(f"{path}: holds several splits; give it as the whole data, not as one split.")
-        return path if saved is None else saved
+            raise UsageError(f"{path}: there is no such folder or file.")
+        saved = _saved(path) if path.is_dir() else path
+        return _files_in(path) if saved is None else saved
     is_paths = isinstance(part, Sequence) and part and all(isinstance(path, (str, Path)) for path in part)
     return tuple(map(_opened, part)) if is_paths else part
+
+
+def _files_in(folder: Path) -> dict[str, Path | tuple[Path, ...]]:
+    """The files of a folder that can be read, by their names; the shards of one file together."""
+    found: dict[str, list[Path]] = {}
+    try:
+        present = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be read ({error.strerror}).") from None
+    for path in present:
+        if _is_file(path.name) and path.name != "label_info.json":
+            name = _SHARD.sub(r"-*-of-\1", path.name)
+            found.setdefault(name, []).append(path)
+    for name, paths in found.items():
+        shard = _SHARDS.search(name)
+        if shard and len(paths) != int(shard[1]):
+            raise DataError(f"{folder}: has {len(paths)} of the {int(shard[1])} files {name}.")
+    return {name: tuple(paths) if _SHARDS.search(name) else paths[0] for name, paths in found.items()}
 
 
 def _from_hub(source: HubDataset) -> Mapping[str, Any]:
@@ -187,45 +204,3 @@ def _from_hub(source: HubDataset) -> Mapping[str, Any]:
         way = "name one with --dataset_config_name" if is_choice else "and there is no such file or folder"
         raise UsageError(f"{source.name}: cannot be loaded from the hub ({said}); {way}.") from None
     return loaded if isinstance(loaded, Mapping) else {"train": loaded}
-
-
-def _split_of(path: Path) -> str | None:
-    """The split that a file belongs to by its name, and by its ending is read."""
-    shard = _SHARD.fullmatch(stem(path))
-    return split_named(shard["split"] if shard else stem(path)) if ending(path) in READERS else None
-
-
-def _find_files(folder: Path) -> Source:
-    """The file or shards of each split in a folder; a training file has to be there."""
-    try:
-        present = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be read ({error.strerror}).") from None
-    if not present:
-        raise DataError(f"{folder}: is empty; expected a file such as train.csv, train.jsonl or train.parquet.")
-    found: dict[str, list[Path]] = {split: [] for split in SPLITS}
-    other: list[Path] = []
-    for path in present:
-        split = _split_of(path)
-        if split is not None and not path.is_file():
-            raise DataError(f"{folder}: {path.name} is {'a folder' if path.is_dir() else 'a broken link'}, no file.")
-        (other if split is None else found[split]).append(path)
-    if not found["train"]:
-        inner = next((path for path in present if any(_split_of(p) == "train" for p in path.glob("*"))), None)
-        way = "" if inner is None else f"; give the folder {inner.name!r} in it, which has one"
-        raise DataError(
-            f"{folder}: has no training file; expected train with one of the endings {', '.join(READERS)}, found "
-            f"{quoted([path.name for path in present])}{way}. A file of another name: --train_file FILE."
-        )
-    for split, paths in found.items():
-        shards = [_SHARD.fullmatch(stem(path)) for path in paths]
-        totals = {shard and (shard["split"], int(shard["total"])) for shard in shards}
-        if len(paths) > 1 and (None in totals or len(totals) > 1):
-            raise DataError(f"{folder}: {paths[0].name} and {paths[1].name} are both the {split} split; keep one.")
-        if shards and shards[0] and len(paths) != int(shards[0]["total"]):
-            raise DataError(f"{folder}: has {len(paths)} of the {int(shards[0]['total'])} files of the {split} split.")
-    parts = {split: paths[0] if len(paths) == 1 else tuple(paths) for split, paths in found.items() if paths}
-    beside = [f"{stem(path)}_labels".lower() for path in parts.values() if isinstance(path, Path)]
-    unread = [path.name for path in other if ending(path) in READERS and path.is_file()
-              and stem(path).lower() not in ("label_info", *beside)]  # fmt: skip
-    return Source(parts, str(folder), folder, unused=tuple(unread))

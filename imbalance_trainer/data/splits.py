@@ -12,6 +12,7 @@ from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError, quoted
+from ..utils.text import pluralize
 
 Parts = dict[str, tuple[pa.Array, np.ndarray]]
 """Per split, or file, the texts and the encoded labels."""
@@ -34,10 +35,9 @@ def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: in
     first = np.unique(item, return_index=True)[1]
     n_splits = 1 + len(made)
     if len(first) < n_splits:
-        found = "1 different text" if len(first) == 1 else f"{len(first)} different texts"
         raise DataError(
-            f"{path}: has {found}; expected at least {n_splits} to make {' and '.join(made)} of them; add rows, or "
-            "files for these splits."
+            f"{path}: has {pluralize(len(first), 'different text')}; expected at least {n_splits} to make "
+            f"{' and '.join(made)} of them; add rows, or files for these splits."
         )
     rows, columns = np.nonzero(labels > 0.5) if labels.ndim == 2 else (np.flatnonzero(labels >= 0), None)
     columns = labels[rows] if columns is None else columns
@@ -150,9 +150,12 @@ def conflicting_duplicates(parts: Parts) -> list[str]:
     places = [f"{split} row {row}" for split, (_, part) in parts.items() for row in range(1, len(part) + 1)]
     where = " and ".join(places[row] for row in np.flatnonzero(texts == odd[0])[:2])
     shown = f"{odd[0][:40]}..." if len(odd[0]) > 40 else odd[0]
-    which = "1 text stands" if len(odd) == 1 else f"{len(odd):,} texts stand"
+    stand = "stands" if len(odd) == 1 else "stand"
     n = int(texts.isin(odd).sum())
-    return [f"{which} there more than once with different labels, {n:,} rows in all, such as {shown!r} in {where}."]
+    return [
+        f"{pluralize(len(odd), 'text')} {stand} there more than once with different labels, {n:,} rows in all, such "
+        f"as {shown!r} in {where}."
+    ]
 
 
 def absent_labels(parts: Parts, schema: LabelSchema) -> list[str]:
@@ -176,8 +179,8 @@ def no_positive(is_there: np.ndarray, schema: LabelSchema, split: str) -> list[s
 
 def _named(chosen: np.ndarray, schema: LabelSchema, what: str) -> list[str]:
     names = [schema.names[i] for i in np.flatnonzero(chosen)]
-    has = "1 label has" if len(names) == 1 else f"{len(names):,} labels have"
-    return [f"{has} {what}: {quoted(names)}."] if names else []
+    has = "has" if len(names) == 1 else "have"
+    return [f"{pluralize(len(names), 'label')} {has} {what}: {quoted(names)}."] if names else []
 
 
 def broken_rules(parts: Parts, schema: LabelSchema) -> list[str]:
@@ -191,19 +194,13 @@ def broken_rules(parts: Parts, schema: LabelSchema) -> list[str]:
             if n_rows:
                 shown = ", ".join(str(row + 1) for row in rows[:5])
                 more = f" and {n_rows - 5:,} more" if n_rows > 5 else ""
-                said.append(f"{split} has {rule} in {_rows(int(n_rows))}: {shown}{more}.")
+                said.append(f"{split} has {rule} in {pluralize(int(n_rows), 'row')}: {shown}{more}.")
     return said
-
-
-def _rows(n_rows: int) -> str:
-    return "1 row" if n_rows == 1 else f"{n_rows:,} rows"
 
 
 def blank_label_cells(cells: Sequence[pa.Array], column: str) -> list[str]:
     """Blank cells in a column of names, which were taken as rows without any label."""
     n_rows = sum(int(is_blank_text(array.fill_null("-1")).sum()) for array in cells if pa.types.is_string(array.type))
-    said = (
-        f"{_rows(n_rows)} {'has' if n_rows == 1 else 'have'} a blank cell in {column!r}, which is taken as no label; "
-        "write -1 there where the labels are not known."
-    )
-    return [said] if n_rows else []
+    has = "has" if n_rows == 1 else "have"
+    said = f"{pluralize(n_rows, 'row')} {has} a blank cell in {column!r}, which is taken as no label; write -1 there"
+    return [f"{said} where the labels are not known."] if n_rows else []

@@ -22,6 +22,7 @@ from .label_spec import CLASSES, COLUMNS, NAMES, LabelSpec, check_columns, encod
 from .splits import is_blank_text
 from .text_files import Settings
 
+_MOST_CELLS = 1_000_000  # that differ in a column of labels
 _ENTRIES = 1 << 22  # of a batch's matrix, at most: fewer rows at a time where there are many labels
 
 
@@ -99,7 +100,6 @@ def iter_labels(
     *,
     like: LabelIterator | None = None,
     batch: int = 65_536,
-    max_cells: int = 1_000_000,
     **reading: Any,
 ) -> LabelIterator:
     """The labels of files that are read in batches.
@@ -109,7 +109,6 @@ def iter_labels(
         label_info: a label_info.json, or a schema. With it no file is read before it is counted.
         like: the stream of training, whose decisions hold for these files too; then nothing is decided anew.
         batch: rows at a time, at most; the first ones say what columns mean.
-        max_cells: different cells that a column of labels may have.
         **reading: `text_column` to `label_scale`, as in `load_labelled_dataset`.
 
     Raises:
@@ -134,13 +133,11 @@ def iter_labels(
     if plan.form == COLUMNS:
         plan = replace(plan, remarks=check_columns(encode_labels(head, plan), head, plan))
     if plan.form in (NAMES, CLASSES) and given is None and plan.columns[0] not in head.class_names:
-        plan = make_plan(_with_all_cells(head, every, plan, settings, batch, max_cells), text, settings)
+        plan = make_plan(_with_all_cells(head, every, plan, settings, batch), text, settings)
     return LabelIterator(every, plan, text, settings, batch)
 
 
-def _with_all_cells(
-    head: Frame, every: Sequence[Path], plan: LabelSpec, settings: Settings, batch: int, max_cells: int
-) -> Frame:
+def _with_all_cells(head: Frame, every: Sequence[Path], plan: LabelSpec, settings: Settings, batch: int) -> Frame:
     """The first batch, and after it a row for each other cell (or value in lists) of label columns in all files."""
     seen = _values(head, plan)
     for path in every:
@@ -152,9 +149,9 @@ def _with_all_cells(
                 raise DataError(
                     f"{frame.path}: {plan.where} holds {more.type}; expected {seen.type}, as in {head.path}."
                 ) from None
-            if len(seen) > max_cells:
+            if len(seen) > _MOST_CELLS:
                 raise DataError(
-                    f"{frame.path}: {plan.where} has more than {max_cells:,} different cells, too many for labels; "
+                    f"{frame.path}: {plan.where} has more than {_MOST_CELLS:,} different cells, too many for labels; "
                     "name another column, or give the names in a label_info.json."
                 )
     kind = head.column(plan.columns[0]).type

@@ -1,4 +1,4 @@
-"""Files of text: encodings, CSV by pandas, fastText's lines.
+"""Files of text: encodings, CSV, fastText's lines.
 
 What pandas can do with such a file is passed on to it: `reader_args` holds arguments of pandas.read_csv.
 """
@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from ..labels.schema import LabelSchema
-from ..utils.errors import DataError, UsageError, did_you_mean, first_five, first_line, quoted
+from ..utils.errors import DataError, UsageError, did_you_mean, first_line, quoted
 
 DELIMITED = (".csv", ".tsv")
 TEXT = (*DELIMITED, ".jsonl", ".json", ".txt")
@@ -85,7 +86,8 @@ def open_text(path: Path, settings: Settings) -> io.TextIOWrapper:
         raise UsageError(
             f"{path}: holds {len(inside)} files ({quoted(inside)}); unpack it and give one, or the folder."
         )
-    raw = LocalFileSystem().open(str(path), "rb", compression="infer")
+    is_plain = path.suffix.lower() in TEXT
+    raw: Any = path.open("rb") if is_plain else LocalFileSystem().open(str(path), "rb", compression="infer")
     head = raw.read(1000)
     raw.seek(0)
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
@@ -108,94 +110,106 @@ def read_head(path: Path, settings: Settings) -> str:
         return file.read(_HEAD)
 
 
-def not_decoded(path: Path, settings: Settings) -> str:
-    """Where a file is not in its encoding, and what helps."""
-    with open_text(path, settings) as file:
-        encoding, data, where = file.encoding, bytes(file.buffer.read()), ""
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError as error:
-        if not encoding.startswith(("utf-16", "utf-32")):
-            data, at = error.object, error.start  # without a byte-order mark
-            where = f" in line {data.count(10, 0, at) + 1} (byte 0x{data[at]:02x})"
+def not_decoded(path: Path, settings: Settings, error: UnicodeDecodeError) -> str:
+    """Which byte of a file is not in its encoding, what stands before it, and what helps."""
+    data, at = error.object, error.start
+    encoding = settings.encoding or settings.reader_args.get("encoding") or error.encoding
+    before = data[max(0, at - 60) : at].decode(error.encoding, "ignore")[-20:]
     return (
-        f"{path}: is not {encoding.upper().removesuffix('-SIG')}{where}; name its encoding, such as --encoding "
-        'cp1252, or let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'
+        f"{path}: is not {encoding.upper()}: byte 0x{data[at]:02x} after {before!r}; name its encoding, such as "
+        '--encoding cp1252, or let bad bytes be replaced, --reader_args \'{"encoding_errors": "replace"}\'.'
     )
 
 
 def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
-    """A .csv or .tsv file, by pandas; every cell is a string."""
-    head = read_head(path, settings)
+    """A .csv or .tsv file; every cell is a string. Python's csv reads it, or pandas where it has further arguments."""
+    head, n_before = read_head(path, settings), 0
     if not head.strip():
         raise DataError(f"{path}: is empty; expected a header and rows.")
     if re.match(_LABEL, head, re.IGNORECASE) and not settings.reader_args:
         raise DataError(f"{path}: holds lines of fastText's format; rename it to {path.stem}.txt.")
     args: dict[str, Any] = {k: v for k, v in settings.reader_args.items() if not k.startswith("encoding")}
-    style: Mapping[str, Any] = {k: args[k] for k in _STYLE if k in args}
-    n_before = 0
+    style: dict[str, Any] = {k: args[k] for k in _STYLE if k in args}
     if sep_line := re.match(r'"?sep=(.)"?\r?\n', head, re.IGNORECASE):  # as Excel writes and reads it
-        args = {"sep": sep_line[1], "skiprows": 1, **args}
+        args = {"sep": sep_line[1], **args}
         head, n_before = head[sep_line.end() :], 1
     given = args.pop("delimiter", None) or args.pop("sep", None) or settings.delimiter
     delimiter = _checked_delimiter(given, path, head) if given else find_delimiter(path, head, style)
-    if not {"header", "names", "skiprows"} & {*settings.reader_args}:
+    if not {"header", "names", "skiprows"} & {*args}:
         _check_header(path, first_rows(head, delimiter, style), settings)
-    how: dict[str, Any] = {"dtype": object, "na_filter": False, "keep_default_na": False, **args}
-    left_out = 0
-    if {*args} <= {*_STYLE, "header", "on_bad_lines", *(["skiprows"] if n_before else [])}:
-        left_out = _check_rows(path, settings, n_before, how, {"delimiter": delimiter, **style})
-        with open_text(path, settings) as file:  # pandas' engine in C ends a cell at NUL
-            has_nul = any("\0" in part for part in iter(lambda: file.read(_HEAD), ""))
-        how["engine"] = "python" if has_nul else "c"
     kind = f"{'TSV' if '.tsv' in path.name.lower() else 'CSV'}, {delimiter!r} between columns"
-    said = (f"{left_out:,} lines of {path.name} are left out: they have too many cells.",) if left_out else ()
+    with open_text(path, settings) as file:
+        if not {*args} <= {*_STYLE, "header", "on_bad_lines"} or args.get("header", 0) not in (0, None):
+            yield from ((table, kind, ()) for table in _by_pandas(path, file, rows, n_before, delimiter, args))
+            return
+        odd: list[int] | None = [] if args.get("on_bad_lines") == "skip" else None
+        found = _even_rows(path, file, n_before, odd, {"delimiter": delimiter, **style})
+        header = None if args.get("header", 0) is None else next(found, [])
+        tables = _tables(found, header, rows or 1_000)
+        for table in tables if rows else [pa.concat_tables([first, *tables]) for first in islice(tables, 1)]:
+            said = f"{len(odd or ()):,} lines of {path.name} are not as wide as the header: those with more cells are "
+            said += "left out, those with fewer are filled up with blanks."
+            yield table, kind, (said,) if odd else ()
+
+
+def _tables(rows: Iterator[list[str]], header: Sequence[str] | None, step: int) -> Iterator[pa.Table]:
+    """So many rows at a time as an Arrow table, in which they take far less room than in Python."""
+    while some := list(islice(rows, step)):
+        columns = [pa.array(cells, pa.string()) for cells in zip(*some, strict=True)]
+        names = range(len(columns)) if header is None else [n or f"Unnamed: {i}" for i, n in enumerate(header)]
+        yield pa.Table.from_arrays(columns, list(map(str, names)))
+
+
+def _by_pandas(
+    path: Path, file: io.TextIOWrapper, rows: int | None, n_before: int, delimiter: str, args: Mapping[str, Any]
+) -> Iterator[pd.DataFrame]:
+    how = {"dtype": object, "na_filter": False, "keep_default_na": False, "skiprows": n_before, **args}
     try:
-        with open_text(path, settings) as file:
-            read = pd.read_csv(file, sep=delimiter, chunksize=rows, **how)
-            yield from ((table, kind, said) for table in ([read] if rows is None else read))
+        read = pd.read_csv(file, sep=delimiter, chunksize=rows, **how)
+        yield from [read] if rows is None else read
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: has no rows.") from None
     except (TypeError, ValueError) as error:
-        if isinstance(error, UnicodeError | DataError | UsageError):
+        if isinstance(error, UnicodeError):
             raise
         raise UsageError(f"{path}: --reader_args {json.dumps(args, default=str)}: {first_line(error)}.") from None
 
 
-def _check_rows(
-    path: Path, settings: Settings, n_before: int, how: Mapping[str, Any], style: Mapping[str, Any]
-) -> int:
-    """How many lines pandas leaves out, if it is told to. A DataError for rows with fewer or more cells than the
-    header, which it would fill up or take for an index, and for quotation marks that end within a cell, or never."""
-    row = 1 if how.get("header", 0) is None else 0
-    left_out, width, end, short = 0, 0, n_before, []
-    limit = csv.field_size_limit(sys.maxsize)
+def _even_rows(
+    path: Path, file: io.TextIOWrapper, n_before: int, odd: list[int] | None, style: Mapping[str, Any]
+) -> Iterator[list[str]]:
+    """Rows of CSV that are as wide as the first. The numbers of lines that are not go into the list `odd`: wider ones
+    are left out, others filled up. Without the list they are a DataError, as are quotation marks that end within a
+    cell, or never."""
+    width, end, limit = 0, n_before, csv.field_size_limit(sys.maxsize)
     try:
-        with open_text(path, settings) as file:
-            reader = csv.reader(islice(file, n_before, None), strict=True, **style)
-            for cells in reader:
-                end, n = n_before + reader.line_num, len(cells)
-                if n != width:
-                    if n < 2 and not "".join(cells).strip():  # a blank line
-                        continue
-                    width = width or n
-                    if n > width and (how.get("on_bad_lines") != "skip" or row == 1):
-                        way, does = '{"on_bad_lines": "skip"}', "leaves such lines out"
-                        if any(cell.endswith("\\") for cell in cells):
-                            way, does = '{"escapechar": "\\\\"}', "takes a backslash before it for that"
-                        elif row == 1 and width == 1:
-                            way, does = f'{{"skiprows": {end - 1}}}', "leaves out what stands above the header"
-                        raise DataError(
-                            f"{path}: line {end} has {n} cells, but the header has {width}. A cell with "
-                            f"{style['delimiter']!r} in it needs quotation marks; --delimiter names another "
-                            f"delimiter, and --reader_args '{way}' {does}."
-                        )
-                    left_out += n > width
-                    short += [f"row {row} ({n})"] if n < width else []
-                row += 1
+        reader = csv.reader(islice(file, n_before, None), strict=True, **style)
+        for cells in reader:
+            end = n_before + reader.line_num
+            if not cells or (len(cells) == 1 and cells[0].isspace()):
+                continue
+            width = width or len(cells)
+            if len(cells) == width:
+                yield cells
+            elif odd is not None:
+                odd.append(end)
+                if len(cells) < width:
+                    yield [*cells, *[""] * (width - len(cells))]
+            else:
+                way = '{"on_bad_lines": "skip"}'
+                does = "leaves such lines out" if len(cells) > width else "fills such lines up with blanks"
+                if any(cell.endswith("\\") for cell in cells):
+                    way, does = '{"escapechar": "\\\\"}', "takes a backslash before it for that"
+                elif width == 1:
+                    way, does = f'{{"skiprows": {end - 1}}}', "leaves out what stands above the header"
+                raise DataError(
+                    f"{path}: line {end} has {len(cells)} cells, but the header has {width}. A cell with "
+                    f"{style['delimiter']!r} in it needs quotation marks, and a blank cell its delimiter; --delimiter "
+                    f"names another delimiter, and --reader_args '{way}' {does}."
+                )
     except csv.Error as error:
-        with open_text(path, settings) as file:
-            shown = next(islice(file, end, None)).rstrip("\r\n")[:60]
+        file.seek(0)
+        shown = next(islice(file, end, None)).rstrip("\r\n")[:60]
         way = '{"escapechar": "\\\\"}' if '\\"' in shown else '{"quoting": 3}'
         what = "is never closed" if "end of data" in str(error) else "is closed within a cell"
         raise DataError(
@@ -204,12 +218,6 @@ def _check_rows(
         ) from None
     finally:
         csv.field_size_limit(limit)
-    if short:
-        raise DataError(
-            f"{path}: expected {width} cells in each row, as in the header; found fewer in {first_five(short)}. Fill "
-            "them up; --delimiter names another delimiter."
-        )
-    return left_out
 
 
 def _checked_delimiter(wanted: str, path: Path, head: str) -> str:
@@ -257,10 +265,11 @@ def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings)
     below = [{row[i].strip() for row in rows[1:] if i < len(row)} - {""} for i in range(len(header))]
     odd = [n for n, cells in zip(header, below, strict=True) if _NUMBER.fullmatch(n) or (n in cells and cells != {n})
            or (_SENTENCE.match(n) and any(map(_SENTENCE.match, cells)))]  # fmt: skip
-    if odd and not named & {*header} - {""}:
+    if odd and len({*map(len, rows)}) == 1 and not named & {*header} - {""}:
+        shown = quoted([name[:40] for name in header])
         raise UsageError(
-            f"{path}: the first row ({quoted(header)}) looks like data, and a header was expected; if there is none, "
-            "say --reader_args '{\"header\": null}', and the columns are called 0, 1 and so on; if it is one, "
+            f"{path}: the first row ({shown}) looks like data, and a header was expected; if there is none, say "
+            "--reader_args '{\"header\": null}', and the columns are called 0, 1 and so on; if it is one, "
             "--reader_args '{\"header\": 0}'."
         )
     if twice := next((name for name in header if name and header.count(name) > 1), None):
@@ -297,6 +306,11 @@ def _fasttext(path: Path, number: int, line: str) -> tuple[str, list[str]]:
         raise DataError(
             f"{path}: line {number}: the label {odd!r}; expected '__label__name' as often as needed, each with a "
             "blank after it."
+        )
+    if labels and words[0] not in labels and words[-1] not in labels:
+        raise DataError(
+            f"{path}: line {number}: there are words before {labels[0]!r} and after {labels[-1]!r}; expected all "
+            "labels at the beginning of a line, or all at its end, each with __label__ before its name."
         )
     names = [word[len(_LABEL) :].rstrip(",;:|") for word in labels]
     return " ".join(word for word in words if word not in labels), names

@@ -18,14 +18,6 @@ from tests.data.made import INFO, MULTI_FORMATS, OBJECTS, ROWS, assert_rows, giv
 CSV = MULTI_FORMATS["columns.csv"]
 
 
-def test_a_single_file_is_split(tmp_path):
-    written(tmp_path, {"some name.csv": CSV(ROWS["train"]), "label_info.json": json.dumps(INFO)})
-    data = load_labelled_dataset(tmp_path / "some name.csv")
-    assert data.schema.to_dict() == INFO  # of the folder that it lies in
-    assert sum(map(len, data.splits.values())) == 6
-    assert "some name.csv" in data.notes[0]
-
-
 def test_files_and_objects_by_split(tmp_path):
     written(tmp_path, {"a.csv": CSV(ROWS["train"]), "b.jsonl": MULTI_FORMATS["dict.jsonl"](ROWS["validation"])})
     parts = {
@@ -35,12 +27,6 @@ def test_files_and_objects_by_split(tmp_path):
     }
     assert_rows(load_labelled_dataset(parts))
     assert_rows(load_labelled_dataset({**parts, "unsupervised": None}))
-
-
-def test_a_list_of_files_is_joined(tmp_path):
-    written(tmp_path, {"a.csv": CSV(ROWS["train"][:2]), "b.csv": CSV(ROWS["train"][2:])})
-    rest = {split: OBJECTS["Arrow table"](ROWS[split]) for split in ("validation", "test")}
-    assert_rows(load_labelled_dataset({"train": [tmp_path / "a.csv", tmp_path / "b.csv"], **rest}))
 
 
 def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path):
@@ -56,6 +42,13 @@ def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path):
 def test_a_saved_dataset_is_the_training_data(tmp_path):
     OBJECTS["Dataset with lists"](ROWS["train"]).save_to_disk(tmp_path / "saved")
     assert sum(map(len, load_labelled_dataset(str(tmp_path / "saved")).splits.values())) == 6
+
+
+def test_a_file_of_a_folder_may_have_another_name(tmp_path):
+    written(tmp_path, {"comments.csv": CSV(ROWS["train"]), "label_info.json": json.dumps(INFO)})
+    data = load_labelled_dataset(tmp_path, split_names={"train": "comments.csv"})
+    assert data.schema.to_dict() == INFO
+    assert sum(map(len, data.splits.values())) == 6
 
 
 def test_splits_of_a_dataset_that_have_names_of_their_own():
@@ -87,10 +80,7 @@ def test_words_of_a_frame_stay_text_and_missing_values_are_unknown():
     assert "6 blank texts, 2 of them left out of the training rows" in data.notes[2]
 
 
-def test_frames_that_do_not_fit():
-    twice = pd.DataFrame([["x", 1, 0]], columns=["text", "a", "a"])
-    with pytest.raises(DataError, match="more than one column 'a'"):
-        load_labelled_dataset(twice)
+def test_values_of_a_frame_that_are_no_labels():
     odd = pd.DataFrame({"text": ["x", "y"], "labels": [object(), object()]})
     with pytest.raises(DataError, match=r"column 'labels' cannot be read .*type object"):
         load_labelled_dataset(odd)

@@ -200,12 +200,6 @@ def test_a_quotation_mark_within_a_cell_is_text_beside_cells_of_several_lines(tm
     }
 
 
-def test_a_quotation_mark_that_swallows_rows_is_named_by_its_line(tmp_path):
-    path = in_file(tmp_path, "a.csv", 'text,b\n"x\ny",1\n"z""\n,0\n')
-    with pytest.raises(DataError, match="begins in line 4 is never closed"):
-        load_labelled_dataset(path)
-
-
 def test_one_row_in_a_json_file_is_a_row(tmp_path):
     row = {"text": "u", "labels": ["joy"], "span": {"from": 1, "to": 3}}
     one = in_file(tmp_path, "one.json", json.dumps(row))
