@@ -8,21 +8,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from imbalance_trainer import LabelSchema
 from imbalance_trainer.losses.constraints import (
     PENALTIES,
     ConstraintPenalty,
-    max_over_descendants,
 )
 from imbalance_trainer.losses.focal import WeightedFocalLoss
 from imbalance_trainer.losses.objective import Objective
 from imbalance_trainer.utils.constants import MULTI_LABEL
 from imbalance_trainer.utils.errors import UsageError
 
-from .test_labels import ancestors_of, schemas
+from .test_labels import schemas
 
 QUICK = settings(deadline=None, max_examples=60)
 SEEDS = st.integers(0, 9999)
@@ -148,7 +145,7 @@ def test_no_rows_and_no_rules_are_0_with_a_gradient_of_0(name, schema):
     ("name", "message"),
     [
         ("golden", "Unknown constraint 'golden': did you mean 'gold'"),
-        ("xyz", "known are 'gold', 'semantic', 'max_constraint', 'none'"),
+        ("xyz", "known are 'gold', 'semantic', 'none'"),
     ],
 )
 def test_an_unknown_constraint_is_an_error(name, message):
@@ -156,103 +153,3 @@ def test_an_unknown_constraint_is_an_error(name, message):
         Objective.of(WeightedFocalLoss(), PAIR, MULTI_LABEL, name, 0.5)
     with pytest.raises(UsageError, match="Unknown penalty"):
         ConstraintPenalty(name, PAIR)
-
-
-# ---- the max constraint ----
-
-DIAMOND = LabelSchema(
-    list("abcdef"), implications=[("b", "a"), ("c", "a"), ("d", "b"), ("d", "c"), ("e", "d"), ("f", "c")]
-)
-CHAIN = LabelSchema(list("abcde"), implications=[("c", "d"), ("a", "b"), ("b", "c"), ("d", "e")])
-
-
-def branches_of(schema):
-    """For each label itself and all its descendants."""
-    branches = [[label] for label in range(len(schema))]
-    for below, label in enumerate(schema.names):
-        for above in ancestors_of(schema, label):
-            branches[schema.names.index(above)].append(below)
-    return branches
-
-
-def constrained_by_loop(logits, labels, schema):
-    """The logits under the max constraint, and which label each comes from; without labels those of predictions."""
-    values, sources, branches = [], [], branches_of(schema)
-    labels = torch.zeros_like(logits) if labels is None else labels
-    for z, y in zip(logits.tolist(), labels.tolist(), strict=True):
-        row, source = [], []
-        for a, branch in enumerate(branches):
-            if y[a] > 0.5:
-                branch = [b for b in branch if y[b] > 0.5]
-            source.append(max(branch, key=lambda b: z[b]))
-            row.append(z[source[-1]])
-        values.append(row)
-        sources.append(source)
-    return torch.tensor(values, dtype=logits.dtype).reshape(logits.shape), sources
-
-
-def gradient_by_loop(upstream, sources):
-    gradient = torch.zeros_like(upstream)
-    for r, row in enumerate(sources):
-        for a, b in enumerate(row):
-            gradient[r, b] += upstream[r, a]
-    return gradient
-
-
-@QUICK
-@given(schemas(), st.integers(0, 5), st.sampled_from([HARD, MASKED, SOFT]), SEEDS)
-def test_the_max_constraint_is_that_of_a_loop_with_its_gradient(schema, rows, values, seed):
-    logits, labels = batch(schema, rows, seed, values)
-    logits = logits.float()
-    for constrain, gold in (
-        (lambda z: max_over_descendants(z, schema), None),
-        (lambda z: max_over_descendants(z, schema, labels), labels),
-    ):
-        leaf = logits.clone().requires_grad_()
-        found = constrain(leaf)
-        expected, sources = constrained_by_loop(logits, gold, schema)
-        assert torch.equal(found, expected)
-        upstream = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed))
-        found.backward(upstream)
-        torch.testing.assert_close(leaf.grad, gradient_by_loop(upstream, sources))
-
-
-@QUICK
-@given(schemas(), st.integers(1, 5), SEEDS)
-def test_cross_entropy_on_them_is_the_loss_of_c_hmcnn(schema, rows, seed):
-    logits, labels = batch(schema, rows, seed, HARD)
-    expected = []
-    for z, y in zip(logits.tolist(), labels.tolist(), strict=True):
-        p = [probability(x) for x in z]
-        for a, branch in enumerate(branches_of(schema)):
-            there = max(y[b] * p[b] for b in branch)
-            expected.append(-math.log(there) if y[a] else -math.log(1 - max(p[b] for b in branch)))
-    constrained = max_over_descendants(logits, schema, labels)
-    found = binary_cross_entropy_with_logits(constrained, labels.double(), reduction="none")
-    np.testing.assert_allclose(found.flatten(), expected, rtol=1e-9)
-
-
-class Largest(TorchDispatchMode):
-    """The size of the largest tensor that is made within."""
-
-    numel = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        for tensor in made if isinstance(made, (tuple, list)) else [made]:
-            self.numel = max(self.numel, tensor.numel() if isinstance(tensor, torch.Tensor) else 0)
-        return made
-
-
-def test_a_thousand_labels_make_no_tensor_of_rows_by_labels_by_labels():
-    schema = LabelSchema(
-        [str(i) for i in range(1000)], implications=[(str(i), str((i - 1) // 4)) for i in range(1, 1000)]
-    )
-    logits, labels = batch(schema, 8, values=HARD)
-    logits.requires_grad_()
-    with Largest() as largest:
-        found = [max_over_descendants(logits, schema), max_over_descendants(logits, schema, labels)]
-        sum(part.sum() for part in found).backward()
-    assert largest.numel == 8 * len(schema.ancestor_pairs) < 8 * 5 * 1000
-    for part, gold in zip(found, (None, labels), strict=True):
-        assert torch.equal(part, constrained_by_loop(logits, gold, schema)[0])

@@ -230,13 +230,10 @@ def config_of(schema, **ours):
 
 
 @pytest.mark.parametrize("thresholds", [None, [0.2, 0.5, 0.9]])
-@pytest.mark.parametrize("max_constraint", [False, True])
 @pytest.mark.parametrize("how", HIERARCHY_POLICIES)
-def test_the_max_constraint_comes_first_then_thresholds(thresholds, max_constraint, how):
-    rule = DecisionRule(FAMILY, thresholds, how, max_constraint)
+def test_a_rule_decides_over_thresholds_and_closes(thresholds, how):
+    rule = DecisionRule(FAMILY, thresholds, how)
     scores = LOGITS.tolist()
-    if max_constraint:
-        scores = [[max(p, c, d), max(c, d), d] for p, c, d in scores]
     cuts = [math.log(t / (1 - t)) for t in thresholds or [0.5] * 3]
     margins = np.array([[z - cut for z, cut in zip(row, cuts, strict=True)] for row in scores])
     for given_as in (LOGITS, torch.tensor(LOGITS), torch.tensor(LOGITS).half(), LOGITS.tolist()):
@@ -265,24 +262,21 @@ def test_a_rule_goes_into_a_config_and_back(thresholds, how):
     back = DecisionRule.from_config(config)
     assert back.schema == FAMILY
     assert back.hierarchy_policy == how
-    assert not back.max_constraint
     assert back.by_label() == rule.by_label()
     assert torch.equal(back.margins(LOGITS), rule.margins(LOGITS))
 
 
 def test_an_untuned_rule_has_no_thresholds_and_keeps_the_rest():
-    rule = DecisionRule(FAMILY, [0.2, 0.5, 0.9], "add_parent", max_constraint=True)
+    rule = DecisionRule(FAMILY, [0.2, 0.5, 0.9], "add_parent")
     untuned = rule.untuned()
     assert not untuned.is_tuned
-    assert torch.equal(untuned.margins(LOGITS), DecisionRule(FAMILY, max_constraint=True).scores(LOGITS))
-    assert (untuned.schema, untuned.hierarchy_policy, untuned.max_constraint) == (FAMILY, "add_parent", True)
+    assert torch.equal(untuned.margins(LOGITS), DecisionRule(FAMILY).scores(LOGITS))
+    assert (untuned.schema, untuned.hierarchy_policy) == (FAMILY, "add_parent")
     assert rule.is_tuned
 
 
-def test_a_config_by_label_may_stand_in_any_order_and_says_mcm():
+def test_a_config_by_label_may_stand_in_any_order():
     ours = {"thresholds": {"d": 0.9, "p": 0.2, "c": 0.5}}
-    rule = DecisionRule.from_config(config_of(FAMILY, **ours, constraint="max_constraint"))
+    rule = DecisionRule.from_config(config_of(FAMILY, **ours))
     assert rule.thresholds.tolist() == [0.2, 0.5, 0.9]
-    assert rule.max_constraint
     assert rule.hierarchy_policy == "drop_child"
-    assert not DecisionRule.from_config(config_of(FAMILY, constraint="gold")).max_constraint

@@ -51,7 +51,7 @@ def llama():
 
 def tuned(model, schema=SCHEMA, thresholds=THRESHOLDS, **more):
     rule = DecisionRule(schema, thresholds, **more)
-    schema.to_config(model.config, constraint="max_constraint" if rule.max_constraint else "gold")
+    schema.to_config(model.config, constraint="gold")
     rule.to_config(model.config)
     return rule
 
@@ -102,9 +102,6 @@ def test_heads_that_cannot_be_shifted_are_refused_with_the_reason():
         bake_thresholds(model)
     model = bert()
     with pytest.raises(UsageError, match="no tuned thresholds in its config"):
-        bake_thresholds(model)
-    tuned(model, max_constraint=True)
-    with pytest.raises(UsageError, match="constraint 'max_constraint'"):
         bake_thresholds(model)
 
 

@@ -158,9 +158,9 @@ def test_decisions_are_closed_in_the_way_that_was_asked_for(schema, hierarchy_po
     assert result["violation_rate_closed"] == 0
 
 
-def test_a_rule_of_a_model_decides_with_its_constraint():
+def test_a_rule_of_a_model_decides():
     logits, labels = multi_label_case(30, 5, 6, ties=False)
-    rule = DecisionRule(HATE, [0.3, 0.4, 0.5, 0.6, 0.7], "larger_margin", max_constraint=True)
+    rule = DecisionRule(HATE, [0.3, 0.4, 0.5, 0.6, 0.7], "larger_margin")
     metrics = ImbalanceMetrics(HATE)
     metrics.rule = rule
     for counted in (metrics, metrics.fresh()):

@@ -5,7 +5,7 @@ import torch
 
 from imbalance_trainer import LabelSchema
 from imbalance_trainer.losses import make_loss
-from imbalance_trainer.losses.constraints import CONSTRAINTS, ConstraintPenalty, max_over_descendants
+from imbalance_trainer.losses.constraints import CONSTRAINTS, ConstraintPenalty
 from imbalance_trainer.losses.objective import Objective
 from imbalance_trainer.utils.constants import MULTI_LABEL, SINGLE_LABEL
 
@@ -50,14 +50,11 @@ def test_a_row_of_weight_2_counts_as_that_row_twice(constraint):
         {"schema": LabelSchema(list("abc"), {"g": ["b", "c"]})},
         {"weight": 0.0},
         {"constraint": "none"},
-        {"kind": SINGLE_LABEL, "constraint": "max_constraint"},
-        {"schema": LabelSchema(list("abc")), "constraint": "max_constraint"},
     ],
 )
 def test_without_rules_weight_or_kind_there_is_no_constraint(changes):
     objective = make(**changes)
     assert objective.penalty is None
-    assert objective.max_constraint is None
     assert objective.counts(torch.tensor([0, 1, -100])).tolist() == [2, 0]
 
 
@@ -75,16 +72,3 @@ def test_a_penalty_is_that_of_its_name_by_its_weight():
         torch.testing.assert_close(objective.value(sums, counts), expected)
         found, wanted = (torch.autograd.grad(s, leaf)[0] for s in (sums[1], penalty.sum(leaf, labels)))
         torch.testing.assert_close(found, wanted)
-
-
-@pytest.mark.parametrize("weight", [0.5, 0.0])
-def test_the_max_constraint_is_the_loss_of_other_logits_and_no_penalty(weight):
-    logits, labels = batch()
-    row_weights = torch.rand(len(logits))
-    objective, loss = make(constraint="max_constraint", weight=weight), make_loss("focal", MULTI_LABEL, WEIGHTS)
-    constrained = max_over_descendants(logits, SCHEMA, labels)
-    assert not torch.equal(constrained, logits)
-    assert objective.sums(logits, labels).tolist() == [loss(constrained, labels).item(), 0.0]
-    by_row = loss(constrained, labels, reduction="none").sum(1)
-    torch.testing.assert_close(objective.sums(logits, labels, row_weights)[0], (by_row * row_weights).sum())
-    assert objective.counts(labels).tolist() == [int((labels != -100).sum()), 0]

@@ -41,7 +41,7 @@ def model(data):
 def with_rule(model, schema, **more):
     rng = np.random.default_rng(0)
     rule = DecisionRule(schema, rng.uniform(0.2, 0.8, len(schema)), **more)
-    schema.to_config(model.config, constraint="max_constraint" if rule.max_constraint else "gold")
+    schema.to_config(model.config, constraint="gold")
     rule.to_config(model.config)
 
 
@@ -71,7 +71,6 @@ def as_matrix(results, schema):
         {},
         {"hierarchy_policy": "add_parent"},
         {"hierarchy_policy": "larger_margin"},
-        {"max_constraint": True},
     ],
     ids=str,
 )

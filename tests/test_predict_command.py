@@ -34,7 +34,7 @@ def save_model(folder, rule, problem_type=MULTI_LABEL, texts=TEXTS):
         model.classifier.out_proj.weight.mul_(4)
         model.classifier.out_proj.bias.sub_(logits_one_by_one(model.eval(), tokenizer, texts).mean(0))
     model.config.problem_type = problem_type
-    rule.schema.to_config(model.config, constraint="max_constraint" if rule.max_constraint else "none")
+    rule.schema.to_config(model.config, constraint="none")
     rule.to_config(model.config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -93,7 +93,6 @@ HIERARCHY = LabelSchema(NAMES, {}, (("insults", "hateful"), ("threats", "hateful
 RULES = {
     "thresholds": DecisionRule(LabelSchema(NAMES), [0.4, 0.5, 0.6, 0.3]),
     **{how: DecisionRule(HIERARCHY, [0.6, 0.5, 0.4, 0.5], how) for how in HIERARCHY_POLICIES},
-    "max_constraint": DecisionRule(HIERARCHY, [0.5, 0.5, 0.5, 0.5], max_constraint=True),
 }
 
 
@@ -104,7 +103,7 @@ def test_decides_as_the_rule_does_row_by_row(case, tmp_path, texts_file, capsys)
     decided, raw = rule.decide(logits), rule.margins(logits) > 0
     assert decided.any()
     assert not decided.all()
-    closes = case not in ("thresholds", "max_constraint")
+    closes = case != "thresholds"
     assert (decided != raw).any() == closes  # else a rule that is never applied would pass
     for flags in (["--batch_size", "1"], ["--batch_size", "5"], ["--all_labels"]):
         capsys.readouterr()

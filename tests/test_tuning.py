@@ -53,17 +53,15 @@ def test_thresholds_are_those_of_tune_thresholds_with_the_same_options(options, 
     assert result.n_rows == 60
 
 
-def test_closing_and_max_constraint_stay_and_earlier_thresholds_go():
+def test_the_hierarchy_policy_stays_and_earlier_thresholds_go():
     logits, labels = make()
-    before = DecisionRule(SCHEMA, [0.9] * 3, "add_parent", max_constraint=True)
+    before = DecisionRule(SCHEMA, [0.9] * 3, "add_parent")
     result = tune_decisions(logits, labels, before, by_label(), n_bootstrap=0)
-    assert (result.rule.hierarchy_policy, result.rule.max_constraint) == ("add_parent", True)
-    constrained = logits.copy()
-    constrained[:, 0] = np.maximum(logits[:, 0], logits[:, 1])
-    direct = tune_thresholds(constrained, labels, SCHEMA, from_logits=True)
+    assert result.rule.hierarchy_policy == "add_parent"
+    direct = tune_thresholds(logits, labels, SCHEMA, from_logits=True)
     assert np.array_equal(result.rule.thresholds, direct.thresholds)
     at_half = ImbalanceMetrics(SCHEMA, hierarchy_policy="add_parent")
-    at_half.update(constrained, labels)
+    at_half.update(logits, labels)
     assert result.at_half == at_half.compute()
 
 

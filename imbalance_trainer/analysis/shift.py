@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
 
 from ..labels.distribution import LabelDistribution
 from ..utils.errors import UsageError
@@ -47,8 +46,7 @@ class Shift:
 def prevalence_shift(first: LabelDistribution, other: LabelDistribution) -> Shift:
     """Test each label's prevalence in one split against another's.
 
-    A two-proportion z test with the pooled prevalence; Fisher's exact test where fewer than 5 rows are expected in
-    a cell, as for rare labels. It rounds soft labels to whole positives.
+    By Fisher's exact test, which holds for rare labels too. It rounds soft labels to whole positives.
 
     Args:
         first, other: counts of two splits with the same labels.
@@ -67,22 +65,7 @@ def prevalence_shift(first: LabelDistribution, other: LabelDistribution) -> Shif
 
     if first.schema.names != other.schema.names:
         raise UsageError("The two splits were counted with different labels; count both with one schema.")
-    p = _p_values(first.support, first.known, other.support, other.known)
+    counts = zip(first.support, first.known, other.support, other.known, strict=True)
+    cells = [np.rint([[x, n - x], [y, m - y]]).astype(np.int64) for x, n, y, m in counts]
+    p = np.array([stats.fisher_exact(table)[1] if table.sum(1).all() else 1.0 for table in cells])
     return Shift(first.schema.names, first.prevalence, other.prevalence, p, stats.false_discovery_control(p))
-
-
-def _p_values(x: np.ndarray, n: np.ndarray, y: np.ndarray, m: np.ndarray, least_expected: float = 5.0) -> np.ndarray:
-    """A z test needs `least_expected` rows in each of its four cells (Cochran, 1954)."""
-    from scipy import stats
-
-    pooled = ratio(x + y, n + m)
-    spread = np.sqrt(pooled * (1 - pooled) * (ratio(1.0, n) + ratio(1.0, m)))
-    z = ratio(np.abs(ratio(x, n) - ratio(y, m)), spread)
-    p = np.minimum(2 * ndtr(-z), 1.0)
-    fewer = np.minimum(n, m)
-    rare = np.minimum(pooled, 1 - pooled) * fewer < least_expected
-    for i in np.flatnonzero(rare & (fewer > 0)):
-        cells = np.rint([[x[i], n[i] - x[i]], [y[i], m[i] - y[i]]]).astype(np.int64)
-        p[i] = stats.fisher_exact(cells)[1]
-    p[fewer <= 0] = 1.0
-    return p

@@ -103,7 +103,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     rate = _FROZEN_RATE if args.frozen else _RATE if args.is_given else DEMO_TRAINING["learning_rate"]
     limits = {"train": args.max_train_samples}
     splits = {name: _some(rows, limits.get(name, args.max_eval_samples)) for name, rows in data.splits.items()}
-    setting = _setting(args, data, splits, folder)
+    setting = _setting(args, data, splits)
     record = Record(folder, _shared(args, setting, _digest(splits, data.schema)))
     seeds = pluralize(len(args.seeds), "seed")
     print(f"{len(methods)} methods, {seeds}, {setting.steps:,} steps of {args.batch_size} rows each.\n")
@@ -166,14 +166,14 @@ def _seeds(given: list[int]) -> list[int]:
     return list(range(1, given[0] + 1)) if len(given) == 1 else given
 
 
-def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any], folder: Path) -> Setting:
+def _setting(args: CompareArguments, data: LabelledData, splits: Mapping[str, Any]) -> Setting:
     name, how, kind = str(args.model_name_or_path), args.config_overrides, data.problem_type
     arguments: dict[str, Any] = {"bf16": args.bf16}
     texts = {split: rows["text"][:] for split, rows in splits.items()}
     if args.frozen:
         encoder, tokenizer = load_encoder(name, how)
         length = min(args.max_length, tokenizer.model_max_length)
-        splits = {split: encoded(rows, encoder, tokenizer, length, folder) for split, rows in splits.items()}
+        splits = {split: encoded(rows, encoder, tokenizer, length) for split, rows in splits.items()}
         width, tokenizer = len(splits["train"][0]["features"]), None
     else:
         arguments["train_sampling_strategy"] = "group_by_length"

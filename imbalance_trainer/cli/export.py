@@ -72,18 +72,13 @@ def bake_thresholds(model: Any) -> DecisionRule:
         The rule that was baked in.
 
     Raises:
-        UsageError: no thresholds, a head without bias or of an unknown build, or the max constraint.
+        UsageError: no thresholds, or a head without bias or of an unknown build.
     """
     config = model.config
     rule = DecisionRule.from_config(config)
     if not rule.is_tuned:
         why = "has its thresholds baked in already" if is_baked(config) else "has no tuned thresholds in its config"
         raise UsageError(f"The model {why}; take one for which WeightedFocalTrainer.tune_thresholds() stored them.")
-    if rule.max_constraint:
-        raise UsageError(
-            "The model decides by the largest score among a label and its descendants (constraint 'max_constraint'), "
-            "which no shift of the head can give; use ImbalanceTextClassificationPipeline."
-        )
     heads = linear_heads(model.float(), len(rule.schema))
     if len(heads) != 1:
         raise UsageError(

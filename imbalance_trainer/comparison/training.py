@@ -1,7 +1,6 @@
 """Trainings of a comparison by the real Trainer: one, and all that its record does not have yet."""
 
 import contextlib
-import hashlib
 import math
 import os
 import tempfile
@@ -32,7 +31,6 @@ from ..tuning.linear_baseline import LinearBaseline
 from ..tuning.probe import gold_of
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
 from ..utils.errors import NonFiniteLossError
-from ..utils.files import atomic_write
 from .measures import Split, averaged_labels, judge, one_hot
 from .runs import LINEAR, Key, Method, Record, Run
 from .summary import Summary, summarise
@@ -300,24 +298,11 @@ class FeatureHead(nn.Module):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int, cache: Path) -> Dataset:
+def encoded(split: Dataset, encoder: Any, tokenizer: Any, max_length: int) -> Dataset:
     """A split of texts with its labels and a column `features`: the means of the encoder's first, middle and last
-    layer over a text's first `max_length` tokens. They are kept in the folder `cache`, by what texts and encoder
-    are."""
-    texts = split["text"][:]
-    file = cache / f"features-{_digest(texts, encoder, max_length)}.npy"
-    if not file.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with atomic_write(file) as unfinished, open(unfinished, "wb") as out:
-            np.save(out, encode_texts(texts, encoder, tokenizer, max_length))
-    content = {"features": np.load(file), "labels": split["labels"][:]}
+    layer over a text's first `max_length` tokens."""
+    content = {
+        "features": encode_texts(split["text"][:], encoder, tokenizer, max_length),
+        "labels": split["labels"][:],
+    }
     return Dataset.from_dict(content).cast_column("labels", split.features["labels"]).with_format("torch")
-
-
-def _digest(texts: Sequence[str], encoder: Any, max_length: int) -> str:
-    what = hashlib.sha256(f"layers {encoder.config.to_json_string()} {max_length}".encode())
-    for parameter in encoder.parameters():
-        what.update(parameter.detach().float().cpu().numpy().tobytes())
-    for text in texts:
-        what.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return what.hexdigest()[:16]

@@ -13,7 +13,6 @@ from scipy.special import logit
 from torch import Tensor
 
 from ..labels.schema import LabelSchema
-from ..losses.constraints import max_over_descendants
 from ..utils.constants import CONFIG_KEY, IGNORE_INDEX, SINGLE_LABEL
 from ..utils.errors import UsageError, check_known
 from ..utils.files import read_json_flag
@@ -28,13 +27,12 @@ TUNED = ("thresholds", "tuned_on")
 
 @dataclass(frozen=True, eq=False)
 class DecisionRule:
-    """How logits become decisions: max constraint, thresholds, hierarchy policy, in this order.
+    """How logits become decisions: thresholds, then the hierarchy policy.
 
     Args:
         schema: the labels.
         thresholds: the probability that each label must exceed, (labels,), in (0, 1); None for 0.5.
         hierarchy_policy: one of HIERARCHY_POLICIES.
-        max_constraint: whether a label's logit is the largest of its own and its descendants'.
         tuned_on: what thresholds were tuned on: {"rows": a hash of their labels in order, "cross_fitted": metrics}.
         two_classes: whether a row has exactly one of two labels, by a softmax. The score of a class is its logit less
             the other's, and their thresholds add up to 1.
@@ -43,7 +41,6 @@ class DecisionRule:
     schema: LabelSchema
     thresholds: np.ndarray | None = None
     hierarchy_policy: str = HIERARCHY_POLICIES[0]
-    max_constraint: bool = False
     tuned_on: Mapping[str, Any] | None = None
     two_classes: bool = False
 
@@ -62,9 +59,7 @@ class DecisionRule:
         schema = LabelSchema.from_config(config)
         ours = getattr(config, CONFIG_KEY, None) or {}
         hierarchy_policy = ours.get("hierarchy_policy", HIERARCHY_POLICIES[0])
-        takes_max = ours.get("constraint") == "max_constraint"
-        more = (takes_max, ours.get("tuned_on"), has_two_classes(config))
-        return cls(schema, ours.get("thresholds"), hierarchy_policy, *more)
+        return cls(schema, ours.get("thresholds"), hierarchy_policy, ours.get("tuned_on"), has_two_classes(config))
 
     def to_config(self, config: Any) -> None:
         """Write the rule into a model's config, thresholds by label name."""
@@ -103,12 +98,10 @@ class DecisionRule:
         return replace(self, thresholds=given, tuned_on=None)
 
     def scores(self, logits: Any) -> Tensor:
-        """Logits (rows, labels) under the max constraint, fp32; their sigmoid is the probability."""
+        """Logits (rows, labels), fp32, whose sigmoid is the probability."""
         scores = torch.as_tensor(logits).float()
         if self.two_classes:
             scores = scores - scores.flip(-1)
-        if self.max_constraint:
-            scores = max_over_descendants(scores, self.schema)
         return scores
 
     def margins(self, logits: Any) -> Tensor:

@@ -185,11 +185,6 @@ class LabelSchema:
             above[child] |= {parent, *above[parent]}
         return tuple(tuple(sorted(labels)) for labels in above)
 
-    @cached_property
-    def ancestor_pairs(self) -> tuple[tuple[int, int], ...]:
-        """All pairs (label, ancestor)."""
-        return tuple((label, above) for label, labels in enumerate(self.ancestors) for above in labels)
-
     @property
     def rules(self) -> tuple[str, ...]:
         """What may be broken, the implications, in words."""

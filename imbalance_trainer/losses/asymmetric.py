@@ -5,11 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..utils.constants import IGNORE_INDEX
 from ..utils.numeric import checked_number
-from .base import EntryLoss, focal_term, focus
+from .base import Loss, focal_term, focus, smoothed
+from .reduction import as_weights
 
 
-class AsymmetricLoss(EntryLoss):
+class AsymmetricLoss(Loss):
     r"""Focal loss with one gamma for positives and another for negatives, whose probability is shifted down first.
 
     With :math:`p = \sigma(z)` and :math:`p_m = \max(p - m, 0)`, entry by entry:
@@ -46,12 +48,13 @@ class AsymmetricLoss(EntryLoss):
         self.gamma_positive = checked_number("gamma_positive", gamma_positive, 0)
         self.shift = checked_number("shift", shift, 0, 1)
 
-    def positive(self, z: Tensor) -> Tensor:
-        """(1 - p)^gamma_positive (-log p)."""
-        return focal_term(-z, self.gamma_positive)
+    def each(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each entry."""
+        y, weights = smoothed(labels.to(logits.dtype), self.label_smoothing), as_weights(self.class_weights, logits)
+        positive = (y if weights is None else y * weights) * focal_term(-logits, self.gamma_positive)
+        return torch.where(labels != IGNORE_INDEX, positive + (1 - y) * self._of_negatives(logits), 0)
 
-    def negative(self, z: Tensor) -> Tensor:
-        """p_m^gamma_negative (-log(1 - p_m))."""
+    def _of_negatives(self, z: Tensor) -> Tensor:
         if self.shift == 0:
             return focal_term(z, self.gamma_negative)
         p, not_p = torch.sigmoid(z), torch.sigmoid(-z)

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
+from ..utils.constants import MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import checked_number
-from .reduction import as_tensor, as_weights, at_least_fp32, check_shapes, count_items
+from .reduction import as_tensor, at_least_fp32, check_shapes, count_items
 
 _OF_THE_TRAINER = ("self", "class_weights", "support", "reduction", "label_smoothing")
 
@@ -127,26 +127,6 @@ class Loss(nn.Module, ABC):
         weights = None if self.class_weights is None else [round(w, 4) for w in self.class_weights.tolist()]
         own = [f"{name}={getattr(self, name)}" for name in self.own_arguments()]
         return ", ".join([*own, f"reduction={self.reduction!r}", f"class_weights={weights}"])
-
-
-class EntryLoss(Loss):
-    """A multi-label loss y w positive(z) + (1 - y) negative(z), linear in y."""
-
-    def each(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Combine positives and negatives; a class weight multiplies the loss of positives."""
-        known = labels != IGNORE_INDEX
-        y = smoothed(labels.to(logits.dtype), self.label_smoothing)
-        weights = as_weights(self.class_weights, logits)
-        positive = y if weights is None else y * weights
-        return torch.where(known, positive * self.positive(logits) + (1 - y) * self.negative(logits), 0)
-
-    @abstractmethod
-    def positive(self, z: Tensor) -> Tensor:
-        """The loss of a positive entry with logits z, fp32 or fp64."""
-
-    @abstractmethod
-    def negative(self, z: Tensor) -> Tensor:
-        """The loss of a negative entry with logits z."""
 
 
 def smoothed(targets: Tensor, smoothing: float) -> Tensor:

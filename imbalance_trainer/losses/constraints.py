@@ -1,4 +1,4 @@
-r"""What teaches a model the rules of its labels: penalties, and the max constraint.
+r"""What teaches a model the rules of its labels: penalties.
 
 A rule is an implication (child, parent). Each penalty has an entry for each row and rule; `ConstraintPenalty` adds
 them up and counts those that say something.
@@ -37,8 +37,8 @@ PENALTIES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 """Penalties by name. "gold" looks at gold labels, where they are known."""
 
-CONSTRAINTS = (*PENALTIES, "max_constraint", "none")
-"""Every `constraint`: a penalty, the max constraint, or none."""
+CONSTRAINTS = (*PENALTIES, "none")
+"""Every `constraint`: a penalty, or none."""
 
 
 class ConstraintPenalty:
@@ -81,28 +81,3 @@ class ConstraintPenalty:
     def count(self, labels: Tensor) -> Tensor:
         """Known (row, rule) pairs, a scalar: what `sum` is to be divided by."""
         return self.known(labels).sum()
-
-
-def max_over_descendants(logits: Tensor, schema: LabelSchema, labels: Tensor | None = None) -> Tensor:
-    """Each label's logit or the largest of its descendants', whichever is larger, so that p_child <= p_parent.
-
-    The max constraint module of C-HMCNN (Giunchiglia & Lukasiewicz, 2020); under equal thresholds its decisions break
-    no implication. As sigmoid rises, it is the same on logits.
-
-    With labels it gives the logits on which the loss of C-HMCNN is the loss at hand: where a label is 1, only the
-    descendants that are 1 as well count. So an entry trains the label, below it or itself, that decides it.
-
-    Args:
-        logits: (rows, labels).
-        schema: whose implications hold.
-        labels: (rows, labels); over 0.5 counts as 1, unknown ones as 0.
-
-    Returns:
-        (rows, labels), made by one scatter over the pairs of a label and a descendant.
-    """
-    below, label = torch.tensor(schema.ancestor_pairs, dtype=torch.long, device=logits.device).reshape(-1, 2).T
-    from_below = logits[:, below]
-    if labels is not None:
-        is_there = labels > 0.5
-        from_below = torch.where(is_there[:, label] & ~is_there[:, below], -torch.inf, from_below)
-    return logits.scatter_reduce(1, label.expand(len(logits), -1), from_below, "amax")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..labels.schema import LabelSchema
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import check_known
-from .constraints import CONSTRAINTS, ConstraintPenalty, max_over_descendants
+from .constraints import CONSTRAINTS, ConstraintPenalty
 from .reduction import count_items
 
 _FARTHEST, _STEPS, _ROUNDS = 16.0, 65, 4
@@ -24,13 +24,11 @@ class Objective:
         loss: a `Loss`, see `make_loss`.
         penalty: the constraint penalty, None for none.
         penalty_weight: what the mean penalty is multiplied by.
-        max_constraint: the schema under whose max constraint the loss is taken ("max_constraint"), None for none.
     """
 
     loss: nn.Module
     penalty: ConstraintPenalty | None = None
     penalty_weight: float = 0.0
-    max_constraint: LabelSchema | None = None
 
     @classmethod
     def of(
@@ -40,16 +38,12 @@ class Objective:
         check_known("constraint", constraint, CONSTRAINTS)
         if problem_type != MULTI_LABEL or not schema.rules or constraint == "none":
             return cls(loss)
-        if constraint == "max_constraint":
-            return cls(loss, max_constraint=schema)
         penalty = ConstraintPenalty(constraint, schema) if constraint_weight else None
         return cls(loss, penalty, constraint_weight)
 
     def sums(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
         """Summed loss and summed penalty, shape (2,); a row counts by its weight, (rows,), if there are any."""
         loss_function = self.loss.to(logits.device)
-        if self.max_constraint is not None:
-            logits = max_over_descendants(logits, self.max_constraint, labels)
         if row_weights is None:
             loss = loss_function(logits, labels, reduction="sum")
         else:

@@ -145,7 +145,6 @@ class ImbalanceSetup:
             rule = DecisionRule(
                 self.schema,
                 hierarchy_policy=options.hierarchy_policy,
-                max_constraint=self.is_multi_label and options.constraint == "max_constraint",
                 two_classes=not self.is_multi_label,
             )
         else:

@@ -60,8 +60,7 @@ class WeightedFocalTrainer(Trainer):
         focal_gamma: gamma of a loss that has one.
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
             it the schema in the model's config is used, or the names in the training data's features, or id2label.
-        constraint, constraint_weight: what teaches the schema's implications (a penalty in PENALTIES, or
-            "max_constraint"), and the weight of a penalty.
+        constraint, constraint_weight: what teaches the schema's implications (see PENALTIES), and its weight.
         hierarchy_policy: see `enforce_hierarchy`.
         thresholds: set by hand, a number or {label: number} (see `DecisionRule.with_thresholds`); None for those that
             the model has, or 0.5.

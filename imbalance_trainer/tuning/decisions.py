@@ -101,7 +101,7 @@ def tune_decisions(
     Args:
         logits: (rows, labels), of data that the model was **not** trained on.
         labels: (rows, labels); of two classes (rows,), their indices.
-        rule: whose hierarchy policy and max constraint hold; its thresholds are replaced.
+        rule: whose hierarchy policy holds; its thresholds are replaced.
         options: what is aimed at.
         n_bootstrap: resamples for the intervals.
         train_support: see ImbalanceMetrics.
