@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import clone
 
 from imbalance_trainer.analysis.baseline import doubtful_labels, out_of_fold
 from imbalance_trainer.cli.find import as_arrays
@@ -20,55 +21,56 @@ from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.mining.questions import Candidates
 from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
-from imbalance_trainer.tuning.linear_baseline import LinearBaseline
+from imbalance_trainer.tuning.linear_baseline import CLASSIFIERS, LinearBaseline
 
-SEEDS, ROWS = 3, 12_000
-ASKED, SUBPOOL = 20, 500
+SEEDS, ROWS, ASKED, SUBPOOL = 3, 12_000, 20, 500
 
 
-def linear(texts, labels):
-    """The linear baseline, fitted."""
-    return LinearBaseline(classifier="logistic regression").fit(texts, labels)
+def fit(features, labels):
+    """The linear baseline's classifiers, as a function from features to logits."""
+    one = CLASSIFIERS["logistic regression"]
+    fitted = [clone(one).fit(features[y >= 0], y[y >= 0] > 0) for y in labels.T]
+    return lambda others: np.stack([classifier.decision_function(others) for classifier in fitted], axis=1)
 
 
 def macro_f1(model, splits):
     """On test, thresholds tuned on validation."""
-    (texts, labels), test = splits["validation"], splits["test"]
+    (_, features, labels), (_, of_test, test) = splits["validation"], splits["test"]
     rule = DecisionRule(LabelSchema.from_names([f"label {i}" for i in range(labels.shape[1])]))
-    rule = tune_decisions(model.logits(texts), labels, rule, TuningOptions(), n_bootstrap=0).rule
-    decided, positive = np.asarray(rule.decide(model.logits(test[0]))), test[1] > 0.5
+    rule = tune_decisions(model(features), labels, rule, TuningOptions(), n_bootstrap=0).rule
+    decided, positive = np.asarray(rule.decide(model(of_test).astype(np.float32))), test > 0.5
     hits = (decided & positive).sum(0)
     return float(np.mean(2 * hits / np.maximum(decided.sum(0) + positive.sum(0), 1)))
 
 
-def rankings(model, texts, pool, positives, label, rng):
+def rankings(score, likeness, texts, rng):
     """The texts of a pool in several orders, the likeliest first, by places."""
-    score = model.logits(pool)[:, label]
-    likeness = np.asarray((model.features(pool) @ model.features(positives).T).mean(axis=1)).ravel()
     ranks = [np.argsort(np.argsort(-values)) for values in (score, likeness)]
-    yield "random", rng.permutation(len(pool))
+    yield "random", rng.permutation(len(texts))
     yield "anchors (AnchorAL)", np.argsort(-np.where(ranks[1] < SUBPOOL, score, score.min() - 1), kind="stable")
     yield "mix of both ranks", np.argsort(-sum(1 / (60 + rank) for rank in ranks))
-    candidates = Candidates(["a"], lambda some: model.logits(some)[:, [label]], texts)
-    candidates.look(((str(i), text) for i, text in enumerate(pool)), Path(tempfile.mkdtemp(), "work"), "", None)
+    of_text = dict(zip(texts, score, strict=True))
+    candidates = Candidates(["a"], lambda some: np.array([[of_text[text]] for text in some]), [])
+    candidates.look(((str(i), text) for i, text in enumerate(texts)), Path(tempfile.mkdtemp(), "work"), "", None)
     yield "find", np.array([int(row["row"]) for row in candidates.questions(ASKED)])
 
 
 def find(splits, rng):
     """Of each ranking the positives among those asked about, and macro F1."""
-    support = splits["train"][1].sum(0)
+    support = splits["train"][2].sum(0)
     rare = [i for i in np.argsort(support, kind="stable") if support[i] >= 10][:5]
-    splits = {name: (some, values[:, rare]) for name, (some, values) in splits.items()}
-    texts, labels = splits["train"]
+    splits = {name: (*some, labels[:, rare]) for name, (*some, labels) in splits.items()}
+    texts, features, labels = splits["train"]
     is_pool = rng.random(len(texts)) < 0.5
     for label in labels.T[::-1]:
         positive = rng.permutation(np.flatnonzero(label > 0))
         is_pool[positive] = np.arange(len(positive)) < len(positive) // 2
     known, pool = np.flatnonzero(~is_pool), np.flatnonzero(is_pool)
-    model, asked = linear(texts[known], labels[known]), {}
+    model, asked = fit(features[known], labels[known]), {}
+    scores = model(features[pool])
     for i in range(len(rare)):
-        positives = texts[known[labels[known, i] > 0]]
-        for name, order in rankings(model, texts[known], texts[pool], positives, i, rng):
+        likeness = (features[pool] @ features[known[labels[known, i] > 0]].T).toarray().mean(1)
+        for name, order in rankings(scores[:, i], likeness, texts[pool], rng):
             asked.setdefault(name, []).extend((row, i) for row in pool[order[:ASKED]])
     found = {"before": (0, macro_f1(model, splits))}
     for name, questions in asked.items():
@@ -76,38 +78,37 @@ def find(splits, rng):
         for answer, (row, i) in zip(answers, questions, strict=True):
             answer[i] = labels[row, i]
         rows = [*known, *(row for row, _ in questions)]
-        after = linear(texts[rows], np.concatenate([labels[known], answers]))
+        after = fit(features[rows], np.concatenate([labels[known], answers]))
         found[name] = (int((answers > 0).sum()), macro_f1(after, splits))
     return found
 
 
 def audit(splits, rng):
     """What was planted, what was found, and macro F1."""
-    support = splits["train"][1].sum(0)
-    splits = {name: (some, y[:, (support >= 10) & (support < 200)]) for name, (some, y) in splits.items()}
-    texts, gold = splits["train"]
+    support = splits["train"][2].sum(0)
+    rare = (support >= 10) & (support < 200)
+    splits = {name: (*some, labels[:, rare]) for name, (*some, labels) in splits.items()}
+    texts, features, gold = splits["train"]
     given = gold.copy()
     for i, label in enumerate(gold.T):
         for value in (1, 0):
             rows = rng.permutation(np.flatnonzero(label == value))[: max(1, round(0.1 * label.sum()))]
             given[rows, i] = 1 - value
-    logits = out_of_fold(texts, texts, given, lambda rows, values: linear(rows, values).logits)
+    logits = out_of_fold(features, texts, given, fit)
     wrong, missing = doubtful_labels(logits, given)
-    confidence = np.where(given > 0, logits, -logits)
-    order = []
+    confidence, order = np.where(given > 0, logits, -logits), []
     for i in np.argsort(given.sum(0), kind="stable"):
         doubtful = np.flatnonzero((wrong | missing)[:, i])
         order += [(row, i) for row in doubtful[np.argsort(confidence[doubtful, i], kind="stable")]]
     hits, mended = np.array([given[at] != gold[at] for at in order]), given.copy()
     for at in order[:200]:
         mended[at] = gold[at]
-    scores = [macro_f1(linear(texts, labels), splits) for labels in (gold, given, mended)]
     of_wrong = np.array([wrong[at] for at in order])
     return {
         "planted, asked (at most 200), found": ((given != gold).sum(), min(200, len(order)), hits[:200].sum()),
         "share of errors: first 50, wrong, missing": (hits[:50].mean(), hits[of_wrong].mean(), hits[~of_wrong].mean()),
-        "macro F1 without errors, with them, after answers": scores,
-    }  # fmt: skip
+        "F1 without, with, answered": [macro_f1(fit(features, labels), splits) for labels in (gold, given, mended)],
+    }
 
 
 def main():
@@ -116,11 +117,14 @@ def main():
     parser.add_argument("--data_root", type=Path, required=True)
     flags = parser.parse_args()
     for task, name in ((find, "goemotions"), (find, "edos"), (audit, "nlupp"), (audit, "goemotions")):
-        runs, data = [], load_labelled_dataset(flags.data_root / name)
-        for seed in range(SEEDS):
-            rng, splits = np.random.default_rng(seed), {split: as_arrays(rows) for split, rows in data.splits.items()}
-            some = rng.permutation(len(splits["train"][0]))[:ROWS]
-            runs.append(task({**splits, "train": tuple(part[some] for part in splits["train"])}, rng))
+        splits = {
+            split: as_arrays(rows) for split, rows in load_labelled_dataset(flags.data_root / name).splits.items()
+        }
+        some = np.random.default_rng(0).permutation(len(splits["train"][0]))[:ROWS]
+        splits["train"] = tuple(part[some] for part in splits["train"])
+        words = LinearBaseline(classifier="logistic regression").fit(splits["train"][0], np.zeros((len(some), 1)))
+        splits = {split: (texts, words.features(texts), labels) for split, (texts, labels) in splits.items()}
+        runs = [task(splits, np.random.default_rng(seed)) for seed in range(SEEDS)]
         print(f"\n{task.__name__}, {name}", flush=True)
         for key in runs[0]:
             values = np.array([run[key] for run in runs], dtype=float)

@@ -10,8 +10,8 @@ from .utils.errors import did_you_mean
 
 COMMANDS = {
     "analyze": "before training: how rare each label is, what it will weigh, and what to set, with the reasons",
-    "find": "more positives of rare labels: a sheet of texts to ask a person about, and its answers as training rows",
-    "audit": "labels that are probably wrong or missing, on a sheet, and its answers in the data",
+    "find": "texts that may have a rare label, on a sheet for a person; its answers as data",
+    "audit": "labels that are probably wrong or missing, on such a sheet; its answers in the data",
     "train": "fine-tune an encoder, and see what happens to each label",
     "compare": "which loss and weights suit your data, and whether any beats stock",
     "tune": "a threshold for each label of a saved model, stored in its config",

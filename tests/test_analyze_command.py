@@ -210,9 +210,14 @@ def test_files_are_written_before_the_output_that_a_reader_may_cut(tmp_path, mon
     assert {path.name for path in tmp_path.iterdir()} == {"x.yaml", "x.html"}
 
 
-def test_the_baseline_is_what_a_linear_model_finds(data_dir, capsys):
-    found = analyze([str(data_dir), "--baseline"])["baseline"]
+def test_the_baseline_is_what_a_linear_model_finds(data_dir, tmp_path, capsys):
+    found = analyze([str(data_dir), "--baseline", "--html", str(tmp_path / "page.html")])["baseline"]
     said = " ".join(capsys.readouterr().out.split())
+    doubts = (
+        f"train has {found['probably_wrong']} labels that are probably wrong and {found['probably_missing']} missing"
+    )
+    assert doubts in said
+    assert doubts in " ".join((tmp_path / "page.html").read_text(encoding="utf-8").split())
     assert f"Linear baseline (TF-IDF and {found['classifier']}, no encoder): f1_macro {found['f1_macro']:.3f}" in said
     by_label = {row["label"]: row for row in found["labels"]}
     assert by_label["hateful"]["f1"] > 0.9  # its rows share words

@@ -1,6 +1,5 @@
 """`imbalance-trainer find` and `audit`: what is asked, what a person sees, and what the answers become."""
 
-import csv
 import json
 
 import numpy as np
@@ -10,16 +9,16 @@ import pytest
 from imbalance_trainer.analysis.baseline import doubtful_labels, out_of_fold
 from imbalance_trainer.cli import audit, find
 from imbalance_trainer.data.dataset import load_labelled_dataset
+from imbalance_trainer.data.demo import demo_model
 from imbalance_trainer.data.text_files import Settings
+from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.mining.questions import Candidates, read_sheet, write_sheet
+from imbalance_trainer.utils.constants import MULTI_LABEL
 from imbalance_trainer.utils.errors import DataError, UsageError
 
-ANIMALS, TOOLS = (
-    "otter badger heron newt marten lynx stoat".split(),
-    "hammer chisel plane rasp lathe anvil saw".split(),
-)
-EVIL = ["=1+1 a", "-a", "@a", "+a", "'=a", "it's a '-x", 'a "b"\nc, d', "\tä"]
-"""Texts that a spreadsheet program, or a file of commas, could take for something else."""
+ANIMALS = "otter badger heron newt marten lynx stoat".split()
+TOOLS = "hammer chisel plane rasp lathe anvil saw".split()
+EVIL = ["=1+1 a", "-a", "@a", "+a", "'=a", "it's a '-x", 'a "b"\nc, d', "\tä"]  # formulas to a spreadsheet
 
 
 def texts_of(words, n, seed):
@@ -39,9 +38,8 @@ def folder(tmp_path):
     new = texts_of(TOOLS, 900, 3) + texts_of(ANIMALS, 300, 4)
     alike = [f"otter badger heron newt marten, said number {i}" for i in range(300)]
     texts = [*new, *table["text"], "", *alike, *(text.upper() + "!" for text in new)]
-    pd.DataFrame({"id": [f"r{i}" for i in range(len(texts))], "text": texts}).to_csv(
-        tmp_path / "pool.csv", index=False
-    )
+    pool = pd.DataFrame({"id": [f"r{i}" for i in range(len(texts))], "text": texts})
+    pool.to_csv(tmp_path / "pool.csv", index=False)
     return tmp_path / "data"
 
 
@@ -64,6 +62,22 @@ def test_find_asks_about_likely_positives_and_the_answers_become_training_rows(f
     rows, before = load_labelled_dataset(new).splits, load_labelled_dataset(folder).splits
     assert rows["train"]["labels"][-40:] == [[-100, 1, -100]] * 40
     assert (rows["train"][:132], rows["test"][:]) == (before["train"][:], before["test"][:])
+
+
+@pytest.mark.parametrize("flag", ["--model_name_or_path", "--model_dir"])
+def test_an_encoder_or_a_saved_model_gives_the_scores(folder, tmp_path, flag):
+    schema = LabelSchema.from_names(["animal", "tool"])
+    model, tokenizer = demo_model(schema, seed=0)
+    schema.to_config(model.config)
+    model.config.problem_type = MULTI_LABEL
+    model.classifier.out_proj.bias.data += 9
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path / "model")
+    pool, saved, sheet = (str(tmp_path / name) for name in ("pool.csv", "model", "s.csv"))
+    find.main([str(folder), "--pool", pool, "--labels", "animal", "--n", "20", flag, saved, "--output_file", sheet])
+    table = pd.read_csv(sheet)
+    is_right = table["score"] > 0.99 if flag == "--model_dir" else table["text"].str.contains("|".join(ANIMALS))
+    assert is_right.mean() > 0.8
 
 
 def test_find_goes_on_after_a_kill_and_what_it_keeps_does_not_grow(tmp_path):
@@ -92,10 +106,8 @@ def test_find_goes_on_after_a_kill_and_what_it_keeps_does_not_grow(tmp_path):
 def test_a_sheet_keeps_texts_and_gives_spreadsheets_no_formula(tmp_path):
     sheet, new = tmp_path / "sheet.csv", tmp_path / "new"
     write_sheet(sheet, [{"text": text, "label": "-a", "score": 0.5, "answer": "no"} for text in EVIL])
-    with open(sheet, encoding="utf-8-sig", newline="") as file:
-        assert not [
-            cell for row in csv.reader(file) for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))
-        ]
+    cells = pd.read_csv(sheet, header=None, dtype=str, keep_default_na=False).stack()
+    assert not cells.str.match(r"[=+\-@\t\r]").any()
     assert [row[1:] for row in read_sheet(sheet, Settings())] == [(text, "-a", 0) for text in EVIL]
     find.main(["--collect", str(sheet), "--output_file", str(new)])  # without data: these rows alone
     assert pd.read_parquet(new / "train.parquet")["labels"].map(list).tolist() == [[0]] * len(EVIL)
@@ -107,8 +119,7 @@ def test_audit_finds_planted_errors_and_an_answer_mends_them(folder, tmp_path):
     train.to_parquet(folder / "train.parquet")
     audit.main([str(folder), "--labels", "animal", "--output_file", str(sheet)])
     table = pd.read_csv(sheet)
-    assert {2, 131, 132} <= {*table["row"]}
-    assert len(table) <= 12
+    assert {2, 131, 132} <= {*table["row"]} <= {*range(1, 133)}
     assert table["present"].tolist() == [train["labels"][row - 1][1] for row in table["row"]]
     table.assign(answer=1 - table["present"]).to_csv(sheet, index=False)
     assert audit.main([str(folder), "--collect", str(sheet), "--output_file", str(new)])["changed"] == len(table)
@@ -127,12 +138,8 @@ def test_doubtful_labels_are_those_of_the_definition_and_folds_share_rare_labels
 
 
 @pytest.mark.parametrize(("flags", "said"), [
-    ("", "Give --pool"),
-    ("--pool none.csv --output_file x.csv", "--pool none.csv: there is no such file"),
     ("--pool pool.csv", "--output_file is missing"),
-    ("--pool pool.csv --output_file x.txt", "the sheet is a file that ends in .csv"),
     ("--pool pool.csv --output_file pool.csv", "is there already"),
-    ("--pool pool.csv --output_file x.csv --labels toll", "did you mean 'tool'"),
     ("--pool pool.csv --output_file x.csv --labels plant", "'plant': has no positive"),
     ("--pool =text --output_file x.csv", "is empty; expected texts"),
     ("--pool =a|1 --output_file x.csv", "name it with --pool_text_column"),

@@ -109,19 +109,19 @@ def _counted(
         streams = open_streams(args, label_info)
         train = streams["train"]
         print_notes(train.notes)
-        splits, of_streams = count_streams(streams)
-        about = {"problem_type": train.plan.problem_type, "warnings": of_streams, "notes": train.notes}
+        splits, warnings = count_streams(streams)
+        about = {"problem_type": train.plan.problem_type, "warnings": warnings, "notes": train.notes}
         return splits, about, None
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
     baseline = estimate_baseline(data) if args.baseline else None
-    warnings = tuple(data.warnings)
+    doubts: tuple[str, ...] = ()
     if baseline is not None:
-        doubtful = (
-            f"{baseline['probably_wrong']:,} labels that are probably wrong and {baseline['probably_missing']:,}"
+        wrong, missing = (f"{baseline[which]:,}" for which in ("probably_wrong", "probably_missing"))
+        doubts = (
+            f"train has {wrong} labels that are probably wrong and {missing} missing: see imbalance-trainer audit.",
         )
-        warnings = (*warnings, f"Training rows have {doubtful} probably missing: imbalance-trainer audit lists them.")
-    about = {"problem_type": data.problem_type, "warnings": warnings, "notes": data.notes}
+    about = {"problem_type": data.problem_type, "warnings": (*data.warnings, *doubts), "notes": data.notes}
     return count_splits(data), about, baseline
 
 

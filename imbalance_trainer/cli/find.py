@@ -8,9 +8,9 @@ The first command ranks the texts of the pool by how likely they have a rare lab
 question, with an empty column `answer`. Write yes or no there; blank means not answered. The second writes the data
 with the answered rows added, as a folder: of a new row the label asked about is known, and all others are unknown.
 
-Scores are those of --model_dir, or of a linear probe on --model_name_or_path, which stays as it is, or of the linear
-baseline. Texts that are labelled already are left out, and of texts with nearly the same words one is asked about. The
-same command goes on after an interruption.
+Scores are those of the linear baseline; with --model_name_or_path their mean with a linear probe on that encoder; with
+--model_dir those of a saved model. Texts that are labelled already are left out, and of texts with nearly the same
+words one is asked about. The same command goes on after an interruption.
 """
 
 import codecs

@@ -60,15 +60,11 @@ class LinearBaseline:
 
     def logits(self, texts: Sequence[Any]) -> np.ndarray:
         """Scores of texts, (rows, labels), float32; over 0 is positive."""
-        return self.logits_of(self.features(texts))
+        return _scores(self._fitted, self.features(texts))
 
     def features(self, texts: Sequence[Any]) -> Any:
         """TF-IDF of texts, (rows, features), sparse."""
         return self._vectorizer.transform(texts)
-
-    def logits_of(self, features: Any) -> np.ndarray:
-        """As `logits`, of what `features` gives."""
-        return _scores(self._fitted, features)
 
     def save(self, folder: Path, rule: DecisionRule) -> None:
         """Write the fitted model (`linear.joblib`) and how it decides (`config.json`, as of any model)."""
