@@ -83,7 +83,7 @@ def test_all_rows_of_a_single_file_are_evaluated_by_the_names_of_its_labels(eval
     found = evaluate.main([*flags[:2], str(path), "--output_dir", str(tmp_path / "out")])
     assert found["data"]["rows"] == len(texts)
     assert found["metrics"]["f1_macro"] == pytest.approx(results(root)["metrics"]["f1_macro"])
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert f"All {len(texts)} rows with a text are taken as the test data." in said
     assert ("1 blank text" in said) == (kind == "names")
 
@@ -252,7 +252,7 @@ def test_without_thresholds_on_the_demos_data(tmp_path, monkeypatch):
         (["--n_worst", "-1"], "--n_worst must be at least 0; got -1"),
         (["--model_dir", "absent"], "--model_dir absent: is no folder of a saved model, as it has no config.json"),
         (["--data_dir", "absent"], "absent: there is no such folder"),
-        (["--data_dir", "empty"], "empty: is empty"),
+        (["--data_dir", "empty"], "empty: has no split .train.; found nothing"),
         (["--data_dir", "others"], "others: has other labels than the model in .*: only the data has 'joy'; only the "
                                    "model has 'threats'"),
         (["--data_dir", "classes"], "classes: is single_label_classification, but the model in .* is multi_label_"),

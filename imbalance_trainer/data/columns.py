@@ -198,7 +198,8 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
         raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
     if settings.positive_values:
         raise UsageError(f"{frame.path}: --positive_values needs --label_columns, the columns that hold them.")
-    values = {n: _seen(frame, n) for n in others if n not in frame.broken and not _NO_LABEL.fullmatch(n)}
+    readable = [n for n in others if n not in frame.broken and not _NO_LABEL.fullmatch(n)]
+    values = {n: _seen(frame, n) for n in readable if not _holds_objects(frame.table.schema.field(n).type)}
     found = [name for name, v in values.items() if v.is_label]
     if not found and all(v.is_like_label for v in values.values() if v.nearly):
         found = [name for name, v in values.items() if v.is_like_label]
@@ -293,7 +294,7 @@ def _may_hold_names(name: str, values: _Values, is_certain: bool) -> bool:
     if is_certain and not _is_class_name(name):
         return False
     if pa.types.is_nested(values.cells.type):
-        return pa.types.is_list(values.cells.type) and not pa.types.is_nested(values.cells.type.value_type)
+        return True
     words = words_in(values.cells.cast(pa.string()))
     if len(words) < 2 or not (values.numbers is None or len(words) == 2 or _is_class_name(name)):
         return False
@@ -302,6 +303,11 @@ def _may_hold_names(name: str, values: _Values, is_certain: bool) -> bool:
     except UsageError:
         return True
     return is_set or len(words) <= min(_MOST_CLASSES, len(values.cells) // _ROWS_PER_CLASS)
+
+
+def _holds_objects(kind: pa.DataType) -> bool:
+    """Whether values are lists of lists or of dicts, or dicts, which are no labels."""
+    return pa.types.is_nested(kind) and (not pa.types.is_list(kind) or pa.types.is_nested(kind.value_type))
 
 
 def _described(values: Mapping[str, _Values]) -> str:

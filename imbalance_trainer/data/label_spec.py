@@ -186,9 +186,10 @@ def _form_of_lists(
         is_soft = ((entries > 0) & (entries < 1)).any()
         steps = rows["number"].diff()[rows["row"].diff() == 0]
         if known is None and numbers.max() >= _MANY and (steps == 1).mean() > 0.8:
+            shown = rows["number"][:3].astype(int).tolist()
             raise UsageError(
-                f"{where}: holds runs such as {rows['number'][:3].tolist()}, as positions in a text are; for class "
-                "indices say --label_format indices."
+                f"{where}: holds runs such as {shown}, as positions in a text are; for class indices say "
+                "--label_format indices."
             )
         is_multi_hot = bool((is_even and (fits or repeats)) or (fits and (repeats or is_soft)))
     return (MULTI_HOT, len(known) if known else int(real[0])) if is_multi_hot else (NAMES, None)

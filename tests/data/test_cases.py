@@ -236,6 +236,9 @@ ASKED = {  # content: what is said, and the options that it names, each with the
                              [("--label_format long", ("anger", "fear", "joy"), [0, 1, 1]), "--label_format classes"]),
     "tags of another name": (table("text,Tags,Score", TEXTS, ["<r><c>", "<c>", "<r>"], "012"), "'Tags' .'<c>'", [
         ("--label_columns Tags", ("c", "r"), [1, 1])]),
+    "a class beside objects": (jsonl({"text": t, "mood": NAMES[i % 4], "at": [{"x": i}]} for i, t in enumerate(TEXTS)),
+                               "no labels in 'mood' .'anger', 'fear', 'joy'.; expected",
+                               [("--label_columns mood", ("anger", "fear", "joy"), 2)]),
     "a class of another name": (table("text,mood", TEXTS, NAMES), "'mood' .'anger', 'fear', 'joy'.",
                                 [("--label_columns mood", ("anger", "fear", "joy"), 2)]),
     "no header": (lines(lambda i, text: f"{text},{i % 2},e{i}"), "looks like data",
