@@ -115,13 +115,11 @@ def _counted(
     data = args.load(label_info) if args.is_given else demo_data()
     print_notes(data.notes)
     baseline = estimate_baseline(data) if args.baseline else None
-    doubts: tuple[str, ...] = ()
+    warnings = list(data.warnings)
     if baseline is not None:
         wrong, missing = (f"{baseline[which]:,}" for which in ("probably_wrong", "probably_missing"))
-        doubts = (
-            f"train has {wrong} labels that are probably wrong and {missing} missing: see imbalance-trainer audit.",
-        )
-    about = {"problem_type": data.problem_type, "warnings": (*data.warnings, *doubts), "notes": data.notes}
+        warnings.append(f"train has {wrong} labels that are probably wrong and {missing} missing: see audit --help.")
+    about = {"problem_type": data.problem_type, "warnings": warnings, "notes": data.notes}
     return count_splits(data), about, baseline
 
 

@@ -92,8 +92,7 @@ def bake_thresholds(model: Any) -> DecisionRule:
             "ImbalanceTextClassificationPipeline, which applies them."
         )
     shift = -torch.logit(torch.tensor(rule.thresholds, dtype=torch.float64))
-    if rule.two_classes:  # a softmax looks at the difference of their logits, which both shift
-        shift = shift / 2
+    shift = shift / 2 if rule.two_classes else shift  # a softmax looks at the difference of two, which both shift
     probe = {"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
     with torch.no_grad():
         before = model(**probe).logits.double()

@@ -223,8 +223,7 @@ class WeightedFocalTrainer(Trainer):
     ) -> Any:
         """Trainer's. Its default objective is what it would be without our metrics: eval_loss, or the user's own."""
         if compute_objective is None and self.imbalance is not None:
-            names = self.imbalance.metrics.keys()
-            ours = tuple(f"_{name}" for name in names)
+            ours = tuple(map("_{}".format, self.imbalance.metrics.keys()))
 
             def compute_objective(metrics: dict[str, float]) -> float:
                 return default_compute_objective({k: v for k, v in metrics.items() if not k.endswith(ours)})
