@@ -143,6 +143,8 @@ def _find(args: FindArguments) -> dict[str, Any]:
     support = (labels > 0.5).sum(0)
     rare = [int(i) for i in np.argsort(support, kind="stable") if support[i]]
     columns = args.columns(data.schema) or [i for i in rare if support[i] < _RARE][:_MOST_LABELS] or rare[:1]
+    if not columns:
+        raise DataError(f"{args.source}: no label has a positive in the training rows, and find goes by them.")
     names = [data.schema.names[i] for i in columns]
     if without := [name for name, i in zip(names, columns, strict=True) if not support[i]]:
         raise UsageError(f"--labels {without[0]!r}: has no positive in the training rows, and find goes by them.")
