@@ -184,7 +184,7 @@ _Write = Callable[[Mapping[str, Any], str, list[dict[str, Any]]], Any]
 
 def _json_writer(file: Any) -> _Write:
     def write(others: Mapping[str, Any], text: str, labels: list[dict[str, Any]]) -> None:
-        shown = [{**label, **{k: _rounded(label[k]) for k in ("score", "threshold")}} for label in labels]
+        shown = [{**label, **{k: float(f"{label[k]:.4g}") for k in ("score", "threshold")}} for label in labels]
         row = {**_apart(others, ("text", "labels")), "text": text, "labels": shown}
         file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 
@@ -204,7 +204,7 @@ def _csv_writer(file: Any, schema: LabelSchema, with_scores: bool) -> _Write:
         elif list(others) != header[: len(others)] or len(others) + len(columns) != len(header):
             raise DataError("The rows have different columns, which .csv cannot hold; give a .jsonl --output_file.")
         decided = [int(name in of_label and of_label[name]["decided"]) for name in schema.names]
-        shown = [_rounded(of_label[name]["score"]) if name in of_label else "" for name in scores]
+        shown = [f"{of_label[name]['score']:.4g}" if name in of_label else "" for name in scores]
         writer.writerow([*others.values(), text, *decided, *shown])
 
     return write
@@ -213,10 +213,6 @@ def _csv_writer(file: Any, schema: LabelSchema, with_scores: bool) -> _Write:
 def _apart(others: Mapping[str, Any], ours: Sequence[str]) -> dict[str, Any]:
     """The columns of the file, those that are called as one of ours with "file: " before their names."""
     return {f"file: {name}" if name in ours else name: value for name, value in others.items()}
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
 
 
 @contextmanager
