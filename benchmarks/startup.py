@@ -1,4 +1,4 @@
-"""How long a program waits for us: imports, `--help`, and data.
+"""How long a user waits for us: imports, `--help`, data, and the labels of a file of texts.
 
     python -m benchmarks startup
 
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from datasets import load_dataset
 
 from imbalance_trainer import load_labelled_dataset
+from imbalance_trainer.data.demo import demo_data, demo_model
 
 from .measuring import Ratio, by_turns, made_up_labels, ms, multi_hot_column
 
@@ -68,7 +69,33 @@ def loading_ratios(quick: bool) -> list[Ratio]:
     return found
 
 
+PIPELINE = """
+import sys
+from transformers import pipeline
+classify = pipeline("text-classification", sys.argv[1], top_k=None, function_to_apply="sigmoid")
+texts = open(sys.argv[2]).read().splitlines()
+print(sum(len(labels) for labels in classify(iter(texts), batch_size=32, truncation=True)))
+"""
+
+
+def prediction_ratios(quick: bool) -> list[Ratio]:
+    """`imbalance-trainer predict` of a file of texts against a script with transformers' pipeline, from the start."""
+    n, data = 500 if quick else 10_000, demo_data()
+    model, tokenizer = demo_model(data.schema)
+    model.config.problem_type = "multi_label_classification"
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        file, out = str(Path(folder) / "texts.txt"), str(Path(folder) / "out.jsonl")
+        Path(file).write_text("\n".join((2 * data.splits["train"]["text"][:])[:n]) + "\n")
+        command = ("predict", "--model_dir", folder, "--file", file, "--output_file", out)
+        calls = {"ours": process("-m", "imbalance_trainer", *command), "theirs": process("-c", PIPELINE, folder, file)}
+        times = by_turns(calls, 1 if quick else 3)
+    word = f"predict, {n:,} texts, the demo's small model"
+    return [Ratio(word, "pipeline() of transformers", times["ours"] / times["theirs"], 1.1, ours=ms(times["ours"]))]
+
+
 def ratios(quick: bool) -> list[Ratio]:
     """All of this part."""
     datasets.disable_progress_bars()
-    return [*import_ratios(quick), *loading_ratios(quick)]
+    return [*import_ratios(quick), *loading_ratios(quick), *prediction_ratios(quick)]

@@ -2,7 +2,7 @@
 
 A history is a list of evaluations of one split, oldest first, each a dict as in `label_history.jsonl` (see
 `run_files`). Rules are pure functions of it, and their limits are their arguments. Their advice follows the
-troubleshooting table of the note that this project grew from, and the papers that each rule names. Here are the rules
+troubleshooting table in docs/quick-reference.md, and the papers that each rule names. Here are the rules
 about a run as a whole; `label_rules` has those about single labels.
 """
 
@@ -230,7 +230,7 @@ def find_overfitting(history: Rows, settings: Settings, patience: int = 2, rise:
 
 
 def find_improving(history: Rows, settings: Settings, min_evaluations: int = 3, gain: float = 0.01) -> list[Finding]:
-    """The note's "good training": the `headline` rises at each of `min_evaluations` or more, by `gain` in all, and
+    """Good training: the `headline` rises at each of `min_evaluations` or more, by `gain` in all, and
     no label has zero recall. Other thresholds are no progress of the training."""
     metric, f1 = _followed(history)
     thresholds = [[row.get("threshold") for row in entry["labels"]] for entry in history]
