@@ -74,7 +74,7 @@ import sys
 from transformers import pipeline
 classify = pipeline("text-classification", sys.argv[1], top_k=None, function_to_apply="sigmoid")
 texts = open(sys.argv[2]).read().splitlines()
-print(sum(len(labels) for labels in classify(iter(texts), batch_size=32, truncation=True)))
+print(sum(len(labels) for labels in classify(texts, batch_size=32, truncation=True)))
 """
 
 
