@@ -8,7 +8,8 @@ from sklearn.metrics import average_precision_score
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from imbalance_trainer.tuning.linear_baseline import CLASSIFIERS, LinearBaseline
-from imbalance_trainer.tuning.probe import RIDGES, fit_probe, gold_of
+from imbalance_trainer.tuning.probe import RIDGES, fit_probe
+from imbalance_trainer.utils.numeric import multi_hot
 
 
 def bce(logits, labels, reduction):
@@ -68,7 +69,7 @@ def test_classes_and_unknown_entries_are_taken():
     classes = scores.argmax(1)
     probe = fit_probe(x, classes, ce, torch.zeros(3))
     assert ((x @ probe.weight.T + probe.bias).argmax(1) == classes).float().mean() > 0.7
-    gold = gold_of(torch.tensor([2, -100]), 3)
+    gold = multi_hot(torch.tensor([2, -100]), 3)
     np.testing.assert_array_equal(gold, [[0, 0, 1], [-100, -100, -100]])
 
 

@@ -25,6 +25,7 @@ from ..utils.console import console_print, text_table
 from ..utils.errors import DataError
 from ..utils.files import atomic_write, write_json
 from ..utils.flags import option
+from ..utils.numeric import multi_hot
 from .models import SavedModel, SavedModelOptions
 from .parser import FlagParser, check_at_least, make_output_dir
 
@@ -61,8 +62,8 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     rows = saved.tokens(data, args.split)
     trainer: Any = saved.trainer(rows, output_dir, args.thresholds)
     output = trainer.predict(rows, metric_key_prefix=args.split)  # its callback prints the table of each label
-    results, rule, labels = trainer.results_of(args.split), trainer.decision_rule, output.label_ids
-    labels = rule.multi_hot(labels)
+    results, rule = trainer.results_of(args.split), trainer.decision_rule
+    labels = multi_hot(output.label_ids, len(rule.schema))
     logits = first(output.predictions)
     if not np.isfinite(logits).all():
         row = int(np.flatnonzero(~np.isfinite(logits).all(1))[0])

@@ -3,8 +3,8 @@
     imbalance-trainer export --model_dir runs/data --output_dir runs/data-baked
 
 A label's logit z is decided where z > logit(t), with its threshold t; the copy's head gives z - logit(t) instead, so
-that 0.5 decides the same. Its scores are probabilities no more, and it must not be
-trained on. Rules between labels are not in it: a server that closes no decisions may break them.
+that 0.5 decides the same. Its scores are no longer probabilities, and it must not be trained on. Rules between labels
+are not in it: a server that closes no decisions may break them.
 """
 
 from collections.abc import Sequence

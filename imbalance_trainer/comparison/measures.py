@@ -14,7 +14,7 @@ from ..metrics.average_precision import StreamingAveragePrecision
 from ..tuning.decisions import TuningOptions, tune_decisions
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError
-from ..utils.numeric import ratio
+from ..utils.numeric import multi_hot, ratio
 
 
 class Split(NamedTuple):
@@ -59,7 +59,7 @@ def judge(
         may be chosen.
     """
     n_labels = test.logits.shape[1]
-    gold = one_hot(test.labels, n_labels)
+    gold = multi_hot(test.labels, n_labels) > 0.5
     if is_multi_label:
         known = test.labels != IGNORE_INDEX
         plain = rule.untuned()
@@ -68,10 +68,10 @@ def judge(
         scores, f1_of_validation = plain.scores(test.logits).numpy(), np.asarray(tuning.held_out_table.f1)
     else:
         known = (test.labels >= 0)[:, None]
-        at_half = tuned = one_hot(test.logits.argmax(1), n_labels) & known
+        at_half = tuned = (multi_hot(test.logits.argmax(1), n_labels) > 0.5) & known
         scores = log_softmax(test.logits, axis=1)  # logits of two rows cannot be compared
-        decided = one_hot(validation.logits.argmax(1), n_labels) & (validation.labels >= 0)[:, None]
-        f1_of_validation = _f1(decided, one_hot(validation.labels, n_labels))
+        decided = (multi_hot(validation.logits.argmax(1), n_labels) > 0.5) & (validation.labels >= 0)[:, None]
+        f1_of_validation = _f1(decided, multi_hot(validation.labels, n_labels) > 0.5)
     precision = StreamingAveragePrecision(n_labels, max_scores=scores.size)
     precision.update(scores, np.where(known, gold, IGNORE_INDEX))
     return tuned, {
@@ -80,12 +80,6 @@ def judge(
         "validation_f1_macro": float(f1_of_validation[labels["macro"]].mean()),
         "mean_average_precision": float(precision.compute()[labels["macro"]].mean()),
     }
-
-
-def one_hot(labels: Any, n_labels: int) -> np.ndarray:
-    """Where a label is positive, (rows, labels), boolean, of labels that are multi-hot or classes."""
-    array = np.asarray(labels)
-    return array > 0.5 if array.ndim == 2 else array[:, None] == np.arange(n_labels)
 
 
 def _f1(decided: np.ndarray, gold: np.ndarray) -> np.ndarray:

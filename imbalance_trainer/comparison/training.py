@@ -28,10 +28,10 @@ from ..training.head import encode_texts
 from ..training.trainer import WeightedFocalTrainer
 from ..tuning.decisions import TuningOptions, tune_decisions
 from ..tuning.linear_baseline import LinearBaseline
-from ..tuning.probe import gold_of
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
 from ..utils.errors import NonFiniteLossError
-from .measures import Split, averaged_labels, judge, one_hot
+from ..utils.numeric import multi_hot
+from .measures import Split, averaged_labels, judge
 from .runs import LINEAR, Key, Method, Record, Run
 from .summary import Summary, summarise
 
@@ -190,7 +190,7 @@ def compare(
         UsageError: options of a method that do not fit the data, before anything is trained.
         DataError: nothing to compare on, or nothing left.
     """
-    of_split = {name: one_hot(rows["labels"], len(setting.schema)) for name, rows in setting.splits.items()}
+    of_split = {name: multi_hot(rows["labels"], len(setting.schema)) > 0.5 for name, rows in setting.splits.items()}
     labels = averaged_labels(*(of_split[name].sum(0) for name in ("train", "validation", "test")))
     rates = {
         method.name: list(learning_rates[method.name] if isinstance(learning_rates, Mapping) else learning_rates)
@@ -251,8 +251,8 @@ def save_linear(setting: Setting, folder: Path) -> None:
 
 def _fitted_linear(setting: Setting) -> tuple[LinearBaseline, Split, Split]:
     """The linear baseline, and what it says of validation and of test."""
-    texts, wanted = setting.texts or {}, torch.as_tensor(np.array(setting.splits["train"]["labels"]))
-    linear = LinearBaseline().fit(texts["train"], gold_of(wanted, len(setting.schema)))
+    texts, wanted = setting.texts or {}, np.array(setting.splits["train"]["labels"])
+    linear = LinearBaseline().fit(texts["train"], multi_hot(wanted, len(setting.schema)))
     validation, test = (
         Split(linear.logits(texts[name]), np.array(setting.splits[name]["labels"])) for name in ("validation", "test")
     )

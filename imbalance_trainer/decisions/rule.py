@@ -13,7 +13,7 @@ from scipy.special import logit
 from torch import Tensor
 
 from ..labels.schema import LabelSchema
-from ..utils.constants import CONFIG_KEY, IGNORE_INDEX, SINGLE_LABEL
+from ..utils.constants import CONFIG_KEY, SINGLE_LABEL
 from ..utils.errors import UsageError, check_known
 from ..utils.files import read_json_flag
 from ..utils.numeric import checked_number
@@ -115,13 +115,6 @@ class DecisionRule:
         if self.two_classes:
             return margins.argmax(-1, keepdim=True) == torch.arange(2, device=margins.device)
         return enforce_hierarchy(margins > 0, self.schema, self.hierarchy_policy, margins)
-
-    def multi_hot(self, labels: np.ndarray) -> np.ndarray:
-        """Labels, (rows, labels), also of class indices (rows,), of which -100 stays unknown."""
-        if labels.ndim == 2:
-            return labels
-        is_class = labels[:, None] == np.arange(len(self.schema))
-        return np.where(labels[:, None] == IGNORE_INDEX, IGNORE_INDEX, is_class)
 
     def by_label(self) -> dict[str, float]:
         """The threshold of each label by its name."""

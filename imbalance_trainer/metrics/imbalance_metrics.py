@@ -15,7 +15,7 @@ from ..labels.distribution import tiers_by_support
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError, UsageError
-from ..utils.numeric import ratio
+from ..utils.numeric import multi_hot, ratio
 from .average_precision import BestF1, StreamingAveragePrecision
 from .counts import DecisionCounts
 
@@ -301,7 +301,7 @@ class ImbalanceMetrics:
             self._counts.add_classes(self.rule.margins(logits).argmax(-1).cpu().numpy(), labels.cpu().numpy())
             if not self.rule.two_classes:
                 logits = logits.float().log_softmax(-1)
-        scores, gold = self.rule.scores(logits).cpu().numpy(), self.rule.multi_hot(_as_array(labels))
+        scores, gold = self.rule.scores(logits).cpu().numpy(), multi_hot(_as_array(labels), len(self.schema))
         if self.rule.tuned_on is not None:  # else nobody asks
             self._rows.update(bits_of(gold))
         if not self._single_label:

@@ -16,11 +16,12 @@ from transformers import TrainingArguments
 
 from ..labels.distribution import LabelDistribution
 from ..losses.objective import best_constant_logits
-from ..tuning.probe import fit_probe, gold_of, mean_average_precision
+from ..tuning.probe import fit_probe, mean_average_precision
 from ..tuning.threshold_search import f_score
 from ..utils.console import console_print
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
+from ..utils.numeric import multi_hot
 from .arguments import ImbalanceOptions
 from .layer_head import first_middle_last
 from .problem import Problem
@@ -179,7 +180,7 @@ class HeadStart:
             return None
         bias = head.weight.new_zeros(n_labels) if head.bias is None else head.bias.detach()
         probe = fit_probe(features.to(head.weight.device), labels.to(head.weight.device), loss, bias.float())
-        gold = gold_of(labels, n_labels)
+        gold = multi_hot(labels.float(), n_labels)
         score, held_out = f"{probe.average_precision:.3f}", probe.held_out
         is_taken, beside = True, ""
         if is_auto and tokens is not None:

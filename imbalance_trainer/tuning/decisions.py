@@ -13,6 +13,7 @@ from ..metrics.curves import known
 from ..metrics.imbalance_metrics import LABEL_METRICS, ImbalanceMetrics, LabelTable, bits_of
 from ..utils.errors import DataError, check_known
 from ..utils.flags import option
+from ..utils.numeric import multi_hot
 from .threshold_search import OBJECTIVES, ThresholdObjective, f_score
 from .thresholds import PER, SHRINKAGE, TunedThresholds, checked_shrinkage, tune_thresholds
 
@@ -135,7 +136,7 @@ def tune_decisions(
         tuned_rule, thresholds = search.tuned(slice(None), per, n_bootstrap)
         of_labels = {f"{metric}_{slug}" for metric in LABEL_METRICS for slug in rule.schema.slugs}
         overall = {name: value for name, value in results[per].items() if name not in of_labels}
-        rows = blake2b(bits_of(rule.multi_hot(labels)), digest_size=8).hexdigest()
+        rows = blake2b(bits_of(multi_hot(labels, len(rule.schema))), digest_size=8).hexdigest()
         tuned_rule = replace(tuned_rule, tuned_on={"rows": rows, "cross_fitted": overall})
     held_out = replace(tables[per], threshold=thresholds.thresholds)  # and not those of the last part
     parts = (results["half"], results[per], tables["half"], held_out, len(logits))
@@ -145,7 +146,7 @@ def tune_decisions(
 def _positive_class(rule: DecisionRule, labels: np.ndarray, train_support: np.ndarray | None) -> str:
     """The primary label of two classes, else the rarer one, in training where that is known."""
     schema = rule.schema
-    support = (rule.multi_hot(labels) == 1).sum(0) if train_support is None else train_support
+    support = (multi_hot(labels, len(schema)) == 1).sum(0) if train_support is None else train_support
     return schema.names[schema.primary[0] if len(schema.primary) == 1 else int(np.argmin(support))]
 
 
@@ -177,8 +178,8 @@ class _Search:
 
     def tuned(self, rows: np.ndarray | slice, per: str, n_bootstrap: int = 0) -> tuple[DecisionRule, TunedThresholds]:
         """The rule and its thresholds, from some of the rows."""
-        logits, labels, options = self.logits[rows], self.plain.multi_hot(self.labels[rows]), self.options
-        rule, schema = self.plain, self.plain.schema
+        rule, schema, options = self.plain, self.plain.schema, self.options
+        logits, labels = self.logits[rows], multi_hot(self.labels[rows], len(schema))
         scores = rule.scores(logits).numpy()
         if self.positive:
             place = schema.index(self.positive)

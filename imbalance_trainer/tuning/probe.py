@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..metrics.average_precision import StreamingAveragePrecision
-from ..utils.constants import IGNORE_INDEX
+from ..utils.numeric import multi_hot
 
 RIDGES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Penalties that are tried, each fit starting from the one before, until two in turn are worse than the best."""
@@ -60,7 +60,7 @@ def fit_probe(features: Tensor, labels: Tensor, loss: Callable[..., Tensor], bia
     held_out, fitted = rows.tensor_split([max(1, round(_HELD_OUT * len(rows)))])
     axes = _Axes.of(features[fitted])
     x = axes.of_rows(features)
-    gold = gold_of(labels[held_out], len(bias))
+    gold = multi_hot(labels[held_out].float().cpu(), len(bias))
     solver = _Solver(x[fitted], labels[fitted], loss, axes.scale, bias)
     tried: list[tuple[float, float, tuple[Tensor, Tensor]]] = []
     for ridge in RIDGES:
@@ -80,16 +80,6 @@ def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
     ranking.update(scores.astype(np.float32), labels)
     there = (labels > 0.5).any(0)
     return float(ranking.compute()[there].mean()) if there.any() else 0.0
-
-
-def gold_of(labels: Tensor, n_labels: int) -> np.ndarray:
-    """Labels as (rows, labels), of classes too; -100 where unknown."""
-    if labels.ndim == 2:
-        return labels.float().cpu().numpy()
-    classes = labels.cpu().numpy()
-    gold = (classes[:, None] == np.arange(n_labels)).astype(np.float32)
-    gold[classes < 0] = IGNORE_INDEX
-    return gold
 
 
 def _logits(x: Tensor, layer: tuple[Tensor, Tensor]) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .constants import IGNORE_INDEX
 from .errors import UsageError
 
 
@@ -15,6 +16,19 @@ def is_number(value: Any) -> bool:
     (True, False, False, False)
     """
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def multi_hot(labels: Any, n_labels: int) -> np.ndarray:
+    """Labels as (rows, labels), also of classes, (rows,), of which negative ones are unknown (-100).
+
+    >>> multi_hot([1, -100], 2).tolist()
+    [[0.0, 1.0], [-100.0, -100.0]]
+    """
+    array = np.asarray(labels)
+    if array.ndim == 2:
+        return array
+    classes = array[:, None]
+    return np.where(classes < 0, IGNORE_INDEX, classes == np.arange(n_labels)).astype(np.float32)
 
 
 def checked_number(name: str, value: Any, low: float, high: float = math.inf, above: bool = False) -> float:
