@@ -157,16 +157,9 @@ def test_what_is_no_such_file_is_said(tmp_path):
         LabelDistribution.from_stream(iter_labels(tmp_path / "c.csv"))
 
 
-def test_a_wrong_cell_of_a_later_batch_is_shown_without_a_row(tmp_path):
+def test_a_wrong_cell_of_a_later_batch_is_shown_with_its_row(tmp_path):
     path = write(tmp_path, "csv", {"labels": ["['a']", "['b']"] * 340 + ["__import__('os')"] * 20})
-    with pytest.raises(DataError, match=r"'labels', a later row: .__import__.* is no list"):
-        iter_labels(path)
-
-
-def test_a_column_with_too_many_cells_is_no_column_of_labels(tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "_MOST_CELLS", 300)
-    path = write(tmp_path, "csv", {"label": [f"name {i}" for i in range(N)]})
-    with pytest.raises(DataError, match="more than 300 different cells"):
+    with pytest.raises(DataError, match=r"'labels', row 681: .__import__.* is no list"):
         iter_labels(path)
 
 

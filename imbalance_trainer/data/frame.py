@@ -28,8 +28,7 @@ class Frame:
         path: the file, or what an object in memory is called; messages begin with it.
         table: the rows.
         format: the format, in words.
-        places: the file among `files` of each row, and its number there from 0, or -1 where that is not
-            known, (rows, 2).
+        places: the file among `files` of each row, and its number there from 0, (rows, 2).
         class_names: per column the names that its ClassLabel carries.
         fields: the label columns that a dict of labels was taken apart into.
         dict_name: the column that held the dict.
@@ -70,13 +69,15 @@ class Frame:
     def row(self, index: int) -> str:
         """What a row is called in a message: counted from 1, in its own file where several were joined."""
         file, number = self.places[index]
-        if number < 0:
-            return "a later row"
         return f"row {number + 1}" + (f" of {self.files[file]}" if self.files else "")
 
     def take(self, rows: np.ndarray) -> "Frame":
         """Some of the rows, which keep their numbers."""
         return replace(self, table=self.table.take(pa.array(rows)), places=self.places[rows])
+
+    def select(self, columns: Sequence[str]) -> "Frame":
+        """Some of the columns."""
+        return replace(self, table=self.table.select(columns))
 
 
 def named_like(usual: Sequence[str], names: Sequence[str]) -> str | None:
@@ -193,7 +194,7 @@ def _with_names(values: pa.Array, names: Sequence[str]) -> pa.Array:
 
 
 def join_frames(path: Path | str, frames: Sequence[Frame]) -> Frame:
-    """The rows of several files of one split, in order."""
+    """The rows of several files of one split, or of batches of one file, in order."""
     first = frames[0]
     for frame in frames[1:]:
         odd = sorted(set(frame.names) ^ set(first.names))
@@ -205,8 +206,9 @@ def join_frames(path: Path | str, frames: Sequence[Frame]) -> Frame:
         table = pa.concat_tables([frame.table for frame in frames], promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(f"{path}: the files of one split differ in their values ({first_line(error)}).") from None
-    files = tuple(str(frame.path) for frame in frames)
-    places = np.concatenate([frame.places + np.array([i, 0]) for i, frame in enumerate(frames)])
+    files = tuple(dict.fromkeys(str(frame.path) for frame in frames))
+    places = np.concatenate([frame.places + np.array([files.index(str(frame.path)), 0]) for frame in frames])
+    files = files if len(files) > 1 else ()
     broken = {name: said for frame in reversed(frames) for name, said in frame.broken.items()}
     remarks = tuple(said for frame in frames for said in frame.remarks)
     return replace(first, path=path, table=table, places=places, files=files, broken=broken, remarks=remarks)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..labels.blocks import Block, IdLists
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL, SINGLE_LABEL
 from ..utils.errors import DataError, UsageError, did_you_mean, first_five, quoted
@@ -253,16 +252,6 @@ def check_columns(labels: np.ndarray, frame: Frame, plan: LabelSpec) -> tuple[st
 
 def encode_labels(frame: Frame, plan: LabelSpec) -> np.ndarray:
     """The labels of a file: class indices (rows,), or float32 (rows, labels); IGNORE_INDEX where unknown."""
-    block = encode_block(frame, plan)
-    if isinstance(block, np.ndarray):
-        return block
-    matrix = np.zeros((len(block), len(plan.schema)), np.float32)
-    matrix[np.repeat(np.arange(len(block)), np.diff(block.offsets)), block.values] = 1
-    return matrix
-
-
-def encode_block(frame: Frame, plan: LabelSpec) -> Block:
-    """As `encode_labels`, but sets of which all is known stay lists of classes, which do not grow with the labels."""
     n_rows, n = frame.table.num_rows, len(plan.schema)
     if plan.form == COLUMNS:
         if all(name not in frame.names or pa.types.is_null(frame.column(name).type) for name in plan.columns):
@@ -295,8 +284,6 @@ def encode_block(frame: Frame, plan: LabelSpec) -> Block:
         return _checked(matrix, frame, plan, lambda row, i: cells[row][i].as_py())
     rows = np.repeat(np.arange(n_rows), np.maximum(lengths, 0))
     classes = _classes(values, plan, frame, rows)
-    if (lengths >= 0).all() and (classes >= 0).all():
-        return IdLists(classes, np.concatenate([[0], np.cumsum(lengths)]))
     matrix = np.zeros((n_rows, n), np.float32)
     matrix[rows[classes >= 0], classes[classes >= 0]] = 1
     matrix[rows[classes == IGNORE_INDEX]] = IGNORE_INDEX  # what else the row has is not known

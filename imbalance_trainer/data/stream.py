@@ -1,7 +1,7 @@
 """iter_labels: the labels of files that are too large to load, read in batches, so that memory does not grow.
 
 What the columns mean is decided on the first batch, as for files that are loaded. Only where the labels' names have to
-be found is the label column read once before, to collect them.
+be found are the label columns, without the texts, read whole before.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,19 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from ..labels.blocks import Block
 from ..labels.schema import LabelSchema
 from ..utils.errors import DataError, UsageError
 from .columns import find_text_column, make_plan, read_texts
 from .files import count_rows, read_batches
-from .frame import Frame
-from .label_spec import CLASSES, COLUMNS, NAMES, LabelSpec, check_columns, encode_block, encode_labels
+from .frame import join_frames
+from .label_spec import CLASSES, NAMES, LabelSpec, check_columns, encode_labels
 from .splits import is_blank_text
 from .text_files import Settings
 
-_MOST_CELLS = 1_000_000  # that differ in a column of labels
 _ENTRIES = 1 << 22  # of a batch's matrix, at most: fewer rows at a time where there are many labels
 
 
@@ -75,7 +72,7 @@ class LabelIterator:
         """What messages call the labels."""
         return str(self.paths[0]) if len(self.paths) == 1 else f"{self.paths[0]} and {len(self.paths) - 1} more"
 
-    def blocks(self) -> Iterator[tuple[int, Block]]:
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """Read all files: blocks of labels, each with the number of its first row, from 0 through all files.
 
         Raises:
@@ -90,7 +87,7 @@ class LabelIterator:
                 if self.is_training and is_blank.any():
                     frame = frame.take(np.flatnonzero(~is_blank))
                 if len(frame.table):
-                    yield first, encode_block(frame, self.plan)
+                    yield first, encode_labels(frame, self.plan)
                 first += n_rows
 
 
@@ -130,40 +127,10 @@ def iter_labels(
         raise DataError(f"{every[0]}: has no rows.")
     text = find_text_column(head, settings)
     plan = make_plan(head, text, settings)
-    if plan.form == COLUMNS:
-        plan = replace(plan, remarks=check_columns(encode_labels(head, plan), head, plan))
     if plan.form in (NAMES, CLASSES) and given is None and plan.columns[0] not in head.class_names:
-        plan = make_plan(_with_all_cells(head, every, plan, settings, batch), text, settings)
+        batches = (frame for path in every for frame in read_batches(path, settings, batch))
+        whole = join_frames(every[0], [frame.select(plan.columns) for frame in batches])
+        plan = make_plan(whole, text, replace(settings, label_columns=plan.columns))
+    else:
+        plan = replace(plan, remarks=(*plan.remarks, *check_columns(encode_labels(head, plan), head, plan)))
     return LabelIterator(every, plan, text, settings, batch)
-
-
-def _with_all_cells(head: Frame, every: Sequence[Path], plan: LabelSpec, settings: Settings, batch: int) -> Frame:
-    """The first batch, and after it a row for each other cell (or value in lists) of label columns in all files."""
-    seen = _values(head, plan)
-    for path in every:
-        for frame in read_batches(path, settings, batch):
-            more = _values(frame, plan)
-            try:
-                seen = pa.concat_arrays([seen, more.cast(seen.type)]).unique()
-            except pa.ArrowException:
-                raise DataError(
-                    f"{frame.path}: {plan.where} holds {more.type}; expected {seen.type}, as in {head.path}."
-                ) from None
-            if len(seen) > _MOST_CELLS:
-                raise DataError(
-                    f"{frame.path}: {plan.where} has more than {_MOST_CELLS:,} different cells, too many for labels; "
-                    "name another column, or give the names in a label_info.json."
-                )
-    kind = head.column(plan.columns[0]).type
-    if pa.types.is_list(kind):
-        seen = pa.ListArray.from_arrays(np.arange(len(seen) + 1, dtype=np.int32), seen)
-    extra = pa.table({column: seen.cast(kind) for column in plan.columns})
-    table = pa.concat_tables([head.table, extra], promote_options="default")
-    nowhere = np.full((len(table) - len(head.table), 2), -1)
-    return replace(head, table=table, places=np.concatenate([head.places, nowhere]))
-
-
-def _values(frame: Frame, plan: LabelSpec) -> pa.Array:
-    """The values that differ, also within lists."""
-    columns = [frame.column(name) for name in plan.columns]
-    return pa.concat_arrays([c.flatten() if pa.types.is_list(c.type) else c for c in columns]).drop_null().unique()
