@@ -65,9 +65,6 @@ def find_text_column(frame: Frame, settings: Settings) -> str:
     if settings.label_info and set(settings.label_info.names) <= set(frame.names):
         labels |= set(settings.label_info.names)
     strings = [n for n in frame.names if n not in labels and n.casefold() not in LABEL_COLUMNS and _is_text(frame, n)]
-    usual = named_like(TEXT_COLUMNS, [*strings, *frame.broken])
-    if usual in frame.broken:
-        raise DataError(frame.broken[str(usual)])
     lengths = {name: _text_length(frame, name) for name in strings}
     found = sorted((name for name in strings if lengths[name] > 0), key=lambda name: -lengths[name])
     usual = named_like(TEXT_COLUMNS, found)
@@ -198,8 +195,8 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
         raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
     if settings.positive_values:
         raise UsageError(f"{frame.path}: --positive_values needs --label_columns, the columns that hold them.")
-    readable = [n for n in others if n not in frame.broken and not _NO_LABEL.fullmatch(n)]
-    values = {n: _seen(frame, n) for n in readable if not _holds_objects(frame.table.schema.field(n).type)}
+    possible = [n for n in others if not _NO_LABEL.fullmatch(n)]
+    values = {n: _seen(frame, n) for n in possible if not _holds_objects(frame.table.schema.field(n).type)}
     found = [name for name, v in values.items() if v.is_label]
     if not found and all(v.is_like_label for v in values.values() if v.nearly):
         found = [name for name, v in values.items() if v.is_like_label]

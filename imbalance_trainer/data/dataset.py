@@ -128,7 +128,6 @@ def load_labelled_dataset(
     warnings += check_columns(parts["train"][1], train, plan)
     _check_training(parts["train"], train, plan, settings)
     warnings += [said for frame in frames.values() for said in frame.remarks]
-    warnings += [f"Column {n!r} is not used, as it cannot be read. {said}" for n, said in train.broken.items()]
     warnings += plan.remarks
     if plan.form == NAMES and len(plan.columns) == 1 and plan.written != SPELLED:
         warnings += split_rows.blank_label_cells([f.column(plan.columns[0]) for f in frames.values()], plan.columns[0])

@@ -32,7 +32,6 @@ class Frame:
         class_names: per column the names that its ClassLabel carries.
         fields: the label columns that a dict of labels was taken apart into.
         dict_name: the column that held the dict.
-        broken: per column that cannot be read the reason; it is null here, and an error where it is asked for.
         files: the names of the files, where several were joined.
         remarks: what is odd about the file, a sentence each.
     """
@@ -44,7 +43,6 @@ class Frame:
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
     dict_name: str = ""
-    broken: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -62,8 +60,6 @@ class Frame:
         """A column as one array; an error that offers the nearest names where there is none."""
         if name not in self.names:
             raise DataError(f"{self.path}: has no column {name!r}: {did_you_mean(name, self.names)}")
-        if name in self.broken:
-            raise DataError(self.broken[name])
         return _one_array(self.table.column(name))
 
     def row(self, index: int) -> str:
@@ -103,7 +99,7 @@ def make_frame(
     else:
         found = [(name, rows.iloc[:, i]) for i, name in enumerate(rows.columns)]
     arrays: dict[str, pa.Array] = {}
-    class_names, broken = {}, {}
+    class_names = {}
     for key, values in found:
         name = str(key).strip()
         if name in arrays:
@@ -115,8 +111,7 @@ def make_frame(
                 class_names[name] = schema.names
                 arrays[name] = _with_names(arrays[name], schema.names)
         except _NOT_ARROW as error:
-            arrays[name] = pa.nulls(len(values))
-            broken[name] = f"{path}: column {name!r} cannot be read ({first_line(error)})."
+            raise DataError(f"{path}: column {name!r} cannot be read ({first_line(error)}).") from None
     label_column = named_like(LABEL_COLUMNS, [name for name in arrays if pa.types.is_struct(arrays[name].type)]) or ""
     fields: list[str] = []
     if label_column:
@@ -128,7 +123,7 @@ def make_frame(
         arrays |= dict(zip(fields, labels.flatten(), strict=True))
     table = pa.table(arrays or {"": pa.nulls(len(rows))})
     places = np.stack([np.zeros(len(table), np.int64), start + np.arange(len(table))], axis=1)
-    return Frame(path, table, format, places, class_names, tuple(fields), label_column, broken)
+    return Frame(path, table, format, places, class_names, tuple(fields), label_column)
 
 
 def _own_features(path: Path | str, schema: pa.Schema) -> Mapping[str, Any]:
@@ -143,18 +138,19 @@ def _own_features(path: Path | str, schema: pa.Schema) -> Mapping[str, Any]:
 def _plain(values: Any) -> pa.Array:
     """Values as an array with the one type for strings, lists and categories that the rest of this package knows.
 
-    Values, or values of lists, of kinds that Arrow does not mix, such as 1 and true, become strings of JSON.
+    A single value in a column of lists is a list of one. Other kinds of values that Arrow does not mix, such as 1 and
+    true, become strings of JSON, also in lists.
     """
     try:
         array = _one_array(values) if isinstance(values, pa.ChunkedArray) else pa.array(values, from_pandas=True)
     except _NOT_ARROW:
         values = values.astype(object).where(values.notna(), None).tolist() if hasattr(values, "notna") else values
         values = [v.tolist() if hasattr(v, "tolist") else v for v in values]
-        if any(isinstance(v, dict) for v in values):
+        if all(isinstance(v, dict) for v in values if v is not None):
             keys = list(dict.fromkeys(key for v in values for key in v or ()))
             return pa.StructArray.from_arrays([_plain([(v or {}).get(key) for v in values]) for key in keys], keys)
         if len({isinstance(v, (list, tuple)) for v in values if v is not None}) > 1:
-            raise UsageError("it mixes lists and single values") from None
+            return _plain([v if v is None or isinstance(v, (list, tuple)) else [v] for v in values])
         strings = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
         return pa.array(strings, pa.string())
     if isinstance(array.type, pa.BaseExtensionType):
@@ -209,9 +205,8 @@ def join_frames(path: Path | str, frames: Sequence[Frame]) -> Frame:
     files = tuple(dict.fromkeys(str(frame.path) for frame in frames))
     places = np.concatenate([frame.places + np.array([files.index(str(frame.path)), 0]) for frame in frames])
     files = files if len(files) > 1 else ()
-    broken = {name: said for frame in reversed(frames) for name, said in frame.broken.items()}
     remarks = tuple(said for frame in frames for said in frame.remarks)
-    return replace(first, path=path, table=table, places=places, files=files, broken=broken, remarks=remarks)
+    return replace(first, path=path, table=table, places=places, files=files, remarks=remarks)
 
 
 def frame_of_object(data: Any, split: str) -> Frame:

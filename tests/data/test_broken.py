@@ -109,8 +109,6 @@ DATA_ERRORS = {  # files of the folder `data`, what is said of them, and with wh
         "data/train.csv: column 'label': has only one class, 'ham'; expected two or more."),
     "a label called text": ({"train.jsonl": jsonl([{"text": "x", "labels": {"text": 1, "joy": 0}}])},
         "data/train.jsonl: has more than one column 'text' (one of them in the dicts of 'labels'); rename one."),
-    "lists and strings in one column": ({"train.jsonl": jsonl([{"text": "x", "labels": ["a"]}, {"text": "y", "labels": "b"}])},
-        "data/train.jsonl: column 'labels' cannot be read (it mixes lists and single values)."),
     "nested lists": ({"train.jsonl": jsonl([{"text": "x", "labels": [[1, 0], [0, 1]]}])},
         "data/train.jsonl: column 'labels', row 1: holds [[1, 0], [0, 1]]; expected one list of labels."),
     "texts that are bytes": ({"train.parquet": pa.table({"text": [b"x"], "a": [1]})},

@@ -1,7 +1,6 @@
 """One thing in the many ways that people write it: each is read as what it means, or a question is asked."""
 
 import json
-import re
 
 import pandas as pd
 import pyarrow as pa
@@ -167,26 +166,19 @@ def test_a_split_without_a_known_label_is_unknown_all_over(tmp_path, train, noth
         assert loaded.schema.names == load_labelled_dataset({"train": data["train"]}).schema.names
 
 
-# ---- columns that nobody uses ----
+# ---- values of several kinds ----
 
 
-def test_a_column_that_cannot_be_read_is_left_out_and_said_where_nobody_uses_it(tmp_path):
-    mixed = [{"text": f"t{i}", "label": i % 2, "meta": [1] if i else "x"} for i in range(4)]
-    for data, said in (
-        (mixed, "Column 'meta' is not used, as it cannot be read.*mixes lists and single values"),
-        (in_file(tmp_path, "a.jsonl", jsonl(mixed)), "Column 'meta' is not used"),
-        (
-            pd.DataFrame({"text": ["t0", "t1", "t2", "t3"], "label": [0, 1] * 2, "age": [tmp_path] * 4}),
-            "Column 'age' is not used.*Path",
-        ),
-    ):
-        _, labels, loaded = read(data)
-        assert labels == [0, 1, 0, 1]
-        assert any(re.search(said, warning) for warning in loaded.warnings)
-    with pytest.raises(DataError, match="column 'meta' cannot be read"):
-        read(mixed, label_columns="meta")
-    with pytest.raises(DataError, match="column 'text' cannot be read"):
-        read([{"text": "x", "label": 1}, {"text": ["y"], "label": 0}])
+def test_a_single_value_in_a_column_of_lists_is_a_list_of_one(tmp_path):
+    mixed = [{"text": f"t{i}" if i % 3 else ["t", str(i)], "labels": "a" if i % 2 else ["a", "b"]} for i in range(4)]
+    for data in (mixed, in_file(tmp_path, "a.jsonl", jsonl(mixed))):
+        names, labels, loaded = read(data)
+        assert (names, labels) == (("a", "b"), [[1, 1], [1, 0], [1, 0], [1, 1]])
+        assert {text for split in loaded.splits.values() for text in split["text"]} == {"t 0", "t1", "t2", "t 3"}
+    mixed = [{"text": f"t{i}", "label": i % 2, "meta": [1] if i else "x"} for i in range(4)]  # which nobody uses
+    assert read(mixed)[1] == [0, 1, 0, 1]
+    with pytest.raises(DataError, match=r"column 'age' cannot be read .*Path"):
+        read(pd.DataFrame({"text": ["t0", "t1"], "label": [0, 1], "age": [tmp_path] * 2}))
 
 
 # ---- quotation marks ----
