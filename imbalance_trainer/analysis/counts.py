@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dataset import LabelledData
+from ..data.dataset import LabelledData, given_schema
 from ..data.options import DataOptions
 from ..data.sources import SPLITS, Source, find_source
 from ..data.splits import MADE_SHARE, no_positive
@@ -63,14 +63,10 @@ def open_streams(options: DataOptions, label_info: Any = None) -> dict[str, Labe
     source = _source_of(options)
     if source is None or not source.paths():
         raise UsageError("--streaming reads files; give a folder or a file of parquet, Arrow, CSV or JSON lines.")
-    info = label_info
-    if info is None and source.folder is not None and (source.folder / "label_info.json").exists():
-        info = source.folder / "label_info.json"
+    schema = given_schema(label_info, source.folder)
     streams: dict[str, LabelIterator] = {}
-    for split in SPLITS:
-        if split in source.parts:
-            part = source.parts[split]
-            streams[split] = iter_labels(part, label_info=info, **options.reading(), like=streams.get("train"))
+    for split in (split for split in SPLITS if split in source.parts):
+        streams[split] = iter_labels(source.parts[split], schema, like=streams.get("train"), **options.reading())
     return streams
 
 

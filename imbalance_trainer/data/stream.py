@@ -14,7 +14,7 @@ import numpy as np
 from ..labels.schema import LabelSchema
 from ..utils.errors import DataError, UsageError
 from .columns import find_text_column, make_plan, read_texts
-from .files import count_rows, read_batches
+from .files import read_batches
 from .frame import join_frames
 from .label_spec import CLASSES, NAMES, LabelSpec, check_columns, encode_labels
 from .splits import is_blank_text
@@ -49,28 +49,14 @@ class LabelIterator:
         return self.plan.schema
 
     @property
-    def problem_type(self) -> str:
-        """ "multi_label_classification" or "single_label_classification"."""
-        return self.plan.problem_type
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of all files; -1 where the files do not say (all but parquet and Arrow)."""
-        sizes = [count_rows(path) for path in self.paths]
-        return -1 if min(sizes) < 0 else sum(sizes)
+    def where(self) -> str:
+        """What messages call the labels."""
+        return str(self.paths[0]) if len(self.paths) == 1 else f"{self.paths[0]} and {len(self.paths) - 1} more"
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was decided, in a few lines for a person."""
-        more = f" and {len(self.paths) - 3} more" if len(self.paths) > 3 else ""
-        size = f", {self.n_rows:,} rows" if self.n_rows >= 0 else ""
-        names = ", ".join(path.name for path in self.paths[:3])
-        return f"Read in batches: {names}{more}{size}.", f"{self.plan.note}.", *self.plan.remarks
-
-    @property
-    def where(self) -> str:
-        """What messages call the labels."""
-        return str(self.paths[0]) if len(self.paths) == 1 else f"{self.paths[0]} and {len(self.paths) - 1} more"
+        return f"Read in batches: {self.where}.", f"{self.plan.note}.", *self.plan.remarks
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """Read all files: blocks of labels, each with the number of its first row, from 0 through all files.
@@ -113,11 +99,8 @@ def iter_labels(
         DataError: a file that cannot be read, or labels that do not fit.
     """
     every = tuple(Path(p) for p in ([paths] if isinstance(paths, (str, Path)) else paths))
-    if not every:
-        raise UsageError("Expected at least one file to read labels from, got an empty list.")
-    for path in every:
-        if not path.is_file():
-            raise UsageError(f"{path}: there is no such file.")
+    if absent := [path for path in every if not path.is_file()]:
+        raise UsageError(f"{absent[0]}: there is no such file.")
     if like is not None:
         return replace(like, paths=every, is_training=False)
     given = None if label_info is None else LabelSchema.of(label_info)

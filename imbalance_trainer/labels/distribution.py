@@ -176,7 +176,7 @@ class LabelDistribution:
             cooccurrence: as in `from_dataset`.
             progress: as in `from_dataset`.
         """
-        shown = with_progress(stream.blocks(), stream.n_rows if stream.n_rows >= 0 else None, progress)
+        shown = with_progress(stream.blocks(), None, progress)
         return cls.from_blocks(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
 
     @classmethod
