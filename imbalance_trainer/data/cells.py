@@ -5,7 +5,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -254,35 +254,34 @@ def _named_values(cells: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_separator(values: Sequence[str], known: Sequence[str] | None, where: str) -> str | None:
-    """The separator of delimited names, by which parts occur in several cells; None where cells are single names. A
-    UsageError where several may be meant, or one that is not taken without asking."""
-    others = [s for s in _signs(values) if s not in (*_TAKEN, *_WITHIN_NAMES)]
-    others += ["\t", *_WORDS_THAT_JOIN, *_WITHIN_NAMES]
-    parts = {
-        s: {p for v in values for p in split_cell(v, s)} for s in (*_TAKEN, *others) if any(s in v for v in values)
-    }
-    present = [s for s in "|;\n" if s in parts]
-    if known is not None:
-        return _fitting_separator(values, known, parts, present, where)
+    """The separator of delimited names, by which parts are known names or occur in several cells; None where cells are
+    single names. A UsageError where several may be meant, or one that is not taken without asking."""
     if values and all(re.fullmatch(r"(\s*<[^<>]+>)+\s*", value) for value in values):
         return "><"
+    names = {*map(fold, known or ())}
+    if names.issuperset(map(fold, values)):
+        return None
     if len(values) > 2 and len(set(map(len, values))) == 1 and all(re.fullmatch("[01]{2,}", v) for v in values):
         raise UsageError(
             f"{where}: cells such as {values[0]!r} may be a digit for each label; write them as lists, [0, 1, 0], or "
             f"say --separator {NO_SEPARATOR} where a cell is one name."
         )
-    if len(numbered := [s for s in _TAKEN if s in parts and all(map(is_index, parts[s]))]) == 1:
-        return numbered[0]
-    shares = {s: _recurring(values, s) for s in parts}
-    doubtful = [s for s in present if shares[s][0] > 0] or [
-        s for s in present if 2 * sum(s in v for v in values) >= len(values)
-    ]
-    if len(doubtful) == 1:
-        return doubtful[0]
-    commas = shares[","][0] if "," in parts and not present else 0
-    if commas >= 0.9:
-        return ","
-    doubtful = doubtful or [","] * (commas > 0) or (present if len(values) > 1 else [])
+    others = [s for s in _signs(values) if s not in (*_TAKEN, *_WITHIN_NAMES)]
+    others += ["\t", *_WORDS_THAT_JOIN, *_WITHIN_NAMES]
+    parts = {
+        s: {p for v in values for p in split_cell(v, s)} for s in (*_TAKEN, *others) if any(s in v for v in values)
+    }
+    found = [s for s in parts if names.issuperset(map(fold, parts[s]))]
+    found = found or [s for s in parts if s in _TAKEN and all(map(is_index, parts[s]))]
+    if len(found) != 1:
+        shares = {s: _recurring(values, s, names) for s in parts}
+        usual = [s for s in parts if s in "|;\n"]
+        found = found or [s for s in usual if shares[s][0] > 0]
+        found = found or [s for s in usual if 2 * sum(s in v for v in values) >= len(values)]
+        found = found or [s for s in parts if s == "," and not usual and shares[s][0] >= 0.9]
+    if len(found) == 1:
+        return found[0]
+    doubtful = found or [s for s in parts if s in _TAKEN and len(values) > 1 and (s != "," or shares[s][0] > 0)]
     if not doubtful:
         doubtful = [s for s in others if s in parts and _may_separate(values, s, parts[s], shares[s][1])]
         doubtful = doubtful[:1] if doubtful[:1] != [" "] else doubtful  # with '+' the blanks around it separate too
@@ -322,29 +321,13 @@ def _signs(values: Sequence[str]) -> list[str]:
     return sorted({c for v in values for c in v if not (c.isalnum() or c.isspace() or c in "'\"()[]{}<>")})
 
 
-def _fitting_separator(
-    values: Sequence[str], known: Sequence[str], parts: dict[str, set[str]], present: list[str], where: str
-) -> str | None:
-    """The separator that gives known names or class indices, else the only one that occurs."""
-    names, indices = {fold(name) for name in known}, {str(i) for i in range(len(known))}
-    if all(fold(v) in names for v in values):
-        return None
-    found = (
-        [s for s in parts if {*map(fold, parts[s])} <= names]
-        or [s for s in _TAKEN if s in parts and parts[s] <= indices]
-        or present
-        or [s for s in parts if {*map(fold, parts[s])} & names]
-    )
-    if len(found) > 1:
-        raise UsageError(f"{where}: {' or '.join(map(repr, found))} may separate the names; give it: --separator.")
-    return found[0] if found else None
-
-
-def _recurring(values: Sequence[str], separator: str) -> tuple[float, float]:
-    """Of the cells with a separator the share in which some part, and in which each part, occurs in other cells."""
+def _recurring(values: Sequence[str], separator: str, names: Collection[str] = ()) -> tuple[float, float]:
+    """Of the cells with a separator the share in which some part, and in which each part, is a name or occurs in other
+    cells."""
     split = [set(split_cell(value, separator)) for value in values]
     cells = Counter(part for parts in split for part in parts)
-    several = [[cells[p] > 1 for p in parts] for parts, v in zip(split, values, strict=True) if separator in v]
+    with_it = [parts for parts, value in zip(split, values, strict=True) if separator in value]
+    several = [[cells[p] > 1 or fold(p) in names for p in parts] for parts in with_it]
     return sum(map(any, several)) / len(several), sum(map(all, several)) / len(several)
 
 
