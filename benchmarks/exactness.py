@@ -24,7 +24,14 @@ import transformers
 from datasets import Dataset, List, Value
 from transformers import RobertaConfig, RobertaForSequenceClassification, Trainer, TrainerCallback
 
-from imbalance_trainer import ImbalanceTrainingArguments, LabelSchema, WeightedFocalTrainer
+from imbalance_trainer import (
+    ImbalanceTrainingArguments,
+    LabelDistribution,
+    LabelSchema,
+    WeightedFocalTrainer,
+    imbalance_loss,
+    start_head,
+)
 from imbalance_trainer.training.callbacks import RareLabelCallback
 
 N_LABELS = 4
@@ -46,7 +53,8 @@ class Case:
         kind: "multi-label" (with the penalty) or "single-label".
         masked: whether a third of the labels is unknown.
         smoothing: label_smoothing_factor.
-        trainer: "ours", "stock" or "mean" (a subclass whose compute_loss returns the batch's mean).
+        trainer: "ours", "stock", "mean" (a subclass whose compute_loss returns the batch's mean) or "loss" (the stock
+            Trainer with `imbalance_loss`).
         constraint, loss: ours only.
     """
 
@@ -112,7 +120,7 @@ def make_model(kind: str) -> RobertaForSequenceClassification:
 
 def make_trainer(case: Case, folder: str, eval_dataset: Any = None, **arguments: Any) -> Trainer:
     """A trainer for one update of a case."""
-    cls = {"ours": WeightedFocalTrainer, "stock": Trainer, "mean": MeanTrainer}[case.trainer]
+    cls = {"ours": WeightedFocalTrainer, "mean": MeanTrainer}.get(case.trainer, Trainer)
     args = ImbalanceTrainingArguments(
         output_dir=folder, max_steps=1, per_device_train_batch_size=case.batch, use_cpu=True, disable_tqdm=True,
         gradient_accumulation_steps=case.steps, optim="sgd", learning_rate=1e-3, max_grad_norm=0.0, logging_steps=1,
@@ -120,9 +128,15 @@ def make_trainer(case: Case, folder: str, eval_dataset: Any = None, **arguments:
         save_strategy="no", report_to="none", dataloader_pin_memory=False,
         **{"head_start": "bias", **arguments},
     )  # fmt: skip
-    ours = {"label_schema": SCHEMA} if cls is WeightedFocalTrainer else {}
-    rows = make_rows(case.rows, case.kind, case.masked)
-    return cls(make_model(case.kind), args, train_dataset=rows, eval_dataset=eval_dataset, **ours)
+    ours: dict[str, Any] = {"label_schema": SCHEMA} if cls is WeightedFocalTrainer else {}
+    rows, model = make_rows(case.rows, case.kind, case.masked), make_model(case.kind)
+    if case.trainer == "loss":
+        counts = LabelDistribution.from_dataset(rows, SCHEMA)
+        settings = {"constraint": case.constraint, "label_smoothing": case.smoothing, "model": model}
+        loss = imbalance_loss(case.loss, SCHEMA, counts, problem_type=model.config.problem_type, **settings)
+        start_head(model, loss) if case.kind == "multi-label" else None
+        ours = {"compute_loss_func": loss}
+    return cls(model, args, train_dataset=rows, eval_dataset=eval_dataset, **ours)
 
 
 def measure(case: Case, folder: str) -> dict[str, Any]:

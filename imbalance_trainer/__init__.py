@@ -27,6 +27,9 @@ HOMES = {
     "LayerHeadConfig": "training.layer_head",
     "LayerHeadForSequenceClassification": "training.layer_head",
     "RareLabelCallback": "training.callbacks",
+    "imbalance_loss": "training.any_trainer",
+    "start_head": "training.any_trainer",
+    "set_head_rate": "training.any_trainer",
     "ImbalanceTextClassificationPipeline": "pipeline",
     "load_labelled_dataset": "data.dataset",
 }
@@ -46,6 +49,9 @@ if TYPE_CHECKING:
     from .losses import weighted_focal_loss as weighted_focal_loss
     from .metrics.imbalance_metrics import ImbalanceMetrics as ImbalanceMetrics
     from .pipeline import ImbalanceTextClassificationPipeline as ImbalanceTextClassificationPipeline
+    from .training.any_trainer import imbalance_loss as imbalance_loss
+    from .training.any_trainer import set_head_rate as set_head_rate
+    from .training.any_trainer import start_head as start_head
     from .training.arguments import ImbalanceTrainingArguments as ImbalanceTrainingArguments
     from .training.callbacks import RareLabelCallback as RareLabelCallback
     from .training.layer_head import LayerHeadConfig as LayerHeadConfig

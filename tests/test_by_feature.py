@@ -17,9 +17,10 @@ NAMES = [name for name in ALL if name != "many_labels"]  # which tests/test_exam
 
 TELLS = {
     "custom_weights": r"\nanti-democratic rhetoric +\S+ +\S+ +\S+ +15\n",
-    "hierarchy": r"constraint='semantic': \d+ of 300 rows break a rule, 0 once they are closed",
+    "hierarchy": r"constraint='gold': \d+ of 300 rows break a rule, 0 once they are closed",
     "hyperparameter_search": r"The best of 4 trials, secondary_f1_macro 0\.\d+:\n  --focal_gamma \d\.\d\n",
     "lora": r"\n +\d+ KiB  \S+/adapter_model.safetensors\n",
+    "any_trainer": r"\neval_secondary_f1_macro 0\.\d{3}\n",
     "own_loss": r"A mean is refused: The loss gave a single number for labels of shape \(2, 2\)",
     "single_label": r"\nmean recall +0\.\d\d +0\.\d\d +0\.\d\d\n",
     "stock_trainer": r"\n  eval_secondary_f1_macro +0\.\d{3}\n",

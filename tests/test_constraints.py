@@ -1,4 +1,4 @@
-"""Penalties and the max constraint, against the formulas in terms of probabilities, row by row and rule by rule."""
+"""The penalty, against its formula in terms of probabilities, row by row and rule by rule."""
 
 import itertools
 import math
@@ -10,10 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbalance_trainer import LabelSchema
-from imbalance_trainer.losses.constraints import (
-    PENALTIES,
-    ConstraintPenalty,
-)
+from imbalance_trainer.losses.constraints import ConstraintPenalty
 from imbalance_trainer.losses.focal import WeightedFocalLoss
 from imbalance_trainer.losses.objective import Objective
 from imbalance_trainer.utils.constants import MULTI_LABEL
@@ -43,35 +40,25 @@ def probability(z):
     return 1 / (1 + math.exp(-z)) if z > -700 else 0.0
 
 
-def implication_by_hand(name, child, parent, gold_parent):
-    if name == "gold":
-        return 0.0 if gold_parent == -100 else child * (1 - gold_parent)
-    return child * (1 - parent) if name == "broken" else -math.log(1 - child * (1 - parent))
-
-
-def entries_by_loop(name, logits, labels, schema):
-    """The penalty of each row and rule, and whether it says something; "broken": the probability that it is."""
+def entries_by_loop(logits, labels, schema):
+    """The penalty of each row and rule, and whether it says something."""
     entries, known = [], []
     for z, y in zip(logits.tolist(), labels.tolist(), strict=True):
         p = dict(zip(schema.names, map(probability, z), strict=True))
         gold = dict(zip(schema.names, y, strict=True))
-        row = [implication_by_hand(name, p[c], p[a], gold[a]) for c, a in schema.implications]
-        says = [name != "gold" or gold[a] != -100 for _, a in schema.implications]
-        entries.append(row)
-        known.append(says)
+        entries.append([0.0 if gold[a] == -100 else p[c] * (1 - gold[a]) for c, a in schema.implications])
+        known.append([gold[a] != -100 for _, a in schema.implications])
     shape = len(logits), len(schema.rules)
     return np.array(entries).reshape(shape), np.array(known, bool).reshape(shape)
 
 
 @QUICK
 @given(schemas(), st.integers(0, 5), st.sampled_from([HARD, MASKED, SOFT]), SEEDS)
-@pytest.mark.parametrize("name", PENALTIES)
-def test_every_penalty_is_that_of_a_loop(name, schema, rows, values, seed):
+def test_the_penalty_is_that_of_a_loop(schema, rows, values, seed):
     logits, labels = batch(schema, rows, seed, values)
-    penalty = ConstraintPenalty(name, schema)
-    expected, known = entries_by_loop(name, logits, labels, schema)
+    penalty = ConstraintPenalty(schema)
+    expected, known = entries_by_loop(logits, labels, schema)
     np.testing.assert_allclose(penalty.entries(logits, labels), expected, rtol=1e-9, atol=1e-13)
-    assert penalty.known(labels).tolist() == known.tolist()
     assert penalty.count(labels) == known.sum()
     weights = np.random.default_rng(seed).random(rows)
     for row_weights, factor in ((None, np.ones(rows)), (torch.tensor(weights), weights)):
@@ -80,19 +67,18 @@ def test_every_penalty_is_that_of_a_loop(name, schema, rows, values, seed):
 
 
 @pytest.mark.parametrize("values", [MASKED, SOFT])
-@pytest.mark.parametrize("name", PENALTIES)
-def test_the_gradient_is_that_of_the_loop(name, values):
+def test_the_gradient_is_that_of_the_loop(values):
     """Of `sum`, by central differences of the loop; no label is near a kink."""
     logits, labels = batch(rows=4, seed=3, values=values)
     logits.requires_grad_()
-    penalty = ConstraintPenalty(name, SCHEMA)
+    penalty = ConstraintPenalty(SCHEMA)
     (gradient,) = torch.autograd.grad(penalty.sum(logits, labels), logits)
     step, numeric = 1e-5, torch.zeros_like(logits)
     for place in itertools.product(range(4), range(len(SCHEMA))):
         up, down = logits.detach().clone(), logits.detach().clone()
         up[place] += step
         down[place] -= step
-        difference = entries_by_loop(name, up, labels, SCHEMA)[0] - entries_by_loop(name, down, labels, SCHEMA)[0]
+        difference = entries_by_loop(up, labels, SCHEMA)[0] - entries_by_loop(down, labels, SCHEMA)[0]
         numeric[place] = difference.sum() / (2 * step)
     torch.testing.assert_close(gradient, numeric, rtol=1e-7, atol=1e-9)
     assert gradient.abs().sum() > 1
@@ -100,32 +86,26 @@ def test_the_gradient_is_that_of_the_loop(name, values):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("name", PENALTIES)
-def test_far_logits_give_finite_values_and_gradients_in_fp32(name, dtype):
-    """Every row of -1e4, 0 and 1e4; where the probability of a broken rule is 1, semantic is as large as the logit."""
+def test_far_logits_give_finite_values_and_gradients_in_fp32(dtype):
+    """Every row of -1e4, 0 and 1e4."""
     rules = LabelSchema(list("abcd"), {}, [("b", "a"), ("d", "c")])
     logits = torch.tensor(list(itertools.product([-1e4, 0.0, 1e4], repeat=4)), dtype=dtype)
     labels = torch.tensor(list(itertools.product([0, 1, -100], repeat=4)))[torch.randperm(81)]
     leaf = logits.clone().requires_grad_()
-    penalty = ConstraintPenalty(name, rules)
+    penalty = ConstraintPenalty(rules)
     entries = penalty.entries(leaf, labels)
     assert entries.dtype == torch.float32
     assert torch.equal(entries, penalty.entries(logits.float(), labels))
     entries.sum().backward()
     assert leaf.grad.isfinite().all()
     assert leaf.grad.dtype == dtype
-    expected, _ = entries_by_loop("broken" if name == "semantic" else name, logits.double(), labels, rules)
-    if name == "semantic":
-        surely = expected == 1
-        assert (entries.detach().numpy()[surely] > 9e3).all()
-        entries, expected = entries.detach()[torch.tensor(~surely)], -np.log(1 - expected[~surely])
-    np.testing.assert_allclose(entries.detach(), expected, atol=3e-3 if name == "semantic" else 1e-6)
+    expected, _ = entries_by_loop(logits.double(), labels, rules)
+    np.testing.assert_allclose(entries.detach(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("schema", [SCHEMA, PAIR, LabelSchema(list("ab"))])
-@pytest.mark.parametrize("name", PENALTIES)
-def test_no_rows_and_no_rules_are_0_with_a_gradient_of_0(name, schema):
-    penalty = ConstraintPenalty(name, schema)
+def test_no_rows_and_no_rules_are_0_with_a_gradient_of_0(schema):
+    penalty = ConstraintPenalty(schema)
     for rows in (0, 3):
         logits, labels = batch(schema, rows)
         total = penalty.sum(logits.requires_grad_(), labels)
@@ -135,7 +115,7 @@ def test_no_rows_and_no_rules_are_0_with_a_gradient_of_0(name, schema):
             assert total == 0
             assert not logits.grad.any()
             assert penalty.count(labels) == 0
-        assert penalty.entries(logits, labels).shape == penalty.known(labels).shape == (rows, len(schema.rules))
+        assert penalty.entries(logits, labels).shape == (rows, len(schema.rules))
 
 
 # ---- what is refused ----
@@ -145,11 +125,9 @@ def test_no_rows_and_no_rules_are_0_with_a_gradient_of_0(name, schema):
     ("name", "message"),
     [
         ("golden", "Unknown constraint 'golden': did you mean 'gold'"),
-        ("xyz", "known are 'gold', 'semantic', 'none'"),
+        ("xyz", "known are 'gold', 'none'"),
     ],
 )
 def test_an_unknown_constraint_is_an_error(name, message):
     with pytest.raises(UsageError, match=message):
         Objective.of(WeightedFocalLoss(), PAIR, MULTI_LABEL, name, 0.5)
-    with pytest.raises(UsageError, match="Unknown penalty"):
-        ConstraintPenalty(name, PAIR)

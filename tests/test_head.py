@@ -24,7 +24,7 @@ from transformers.models.auto import modeling_auto
 from benchmarks.exactness import Case, in_two_processes
 from benchmarks.exactness import make_trainer as make_case_trainer
 from imbalance_trainer import WeightedFocalTrainer
-from imbalance_trainer.training.head import fresh_head_rate, is_fresh, split_off, start_head, trained_head
+from imbalance_trainer.training.head import fresh_head_rate, is_fresh, split_off, start_bias, trained_head
 from imbalance_trainer.tuning.probe import fit_probe
 from imbalance_trainer.utils.errors import UsageError
 
@@ -44,7 +44,7 @@ def test_a_fresh_head_starts_there_and_its_first_probabilities_say_so(name):
     model = MODELS[name]().eval()
     head = trained_head(model, 3)
     assert is_fresh(head)
-    start_head(head, LOGITS)
+    start_bias(head, LOGITS)
     assert not is_fresh(head)
     logits = model(torch.tensor([[1, 2, 3]])).logits
     np.testing.assert_allclose(logits.detach().numpy()[0], LOGITS, atol=0.2)  # the weights beside the bias are small

@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks.exactness import Case, in_two_processes, make_model, make_rows, make_trainer
 from imbalance_trainer import LabelSchema, WeightedFocalTrainer
 from imbalance_trainer.training.nan_guard import NanGuard
-from imbalance_trainer.utils.errors import NonFiniteLossError, UsageError
+from imbalance_trainer.utils.errors import NonFiniteLossError
 
 from .conftest import vector
 
@@ -25,7 +25,7 @@ def check(guard, loss, model=None, at_update=True, **args):
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_the_step_and_the_labels_are_named(loss):
-    guard = NanGuard(SCHEMA, "raise")
+    guard = NanGuard(SCHEMA)
     guard.look_at(torch.tensor([[0.0, float("inf"), 1.0]]), torch.zeros(1, 3))
     with pytest.raises(
         NonFiniteLossError, match=rf"At step 7 the loss is {loss} for 'b': the model's outputs are not"
@@ -47,18 +47,18 @@ def test_causes_are_told_apart():
         (None, True, {}, "outputs are not finite though its weights are"),
         (None, False, {}, "weights and outputs are finite"),
     ):
-        guard = NanGuard(SCHEMA, "raise")
+        guard = NanGuard(SCHEMA)
         guard.look_at(logits if look else torch.zeros(1, 3), labels)
         with pytest.raises(NonFiniteLossError, match=said):
             check(guard, nan, model, **args)
 
 
-def test_a_micro_batch_is_remembered_until_the_update(capsys):
-    guard = NanGuard(SCHEMA, "skip")
-    assert check(guard, float("nan"), at_update=False) is False
-    assert check(guard, 0.5, at_update=True) is True
-    assert check(guard, 0.5, at_update=True) is False
-    assert "This update is left out (1 so far)" in capsys.readouterr().out
+def test_a_micro_batch_is_remembered_until_the_update():
+    guard = NanGuard(SCHEMA)
+    check(guard, float("nan"), at_update=False)
+    with pytest.raises(NonFiniteLossError):
+        check(guard, 0.5, at_update=True)
+    check(guard, 0.5, at_update=True)
 
 
 class BadBatch(nn.Module):
@@ -74,41 +74,21 @@ class BadBatch(nn.Module):
         return {"logits": logits * torch.where(bad, float("nan"), 1.0)}
 
 
-def bad_batch_trainer(on_nan, make_args, **changes):
+def bad_batch_trainer(make_args, **changes):
     rows = make_rows(16, "multi-label", False)
     ids = [list(row) for row in rows["input_ids"]]
     ids[5][0] = 4
     rows = Dataset.from_dict({"input_ids": ids, "labels": rows["labels"]})
     args = make_args(max_steps=4, per_device_train_batch_size=4, logging_steps=1, **changes)
-    return WeightedFocalTrainer(BadBatch(make_model("multi-label")), args, train_dataset=rows, on_nan=on_nan)
+    return WeightedFocalTrainer(BadBatch(make_model("multi-label")), args, train_dataset=rows)
 
 
 @pytest.mark.parametrize("steps", [1, 2])
 def test_training_stops_before_the_weights_are_lost(steps, make_args):
-    trainer = bad_batch_trainer("raise", make_args, gradient_accumulation_steps=steps)
+    trainer = bad_batch_trainer(make_args, gradient_accumulation_steps=steps)
     with pytest.raises(NonFiniteLossError, match="the loss is nan for all labels: the model's outputs are not finite"):
         trainer.train()
     assert vector(trainer.model).isfinite().all()
-
-
-def test_an_update_is_left_out(make_args, capsys):
-    trainer = bad_batch_trainer("skip", make_args)
-    trainer.train()
-    assert vector(trainer.model).isfinite().all()
-    assert "This update is left out (1 so far)" in capsys.readouterr().out
-
-
-def test_going_on_loses_the_weights_as_it_does_with_the_stock_trainer(make_args, capsys):
-    trainer = bad_batch_trainer("warn", make_args)
-    trainer.train()
-    assert not vector(trainer.model).isfinite().all()
-    out = capsys.readouterr().out
-    assert "outputs are not finite though its weights are. Look at the inputs of this batch. Training goes on." in out
-
-
-def test_an_unknown_way_is_refused(make_args):
-    with pytest.raises(UsageError, match="Unknown on_nan 'stop': did you mean 'skip'"):
-        bad_batch_trainer("stop", make_args)
 
 
 def on_one_rank(case, folder):

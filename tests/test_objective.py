@@ -58,17 +58,15 @@ def test_without_rules_weight_or_kind_there_is_no_constraint(changes):
     assert objective.counts(torch.tensor([0, 1, -100])).tolist() == [2, 0]
 
 
-def test_a_penalty_is_that_of_its_name_by_its_weight():
+def test_the_penalty_counts_by_its_weight():
     logits, labels = batch()
-    for constraint in ("semantic", "gold"):
-        objective = make(constraint=constraint, weight=0.25)
-        penalty = ConstraintPenalty(constraint, SCHEMA)
-        plain, leaf = make(constraint="none"), logits.clone().requires_grad_()
-        sums, counts = objective.sums(leaf, labels), objective.counts(labels)
-        assert torch.equal(sums[0], plain.sums(leaf, labels)[0])
-        assert torch.equal(sums[1], penalty.sum(leaf, labels))
-        assert counts.tolist() == [plain.counts(labels)[0], penalty.count(labels)]
-        expected = sums[0] / counts[0] + 0.25 * sums[1] / counts[1]
-        torch.testing.assert_close(objective.value(sums, counts), expected)
-        found, wanted = (torch.autograd.grad(s, leaf)[0] for s in (sums[1], penalty.sum(leaf, labels)))
-        torch.testing.assert_close(found, wanted)
+    objective, penalty = make(weight=0.25), ConstraintPenalty(SCHEMA)
+    plain, leaf = make(constraint="none"), logits.clone().requires_grad_()
+    sums, counts = objective.sums(leaf, labels), objective.counts(labels)
+    assert torch.equal(sums[0], plain.sums(leaf, labels)[0])
+    assert torch.equal(sums[1], penalty.sum(leaf, labels))
+    assert counts.tolist() == [plain.counts(labels)[0], penalty.count(labels)]
+    expected = sums[0] / counts[0] + 0.25 * sums[1] / counts[1]
+    torch.testing.assert_close(objective.value(sums, counts), expected)
+    found, wanted = (torch.autograd.grad(s, leaf)[0] for s in (sums[1], penalty.sum(leaf, labels)))
+    torch.testing.assert_close(found, wanted)

@@ -23,7 +23,7 @@ PUBLIC = """
     LabelDistribution LabelSchema LayerHeadConfig LayerHeadForSequenceClassification RareLabelCallback
     WeightedFocalLoss WeightedFocalTrainer
     __version__ apply_thresholds cap_weights enforce_hierarchy compute_class_weights load_labelled_dataset
-    tune_thresholds weighted_focal_loss
+    tune_thresholds weighted_focal_loss imbalance_loss start_head set_head_rate
 """.split()
 PUBLIC_LOSSES = """
     AsymmetricLoss LOSSES

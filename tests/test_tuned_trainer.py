@@ -290,7 +290,7 @@ def test_a_model_with_baked_thresholds_is_not_trained(make_trainer, make_model):
 
 
 def test_evaluation_alone_closes_and_constrains_as_in_training(make_trainer, make_args, make_rows, tmp_path):
-    args = {"constraint": "semantic", "hierarchy_policy": "add_parent"}
+    args = {"constraint": "none", "hierarchy_policy": "add_parent"}
     trainer = make_trainer(args=make_args(**args), label_schema=CHAIN)
     trainer.train()
     trainer.save_model(str(tmp_path / "saved"))
@@ -298,7 +298,7 @@ def test_evaluation_alone_closes_and_constrains_as_in_training(make_trainer, mak
     model = RobertaForSequenceClassification.from_pretrained(tmp_path / "saved")
     alone = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1))
     assert (alone.imbalance.options.constraint, alone.imbalance.options.hierarchy_policy) == (
-        "semantic",
+        "none",
         "add_parent",
     )
     again = alone.evaluate()

@@ -24,7 +24,7 @@ from ..utils.files import atomic_write, read_json_flag, read_json_object, write_
 STOCK, DEFAULT, LINEAR = "stock", "default", "linear"
 """transformers.Trainer as it is; WeightedFocalTrainer with nothing set; TF-IDF and a linear classifier."""
 
-_SET_BY_THE_COMPARISON = {"label_schema", "on_nan", "rare_label_patience"}
+_SET_BY_THE_COMPARISON = {"label_schema", "rare_label_patience"}
 
 
 @dataclass(frozen=True)

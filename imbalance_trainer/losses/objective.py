@@ -38,7 +38,7 @@ class Objective:
         check_known("constraint", constraint, CONSTRAINTS)
         if problem_type != MULTI_LABEL or not schema.rules or constraint == "none":
             return cls(loss)
-        penalty = ConstraintPenalty(constraint, schema) if constraint_weight else None
+        penalty = ConstraintPenalty(schema) if constraint_weight else None
         return cls(loss, penalty, constraint_weight)
 
     def sums(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:

@@ -18,7 +18,6 @@ from ..utils.constants import MAX_WEIGHT
 from ..utils.errors import UsageError, check_known, did_you_mean
 from ..utils.flags import option
 from ..utils.numeric import checked_number
-from .nan_guard import ON_NAN
 
 HEAD_STARTS = ("auto", "probe", "bias", "none")
 """Where a fresh head can start."""
@@ -64,11 +63,6 @@ class ImbalanceOptions:
         help="Learning rate of the classification head's last layer; without it, for a fresh head, 3 times "
         "--learning_rate after a probe, else (multi-label) 30 times --learning_rate, at most 0.006.",
     )
-    on_nan: str = option(
-        "raise",
-        help="If the loss is NaN or infinite: raise (stop and say why), warn (go on, as Trainer does) or skip "
-        "(leave the update out).",
-    )
     rare_label_patience: int = option(2, help="Warn of a label whose recall is 0 at this many evaluations in a row.")
 
     def checked(self) -> "ImbalanceOptions":
@@ -77,7 +71,6 @@ class ImbalanceOptions:
         loss_args = read_loss_args(self.loss_args)
         self._check_loss(loss_args)
         check_known("head_start", self.head_start, HEAD_STARTS)
-        check_known("on_nan", self.on_nan, ON_NAN)
         check_known("constraint", self.constraint, CONSTRAINTS)
         check_known("hierarchy_policy", self.hierarchy_policy, HIERARCHY_POLICIES)
         checked_number("focal_gamma", self.focal_gamma, 0)

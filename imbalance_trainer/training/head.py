@@ -90,7 +90,7 @@ class HeadStart:
         if head is None or head.bias.is_meta:  # set on the process that reads the weights
             return
         self._started, self.start = head, "bias"
-        start_head(head, best_constant_logits(loss, counts.support, counts.known))
+        start_bias(head, best_constant_logits(loss, counts.support, counts.known))
         logger.info("The head's bias starts where the loss is least without a look at the input.")
 
     def probe_rows(self, dataset: Any) -> Any:
@@ -315,7 +315,7 @@ def is_fresh(head: nn.Linear) -> bool:
     return not bool(bias.detach().any())
 
 
-def start_head(head: nn.Linear, logits: np.ndarray) -> None:
+def start_bias(head: nn.Linear, logits: np.ndarray) -> None:
     """Set the bias of a fresh head, so that the model's first logits are about these; see `best_constant_logits`."""
     with torch.no_grad():
         head.bias.copy_(torch.as_tensor(logits))

@@ -9,9 +9,6 @@ from torch import Tensor
 from ..labels.schema import LabelSchema
 from ..utils.errors import NonFiniteLossError, first_five
 
-ON_NAN = ("raise", "warn", "skip")
-"""What `on_nan` may be: stop the training, say it and go on as the stock Trainer does, or leave the update out."""
-
 _HUGE_WEIGHT = 1e4  # far past what any trained encoder has
 
 _LOOKED_AT = 1 << 22  # entries: of larger batches the logits are not kept until the gradients are there
@@ -23,9 +20,8 @@ class NanGuard:
     The stock Trainer logs 0.0 for a NaN (logging_nan_inf_filter) while the weights become NaN.
     """
 
-    def __init__(self, schema: LabelSchema, on_nan: str) -> None:
-        self.schema, self.on_nan = schema, on_nan
-        self.skipped = 0
+    def __init__(self, schema: LabelSchema) -> None:
+        self.schema = schema
         self._batch: tuple[Tensor, Tensor] | None = None
         self._found: str | None = None
 
@@ -33,33 +29,23 @@ class NanGuard:
         """Keep a batch until its loss is known to be finite."""
         self._batch = (logits.detach(), labels) if logits.numel() <= _LOOKED_AT else None
 
-    def check(self, loss: Tensor, model: Any, args: Any, step: int, at_update: bool) -> bool:
+    def check(self, loss: Tensor, model: Any, args: Any, step: int, at_update: bool) -> None:
         """Look at a micro-batch's loss; at the last one before an update, have all ranks agree.
 
-        Returns:
-            Whether this update is to be left out.
-
         Raises:
-            NonFiniteLossError: on every rank, where on_nan is "raise".
+            NonFiniteLossError: on every rank, where one of them had a loss that is not finite.
         """
         if self._found is None and not math.isfinite(loss.detach().sum()):
             self._found = f"At step {step + 1} the loss is {loss.float().mean().item():g}{self._where()}: "
             self._found += likely_cause(self._batch, model, args)
         self._batch = None
         if not at_update:
-            return False
+            return
         messages = [self._found] if args.world_size <= 1 else gather_object([self._found])
         self._found = None
         message = next((m for m in messages if m is not None), None)
-        if message is None:
-            return False
-        if self.on_nan == "raise":
+        if message is not None:
             raise NonFiniteLossError(message)
-        self.skipped += self.on_nan == "skip"
-        done = f" This update is left out ({self.skipped} so far)." if self.on_nan == "skip" else " Training goes on."
-        if args.process_index == 0:
-            print(f"WARNING: {message}{done}", flush=True)
-        return self.on_nan == "skip"
 
     def _where(self) -> str:
         if self._batch is None:

@@ -22,7 +22,7 @@ from .evaluation import KeptResults
 from .head import HeadStart
 from .nan_guard import NanGuard
 from .objective import WeightedObjective
-from .problem import Problem, count_labels, find_schema, needs_labels
+from .problem import Problem, count_labels, find_schema, needs_labels, stored_config
 
 logger = logging.getLogger(__name__)
 
@@ -88,30 +88,32 @@ class ImbalanceSetup:
         for dataset in eval_datasets.values():
             count_labels(dataset, *how, limit=_CHECKED_ONE_BY_ONE)  # a bad value is an error now, not after an epoch
         metrics = ImbalanceMetrics(schema, None if counts is None else counts.support)
-        weighs = (options, problem, schema, counts, args, train_dataset is not None, model)
+        stored = None if train_dataset is not None else (stored_config(model).get("class_weights") or {})
         return cls(
             options=options,
             problem=problem,
             schema=schema,
             distribution=counts,
             metrics=metrics,
-            objective=WeightedObjective(*weighs),
+            objective=WeightedObjective(
+                options, problem.type, schema, counts, args.label_smoothing_factor, stored, args.process_index == 0
+            ),
             head_start=HeadStart(options, problem, args),
             decisions=DecisionTuning(problem, metrics, counts, args),
-            guard=NanGuard(schema, options.on_nan),
+            guard=NanGuard(schema),
             results=KeptResults(),
             forward_needs_labels=needs_labels(model, label_name),
         )
 
-    def with_options(self, options: ImbalanceOptions, args: TrainingArguments, model: Any) -> "ImbalanceSetup":
+    def with_options(self, options: ImbalanceOptions, args: TrainingArguments) -> "ImbalanceSetup":
         """The same labels and counts under other options, as hyper-parameter search tries them."""
-        weighs = (options, self.problem, self.schema, self.distribution, args, True, model)
+        known = (self.problem.type, self.schema, self.distribution, args.label_smoothing_factor)
         return replace(
             self,
             options=options,
-            objective=WeightedObjective(*weighs),
+            objective=WeightedObjective(options, *known, is_main=args.process_index == 0),
             head_start=self.head_start.with_options(options),
-            guard=NanGuard(self.schema, options.on_nan),
+            guard=NanGuard(self.schema),
         )
 
     @property

@@ -60,7 +60,7 @@ class WeightedFocalTrainer(Trainer):
         focal_gamma: gamma of a loss that has one.
         label_schema: a LabelSchema, a list of names, a label_info mapping or the path of a label_info.json. Without
             it the schema in the model's config is used, or the names in the training data's features, or id2label.
-        constraint, constraint_weight: what teaches the schema's implications (see PENALTIES), and its weight.
+        constraint, constraint_weight: what teaches the schema's implications (`ConstraintPenalty`), and its weight.
         hierarchy_policy: see `enforce_hierarchy`.
         thresholds: set by hand, a number or {label: number} (see `DecisionRule.with_thresholds`); None for those that
             the model has, or 0.5.
@@ -68,7 +68,6 @@ class WeightedFocalTrainer(Trainer):
             "bias" (see `best_constant_logits`), "none", or "auto" (see `HeadStart.probe`).
         head_learning_rate: learning rate of the head's last layer; None for 3 times the encoder's after a probe, and
             for `fresh_head_rate` where a multi-label head is new otherwise.
-        on_nan: what to do when the loss is NaN or infinite: "raise", "warn" or "skip" (see `NanGuard`).
         rare_label_patience: evaluations in a row with recall 0 before the warning.
 
     Attributes:
@@ -236,7 +235,7 @@ class WeightedFocalTrainer(Trainer):
         if self.imbalance is not None and tried:
             keywords = {name: value for name, value in self._keywords.items() if name not in tried}
             options = ImbalanceOptions.resolve(self.args, keywords)
-            self.imbalance = self.imbalance.with_options(options, self.args, self.model)
+            self.imbalance = self.imbalance.with_options(options, self.args)
             self._prepare_model(self.model)  # it was made with the options of the trial before
             self._equip_callbacks()
 
@@ -334,13 +333,11 @@ class WeightedFocalTrainer(Trainer):
             ) from None
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Tensor | int | None = None) -> Tensor:
-        """Trainer's; a loss that is not finite is seen here (`on_nan`)."""
+        """Trainer's; a loss that is not finite stops the training (`NanGuard`)."""
         loss = super().training_step(model, inputs, num_items_in_batch)
         if self.imbalance is not None:
             at_update = self.accelerator.sync_gradients
-            leave_out = self.imbalance.guard.check(loss, self.model, self.args, self.state.global_step, at_update)
-            if leave_out and self.accelerator.scaler is None:  # a scaler of fp16 leaves it out by itself
-                model.zero_grad(set_to_none=True)
+            self.imbalance.guard.check(loss, self.model, self.args, self.state.global_step, at_update)
         return loss
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Any:
