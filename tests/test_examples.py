@@ -82,7 +82,7 @@ def test_train_from_a_csv_to_a_saved_model(run_train, tmp_path, capsys):
     assert f"test: epoch {state['best_global_step'] // 4}, step {state['best_global_step']}," in out
     assert "imbalance-trainer predict --model_dir" in out.splitlines()[-1]
     splits = [json.loads(line)["split"] for line in (saved / "label_history.jsonl").read_text().splitlines()]
-    assert splits == ["eval", "eval", "test"]
+    assert splits in (["eval", "eval", "test"], ["eval", "eval", "eval", "test"])  # the third where tuning helped
     assert json.loads((saved / "config.json").read_text())["id2label"]["2"] == "threats"
 
 
