@@ -16,7 +16,6 @@ from ..utils.constants import SINGLE_LABEL
 from ..utils.errors import UsageError, did_you_mean
 from .counts import partners, positives
 from .recommend import Recommendation, recommend
-from .shift import ALPHA, Shift, prevalence_shift
 
 VERSION = 1
 """Version of the JSON object. It rises when a key changes its meaning, not with new keys."""
@@ -32,7 +31,6 @@ class Analysis:
         split: the split whose labels are listed and drawn.
         problem_type: "multi_label_classification" or "single_label_classification".
         recommendation: the recommended settings, with the class weights of the training.
-        shifts: every other split compared with training.
         data_warnings: data-quality warnings, as about texts that are in two splits.
         notes: what was decided while reading the data.
     """
@@ -42,7 +40,6 @@ class Analysis:
     split: str
     problem_type: str
     recommendation: Recommendation
-    shifts: Mapping[str, Shift]
     data_warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -100,8 +97,7 @@ def analyze(
         asked |= {} if takes_class_weights(asked["loss"]) else {"class_weights": "none"}
     validation = replace(splits["validation"], support=positives(splits["validation"]))
     found = recommend(splits["train"], validation, problem_type, asked)
-    shifts = {other: prevalence_shift(splits["train"], c) for other, c in splits.items() if other != "train"}
-    return Analysis(name, splits, split, problem_type, found, shifts, tuple(warnings), tuple(notes))
+    return Analysis(name, splits, split, problem_type, found, tuple(warnings), tuple(notes))
 
 
 def analysis_json(analysis: Analysis) -> dict[str, Any]:
@@ -172,16 +168,6 @@ def _label(analysis: Analysis, i: int, most_partners: int = 5) -> dict[str, Any]
         "weight_reason": weights.reasons[i],
         "weight_before_cap": plain((weights.clamped or {})[name]) if name in (weights.clamped or {}) else None,
         "support_by_split": {s: plain(c.support[i]) for s, c in analysis.splits.items()},
-        "shifts": {
-            s: {
-                "prevalence": plain(shift.after[i]),
-                "ratio": plain(shift.ratio[i]),
-                "p": plain(shift.p[i]),
-                "q": plain(shift.q[i]),
-                "differs": bool(shift.q[i] < ALPHA),
-            }
-            for s, shift in analysis.shifts.items()
-        },
         "co_occurrence": [
             {"label": counts.schema.names[j], "rows": n, "implied": j in counts.schema.ancestors[i]}
             for j, n in partners(counts, i)[:most_partners]

@@ -240,27 +240,11 @@ def _cooccurrence_part(analysis: Analysis, max_rows: int | None, most: int = 10)
     return _part("cooccurrence", items=items) if items else None
 
 
-def _splits_part(analysis: Analysis, most: int = 20) -> Part:
-    """Prevalence shifts between splits, labels missing in a split, and data-quality warnings."""
-    names = analysis.counts.schema.names
-    rows: list[tuple[str, ...]] = []
-    for other, shift in analysis.shifts.items():
-        for i in shift.differs[:most]:
-            word = f"{'commoner' if shift.ratio[i] > 1 else 'rarer'} x{compact_number(shift.ratio[i])}"
-            shares = (f"{percent(shift.before[i])}%", f"{percent(shift.after[i])}%")
-            q = "<0.001" if shift.q[i] < 0.001 else f"{shift.q[i]:.3f}"
-            rows.append((names[i], other, *shares, word if shift.before[i] else "only there", q))
-    header = ("label", "split", "in train", "there", "change", "q")
-    return _part(
-        "splits",
-        Table(header, tuple(rows), (0, 1)) if rows else None,
-        labels=analysis.counts,
-        shifts=analysis.shifts,
-        most=most,
-        has_rows=bool(rows),
-        warnings=analysis.data_warnings,  # which name the absent too
-        absent={split: [names[i] for i in labels] for split, labels in analysis.missing.items()},
-    )
+def _splits_part(analysis: Analysis) -> Part:
+    """Data-quality warnings, which name labels that are missing in a split; else these labels."""
+    names, warnings = analysis.counts.schema.names, analysis.data_warnings
+    absent = {split: [names[i] for i in labels] for split, labels in analysis.missing.items()}
+    return _part("splits", warnings=warnings, absent=absent)
 
 
 def _validation_part(analysis: Analysis, shown: np.ndarray) -> Part:

@@ -73,6 +73,8 @@ def load_labelled_dataset(
     blank_labels: str | None = None,
     label_scale: str | float | None = None,
     split_names: Mapping[str, str] | None = None,
+    split_group_column: str | None = None,
+    keep_near_duplicates: bool = False,
     make_missing: bool = True,
 ) -> LabelledData:
     """Load train, validation (or dev, val, valid) and test data from whatever holds it (docs/data-formats.md).
@@ -104,6 +106,9 @@ def load_labelled_dataset(
         label_scale: what the values in a column per label are divided by, such as 100, or the column with the number
             of votes; they become soft labels.
         split_names: per split what a dataset calls it, such as {"train": "full"}.
+        split_group_column: the column by which rows belong together, such as the user: they stay in one split where
+            splits are made, and are warned of where those that are given part them.
+        keep_near_duplicates: whether texts with nearly the same words stay in one split where splits are made.
         make_missing: whether splits that are not there are made; if not, the data has those that are there.
 
     Raises:
@@ -117,6 +122,12 @@ def load_labelled_dataset(
     settings = Settings(text_column, label_columns or (), separator, given, delimiter, encoding, reader_args or {},
                         label_format, positive_values or (), blank_labels, label_scale)  # fmt: skip
     frames = _by_split_column(read_source(source, settings))
+    groups = None
+    if split_group_column is not None:
+        if label_format == LONG:
+            raise UsageError("--split_group_column is for a row for each text, not for --label_format long.")
+        groups = {split: frame.column(split_group_column).cast(pa.string()) for split, frame in frames.items()}
+        frames = {split: replace(f, table=f.table.drop_columns([split_group_column])) for split, f in frames.items()}
     text = find_text_column(frames["train"], settings)
     if label_format == LONG:
         frames = {split: _grouped(frame, text, settings) for split, frame in frames.items()}
@@ -139,15 +150,27 @@ def load_labelled_dataset(
     if blank["train"].any():
         rows = np.flatnonzero(~blank["train"])
         parts["train"] = (parts["train"][0].take(pa.array(rows)), parts["train"][1][rows])
+        groups = groups and {**groups, "train": groups["train"].take(pa.array(rows))}
+    groups = groups and {split: groups[split] for split in parts}
     made = [split for split in SPLITS if split not in parts] if make_missing else []
+    warnings += split_rows.parted_groups(groups) if groups else []
     if made:
-        warnings += split_rows.make_splits(parts, made, plan.schema, seed, train.path)
+        item = split_rows.together(parts["train"][0], groups["train"] if groups else None, keep_near_duplicates)
+        warnings += split_rows.make_splits(parts, made, plan.schema, seed, train.path, item)
+    warnings += split_rows.parted_near_duplicates(parts, bool(made))
     warnings += [*split_rows.leaked_texts(parts), *split_rows.absent_labels(parts, plan.schema)]
-    groups = "; none is named primary (groups in label_info.json), so all count as secondary"
+    unnamed = "; none is named primary (groups in label_info.json), so all count as secondary"
     notes = (
         _source_note(frames, source, text, plan),
-        f"{plan.note}{'' if plan.form == CLASSES or plan.schema.primary else groups}.",
-        _split_note(parts, made, train.name, seed, {split: int(rows.sum()) for split, rows in blank.items()}),
+        f"{plan.note}{'' if plan.form == CLASSES or plan.schema.primary else unnamed}.",
+        _split_note(
+            parts,
+            made,
+            train.name,
+            seed,
+            {split: int(rows.sum()) for split, rows in blank.items()},
+            f" and rows of one {split_group_column!r}" * bool(groups),
+        ),
     )
     splits = make_datasets(parts, plan.schema)
     return LabelledData(splits, plan.schema, plan.problem_type, notes, tuple(warnings), tuple(made))
@@ -276,12 +299,15 @@ def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: L
     return f"Read {read}{where}; text in {text!r}{words}{more}."
 
 
-def _split_note(parts: split_rows.Parts, made: Sequence[str], source: str, seed: int, blank: Mapping[str, int]) -> str:
+def _split_note(
+    parts: split_rows.Parts, made: Sequence[str], source: str, seed: int, blank: Mapping[str, int], more: str
+) -> str:
     sizes = ", ".join(f"{split} {len(parts[split][0]):,}" for split in SPLITS if split in parts)
     how = "splits as they were"
     if made:
         each = " each" if len(made) > 1 else ""
-        how = f"{' and '.join(made)} made of 10% of {source}{each}, stratified, seed {seed}, equal texts kept together"
+        how = f"{' and '.join(made)} made of 10% of {source}{each}, stratified, seed {seed}, equal texts{more} "
+        how += "kept together"
     unknown = sum(int((labels == IGNORE_INDEX).sum()) for _, labels in parts.values())
     note = f"Rows: {sizes}; {how}; {unknown:,} unknown label entries ({IGNORE_INDEX})"
     if total := sum(blank.values()):

@@ -54,6 +54,13 @@ class DataOptions:
         "JSON with arguments of pandas.read_csv or pandas.read_excel, such as '{\"header\": null}'."
     )
 
+    split_group_column: str | None = _flag(
+        "Column by which rows belong together, such as the user: they stay in one split where splits are made."
+    )
+    keep_near_duplicates: bool | None = _flag(
+        "Texts with nearly the same words stay in one split where splits are made."
+    )
+
     @property
     def is_given(self) -> bool:
         """Whether any data is named."""
@@ -117,6 +124,8 @@ class DataOptions:
             seed=seed,
             **self.reading(),
             split_names={split: name for split, name in names.items() if name is not None},
+            split_group_column=self.split_group_column,
+            keep_near_duplicates=bool(self.keep_near_duplicates),
             make_missing=make_missing,
         )
 

@@ -1,18 +1,24 @@
 """Texts and labels by split: what is odd in them, and splits that are made of the training rows."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError, quoted
 from ..utils.text import pluralize
+
+_AT_ONCE, _MOST_COMPARED = 1_000, 60_000
+"""Texts that are compared at once with all others, and texts beyond which none are."""
 
 Parts = dict[str, tuple[pa.Array, np.ndarray]]
 """Per split, or file, the texts and the encoded labels."""
@@ -24,18 +30,19 @@ _TRIES = 100
 """Of another order, where a label is not in every split."""
 
 
-def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path | str) -> list[str]:
+def make_splits(
+    parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path | str, item: np.ndarray
+) -> list[str]:
     """Take the splits `made` out of the training rows, in place, and say what could not be done.
 
-    Rows with the same text are one item. Every split keeps the order of the file.
+    Rows of one item (see `together`), (rows,), stay together. Every split keeps the order of the file.
     """
     texts, labels = parts["train"]
-    item = texts.dictionary_encode().indices.to_numpy()
     n_items, n_splits = item.max() + 1, 1 + len(made)
     if n_items < n_splits:
         raise DataError(
-            f"{path}: has {pluralize(n_items, 'different text')}; expected at least {n_splits} to make "
-            f"{' and '.join(made)} of them; add rows, or files for these splits."
+            f"{path}: has {pluralize(n_items, 'different text')}, or groups of them; expected at least {n_splits} to "
+            f"make {' and '.join(made)} of them; add rows, or files for these splits."
         )
     if labels.ndim == 2:
         has = [np.flatnonzero(column > 0.5) for column in labels.T]
@@ -54,6 +61,76 @@ def make_splits(parts: Parts, made: Sequence[str], schema: LabelSchema, seed: in
         chosen = np.flatnonzero(home[item] == i)
         parts[split] = (texts.take(pa.array(chosen)), labels[chosen])
     return remarks
+
+
+def together(texts: pa.Array, groups: pa.Array | None, near: bool = False) -> np.ndarray:
+    """Which rows belong together, (rows,), a number for each item: those with equal texts, those of one group, and, if
+    `near`, those whose texts are nearly alike, chain by chain. A null is no group."""
+    coded = texts.dictionary_encode()
+    item, n_texts = coded.indices.to_numpy(), len(coded.dictionary)
+    links = near_duplicates(coded.dictionary.to_pylist()) if near else np.empty((0, 2), np.int64)
+    if groups is not None:
+        group = pd.factorize(groups.to_pandas())[0]
+        links = np.concatenate([links, np.stack([item, n_texts + group], axis=1)[group >= 0]])
+    n = max(n_texts, links.max(initial=-1) + 1)
+    graph = sparse.coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(n, n))
+    return np.unique(connected_components(graph, directed=False)[1][item], return_inverse=True)[1]
+
+
+def near_duplicates(texts: Sequence[str], least: float = 0.8) -> np.ndarray:
+    """Pairs of different texts whose sets of words have a Jaccard similarity of `least` or more, (pairs, 2).
+
+    Two such sets share one of their rarest words, of which so few are enough that all pairs that share one can be
+    looked at (prefix filtering, Chaudhuri et al., 2006).
+    """
+    found = [{*re.findall(r"\w+", text.lower())} for text in texts]
+    size = np.array([len(words) for words in found], dtype=np.int64)
+    words, row = (
+        pd.factorize(np.array([w for of_text in found for w in of_text]))[0],
+        np.repeat(range(len(found)), size),
+    )
+    rarity = np.bincount(words)[words]
+    order = np.lexsort((words, rarity, row))  # of each text its rarest words first
+    words, place = words[order], np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
+    few = place <= np.repeat(size - np.ceil(least * size - 1e-9), size)
+    shape = (len(found), words.max(initial=-1) + 1)
+    whole, rare = (
+        sparse.csr_array((np.ones(len(words[at]), np.int32), (row[at], words[at])), shape=shape)
+        for at in (slice(None), few)
+    )
+    pairs = []
+    for start in range(0, len(found), _AT_ONCE):
+        shares = sparse.triu(rare[start : start + _AT_ONCE] @ rare.T, k=start + 1).tocoo()
+        first, second = shares.row + start, shares.col
+        common = np.asarray((whole[first].multiply(whole[second])).sum(1)).ravel()
+        alike = common >= least * (size[first] + size[second] - common) - 1e-9
+        pairs.append(np.stack([first[alike], second[alike]], axis=1))
+    return np.concatenate(pairs) if pairs else np.empty((0, 2), np.int64)
+
+
+def parted_groups(groups: Mapping[str, pa.Array]) -> list[str]:
+    """Groups of rows that stand in several splits."""
+    every = pd.concat([pd.DataFrame({"group": g.to_pandas(), "split": split}) for split, g in groups.items()])
+    n_groups = int((every.groupby("group")["split"].nunique() > 1).sum())
+    said = f"{pluralize(n_groups, 'group')} of rows that belong together: in several of the splits that are given."
+    return [said] if n_groups else []
+
+
+def parted_near_duplicates(parts: Parts, are_made: bool) -> list[str]:
+    """Texts that are nearly alike and stand in different splits; of many texts nobody looks."""
+    texts = pa.chunked_array([texts for texts, _ in parts.values()]).combine_chunks()
+    if len(parts) == 1 or len(texts) > _MOST_COMPARED:
+        return []
+    home = np.repeat(np.arange(len(parts)), [len(texts) for texts, _ in parts.values()])
+    first = np.unique(texts.dictionary_encode().indices.to_numpy(), return_index=True)[1]
+    pairs = first[near_duplicates(texts.take(pa.array(first)).to_pylist())]
+    pairs = pairs[home[pairs[:, 0]] != home[pairs[:, 1]]]
+    if not len(pairs):
+        return []
+    one, other = (texts[int(row)].as_py()[:40] for row in pairs[0])
+    how = "; --keep_near_duplicates true keeps them together" if are_made else ""
+    many = pluralize(len(pairs), "pair")
+    return [f"{many} of texts in different splits have nearly the same words, such as {one!r} and {other!r}{how}."]
 
 
 def _dealt(of_label: Sequence[np.ndarray], n_items: int, n_splits: int, seed: int) -> np.ndarray:

@@ -72,17 +72,13 @@ def _support_picture(analysis: Analysis) -> Picture:
 
 
 def _prevalence_picture(analysis: Analysis) -> Picture:
-    """A mark for each split and label; of many labels those that differ between splits, else the rarest."""
+    """A mark for each split and label; of many labels the rarest."""
     names, order = analysis.counts.schema.names, list(analysis.rarest_first)
-    differ: dict[Any, float] = {i: min(s.q[i] for s in analysis.shifts.values())
-                                for shift in analysis.shifts.values() for i in shift.differs}  # fmt: skip
     title = "Prevalence of each label, by split, rarest first"
     if len(order) > MAX_ROWS:
-        chosen = sorted(differ, key=differ.__getitem__)[:SHOWN] or order[:SHOWN]
-        title += f": the {len(chosen)} that differ most" if differ else f": the {SHOWN} rarest"
-        order = [i for i in order if i in set(chosen)]
+        title += f": the {SHOWN} rarest"
+        order = order[:SHOWN]
     shares = {name: 100 * split.prevalence[order] for name, split in list(analysis.splits.items())[:4]}
-    stars = ["*" if i in differ else "" for i in order]
-    words = f"{title}. A star: by more than chance explains. Hollow, at the left end: no positive there."
+    words = f"{title}. Hollow, at the left end: no positive there."
     shown = [names[i] for i in order]
-    return inline("prevalence", title, words, lambda: label_chart(shown, shares, "% of the rows, log scale", stars))
+    return inline("prevalence", title, words, lambda: label_chart(shown, shares, "% of the rows, log scale"))

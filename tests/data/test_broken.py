@@ -66,7 +66,7 @@ DATA_ERRORS = {  # files of the folder `data`, what is said of them, and with wh
     "no rows": ({"train.csv": "text,a\n"},
         "data/train.csv: has no rows."),
     "one row": ({"train.csv": "text,a\nx,1\n"},
-        "data/train.csv: has 1 different text; expected at least 3 to make validation and test of them; add rows, or files for these splits."),
+        "data/train.csv: has 1 different text, or groups of them; expected at least 3 to make validation and test of them; add rows, or files for these splits."),
     "not UTF-8, jsonl": ({"train.jsonl": b'{"text": "\xff"}\n'},
         "data/train.jsonl: is not UTF-8: byte 0xff after '{\"text\": \"'; name its encoding, such as --encoding cp1252, or let bad bytes be replaced, --reader_args '{\"encoding_errors\": \"replace\"}'."),
     "words around labels": ({"train.txt": "my card is lost __label__a b\n"},

@@ -1,5 +1,6 @@
 """Splits that are made: stratified, every label in each of them, no text in two."""
 
+import re
 import tempfile
 
 import numpy as np
@@ -8,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbalance_trainer.data.dataset import load_labelled_dataset
+from imbalance_trainer.data.splits import near_duplicates
+from imbalance_trainer.utils.errors import DataError
 from tests.data.made import jsonl, written
 
 
@@ -27,6 +30,67 @@ def test_every_label_with_three_positives_is_in_every_made_split(seed, n_rows, n
     for split in data.splits.values():
         assert (np.array(split["labels"][:])[:, wanted] == 1).any(0).all()
     _assert_a_partition(data, texts, hot.astype(int).tolist())
+
+
+def words_of(text):
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def similarity(one, other):
+    either = words_of(one) | words_of(other)
+    return len(words_of(one) & words_of(other)) / len(either) if either else 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.sampled_from("abcdefghijkl"), max_size=9).map(" ".join), max_size=30))
+def test_near_duplicates_are_those_of_a_loop(texts):
+    expected = {(i, j) for j in range(len(texts)) for i in range(j) if similarity(texts[i], texts[j]) >= 0.8}
+    assert {tuple(pair) for pair in near_duplicates(texts).tolist()} == expected
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_planted_groups_and_paraphrases_stay_in_one_split(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    rows = [
+        {
+            "text": " ".join(f"w{w}" for w in rng.integers(0, 900, 12)),
+            "user": None,
+            "labels": (rng.random(3) < 0.3) * 1,
+        }
+        for _ in range(150)
+    ]
+    rows = [
+        {**row, "user": f"u{i // 4}" if i < 80 else None, "labels": row["labels"].tolist()}
+        for i, row in enumerate(rows)
+    ]
+    rows += [{**row, "text": f"{row['text'].upper()}, word!", "user": None} for row in rows[70:100]]
+    folder = written(tmp_path, {"train.jsonl": jsonl(rows)})
+    data = load_labelled_dataset(folder, seed=seed, split_group_column="user", keep_near_duplicates=True)
+    home = {text: split for split, part in data.splits.items() for text in part["text"][:]}
+    assert len(home) == 180
+    assert all(home[rows[i]["text"]] == home[rows[i - i % 4]["text"]] for i in range(80))
+    assert all(home[rows[i + 80]["text"]] == home[rows[i]["text"]] for i in range(70, 100))
+    assert "equal texts and rows of one 'user' kept together" in data.notes[2]
+    assert not any("same words" in said for said in data.warnings)
+    loose = load_labelled_dataset(folder, seed=seed, text_column="text", label_columns="labels")
+    assert any("--keep_near_duplicates true keeps them together" in said for said in loose.warnings)
+
+
+def test_groups_and_paraphrases_of_given_splits_are_warned_of(tmp_path):
+    train = [{"text": f"a b c d e f{i}", "user": f"u{i}", "labels": [i % 2]} for i in range(6)]
+    test = [
+        {"text": "a b c d e f1!", "user": "u4", "labels": [1]},
+        {"text": "A b, c d e f9", "user": "u5", "labels": [0]},
+    ]
+    folder = written(tmp_path, {"train.jsonl": jsonl(train), "test.jsonl": jsonl(test)})
+    said = load_labelled_dataset(folder, split_group_column="user", make_missing=False).warnings
+    assert "2 groups of rows that belong together: in several of the splits that are given." in said
+    assert (
+        "1 pair of texts in different splits have nearly the same words, such as 'a b c d e f1' and 'a b c d e f1!'."
+        in said
+    )
+    with pytest.raises(DataError, match="has no column 'usr': did you mean 'user'"):
+        load_labelled_dataset(folder, split_group_column="usr")
 
 
 @pytest.mark.parametrize("seed", [1, 4, 9, 17, 37, 47, 49, 51, 52, 68, 74, 79, 82, 104, 121, 131, 141, 144])
