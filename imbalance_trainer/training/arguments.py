@@ -55,8 +55,8 @@ class ImbalanceOptions:
     head_start: str = option(
         "auto",
         help="Where a fresh head starts: probe (a linear probe on the encoder as it is), bias (where the loss "
-        "is least without a look at the input), none, or auto (multi-label: the probe where it is well ahead of "
-        "a linear model on the tokens, else the bias).",
+        "is least without a look at the input), none, or auto (multi-label: the probe for --head layers, else the "
+        "bias).",
     )
     head_learning_rate: float | None = option(
         None,

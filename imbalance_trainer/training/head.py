@@ -3,7 +3,7 @@
 import copy
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,14 @@ from transformers import TrainingArguments
 
 from ..labels.distribution import LabelDistribution
 from ..losses.objective import best_constant_logits
-from ..tuning.probe import fit_probe, mean_average_precision
+from ..tuning.probe import fit_probe
 from ..tuning.threshold_search import f_score
 from ..utils.console import console_print
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
 from ..utils.numeric import multi_hot
 from .arguments import ImbalanceOptions
-from .layer_head import first_middle_last
+from .layer_head import LayerHeadConfig, first_middle_last
 from .problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,6 @@ _TIMES_FASTER, _FASTEST = 30.0, 6e-3
 _TIMES_AFTER_PROBE = 3.0
 _PROBE_ROWS, _MOST_LABELS = 10_000, 4_000
 _BATCH = 64
-_AHEAD = 0.02
-"""How far the probe's average precision has to be ahead of the linear baseline's for "auto" to take it."""
 
 
 class HeadStart:
@@ -54,7 +52,7 @@ class HeadStart:
     def __init__(self, options: ImbalanceOptions, problem: Problem, args: TrainingArguments) -> None:
         self.options, self.problem, self.args = options, problem, args
         self.start: str | None = "none"
-        self._is_fresh = False
+        self._is_fresh = self._sees_layers = False
         self._started: nn.Linear | None = None  # the head whose bias was set, which is fresh all the same
 
     def with_options(self, options: ImbalanceOptions) -> "HeadStart":
@@ -75,6 +73,7 @@ class HeadStart:
             UsageError: `head_start` is "probe" or "bias", and no linear layer gives the logits.
         """
         head, self.start = trained_head(model, self.problem.n_labels), "none"
+        self._sees_layers = getattr(getattr(model, "config", None), "model_type", None) == LayerHeadConfig.model_type
         asked = self.options.head_start
         if head is None and loss is not None and asked in ("probe", "bias"):
             raise UsageError(
@@ -91,7 +90,6 @@ class HeadStart:
             return
         self._started, self.start = head, "bias"
         start_bias(head, best_constant_logits(loss, counts.support, counts.known))
-        logger.info("The head's bias starts where the loss is least without a look at the input.")
 
     def probe_rows(self, dataset: Any) -> Any:
         """The training rows that a probe is fitted to, at most 10,000; None where there is to be no probe.
@@ -100,7 +98,8 @@ class HeadStart:
             UsageError: `head_start` is "probe", and the data is a stream.
         """
         is_asked = self.options.head_start == "probe"
-        is_wanted = is_asked or (self.options.head_start == "auto" and self.problem.type == MULTI_LABEL)
+        is_auto = self.options.head_start == "auto" and self._sees_layers
+        is_wanted = is_asked or (is_auto and self.problem.type == MULTI_LABEL)
         if not (is_wanted and self._is_fresh):
             if is_asked:
                 logger.warning("head_start='probe' has no effect: the head was trained, or has no bias; it stays.")
@@ -138,8 +137,8 @@ class HeadStart:
     ) -> None:
         """Start the head from a linear probe on what enters it, the encoder as it is (Kumar et al., 2022).
 
-        With "auto" the probe is taken where its average precision on held-out training rows is 0.02 ahead of a linear
-        model's on the same tokens; else the head keeps its bias. Every process ends with the same head.
+        With "auto" a head over several layers starts so, and any other from its bias (docs/losses.md has the
+        measurements). Every process ends with the same head.
 
         Args:
             model: the model, on its device.
@@ -170,39 +169,25 @@ class HeadStart:
         head: nn.Linear,
         features: Tensor,
         labels: Tensor,
-        tokens: list[str] | None,
         loss: nn.Module,
         began: float,
-    ) -> tuple[Tensor, Tensor] | None:
-        """Weight and bias of the probe; None where "auto" keeps the bias."""
-        n_labels, is_auto = self.problem.n_labels, self.options.head_start == "auto"
-        if is_auto and tokens is None:  # images, audio: there is no linear model to compare with
-            return None
+    ) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the probe."""
+        n_labels = self.problem.n_labels
         bias = head.weight.new_zeros(n_labels) if head.bias is None else head.bias.detach()
         probe = fit_probe(features.to(head.weight.device), labels.to(head.weight.device), loss, bias.float())
         gold = multi_hot(labels.float(), n_labels)
-        score, held_out = f"{probe.average_precision:.3f}", probe.held_out
-        is_taken, beside = True, ""
-        if is_auto and tokens is not None:
-            from ..tuning.linear_baseline import LinearBaseline  # scikit-learn, which takes half a second
-
-            rest = np.setdiff1d(np.arange(len(gold)), held_out)
-            baseline = LinearBaseline(characters=False, classifier="linear SVM").fit(
-                [tokens[i] for i in rest], gold[rest]
-            )
-            other = mean_average_precision(baseline.logits([tokens[i] for i in held_out]), gold[held_out])
-            is_taken = probe.average_precision >= other + _AHEAD
-            beside = f", a linear model on the tokens {other:.3f}"
+        held_out = probe.held_out
         decided, positive = probe.logits > 0, gold[held_out] > 0.5
         counts = ((decided & positive).sum(0), (decided & (gold[held_out] >= 0)).sum(0), positive.sum(0))
         f1 = f_score(*counts)[positive.any(0)].mean() if positive.any() else 0.0
         seconds = time.perf_counter() - began
-        what = f"a linear probe (before training: f1_macro {f1:.2f})" if is_taken else "its bias"
         console_print(
-            f"The head starts from {what}: average precision of the probe {score}{beside}, on "
-            f"{len(held_out):,} held-out training rows, {seconds:.1f} s (head_start sets another start)."
+            f"The head starts from a linear probe (before training: f1_macro {f1:.2f}): average precision "
+            f"{probe.average_precision:.3f} on {len(held_out):,} held-out training rows, {seconds:.1f} s (head_start "
+            "sets another start)."
         )
-        return (probe.weight.cpu(), probe.bias.cpu()) if is_taken else None
+        return probe.weight.cpu(), probe.bias.cpu()
 
     def split(self, optimizer: torch.optim.Optimizer, model: Any, is_ours: bool, resumes: bool = False) -> None:
         """Give the head parameter groups, and a learning rate, of its own in an optimizer that has made no step.
@@ -229,9 +214,11 @@ class HeadStart:
         if is_split and asked is None and not resumes and self.args.process_index == 0:
             rest, rate = (optimizer.param_groups[i]["lr"] for i in (0, -1))
             if rate != rest:
-                times = f"{rate / rest:.3g} times the rate of the rest"
+                start = "starts where the loss is least without a look at the input, and " * (self.start == "bias")
                 console_print(
-                    "", f"The head is new: it learns at {rate:.2g}, {times} (head_learning_rate sets another)."
+                    "",
+                    f"The head is new: it {start}learns at {rate:.2g}, {rate / rest:.3g} times the rate of the rest "
+                    "(head_start and head_learning_rate set others).",
                 )
 
     def _rate(self, rate: Any) -> Any:
@@ -247,37 +234,26 @@ class HeadStart:
 
 def _collected(
     head: nn.Linear, dataloader: Any, accelerator: Any, predict: Callable[[Any], Any], labels_of: Callable[[Any], Any]
-) -> tuple[Tensor, Tensor, list[str] | None] | None:
-    """What enters a head, (rows, features), its labels, and each row's token ids where the inputs have any.
+) -> tuple[Tensor, Tensor] | None:
+    """What enters a head, (rows, features), and its labels.
 
     None where the head is applied to every token, or the batches have no labels."""
     entered: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0].detach()))
-    features, labels, tokens = [], [], []
+    features, labels = [], []
     try:
         for batch in dataloader:
-            gold, ids = labels_of(batch), _known_ids(batch)
+            gold = labels_of(batch)
             entered.clear()
             predict(batch)
             if gold is None or not entered or entered[-1].ndim != 2:
                 return None
-            if ids is not None:
-                ids = accelerator.gather_for_metrics(accelerator.pad_across_processes(ids, dim=1, pad_index=-1))
-                tokens += [" ".join(map(str, row[row >= 0].tolist())) for row in ids.cpu()]
             x, gold = accelerator.gather_for_metrics((entered[-1].float(), gold))
             features.append(x.cpu())
             labels.append(gold.cpu())
     finally:
         hook.remove()
-    return torch.cat(features), torch.cat(labels), tokens or None
-
-
-def _known_ids(batch: Mapping[str, Any]) -> Tensor | None:
-    """Token ids, (rows, tokens), -1 where there is none; None where the inputs are no tokens."""
-    ids, mask = batch.get("input_ids"), batch.get("attention_mask")
-    if ids is None or ids.ndim != 2:
-        return None
-    return ids if mask is None else ids.masked_fill(mask == 0, -1)
+    return torch.cat(features), torch.cat(labels)
 
 
 def linear_heads(model: nn.Module, n_labels: int) -> list[nn.Linear]:
