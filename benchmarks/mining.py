@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import clone
 
-from imbalance_trainer.analysis.baseline import doubtful_labels, out_of_fold
+from imbalance_trainer.analysis.baseline import doubtful_labels
 from imbalance_trainer.cli.find import as_arrays
 from imbalance_trainer.data.dataset import load_labelled_dataset
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.mining.questions import Candidates
 from imbalance_trainer.tuning.decisions import TuningOptions, tune_decisions
-from imbalance_trainer.tuning.linear_baseline import CLASSIFIERS, LinearBaseline
+from imbalance_trainer.tuning.linear_baseline import CLASSIFIERS, LinearBaseline, out_of_fold
 
 SEEDS, ROWS, ASKED, SUBPOOL = 3, 12_000, 20, 500
 
@@ -51,7 +51,7 @@ def rankings(score, likeness, texts, rng):
     yield "mix of both ranks", np.argsort(-sum(1 / (60 + rank) for rank in ranks))
     of_text = dict(zip(texts, score, strict=True))
     candidates = Candidates(["a"], lambda some: np.array([[of_text[text]] for text in some]), [])
-    candidates.look(((str(i), text) for i, text in enumerate(texts)), Path(tempfile.mkdtemp(), "work"), "", None)
+    candidates.look(((str(i), text) for i, text in enumerate(texts)), Path(tempfile.mkdtemp(), "work"), "")
     yield "find", np.array([int(row["row"]) for row in candidates.questions(ASKED)])
 
 

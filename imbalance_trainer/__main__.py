@@ -15,7 +15,7 @@ COMMANDS = {
     "train": "fine-tune an encoder, and see what happens to each label",
     "compare": "which loss and weights suit your data, and whether any beats stock",
     "tune": "a threshold for each label of a saved model, stored in its config",
-    "evaluate": "a saved model on labelled data: metrics, pictures, and its worst errors",
+    "evaluate": "a saved model on labelled data: metrics, and its worst errors",
     "predict": "which labels texts have, by the model's thresholds and its labels' rules",
     "report": "one HTML file about a run: what is wrong with which label, and what to change",
     "export": "a copy of a model whose head has its thresholds baked in, for servers that decide at 0.5",

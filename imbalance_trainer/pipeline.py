@@ -3,9 +3,11 @@
 import inspect
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
 from transformers import Pipeline, PreTrainedTokenizerBase, TextClassificationPipeline
 
 from .decisions.rule import DecisionRule, has_two_classes, is_baked
@@ -99,35 +101,49 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
             if name not in known:
                 near = did_you_mean(name, ["all_labels", "threshold", "thresholds", "batch_size", *sorted(known)])
                 raise UsageError(f"ImbalanceTextClassificationPipeline has no keyword {name!r}: {near}")
-        return kwargs, {}, {name: value for name, value in ours.items() if value is not None}
+        given = {name: value for name, value in ours.items() if value is not None}
+        shown = {"all_labels": given.pop("all_labels")} if "all_labels" in given else {}
+        return kwargs, given, shown
 
     def preprocess(self, inputs: Any, **tokenizer_kwargs: Any) -> Any:
         """Tokens of a text."""
         return super().preprocess(inputs, **{"truncation": True, **tokenizer_kwargs})
 
-    def postprocess(
-        self,
-        model_outputs: Any,
-        all_labels: bool = False,
-        threshold: float | None = None,
-        thresholds: Mapping[str, float] | None = None,
-    ) -> list[dict[str, Any]]:
-        """The decided labels of one text."""
+    def _forward(
+        self, model_inputs: Any, threshold: float | None = None, thresholds: Mapping[str, float] | None = None
+    ) -> dict[str, Tensor]:
+        """Decisions of a batch of texts."""
         rule = self.rule if threshold is None else self.rule.with_thresholds(threshold)
-        if thresholds is not None:
-            rule = rule.with_thresholds(thresholds)
-        return labels_decided(rule, model_outputs["logits"], all_labels)
+        rule = rule if thresholds is None else rule.with_thresholds(thresholds)
+        return decided_rows(rule, super()._forward(model_inputs)["logits"])
+
+    def postprocess(self, model_outputs: Any, all_labels: bool = False) -> list[dict[str, Any]]:
+        """The decided labels of one text."""
+        (labels,) = labels_of_rows(self.rule.schema.names, model_outputs, all_labels)
+        return labels
 
 
-def labels_decided(rule: DecisionRule, logits: Any, all_labels: bool) -> list[dict[str, Any]]:
-    """What the pipeline says of one text by its logits, (1, labels)."""
-    decided, scores = rule.decide(logits)[0].tolist(), rule.scores(logits).sigmoid()[0].tolist()
-    found = [
-        {"label": label, "score": score, "threshold": value, **({"decided": is_decided} if all_labels else {})}
-        for (label, value), score, is_decided in zip(rule.by_label().items(), scores, decided, strict=True)
-        if all_labels or is_decided
-    ]
-    return sorted(found, key=lambda row: -row["score"])
+def decided_rows(rule: DecisionRule, logits: Any) -> dict[str, Tensor]:
+    """Score, threshold and decision of each label by logits, (rows, labels) each."""
+    scores = rule.scores(logits)
+    thresholds = torch.tensor([*rule.by_label().values()], dtype=torch.float64).expand(scores.shape)
+    return {"score": scores.sigmoid(), "threshold": thresholds, "decided": rule.decide(logits)}
+
+
+def labels_of_rows(
+    names: Sequence[str], decided: Mapping[str, Tensor], all_labels: bool
+) -> Iterator[list[dict[str, Any]]]:
+    """What the pipeline says of each text by what `decided_rows` gives."""
+    for row in zip(*(values.tolist() for values in decided.values()), strict=True):
+        found = [dict(zip(("label", *decided), label, strict=True)) for label in zip(names, *row, strict=True)]
+        found = (
+            found
+            if all_labels
+            else [
+                {key: value for key, value in label.items() if key != "decided"} for label in found if label["decided"]
+            ]
+        )
+        yield sorted(found, key=lambda label: -label["score"])
 
 
 def _text_of(value: Any, where: str) -> str:

@@ -105,7 +105,7 @@ def test_unknown_entries_are_told_once_and_rows_without_a_known_one_are_no_rows_
 def test_what_a_rule_implies_is_no_co_occurrence():
     schema = LabelSchema(["hateful", "insult", "threat"], {"primary": ["hateful"]}, [("threat", "hateful")])
     rows = [[1, 1, 1]] * 12 + [[1, 0, 1]] * 2 + [[1, 1, 0]] * 90 + [[0, 0, 0]] * 300
-    split = LabelDistribution.from_dataset(Dataset.from_dict({"labels": rows}), schema, cooccurrence=True)
+    split = LabelDistribution.from_dataset(Dataset.from_dict({"labels": rows}), schema, details=True)
     assert partners(split, 2, schema.ancestors[2]) == [(1, 12)]
     assert partners(split, 2) == [(0, 14), (1, 12)]
 

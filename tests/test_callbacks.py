@@ -5,14 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from rich.cells import cell_len
-from transformers import Trainer, TrainerControl, TrainerState
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, LabelSchema, RareLabelCallback
 from imbalance_trainer.labels.class_weights import compute_class_weights
 from imbalance_trainer.monitor.run_files import CURVES_FILE, HISTORY_FILE, read_history
 from imbalance_trainer.monitor.run_record import read_run
 from imbalance_trainer.reports.report import diagnosed
-from imbalance_trainer.training.callbacks import terse
 
 SCHEMA = LabelSchema(["hateful", "insults", "praising extremist acts"], {"primary": ["hateful"]})
 TRAIN = np.array([[1, 1, 0]] * 60 + [[1, 0, 1]] * 2 + [[0, 0, 0]] * 60)
@@ -227,17 +226,38 @@ def test_without_its_checkpoint_the_curves_of_a_best_model_stay(spoken, tmp_path
     assert "of another run" not in (tmp_path / CURVES_FILE).read_text()
 
 
+@pytest.mark.parametrize("disable_tqdm", [True, False])
+def test_attached_to_the_stock_trainer_the_table_is_printed_and_no_dict(
+    disable_tqdm, make_model, make_rows, make_args, capsys
+):
+    model = make_model(problem_type="multi_label_classification")
+    args = make_args(max_steps=2, eval_strategy="steps", eval_steps=1, logging_steps=1, disable_tqdm=disable_tqdm)
+    rows, metrics = make_rows(kind="floats"), ImbalanceMetrics(list("abcd"))
+    trainer = Trainer(model, args, train_dataset=rows, eval_dataset=rows, compute_metrics=metrics)
+    RareLabelCallback(metrics=metrics).attach(trainer)
+    trainer.train()
+    out = capsys.readouterr().out
+    assert out.count("label (rarest first)") == 2
+    assert "recall_a" not in out
+    assert "'loss'" in out  # the training's own line stays
+    assert "eval_recall_a" in trainer.state.log_history[-2]
+
+
 @pytest.mark.parametrize("name", ["ProgressCallback", "PrinterCallback", "NotebookProgressCallback"])
-def test_progress_callbacks_print_few_of_our_metrics(name):
+def test_progress_callbacks_print_few_of_our_metrics(name, make_model, make_args):
     seen = []
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         seen.append(metrics)
 
-    stock = type(name, (), {"on_evaluate": on_evaluate, "__module__": "transformers.somewhere"})
-    ours = ["f1_a", "recall_a", "secondary_f1_macro", "n_labels_without_recall"]
-    metrics = {"eval_loss": 1.0, "eval_mine": 2.0, **{f"eval_{name}": 0.5 for name in ours}}
-    for callbacks in ([RareLabelCallback()], []):
-        terse(stock())(ours, callbacks).on_evaluate(None, None, None, metrics=metrics)
+    stock = type(name, (TrainerCallback,), {"on_evaluate": on_evaluate, "__module__": "transformers.somewhere"})
+    trainer = Trainer(make_model(), make_args(), callbacks=[stock()])
+    callback = RareLabelCallback(metrics=ImbalanceMetrics(["a", "b"]))
+    callback.attach(trainer)
+    metrics = {"eval_loss": 1.0, "eval_mine": 2.0, "eval_f1_a": 0.5, "eval_n_labels_without_recall": 0.5}
+    metrics["eval_secondary_f1_macro"] = 0.5
+    (progress,) = [c for c in trainer.callback_handler.callbacks if isinstance(c, stock)]
+    progress.on_evaluate(None, None, None, metrics=metrics)
+    trainer.remove_callback(callback)  # without a table too
+    progress.on_evaluate(None, None, None, metrics=metrics)
     assert seen == [{"eval_loss": 1.0, "eval_mine": 2.0, "eval_secondary_f1_macro": 0.5}] * 2
-    assert terse(RareLabelCallback()) is None

@@ -41,11 +41,11 @@ def assert_same(counts, expected):
 
 
 def test_lists_of_classes_count_as_their_multi_hot_rows_and_repeats_count_once():
-    expected = LabelDistribution.from_labels(BINARY, ABC, labels_per_row=True, cooccurrence=True)
+    expected = LabelDistribution.from_labels(BINARY, ABC, details=True)
     features = Features({"labels": List(ClassLabel(names=["a", "b", "c"]))})
     by_feature = Dataset.from_dict({"labels": LISTS}, features=features)
     big = datasets.Features({"labels": datasets.LargeList(Value("uint64"))})
-    many = {"labels_per_row": True, "cooccurrence": True}
+    many = {"details": True}
     for counts in (
         LabelDistribution.from_labels(LISTS, ABC, indices=True, **many),
         LabelDistribution.from_dataset(Dataset.from_dict({"labels": LISTS}), ABC, indices=True, **many),
@@ -111,8 +111,8 @@ def test_blocks_add_up_to_the_whole(n_blocks, more, as_lists):
     starts = np.cumsum([0] + [len(part) for part in parts])
     if as_lists:
         parts = [rows_block([np.flatnonzero(row) for row in part], INDICES, "labels") for part in parts]
-    counts = LabelDistribution.from_blocks(zip(starts, parts, strict=False), FAMILY, "labels", more, more)
-    whole = LabelDistribution.from_labels(labels, FAMILY, labels_per_row=more, cooccurrence=more)
+    counts = LabelDistribution.from_blocks(zip(starts, parts, strict=False), FAMILY, "labels", more)
+    whole = LabelDistribution.from_labels(labels, FAMILY, details=more)
     assert (whole.violations > counting.MAX_ROWS_NAMED).any()  # so that it matters which rows are named
     assert_same(counts, whole)
     assert_counts(whole, labels)
@@ -232,7 +232,7 @@ def test_rows_and_pairs_are_those_of_numpy(rows, values, seed):
     labels = random_labels(rows, 5, seed, values)
     schema = LabelSchema(list("abcde"))
     positive = (labels > 0.5).astype(int)
-    counts = LabelDistribution.from_labels(labels, schema, labels_per_row=True, cooccurrence=True)
+    counts = LabelDistribution.from_labels(labels, schema, details=True)
     assert np.array_equal(counts.cooccurrence, positive.T @ positive)
     known = (labels != -100).any(1)
     lengths = positive[known].sum(1)
@@ -248,28 +248,20 @@ def test_rows_of_which_nothing_is_known_are_not_counted_by_their_labels():
     labels = np.array([[-100, -100, -100], [0, -100, 0], [1, 1, 0], [np.nan, np.nan, np.nan]])
     for width in (3, 1_002):
         schema = LabelSchema([f"l{i}" for i in range(width)])
-        counts = LabelDistribution.from_labels(np.tile(labels, width // 3), schema, labels_per_row=True)
+        counts = LabelDistribution.from_labels(np.tile(labels, width // 3), schema, details=True)
         assert (counts.labels_per_row[[0, -1]].tolist(), counts.n_rows_unknown) == ([1, 1], 2)
-    counts = LabelDistribution.from_labels([[-100], [], [0, 2]], ABC, indices=True, labels_per_row=True)
+    counts = LabelDistribution.from_labels([[-100], [], [0, 2]], ABC, indices=True, details=True)
     assert (counts.labels_per_row.tolist(), counts.n_rows_unknown) == ([1, 0, 1], 1)
 
 
-def test_beyond_a_thousand_labels_pairs_are_sparse_and_the_same():
+def test_beyond_a_thousand_labels_pairs_are_not_counted():
     labels = random_labels(600, 1_001, values=(0, 0, 0, 1))  # several steps
-    together = labels.T.astype(float) @ labels
     schema = LabelSchema([f"l{i}" for i in range(1_001)])
     lists = [np.flatnonzero(row).tolist() for row in labels]
-    many = {"labels_per_row": True, "cooccurrence": True}
-    for counts in (
-        LabelDistribution.from_labels(labels, schema, **many),
-        LabelDistribution.from_labels(lists, schema, indices=True, **many),
-    ):
-        assert scipy.sparse.issparse(counts.cooccurrence)
-        assert np.array_equal(counts.cooccurrence.toarray(), together)
+    for rows, indices in ((labels, False), (lists, True)):
+        counts = LabelDistribution.from_labels(rows, schema, indices=indices, details=True)
+        assert counts.cooccurrence is None
         assert np.array_equal(counts.labels_per_row, np.bincount(labels.sum(1)))
-    classes = LabelDistribution.from_labels([3, 3, 0, -100], schema, **many)
-    assert classes.cooccurrence.toarray()[[3, 0], [3, 0]].tolist() == [2, 1]
-    assert classes.cooccurrence.sum() == 3
 
 
 # ---- the trainer ----

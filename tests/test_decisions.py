@@ -20,17 +20,15 @@ from imbalance_trainer.utils.errors import UsageError
 from .test_labels import ancestors_of, assert_one_sentence, broken_by_loop, schemas
 
 QUICK = settings(deadline=None, max_examples=100)
-TIED = [-2.0, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0]
-STRANGE = [*TIED, math.nan, math.inf, -math.inf]
 
 
 @st.composite
-def cases(draw, values=TIED):
-    """Decisions and margins that need not fit each other, and a schema."""
+def cases(draw):
+    """Decisions and a schema."""
     schema = draw(schemas())
     rows, n = draw(st.integers(0, 5)), len(schema)
     rng = np.random.default_rng(draw(st.integers(0, 9999)))
-    return rng.random((rows, n)) < rng.choice([0.2, 0.5, 0.8]), rng.choice(values, (rows, n)), schema
+    return rng.random((rows, n)) < rng.choice([0.2, 0.5, 0.8]), schema
 
 
 def breaks_a_rule(decisions, schema):
@@ -41,18 +39,17 @@ def breaks_a_rule(decisions, schema):
 
 
 @QUICK
-@given(cases(STRANGE))
+@given(cases())
 @pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_after_closing_no_rule_is_broken_and_closing_again_changes_nothing(how, case):
-    decisions, margins, schema = case
-    before = decisions.copy(), margins.copy()
-    closed = enforce_hierarchy(decisions, schema, how, margins)
+    decisions, schema = case
+    before = decisions.copy()
+    closed = enforce_hierarchy(decisions, schema, how)
     assert not any(breaks_a_rule(closed, schema))
-    assert np.array_equal(enforce_hierarchy(closed, schema, how, margins), closed)
+    assert np.array_equal(enforce_hierarchy(closed, schema, how), closed)
     coherent = ~np.array(breaks_a_rule(decisions, schema), dtype=bool)
     assert np.array_equal(closed[coherent], decisions[coherent])
-    assert np.array_equal(decisions, before[0])
-    assert np.array_equal(margins, before[1], equal_nan=True)
+    assert np.array_equal(decisions, before)
 
 
 @pytest.mark.parametrize("schema", [LabelSchema(["a", "b"], {"g": ["a", "b"]}, [("b", "a")])])
@@ -69,29 +66,20 @@ def test_after_closing_no_rule_is_broken_and_closing_again_changes_nothing(how, 
 )
 def test_closing_gives_a_copy_of_the_same_kind(convert, how, schema):
     decisions = convert(np.array([[False, True], [True, False]]))
-    margins = np.array([[-1.0, 0.5], [1.0, -1.0]])
-    for given_as in (margins, torch.from_numpy(margins), margins.tolist(), (4 * margins).astype(int)):
-        closed = enforce_hierarchy(decisions, schema, how, given_as)
-        assert type(closed) is type(decisions)
-        assert closed.dtype == decisions.dtype
-        assert closed.tolist() == ([[1, 1], [1, 0]] if how == "add_parent" else [[0, 0], [1, 0]])
-        assert closed is not decisions
+    closed = enforce_hierarchy(decisions, schema, how)
+    assert type(closed) is type(decisions)
+    assert closed.dtype == decisions.dtype
+    assert closed.tolist() == ([[1, 1], [1, 0]] if how == "add_parent" else [[0, 0], [1, 0]])
+    assert closed is not decisions
     assert decisions.tolist() == [[0, 1], [1, 0]]
 
 
 # ---- closing implications ----
 
 
-def survives(label, there, margin, above):
-    """Whether a decided label is over its threshold by more than each undecided ancestor is under its own."""
-    return all(margin[label] > -margin[a] for a in above[label] - there)
-
-
-def closed_by_hand(there, margin, schema, how):
+def closed_by_hand(there, schema, how):
     """A set of decided labels, closed."""
     above = {label: ancestors_of(schema, label) for label in schema.names}
-    if how == "larger_margin":
-        there = {label for label in there if survives(label, there, margin, above)}
     if how == "drop_child":
         return {label for label in there if above[label] <= there}
     return there | {a for label in there for a in above[label]}
@@ -101,24 +89,18 @@ def closed_by_hand(there, margin, schema, how):
 @given(cases())
 @pytest.mark.parametrize("how", HIERARCHY_POLICIES)
 def test_decisions_are_closed_as_sets_of_labels_by_hand(how, case):
-    decisions, margins, schema = case
+    decisions, schema = case
     expected = []
-    for row, values in zip(decisions, margins.tolist(), strict=True):
+    for row in decisions:
         there = {label for label, on in zip(schema.names, row, strict=True) if on}
-        there = closed_by_hand(there, dict(zip(schema.names, values, strict=True)), schema, how)
+        there = closed_by_hand(there, schema, how)
         expected.append([label in there for label in schema.names])
-    assert enforce_hierarchy(decisions, schema, how, margins).tolist() == expected
-
-
-def test_margins_are_asked_for_where_they_are_needed():
-    decisions = torch.zeros(1, 2, dtype=torch.bool)
-    with pytest.raises(UsageError, match="margins= of all labels"):
-        enforce_hierarchy(decisions, LabelSchema(list("ab")), "larger_margin")
+    assert enforce_hierarchy(decisions, schema, how).tolist() == expected
 
 
 @pytest.mark.parametrize(
     ("how", "near"),
-    [("add_parents", "'add_parent'"), ("drop", "'drop_child'"), ("bigger_margin", "'larger_margin'")],
+    [("add_parents", "'add_parent'"), ("drop", "'drop_child'")],
 )
 def test_an_unknown_closing_offers_the_nearest(how, near):
     for call in (
@@ -202,7 +184,7 @@ def test_probabilities_and_logits_are_decided_alike(how, schema, seed):
     logits, thresholds = margins + cuts, 1 / (1 + np.exp(-cuts))
     from_logits = apply_thresholds(logits, thresholds, schema, how, from_logits=True)
     assert np.array_equal(apply_thresholds(1 / (1 + np.exp(-logits)), thresholds, schema, how), from_logits)
-    assert np.array_equal(enforce_hierarchy(margins > 0, schema, how, margins), from_logits)
+    assert np.array_equal(enforce_hierarchy(margins > 0, schema, how), from_logits)
     assert from_logits.dtype == bool
     assert torch.equal(
         DecisionRule(schema, thresholds, how).decide(torch.tensor(logits)), torch.from_numpy(from_logits)
@@ -242,9 +224,9 @@ def test_a_rule_decides_over_thresholds_and_closes(thresholds, how):
         assert rule.scores(given_as).dtype == torch.float32
         decided = rule.decide(given_as)
         assert decided.dtype == torch.bool
-        for row, values, found in zip(margins > 0, margins.tolist(), decided, strict=True):
+        for row, found in zip(margins > 0, decided, strict=True):
             there = {label for label, on in zip("pcd", row, strict=True) if on}
-            there = closed_by_hand(there, dict(zip("pcd", values, strict=True)), FAMILY, how)
+            there = closed_by_hand(there, FAMILY, how)
             assert found.tolist() == [label in there for label in "pcd"]
     assert rule.is_tuned == (thresholds is not None)
 

@@ -24,23 +24,21 @@ def make_objective(kind=MULTI_LABEL):
     return Objective.of(make_loss("focal", kind, [1.0, 2.0, 3.0]), SCHEMA, kind, "gold", 0.5)
 
 
-def run(evaluation, logits, labels, cuts=(3, 11), row_weights=None):
+def run(evaluation, logits, labels, cuts=(3, 11)):
     for part in torch.arange(len(logits)).tensor_split(cuts):
-        evaluation.add(logits[part], labels[part], None if row_weights is None else row_weights[part])
+        evaluation.add(logits[part], labels[part])
     return evaluation
 
 
 # ---- the loss ----
 
 
-@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("cuts", [(), (3, 11), (1, 2, 19)])
-def test_the_loss_is_that_of_everything_at_once_whatever_the_batches(cuts, weighted):
+def test_the_loss_is_that_of_everything_at_once_whatever_the_batches(cuts):
     logits, labels = make()
-    row_weights = torch.linspace(0.5, 2, 20) if weighted else None
     objective = make_objective()
-    evaluation = run(RunningEvaluation(ImbalanceMetrics(SCHEMA), objective), logits, labels, cuts, row_weights)
-    whole = objective.value(objective.sums(logits, labels, row_weights), objective.counts(labels)).item()
+    evaluation = run(RunningEvaluation(ImbalanceMetrics(SCHEMA), objective), logits, labels, cuts)
+    whole = objective.value(objective.sums(logits, labels), objective.counts(labels)).item()
     assert evaluation.loss == pytest.approx(whole, rel=1e-6)
     assert type(evaluation.loss) is float
 
@@ -48,10 +46,10 @@ def test_the_loss_is_that_of_everything_at_once_whatever_the_batches(cuts, weigh
 def test_the_loss_is_summed_in_fp64():
     evaluation = RunningEvaluation(ImbalanceMetrics(SCHEMA), make_objective())
     logits, labels = torch.full((4, 3), 0.3), torch.ones(4, 3, dtype=torch.long)
-    evaluation.add(logits, labels, None)
+    evaluation.add(logits, labels)
     once = evaluation.loss
     for _ in range(999):
-        evaluation.add(logits, labels, None)
+        evaluation.add(logits, labels)
     assert evaluation.loss == pytest.approx(once, rel=1e-12)
 
 

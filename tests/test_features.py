@@ -81,43 +81,6 @@ def test_remove_unused_columns(remove, make_trainer, make_rows, make_args):
     assert torch.equal(trained(trainer), trained(make_trainer()))
 
 
-def test_sample_weights_reach_the_loss(make_trainer, make_rows, make_args):
-    """Weight 2 for half of the rows and 0 for the others: as those rows alone, twice as strong over all entries."""
-    rows = make_rows(n=16)
-    args = make_args(max_steps=1, per_device_train_batch_size=16, optim="sgd", learning_rate=0.1, max_grad_norm=0.0)
-    weights = [2.0] * 8 + [0.0] * 8
-    plain = {"args": args, "class_weights": None, "head_start": "none"}  # the counts differ
-    weighted = make_trainer(train_dataset=rows.add_column("sample_weight", weights), **plain)
-    half = make_trainer(train_dataset=rows.select(range(8)), **plain)
-    assert torch.allclose(trained(weighted), trained(half), atol=1e-7)
-    evaluated = weighted.evaluate(rows.add_column("sample_weight", weights))
-    assert evaluated["eval_loss"] == pytest.approx(half.evaluate(rows.select(range(8)))["eval_loss"], rel=1e-5)
-    assert evaluated["eval_support_LABEL_0"] == np.sum(rows["labels"], 0)[0]  # metrics count rows
-
-
-def test_a_label_mask_reaches_the_loss(make_trainer, make_rows):
-    rows = make_rows()
-    mask = np.random.default_rng(0).random((64, 4)) < 0.7
-    masked = np.where(mask, np.array(rows["labels"]), -100)
-    by_mask = rows.add_column("label_mask", mask.astype(int).tolist())
-    by_value = rows.remove_columns("labels").add_column("labels", masked.tolist())
-    weights = make_trainer().imbalance.class_weights
-    first, second = (
-        make_trainer(train_dataset=by_mask, head_start="none"),  # counts do not know of the mask
-        make_trainer(train_dataset=by_value, class_weights=weights, head_start="none"),
-    )
-    assert torch.equal(trained(first), trained(second))
-    assert first.evaluate(by_mask)["eval_f1_macro"] == second.evaluate(by_value)["eval_f1_macro"]
-
-
-def test_a_mask_of_another_shape_is_named(make_trainer, make_rows):
-    rows = make_rows().add_column("label_mask", [[1, 1]] * 64)
-    with pytest.raises(
-        DataError, match=r"label_mask has the shape \(\d+, 2\); expected that of the labels, \(\d+, 4\)"
-    ):
-        make_trainer(train_dataset=rows).train()
-
-
 # ---- data ----
 
 

@@ -17,18 +17,10 @@ def test_files_are_read_with_and_without_byte_order_mark(tmp_path):
             assert LabelSchema.of(source).names == ("ä", "b")
 
 
-@pytest.mark.parametrize(
-    ("groups", "flat"),
-    [
-        ({"primary": ["A"]}, {"primary": ("a",)}),
-        ({"g": {"x": ["a", "b"], "y": ["c"]}}, {"g/x": ("a", "b"), "g/y": ("c",)}),
-        ({"g": {"a": "x", "b": "y", "c": "x"}}, {"g/x": ("a", "c"), "g/y": ("b",)}),
-        ({"g": {"a": ["x", "y"], "b": ["y"]}}, {"g/x": ("a",), "g/y": ("a", "b")}),
-    ],
-)
-def test_groups_are_flat_or_nested_either_way(groups, flat):
+def test_groups_are_lists_of_labels_and_a_taxonomy_is_left_out():
+    groups = {"primary": ["A"], "ekman": {"joy": ["a", "b"], "fear": ["c"]}, "domain": {"a": "x"}}
     info = {"names": ["a", "b", "c"], "groups": groups, "implications": [["b", "A"]], "url": "x"}
-    assert LabelSchema.from_label_info(info) == LabelSchema(["a", "b", "c"], flat, [("b", "a")])
+    assert LabelSchema.from_label_info(info) == LabelSchema(["a", "b", "c"], {"primary": ("a",)}, [("b", "a")])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +37,7 @@ def test_groups_are_flat_or_nested_either_way(groups, flat):
         ('{"names": {"0": "joy"}}', "expected a key 'names' with the list"),
         ('{"names": ["joy"], "groups": ["joy"]}', "expected groups as"),
         ('{"names": ["joy"], "groups": {"primary": "joy"}}', "group 'primary' is a list of labels; found 'joy'"),
-        ('{"names": ["joy"], "groups": {"primary": {"a": 5}}}', "group 'primary' is a list of labels"),
+        ('{"names": ["joy"], "groups": {"primary": {"joy": 5}}}', "group 'primary' is a list of labels"),
         ('{"names": ["joy"], "implications": 5}', "implications as a list of [child, parent], found 5"),
     ],
 )

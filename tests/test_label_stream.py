@@ -79,9 +79,9 @@ def test_batches_count_as_the_loaded_file_does(tmp_path, ending, shape):
     loaded = load_labelled_dataset(folder)
     assert stream.schema == loaded.schema
     assert stream.plan.problem_type == loaded.problem_type
-    expected = LabelDistribution.from_dataset(loaded.splits["train"], loaded.schema, labels_per_row=True)
+    expected = LabelDistribution.from_dataset(loaded.splits["train"], loaded.schema, details=True)
     for _ in range(2):  # a stream can be read again
-        counts = LabelDistribution.from_stream(stream, labels_per_row=True)
+        counts = LabelDistribution.from_stream(stream, details=True)
         np.testing.assert_allclose(counts.support, expected.support, rtol=1e-6)
         assert counts.known.tolist() == expected.known.tolist()
         assert counts.labels_per_row.tolist() == expected.labels_per_row.tolist()
@@ -108,8 +108,8 @@ def test_several_files_are_one_stream_with_rows_counted_through_it(tmp_path):
     for i, part in enumerate(np.split(labels, [300, 301])):
         write(tmp_path, "parquet", {"labels": part.tolist()}).rename(tmp_path / f"{i}.parquet")
     stream = iter_labels(sorted(tmp_path.iterdir()), label_info=schema)
-    counts = LabelDistribution.from_stream(stream, cooccurrence=True)
-    expected = LabelDistribution.from_labels(labels, schema, cooccurrence=True)
+    counts = LabelDistribution.from_stream(stream, details=True)
+    expected = LabelDistribution.from_labels(labels, schema, details=True)
     assert counts.violation_rows == expected.violation_rows
     assert {5, 600} <= set(counts.violation_rows[0])
     assert np.array_equal(counts.cooccurrence, labels.T @ labels)
@@ -137,7 +137,7 @@ def test_a_wrong_value_is_named_by_its_row_in_the_whole_file(tmp_path, ending, c
 
 def test_the_first_rows_may_have_no_labels_at_all(tmp_path):
     path = write(tmp_path, "jsonl", {"labels": [[]] * 200 + [["b"], ["a", "b"]] * 50})
-    counts = LabelDistribution.from_stream(iter_labels(path, batch=300), labels_per_row=True)
+    counts = LabelDistribution.from_stream(iter_labels(path, batch=300), details=True)
     assert counts.support_by_label == {"a": 50, "b": 100}
     assert counts.labels_per_row[0] == 200
 

@@ -136,13 +136,11 @@ def test_every_metric_is_scikit_learn_s_over_the_known_entries(schema, rows, unk
 def test_decisions_are_closed_in_the_way_that_was_asked_for(schema, hierarchy_policy, unknown, seed):
     logits, labels = multi_label_case(12, len(schema), seed, unknown)
     thresholds = np.random.default_rng(seed).choice([0.2, 0.5, 0.7], len(schema))
-    margins = (logits - np.log(thresholds / (1 - thresholds)).astype(np.float32)).tolist()
-    before = np.array(margins) > 0
+    before = logits - np.log(thresholds / (1 - thresholds)).astype(np.float32) > 0
     decided = np.array(
         [
-            [name in closed_by_hand(there, margin, schema, hierarchy_policy) for name in schema.names]
-            for row, values in zip(before, margins, strict=True)
-            for margin in [dict(zip(schema.names, values, strict=True))]
+            [name in closed_by_hand(there, schema, hierarchy_policy) for name in schema.names]
+            for row in before
             for there in [{name for name, on in zip(schema.names, row, strict=True) if on}]
         ]
     )
@@ -160,7 +158,7 @@ def test_decisions_are_closed_in_the_way_that_was_asked_for(schema, hierarchy_po
 
 def test_a_rule_of_a_model_decides():
     logits, labels = multi_label_case(30, 5, 6, ties=False)
-    rule = DecisionRule(HATE, [0.3, 0.4, 0.5, 0.6, 0.7], "larger_margin")
+    rule = DecisionRule(HATE, [0.3, 0.4, 0.5, 0.6, 0.7], "add_parent")
     metrics = ImbalanceMetrics(HATE)
     metrics.rule = rule
     for counted in (metrics, metrics.fresh()):

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbalance_trainer.analysis.baseline import doubtful_labels, out_of_fold
+from imbalance_trainer.analysis.baseline import doubtful_labels
 from imbalance_trainer.cli import audit, find
 from imbalance_trainer.data.dataset import load_labelled_dataset
 from imbalance_trainer.data.demo import demo_model
 from imbalance_trainer.data.text_files import Settings
 from imbalance_trainer.labels.schema import LabelSchema
 from imbalance_trainer.mining.questions import Candidates, read_sheet, write_sheet
+from imbalance_trainer.tuning.linear_baseline import out_of_fold
 from imbalance_trainer.utils.constants import MULTI_LABEL
 from imbalance_trainer.utils.errors import DataError, UsageError
 
@@ -92,14 +93,14 @@ def test_find_goes_on_after_a_kill_and_what_it_keeps_does_not_grow(tmp_path):
         raise KeyboardInterrupt
 
     whole, other, again, fresh = (Candidates(["a"], scores, ["Otter 0!"]) for _ in range(4))
-    whole.look(iter(rows), tmp_path / "whole", "x", None)
+    whole.look(iter(rows), tmp_path / "whole", "x")
     with pytest.raises(KeyboardInterrupt):
-        other.look(killed(), tmp_path / "work", "x", None)
+        other.look(killed(), tmp_path / "work", "x")
     seen.clear()
-    again.look(iter(rows), tmp_path / "work", "x", None)
+    again.look(iter(rows), tmp_path / "work", "x")
     assert (len(seen), again.n_rows, again.n_known, len(again.best["a"])) == (3_000, 5_000, 1, 1_000)
     assert again.questions(50) == whole.questions(50)
-    fresh.look(iter(rows[:10]), tmp_path / "work", "another search", None)
+    fresh.look(iter(rows[:10]), tmp_path / "work", "another search")
     assert fresh.n_rows == 10
 
 

@@ -35,14 +35,6 @@ def test_parts_add_up_to_the_whole(cut, constraint):
     )
 
 
-@pytest.mark.parametrize("constraint", CONSTRAINTS)
-def test_a_row_of_weight_2_counts_as_that_row_twice(constraint):
-    objective, (logits, labels) = make(constraint=constraint), batch()
-    weighted = objective.sums(logits, labels, torch.tensor([2.0] + [1.0] * 8))
-    twice = objective.sums(torch.cat([logits, logits[:1]]), torch.cat([labels, labels[:1]]))
-    torch.testing.assert_close(weighted, twice)
-
-
 @pytest.mark.parametrize(
     "changes",
     [

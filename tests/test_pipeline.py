@@ -70,7 +70,6 @@ def as_matrix(results, schema):
     [
         {},
         {"hierarchy_policy": "add_parent"},
-        {"hierarchy_policy": "larger_margin"},
     ],
     ids=str,
 )

@@ -304,8 +304,8 @@ def test_evaluation_alone_closes_and_constrains_as_in_training(make_trainer, mak
     again = alone.evaluate()
     same = ("eval_loss", "eval_f1_macro", "eval_secondary_f1_macro", "eval_mean_average_precision")
     assert [again[name] for name in same] == pytest.approx([metrics[name] for name in same])
-    other = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1), hierarchy_policy="larger_margin")
-    assert other.decision_rule.hierarchy_policy == "larger_margin"
+    other = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1), hierarchy_policy="add_parent")
+    assert other.decision_rule.hierarchy_policy == "add_parent"
     default = WeightedFocalTrainer(model, make_args(), eval_dataset=make_rows(seed=1), hierarchy_policy="drop_child")
     assert default.decision_rule.hierarchy_policy == "drop_child"
     with_training_data = make_trainer(model=model)

@@ -67,7 +67,7 @@ def main(flags: Sequence[str]) -> None:
     print(f"\nA row with the probabilities {scores}")
     print(f"  over 0.5       {_names(row > 0.5, schema)}")
     for how in HIERARCHY_POLICIES:
-        closed = enforce_hierarchy(row > 0.5, schema, how, margins=row.logit())  # over that of 0.5, which is 0
+        closed = enforce_hierarchy(row > 0.5, schema, how)
         print(f"  {how:<15}{_names(closed, schema)}")
 
 

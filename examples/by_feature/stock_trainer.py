@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from _demo import load_demo, parse
 from datasets import List, Value
-from transformers import ProgressCallback, Trainer
+from transformers import Trainer
 
 from imbalance_trainer import ImbalanceMetrics, LabelDistribution, RareLabelCallback
 from imbalance_trainer.cli.parser import run
@@ -33,9 +33,8 @@ def main(flags: Sequence[str]) -> None:
         eval_dataset=demo.validation.cast_column("labels", floats),
         processing_class=demo.tokenizer,
         compute_metrics=metrics,
-        callbacks=[RareLabelCallback(metrics=metrics, distribution=counts)],
     )
-    trainer.remove_callback(ProgressCallback)  # which would print all the metrics that the tables show
+    RareLabelCallback(metrics=metrics, distribution=counts).attach(trainer)
     trainer.train()
 
     evaluations = [log for log in trainer.state.log_history if "eval_loss" in log]

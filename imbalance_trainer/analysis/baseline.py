@@ -1,7 +1,7 @@
 """What a linear model without an encoder finds, by cross-validation: the floor under every fine-tuning."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,6 @@ from ..tuning.linear_baseline import LinearBaseline
 from ..utils.console import text_table
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import UsageError
-
-_FOLDS = 5
 
 
 def estimate_baseline(data: LabelledData) -> dict[str, Any]:
@@ -54,30 +52,6 @@ def estimate_baseline(data: LabelledData) -> dict[str, Any]:
 
 def _plain(column: Any) -> list[Any]:
     return np.asarray(column).tolist()
-
-
-def out_of_fold(
-    rows: np.ndarray, texts: Sequence[str], labels: np.ndarray, fit: Callable[..., Callable[[np.ndarray], np.ndarray]]
-) -> np.ndarray:
-    """Logits of each row by a model that was fitted to the other four fifths, (rows, labels).
-
-    Equal texts are in one fold. Folds are stratified by label sets, those with the rarest label first.
-
-    Args:
-        rows: what a model reads, texts or features, (rows, ...).
-        texts: of the rows.
-        labels: (rows, labels), -100 where unknown.
-        fit: takes rows and labels, and gives what takes other rows and gives their logits.
-    """
-    first, item = np.unique(np.asarray(texts, dtype=object), return_index=True, return_inverse=True)[1:]
-    positive = labels[first] > 0.5
-    keys = positive[:, np.argsort(-positive.sum(0), kind="stable")].T  # the last key, of the rarest, counts first
-    fold = np.empty(len(first), dtype=np.int64)
-    fold[np.lexsort([np.random.default_rng(0).random(len(first)), *keys])] = np.arange(len(first)) % _FOLDS
-    logits = np.empty(labels.shape, dtype=np.float32)
-    for held_out in (fold[item] == i for i in range(_FOLDS)):
-        logits[held_out] = fit(rows[~held_out], labels[~held_out])(rows[held_out])
-    return logits
 
 
 def doubtful_labels(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,6 @@ from ..data.sources import SPLITS, Source, find_source
 from ..data.splits import MADE_SHARE, no_positive
 from ..data.stream import LabelIterator, iter_labels
 from ..labels.distribution import LabelDistribution
-from ..utils.constants import DENSE_LABELS
 from ..utils.errors import UsageError
 
 STREAMED_FROM = 1 << 30
@@ -21,7 +20,7 @@ STREAMED_FROM = 1 << 30
 
 def count_splits(data: LabelledData) -> dict[str, LabelDistribution]:
     """Count every split."""
-    how: dict[str, Any] = {"limit": None, "labels_per_row": True, "cooccurrence": len(data.schema) <= DENSE_LABELS}
+    how: dict[str, Any] = {"limit": None, "details": True}
     counted = {name: LabelDistribution.from_dataset(split, data.schema, **how) for name, split in data.splits.items()}
     if not data.made:
         return counted
@@ -33,15 +32,14 @@ def positives(counts: LabelDistribution) -> np.ndarray:
     """Rows with each label, (labels,). Soft labels count above 0.5, as in metrics, where pairs were counted; else they
     are summed."""
     pairs = counts.cooccurrence
-    return counts.support if pairs is None else np.asarray(pairs.diagonal(), dtype=float)
+    return counts.support if pairs is None else pairs.diagonal().astype(float)
 
 
 def partners(counts: LabelDistribution, label: int, without: Sequence[int] = ()) -> list[tuple[int, int]]:
     """(label, rows) of the labels that co-occur with `label`, the most frequent first; not those in `without`."""
     if counts.cooccurrence is None:
         return []
-    row = counts.cooccurrence[[label]]
-    together = np.asarray(row.toarray() if hasattr(row, "toarray") else row, dtype=float).ravel()
+    together = counts.cooccurrence[label].copy()
     together[[label, *without]] = 0
     order = np.argsort(-together, kind="stable")
     return [(int(i), int(together[i])) for i in order[: np.count_nonzero(together)]]
@@ -78,9 +76,7 @@ def count_streams(streams: Mapping[str, LabelIterator]) -> tuple[dict[str, Label
     said, splits = ["Texts were not read, so that nothing is known of texts that stand twice."], {}
     schema = streams["train"].schema
     for name, stream in streams.items():
-        together = len(schema) <= DENSE_LABELS
-        counts = LabelDistribution.from_stream(stream, labels_per_row=True, cooccurrence=together, progress=True)
-        splits[name] = counts
+        counts = splits[name] = LabelDistribution.from_stream(stream, details=True, progress=True)
         said += no_positive(counts.support > 0, schema, name)
     if missing := [split for split in SPLITS if split not in splits]:
         train = splits["train"]

@@ -23,15 +23,16 @@ from ..analysis.parts import analysis_text
 from ..analysis.recommend import config_text
 from ..data.demo import demo_data
 from ..data.options import DataOptions
+from ..data.sources import SPLITS
 from ..labels.distribution import LabelDistribution
 from ..reports.analysis_page import write_page
 from ..reports.plots import plot_distribution
 from ..training.arguments import ImbalanceOptions
 from ..utils.console import as_text
-from ..utils.errors import UsageError
+from ..utils.errors import UsageError, check_known
 from ..utils.files import written
 from ..utils.flags import option
-from .parser import FlagParser, check_at_least, check_split, print_notes
+from .parser import FlagParser, check_at_least, print_notes
 
 _PATHS = ("data_dir", "train_file", "validation_file", "test_file", "label_schema")
 
@@ -75,7 +76,7 @@ def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
     given = parser.given(flags)
     args, options = parser.build({"plot": plot, **given})
     options = options.checked()
-    check_split(args.split)
+    check_known("--split", args.split, SPLITS)
     check_at_least(args, max_rows=0)
     splits, about, baseline = _counted(args, options.label_schema)
     names = {flag.name for flag in fields(options)} - {"label_schema"}

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from ..analysis.baseline import doubtful_labels, out_of_fold
+from ..analysis.baseline import doubtful_labels
 from ..mining.questions import write_sheet
-from ..tuning.linear_baseline import LinearBaseline
+from ..tuning.linear_baseline import LinearBaseline, out_of_fold
 from ..utils.errors import DataError
 from ..utils.text import pluralize
 from .find import SheetOptions, as_arrays, collect, fit_layer, frozen_features

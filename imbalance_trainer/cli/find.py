@@ -29,7 +29,7 @@ from scipy.special import expit
 
 from ..data.dataset import LabelledData
 from ..data.demo import demo_data
-from ..data.files import READERS, count_rows, ending
+from ..data.files import READERS, ending
 from ..data.options import DataOptions, checked_reader_args
 from ..data.text_files import Settings
 from ..labels.schema import LabelSchema
@@ -41,10 +41,11 @@ from ..tuning.linear_baseline import LinearBaseline
 from ..tuning.probe import fit_probe
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError
+from ..utils.files import writing
 from ..utils.flags import option
 from ..utils.text import pluralize
 from .models import load_encoder
-from .parser import FlagParser, as_flag, check_at_least, print_notes, writing
+from .parser import FlagParser, as_flag, check_at_least, print_notes
 from .predict import classifier, text_rows
 
 GOES_ON = "The same command goes on where it stopped."
@@ -156,10 +157,8 @@ def _find(args: FindArguments) -> dict[str, Any]:
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     what = repr((asdict(args) | {"n": 0}, stats, labels.tobytes(), list(texts))).encode("utf-8", "backslashreplace")
     work = Path(f"{args.output_file}.work")
-    sizes = [count_rows(file) for file in files]
     with writing(str(work)):
-        total = None if min(sizes) < 0 else sum(sizes)
-        candidates.look(_texts(files, args, data.schema), work, hashlib.sha256(what).hexdigest(), total)
+        candidates.look(_texts(files, args, data.schema), work, hashlib.sha256(what).hexdigest())
     rows = candidates.questions(args.n)
     if not rows:
         raise DataError(f"--pool {files[0]}: each text is blank or labelled already; there is nothing to ask about.")

@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from ..data.dataset import LabelledData
 from ..data.demo import demo_data, demo_model
 from ..data.options import DataOptions
+from ..data.sources import SPLITS
 from ..decisions.rule import has_two_classes
 from ..labels.schema import LabelSchema
 from ..training.arguments import ImbalanceTrainingArguments
@@ -22,7 +23,7 @@ from ..training.trainer import WeightedFocalTrainer
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError, check_known, first_line, quoted
 from ..utils.flags import option
-from .parser import check_at_least, check_split, print_notes
+from .parser import check_at_least, print_notes
 
 HEADS = ("linear", "layers")
 """Heads that an encoder can get."""
@@ -168,7 +169,7 @@ class SavedModelOptions(DataOptions):
                 setattr(self, flag, None)
         super().check()
         if self.split is not None:
-            check_split(self.split)
+            check_known("--split", self.split, SPLITS)
         check_at_least(self, batch_size=1)
 
 

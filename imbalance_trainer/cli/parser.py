@@ -9,8 +9,7 @@ import sys
 import textwrap
 from argparse import SUPPRESS, Action, ArgumentDefaultsHelpFormatter, Namespace, RawDescriptionHelpFormatter
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,9 +19,9 @@ from tqdm.auto import tqdm
 from transformers import HfArgumentParser
 
 from ..data.options import DataOptions
-from ..data.sources import SPLITS
 from ..utils.constants import WIDTH
 from ..utils.errors import DataError, NonFiniteLossError, UsageError, did_you_mean, first_line
+from ..utils.files import writing
 
 _FLAG = re.compile(r"--?[^\W\d][\w-]*(=|$)")  # neither a negative number nor a text that begins with a dash
 
@@ -199,26 +198,11 @@ def check_epochs(args: Any) -> None:
         raise UsageError(f"--num_train_epochs must be a finite number above 0; got {args.num_train_epochs}.")
 
 
-def check_split(split: str) -> None:
-    """Raise a UsageError for a --split that does not exist."""
-    if split not in SPLITS:
-        raise UsageError(f"Unknown --split {split!r}: {did_you_mean(split, SPLITS)}")
-
-
 def print_notes(notes: Sequence[str]) -> None:
     """Print what was decided on loading, no line wider than a terminal."""
     for note in notes:
         print(textwrap.fill(note, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     print(flush=True)
-
-
-@contextmanager
-def writing(where: str) -> Iterator[None]:
-    """Raise a UsageError that begins with `where`, a path or a flag with its path, in place of an OSError."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"{where}: cannot be written ({error.strerror or error}); give another.") from None
 
 
 def make_output_dir(path: str | Path) -> None:

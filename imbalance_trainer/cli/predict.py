@@ -32,14 +32,14 @@ from ..data.options import checked_reader_args
 from ..data.text_files import DELIMITED, TEXT, Settings, not_decoded, open_text
 from ..decisions.rule import DecisionRule
 from ..labels.schema import LabelSchema
-from ..pipeline import ImbalanceTextClassificationPipeline, labels_decided
-from ..tuning.linear_baseline import LINEAR_FILE, LinearBaseline
+from ..pipeline import ImbalanceTextClassificationPipeline, decided_rows, labels_of_rows
+from ..utils.constants import LINEAR_FILE
 from ..utils.errors import DataError, UsageError
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, writing
 from ..utils.flags import option
 from ..utils.text import pluralize
 from .models import load_saved_model
-from .parser import FlagParser, check_at_least, writing
+from .parser import FlagParser, check_at_least
 
 OUTPUTS = (".jsonl", ".json", ".csv")
 STDIN = "-"
@@ -96,6 +96,8 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
 def classifier(folder: Path) -> Any:
     """The pipeline of a saved model, or one like it of a linear model that `compare` saved."""
     if (folder / LINEAR_FILE).is_file():
+        from ..tuning.linear_baseline import LinearBaseline  # importing scikit-learn takes half a second
+
         return _LinearPipeline(*LinearBaseline.load(folder))
     model, tokenizer = load_saved_model(folder)
     kind = ImbalanceTextClassificationPipeline
@@ -104,13 +106,14 @@ def classifier(folder: Path) -> Any:
 
 @dataclass
 class _LinearPipeline:
-    linear: LinearBaseline
+    linear: Any
     rule: DecisionRule
 
     def __call__(self, texts: Iterator[str], batch_size: int, all_labels: bool) -> Iterator[list[dict[str, Any]]]:
         while batch := list(islice(texts, batch_size)):
-            for text, logits in zip(batch, self.linear.logits(batch), strict=True):
-                yield labels_decided(self.rule, logits[None], all_labels) if text.strip() else []
+            decided = decided_rows(self.rule, self.linear.logits(batch))
+            found = labels_of_rows(self.rule.schema.names, decided, all_labels)
+            yield from (labels if text.strip() else [] for text, labels in zip(batch, found, strict=True))
 
 
 def _check(args: PredictArguments) -> None:

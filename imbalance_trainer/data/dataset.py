@@ -42,6 +42,7 @@ class LabelledData:
         notes: what was decided, in three lines for a person.
         warnings: what is odd in the data, with counts, a sentence each.
         made: splits that were made of the training file's rows.
+        groups: per split what each row belongs to, by split_group_column; None without one.
     """
 
     splits: datasets.DatasetDict
@@ -50,6 +51,7 @@ class LabelledData:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
+    groups: Mapping[str, pa.Array] | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -156,7 +158,7 @@ def load_labelled_dataset(
     warnings += split_rows.parted_groups(groups) if groups else []
     if made:
         item = split_rows.together(parts["train"][0], groups["train"] if groups else None, keep_near_duplicates)
-        warnings += split_rows.make_splits(parts, made, plan.schema, seed, train.path, item)
+        warnings += split_rows.make_splits(parts, groups or {}, made, plan.schema, seed, train.path, item)
     warnings += split_rows.parted_near_duplicates(parts, bool(made))
     warnings += [*split_rows.leaked_texts(parts), *split_rows.absent_labels(parts, plan.schema)]
     unnamed = "; none is named primary (groups in label_info.json), so all count as secondary"
@@ -173,7 +175,7 @@ def load_labelled_dataset(
         ),
     )
     splits = make_datasets(parts, plan.schema)
-    return LabelledData(splits, plan.schema, plan.problem_type, notes, tuple(warnings), tuple(made))
+    return LabelledData(splits, plan.schema, plan.problem_type, notes, tuple(warnings), tuple(made), groups)
 
 
 def given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:

@@ -75,13 +75,6 @@ def read_batches(path: Path, settings: Settings, rows: int | None = None) -> Ite
         raise DataError(f"{path}: cannot be read ({said}).") from None
 
 
-def count_rows(path: Path) -> int:
-    """The rows of a Parquet or Arrow file, without its values being read; -1 for other files, which do not say."""
-    if ending(path) == ".parquet":
-        return pq.read_metadata(path).num_rows
-    return len(_mapped(path)) if ending(path) == ".arrow" else -1
-
-
 def _excel(path: Path, settings: Settings, rows: int | None) -> Batches:
     try:
         with pd.ExcelFile(path) as book:
@@ -106,17 +99,13 @@ def _parquet(path: Path, settings: Settings, rows: int | None) -> Batches:
 
 
 def _arrow(path: Path, settings: Settings, rows: int | None) -> Batches:
-    table = _mapped(path)
-    step = rows or max(len(table), 1)
-    yield from ((table.slice(at, step), "Arrow file", ()) for at in range(0, len(table), step))
-
-
-def _mapped(path: Path) -> pa.Table:
     """An Arrow file or stream, of which nothing is read before it is asked for."""
     source = pa.memory_map(str(path))
     is_file = source.read(6) == b"ARROW1"
     source.seek(0)
-    return (pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all()
+    table = (pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)).read_all()
+    step = rows or max(len(table), 1)
+    yield from ((table.slice(at, step), "Arrow file", ()) for at in range(0, len(table), step))
 
 
 def _text(path: Path, settings: Settings, rows: int | None) -> Batches:

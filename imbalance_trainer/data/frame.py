@@ -71,10 +71,6 @@ class Frame:
         """Some of the rows, which keep their numbers."""
         return replace(self, table=self.table.take(pa.array(rows)), places=self.places[rows])
 
-    def select(self, columns: Sequence[str]) -> "Frame":
-        """Some of the columns."""
-        return replace(self, table=self.table.select(columns))
-
 
 def named_like(usual: Sequence[str], names: Sequence[str]) -> str | None:
     """The first usual name that is among the names, whatever its case and the blanks around it."""

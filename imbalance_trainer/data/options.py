@@ -1,11 +1,11 @@
 """DataOptions: the flags that say which data to load and how to read it, the same in all programs."""
 
-import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ..utils.errors import UsageError
+from ..utils.files import read_json_flag
 from .dataset import LabelledData, load_labelled_dataset
 from .label_spec import LABEL_FORMATS
 from .sources import HubDataset, is_hub_name
@@ -141,10 +141,7 @@ class DataOptions:
 
 def checked_reader_args(value: str | None) -> dict[str, Any]:
     """The arguments of pandas' readers in a flag; a UsageError for what is no JSON object."""
-    try:
-        args = json.loads(value or "{}")
-    except ValueError:
-        args = None
+    args, _ = read_json_flag(value or "{}", "--reader_args", '{"header": null}')
     if not isinstance(args, dict):
         raise UsageError(f"--reader_args is a JSON object such as '{{\"header\": null}}'; got {value!r}.")
     return args

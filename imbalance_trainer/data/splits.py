@@ -31,25 +31,28 @@ _TRIES = 100
 
 
 def make_splits(
-    parts: Parts, made: Sequence[str], schema: LabelSchema, seed: int, path: Path | str, item: np.ndarray
+    parts: Parts,
+    groups: dict[str, pa.Array],
+    made: Sequence[str],
+    schema: LabelSchema,
+    seed: int,
+    path: Path | str,
+    item: np.ndarray,
 ) -> list[str]:
-    """Take the splits `made` out of the training rows, in place, and say what could not be done.
+    """Take the splits `made` out of the training rows and their groups, in place, and say what could not be done.
 
     Rows of one item (see `together`), (rows,), stay together. Every split keeps the order of the file.
     """
-    texts, labels = parts["train"]
+    (texts, labels), of_rows = parts["train"], groups.get("train")
     n_items, n_splits = item.max() + 1, 1 + len(made)
     if n_items < n_splits:
         raise DataError(
             f"{path}: has {pluralize(n_items, 'different text')}, or groups of them; expected at least {n_splits} to "
             f"make {' and '.join(made)} of them; add rows, or files for these splits."
         )
-    if labels.ndim == 2:
-        has = [np.flatnonzero(column > 0.5) for column in labels.T]
-    else:
-        has = [np.flatnonzero(labels == label) for label in range(len(schema))]
+    has = _rows_of_labels(labels, len(schema))
     of_label = [np.unique(item[rows]) for rows in has]
-    home = _dealt(of_label, n_items, n_splits, seed)
+    home = _dealt(of_label, n_items, [1 - MADE_SHARE * len(made), *[MADE_SHARE] * len(made)], seed, least=n_splits)
     remarks = []
     if labels.ndim == 1 and (alone := [schema.names[i] for i, items in enumerate(of_label) if len(items) == 1]):
         remarks.append(f"Classes with a single text, which no split can share: {quoted(alone)}.")
@@ -60,6 +63,7 @@ def make_splits(
     for i, split in enumerate(["train", *made]):
         chosen = np.flatnonzero(home[item] == i)
         parts[split] = (texts.take(pa.array(chosen)), labels[chosen])
+        groups |= {} if of_rows is None else {split: of_rows.take(pa.array(chosen))}
     return remarks
 
 
@@ -133,33 +137,61 @@ def parted_near_duplicates(parts: Parts, are_made: bool) -> list[str]:
     return [f"{many} of texts in different splits have nearly the same words, such as {one!r} and {other!r}{how}."]
 
 
-def _dealt(of_label: Sequence[np.ndarray], n_items: int, n_splits: int, seed: int) -> np.ndarray:
-    """The split of each item, 0 for training, (items,); `of_label` has the items of each label.
+def deal_folds(item: np.ndarray, labels: np.ndarray, n_labels: int, n_folds: int, seed: int) -> np.ndarray:
+    """The fold of each row, (rows,), stratified by label; rows of one item (see `together`) are in one fold.
+
+    Args:
+        item: of each row, (rows,).
+        labels: (rows, labels), or classes, (rows,).
+        n_labels: labels, or classes.
+        n_folds: folds.
+        seed: of what is drawn.
+
+    Raises:
+        DataError: fewer items than folds.
+    """
+    if item.max() + 1 < n_folds:
+        raise DataError(f"There are {pluralize(item.max() + 1, 'different text')} for {n_folds} folds; take fewer.")
+    of_label = [np.unique(item[rows]) for rows in _rows_of_labels(labels, n_labels)]
+    return _dealt(of_label, item.max() + 1, [1 / n_folds] * n_folds, seed)[item]
+
+
+def _rows_of_labels(labels: np.ndarray, n_labels: int) -> list[np.ndarray]:
+    """The rows that have each label, or class."""
+    return [np.flatnonzero(labels[:, i] > 0.5 if labels.ndim == 2 else labels == i) for i in range(n_labels)]
+
+
+def _dealt(
+    of_label: Sequence[np.ndarray], n_items: int, shares: Sequence[float], seed: int, least: int = 1
+) -> np.ndarray:
+    """The split of each item, (items,); `of_label` has the items of each label, `shares` what each split is to have.
 
     Iterative stratification (Sechidis et al., 2011), a label at a time: the rarest label's items are dealt first, to
-    each split its share, one at least; then those of the next that are left. Items with a label that is too rare for
-    all splits come last, so that they stay in training. Of several random orders the first is taken by which each
-    label with enough items is in every split, else the one that leaves the fewest out.
+    each split its share, one at least where there are enough; then those of the next that are left. Items with a label
+    that has fewer than `least` come last, so that they stay in the first split. Of several random orders the first is
+    taken by which each label with enough items is in every split, else the one that leaves the fewest out.
     """
-    rng = np.random.default_rng(seed)
-    enough = [*sorted((items for items in of_label if len(items) >= n_splits), key=len), np.arange(n_items)]
+    rng, n_splits = np.random.default_rng(seed), len(shares)
+    dealt = [*sorted((items for items in of_label if len(items) >= least), key=len), np.arange(n_items)]
     is_alone = np.zeros(n_items, bool)
     for items in of_label:
-        is_alone[items] |= len(items) < n_splits
-    best, least = np.zeros(n_items, np.int64), len(enough) + 1
+        is_alone[items] |= len(items) < least
+    best, fewest = np.zeros(n_items, np.int64), len(dealt) + 1
     for _ in range(_TRIES):
         order, home = rng.random(n_items) + is_alone, np.full(n_items, -1)
-        for items in enough:
+        for items in dealt:
             left = items[home[items] < 0]
-            left = left[np.argsort(order[left])]
+            left, rest, of_rest = left[np.argsort(order[left])], len(items), 1.0
             for split in range(1, n_splits):
-                wanted = max(1, round(MADE_SHARE * len(items))) - np.count_nonzero(home[items] == split)
-                home[left[: max(0, wanted)]] = split
-                left = left[max(0, wanted) :]
+                there = np.count_nonzero(home[items] == split)
+                wanted = max(int(len(items) >= n_splits), round(rest * shares[split] / of_rest)) - there
+                chosen, left = left[: max(0, wanted)], left[max(0, wanted) :]
+                home[chosen] = split
+                rest, of_rest = rest - there - len(chosen), of_rest - shares[split]
             home[left] = 0
-        absent = sum(_n_homes(home, items) < n_splits for items in enough)
-        if absent < least:
-            best, least = home, absent
+        absent = sum(len(items) >= n_splits and _n_homes(home, items) < n_splits for items in dealt)
+        if absent < fewest:
+            best, fewest = home, absent
         if not absent:
             break
     return best

@@ -112,7 +112,7 @@ def iter_labels(
     plan = make_plan(head, text, settings)
     if plan.form in (NAMES, CLASSES) and given is None and plan.columns[0] not in head.class_names:
         batches = (frame for path in every for frame in read_batches(path, settings, batch))
-        whole = join_frames(every[0], [frame.select(plan.columns) for frame in batches])
+        whole = join_frames(every[0], [replace(frame, table=frame.table.select(plan.columns)) for frame in batches])
         plan = make_plan(whole, text, replace(settings, label_columns=plan.columns))
     else:
         plan = replace(plan, remarks=(*plan.remarks, *check_columns(encode_labels(head, plan), head, plan)))

@@ -18,7 +18,7 @@ from ..utils.errors import UsageError, check_known
 from ..utils.files import read_json_flag
 from ..utils.numeric import checked_number
 
-HIERARCHY_POLICIES = ("drop_child", "add_parent", "larger_margin")
+HIERARCHY_POLICIES = ("drop_child", "add_parent")
 """What to do about a child that is decided where one of its parents is not."""
 
 TUNED = ("thresholds", "tuned_on")
@@ -114,7 +114,7 @@ class DecisionRule:
         margins = self.margins(logits)
         if self.two_classes:
             return margins.argmax(-1, keepdim=True) == torch.arange(2, device=margins.device)
-        return enforce_hierarchy(margins > 0, self.schema, self.hierarchy_policy, margins)
+        return enforce_hierarchy(margins > 0, self.schema, self.hierarchy_policy)
 
     def by_label(self) -> dict[str, float]:
         """The threshold of each label by its name."""
@@ -179,13 +179,10 @@ def apply_thresholds(
         raise UsageError(f"Got scores of shape {array.shape}; expected (rows, {len(schema)}).")
     if from_logits:
         return DecisionRule(schema, values, hierarchy_policy).decide(array).numpy()
-    margins = logit(np.clip(array.astype(np.float64), 0, 1)) - logit(values)  # 0 and 1 are infinitely far
-    return enforce_hierarchy(array > values.astype(array.dtype), schema, hierarchy_policy, margins)
+    return enforce_hierarchy(array > values.astype(array.dtype), schema, hierarchy_policy)
 
 
-def enforce_hierarchy(
-    decisions: Any, schema: LabelSchema, hierarchy_policy: str = "drop_child", margins: Any = None
-) -> Any:
+def enforce_hierarchy(decisions: Any, schema: LabelSchema, hierarchy_policy: str = "drop_child") -> Any:
     """Change decisions so that they break no rule of the schema: no child without all its parents.
 
     Decisions that break no rule stay as they are, so a second call changes nothing. What is dropped takes its
@@ -195,31 +192,28 @@ def enforce_hierarchy(
         decisions: (rows, labels), boolean or 0/1, a tensor or an array; not changed.
         schema: whose implications are to hold.
         hierarchy_policy: "drop_child" drops a child whose parent is not decided; "add_parent" decides the parent as
-            well; "larger_margin" adds the parents where the child is over its threshold by more than each of them is
-            under its own, else drops the child.
-        margins: (rows, labels), how far each label is over its threshold (under it: below 0), in one measure for all,
-            such as logit - logit(threshold). Only "larger_margin" needs them.
+            well.
 
     Returns:
         A copy of the same kind.
 
     Raises:
-        UsageError: an unknown policy, or no margins where they are needed.
+        UsageError: an unknown policy.
 
     >>> schema = LabelSchema(["hateful", "threat"], implications=[("threat", "hateful")])
     >>> enforce_hierarchy(torch.tensor([[False, True]]), schema)
     tensor([[False, False]])
-    >>> enforce_hierarchy(torch.tensor([[False, True]]), schema, "larger_margin", torch.tensor([[-0.1, 0.2]]))
+    >>> enforce_hierarchy(torch.tensor([[False, True]]), schema, "add_parent")
     tensor([[True, True]])
     """
     check_known("hierarchy_policy", hierarchy_policy, HIERARCHY_POLICIES)
-    if margins is None and hierarchy_policy == "larger_margin":
-        raise UsageError("The hierarchy policy larger_margin needs margins= of all labels.")
     decided = torch.as_tensor(decisions).bool().clone()
-    if margins is not None:
-        margins = torch.as_tensor(margins, device=decided.device)
-        margins = margins if margins.is_floating_point() else margins.float()
-    _enforce_implications(decided, schema, hierarchy_policy, margins)
+    if hierarchy_policy == "drop_child":
+        for child, parent in schema.parents_first:
+            decided[:, child] &= decided[:, parent]
+    else:
+        for child, parent in reversed(schema.parents_first):
+            decided[:, parent] |= decided[:, child]
     if isinstance(decisions, Tensor):
         return decided.to(decisions.dtype)
     return decided.numpy().astype(np.asarray(decisions).dtype)
@@ -259,19 +253,3 @@ def checked_thresholds(thresholds: Any, schema: LabelSchema) -> np.ndarray:
         whose = f" for {schema.names[wrong[0]]!r}" if values.ndim else ""
         raise UsageError(f"A threshold lies in (0, 1); got {float(values.ravel()[wrong[0]])}{whose}.")
     return np.broadcast_to(values, (len(schema),))
-
-
-def _enforce_implications(decided: Tensor, schema: LabelSchema, how: str, margins: Tensor | None) -> None:
-    if how == "larger_margin" and margins is not None:  # there are, or it was refused
-        # what the nearest undecided ancestor lacks, the worst of them; -inf where all are decided
-        lack = torch.full_like(margins, -torch.inf)
-        for child, parent in schema.parents_first:
-            missing = torch.where(decided[:, parent], -torch.inf, -margins[:, parent])
-            lack[:, child] = torch.maximum(lack[:, child], torch.maximum(lack[:, parent], missing))
-        decided &= (lack == -torch.inf) | (margins > lack)
-    if how == "drop_child":
-        for child, parent in schema.parents_first:
-            decided[:, child] &= decided[:, parent]
-    else:
-        for child, parent in reversed(schema.parents_first):
-            decided[:, parent] |= decided[:, child]

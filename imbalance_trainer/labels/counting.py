@@ -16,22 +16,21 @@ MAX_ROWS_NAMED = 100
 """Rows that are named of those that break a rule, the first ones."""
 
 _ENTRIES = 1 << 19  # counted at a time, so that copies stay in the cache
+_MOST_PAIRED = 1_000  # labels, up to which pairs of them are counted
 
 
 class LabelCounts:
     """Counts of blocks of labels."""
 
-    def __init__(
-        self, schema: LabelSchema, where: str, labels_per_row: bool = False, cooccurrence: bool = False
-    ) -> None:
+    def __init__(self, schema: LabelSchema, where: str, details: bool = False) -> None:
         width = len(schema)
         self.schema, self.where = schema, where
         self.n_rows = 0
         self.support, self.known = np.zeros(width), np.zeros(width)
         self.violations = np.zeros(len(schema.rules), dtype=np.int64)
         self.violation_rows: list[list[int]] = [[] for _ in schema.rules]
-        self.labels_per_row = np.zeros(1, dtype=np.int64) if labels_per_row else None
-        self.cooccurrence = scipy.sparse.csr_array((width, width), dtype=np.int64) if cooccurrence else None
+        self.labels_per_row = np.zeros(1, dtype=np.int64) if details else None
+        self.cooccurrence = np.zeros((width, width), dtype=np.int64) if details and width <= _MOST_PAIRED else None
 
     def add(self, start: int, block: Block) -> None:
         """Count a block whose first row is the row `start`.
@@ -86,24 +85,19 @@ class LabelCounts:
         self._add_rows(classes, offsets)
 
     def _add_multi_hot(self, start: int, block: np.ndarray) -> None:
-        positive = _as_bits(block)
-        if positive is not None:
-            self.support += column_sums(positive)
-            self.known += len(block)
-            negative = ~positive if self.schema.rules else positive
-        else:
-            block = checked_multi_hot(block, self.schema, start, self.where)
-            is_known, positive, negative = block != IGNORE_INDEX, block > 0.5, block == 0
-            self.support += np.where(is_known, block, 0).sum(0, dtype=np.float64)
-            self.known += column_sums(is_known)
-            if self.labels_per_row is not None:  # a row of which nothing is known is no row without labels
-                self.labels_per_row[0] -= np.count_nonzero(~is_known.any(1))
+        block = checked_multi_hot(block, self.schema, start, self.where)
+        is_known, is_soft, negative = block != IGNORE_INDEX, block.dtype.kind == "f", block == 0
+        positive = block > 0.5 if is_soft else block == 1
+        self.support += np.where(is_known, block, 0).sum(0, dtype=np.float64) if is_soft else column_sums(positive)
+        self.known += column_sums(is_known)
+        if self.labels_per_row is not None:  # a row of which nothing is known is no row without labels
+            self.labels_per_row[0] -= np.count_nonzero(~is_known.any(1))
         self.n_rows += len(block)
         for i, broken in enumerate(self.schema.broken_rules(positive, negative)):
             rows = np.flatnonzero(broken)
             self.violations[i] += len(rows)
             self.violation_rows[i] += (start + rows[: MAX_ROWS_NAMED - len(self.violation_rows[i])]).tolist()
-        if self.labels_per_row is not None or self.cooccurrence is not None:
+        if self.labels_per_row is not None:
             rows, classes = np.nonzero(positive)
             self._add_rows(classes, np.searchsorted(rows, np.arange(len(positive) + 1)))
 
@@ -116,15 +110,7 @@ class LabelCounts:
         if self.cooccurrence is not None:
             shape = (len(offsets) - 1, len(self.schema))
             rows = scipy.sparse.csr_array((np.ones(len(classes), np.int64), classes, offsets), shape)
-            self.cooccurrence = self.cooccurrence + (rows.T @ rows).tocsr()
-
-
-def _as_bits(block: np.ndarray) -> np.ndarray | None:
-    """A block (rows, labels) as booleans where every entry is 0 or 1, else None."""
-    if block.dtype.kind not in "biuf" or (block.size and not (block.min() >= 0 and block.max() <= 1)):
-        return None  # a NaN is neither
-    bits = block.astype(np.uint8, copy=False)
-    return bits.view(bool) if block.dtype.kind != "f" or (bits == block).all() else None
+            self.cooccurrence += (rows.T @ rows).toarray()
 
 
 def with_progress(

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..utils.constants import DENSE_LABELS
 from ..utils.errors import DataError
 from ..utils.numeric import ratio
 from .blocks import INDICES, Block, array_or_rows, rows_block
@@ -30,9 +29,9 @@ class LabelDistribution:
         row_total: rows that there are, where only a sample of them was counted; -1 where that is not known, as of a
             stream; else equal to `n_rows`.
         labels_per_row: (most + 1,): how many rows have 0, 1, 2, ... labels (soft ones from over 0.5 on, unknown ones
-            not), of the rows that have a known label; None where that was not asked for.
-        cooccurrence: (labels, labels): how many rows have both labels, on the diagonal those that have the label; an
-            array up to a thousand labels, beyond that a sparse one of scipy; None where that was not asked for.
+            not), of the rows that have a known label; None without details.
+        cooccurrence: (labels, labels): how many rows have both labels, on the diagonal those that have the label;
+            None without details, and where there are more than a thousand labels.
     """
 
     schema: LabelSchema
@@ -43,7 +42,7 @@ class LabelDistribution:
     row_total: int
     violation_rows: tuple[tuple[int, ...], ...] = ()
     labels_per_row: np.ndarray | None = None
-    cooccurrence: Any = None
+    cooccurrence: np.ndarray | None = None
 
     @property
     def support_by_label(self) -> dict[str, float]:
@@ -90,8 +89,7 @@ class LabelDistribution:
         where: str = "labels",
         *,
         indices: bool = False,
-        labels_per_row: bool = False,
-        cooccurrence: bool = False,
+        details: bool = False,
     ) -> "LabelDistribution":
         """Count labels that are all there: multi-hot (rows, labels), or class indices (rows,) of single-label data.
 
@@ -100,8 +98,7 @@ class LabelDistribution:
             schema: the labels, or their names.
             where: what messages call them.
             indices: whether each row is a list of the classes that it has; one that stands twice in a row counts once.
-            labels_per_row: whether rows are counted by how many labels they have.
-            cooccurrence: whether pairs of labels are counted.
+            details: whether pairs of labels are counted, and rows by how many labels they have.
 
         Raises:
             DataError: a width that is not the schema's, or a value that is neither 0, 1, in between, nor -100; the
@@ -112,7 +109,7 @@ class LabelDistribution:
         array([0.5, 1. ])
         """
         block = rows_block(labels, INDICES, where) if indices else array_or_rows(labels, where)
-        return cls.from_blocks([(0, block)], LabelSchema.of(schema), where, labels_per_row, cooccurrence)
+        return cls.from_blocks([(0, block)], LabelSchema.of(schema), where, details)
 
     @classmethod
     def from_dataset(
@@ -124,8 +121,7 @@ class LabelDistribution:
         tokens: bool = False,
         *,
         indices: bool | None = None,
-        labels_per_row: bool = False,
-        cooccurrence: bool = False,
+        details: bool = False,
         progress: bool = False,
     ) -> "LabelDistribution":
         """Count the label column of a dataset: lists of 0 and 1, class indices, or lists of classes.
@@ -141,8 +137,7 @@ class LabelDistribution:
             tokens: whether a row is a list with a class for each token.
             indices: whether a row is a list of the classes that it has, each counted once; without it where the
                 dataset's features have a list of ClassLabel there (see `lists_of`).
-            labels_per_row: whether rows are counted by how many labels they have; about seven times the time.
-            cooccurrence: whether pairs of labels are counted; about twenty times the time.
+            details: as in `from_labels`; about twenty times the time.
             progress: whether a bar is shown, on a terminal, where counting takes more than a second.
         """
         lists = lists_of(dataset, column, len(schema), tokens, indices)
@@ -150,7 +145,7 @@ class LabelDistribution:
         n_rows = len(dataset) if total is None else limit
 
         shown = with_progress(blocks, n_rows, progress)
-        counted = cls.from_blocks(shown, schema, column or "labels", labels_per_row, cooccurrence)
+        counted = cls.from_blocks(shown, schema, column or "labels", details)
         if total is None or limit is None or (total < 0 and counted.n_rows < limit):  # read to its end
             return counted
         if total > 0:  # counted were rows that label_blocks picked; name them by their numbers in the dataset
@@ -160,43 +155,28 @@ class LabelDistribution:
         return replace(counted, row_total=total)
 
     @classmethod
-    def from_stream(
-        cls,
-        stream: Any,
-        *,
-        labels_per_row: bool = False,
-        cooccurrence: bool = False,
-        progress: bool = False,
-    ) -> "LabelDistribution":
+    def from_stream(cls, stream: Any, *, details: bool = False, progress: bool = False) -> "LabelDistribution":
         """Count the labels of files that are read in batches, so that memory does not grow with them.
 
         Args:
             stream: a `data.stream.LabelIterator`, from `iter_labels`.
-            labels_per_row: as in `from_dataset`.
-            cooccurrence: as in `from_dataset`.
+            details: as in `from_labels`.
             progress: as in `from_dataset`.
         """
-        shown = with_progress(stream.blocks(), None, progress)
-        return cls.from_blocks(shown, stream.schema, stream.where, labels_per_row, cooccurrence)
+        return cls.from_blocks(with_progress(stream.blocks(), None, progress), stream.schema, stream.where, details)
 
     @classmethod
     def from_blocks(
-        cls,
-        blocks: Iterable[tuple[int, Block]],
-        schema: LabelSchema,
-        where: str,
-        labels_per_row: bool = False,
-        cooccurrence: bool = False,
+        cls, blocks: Iterable[tuple[int, Block]], schema: LabelSchema, where: str, details: bool = False
     ) -> "LabelDistribution":
         """Count blocks, each given with the number of its first row (see `blocks`).
 
         Raises:
             DataError: a width other than the schema's, or a value that no label can have.
         """
-        counts = LabelCounts(schema, where, labels_per_row, cooccurrence)
+        counts = LabelCounts(schema, where, details)
         for start, block in blocks:
             counts.add(start, block)
-        pairs: Any = counts.cooccurrence
         return cls(
             schema,
             counts.n_rows,
@@ -206,7 +186,7 @@ class LabelDistribution:
             row_total=counts.n_rows,
             violation_rows=tuple(map(tuple, counts.violation_rows)),
             labels_per_row=counts.labels_per_row,
-            cooccurrence=pairs.toarray() if cooccurrence and len(schema) <= DENSE_LABELS else pairs,
+            cooccurrence=counts.cooccurrence,
         )
 
     @cached_property
@@ -234,7 +214,7 @@ class LabelDistribution:
 
     @property
     def n_rows_unknown(self) -> int | None:
-        """Rows of which no label is known; None where `labels_per_row` was not asked for."""
+        """Rows of which no label is known; None without details."""
         return None if self.labels_per_row is None else self.n_rows - int(self.labels_per_row.sum())
 
     @cached_property

@@ -67,8 +67,7 @@ class LabelSchema:
     def from_label_info(cls, source: str | Path | Mapping[str, Any]) -> "LabelSchema":
         """Read a `label_info.json` (or its content): `names`, and optionally `groups` and `implications`.
 
-        A group is a list of labels. Groups may be nested one level (`{"ekman": {"joy": [...]}}` gives the group
-        `ekman/joy`) or given per label (`{"domain": {"gym": ["hotels"]}}` gives `domain/hotels`).
+        A group is a list of labels. A nested one, such as a taxonomy, is left out: it means nothing here.
         """
         where = "label_info"
         if not isinstance(source, Mapping):
@@ -79,7 +78,7 @@ class LabelSchema:
         _check_kinds(source, where)
         try:
             names = _checked_names(source["names"])
-            groups = _flat_groups(source.get("groups") or {}, set(names))
+            groups = {name: of for name, of in (source.get("groups") or {}).items() if not isinstance(of, Mapping)}
             return cls(names, groups, tuple(source.get("implications") or ()))
         except UsageError as error:
             raise DataError(f"{where}: {error}") from None
@@ -289,27 +288,5 @@ def _check_kinds(source: Mapping[str, Any], where: str) -> None:
         if source.get(key) and not isinstance(source[key], kind):
             raise DataError(f"{where}: expected {wanted}, found {source[key]!r}.")
     for group, content in (source.get("groups") or {}).items():
-        members = content.values() if isinstance(content, Mapping) else [content]
-        if isinstance(content, str) or not all(isinstance(m, (list, tuple, str)) for m in members):
+        if not isinstance(content, (list, tuple) if group in (PRIMARY, SECONDARY) else (list, tuple, Mapping)):
             raise DataError(f"{where}: group {group!r} is a list of labels; found {content!r}.")
-
-
-def _flat_groups(groups: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    """Groups without nesting: {"ekman": {"joy": [...]}} becomes the group ekman/joy."""
-    flat: dict[str, Any] = {}
-    for group, content in groups.items():
-        if not isinstance(content, Mapping):
-            flat[group] = content
-        elif _is_per_label(content, names):
-            for name, members_of in content.items():
-                for inner in [members_of] if isinstance(members_of, str) else members_of:
-                    flat.setdefault(f"{group}/{inner}", []).append(name)
-        else:
-            flat.update({f"{group}/{inner}": labels for inner, labels in content.items()})
-    return flat
-
-
-def _is_per_label(content: Mapping[str, Any], names: set[str]) -> bool:
-    """Whether a nested grouping is {label: [groups]} rather than {group: [labels]}."""
-    values = {v for vs in content.values() for v in ([vs] if isinstance(vs, str) else vs)}
-    return set(content) <= names and not values <= names

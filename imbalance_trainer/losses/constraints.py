@@ -39,10 +39,9 @@ class ConstraintPenalty:
         gold = labels[:, parent]
         return torch.sigmoid(logits[:, child]) * torch.where(gold == IGNORE_INDEX, 0, 1 - gold.to(logits.dtype))
 
-    def sum(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
-        """The sum of `entries`, a scalar; a row counts by its weight, (rows,), if there are any."""
-        entries = self.entries(logits, labels)
-        return entries.sum() if row_weights is None else (entries.sum(1) * row_weights).sum()
+    def sum(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The sum of `entries`, a scalar."""
+        return self.entries(logits, labels).sum()
 
     def count(self, labels: Tensor) -> Tensor:
         """(Row, rule) pairs whose parent is known, a scalar: what `sum` is to be divided by."""

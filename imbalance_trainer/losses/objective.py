@@ -41,17 +41,10 @@ class Objective:
         penalty = ConstraintPenalty(schema) if constraint_weight else None
         return cls(loss, penalty, constraint_weight)
 
-    def sums(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
-        """Summed loss and summed penalty, shape (2,); a row counts by its weight, (rows,), if there are any."""
-        loss_function = self.loss.to(logits.device)
-        if row_weights is None:
-            loss = loss_function(logits, labels, reduction="sum")
-        else:
-            each = loss_function(logits, labels, reduction="none").reshape(len(row_weights), -1).sum(1)
-            loss = (each * row_weights).sum()
-        penalty = loss.new_zeros(())
-        if self.penalty is not None:
-            penalty = self.penalty.sum(logits, labels, row_weights)
+    def sums(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Summed loss and summed penalty, shape (2,)."""
+        loss = self.loss.to(logits.device)(logits, labels, reduction="sum")
+        penalty = loss.new_zeros(()) if self.penalty is None else self.penalty.sum(logits, labels)
         return torch.stack([loss, penalty])
 
     def counts(self, labels: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import UsageError
 
-_ENTRIES, _ENTRIES_ON_GPU = 1 << 16, 1 << 24
+_BYTES, _BYTES_ON_GPU = 1 << 18, 1 << 26  # of logits, at a time
 
 # PyTorch's compiler asks the same before it overwrites a saved buffer. Without it, assume that the graph is kept.
 _is_graph_kept = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
@@ -130,4 +130,4 @@ def _blocks(logits: Tensor) -> Iterator[tuple[slice, slice]]:
 
 
 def _entries(logits: Tensor) -> int:
-    return _ENTRIES if logits.is_cpu else _ENTRIES_ON_GPU
+    return (_BYTES if logits.is_cpu else _BYTES_ON_GPU) // logits.element_size()

@@ -53,8 +53,8 @@ class DecisionCounts:
             over, broken = scores[rows] > thresholds, []
             decided = over
             if self.schema.rules:
-                before, margins = torch.from_numpy(over), torch.from_numpy(scores[rows] - thresholds)
-                after = enforce_hierarchy(before, self.schema, rule.hierarchy_policy, margins)
+                before = torch.from_numpy(over)
+                after = enforce_hierarchy(before, self.schema, rule.hierarchy_policy)
                 decided, broken = after.numpy(), [violations(x, self.schema).numpy() for x in (before, after)]
             self._add(decided, positive(labels[rows]), known(labels[rows]), over, broken)
 

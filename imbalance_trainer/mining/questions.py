@@ -59,16 +59,16 @@ class Candidates:
         self.best: dict[str, dict[str, Any]] = {label: {} for label in labels}
         self.n_rows = self.n_known = 0
 
-    def look(self, rows: Iterable[tuple[str, str]], work: Path, what: str, total: int | None) -> None:
+    def look(self, rows: Iterable[tuple[str, str]], work: Path, what: str) -> None:
         """Look at rows, each an id and a text, and keep what is found in the file `work`, from where it goes on.
 
-        `what` stands for the search: a file of another one is not used. `total` is how many rows there are.
+        `what` stands for the search: a file of another one is not used.
         """
         found = read_json_object(work) if work.exists() else {}
         if found.get("what") == what:
             self.best, self.n_rows, self.n_known = found["best"], found["n_rows"], found["n_known"]
         rows, saved = islice(rows, self.n_rows, None), time.monotonic()
-        bar = tqdm(total=total, initial=self.n_rows, unit=" texts", disable=None)
+        bar = tqdm(initial=self.n_rows, unit=" texts", disable=None)
         try:
             while batch := list(islice(rows, _AT_ONCE)):
                 self._add(batch)

@@ -174,7 +174,7 @@ def _range(thresholds: TunedThresholds, i: int) -> str:
     low, high = thresholds.low[i], thresholds.high[i]
     if np.isnan(low):
         return "-"
-    return f"{low:.2f}-{high:.2f}" if thresholds.has_range[i] else "too few"
+    return f"{low:.3f}-{high:.3f}" if thresholds.has_range[i] else "too few"
 
 
 def warning_message(findings: Sequence[Finding], settings: Settings) -> Message:

@@ -1,4 +1,4 @@
-"""Labels, weights and logits of a batch, and batches of rows that list their classes."""
+"""Labels and logits of a batch, and batches of rows that list their classes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,33 +7,16 @@ import torch
 from torch import Tensor
 from transformers import default_data_collator
 
-from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, LABEL_MASK, SAMPLE_WEIGHT
+from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
 from ..utils.errors import DataError
 
 
 def labels_of(inputs: Mapping[str, Any], name: str) -> Tensor | None:
-    """A batch's labels, whichever of the usual keys has them; -100 where they are NaN or masked by LABEL_MASK."""
+    """A batch's labels, whichever of the usual keys has them; -100 where they are NaN."""
     labels = next((inputs[key] for key in (name, *LABEL_COLUMNS) if inputs.get(key) is not None), None)
-    if labels is None:
-        return None
-    if labels.is_floating_point():
+    if labels is not None and labels.is_floating_point():
         labels = torch.where(labels.isnan(), float(IGNORE_INDEX), labels)
-    mask = inputs.get(LABEL_MASK)
-    if mask is None:
-        return labels
-    if mask.shape != labels.shape:
-        raise DataError(
-            f"{LABEL_MASK} has the shape {tuple(mask.shape)}; expected that of the labels, {tuple(labels.shape)}."
-        )
-    return torch.where(mask.bool(), labels, torch.full_like(labels, IGNORE_INDEX))
-
-
-def sample_weights_of(inputs: Mapping[str, Any]) -> Tensor | None:
-    """What each row's loss is multiplied by, (rows,); None where it is not said. It is not part of any count."""
-    weights = inputs.get(SAMPLE_WEIGHT)
-    if weights is not None and weights.ndim != 1:
-        raise DataError(f"{SAMPLE_WEIGHT} has the shape {tuple(weights.shape)}; expected one number for each row.")
-    return weights
+    return labels
 
 
 def logits_of(outputs: Any, n_labels: int, model: str) -> Tensor:

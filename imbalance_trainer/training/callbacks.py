@@ -6,7 +6,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 
 from ..analysis.parts import label_table
 from ..labels.class_weights import ClassWeights
@@ -60,8 +60,8 @@ class RareLabelCallback(TrainerCallback):
     warns when a label's recall stays at zero and when a label's precision is under 0.5, each once until it changes,
     with what to change. It prints on rank 0 only. The history goes to `label_history.jsonl` in the output directory.
 
-    WeightedFocalTrainer brings one along. With the stock Trainer: `compute_metrics=ImbalanceMetrics(schema)` and
-    `callbacks=[RareLabelCallback()]`; pass it the same `metrics` to have all of more than 50 labels in the history.
+    WeightedFocalTrainer brings one along. With the stock Trainer: `compute_metrics=metrics`, an ImbalanceMetrics, and
+    `RareLabelCallback(metrics=metrics).attach(trainer)`.
 
     Args:
         patience: evaluations in a row with zero recall before the warning; None for the trainer's, else 2.
@@ -94,6 +94,18 @@ class RareLabelCallback(TrainerCallback):
         self._new: dict[str, _Findings] = {}  # those of them that were not found at the evaluation before
         self._introduced = self._in_training = self._explained_flags = False
         self._model_step: int | None = None  # of the model in use, where that is not the one of the last step
+
+    def attach(self, trainer: Trainer) -> None:
+        """Add the callback to a trainer, whose own printed lines then leave out what the table has."""
+        names = () if self.metrics is None else self.metrics.keys()
+        callbacks = trainer.callback_handler.callbacks
+        for callback in list(callbacks):
+            kind = type(callback)  # by its name, as importing NotebookProgressCallback needs IPython
+            if kind.__module__.startswith("transformers.") and kind.__name__ in _PROGRESS:
+                trainer.remove_callback(callback)
+                trainer.add_callback(type(f"Terse{kind.__name__}", (_TerseLogs, kind), {})(names, callbacks))
+        if self not in callbacks:
+            trainer.add_callback(self)
 
     # ---- events ----
 
@@ -351,11 +363,3 @@ class _TerseLogs:
         has_table = any(isinstance(callback, RareLabelCallback) for callback in self._callbacks)
         ours = {f"{prefix}_{name}" for name in self._metric_names if has_table or name not in _HEADLINES}
         return {key: value for key, value in metrics.items() if key not in ours}, prefix
-
-
-def terse(callback: TrainerCallback) -> type | None:
-    """The terse class that replaces a progress callback of transformers; None for any other callback."""
-    kind = type(callback)  # by its name, as importing NotebookProgressCallback needs IPython
-    if kind.__module__.startswith("transformers.") and kind.__name__ in _PROGRESS:
-        return type(f"Terse{kind.__name__}", (_TerseLogs, kind), {})
-    return None

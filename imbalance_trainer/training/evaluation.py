@@ -32,18 +32,15 @@ class RunningEvaluation:
             self.at_half.rule = metrics.rule.untuned()
         self.has_labels = False
         self.logits: Any = None  # of the batch at hand, from compute_loss to prediction_step
-        self.row_weights: Tensor | None = None
         self.sums: tuple[Tensor, Tensor] | None = None  # of its loss: sums and counts of the objective
         self._kept: list[tuple[Tensor, Tensor]] = []
         self._sums = torch.zeros(2, 2, dtype=torch.float64)  # sums and counts, each of loss and penalty
 
-    def see(self, logits: Tensor, row_weights: Tensor | None, sums: tuple[Tensor, Tensor]) -> None:
+    def see(self, logits: Tensor, sums: tuple[Tensor, Tensor]) -> None:
         """Take what `compute_loss` has of a batch of this rank."""
-        self.logits, self.row_weights, self.sums = logits.detach(), row_weights, sums
+        self.logits, self.sums = logits.detach(), sums
 
-    def add(
-        self, logits: Tensor, labels: Tensor, row_weights: Tensor | None, sums: tuple[Tensor, Tensor] | None = None
-    ) -> None:
+    def add(self, logits: Tensor, labels: Tensor, sums: tuple[Tensor, Tensor] | None = None) -> None:
         """Count a batch of all ranks; `sums` and counts of the objective where they are known of just these rows."""
         self.has_labels = True
         self.metrics.update(logits, labels)
@@ -53,7 +50,7 @@ class RunningEvaluation:
             self._kept.append((logits.float().cpu(), labels.cpu()))
         if self.objective is not None:
             if sums is None:
-                sums = self.objective.sums(logits, labels, row_weights), self.objective.counts(labels)
+                sums = self.objective.sums(logits, labels), self.objective.counts(labels)
             self._sums += torch.stack([part.double().cpu() for part in sums])
 
     def add_kept(self, kept: tuple[Any, Any] | None, logits_in: Callable[[Any], Tensor], name: str) -> None:
@@ -64,7 +61,7 @@ class RunningEvaluation:
             logger.warning(NOTHING_TO_COUNT, name)
             return
         logits, labels = (torch.as_tensor(first(part)) for part in kept)
-        self.add(logits_in(logits), labels, None)
+        self.add(logits_in(logits), labels)
 
     @property
     def loss(self) -> float | None:

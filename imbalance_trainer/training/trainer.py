@@ -17,11 +17,11 @@ from ..metrics.imbalance_metrics import ImbalanceMetrics, first
 from ..monitor.run_files import Results, make_entry
 from ..tuning.decisions import N_BOOTSTRAP, Tuning, TuningOptions
 from ..utils.console import be_quiet
-from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS, LABEL_MASK, SAMPLE_WEIGHT
+from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
 from ..utils.errors import DataError, RaggedLabelsError, UsageError, quoted
 from .arguments import OPTION_NAMES, ImbalanceOptions, check_best_metric, check_keywords, with_options
-from .batch import MultiHotCollator, labels_of, logits_of, sample_weights_of, without_loss
-from .callbacks import RareLabelCallback, terse
+from .batch import MultiHotCollator, labels_of, logits_of, without_loss
+from .callbacks import RareLabelCallback
 from .card import write_card
 from .checkpoints import last_complete_checkpoint, write_decision_rule
 from .evaluation import RunningEvaluation
@@ -46,9 +46,6 @@ class WeightedFocalTrainer(Trainer):
     training data, milder than its imbalance, the focal loss with gamma 2, and a fresh head that starts where its loss
     is least and learns faster than the encoder. Each evaluation adds the metrics of ImbalanceMetrics to the user's own
     and prints what happens to each label (RareLabelCallback).
-
-    Two more columns reach the loss: `sample_weight`, a number by which the row's loss is multiplied, and `label_mask`,
-    1 where a label is known.
 
     Multi-label, single-label and token classification are covered. Any other problem keeps Trainer's own behaviour,
     and a warning says why.
@@ -170,13 +167,9 @@ class WeightedFocalTrainer(Trainer):
         ours.head_start.prepare(model, ours.objective.weighted.loss if starts else None, ours.distribution)
 
     def _prepare_callbacks(self) -> None:
-        callbacks = self.callback_handler.callbacks
-        for callback in list(callbacks):
-            if (replacement := terse(callback)) is not None:
-                self.remove_callback(callback)
-                self.callback_handler.add_callback(replacement(self._ours.metrics.keys(), callbacks))
-        if not any(isinstance(callback, RareLabelCallback) for callback in callbacks):
-            self.callback_handler.add_callback(RareLabelCallback())
+        callback = next(iter(self._rare_label_callbacks()), RareLabelCallback())
+        callback.metrics = self._ours.metrics
+        callback.attach(self)
         self._equip_callbacks()
 
     def _equip_callbacks(self) -> None:
@@ -274,13 +267,6 @@ class WeightedFocalTrainer(Trainer):
         reading = (self.get_test_dataloader(rows), self.accelerator, ours.objective.weighted.loss)
         predict = partial(self.prediction_step, model, prediction_loss_only=True)
         ours.head_start.probe(model, *reading, predict, self._labels_in)
-
-    def _set_signature_columns_if_needed(self) -> None:
-        """Trainer's, so that remove_unused_columns leaves the columns that our loss takes."""
-        is_first = self._signature_columns is None
-        super()._set_signature_columns_if_needed()
-        if is_first and self.imbalance is not None:
-            self._signature_columns += [SAMPLE_WEIGHT, LABEL_MASK]  # type: ignore[operator]  # to Trainer it is None
 
     def _eval_datasets(self) -> dict[str, Any]:
         """The evaluation sets by name; a single one has the name ""."""
@@ -386,13 +372,10 @@ class WeightedFocalTrainer(Trainer):
                 f"The batch has no labels: its keys are {sorted(inputs)}, expected {self.label_names[0]!r}; "
                 "have the data collator give them, or name their key in label_names."
             )
-        withheld = {SAMPLE_WEIGHT, LABEL_MASK}
-        if not ours.forward_needs_labels:
-            withheld |= {*self.label_names, *LABEL_COLUMNS}
+        withheld = () if ours.forward_needs_labels else (*self.label_names, *LABEL_COLUMNS)
         outputs = model(**{name: value for name, value in inputs.items() if name not in withheld})
-        logits, row_weights = self._logits_in(outputs), sample_weights_of(inputs)
-        objective, scale = ours.objective.weighted, 1
-        sums = objective.sums(logits, labels, row_weights)
+        logits, objective, scale = self._logits_in(outputs), ours.objective.weighted, 1
+        sums = objective.sums(logits, labels)
         if num_items_in_batch is None:
             counts = objective.counts(labels)
         else:
@@ -404,7 +387,7 @@ class WeightedFocalTrainer(Trainer):
         if running is None:
             ours.guard.look_at(logits, labels)
         else:
-            running.see(logits, row_weights, (sums.detach(), counts))
+            running.see(logits, (sums.detach(), counts))
         loss = objective.value(sums, counts) * scale
         if not return_outputs:
             return loss
@@ -467,9 +450,9 @@ class WeightedFocalTrainer(Trainer):
         labels = None if running is None else self._labels_in(inputs)
         if running is None or labels is None:
             return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
-        others = {key: value for key, value in inputs.items() if key not in (*LABEL_COLUMNS, LABEL_MASK)}
+        others = {key: value for key, value in inputs.items() if key not in LABEL_COLUMNS}
         inputs = {**others, self.label_names[0]: labels}
-        running.logits = running.row_weights = running.sums = None
+        running.logits = running.sums = None
         loss, logits, labels = super().prediction_step(model, inputs, False, ignore_keys)
         if running.logits is None and logits is not None:  # a subclass has its own compute_loss
             running.logits = self._logits_in(logits)
@@ -478,18 +461,15 @@ class WeightedFocalTrainer(Trainer):
         return (loss, None, None) if prediction_loss_only else (loss, logits, labels)
 
     def _accumulate(self, running: RunningEvaluation, labels: Tensor) -> None:
-        logits, row_weights = running.logits, running.row_weights
+        logits = running.logits
         if self.accelerator.num_processes == 1:
-            running.add(logits, labels, row_weights, running.sums)
+            running.add(logits, labels, running.sums)
             return
         if self._ours.problem.tokens:
             logits, labels = (
                 self.accelerator.pad_across_processes(part, dim=1, pad_index=IGNORE_INDEX) for part in (logits, labels)
             )
-        logits, labels = self.accelerator.gather_for_metrics((logits, labels))
-        if row_weights is not None:
-            row_weights = self.accelerator.gather_for_metrics(row_weights)
-        running.add(logits, labels, row_weights)
+        running.add(*self.accelerator.gather_for_metrics((logits, labels)))
 
     # ---- decisions ----
 

@@ -1,6 +1,7 @@
 """Linear baseline: TF-IDF and a linear classifier for each label, without an encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_union
 from sklearn.svm import LinearSVC
 
+from ..data.splits import deal_folds
 from ..decisions.rule import DecisionRule
+from ..utils.constants import LINEAR_FILE
 from ..utils.files import atomic_write, read_json_object, write_json
 from .probe import mean_average_precision
 
@@ -22,8 +25,6 @@ CLASSIFIERS: dict[str, Any] = {
     "linear SVM": LinearSVC(C=0.1),
 }
 """What is tried; cross-validation on the training rows chooses."""
-
-LINEAR_FILE = "linear.joblib"
 
 _FOLDS = 3
 _FARTHEST = 16.0
@@ -36,23 +37,22 @@ class LinearBaseline:
     A dozen lines of scikit-learn that an encoder has to beat; seconds on a CPU.
 
     Args:
-        characters: whether parts of words count beside words.
         classifier: a name in CLASSIFIERS; None for the one that cross-validation chooses.
-        seed: of the folds.
 
     Attributes:
         classifier: the name of the classifier in use.
     """
 
-    def __init__(self, characters: bool = True, classifier: str | None = None, seed: int = 0) -> None:
-        self.characters, self.classifier, self.seed = characters, classifier, seed
+    def __init__(self, classifier: str | None = None) -> None:
+        self.classifier = classifier
 
     def fit(self, texts: Sequence[Any], labels: np.ndarray) -> "LinearBaseline":
         """Fit to texts and labels, (rows, labels); -100 where unknown."""
         self._vectorizer = self._parts(len(texts))
         features = self._vectorizer.fit_transform(texts)
         if self.classifier is None:
-            scores = {name: self._out_of_fold(name, features, labels) for name in CLASSIFIERS}
+            fits = {name: lambda x, y, name=name: partial(_scores, _fit(name, x, y)) for name in CLASSIFIERS}
+            scores = {name: out_of_fold(features, texts, labels, fit, _FOLDS) for name, fit in fits.items()}
             self.classifier = max(scores, key=lambda name: mean_average_precision(scores[name], labels))
             self.out_of_fold = scores[self.classifier]
         self._fitted = _fit(self.classifier, features, labels)
@@ -82,23 +82,38 @@ class LinearBaseline:
         rule = DecisionRule.from_config(SimpleNamespace(**read_json_object(folder / "config.json")))
         return joblib.load(folder / LINEAR_FILE), rule
 
-    def _out_of_fold(self, name: str, features: Any, labels: np.ndarray) -> np.ndarray:
-        parts = np.random.default_rng(self.seed).permutation(features.shape[0]) % _FOLDS
-        scores = np.empty(labels.shape, dtype=np.float32)
-        for part in range(_FOLDS):
-            scores[parts == part] = _scores(
-                _fit(name, features[parts != part], labels[parts != part]), features[parts == part]
-            )
-        return scores
-
     def _parts(self, n_rows: int) -> Any:
         often = 2 if n_rows >= _FEW_ROWS else 1
         common = {"min_df": often, "sublinear_tf": True, "dtype": np.float32}
         words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\b\w+\b", **common)
-        if not self.characters:
-            return words
         parts = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), max_features=_MOST_PARTS, **common)
         return make_union(words, parts)
+
+
+def out_of_fold(
+    rows: Any,
+    texts: Sequence[Any],
+    labels: np.ndarray,
+    fit: Callable[..., Callable[[Any], np.ndarray]],
+    n_folds: int = 5,
+) -> np.ndarray:
+    """Logits of each row by a model that was fitted to the other folds, (rows, labels).
+
+    Equal texts are in one fold. Folds are stratified by label, the rarest first.
+
+    Args:
+        rows: what a model reads, texts or features, (rows, ...).
+        texts: of the rows.
+        labels: (rows, labels), -100 where unknown.
+        fit: takes rows and labels, and gives what takes other rows and gives their logits.
+        n_folds: folds, at most.
+    """
+    different, item = np.unique(np.asarray(texts, dtype=object), return_inverse=True)
+    n_folds, logits = min(n_folds, len(different)), np.empty(labels.shape, dtype=np.float32)
+    fold = deal_folds(item, labels, labels.shape[1], n_folds, seed=0)
+    for held_out in (fold == i for i in range(n_folds)):
+        logits[held_out] = fit(rows[~held_out], labels[~held_out])(rows[held_out])
+    return logits
 
 
 def _fit(name: str, features: Any, labels: np.ndarray) -> list[Any]:

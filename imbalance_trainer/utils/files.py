@@ -31,18 +31,21 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def written(path: str | Path) -> Iterator[Path]:
-    """`atomic_write` of a file that the user named, whose folder is made where there is none.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
+def writing(where: str) -> Iterator[None]:
+    """Raise a UsageError that begins with `where`, a path or a flag with its path, in place of an OSError."""
     try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{where}: cannot be written ({error.strerror or error}); give another.") from None
+
+
+@contextmanager
+def written(path: str | Path) -> Iterator[Path]:
+    """`atomic_write` of a file that the user named, whose folder is made where there is none; see `writing`."""
+    with writing(str(path)):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as unfinished:
             yield unfinished
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror or error}); give another.") from None
 
 
 def write_text(path: str | Path, text: str) -> None:

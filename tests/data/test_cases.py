@@ -303,7 +303,7 @@ def test_what_is_no_data_is_said_as_what_it_is(tmp_path):
         load_labelled_dataset(tmp_path / "a.txt")
     (tmp_path / "a.csv").write_text("text,joy\nx,1\n")
     for wrong in ("{", "[1]"):
-        with pytest.raises(UsageError, match="--reader_args is a JSON object such as"):
+        with pytest.raises(UsageError, match="--reader_args"):
             DataOptions(data_dir=str(tmp_path / "a.csv"), reader_args=wrong).load()
     with pytest.raises(UsageError, match=r"--reader_args .*unexpected keyword argument 'headr'"):
         load_labelled_dataset(tmp_path / "a.csv", reader_args={"headr": 0})
