@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from ..utils.constants import SINGLE_LABEL
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
 from ..utils.flags import option
+from .folds import cross_validate
 from .models import EncoderOptions, tokenized
 from .parser import FlagParser, check_at_least, check_epochs, make_output_dir, print_notes
 
@@ -50,6 +52,11 @@ class TrainDataArguments(EncoderOptions):
         None, help="JSON (or a JSON file) of weights by label name; the other labels follow --class_weights."
     )
     tune_thresholds: bool = option(True, help="Tune a threshold for each label on the validation data after training.")
+    folds: int | None = option(
+        None,
+        help="First train, tune and test on so many folds of all labelled rows, and print mean and spread of each "
+        "label: for labels of which a test split has too few.",
+    )
     dry_run: bool = option(False, help="Load and check everything, train on one batch, stop.")
 
 
@@ -102,16 +109,24 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
         data.splits["train"] = data.splits["train"].shuffle(seed=args.seed).select(range(n_rows))
     with args.main_process_first(desc="tokenizing"):
         splits = tokenized(data.splits, tokenizer, data_args.max_length)
-
-    trainer = WeightedFocalTrainer(
-        model=model,
-        args=args,
-        train_dataset=splits["train"] if args.do_train else None,
-        eval_dataset=splits["validation"],
-        processing_class=tokenizer,
-        label_schema=data.schema,
-        class_weights=class_weights,
+    tunes = data_args.tune_thresholds and (args.do_train or "tune_thresholds" in given) and args.thresholds is None
+    make = partial(
+        WeightedFocalTrainer, processing_class=tokenizer, label_schema=data.schema, class_weights=class_weights
     )
+
+    def fit(train: Any, validation: Any, args: Any) -> WeightedFocalTrainer:
+        set_seed(args.seed)
+        trainer = make(data_args.load_model(data, args.seed)[0], args, train_dataset=train, eval_dataset=validation)
+        trainer.train()
+        _tune(trainer, tuning, tunes)
+        return trainer
+
+    more = {}
+    if data_args.folds is not None and not data_args.dry_run:
+        more["folds"] = cross_validate(data, splits, args, data_args, given, fit)
+        set_seed(args.seed)
+    train = splits["train"] if args.do_train else None
+    trainer = make(model, args, train_dataset=train, eval_dataset=splits["validation"])
     if args.do_train:
         result = trainer.train(resume_from_checkpoint=_checkpoint_to_resume(args))
         if data_args.dry_run:
@@ -120,11 +135,9 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
                 print("Dry run: the data, the model and one update are fine. Nothing was saved.")
             return None
         trainer.save_metrics("train", result.metrics)
-    is_tuned = data_args.tune_thresholds and (args.do_train or "tune_thresholds" in given) and args.thresholds is None
-    if is_tuned and trainer.imbalance is not None and trainer.imbalance.problem.has_thresholds:
-        _tune(trainer, tuning)
+    _tune(trainer, tuning, tunes)
     results = _finish(trainer, splits["test"], data_args, args)
-    return results.as_dict({"name": data_args.name, "folder": data_args.source})
+    return results.as_dict({"name": data_args.name, "folder": data_args.source}) | more
 
 
 def defaults_for(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,6 +170,10 @@ def _check(data_args: TrainDataArguments, args: TrainArguments, given: Mapping[s
     others = ("learning_rate", "weight_decay", "warmup_steps", "seed")
     check_at_least(args, **dict.fromkeys(sizes, 1), **dict.fromkeys(others, 0))  # Trainer would fail only later
     check_epochs(args)
+    if data_args.folds is not None:
+        check_at_least(data_args, folds=3)  # test, validation and training
+        if not args.do_train or data_args.max_train_samples is not None:
+            raise UsageError("--folds trains on all rows; leave out --do_train false and --max_train_samples.")
     if "dataloader_pin_memory" not in given:
         args.dataloader_pin_memory = torch.accelerator.is_available()  # without one it only warns
     if args.thresholds is not None and given.get("tune_thresholds"):
@@ -193,7 +210,9 @@ def _checkpoint_to_resume(args: TrainArguments) -> str | None:
     return None if checkpoint is None else str(checkpoint)
 
 
-def _tune(trainer: WeightedFocalTrainer, options: TuningOptions) -> None:
+def _tune(trainer: WeightedFocalTrainer, options: TuningOptions, is_wanted: bool) -> None:
+    if not is_wanted or trainer.imbalance is None or not trainer.imbalance.problem.has_thresholds:
+        return
     trainer.save_model()  # should tuning fail, nothing is lost
     try:
         trainer.tune_thresholds(options=options)  # keeps 0.5 where that is better by cross-fitting

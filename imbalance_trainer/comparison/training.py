@@ -85,7 +85,7 @@ def train(
         Logits and labels of validation and of test, how decisions are closed, and whether validation was still rising.
     """
     set_seed(seed)
-    with tempfile.TemporaryDirectory() as folder, _silence():
+    with tempfile.TemporaryDirectory() as folder, silence():
         trainer = _trainer(setting, method, learning_rate, seed, folder)
         trainer.train()
         trainer.args.train_sampling_strategy = "random"  # group_by_length would have evaluation rows out of order too
@@ -101,7 +101,7 @@ def train(
 def check_method(setting: Setting, method: Method) -> None:
     """Raise the UsageError of options that do not fit the data or the other arguments, without a training."""
     if not method.is_stock:
-        with tempfile.TemporaryDirectory() as folder, _silence():
+        with tempfile.TemporaryDirectory() as folder, silence():
             _trainer(setting, method, 1e-5, 0, folder)
 
 
@@ -153,8 +153,8 @@ def _float_labels(split: Dataset) -> Dataset:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """No tables, bars and warnings of single runs: the comparison has a line for each."""
+def silence() -> Iterator[None]:
+    """No tables, bars and warnings of single runs, where each has a line of its own."""
     before, bars = transformers_logging.get_verbosity(), are_progress_bars_disabled()
     transformers_logging.set_verbosity_error()
     disable_progress_bars()
@@ -215,7 +215,7 @@ def compare(
         if found is None:
             seconds.append(done.seconds)
             took = f"{done.seconds:.0f} s"
-            took += f"; about {_duration(left * np.mean(seconds))} left" if left else ""
+            took += f"; about {duration(left * np.mean(seconds))} left" if left else ""
         say(f"[{len(seen)}/{total}] {method.name}, learning rate {rate:g}, seed {seed}: {_result(done, took)}")
         return done
 
@@ -274,7 +274,8 @@ def _result(run: Run, took: str) -> str:
     return f"macro F1 {f1[0]:.3f} at 0.5, {f1[1]:.3f} tuned ({took})"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds, or from 90 on minutes, in words."""
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
