@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from imbalance_trainer.cli.folds import FOLDS_FILE
 from imbalance_trainer.cli.train import main
 from imbalance_trainer.data.splits import deal_folds, together
 from imbalance_trainer.utils.errors import DataError, UsageError
@@ -63,7 +62,7 @@ def test_folds_are_reported_found_again_and_change_nothing_of_the_model(flags, t
     said = capsys.readouterr().out
     assert said.count("of 3: f1_macro") == 3
     assert "Cross-validation on all 60 labelled rows, 3 folds" in said
-    assert json.loads((tmp_path / "out" / FOLDS_FILE).read_text()) == found["folds"]
+    assert json.loads((tmp_path / "out" / "folds.json").read_text()) == found["folds"]
     assert {row["label"]: row["support"] for row in found["folds"]["labels"]} == _supports(tmp_path)
     kept = [json.loads(file.read_text()) for file in sorted((tmp_path / "out" / "folds").glob("*.json"))]
     values = [of["metrics"]["f1_macro"] for of in kept]

@@ -21,10 +21,9 @@ from ..training.trainer import WeightedFocalTrainer
 from ..utils.console import console_print, text_table
 from ..utils.files import finite, read_json_object, write_json
 
-FOLDS_FILE = "folds.json"
 _NO_MATTER = ("output_dir", "folds", "resume_from_checkpoint")
 
-_OVERALL = ("f1_macro", "secondary_f1_macro", "mean_average_precision")
+_OVERALL = ("secondary_f1_macro", "f1_macro", "mean_average_precision")  # the first where there is a primary label
 _OF_LABELS = ("recall", "precision", "f1")
 
 
@@ -77,7 +76,7 @@ def cross_validate(
         done.append(results)
     found = {"folds": n_folds, "rows": len(rows), **_summary(done)}
     if args.process_index == 0:
-        write_json(folder.parent / FOLDS_FILE, found)
+        write_json(folder.parent / "folds.json", found)
         console_print(*_message(found))
     return found
 
@@ -98,7 +97,8 @@ def _results(parts: Sequence[Dataset], args: Any, fit: Callable, folder: Path) -
 
 
 def _summary(done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    metrics = pd.DataFrame([results["metrics"] for results in done])[list(_OVERALL)]
+    metrics = pd.DataFrame([results["metrics"] for results in done])
+    metrics = metrics[list(_OVERALL if "primary_f1" in metrics else _OVERALL[1:])]
     rows = pd.concat([pd.DataFrame(results["labels"]) for results in done])
     support, of_labels = rows.groupby("label", sort=False)["support"].sum(), rows[rows["support"] > 0].groupby("label")
     means, spreads = (getattr(of_labels[list(_OF_LABELS)], how)().T.to_dict() for how in ("mean", "std"))

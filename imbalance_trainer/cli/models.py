@@ -17,9 +17,7 @@ from ..data.options import DataOptions
 from ..data.sources import SPLITS
 from ..decisions.rule import has_two_classes
 from ..labels.schema import LabelSchema
-from ..training.arguments import ImbalanceTrainingArguments
 from ..training.layer_head import LayerHeadConfig, LayerHeadForSequenceClassification
-from ..training.trainer import WeightedFocalTrainer
 from ..utils.constants import MULTI_LABEL
 from ..utils.errors import DataError, UsageError, check_known, first_line, quoted
 from ..utils.flags import option
@@ -234,8 +232,11 @@ class SavedModel:
             desc="Tokenizing",
         )
 
-    def trainer(self, rows: Any, output_dir: str | Path, thresholds: str | None = None) -> WeightedFocalTrainer:
+    def trainer(self, rows: Any, output_dir: str | Path, thresholds: str | None = None) -> Any:
         """A trainer that evaluates, its model deciding as it was saved, or by other thresholds."""
+        from ..training.arguments import ImbalanceTrainingArguments  # half a second, for which predict has no use
+        from ..training.trainer import WeightedFocalTrainer
+
         args = ImbalanceTrainingArguments(
             output_dir=str(output_dir),
             thresholds=thresholds,

@@ -13,7 +13,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +109,12 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     with args.main_process_first(desc="tokenizing"):
         splits = tokenized(data.splits, tokenizer, data_args.max_length)
     tunes = data_args.tune_thresholds and (args.do_train or "tune_thresholds" in given) and args.thresholds is None
-    make = partial(
-        WeightedFocalTrainer, processing_class=tokenizer, label_schema=data.schema, class_weights=class_weights
-    )
+    how = {"processing_class": tokenizer, "label_schema": data.schema, "class_weights": class_weights}
 
     def fit(train: Any, validation: Any, args: Any) -> WeightedFocalTrainer:
         set_seed(args.seed)
-        trainer = make(data_args.load_model(data, args.seed)[0], args, train_dataset=train, eval_dataset=validation)
+        fresh, _ = data_args.load_model(data, args.seed)
+        trainer = WeightedFocalTrainer(fresh, args, train_dataset=train, eval_dataset=validation, **how)
         trainer.train()
         _tune(trainer, tuning, tunes)
         return trainer
@@ -126,7 +124,7 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
         more["folds"] = cross_validate(data, splits, args, data_args, given, fit)
         set_seed(args.seed)
     train = splits["train"] if args.do_train else None
-    trainer = make(model, args, train_dataset=train, eval_dataset=splits["validation"])
+    trainer = WeightedFocalTrainer(model, args, train_dataset=train, eval_dataset=splits["validation"], **how)
     if args.do_train:
         result = trainer.train(resume_from_checkpoint=_checkpoint_to_resume(args))
         if data_args.dry_run:
