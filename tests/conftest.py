@@ -1,5 +1,6 @@
 """Small models and data sets, made on the spot: no test needs a network."""
 
+import json
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -12,6 +13,7 @@ from datasets import Dataset
 from transformers import RobertaConfig, RobertaForSequenceClassification
 
 from imbalance_trainer import ImbalanceTrainingArguments, WeightedFocalTrainer
+from imbalance_trainer.data.demo import demo_model
 
 N_LABELS = 4
 
@@ -96,3 +98,23 @@ def make_trainer(make_model, make_rows, make_args):
         )
 
     return make
+
+
+@pytest.fixture
+def small_training(tmp_path):
+    """Flags of `train` on one small file, data/train.jsonl, with an encoder of its own."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"text": f"{'good ' * g}{'bad ' * b}row {i}", "labels": [name for name, on in (("good", g), ("bad", b)) if on]}
+        for i in range(60)
+        for g, b in [rng.integers(0, 2, 2).tolist()]
+    ]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    model, tokenizer = demo_model()
+    model.roberta.save_pretrained(tmp_path / "encoder")
+    tokenizer.save_pretrained(tmp_path / "encoder")
+    return [
+        str(tmp_path / "data"), "--model_name_or_path", str(tmp_path / "encoder"), "--max_steps", "3",
+        "--disable_tqdm", "true", "--report_to", "none", "--output_dir", str(tmp_path / "out"),
+    ]  # fmt: skip

@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn.metrics import multilabel_confusion_matrix
 
 from imbalance_trainer.cli import evaluate as evaluate
-from imbalance_trainer.cli import models
+from imbalance_trainer.cli import models, train
 from imbalance_trainer.data.demo import demo_data
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.labels.schema import LabelSchema
@@ -281,3 +281,22 @@ def test_models_that_cannot_be_evaluated(evaluated, tmp_path):
     model.save_pretrained(tmp_path / "broken")
     with pytest.raises(DataError, match="broken: gives a score that is NaN or infinite, first for row 0"):
         evaluate.main(["--model_dir", str(tmp_path / "broken"), *data])
+
+
+def test_of_the_file_that_training_made_its_splits_of_the_rows_that_it_left_out_are_taken(
+    small_training, tmp_path, capsys
+):
+    train.main(small_training)
+    file, model = tmp_path / "data" / "train.jsonl", str(tmp_path / "out")
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(file.read_bytes())
+    for same in (file, copy):
+        assert evaluate.main([str(same), "--model_dir", model])["data"]["rows"] == 6
+    capsys.readouterr()
+    lines = file.read_text().splitlines()
+    copy.write_text("\n".join(lines[1:]))
+    assert evaluate.main([str(copy), "--model_dir", model])["data"]["rows"] == 59
+    assert "flatter" not in capsys.readouterr().out
+    file.write_text("\n".join(line.replace("{", f'{{"user": {i // 2}, ', 1) for i, line in enumerate(lines)))
+    assert evaluate.main([str(file), "--model_dir", model, "--split_group_column", "user"])["data"]["rows"] == 60
+    assert "trained on some of them: results flatter" in " ".join(capsys.readouterr().out.split())

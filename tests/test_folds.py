@@ -34,31 +34,10 @@ def test_too_few_texts_for_the_folds():
         deal_folds(np.array([0, 1, 1]), np.ones((3, 1)), 1, 3, 0)
 
 
-@pytest.fixture
-def flags(tmp_path):
-    rng = np.random.default_rng(0)
-    rows = [
-        {"text": f"{'good ' * g}{'bad ' * b}row {i}", "labels": [name for name, on in (("good", g), ("bad", b)) if on]}
-        for i in range(60)
-        for g, b in [rng.integers(0, 2, 2).tolist()]
-    ]
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    from imbalance_trainer.data.demo import demo_model
-
-    model, tokenizer = demo_model()
-    model.roberta.save_pretrained(tmp_path / "encoder")
-    tokenizer.save_pretrained(tmp_path / "encoder")
-    return [
-        str(tmp_path / "data"), "--model_name_or_path", str(tmp_path / "encoder"), "--max_steps", "3",
-        "--disable_tqdm", "true", "--report_to", "none", "--output_dir", str(tmp_path / "out"),
-    ]  # fmt: skip
-
-
-def test_folds_are_reported_found_again_and_change_nothing_of_the_model(flags, tmp_path, capsys):
-    alone = main([*flags[:-1], str(tmp_path / "alone")])
+def test_folds_are_reported_found_again_and_change_nothing_of_the_model(small_training, tmp_path, capsys):
+    alone = main([*small_training[:-1], str(tmp_path / "alone")])
     capsys.readouterr()
-    found = main([*flags, "--folds", "3"])
+    found = main([*small_training, "--folds", "3"])
     said = capsys.readouterr().out
     assert said.count("of 3: f1_macro") == 3
     assert "Cross-validation on all 60 labelled rows, 3 folds" in said
@@ -76,7 +55,7 @@ def test_folds_are_reported_found_again_and_change_nothing_of_the_model(flags, t
         {k: v for k, v in alone["metrics"].items() if "runtime" not in k and "second" not in k}
     )
     (tmp_path / "out" / "folds" / sorted(p.name for p in (tmp_path / "out" / "folds").glob("2-*"))[0]).unlink()
-    main([*flags, "--folds", "3"])
+    main([*small_training, "--folds", "3"])
     assert capsys.readouterr().out.count("(done before)") == 2
 
 
@@ -86,6 +65,6 @@ def _supports(folder):
 
 
 @pytest.mark.parametrize("wrong", [["--folds", "2"], ["--folds", "3", "--max_train_samples", "9"]])
-def test_what_does_not_go_with_folds(flags, wrong):
+def test_what_does_not_go_with_folds(small_training, wrong):
     with pytest.raises(UsageError, match="--folds"):
-        main([*flags, *wrong])
+        main([*small_training, *wrong])

@@ -77,7 +77,7 @@ def test_batches_count_as_the_loaded_file_does(tmp_path, ending, shape):
     for split in ("dev", "test"):
         (folder / path.name.replace("train", split)).write_bytes(path.read_bytes())
     loaded = load_labelled_dataset(folder)
-    assert stream.schema == loaded.schema
+    assert stream.plan.schema == loaded.schema
     assert stream.plan.problem_type == loaded.problem_type
     expected = LabelDistribution.from_dataset(loaded.splits["train"], loaded.schema, details=True)
     for _ in range(2):  # a stream can be read again

@@ -74,7 +74,7 @@ def count_streams(streams: Mapping[str, LabelIterator]) -> tuple[dict[str, Label
     A split without a file has a tenth of what training has, whose own counts stay those of all rows.
     """
     said, splits = ["Texts were not read, so that nothing is known of texts that stand twice."], {}
-    schema = streams["train"].schema
+    schema = streams["train"].plan.schema
     for name, stream in streams.items():
         counts = splits[name] = LabelDistribution.from_stream(stream, details=True, progress=True)
         said += no_positive(counts.support > 0, schema, name)

@@ -18,13 +18,10 @@ from ..data.sources import SPLITS
 from ..decisions.rule import has_two_classes
 from ..labels.schema import LabelSchema
 from ..training.layer_head import LayerHeadConfig, LayerHeadForSequenceClassification
-from ..utils.constants import MULTI_LABEL
+from ..utils.constants import CONFIG_KEY, MULTI_LABEL
 from ..utils.errors import DataError, UsageError, check_known, first_line, quoted
 from ..utils.flags import option
 from .parser import check_at_least, print_notes
-
-HEADS = ("linear", "layers")
-"""Heads that an encoder can get."""
 
 
 def load_encoder(
@@ -139,7 +136,7 @@ class EncoderOptions(DataOptions):
         """Raise a UsageError for flags that do not go together or cannot be right."""
         super().check()
         check_at_least(self, max_train_samples=1, max_length=3)
-        check_known("--head", self.head, HEADS)
+        check_known("--head", self.head, ("linear", "layers"))
         if self.head == "layers" and self.model_name_or_path is None:
             raise UsageError("--head layers needs --model_name_or_path: the encoder whose layers it sees.")
 
@@ -183,7 +180,8 @@ class SavedModel:
         """The data, its labels checked to be the model's; what was decided on loading is printed.
 
         Args:
-            split: what all rows are where the data is one file without splits; None to make splits of it.
+            split: what all rows are where the data is one file without splits, and not the one that training made its
+                splits of; None to make splits of it.
         """
         options = self.options
         if not options.is_given:
@@ -191,9 +189,14 @@ class SavedModel:
         else:
             is_file = split is not None and Path(options.data_dir or options.train_file or "").is_file()
             data = self._loaded(make_missing=not is_file)
+            seen = getattr(self.model.config, CONFIG_KEY, None) or {}
+            was_seen = is_file and data.fingerprint() == seen.get("texts")
+            if was_seen and (parted := self._loaded(make_missing=True)).fingerprint("train") == seen["train_texts"]:
+                data = parted
             if is_file and split not in data.splits:
                 rows = data.splits["train"]
                 said = f"All {len(rows):,} rows with a text are taken as the {split} data."
+                said += " The model was trained on some of them: results flatter." * was_seen
                 data = replace(data, splits=type(data.splits)({str(split): rows}), notes=(*data.notes, said))
         self._places_of_labels(data)
         print_notes(data.remarks)

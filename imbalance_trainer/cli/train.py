@@ -31,7 +31,7 @@ from ..training.card import CARD_FILE
 from ..training.checkpoints import find_fault, last_complete_checkpoint
 from ..training.trainer import WeightedFocalTrainer
 from ..tuning.decisions import TuningOptions
-from ..utils.constants import SINGLE_LABEL
+from ..utils.constants import CONFIG_KEY, SINGLE_LABEL
 from ..utils.errors import DataError, UsageError
 from ..utils.files import write_json
 from ..utils.flags import option
@@ -103,6 +103,8 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
         two_classes = data.problem_type == SINGLE_LABEL and len(data.schema) == 2
         DecisionRule(data.schema, two_classes=two_classes).with_thresholds(args.thresholds)
     model, tokenizer = data_args.load_model(data, args.seed)
+    seen = {"texts": data.fingerprint(), "train_texts": data.fingerprint("train")}
+    setattr(model.config, CONFIG_KEY, {**(getattr(model.config, CONFIG_KEY, None) or {}), **seen})
     if data_args.max_train_samples is not None:
         n_rows = min(data_args.max_train_samples, len(data.splits["train"]))
         data.splits["train"] = data.splits["train"].shuffle(seed=args.seed).select(range(n_rows))

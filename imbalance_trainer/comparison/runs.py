@@ -34,19 +34,15 @@ class Method:
     Args:
         name: what the table calls it.
         options: keywords of WeightedFocalTrainer; None for the stock Trainer.
-        trainer: a subclass of the stock Trainer to take in its place.
     """
 
     name: str
     options: Mapping[str, Any] | None = field(default_factory=dict)
-    trainer: type | None = None
 
     @property
     def in_words(self) -> str:
         """What tells it from another of the same name: its options as JSON, "" for the stock Trainer."""
-        if self.options is None:
-            return "" if self.trainer is None else self.trainer.__name__
-        return json.dumps(dict(self.options), sort_keys=True, default=repr)
+        return "" if self.options is None else json.dumps(dict(self.options), sort_keys=True, default=repr)
 
     @property
     def is_stock(self) -> bool:

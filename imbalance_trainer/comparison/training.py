@@ -132,7 +132,7 @@ def _trainer(setting: Setting, method: Method, learning_rate: float, seed: int, 
     if setting.problem_type == MULTI_LABEL:
         split, validation = _float_labels(split), _float_labels(validation)
     how["compute_metrics"] = ImbalanceMetrics(setting.schema) if setting.until_converged else None
-    return (method.trainer or Trainer)(model, args, train_dataset=split, eval_dataset=validation, **how)
+    return Trainer(model, args, train_dataset=split, eval_dataset=validation, **how)
 
 
 def _scored(trainer: Trainer, split: Dataset) -> Split:

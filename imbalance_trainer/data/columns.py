@@ -202,9 +202,12 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
         found = [name for name, v in values.items() if v.is_like_label]
     if not found:
         where = f" in {_described(values)}" if values else ""
+        usual = "".join(
+            f" If they are in {n!r}, say --label_columns {shlex.quote(n)}." for n in values if _is_class_name(n)
+        )
         raise UsageError(
-            f"{frame.path}: found no labels{where}; expected a column 'labels' or one of 0 and 1 for each label. "
-            f"{_WAYS}"
+            f"{frame.path}: found no labels{where}; expected a column 'labels' or one of 0 and 1 for each label."
+            f"{usual} {_WAYS}"
         )
     _ask_about_doubtful(frame, {name: values[name] for name in found}, values)
     return tuple(found)

@@ -7,6 +7,7 @@ splits that are missing are made (`splits`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,16 @@ class LabelledData:
     warnings: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
     groups: Mapping[str, pa.Array] | None = None
+
+    def fingerprint(self, *splits: str) -> str:
+        """A hash of the texts of some splits, of all if none is named; their order does not matter."""
+        texts = (
+            text.encode("utf-8", "surrogatepass")
+            for split in splits or self.splits
+            for text in self.splits[split]["text"]
+        )
+        total = sum(int.from_bytes(blake2b(text, digest_size=8).digest(), "big") for text in texts)
+        return f"{total % 2**64:016x}"
 
     @property
     def remarks(self) -> tuple[str, ...]:

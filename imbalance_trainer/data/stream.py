@@ -44,11 +44,6 @@ class LabelIterator:
     is_training: bool = True
 
     @property
-    def schema(self) -> LabelSchema:
-        """The labels."""
-        return self.plan.schema
-
-    @property
     def where(self) -> str:
         """What messages call the labels."""
         return str(self.paths[0]) if len(self.paths) == 1 else f"{self.paths[0]} and {len(self.paths) - 1} more"
@@ -66,7 +61,7 @@ class LabelIterator:
                 from 1 through the whole file), column and value.
         """
         first = 0
-        rows = min(self.batch, max(1_024, _ENTRIES // len(self.schema)))
+        rows = min(self.batch, max(1_024, _ENTRIES // len(self.plan.schema)))
         for path in self.paths:
             for frame in read_batches(path, self.settings, rows):
                 n_rows, is_blank = len(frame.table), is_blank_text(read_texts(frame, self.text))

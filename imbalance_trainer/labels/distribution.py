@@ -163,7 +163,8 @@ class LabelDistribution:
             details: as in `from_labels`.
             progress: as in `from_dataset`.
         """
-        return cls.from_blocks(with_progress(stream.blocks(), None, progress), stream.schema, stream.where, details)
+        blocks = with_progress(stream.blocks(), None, progress)
+        return cls.from_blocks(blocks, stream.plan.schema, stream.where, details)
 
     @classmethod
     def from_blocks(

@@ -122,12 +122,6 @@ class Loss(nn.Module, ABC):
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of each entry (single-label: row), of the labels' shape, 0 where it is unknown."""
 
-    def extra_repr(self) -> str:
-        """The settings that print(loss) shows."""
-        weights = None if self.class_weights is None else [round(w, 4) for w in self.class_weights.tolist()]
-        own = [f"{name}={getattr(self, name)}" for name in self.own_arguments()]
-        return ", ".join([*own, f"reduction={self.reduction!r}", f"class_weights={weights}"])
-
 
 def smoothed(targets: Tensor, smoothing: float) -> Tensor:
     """Multi-label targets moved toward 1/2."""

@@ -16,9 +16,6 @@ from ..utils.text import percent, short_count
 from .html import MAX_ROWS, Table, render
 from .pictures import Picture, inline, label_chart
 
-SHOWN = 20
-"""Labels whose prevalence is drawn where there are more than MAX_ROWS."""
-
 _BINS = (0, 1, 5, 10, 20, 50, 100, 500, 1000, 10_000, np.inf)
 
 
@@ -76,8 +73,7 @@ def _prevalence_picture(analysis: Analysis) -> Picture:
     names, order = analysis.counts.schema.names, list(analysis.rarest_first)
     title = "Prevalence of each label, by split, rarest first"
     if len(order) > MAX_ROWS:
-        title += f": the {SHOWN} rarest"
-        order = order[:SHOWN]
+        title, order = f"{title}: the 20 rarest", order[:20]
     shares = {name: 100 * split.prevalence[order] for name, split in list(analysis.splits.items())[:4]}
     words = f"{title}. Hollow, at the left end: no positive there."
     shown = [names[i] for i in order]

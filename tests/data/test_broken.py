@@ -198,7 +198,7 @@ USAGE_ERRORS = {
     "no labels": ({"train.csv": "text,id\nx,7\ny,8\n"},
         "data/train.csv: found no labels; expected a column 'labels' or one of 0 and 1 for each label. --label_columns names them, with --positive_values (which values mean 1), --label_scale (what counts, percentages or ratings are divided by), --separator (between names) or --label_format classes (a class a row)."),
     "one class a row in a column of another name": ({"train.csv": "text,Category,by\n" + "".join(f"x{i},{'abcd'[i % 4]},{i}\n" for i in range(16))},
-        "data/train.csv: found no labels in 'Category' ('a', 'b', 'c', ...); 'by' ('0', '1', '10', ...); expected a column 'labels' or one of 0 and 1 for each label. --label_columns names them, with --positive_values (which values mean 1), --label_scale (what counts, percentages or ratings are divided by), --separator (between names) or --label_format classes (a class a row)."),
+        "data/train.csv: found no labels in 'Category' ('a', 'b', 'c', ...); 'by' ('0', '1', '10', ...); expected a column 'labels' or one of 0 and 1 for each label. If they are in 'Category', say --label_columns Category. --label_columns names them, with --positive_values (which values mean 1), --label_scale (what counts, percentages or ratings are divided by), --separator (between names) or --label_format classes (a class a row)."),
     "label column": ({"train.csv": OK},
         "data/train.csv: has no label column 'bb': did you mean 'b'?", {"label_columns": ["bb"]}),
     "text as label": ({"train.csv": OK},
