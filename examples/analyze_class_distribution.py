@@ -7,12 +7,16 @@
 The same as `imbalance-trainer analyze`, with a picture saved as class_distribution.png; --plot none for no picture.
 """
 
-from functools import partial
+from collections.abc import Sequence
 
 from imbalance_trainer.cli.analyze import main as analyze
 from imbalance_trainer.cli.parser import run
 
-main = partial(analyze, plot="class_distribution.png")
+
+def main(flags: Sequence[str]) -> dict:
+    has_plot = any(flag == "--plot" or flag.startswith("--plot=") for flag in flags)
+    return analyze(flags if has_plot else [*flags, "--plot", "class_distribution.png"])
+
 
 if __name__ == "__main__":
     run(main)

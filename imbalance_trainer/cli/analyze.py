@@ -65,16 +65,11 @@ def make_parser() -> FlagParser:
     return FlagParser((AnalyzeArguments, ImbalanceOptions), __doc__)
 
 
-def main(flags: Sequence[str], plot: str | None = None) -> dict[str, Any]:
-    """Run the command; what --json prints.
-
-    Args:
-        flags: the command line.
-        plot: the picture that is written where --plot is not given.
-    """
+def main(flags: Sequence[str]) -> dict[str, Any]:
+    """Run the command; what --json prints."""
     parser = make_parser()
     given = parser.given(flags)
-    args, options = parser.build({"plot": plot, **given})
+    args, options = parser.build(given)
     options = options.checked()
     check_known("--split", args.split, SPLITS)
     check_at_least(args, max_rows=0)

@@ -1,8 +1,8 @@
 """load_labelled_dataset: data as people have it -> text and labels in one canonical form, and a LabelSchema.
 
 The way of the data: it is found by split and read into frames (`sources`, `files`), the training frame decides what
-its columns mean (`columns`, `label_spec`), every frame is encoded by that plan, what is odd is counted (`checks`), and
-splits that are missing are made (`splits`).
+its columns mean (`columns`, `label_spec`), every frame is encoded by that plan, what is odd is counted, and splits
+that are missing are made (`splits`).
 """
 
 from collections.abc import Mapping, Sequence

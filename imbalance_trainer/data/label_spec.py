@@ -99,8 +99,9 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     are_names = not is_text and words and known is not None and set(words) <= set(known)  # such as years or stars
     numbered = label_format != NAMES and not are_names and (known is not None or not is_text or are_indices)
     names, said = (known, []) if known else _names_in(values, words, width, numbered, where)
-    if known is None and numbered and width is None and words and min(map(cell.as_index, words)) > 0:
-        said = [*said, f"{where}: no row has class 0; where classes begin at 1, a label_info.json can name them."]
+    is_free = known is None and label_format is None and width is None
+    if is_free and numbered and min(map(cell.as_index, words), default=0) > 0:
+        numbered, names = False, [str(i) for i in sorted({*map(cell.as_index, words)})]  # such as 1 to 5: none is 0
     path = cell.paths_in(words) if written != cell.PATHS else None
     if path is not None:
         way = "--separator '>' makes each level a label that implies the one above it"
@@ -349,6 +350,8 @@ def _codes(words: Sequence[str], plan: LabelSpec, are_numbers: bool) -> list[int
     )
 
     def code(word: str) -> int:
+        if not plan.numbered and word not in exact and cell.is_index(word):
+            word = str(cell.as_index(word))  # 1.0 is 1
         if are_indices and not cell.is_blank(word):
             return cell.as_index(word) if cell.is_index(word) and cell.as_index(word) < len(exact) else _NO_CLASS
         unknown = IGNORE_INDEX if cell.is_blank(word) else _NO_CLASS
