@@ -167,11 +167,12 @@ def load_labelled_dataset(
     groups = groups and {split: groups[split] for split in parts}
     made = [split for split in SPLITS if split not in parts] if make_missing else []
     warnings += split_rows.parted_groups(groups) if groups else []
+    warnings += split_rows.leaked_texts(parts)  # between splits that are made there is none
     if made:
         item = split_rows.together(parts["train"][0], groups["train"] if groups else None, keep_near_duplicates)
         warnings += split_rows.make_splits(parts, groups or {}, made, plan.schema, seed, train.path, item)
     warnings += split_rows.parted_near_duplicates(parts, bool(made))
-    warnings += [*split_rows.leaked_texts(parts), *split_rows.absent_labels(parts, plan.schema)]
+    warnings += split_rows.absent_labels(parts, plan.schema)
     unnamed = "; none is named primary (groups in label_info.json), so all count as secondary"
     notes = (
         _source_note(frames, source, text, plan),

@@ -15,7 +15,7 @@ from ..labels.distribution import LabelDistribution
 from ..labels.schema import LabelSchema
 from ..utils.constants import IGNORE_INDEX
 from ..utils.errors import DataError, quoted
-from ..utils.text import pluralize
+from ..utils.text import pluralize, shorten
 
 _AT_ONCE, _MOST_COMPARED = 1_000, 60_000
 """Texts that are compared at once with all others, and texts beyond which none are."""
@@ -223,19 +223,20 @@ def leaked_texts(parts: Parts) -> list[str]:
 
 def conflicting_duplicates(parts: Parts) -> list[str]:
     """Equal texts with labels that differ where both are known, over all files."""
-    texts = pd.Series([text for texts, _ in parts.values() for text in texts.to_pylist()])
-    rows = np.flatnonzero(texts.duplicated(keep=False) & (texts.str.strip() != ""))
+    coded = pa.chunked_array([texts for texts, _ in parts.values()]).combine_chunks().dictionary_encode()
+    item = coded.indices.to_numpy()
+    rows = np.flatnonzero((np.bincount(item)[item] > 1) & ~is_blank_text(coded.dictionary)[item])
     labels = pd.DataFrame(np.concatenate([labels for _, labels in parts.values()])[rows])
-    groups = labels.where(labels != IGNORE_INDEX).groupby(texts.to_numpy()[rows], sort=False)
+    groups = labels.where(labels != IGNORE_INDEX).groupby(item[rows], sort=False)
     conflict = (groups.max() > groups.min()).any(axis=1)
     if not conflict.any():
         return []
     odd = conflict.index[conflict]
     places = [f"{split} row {row}" for split, (_, part) in parts.items() for row in range(1, len(part) + 1)]
-    where = " and ".join(places[row] for row in np.flatnonzero(texts == odd[0])[:2])
-    shown = f"{odd[0][:40]}..." if len(odd[0]) > 40 else odd[0]
+    where = " and ".join(places[row] for row in np.flatnonzero(item == odd[0])[:2])
+    shown = shorten(coded.dictionary[int(odd[0])].as_py(), 43)
     stand = "stands" if len(odd) == 1 else "stand"
-    n = int(texts.isin(odd).sum())
+    n = int(np.isin(item, odd).sum())
     return [
         f"{pluralize(len(odd), 'text')} {stand} there more than once with different labels, {n:,} rows in all, such "
         f"as {shown!r} in {where}."
