@@ -36,6 +36,7 @@ from transformers.utils import logging
 
 from imbalance_trainer import ImbalanceTrainingArguments, LabelSchema, WeightedFocalTrainer, load_labelled_dataset
 from imbalance_trainer.cli.models import tokenized
+from imbalance_trainer.comparison.measures import paired_difference
 from imbalance_trainer.decisions.rule import DecisionRule
 from imbalance_trainer.reports.pictures import line_chart, save
 from imbalance_trainer.training.layer_head import LayerHeadForSequenceClassification
@@ -274,7 +275,7 @@ def run_set(flags: argparse.Namespace, name: str) -> None:
 # ---- tables ----
 
 BASELINES = ("stock", "thirty_lines", "linear", "frozen")
-_RESAMPLES, _RARE = 2_000, 100
+_RARE = 100
 
 
 @dataclass(frozen=True)
@@ -312,12 +313,6 @@ class Results:
             found.setdefault(run["method"], []).append(Scored(run, *(np.asarray(d) > 0 for d in decided), f1))
         counted = gold["counted"]
         return cls(gold["test"], counted, counted & (gold["support"] < _RARE), found)
-
-    def f1(self, method: str, when: str, weights: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Macro F1 over labels for each row of weights, (resamples, rows): the mean over seeds."""
-        return np.mean(
-            [_macro_f1(getattr(run, when), self.gold, weights)[:, labels].mean(1) for run in self.runs[method]], 0
-        )
 
     def cell(self, method: str, when: str, labels: np.ndarray) -> str:
         """Mean and spread over seeds."""
@@ -390,21 +385,18 @@ def tables(folder: Path) -> str:
 
 
 def _gain(name: str, results: Results) -> str:
-    """Ours against the strongest baseline, both picked on validation; paired bootstrap over rows."""
-    if not set(results.runs) - set(BASELINES):
+    """Ours, of the methods with the most seeds, against the strongest baseline, both picked on validation."""
+    ours = [m for m in METHODS if m not in BASELINES and m in results.runs]
+    if not ours:
         return f"| {name} | not trained yet | | | |"
-    ours, other = results.picked([m for m in METHODS if m not in BASELINES]), results.picked(BASELINES)
-    rows = len(results.gold)
-    weights = np.random.default_rng(0).multinomial(rows, np.full(rows, 1 / rows), _RESAMPLES)
-    cells = []
+    most = max(len(results.runs[method]) for method in ours)
+    best = results.picked([m for m in ours if len(results.runs[m]) == most])
+    other, cells = results.picked(BASELINES), []
     for when in ("tuned", "at_half"):
-        whole, drawn = (
-            results.f1(ours, when, w, results.counted) - results.f1(other, when, w, results.counted)
-            for w in (np.ones((1, rows)), weights)
-        )
-        low, high = np.quantile(drawn, (0.025, 0.975))
-        cells.append(f"{whole[0]:+.3f} [{low:+.3f}, {high:+.3f}]")
-    return f"| {name} | {ours} | {other} | {' | '.join(cells)} |"
+        decided = [[getattr(run, when)[:, results.counted] for run in results.runs[m]] for m in (best, other)]
+        gain = paired_difference(*decided, results.gold[:, results.counted] > 0)
+        cells.append(f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
+    return f"| {name} | {best}, seeds: {most} | {other} | {' | '.join(cells)} |"
 
 
 def _speed(name: str, results: Results) -> list[str]:
