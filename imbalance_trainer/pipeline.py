@@ -58,7 +58,7 @@ class ImbalanceTextClassificationPipeline(TextClassificationPipeline):
         if not self.rule.is_tuned and not is_baked(config):
             logger.warning(
                 "The model's config has no tuned thresholds, so 0.5 decides for every label; "
-                "WeightedFocalTrainer.tune_thresholds() stores others where they help."
+                "trainer.tune_thresholds() or `imbalance-trainer tune` stores others where they help."
             )
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:

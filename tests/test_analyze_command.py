@@ -213,9 +213,8 @@ def test_files_are_written_before_the_output_that_a_reader_may_cut(tmp_path, mon
 def test_the_baseline_is_what_a_linear_model_finds(data_dir, tmp_path, capsys):
     found = analyze([str(data_dir), "--baseline", "--html", str(tmp_path / "page.html")])["baseline"]
     said = " ".join(capsys.readouterr().out.split())
-    doubts = (
-        f"train has {found['probably_wrong']} labels that are probably wrong and {found['probably_missing']} missing"
-    )
+    wrong, missing = found["probably_wrong"], found["probably_missing"]
+    doubts = f"train has {wrong} label entries that are probably wrong, {missing} missing"
     assert doubts in said
     assert doubts in " ".join((tmp_path / "page.html").read_text(encoding="utf-8").split())
     assert f"Linear baseline (TF-IDF and {found['classifier']}, no encoder): f1_macro {found['f1_macro']:.3f}" in said

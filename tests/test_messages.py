@@ -161,8 +161,8 @@ def entry(*rows, step=10, epoch=1.0, **metrics):
 @pytest.mark.parametrize(
     ("zero_recall", "unsupported", "said"),
     [
-        (0, 0, "every label is found"),
-        (0, 1, "every label that has positives here is found, 1 without a positive"),
+        (0, 0, "no label has recall 0"),
+        (0, 1, "no label that has positives here has recall 0, 1 without a positive"),
         (1, 1, "1 of 2 labels have recall 0, 1 without a positive"),
         (0, 2, "2 without a positive"),
     ],
@@ -180,7 +180,7 @@ def test_the_summary_does_not_say_more_than_is_known(zero_recall, unsupported, s
 def test_a_label_that_is_predicted_everywhere_is_not_just_found(predicted, right, said):
     rows = [{**row(name, 20, predicted, right), "known": 1000} for name in "ab"]
     text = words_of(evaluation_message(entry(*rows, n_labels_without_recall=0)))
-    assert ("every label is found, 2 of them no better than by drawing rows at random" in text) == said
+    assert ("no label has recall 0, 2 are found no better than by drawing rows at random" in text) == said
 
 
 def test_columns_are_aligned_with_and_without_changes():
@@ -272,7 +272,7 @@ def test_a_threshold_of_fewer_than_five_positives_has_no_range(per):
     lines = lines_of(tuning_message(tuning))
     ranges = {row.split()[0]: row.split()[3] for row in lines if row.split()[:1] in (["four"], ["five"], ["sixty"])}
     assert tuning.per == per
-    expected = {i: f"{tuning.thresholds.low[i]:.2f}-{tuning.thresholds.high[i]:.2f}" for i in range(3)}
+    expected = {i: f"{tuning.thresholds.low[i]:.3f}-{tuning.thresholds.high[i]:.3f}" for i in range(3)}
     four = "too" if per == "label" else expected[0]  # one that all share is tuned on the 69 positives of all
     assert ranges == {"four": four, "five": expected[1], "sixty": expected[2]}
     assert ("Too few: under 5 positives" in " ".join(lines)) == (per == "label")

@@ -77,7 +77,7 @@ def baseline_message(found: Mapping[str, Any]) -> list[Any]:
         "",
         f"Linear baseline (TF-IDF and {found['classifier']}, no encoder): f1_macro {found['f1_macro']:.3f}, mean "
         f"average precision {found['mean_average_precision']:.3f}, by cross-validation on {found['rows']:,} training "
-        f"rows in {found['seconds']:.0f} s. A fine-tuned encoder should be well ahead of it.",
+        f"rows in {found['seconds']:.0f} s. An encoder is worth its time where it does better: `compare` tells.",
         text_table(["label (rarest first)", "support", "average precision", "F1"], rows),
         *([f"... and {left:,} more labels; --json has all"] if left else []),
     ]

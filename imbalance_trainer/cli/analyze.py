@@ -114,7 +114,9 @@ def _counted(
     warnings = list(data.warnings)
     if baseline is not None:
         wrong, missing = (f"{baseline[which]:,}" for which in ("probably_wrong", "probably_missing"))
-        warnings.append(f"train has {wrong} labels that are probably wrong and {missing} missing: see audit --help.")
+        warnings.append(
+            f"train has {wrong} label entries that are probably wrong, {missing} missing: see audit --help."
+        )
     about = {"problem_type": data.problem_type, "warnings": warnings, "notes": data.notes}
     return count_splits(data), about, baseline
 

@@ -42,8 +42,7 @@ def cross_validate(
     settings find them again.
 
     Args:
-        data: the labelled rows.
-        tokens: the same rows by split, ready for the model.
+        data, tokens: the labelled rows, as they are and ready for the model.
         args: training arguments, with the output_dir; of the models that are trained nothing is kept.
         data_args: how many folds, and whether texts with nearly the same words belong together.
         given: the flags of the command, from which the results follow.

@@ -16,7 +16,7 @@ output each label is a column, 1 where it is decided. A blank text has no labels
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice, tee
@@ -181,11 +181,7 @@ def text_rows(path: Path, settings: Settings) -> Iterator[tuple[dict[str, Any], 
         raise DataError(f"{path}: is empty; expected texts.")
 
 
-_Write = Callable[[Mapping[str, Any], str, list[dict[str, Any]]], Any]
-"""Writes the other columns, the text and the labels of a row."""
-
-
-def _json_writer(file: Any) -> _Write:
+def _json_writer(file: Any) -> Any:
     def write(others: Mapping[str, Any], text: str, labels: list[dict[str, Any]]) -> None:
         shown = [{**label, **{k: float(f"{label[k]:.4g}") for k in ("score", "threshold")}} for label in labels]
         row = {**_apart(others, ("text", "labels")), "text": text, "labels": shown}
@@ -194,7 +190,7 @@ def _json_writer(file: Any) -> _Write:
     return write
 
 
-def _csv_writer(file: Any, schema: LabelSchema, with_scores: bool) -> _Write:
+def _csv_writer(file: Any, schema: LabelSchema, with_scores: bool) -> Any:
     scores = {name: f"{name} score" for name in schema.names if with_scores}
     columns, writer = ("text", *schema.names, *scores.values()), csv.writer(file)
     header: list[str] = []

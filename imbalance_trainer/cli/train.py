@@ -87,7 +87,8 @@ def main(flags: Sequence[str]) -> dict[str, Any] | None:
     """Run the command; what metrics.json holds, None after a dry run."""
     parser = make_parser()
     given = parser.given(flags)
-    data_args, args, tuning = parser.build({**defaults_for(given), **given})
+    on_cpu = {"use_cpu": not torch.accelerator.is_available()}  # else several processes would not see each other
+    data_args, args, tuning = parser.build({**on_cpu, **defaults_for(given), **given})
     tuning.checked()
     _check(data_args, args, given)
     set_seed(args.seed)

@@ -184,6 +184,12 @@ def how_written(cells: pa.Array, known: Sequence[str] | None, separator: str | N
         return SPELLED
     if separator is not None and not any(separator in value for value in filled):
         raise UsageError(f"{where}: no cell has the separator {separator!r}; leave --separator out or give another.")
+    for s in _TAKEN if (separator or "").strip() == PATHS else "":
+        if several := next((v for v in filled if s in v and all(map(_ARROW.search, v.split(s)))), None):
+            raise UsageError(
+                f"{where}: cells such as {several[:60]!r} hold several paths, and --separator '>' is for one: give "
+                "lists of the labels of all levels, and a label_info.json with the implications."
+            )
     found = separator or find_separator(filled, known, where)
     if found is not None and separator is None and known is None:
         _check_mixed(filled, found, where)

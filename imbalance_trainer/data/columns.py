@@ -192,7 +192,8 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
         return numbered
     if given:
         name = next(name for name in given.names if name not in others)
-        raise DataError(f"{frame.path}: no column for the label {name!r}: {did_you_mean(name, others)}")
+        near = did_you_mean(name, others)
+        raise DataError(f"{frame.path}: no column for the label {name!r}: {near} --label_columns names the columns.")
     if settings.positive_values:
         raise UsageError(f"{frame.path}: --positive_values needs --label_columns, the columns that hold them.")
     possible = [n for n in others if not _NO_LABEL.fullmatch(n)]

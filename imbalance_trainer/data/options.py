@@ -1,5 +1,6 @@
 """DataOptions: the flags that say which data to load and how to read it, the same in all programs."""
 
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ class DataOptions:
         """Take what stands on a command line without a flag: a path, else the name of a dataset on the hub."""
         if data is None:
             return
-        if self.is_given:
+        if self.is_given and os.path.abspath(data) != os.path.abspath(str(self.data_dir)):
             raise UsageError(f"The data is given twice, as {data!r} and as {self.source!r}; keep one.")
         setattr(self, "dataset_name" if is_hub_name(data) else "data_dir", data)
 

@@ -53,14 +53,8 @@ class Loss(nn.Module, ABC):
         super().__init__()
         weights = None if class_weights is None else as_tensor(class_weights, torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
-        self._n_counted: int | None = None
         self.reduction = reduction
         self.label_smoothing = checked_number("label_smoothing", label_smoothing, 0, 1)
-
-    def keep_by_label(self, name: str, values: np.ndarray) -> None:
-        """Register a buffer (labels,), fp32, computed from the labels' supports, which no state dict contains."""
-        self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
-        self._n_counted = len(values)
 
     @classmethod
     def own_arguments(cls) -> dict[str, Any]:
@@ -99,10 +93,6 @@ class Loss(nn.Module, ABC):
         if kind not in self.problem_types:
             wanted = "class indices, (rows,)" if kind == MULTI_LABEL else "labels of the logits' shape, (rows, labels)"
             raise UsageError(f"{type(self).__name__} takes {wanted}; got labels of shape {tuple(labels.shape)}.")
-        if self._n_counted not in (None, logits.shape[-1]):
-            raise UsageError(
-                f"Got the support of {self._n_counted} labels for {logits.shape[-1]} logits; give one each."
-            )
         reduction = self.reduction if reduction is None else reduction
         if reduction not in ("mean", "sum", "none"):
             raise UsageError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}.")

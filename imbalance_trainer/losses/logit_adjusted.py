@@ -3,10 +3,12 @@
 from typing import Any
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..utils.constants import IGNORE_INDEX, SINGLE_LABEL
+from ..utils.errors import UsageError
 from ..utils.numeric import checked_number
 from .base import Loss, checked_support
 
@@ -40,10 +42,13 @@ class LogitAdjustedLoss(Loss):
         super().__init__(None, **general)
         self.tau = checked_number("tau", tau, 0)
         counts = np.maximum(checked_support(support), 1)
-        self.keep_by_label("adjustment", self.tau * np.log(counts / counts.sum()))
+        adjustment = torch.tensor(self.tau * np.log(counts / counts.sum()), dtype=torch.float32)
+        self.register_buffer("adjustment", adjustment, persistent=False)
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The cross-entropy of each row."""
+        if (n := len(self.adjustment)) != logits.shape[-1]:
+            raise UsageError(f"Got the support of {n} labels for {logits.shape[-1]} logits; give one each.")
         flat, classes = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1).long()
         rest: Any = {"ignore_index": IGNORE_INDEX, "label_smoothing": self.label_smoothing}
         loss = F.cross_entropy(flat + self.adjustment, classes, reduction="none", **rest)

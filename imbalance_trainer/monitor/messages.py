@@ -68,9 +68,9 @@ def _summary(entry: Mapping[str, Any], at_half: Mapping[str, float] | None) -> l
     unsupported = int(metrics.get("n_labels_without_support", 0))
     notes = [f"{zero_recall} of {len(labels)} labels have recall 0"] if zero_recall else []
     if not zero_recall and unsupported < len(labels):
-        notes = ["every label is found" if not unsupported else "every label that has positives here is found"]
+        notes = ["no label has recall 0" if not unsupported else "no label that has positives here has recall 0"]
         if by_chance := sum(map(_is_found_by_chance, labels)):
-            notes.append(f"{by_chance} of them no better than by drawing rows at random")
+            notes.append(f"{by_chance} are found no better than by drawing rows at random")
     if unsupported:
         notes.append(f"{unsupported} without a positive in this data (0 in every macro value)")
     if metrics.get("violation_rate"):

@@ -49,8 +49,7 @@ class CardContent:
         head: the kind of the model, a key of TASKS; any other is taken as for text.
         results: the evaluations, each of another split.
         folder: the model's folder, or its name on the Hub.
-        has_config: whether it has a config.json.
-        has_tokenizer: whether a tokenizer lies beside it.
+        has_config, has_tokenizer: whether a config.json and a tokenizer lie there.
         is_adapter: whether it is a PEFT adapter.
         has_code: whether the model's code is saved with it, as it is no model of transformers.
         has_local_base: whether it was fine-tuned from a model that lay in a folder, whose path is nobody's concern.

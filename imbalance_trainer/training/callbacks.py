@@ -124,7 +124,7 @@ class RareLabelCallback(TrainerCallback):
             self.history = [entry for entry in self.history if entry["step"] == 0]
             if any(entry["step"] > 0 for entry in read_history(path)):
                 path.replace(path.with_suffix(".previous.jsonl"))  # to compare with, before and after a change
-                words = "whose model and report this one replaces. Its checkpoints stay beside the new ones"
+                words = "whose model and report this one replaces; resume_from_checkpoint would have gone on with it"
                 console_print("", f"NOTE: {args.output_dir} holds an earlier run, {words}.")
         self._in_training, self._model_step = True, None
         write_history(path, self.history)

@@ -44,7 +44,7 @@ DATA_ERRORS = {  # files of the folder `data`, what is said of them, and with wh
     "nested lists in a cell": ({"train.csv": 'text,labels\nx,"[0, 1]"\ny,"[[1], [0]]"\n'},
         "data/train.csv: column 'labels', row 2: holds [[1], [0]]; expected one list of labels."),
     "label_info without a column": ({"train.csv": OK, "label_info.json": ABC.replace('"c"', '"bb"')},
-        "data/train.csv: no column for the label 'bb': did you mean 'b'?"),
+        "data/train.csv: no column for the label 'bb': did you mean 'b'? --label_columns names the columns."),
     "bad value below a row of nothing": ({"train.jsonl": LISTS, "test.jsonl": '{"text": "v", "labels": null}\n{"text": "w", "labels": [0, 7, 0]}\n'},
         "data/test.jsonl: expected 0, 1, true, false, yes, no, a value between 0 and 1, or blank, -1 or -100 for unknown; found row 2, column 'labels', label 'label_1': 7."),
     "the files are one folder deeper": ({"data": lambda path: written(path, {"train.csv": OK} if not path.mkdir() else {})},

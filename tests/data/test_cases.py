@@ -302,6 +302,9 @@ def test_what_is_no_data_is_said_as_what_it_is(tmp_path):
     (tmp_path / "a.txt").write_text("__label__joy text\n__label__joy,some text\n")
     with pytest.raises(DataError, match=r"line 2: .*each with a blank after it"):
         load_labelled_dataset(tmp_path / "a.txt")
+    (tmp_path / "a.csv").write_text("text,labels\nx,A > B; C > D\ny,A > B\nz,Pots; Pans > E\n")
+    with pytest.raises(UsageError, match="'A > B; C > D' hold several paths, and --separator '>' is for one"):
+        load_labelled_dataset(tmp_path / "a.csv", separator=">")
     (tmp_path / "a.csv").write_text("text,joy\nx,1\n")
     for wrong in ("{", "[1]"):
         with pytest.raises(UsageError, match="--reader_args"):
