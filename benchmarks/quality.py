@@ -421,9 +421,9 @@ def _speed(name: str, results: Results) -> list[str]:
 
 
 def draw(folder: Path, picture: Path) -> None:
-    """Validation's average precision over steps: stock, the thirty lines, and ours with a probe and over layers."""
-    shown = {"stock": "stock Trainer", "thirty_lines": "thirty good lines", "probe_focal": "probe start"}
-    shown["layers_focal"] = "probe start, --head layers"
+    """Validation's average precision over steps: stock, the thirty lines, our default and the head over layers."""
+    shown = {"stock": "stock Trainer", "thirty_lines": "thirty good lines", "bias_focal": "default"}
+    shown["layers_focal"] = "--head layers"
     series: dict[str, Any] = {}
     for method, name in shown.items():
         run = min(_best_rates([json.loads(p.read_text()) for p in folder.glob(f"{method}-*.json")]), key=_seed)
