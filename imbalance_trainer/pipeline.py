@@ -134,16 +134,12 @@ def labels_of_rows(
     names: Sequence[str], decided: Mapping[str, Tensor], all_labels: bool
 ) -> Iterator[list[dict[str, Any]]]:
     """What the pipeline says of each text by what `decided_rows` gives."""
-    for row in zip(*(values.tolist() for values in decided.values()), strict=True):
-        found = [dict(zip(("label", *decided), label, strict=True)) for label in zip(names, *row, strict=True)]
-        found = (
-            found
-            if all_labels
-            else [
-                {key: value for key, value in label.items() if key != "decided"} for label in found if label["decided"]
-            ]
-        )
-        yield sorted(found, key=lambda label: -label["score"])
+    keys = ("score", "threshold", "decided")
+    for row in zip(*(decided[key].tolist() for key in keys), strict=True):
+        labels = [dict(zip(("label", *keys), label, strict=True)) for label in zip(names, *row, strict=True)]
+        if not all_labels:
+            labels = [label for label in labels if label.pop("decided")]
+        yield sorted(labels, key=lambda label: -label["score"])
 
 
 def _text_of(value: Any, where: str) -> str:

@@ -13,13 +13,14 @@ import pandas as pd
 import pyarrow as pa
 from datasets import Dataset, concatenate_datasets
 
-from ..comparison.training import duration, silence
+from ..comparison.training import silence
 from ..data.dataset import LabelledData
 from ..data.splits import deal_folds, together
 from ..metrics.imbalance_metrics import rarest_shown
 from ..training.trainer import WeightedFocalTrainer
 from ..utils.console import console_print, text_table
 from ..utils.files import finite, read_json_object, write_json
+from ..utils.text import duration
 
 _NO_MATTER = ("output_dir", "folds", "resume_from_checkpoint")
 
@@ -69,8 +70,9 @@ def cross_validate(
             seconds.append(time.perf_counter() - began)
             left = (n_folds - 1 - i) * float(np.mean(seconds))
             took = duration(seconds[-1]) + f"; about {duration(left)} left" * (left > 0)
+            if args.process_index == 0:
+                write_json(file, results)
         if args.process_index == 0:
-            write_json(file, results)
             print(f"Fold {i + 1} of {n_folds}: f1_macro {results['metrics']['f1_macro']:.3f} ({took})", flush=True)
         done.append(results)
     found = {"folds": n_folds, "rows": len(rows), **_summary(done)}

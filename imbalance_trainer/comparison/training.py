@@ -31,6 +31,7 @@ from ..tuning.linear_baseline import LinearBaseline
 from ..utils.constants import IGNORE_INDEX, MULTI_LABEL
 from ..utils.errors import NonFiniteLossError
 from ..utils.numeric import multi_hot
+from ..utils.text import duration
 from .measures import Split, averaged_labels, judge
 from .runs import LINEAR, Key, Method, Record, Run
 from .summary import Summary, summarise
@@ -272,11 +273,6 @@ def _result(run: Run, took: str) -> str:
         return f"failed. {run.error}"
     f1 = [run.values[when]["f1_macro"] for when in ("at_half", "tuned")]
     return f"macro F1 {f1[0]:.3f} at 0.5, {f1[1]:.3f} tuned ({took})"
-
-
-def duration(seconds: float) -> str:
-    """Seconds, or from 90 on minutes, in words."""
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 # ---- a cheap comparison: texts are encoded once by an encoder that stays as it is, and only heads are trained ----

@@ -21,6 +21,11 @@ def pluralize(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """Seconds, or from 90 on minutes, in words."""
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
 def shorten(text: str, width: int) -> str:
     """Text of at most `width` columns, cut in the middle, where names that begin alike still differ at their ends.
 
