@@ -135,10 +135,10 @@ def labels_of_rows(
 ) -> Iterator[list[dict[str, Any]]]:
     """What the pipeline says of each text by what `decided_rows` gives."""
     keys = ("score", "threshold", "decided")
+    shown = ("label", *keys[: None if all_labels else 2])
     for row in zip(*(decided[key].tolist() for key in keys), strict=True):
-        labels = [dict(zip(("label", *keys), label, strict=True)) for label in zip(names, *row, strict=True)]
-        if not all_labels:
-            labels = [label for label in labels if label.pop("decided")]
+        labels = [dict(zip(shown, label, strict=False)) for label in zip(names, *row, strict=True)
+                  if all_labels or label[-1]]  # fmt: skip
         yield sorted(labels, key=lambda label: -label["score"])
 
 

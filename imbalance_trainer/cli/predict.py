@@ -182,10 +182,12 @@ def text_rows(path: Path, settings: Settings) -> Iterator[tuple[dict[str, Any], 
 
 
 def _json_writer(file: Any) -> Any:
+    encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
     def write(others: Mapping[str, Any], text: str, labels: list[dict[str, Any]]) -> None:
         shown = [{**label, **{k: float(f"{label[k]:.4g}") for k in ("score", "threshold")}} for label in labels]
         row = {**_apart(others, ("text", "labels")), "text": text, "labels": shown}
-        file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+        file.write(encode(row) + "\n")
 
     return write
 

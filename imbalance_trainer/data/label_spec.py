@@ -179,19 +179,20 @@ def _form_of_lists(
     is_multi_hot = label_format == MULTI_HOT
     if label_format is None and numbers is not None and len(numbers):
         entries = cell.label_entries(values)
-        rows = pd.DataFrame({"row": np.repeat(np.arange(len(real)), real), "number": numbers}).dropna()
-        repeats = rows.duplicated().any()  # a set of indices has none twice
         is_even = real.min() == real.max() and (known is None or real[0] == len(known))
         fits = not np.isinf(entries).any()
         is_soft = ((entries > 0) & (entries < 1)).any()
-        steps = rows["number"].diff()[rows["row"].diff() == 0]
-        if known is None and numbers.max() >= _MANY and (steps == 1).mean() > 0.8:
-            shown = rows["number"][:3].astype(int).tolist()
-            raise UsageError(
-                f"{where}: holds runs such as {shown}, as positions in a text are; for class indices say "
-                "--label_format indices."
-            )
-        is_multi_hot = bool((is_even and (fits or repeats)) or (fits and (repeats or is_soft)))
+        is_multi_hot = bool(fits and (is_even or is_soft))
+        if not is_multi_hot:
+            rows = pd.DataFrame({"row": np.repeat(np.arange(len(real)), real), "number": numbers}).dropna()
+            steps = rows["number"].diff()[rows["row"].diff() == 0]
+            if known is None and numbers.max() >= _MANY and (steps == 1).mean() > 0.8:
+                shown = rows["number"][:3].astype(int).tolist()
+                raise UsageError(
+                    f"{where}: holds runs such as {shown}, as positions in a text are; for class indices say "
+                    "--label_format indices."
+                )
+            is_multi_hot = bool((is_even or fits) and rows.duplicated().any())  # a set of indices has none twice
     return (MULTI_HOT, len(known) if known else int(real[0])) if is_multi_hot else (NAMES, None)
 
 

@@ -51,7 +51,7 @@ def make_splits(
             f"make {' and '.join(made)} of them; add rows, or files for these splits."
         )
     has = _rows_of_labels(labels, len(schema))
-    of_label = [np.unique(item[rows]) for rows in has]
+    of_label = _items_of_labels(item, has)
     home = _dealt(of_label, n_items, [1 - MADE_SHARE * len(made), *[MADE_SHARE] * len(made)], seed, least=n_splits)
     remarks = []
     if labels.ndim == 1 and (alone := [schema.names[i] for i, items in enumerate(of_label) if len(items) == 1]):
@@ -152,13 +152,19 @@ def deal_folds(item: np.ndarray, labels: np.ndarray, n_labels: int, n_folds: int
     """
     if item.max() + 1 < n_folds:
         raise DataError(f"There are {pluralize(item.max() + 1, 'different text')} for {n_folds} folds; take fewer.")
-    of_label = [np.unique(item[rows]) for rows in _rows_of_labels(labels, n_labels)]
+    of_label = _items_of_labels(item, _rows_of_labels(labels, n_labels))
     return _dealt(of_label, item.max() + 1, [1 / n_folds] * n_folds, seed)[item]
 
 
 def _rows_of_labels(labels: np.ndarray, n_labels: int) -> list[np.ndarray]:
     """The rows that have each label, or class."""
     return [np.flatnonzero(labels[:, i] > 0.5 if labels.ndim == 2 else labels == i) for i in range(n_labels)]
+
+
+def _items_of_labels(item: np.ndarray, rows_of_labels: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The items that have a row of each label."""
+    n_items = item.max() + 1
+    return [np.flatnonzero(np.bincount(item[rows], minlength=n_items)) for rows in rows_of_labels]
 
 
 def _dealt(
@@ -198,7 +204,7 @@ def _dealt(
 
 
 def _n_homes(home: np.ndarray, items: np.ndarray) -> int:
-    return len(np.unique(home[items]))
+    return np.count_nonzero(np.bincount(home[items]))
 
 
 def is_blank_text(texts: pa.Array) -> np.ndarray:
