@@ -191,6 +191,14 @@ def test_worst_errors_against_a_loop(seed, hierarchy_policy):
         assert off == sorted(off)  # and they come last
 
 
+def test_a_wrong_row_of_two_classes_is_listed_once():
+    rule = DecisionRule(LabelSchema(["ham", "spam"]), two_classes=True)
+    logits = np.array([[2.0, 0], [0, 1], [3, 0]], dtype=np.float32)
+    labels = np.array([[0.0, 1], [0, 1], [1, 0]])
+    (error,) = evaluate.worst_errors(logits, labels, rule, ["a", "b", "c"], 10)
+    assert (error["row"], error["label"], error["kind"]) == (0, "spam", "missed")
+
+
 def test_unknown_entries_count_nowhere_and_soft_ones_by_their_half():
     labels = np.array([[1, 0.7], [-100, 0.2], [0, np.nan], [1, 1], [0, 0.6]])
     logits = np.array([[2.0, -1], [3, 2], [1, 5], [-1, 2], [-2, 1]], dtype=np.float32)

@@ -135,7 +135,7 @@ def test_eval_loss_is_the_mean_over_all_entries(masked, batch, make_trainer, mak
     assert trainer.evaluate()["eval_loss"] == pytest.approx(reference_loss(trainer, rows), rel=1e-6)
 
 
-def test_a_users_loss_function_is_honoured(make_trainer):
+def test_a_users_loss_function_is_honoured(make_trainer, capsys, caplog):
     calls = []
 
     def loss(outputs, labels, num_items_in_batch=None):
@@ -148,6 +148,8 @@ def test_a_users_loss_function_is_honoured(make_trainer):
     assert len(calls) >= 4
     assert metrics["eval_loss"] > 0.3  # the user's, not the focal one
     assert "eval_secondary_f1_macro" in metrics
+    assert "Class weights" not in capsys.readouterr().out  # they are not used, which is said
+    assert "compute_loss_func takes the place of our loss" in caplog.text
 
 
 # ---- metrics ----

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ..comparison.runs import DEFAULT, LINEAR, Record, read_methods
-from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded, save_linear
+from ..comparison.training import WARMUP, FeatureHead, Setting, compare, encoded
 from ..data.dataset import LabelledData
 from ..data.demo import DEMO_TRAINING, demo_data
 from ..labels.class_weights import DEFAULT_STRATEGY
@@ -115,8 +115,7 @@ def main(flags: Sequence[str]) -> dict[str, Any]:
     if best is not None and best.options is not None:
         print(_how_to_train(best.options, summary.runs[best.name][0].learning_rate, args, setting.epochs))
     if summary.best == LINEAR and data.problem_type == MULTI_LABEL:
-        save_linear(setting, folder / "linear")
-        print(f"Use it with: imbalance-trainer predict --model_dir {folder / 'linear'} --text 'a text'")
+        print(f"Use it with: imbalance-trainer predict --model_dir {folder / LINEAR} --text 'a text'")
     content = summary.as_dict()
     write_json(folder / "comparison.json", content)
     print(f"\nKept in {folder}: comparison.json.")

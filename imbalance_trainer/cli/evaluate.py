@@ -110,10 +110,13 @@ def confusion_message(report: Sequence[dict[str, Any]]) -> list[RenderableType]:
 def worst_errors(
     logits: np.ndarray, labels: np.ndarray, rule: DecisionRule, texts: Sequence[str], n: int
 ) -> Iterator[dict[str, Any]]:
-    """The n wrong decisions whose score is furthest on the wrong side of its threshold, the worst first."""
+    """The n wrong decisions whose score is furthest on the wrong side of its threshold, the worst first.
+
+    Of two classes a wrong row is listed once, as its gold class missed.
+    """
     decided, positive, margins = rule.decide(logits).numpy(), labels > 0.5, rule.margins(logits).numpy()
     probabilities, thresholds = rule.scores(logits).sigmoid().numpy(), list(rule.by_label().items())
-    where = np.argwhere((decided != positive) & known(labels))
+    where = np.argwhere((decided != positive) & known(labels) & (positive | (not rule.two_classes)))
     distance = np.where(decided, margins, -margins)[tuple(where.T)]
     for row, i in where[np.argsort(-distance, kind="stable")[:n]].tolist():
         name, threshold = thresholds[i]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -244,27 +243,16 @@ def _trained(setting: Setting, method: Method, key: Key, labels: Mapping[str, np
     return record.add(Run(*key, values, seconds, method.in_words, decided=tuned))
 
 
-def save_linear(setting: Setting, folder: Path) -> None:
-    """Save the linear baseline, with thresholds tuned on validation, for `imbalance-trainer predict`."""
-    linear, validation, _ = _fitted_linear(setting)
-    linear.save(folder, tune_decisions(*validation, DecisionRule(setting.schema), TuningOptions(), 0).rule)
-
-
-def _fitted_linear(setting: Setting) -> tuple[LinearBaseline, Split, Split]:
-    """The linear baseline, and what it says of validation and of test."""
-    texts, wanted = setting.texts or {}, np.array(setting.splits["train"]["labels"])
-    linear = LinearBaseline().fit(texts["train"], multi_hot(wanted, len(setting.schema)))
+def _linear(setting: Setting, labels: Mapping[str, np.ndarray], record: Record) -> Run:
+    """The linear baseline, saved beside the record, with its tuned thresholds, for `imbalance-trainer predict`."""
+    start, texts, rule = time.perf_counter(), setting.texts or {}, DecisionRule(setting.schema)
+    linear = LinearBaseline().fit(texts["train"], multi_hot(setting.splits["train"]["labels"], len(setting.schema)))
     validation, test = (
         Split(linear.logits(texts[name]), np.array(setting.splits[name]["labels"])) for name in ("validation", "test")
     )
-    return linear, validation, test
-
-
-def _linear(setting: Setting, labels: Mapping[str, np.ndarray], record: Record) -> Run:
-    start = time.perf_counter()
-    _, validation, test = _fitted_linear(setting)
-    rule = DecisionRule(setting.schema)
     decided, values = judge(validation, test, rule, labels, setting.problem_type == MULTI_LABEL)
+    if setting.problem_type == MULTI_LABEL:
+        linear.save(record.folder / LINEAR, tune_decisions(*validation, rule, TuningOptions(), 0).rule)
     return record.add(Run(LINEAR, 0.0, 0, values, time.perf_counter() - start, decided=decided))
 
 

@@ -204,7 +204,7 @@ def _dealt(
 
 
 def _n_homes(home: np.ndarray, items: np.ndarray) -> int:
-    return np.count_nonzero(np.bincount(home[items]))
+    return int(np.count_nonzero(np.bincount(home[items])))
 
 
 def is_blank_text(texts: pa.Array) -> np.ndarray:

@@ -36,6 +36,7 @@ OWN_LOSS = (
     "count only where it calls super().compute_loss(). With gradient accumulation a mean over a batch has to be "
     "divided by the number of batches: set loss_is_scaled_for_ga = False in the class."
 )
+OWN_LOSS_FUNC = "compute_loss_func takes the place of our loss: class weights, gamma and penalty are not used."
 
 
 class WeightedFocalTrainer(Trainer):
@@ -125,7 +126,9 @@ class WeightedFocalTrainer(Trainer):
             return
         if self._has_own_loss:
             logger.warning(OWN_LOSS, type(self).__name__)
-        elif trains and self.compute_loss_func is None and has_own_loss(model, self.label_names[0]):
+        elif self.compute_loss_func is not None:
+            logger.warning(OWN_LOSS_FUNC)
+        elif trains and has_own_loss(model, self.label_names[0]):
             logger.warning("Our loss takes the place of any that %s.forward computes.", type(model).__name__)
         if self.loss_is_scaled_for_ga is None and self.compute_loss_func is None and not self._has_own_loss:
             self.loss_is_scaled_for_ga = True  # divided by the counts of the whole update, see compute_loss
@@ -177,8 +180,9 @@ class WeightedFocalTrainer(Trainer):
         ours = self._ours
         for callback in self._rare_label_callbacks():
             callback.metrics, callback.distribution = ours.metrics, ours.distribution
-            callback.class_weights, callback.max_weight = ours.class_weights, ours.options.max_weight
-            callback.focal_gamma, callback.options = ours.options.gamma, ours.plain_options()
+            if self.compute_loss_func is None:  # else none of it is used
+                callback.class_weights, callback.max_weight = ours.class_weights, ours.options.max_weight
+                callback.focal_gamma, callback.options = ours.options.gamma, ours.plain_options()
             callback.unit = ours.problem.unit
             if callback.patience is None:
                 callback.patience = ours.options.rare_label_patience
