@@ -101,9 +101,6 @@ def test_no_violation_is_one_line_and_no_rule_none():
 
 
 def test_what_does_not_fit_is_a_usage_error():
-    for max_rows in (-1, 1.5, True):
-        with pytest.raises(UsageError, match="max_rows is a number of labels"):
-            table_of(counts_of([1, 2]), max_rows=max_rows)
     with pytest.raises(UsageError, match="weights are of 2 labels and the counts of 3"):
         label_table(counts_of([1, 2, 3]), compute_class_weights(counts_of([1, 2])))
 

@@ -95,7 +95,7 @@ def label_table(
         max_rows: labels in the table (the rarest ones), and rules below it; None for all.
 
     Raises:
-        UsageError: weights of other labels than those counted, or a max_rows that is not a whole number from 0 on.
+        UsageError: weights of other labels than those counted.
 
     >>> from imbalance_trainer import LabelDistribution, LabelSchema, compute_class_weights
     >>> from imbalance_trainer.utils.console import as_text
@@ -109,9 +109,7 @@ def label_table(
       1 row has 'threat' without 'hateful': row 100
     """
     check_same_labels(distribution, weights)
-    if max_rows is not None and (isinstance(max_rows, bool) or max_rows != int(max_rows) or max_rows < 0):
-        raise UsageError(f"max_rows is a number of labels, 0 or more, or None for all; got {max_rows!r}.")
-    shown = distribution.rarest_first[: None if max_rows is None else int(max_rows)]
+    shown = distribution.rarest_first[:max_rows]
     rules = _rules_part(distribution, max_rows)
     message = part_message(_labels_part("", distribution, weights, shown), with_title=False)
     return message if rules is None else [*message, "", *part_message(rules, with_title=False)]
