@@ -65,7 +65,7 @@ def loading_ratios(quick: bool) -> list[Ratio]:
             ours = lambda p=path, names=names: load_labelled_dataset(p, label_info={"names": names})  # noqa: E731
             times = by_turns({"ours": ours, "theirs": theirs}, 2 if quick else 3)
             ratio, word = times["ours"] / times["theirs"], f"load_labelled_dataset, {n:,} rows x 28 of {name}"
-            found.append(Ratio(word, "load_dataset, nothing decided or checked", ratio, ours=ms(times["ours"])))
+            found.append(Ratio(word, "load_dataset, nothing decided or checked", ratio, 5.0, ours=ms(times["ours"])))
     return found
 
 
