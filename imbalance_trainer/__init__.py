@@ -5,59 +5,18 @@ Names are imported when they are first used, so that the losses, weights and met
 
 import importlib
 import importlib.util
+import re
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 __version__ = "0.1.0"
 
-HOMES = {
-    "LabelSchema": "labels.schema",
-    "LabelDistribution": "labels.distribution",
-    "compute_class_weights": "labels.class_weights",
-    "cap_weights": "labels.class_weights",
-    "weighted_focal_loss": "losses",
-    "WeightedFocalLoss": "losses",
-    "LOSSES": "losses",
-    "enforce_hierarchy": "decisions.rule",
-    "apply_thresholds": "decisions.rule",
-    "tune_thresholds": "tuning.thresholds",
-    "ImbalanceMetrics": "metrics.imbalance_metrics",
-    "ImbalanceTrainingArguments": "training.arguments",
-    "WeightedFocalTrainer": "training.trainer",
-    "LayerHeadConfig": "training.layer_head",
-    "LayerHeadForSequenceClassification": "training.layer_head",
-    "RareLabelCallback": "training.callbacks",
-    "imbalance_loss": "training.any_trainer",
-    "start_head": "training.any_trainer",
-    "set_head_rate": "training.any_trainer",
-    "ImbalanceTextClassificationPipeline": "pipeline",
-    "load_labelled_dataset": "data.dataset",
-}
+_STUB = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+HOMES = {name: home for home, name in re.findall(r"^from \.([\w.]+) import (\w+)", _STUB, re.MULTILINE)}
+"""Per public name the module that has it."""
 
 __all__ = [*HOMES, "__version__"]
-
-if TYPE_CHECKING:
-    from .data.dataset import load_labelled_dataset as load_labelled_dataset
-    from .decisions.rule import apply_thresholds as apply_thresholds
-    from .decisions.rule import enforce_hierarchy as enforce_hierarchy
-    from .labels.class_weights import cap_weights as cap_weights
-    from .labels.class_weights import compute_class_weights as compute_class_weights
-    from .labels.distribution import LabelDistribution as LabelDistribution
-    from .labels.schema import LabelSchema as LabelSchema
-    from .losses import LOSSES as LOSSES
-    from .losses import WeightedFocalLoss as WeightedFocalLoss
-    from .losses import weighted_focal_loss as weighted_focal_loss
-    from .metrics.imbalance_metrics import ImbalanceMetrics as ImbalanceMetrics
-    from .pipeline import ImbalanceTextClassificationPipeline as ImbalanceTextClassificationPipeline
-    from .training.any_trainer import imbalance_loss as imbalance_loss
-    from .training.any_trainer import set_head_rate as set_head_rate
-    from .training.any_trainer import start_head as start_head
-    from .training.arguments import ImbalanceTrainingArguments as ImbalanceTrainingArguments
-    from .training.callbacks import RareLabelCallback as RareLabelCallback
-    from .training.layer_head import LayerHeadConfig as LayerHeadConfig
-    from .training.layer_head import LayerHeadForSequenceClassification as LayerHeadForSequenceClassification
-    from .training.trainer import WeightedFocalTrainer as WeightedFocalTrainer
-    from .tuning.thresholds import tune_thresholds as tune_thresholds
 
 
 def __getattr__(name: str) -> Any:

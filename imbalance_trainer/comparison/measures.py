@@ -117,11 +117,7 @@ class Difference:
 
 
 def paired_difference(
-    ours: Sequence[np.ndarray],
-    theirs: Sequence[np.ndarray],
-    gold: np.ndarray,
-    n_resamples: int = 1000,
-    seed: int = 0,
+    ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], gold: np.ndarray, n_resamples: int = 1000, seed: int = 0
 ) -> Difference:
     """Macro F1 of ours less that of theirs, each the mean over its seeds, with an interval.
 

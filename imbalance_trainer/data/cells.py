@@ -18,7 +18,7 @@ from .frame import Frame
 from .text_files import Settings
 
 _WORDS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
-_NOTHING = ("", "na", "<na>", "nan", "none", "null")
+_NOTHING = ("", "na", "n/a", "#n/a", "<na>", "nan", "none", "null")
 _SPELLED_PAIRS = "y/n t/f ja/nein oui/non si/no sí/no sim/não wahr/falsch vrai/faux да/нет 是/否 on/off ✓/✗ ✔/✘ ✅/❌"
 _PAIRS = tuple(tuple(pair.split("/")) for pair in _SPELLED_PAIRS.split())
 """Words that mean 1 and 0 where a column has no others."""
@@ -78,9 +78,10 @@ def _plain(word: str) -> str:
 
 
 def _number(word: str) -> float | None:
-    """A number, also one with a decimal comma or a percent sign, or a share such as 2/3."""
+    """A number, also one with a decimal comma or a percent sign, or a share such as 2/3; none where it is not clear
+    what a comma means (1,000)."""
     plain = re.fullmatch(r"([+-]?[\d.,]+(?:e[+-]?\d+)?)\s*(?:(%)|/([1-9]\d*))?", word.strip().casefold())
-    if plain is None:
+    if plain is None or re.fullmatch(r"[1-9]\d{0,2},\d{3}", plain[1]):
         return None
     try:
         return float(re.sub(r"^(\d+),(\d+)$", r"\1.\2", plain[1])) / (100 if plain[2] else float(plain[3] or 1))
@@ -166,7 +167,9 @@ _WITHIN_NAMES = "_:-. "
 _IN_BRACKETS = re.compile(r"\[.*\]|\{.*\}|\w*\(.*\)", re.DOTALL)
 _ARROW = re.compile(r"\s*(?:[-=]?>+|[→»›])\s*")
 _NAMED_VALUE = re.compile(r"(.*\S)\s*[-:=_]\s*([01])(?:\.0)?")
-_NAMED_NUMBER = re.compile(r"(.*\S)\s*[-:=_]\s*(?:[01]|\d*[.,]\d+)")
+_NAMED_NUMBER = re.compile(
+    r"(?i)(.*\S)\s*(?:[-:=_(]\s*(?:[01]|yes|no|true|false|\d*[.,]\d+)\)?|\s\(?\d*[.,]?\d+ ?%\)?)"
+)
 _QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(\s*(?=['"]))?""")
 """A name in quotation marks and, where another one follows, what is between them."""
 
@@ -180,7 +183,7 @@ def how_written(cells: pa.Array, known: Sequence[str] | None, separator: str | N
     if separator == NO_SEPARATOR:
         return NO_SEPARATOR
     brackets = [v.strip()[:1] if _IN_BRACKETS.fullmatch(v.strip()) else "" for v in filled]
-    if "[" in brackets or (brackets and all(brackets)):
+    if {"[", "{"} & {*brackets} or (brackets and all(brackets)):
         return SPELLED
     if separator is not None and not any(separator in value for value in filled):
         raise UsageError(f"{where}: no cell has the separator {separator!r}; leave --separator out or give another.")
@@ -212,10 +215,10 @@ def cell_lists(frame: Frame, columns: Sequence[str], written: str) -> pa.Array:
         return cells
     every = cells.drop_null().unique().to_pylist()
     if written == SPELLED:
-        lists = {}
+        lists, is_bare = {}, any(re.fullmatch(r"[\[{][^'\"\d]*,[^'\"\d]*[\]}]", v.strip()) for v in every)
         for v in every:
             try:
-                lists[v] = spelled_list(v)
+                lists[v] = spelled_list(v, is_bare)
             except ValueError as error:
                 raise DataError(f"{where}, {frame.row(pc.index(cells, v).as_py())}: {error}") from None
     else:
@@ -272,6 +275,13 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
             f"{where}: cells such as {values[0]!r} may be a digit for each label; write them as lists, [0, 1, 0], or "
             f"say --separator {NO_SEPARATOR} where a cell is one name."
         )
+    if not known and numbers_in(pa.array(values, pa.string())) is not None:
+        if odd := next((value for value in values if "," in value), None):
+            raise UsageError(
+                f"{where}: cells such as {odd!r} may be class indices with ',' between them, or numbers; say "
+                f"--separator ',' or --separator {NO_SEPARATOR}."
+            )
+        return None
     others = [s for s in _signs(values) if s not in (*_TAKEN, *_WITHIN_NAMES)]
     others += ["\t", *_WORDS_THAT_JOIN, *_WITHIN_NAMES]
     parts = {
@@ -284,7 +294,8 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
         usual = [s for s in parts if s in "|;\n"]
         found = found or [s for s in usual if shares[s][0] > 0]
         found = found or [s for s in usual if 2 * sum(s in v for v in values) >= len(values)]
-        found = found or [s for s in parts if s == "," and not usual and shares[s][0] >= 0.9]
+        found = found or [s for s in parts if s == "," and not usual and shares[s][0] >= 0.9
+                          and (shares[s][1] >= 0.5 or parts[s] & {*values})]  # fmt: skip
     if len(found) == 1:
         return found[0]
     doubtful = found or [s for s in parts if s in _TAKEN and len(values) > 1 and (s != "," or shares[s][0] > 0)]
@@ -350,10 +361,13 @@ def paths_in(values: Sequence[str]) -> str | None:
     return paths[0] if len(paths) > 1 and _recurring(values, PATHS)[0] > 0.5 else None
 
 
-def spelled_list(cell: str) -> list | None:
-    """The list that a cell spells (JSON, Python, numpy's [1 0 0]; of a dict the names with 1), else a ValueError."""
+def spelled_list(cell: str, is_bare: bool = False) -> list | None:
+    """The list that a cell spells (JSON, Python, numpy's [1 0 0]; of a dict the names with 1, or its only list; a name
+    that stands alone; if `is_bare` [joy, fear] too), else a ValueError."""
     if is_blank(cell):
         return None
+    if not re.search(r"[\[\]{}()'\",]", cell):
+        return [cell.strip()]
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):
@@ -365,7 +379,10 @@ def spelled_list(cell: str) -> list | None:
         try:
             value = ast.literal_eval(spelled.strip())
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            value = None
+            names = re.fullmatch(r"\s*[\[{]([^\[\]{}()'\":]*)[\]}]\s*", cell)
+            value = [*filter(None, map(str.strip, names[1].split(",")))] if names and is_bare else None
+    if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), list):
+        (value,) = value.values()  # such as Label Studio's {"choices": [...]}
     if isinstance(value, dict) and all(v in (0, 1) for v in value.values()):
         return [str(name) for name, v in value.items() if v]
     if not isinstance(value, (list, tuple, set)):

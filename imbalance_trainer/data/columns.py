@@ -13,21 +13,25 @@ import pyarrow.compute as pc
 from ..labels.schema import LabelSchema
 from ..utils.constants import LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, did_you_mean, quoted
-from .cells import NO_SEPARATOR, how_written, label_entries, numbers_in, words_in
+from .cells import NO_SEPARATOR, fold, how_written, label_entries, numbers_in, words_in
 from .frame import Frame, named_like
 from .label_spec import COLUMNS, LABEL_FORMATS, LabelSpec, ask_about_signs, plan_of_cells
 from .text_files import Settings
 
-_TEXT_NAMES = "text sentence comment_text comment content tweet body review title utterance question"
+_TEXT_NAMES = "text sentence comment_text comment content tweet post message msg body review title utterance question"
 TEXT_COLUMNS = tuple(_TEXT_NAMES.split())
 """Usual names of the column of the text, in the order in which they are looked for."""
 
+_HEADINGS = ("title", "question")  # which may stand beside a longer text
+_OF_PAIRS = re.compile(
+    r"(?i)premise|hypothesis|(sentence|text|question|[sq])[ _]?[12ab]?|answer|query|passage|context|response|reply"
+)
 _SAMPLE = 2_000  # rows by which a column is judged
 _MUCH_LONGER = 1.5
 _LABEL_LIKE = 0.9  # a column with this share of label values is one of labels, and its other values are errors
 _NO_TEXT = re.compile(
     r"(?is)https?://\S+|www\.\S+|\S+@\S+\.\w+|[\[{].*[\]}]|(?-i:[\d+-][\d\s.,:/+TZ-]*)([ap]m|utc|gmt)?"
-    r"|(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .*\d|[a-z]{3,9} \d{1,2},? \d{4}.*|\d{1,2} [a-z]{3,9} \d{4}.*",
+    r"|(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .*\d|[a-z]{3,9} \d{1,2},? \d{4}.*|\d{1,2} [a-z]{3,9} \d{4}.*"
 )
 """Addresses, lists, numbers, dates and times."""
 _NO_BLANKS = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
@@ -42,7 +46,7 @@ _SELDOM_LABEL = re.compile(
 )
 _PEOPLE = re.compile(
     r"(?i)(?:^|[ _.-])(an+(?:ot\w*)?|rater|coder|judge|worker|labell?er|reviewer|expert|evaluator|assessor|participant"
-    r"|user|person)[ _.-]*(\d+|[a-z])$"
+    r"|user|person)([ _.-]*\d+|[ _.-]+[a-z])$"
 )
 _WAYS = (
     "--label_columns names them, with --positive_values (which values mean 1), --label_scale (what counts, "
@@ -68,9 +72,11 @@ def find_text_column(frame: Frame, settings: Settings) -> str:
     lengths = {name: _text_length(frame, name) for name in strings}
     found = sorted((name for name in strings if lengths[name] > 0), key=lambda name: -lengths[name])
     usual = named_like(TEXT_COLUMNS, found)
-    if usual and _MUCH_LONGER * lengths[usual] >= lengths[found[0]]:
+    is_pair = sum(_OF_PAIRS.fullmatch(name.strip()) is not None for name in found) > 1
+    if usual and _MUCH_LONGER * lengths[usual] >= lengths[found[0]] and not is_pair:
         return usual
-    if len(found) == 1 or (found and lengths[found[0]] >= _MUCH_LONGER * lengths[found[1]] and usual != "text"):
+    is_longest = len(found) > 1 and lengths[found[0]] >= _MUCH_LONGER * lengths[found[1]]
+    if len(found) == 1 or (is_longest and not is_pair and (not usual or usual.strip().casefold() in _HEADINGS)):
         return found[0]
     usual = named_like(TEXT_COLUMNS, strings)
     if usual and not found and (lengths[usual] == 0 or usual.casefold() == TEXT_COLUMNS[0]):
@@ -86,10 +92,10 @@ def _is_text(frame: Frame, name: str) -> bool:
 
 
 def _text_length(frame: Frame, name: str) -> float:
-    """The mean length of a column that looks like text: words with blanks, most rows different; else 0, or -1 where
-    most cells are numbers, dates, addresses or lists."""
-    texts = _joined(frame.column(name).slice(0, _SAMPLE)).drop_null().to_pylist()
-    texts = [text.strip() for text in texts if text.strip()]
+    """The mean length of a column that looks like text, blank cells too: words with blanks, most rows different; else
+    0, or -1 where most cells are numbers, dates, addresses or lists."""
+    every = _joined(frame.column(name).slice(0, _SAMPLE)).to_pylist()
+    texts = [text.strip() for text in every if text and text.strip()]
     if not texts:
         return 0
     if 2 * sum(_NO_TEXT.fullmatch(text) is not None for text in texts) > len(texts):
@@ -98,7 +104,7 @@ def _text_length(frame: Frame, name: str) -> float:
     different = len(set(texts)) / len(texts)
     has_words = 2 * sum(n > 1 for n in words) >= len(texts)
     is_varied = different >= 0.5 or (different >= 0.2 and np.mean(words) >= 5)
-    return float(np.mean([len(text) for text in texts])) if has_words and is_varied else 0
+    return sum(map(len, texts)) / len(every) if has_words and is_varied else 0
 
 
 def _joined(values: pa.Array) -> pa.Array:
@@ -168,6 +174,9 @@ def _columns_plan(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     """The plan for a column per label."""
     given = settings.label_info
     schema = given or LabelSchema.from_names(columns)
+    alike = [name for name in columns if sum(fold(name) == fold(other) for other in columns) > 1]
+    if alike and not given:
+        raise DataError(f"{frame.path}: the columns {quoted(alike)} differ in spelling alone; rename or drop one.")
     if missing := [name for name in schema.names if name not in columns]:
         raise DataError(f"{frame.path}: no column for the label {missing[0]!r}: {did_you_mean(missing[0], columns)}")
     if odd := [name for name in columns if name not in schema.names]:
@@ -186,6 +195,7 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
         return given.names
     cell = named_like(LABEL_COLUMNS, others)
     if cell is not None and settings.label_format != COLUMNS:
+        _ask_about_others(frame, cell, others)
         return (cell,)
     numbered = tuple(name for name in others if _is_numbered(name))
     if len(numbered) > 1 and _hold_names(frame, numbered, settings):
@@ -203,21 +213,33 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
         found = [name for name, v in values.items() if v.is_like_label]
     if not found:
         where = f" in {_described(values)}" if values else ""
-        usual = "".join(
-            f" If they are in {n!r}, say --label_columns {shlex.quote(n)}." for n in values if _is_class_name(n)
-        )
+        named = [f" If they are in {n!r}, say --label_columns {shlex.quote(n)}." for n in values if _is_class_name(n)]
         raise UsageError(
             f"{frame.path}: found no labels{where}; expected a column 'labels' or one of 0 and 1 for each label."
-            f"{usual} {_WAYS}"
+            f"{''.join(named)} {_WAYS}"
         )
     _ask_about_doubtful(frame, {name: values[name] for name in found}, values)
     return tuple(found)
 
 
+def _ask_about_others(frame: Frame, cell: str, others: Sequence[str]) -> None:
+    """Ask where there is a label_2 beside `label`, or where `label` and columns beside it hold 0 and 1."""
+    beside = [n for n in others if n != cell and not (_NO_LABEL.fullmatch(n) or _SELDOM_LABEL.fullmatch(n.strip()))]
+    beside = [n for n in beside if not _holds_objects(frame.table.schema.field(n).type)]
+    is_label = _seen(frame, cell).is_label
+    found = [n for n in beside if _stem(n) == _stem(cell) or (is_label and _seen(frame, n).is_label)]
+    if found:
+        ways = " or ".join(f"--label_columns {shlex.join(names)}" for names in ([cell], [cell, *found]))
+        raise UsageError(f"{frame.path}: which of {quoted([cell, *found])} are labels? Say {ways}.")
+
+
 def _is_numbered(name: str) -> bool:
     """Whether a column is one of several such as label_1, label_2."""
-    stem = re.sub(r"[ _.-]?\d+$", "", name.strip()).casefold()
-    return stem != name.strip().casefold() and stem in (*LABEL_COLUMNS, *_CLASS_COLUMNS)
+    return _stem(name) != name.strip().casefold() and _stem(name) in (*LABEL_COLUMNS, *_CLASS_COLUMNS)
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[ _.-]?\d+$", "", name.strip()).casefold()
 
 
 # ---- what is asked ----

@@ -21,7 +21,7 @@ from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, quoted
 from ..utils.text import pluralize
 from . import splits as split_rows
-from .cells import SPELLED
+from .cells import SPELLED, label_entries
 from .columns import find_text_column, make_plan, read_texts
 from .files import read_files
 from .frame import Frame, named_like
@@ -174,18 +174,10 @@ def load_labelled_dataset(
     warnings += split_rows.parted_near_duplicates(parts, bool(made))
     warnings += split_rows.absent_labels(parts, plan.schema)
     unnamed = "; none is named primary (groups in label_info.json), so all count as secondary"
-    notes = (
-        _source_note(frames, source, text, plan),
-        f"{plan.note}{'' if plan.form == CLASSES or plan.schema.primary else unnamed}.",
-        _split_note(
-            parts,
-            made,
-            train.name,
-            seed,
-            {split: int(rows.sum()) for split, rows in blank.items()},
-            f" and rows of one {split_group_column!r}" * bool(groups),
-        ),
-    )
+    labels_note = f"{plan.note}{'' if plan.form == CLASSES or plan.schema.primary else unnamed}."
+    n_blank = {split: int(rows.sum()) for split, rows in blank.items()}
+    rows_note = _split_note(parts, made, train.name, seed, n_blank, split_group_column)
+    notes = (_source_note(frames, source, text, plan), labels_note, rows_note)
     splits = make_datasets(parts, plan.schema)
     return LabelledData(splits, plan.schema, plan.problem_type, notes, tuple(warnings), tuple(made), groups)
 
@@ -201,9 +193,10 @@ def given_schema(label_info: Any, folder: Path | None) -> LabelSchema | None:
 def _by_split_column(frames: dict[str, Frame]) -> dict[str, Frame]:
     """The training data by a column that names train and another split, where there is no other data."""
     train = frames["train"]
-    for name in train.names if len(frames) == 1 else ():
+    strings = [name for name in train.names if pa.types.is_string(train.table.schema.field(name).type)]
+    for name in strings if len(frames) == 1 else ():
         cells = train.table.column(name)
-        if not pa.types.is_string(cells.type) or len(cells.slice(0, 1_000).unique()) > 10:
+        if name.casefold() in LABEL_COLUMNS or len(cells.slice(0, 1_000).unique()) > 10:
             continue
         words = cells.unique().drop_null().to_pylist()
         named = {word: split for word in words if len(words) <= 10 and (split := split_named(word))}
@@ -225,6 +218,13 @@ def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
     column = settings.label_columns[0] if settings.label_columns else named_like(LABEL_COLUMNS, others)
     if column is None or len(settings.label_columns) > 1 or pa.types.is_nested(frame.column(column).type):
         raise UsageError(f"{frame.path}: --label_format long needs the column of the label: --label_columns NAME.")
+    for name in others:
+        entries = label_entries(frame.column(name)) if name != column else np.array([])
+        if (entries == 0).any() and not np.isinf(entries).any():
+            raise UsageError(
+                f"{frame.path}: --label_format long takes each row as a label of its text, but {name!r} seems to say "
+                "which rows hold; keep those in which it is 1, or leave that column out."
+            )
     found: dict[str, tuple[int, dict[str, None]]] = {}  # of each text its first row and its labels
     names = frame.column(column).cast(pa.string()).to_pylist()
     for row, (key, name) in enumerate(zip(read_texts(frame, text).to_pylist(), names, strict=True)):
@@ -270,6 +270,8 @@ def _with_labels(
         if key is None:
             raise DataError(f"{beside}: has no column of {frame.name} by which labels and texts go together.")
         rows = pc.index_in(frame.column(key), labels.column(key))
+        if rows.null_count == len(rows):
+            raise DataError(f"{beside}: no value of {key!r} is one of {frame.name}; both have to be written alike.")
         table = frame.table
         for name in (name for name in labels.names if name not in frame.names):
             table = table.append_column(name, labels.column(name).take(rows))
@@ -314,12 +316,13 @@ def _source_note(frames: Mapping[str, Frame], source: Source, text: str, plan: L
 
 
 def _split_note(
-    parts: split_rows.Parts, made: Sequence[str], source: str, seed: int, blank: Mapping[str, int], more: str
+    parts: split_rows.Parts, made: Sequence[str], source: str, seed: int, blank: Mapping[str, int], group: str | None
 ) -> str:
     sizes = ", ".join(f"{split} {len(parts[split][0]):,}" for split in SPLITS if split in parts)
     how = "splits as they were"
     if made:
         each = " each" if len(made) > 1 else ""
+        more = f" and rows of one {group!r}" if group else ""
         how = f"{' and '.join(made)} made of 10% of {source}{each}, stratified, seed {seed}, equal texts{more} "
         how += "kept together"
     unknown = sum(int((labels == IGNORE_INDEX).sum()) for _, labels in parts.values())

@@ -72,10 +72,7 @@ def demo_model(schema: LabelSchema | None = None, seed: int = 42) -> tuple[Any, 
     tokenizer = _demo_tokenizer()
     schema = schema or demo_schema()
     config = RobertaConfig(
-        vocab_size=len(tokenizer),
-        **_WORDS["encoder"],
-        max_position_embeddings=_MAX_LENGTH + 2,
-        num_labels=len(schema),
+        vocab_size=len(tokenizer), **_WORDS["encoder"], max_position_embeddings=_MAX_LENGTH + 2, num_labels=len(schema)
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -17,16 +17,7 @@ import pyarrow.parquet as pq
 
 from ..utils.errors import DataError, UsageError, first_five, first_line, quoted
 from .frame import Frame, join_frames, make_frame
-from .text_files import (
-    DELIMITED,
-    Batches,
-    Settings,
-    not_decoded,
-    open_text,
-    read_delimited,
-    read_head,
-    read_lines,
-)
+from .text_files import DELIMITED, Batches, Settings, not_decoded, open_text, read_delimited, read_head, read_lines
 
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 
@@ -54,6 +45,8 @@ def read_files(paths: Path | tuple[Path, ...], settings: Settings) -> Frame:
             raise DataError(f"{paths}: has no rows.")
         return frame
     frames = [read_files(path, settings) for path in paths]
+    if len(frames) == 1:
+        return frames[0]
     return join_frames(paths[0].parent / f"{paths[0].name} and {len(paths) - 1} more", frames)
 
 

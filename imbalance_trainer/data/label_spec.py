@@ -109,7 +109,16 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
             way = "a label_info.json (--label_schema) can list which label implies which"
         said = [*said, f"{frame.name}: column {column!r} holds paths such as {path!r}: {way}."]
     if form == CLASSES and (len(names) == 1 or (known is None and len(words) == 1)):
-        raise DataError(f"{where}: has only one class, {names[-1]!r}; expected two or more.")
+        flags = f"--label_columns {shlex.quote(column)} --positive_values {shlex.quote(names[-1])}"
+        way = f" Where a blank cell means that it is not, say {flags} --blank_labels negative."
+        has_blank = values.null_count or any(map(cell.is_blank, cell.words_of(values.drop_null().unique())))
+        said = f"{where}: has only one class, {names[-1]!r}; expected two or more."
+        raise DataError(said + way if has_blank else said)
+    if form == CLASSES and is_free and is_text and len(values) >= 100 and 2 * len(names) > len(values):
+        raise UsageError(
+            f"{where}: holds {len(names):,} different values in {len(values):,} rows, such as {names[-1]!r}; for sets "
+            "of labels say --separator and what is between them, for a class a row --label_format classes."
+        )
     parted = "" if written in (cell.NO_SEPARATOR, cell.SPELLED) else f" separated by {written!r}"
     what = "names" if is_text and not are_indices else "class indices"
     how = {CLASSES: "one class a row", NAMES: what if parted else f"lists of {what}"}.get(form, "multi-hot lists")
@@ -132,7 +141,8 @@ def ask_about_signs(numbers: np.ndarray | None, column: str, where: str) -> None
     """Ask whether -1, beside 0 and 1 or one of them in a tenth of the rows, is a class."""
     known = np.array([]) if numbers is None else numbers[~np.isnan(numbers)]
     signs, flag = int((known == -1).sum()), f"--label_columns {shlex.quote(column)}"
-    if signs > 2 and 10 * signs >= len(known) and np.isin(known, (-1, 0, 1)).all():
+    is_below = bool((known[known != IGNORE_INDEX] < -1).any())
+    if signs > 2 and ((10 * signs >= len(known) and np.isin(known, (-1, 0, 1)).all()) or is_below):
         *some, last = (f"{n:g}" for n in np.unique(known))
         raise UsageError(
             f"{where}: {column!r} holds {', '.join(some)} and {last}, and -1 means unknown. For classes say {flag} "
@@ -160,6 +170,10 @@ def _cells(
     if is_string:
         classes = cell.NO_SEPARATOR if settings.label_format == CLASSES else None
         written = cell.how_written(cells, known, settings.separator or classes, where)
+    if len(columns) > 1:
+        every = pa.concat_arrays([frame.column(name).cast(pa.string()) for name in columns])
+        if cell.how_written(every, known, settings.separator, where) != cell.NO_SEPARATOR:
+            raise UsageError(f"{where}: their cells hold several names; that is read where one column has all labels.")
     if not is_string or written != cell.NO_SEPARATOR:
         cells = cell.cell_lists(frame, columns, written)
     if pa.types.is_struct(cells.type) or pa.types.is_map(cells.type):

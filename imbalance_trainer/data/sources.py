@@ -15,9 +15,9 @@ from .frame import Frame, frame_of_object
 from .text_files import DELIMITED, TEXT, Settings
 
 SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "dev", "val", "valid"),
-    "test": ("test", "testing"),
+    "train": ("train", "training", "trainval", "tr"),
+    "validation": ("validation", "dev", "val", "valid", "va"),
+    "test": ("test", "testing", "te", "holdout"),
 }
 """The splits, and the names under which each is looked for."""
 
@@ -166,7 +166,7 @@ def _opened(part: Any) -> Any:
         if not path.exists():
             raise UsageError(f"{path}: there is no such folder or file.")
         saved = _saved(path) if path.is_dir() else path
-        return _files_in(path) if saved is None else saved
+        return _files_in(path) or _files_of_splits(path) if saved is None else saved
     is_paths = isinstance(part, Sequence) and part and all(isinstance(path, (str, Path)) for path in part)
     return tuple(map(_opened, part)) if is_paths else part
 
@@ -187,6 +187,12 @@ def _files_in(folder: Path) -> dict[str, Path | tuple[Path, ...]]:
         if shard and len(paths) != int(shard[1]):
             raise DataError(f"{folder}: has {len(paths)} of the {int(shard[1])} files {name}.")
     return {name: tuple(paths) if _SHARDS.search(name) else paths[0] for name, paths in found.items()}
+
+
+def _files_of_splits(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The files in the folders train, test and so on, by the names of these folders."""
+    inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and split_named(path.name)]
+    return {path.name: files for path in inner if (files := tuple(Source(_files_in(path)).paths()))}
 
 
 def _from_hub(source: HubDataset) -> Mapping[str, Any]:

@@ -31,14 +31,9 @@ _TRIES = 100
 
 
 def make_splits(
-    parts: Parts,
-    groups: dict[str, pa.Array],
-    made: Sequence[str],
-    schema: LabelSchema,
-    seed: int,
-    path: Path | str,
+    parts: Parts, groups: dict[str, pa.Array], made: Sequence[str], schema: LabelSchema, seed: int, path: Path | str,
     item: np.ndarray,
-) -> list[str]:
+) -> list[str]:  # fmt: skip
     """Take the splits `made` out of the training rows and their groups, in place, and say what could not be done.
 
     Rows of one item (see `together`), (rows,), stay together. Every split keeps the order of the file.
@@ -89,10 +84,7 @@ def near_duplicates(texts: Sequence[str], least: float = 0.8) -> np.ndarray:
     """
     found = [{*re.findall(r"\w+", text.lower())} for text in texts]
     size = np.array([len(words) for words in found], dtype=np.int64)
-    words, row = (
-        pd.factorize(np.array([w for of_text in found for w in of_text]))[0],
-        np.repeat(range(len(found)), size),
-    )
+    words, row = pd.factorize(np.array([w for of in found for w in of]))[0], np.repeat(range(len(found)), size)
     rarity = np.bincount(words)[words]
     order = np.lexsort((words, rarity, row))  # of each text its rarest words first
     words, place = words[order], np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)

@@ -37,8 +37,16 @@ _MARKS = (  # that of UTF-16 is the beginning of one of UTF-32
 _USUAL = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1", "cp1251", "gb18030", "shift_jis")
 _LABEL = "__label__"
 _FASTTEXT = re.compile(rf"{_LABEL}(?!.*{_LABEL})[^,;|]+[,;:|]*", re.IGNORECASE)
+_UNEVEN = (
+    "are not as wide as the header: those with more cells are left out, those with fewer are filled up with blanks."
+)
+_MERGED = (
+    "a cell holds lines that look like rows, as where a text begins with a quotation mark; --reader_args "
+    "'{\"quoting\": 3}' takes such marks as they are."
+)
 _STYLE = ("quoting", "quotechar", "escapechar", "doublequote")
 _SENTENCE = re.compile(r"(\S+\s+){4}\S")  # five words
+_NO_NAME = re.compile(r"\s*(Unnamed: \d+\s*)?")  # as pandas writes an index, and reads a blank
 _NUMBER = re.compile(r"\s*[+-]?\d[\d.,]*([eE][+-]?\d+)?\s*")
 
 
@@ -126,8 +134,9 @@ def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
     head, n_before = read_head(path, settings), 0
     if not head.strip():
         raise DataError(f"{path}: is empty; expected a header and rows.")
-    if re.match(_LABEL, head, re.IGNORECASE) and not settings.reader_args:
-        raise DataError(f"{path}: holds lines of fastText's format; rename it to {path.stem}.txt.")
+    for begins, what, name in ((_LABEL, "lines of fastText's format", ".txt"), (r"\s*\[?\s*\{\s*\"", "JSON", ".json")):
+        if re.match(begins, head, re.IGNORECASE) and not settings.reader_args:
+            raise DataError(f"{path}: holds {what}; rename it to {path.stem}{name}.")
     args: dict[str, Any] = {k: v for k, v in settings.reader_args.items() if not k.startswith("encoding")}
     style: dict[str, Any] = {k: args[k] for k in _STYLE if k in args}
     if sep_line := re.match(r'"?sep=(.)"?\r?\n', head, re.IGNORECASE):  # as Excel writes and reads it
@@ -143,21 +152,34 @@ def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
             yield from ((table, kind, ()) for table in _by_pandas(path, file, rows, n_before, delimiter, args))
             return
         odd: list[int] | None = [] if args.get("on_bad_lines") == "skip" else None
-        found = _even_rows(path, file, n_before, odd, {"delimiter": delimiter, **style})
+        merged: list[int] = []
+        found = _even_rows(path, file, n_before, odd, merged, {"delimiter": delimiter, **style})
         header = None if args.get("header", 0) is None else next(found, [])
         tables = _tables(found, header, rows or 1_000)
         for table in tables if rows else [pa.concat_tables([first, *tables]) for first in islice(tables, 1)]:
-            said = f"{len(odd or ()):,} lines of {path.name} are not as wide as the header: those with more cells are "
-            said += "left out, those with fewer are filled up with blanks."
-            yield table, kind, (said,) if odd else ()
+            remarks = [f"{len(odd):,} lines of {path.name} {_UNEVEN}"] if odd else []
+            remarks += [f"{path.name}: from line {merged[0]} on {_MERGED}"] if merged else []
+            yield table, kind, tuple(remarks)
 
 
 def _tables(rows: Iterator[list[str]], header: Sequence[str] | None, step: int) -> Iterator[pa.Table]:
     """So many rows at a time as an Arrow table, in which they take far less room than in Python."""
     while some := list(islice(rows, step)):
         columns = [pa.array(cells, pa.string()) for cells in zip(*some, strict=True)]
-        names = range(len(columns)) if header is None else [n or f"Unnamed: {i}" for i, n in enumerate(header)]
+        names = range(len(columns)) if header is None else [
+            f"Unnamed: {i}" if _NO_NAME.fullmatch(name) else name for i, name in enumerate(header)
+        ]  # fmt: skip
         yield pa.Table.from_arrays(columns, list(map(str, names)))
+
+
+def _looks_merged(cells: Sequence[str], delimiter: str) -> bool:
+    """Whether the lines within a cell have the delimiters of rows, so that a quotation mark may have joined them."""
+    for i, cell in enumerate(cells):
+        counts = [line.count(delimiter) for line in cell.splitlines()]
+        rows = [len(cells) - 1 - i, *[len(cells) - 1] * (len(counts) - 2), i]
+        if len(counts) > 1 and counts == rows and sum(rows) > (0 if delimiter == "\t" else 3):
+            return True
+    return False
 
 
 def _by_pandas(
@@ -176,20 +198,24 @@ def _by_pandas(
 
 
 def _even_rows(
-    path: Path, file: io.TextIOWrapper, n_before: int, odd: list[int] | None, style: Mapping[str, Any]
+    path: Path, file: io.TextIOWrapper, n_before: int, odd: list[int] | None, merged: list[int], style: Any
 ) -> Iterator[list[str]]:
     """Rows of CSV that are as wide as the first. The numbers of lines that are not go into the list `odd`: wider ones
     are left out, others filled up. Without the list they are a DataError, as are quotation marks that end within a
-    cell, or never."""
+    cell, or never. Lines at which several rows may have become one go into `merged`."""
     width, end, limit = 0, n_before, csv.field_size_limit(sys.maxsize)
     try:
         reader = csv.reader(islice(file, n_before, None), strict=True, **style)
         for cells in reader:
-            end = n_before + reader.line_num
+            begin, end = end + 1, n_before + reader.line_num
             if not cells or (len(cells) == 1 and cells[0].isspace()):
                 continue
             width = width or len(cells)
+            if len(cells) > width and not any(map(str.strip, cells[width:])):  # each row ends in a delimiter
+                cells = cells[:width]
             if len(cells) == width:
+                if end > begin and _looks_merged(cells, style["delimiter"]):
+                    merged.append(begin)
                 yield cells
             elif odd is not None:
                 odd.append(end)
@@ -257,11 +283,8 @@ def first_rows(head: str, delimiter: str, style: Mapping[str, Any]) -> list[list
 def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings) -> None:
     """Ask where the first row looks like data: a number in it, or a name that stands below in its own column too."""
     header = [name.strip() for name in rows[0]]
-    named = {
-        *settings.label_columns,
-        *(settings.label_info.names if settings.label_info else ()),
-        settings.text_column or "",
-    }
+    info = settings.label_info.names if settings.label_info else ()
+    named = {*settings.label_columns, *info, settings.text_column or ""}
     below = [{row[i].strip() for row in rows[1:] if i < len(row)} - {""} for i in range(len(header))]
     odd = [n for n, cells in zip(header, below, strict=True) if _NUMBER.fullmatch(n) or (n in cells and cells != {n})
            or (_SENTENCE.match(n) and any(map(_SENTENCE.match, cells)))]  # fmt: skip
@@ -272,7 +295,7 @@ def _check_header(path: Path, rows: Sequence[Sequence[str]], settings: Settings)
             "--reader_args '{\"header\": null}', and the columns are called 0, 1 and so on; if it is one, "
             "--reader_args '{\"header\": 0}'."
         )
-    if twice := next((name for name in header if name and header.count(name) > 1), None):
+    if twice := next((n for n in header if header.count(n) > 1 and not _NO_NAME.fullmatch(n)), None):
         raise DataError(f"{path}: has more than one column {twice!r}; rename one.")
 
 

@@ -65,12 +65,7 @@ class DecisionCounts:
         self._add(over, gold, np.ones(gold.shape, bool), over, [])
 
     def _add(
-        self,
-        decided: np.ndarray,
-        gold: np.ndarray,
-        is_known: np.ndarray,
-        over: np.ndarray,
-        broken: list[np.ndarray],
+        self, decided: np.ndarray, gold: np.ndarray, is_known: np.ndarray, over: np.ndarray, broken: list[np.ndarray]
     ) -> None:
         """Count a block: decisions, positives, known entries, decisions before the hierarchy policy,
         and rows that break a rule before and after it (none where there is no rule)."""

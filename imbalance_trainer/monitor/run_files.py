@@ -151,10 +151,7 @@ def _line(entry: Mapping[str, Any]) -> str:
 
 
 def _rows_of_table(table: LabelTable) -> list[dict[str, Any]]:
-    columns = {
-        "label": table.schema.names,
-        **{name: getattr(table, name).tolist() for name in (*_COUNTS, *_SHARES)},
-    }
+    columns = {"label": table.schema.names, **{name: getattr(table, name).tolist() for name in (*_COUNTS, *_SHARES)}}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

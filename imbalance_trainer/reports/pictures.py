@@ -29,26 +29,7 @@ INK, MUTED, GRID, WHITE = "#1a1a1a", "#555555", "#dddddd", "#ffffff"
 SERIES = (("#0b3c5d", "o", "-"), ("#9a3324", "s", "--"), ("#7a5200", "^", ":"), ("#4a4a4a", "D", "-."))
 """Colour, marker and dashes of each series: they differ in more than colour."""
 
-_STYLE = {
-    "font.size": 9,
-    "text.parse_math": False,  # a label's name may hold dollar signs
-    "text.color": INK,
-    "axes.edgecolor": "#999999",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.labelcolor": MUTED,
-    "axes.labelsize": "medium",
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "hatch.linewidth": 0.6,
-    "legend.frameon": False,
-    "xtick.labelsize": "small",
-    "ytick.labelsize": "medium",
-    "figure.dpi": 144,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "imbalance-trainer",
-}
+_STYLE = Path(__file__).parent / "templates" / "pictures.mplstyle"
 
 # DejaVu Sans, which matplotlib brings, has no Chinese, Japanese or Korean: these are asked where they are installed.
 _MORE_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei",
@@ -129,7 +110,7 @@ def inline(name: str, title: str, caption: str, figure: Callable[[], Any]) -> Pi
 def _style() -> Iterator[None]:
     import matplotlib.style
 
-    with matplotlib.style.context(["default", {**_STYLE, "font.family": _fonts()}]):
+    with matplotlib.style.context(["default", str(_STYLE), {"font.family": _fonts()}]):
         yield
 
 

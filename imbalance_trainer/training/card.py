@@ -45,11 +45,7 @@ def write_card(
 
 
 def _content(
-    trainer: Trainer,
-    ours: ImbalanceSetup,
-    given: Mapping[str, Any],
-    more_tags: list[str],
-    known: Mapping[str, Any],
+    trainer: Trainer, ours: ImbalanceSetup, given: Mapping[str, Any], more_tags: list[str], known: Mapping[str, Any]
 ) -> CardContent:
     config = getattr(trainer.model, "config", None)
     finetuned_from = given["finetuned_from"] if config is not None else given["finetuned_from"] or ""

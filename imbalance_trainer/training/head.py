@@ -165,12 +165,7 @@ class HeadStart:
                     head.bias.copy_(layer[1])
 
     def _fitted(
-        self,
-        head: nn.Linear,
-        features: Tensor,
-        labels: Tensor,
-        loss: nn.Module,
-        began: float,
+        self, head: nn.Linear, features: Tensor, labels: Tensor, loss: nn.Module, began: float
     ) -> tuple[Tensor, Tensor]:
         """Weight and bias of the probe."""
         n_labels = self.problem.n_labels

@@ -30,11 +30,7 @@ class LayerHeadConfig(PreTrainedConfig):
     sub_configs = {"backbone": AutoConfig}  # noqa: RUF012  # as transformers declares it
 
     def __init__(
-        self,
-        backbone: Any = None,
-        layers: list[int] | None = None,
-        head_dropout: float = 0.1,
-        **kwargs: Any,
+        self, backbone: Any = None, layers: list[int] | None = None, head_dropout: float = 0.1, **kwargs: Any
     ) -> None:
         if isinstance(backbone, dict):
             backbone = AutoConfig.for_model(**backbone)

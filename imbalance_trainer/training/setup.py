@@ -145,9 +145,7 @@ class ImbalanceSetup:
             return None
         if config is None:
             rule = DecisionRule(
-                self.schema,
-                hierarchy_policy=options.hierarchy_policy,
-                two_classes=not self.is_multi_label,
+                self.schema, hierarchy_policy=options.hierarchy_policy, two_classes=not self.is_multi_label
             )
         else:
             if trains and forget_foreign_thresholds(config, self.schema):

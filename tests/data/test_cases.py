@@ -56,6 +56,23 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
     "tuples": ("a.csv", table("text,labels", TEXTS, ["(0, 1)", "(1, 1)", "(0, 0)"]), ("label_0", "label_1"),
                [[0, 1], [1, 1], [0, 0]], "multi-hot"),
     "bars around names": ("a.csv", table("text,labels", TEXTS, ["|c#|r|", "|c#|"]), ("c#", "r"), [[1, 1], [1, 0]], ""),
+    "Label Studio's choices": ("a.csv", table("text,label", TEXTS, ["joy", '{"choices": ["joy", "fear"]}', "fear"]),
+                               ("fear", "joy"), [[0, 1], [1, 1], [1, 0]], "lists of names"),
+    "lists without quotation marks": ("a.csv", table("text,labels", TEXTS, ["[joy, fear]", "[joy]", "[]"]),
+                                      ("fear", "joy"), [[1, 1], [0, 1], [0, 0]], "lists of names"),
+    "notes in few rows": ("a.csv", table("tweet,label,notes", TEXTS, "01",
+                                         lambda i: f"{TEXTS[i]}, which is hard to say for me" * (i % 9 == 0)),
+                          ("label_0", "label_1"), [0, 1], "text in 'tweet'"),
+    "columns without names": ("a.csv", table(",Unnamed: 0,text,joy, , ", "0123", "0123", TEXTS, "01", " ", " "),
+                              ("joy",), [[0], [1]], "ignored columns: 'Unnamed: 0', 'Unnamed: 1', 'Unnamed: 4'"),
+    "a delimiter at the end of rows": ("a.csv", "text,joy\n" + lines(lambda i, text: f"{text},{i % 2},"), ("joy",),
+                                       [[0], [1]], ""),
+    "rows within quotation marks": ("a.tsv", "text\tjoy\n" + lines(lambda i, text: (
+        f'"{text}' if i == 5 else f'{text}"' if i == 9 else text) + f"\t{i % 2}"), ("joy",), [[0], [1]],
+        "from line 7 on a cell holds lines that look like rows.*quoting"),
+    "n/a among words": ("a.csv", table(ABC, TEXTS, ["Yes", "N/A", "No"], ["No", "Yes"]), ("anger", "joy"),
+                        [[1, 0], [-100, 1]], ""),
+    "a column called any": ("a.csv", table("text,any,epidural", TEXTS, "01", "10"), ("any", "epidural"), [[0, 1]], ""),
     "values with their names": ("a.csv", table("text,labels", TEXTS, ["joy-0;fear-1", "joy-1;fear-1", "joy-1;fear-0"]),
                                 ("fear", "joy"), [[1, 0], [1, 1], [0, 1]], ""),
     "a dict in a cell": ("a.csv", table("text,labels", TEXTS, ['{"joy": 1, "fear": 0}', '{"joy": 1, "fear": 1}']),
@@ -153,6 +170,38 @@ ASKED = {  # content: what is said, and the options that it names, each with the
         ("--separator '+'", ("anger", "fear", "joy"), [0, 1, 1])]),
     "names with values": (table("text,labels", TEXTS, ["joy:0.5;fear:0.2", "fear:0.4;anger:0.1", "joy:0.7;fear:0.1"]),
                           "seem to be names with values", ["--separator ';'"]),
+    "values in words": (table("text,labels", TEXTS, ["joy: yes; fear: no", "joy: no; fear: yes"]),
+                        "seem to be names with values", []),
+    "values in brackets": (table("text,labels", TEXTS, ["joy (0.9); fear (0.1)", "joy (0.9); fear (0.2)",
+                                                        "joy (0.1); fear (0.1)"]), "seem to be names with values", []),
+    "numbers with a comma": (table("text,label", TEXTS, ["3,5", "4", "4,5"]), "'3,5' may be class indices",
+                             ["--separator ','"]),
+    "numbers with a point": (table("text,label", TEXTS, ["1.5", "4.0", "4.5"]), "numbers such as 1.5", [
+        ("--label_columns label --label_format classes", ("1.5", "4.0", "4.5"), 0)]),
+    "counts with a comma": (table("text,hate,ok", TEXTS, ["0", "1,000"], "01"), "'hate' holds 20 values", [
+        ("--label_columns ok", ("ok",), [0])]),
+    "names with a comma": (table("text,label", TEXTS, ["Paris, France", "Lyon, France", "Bonn, Germany",
+                                                        "Ulm, Germany"]), "',' may separate names", [
+        ("--separator none", ("Bonn, Germany", "Lyon, France", "Paris, France", "Ulm, Germany"), 2)]),
+    "as many sets as rows": (table("text,label", [f"{text} again {i}" for i, text in enumerate(3 * TEXTS)],
+                                   lambda i: f"c{i % 90} c{i}", n=3 * N), "different values in 120 rows", [
+        ("--label_format classes", None, None)]),
+    "one name or blank": (table("text,label", TEXTS, ["spam", ""]), "only one class, 'spam'", [
+        ("--label_columns label --positive_values spam --blank_labels negative", ("label",), [1])]),
+    "five signs": (table("text,label", TEXTS, ["-2", "-1", "0", "1", "2"]), "holds -2, -1, 0, 1 and 2", []),
+    "a label beside labels": (table("text,label,insult", TEXTS, "01", "10"), "which of 'label', 'insult' are labels", [
+        ("--label_columns label", None, None), ("--label_columns label insult", ("label", "insult"), [0, 1])]),
+    "label and label_2": (table("text,label,label_2", TEXTS, NAMES, ["", "anger"]), "which of 'label', 'label_2'", [
+        ("--label_columns label label_2", ("anger", "fear", "joy"), [0, 0, 1])]),
+    "sets in several columns": (table("text,label_1,label_2", TEXTS, ["joy|fear", "joy", "fear|joy"], ["", "anger"]),
+                                "hold several names", []),
+    "a name in two spellings": (table("text,joy,Joy", TEXTS, "01", "10"), "'joy', 'Joy' differ in spelling alone", []),
+    "a comment and its parent": (table("label,comment,parent_comment", "01", TEXTS, lambda i: 3 * TEXTS[i]),
+                                 "which column is the text", [("--text_column comment", None, None)]),
+    "long premises": (table("premise,hypothesis,label", lambda i: 3 * TEXTS[i], TEXTS, NAMES), "join them", []),
+    "values of long rows": ("text,label,value\n" + "".join(
+        f"{TEXTS[i // 2]},{['joy', 'fear'][i % 2]},{i % 3 % 2}\n" for i in range(N)), "'value' seems to say which", [],
+        {"label_format": "long"}),
     "soft labels in one column": (table("text,label", TEXTS, ["0.25", "0.5", "1"]), "numbers such as 0.25", [
         ("--label_columns label --label_format columns", ("label",), [0.25]),
         ("--label_columns label --label_format classes", None, 0)]),
@@ -195,7 +244,7 @@ ASKED = {  # content: what is said, and the options that it names, each with the
                   "as positions in a text are", [("--label_format indices", None, None)]),
     "digits": (table("text,labels", TEXTS, ["010", "001", "110"]), "a digit for each label",
                [("--separator none", ("001", "010", "110"), 1)]),
-    "words among labels": (table(ABC, TEXTS, ["0", "1", "n/a"], "01"), "13 others .'n/a' first in row 3.", []),
+    "words among labels": (table(ABC, TEXTS, ["0", "1", "maybe"], "01"), "13 others .'maybe' first in row 3.", []),
     "a separator without use": (table("text,labels", TEXTS, NAMES), "no cell has the separator ';'", [],
                                 {"separator": ";"}),
     "lists in a row for each label": (jsonl({"text": t, "label": ["joy"]} for t in TEXTS), "long needs the column", [],
@@ -296,6 +345,9 @@ def test_what_is_no_data_is_said_as_what_it_is(tmp_path):
     (tmp_path / "info.json").write_text(json.dumps({"names": ["joy", "fear"]}))
     with pytest.raises(UsageError, match=r"holds names of labels.*--label_schema"):
         load_labelled_dataset(tmp_path / "info.json")
+    (tmp_path / "a.csv").write_text(json.dumps(LABELLED))
+    with pytest.raises(DataError, match=r"holds JSON; rename it to a\.json"):
+        load_labelled_dataset(tmp_path / "a.csv")
     (tmp_path / "a.txt").write_text("one line of text\nand another one\n")
     with pytest.raises(UsageError, match="expected lines of fastText's format, '__label__name text', or a table"):
         load_labelled_dataset(tmp_path / "a.txt")
@@ -335,10 +387,23 @@ def test_a_competitions_folder(tmp_path):
     data = load_labelled_dataset(written(tmp_path, files))
     assert data.splits["test"]["labels"][:] == [[1, 0], [-100, -100]]
     assert any("are those of test_labels.csv, by 'id'" in said for said in data.warnings)
+    (tmp_path / "test_labels.csv").write_text("id,toxic,threat\n090,1,0\n091,0,0\n")
+    with pytest.raises(DataError, match=r"no value of 'id' is one of test\.csv"):
+        load_labelled_dataset(tmp_path)
     (tmp_path / "test_labels.csv").unlink()
     data = load_labelled_dataset(tmp_path)
     assert any("test.csv has no labels: it is not used" in said for said in data.warnings)
     assert data.made == ("validation", "test")
+
+
+def test_folders_called_as_splits(tmp_path):
+    for split, rows in (("train", "abcdefgh"), ("test", "xy")):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "data.csv").write_text(
+            "".join(["text,joy\n", *(f"some {c},{i % 2}\n" for i, c in enumerate(rows))])
+        )
+    data = load_labelled_dataset(tmp_path, make_missing=False)
+    assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 8, "test": 2}
 
 
 def test_paths_become_labels_that_imply_the_level_above(tmp_path):
