@@ -109,7 +109,7 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
             way = "a label_info.json (--label_schema) can list which label implies which"
         said = [*said, f"{frame.name}: column {column!r} holds paths such as {path!r}: {way}."]
     if form == CLASSES and (len(names) == 1 or (known is None and len(words) == 1)):
-        flags = f"--label_columns {shlex.quote(column)} --positive_values {shlex.quote(names[-1])}"
+        flags = f"--label_columns {shlex.quote(column)} --positive_values {shlex.quote([*words, names[-1]][0])}"
         way = f" Where a blank cell means that it is not, say {flags} --blank_labels negative."
         has_blank = values.null_count or any(map(cell.is_blank, cell.words_of(values.drop_null().unique())))
         said = f"{where}: has only one class, {names[-1]!r}; expected two or more."
