@@ -214,6 +214,12 @@ def _label_columns(frame: Frame, others: Sequence[str], settings: Settings) -> t
     if not found:
         where = f" in {_described(values)}" if values else ""
         named = [f" If they are in {n!r}, say --label_columns {shlex.quote(n)}." for n in values if _is_class_name(n)]
+        kinds = {n: frame.table.schema.field(n).type for n in others}
+        named += [
+            f" Dicts such as {n!r} are read in a column 'labels'." for n in others if pa.types.is_struct(kinds[n])
+        ]
+        if 2 * sum(name.startswith("Unnamed: ") for name in frame.names) >= len(frame.names):
+            named.append(" If the header is further down, say --reader_args '{\"skiprows\": 1}', or how many lines.")
         raise UsageError(
             f"{frame.path}: found no labels{where}; expected a column 'labels' or one of 0 and 1 for each label."
             f"{''.join(named)} {_WAYS}"

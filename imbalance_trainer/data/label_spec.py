@@ -98,10 +98,14 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
         _ask_about_fractions(numbers, column, where)
     are_names = not is_text and words and known is not None and set(words) <= set(known)  # such as years or stars
     numbered = label_format != NAMES and not are_names and (known is not None or not is_text or are_indices)
-    names, said = (known, []) if known else _names_in(values, words, width, numbered, where)
-    is_free = known is None and label_format is None and width is None
-    if is_free and numbered and min(map(cell.as_index, words), default=0) > 0:
-        numbered, names = False, [str(i) for i in sorted({*map(cell.as_index, words)})]  # such as 1 to 5: none is 0
+    is_free = known is None and width is None and label_format in (None, CLASSES)
+    is_counted = is_free and numbered and min(map(cell.as_index, words), default=0) > 0  # such as 1 to 5: none is 0
+    names: Sequence[str] = known or ()
+    said: list[str] = []
+    if known is None and not (is_counted and label_format):  # else they are names, however large
+        names, said = _names_in(values, words, width, numbered, where)
+    if is_counted:
+        numbered, names = False, [str(i) for i in sorted({*map(cell.as_index, words)})]
     path = cell.paths_in(words) if written != cell.PATHS else None
     if path is not None:
         way = "--separator '>' makes each level a label that implies the one above it"
@@ -112,9 +116,8 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
         flags = f"--label_columns {shlex.quote(column)} --positive_values {shlex.quote([*words, names[-1]][0])}"
         way = f" Where a blank cell means that it is not, say {flags} --blank_labels negative."
         has_blank = values.null_count or any(map(cell.is_blank, cell.words_of(values.drop_null().unique())))
-        said = f"{where}: has only one class, {names[-1]!r}; expected two or more."
-        raise DataError(said + way if has_blank else said)
-    if form == CLASSES and is_free and is_text and len(values) >= 100 and 2 * len(names) > len(values):
+        raise DataError(f"{where}: has only one class, {names[-1]!r}; expected two or more.{way if has_blank else ''}")
+    if form == CLASSES and is_text and is_free and not label_format and 100 <= len(values) < 2 * len(names):
         raise UsageError(
             f"{where}: holds {len(names):,} different values in {len(values):,} rows, such as {names[-1]!r}; for sets "
             "of labels say --separator and what is between them, for a class a row --label_format classes."
@@ -226,8 +229,8 @@ def _names_in(
         highest = max([cell.as_index(word) for word in words if cell.is_index(word)], default=-1)
         if highest >= max(1000, len(values)) or highest >= max(_MANY, _SPARE * len(words)):
             raise DataError(
-                f"{where}: holds the class index {highest}; expected indices from 0, or names. Numbers that are names "
-                "can be listed in a label_info.json (--label_schema)."
+                f"{where}: holds the class index {highest}; expected indices from 0, or names. For a class a row "
+                "say --label_format classes; a label_info.json (--label_schema) can list numbers that are names."
             )
         width = 1 + highest
     if width == 0:

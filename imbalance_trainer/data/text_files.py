@@ -139,6 +139,8 @@ def read_delimited(path: Path, settings: Settings, rows: int | None) -> Batches:
             raise DataError(f"{path}: holds {what}; rename it to {path.stem}{name}.")
     args: dict[str, Any] = {k: v for k, v in settings.reader_args.items() if not k.startswith("encoding")}
     style: dict[str, Any] = {k: args[k] for k in _STYLE if k in args}
+    if re.match('[^\\n]*[,;|] "', head):  # blanks before quotation marks
+        style["skipinitialspace"] = True
     if sep_line := re.match(r'"?sep=(.)"?\r?\n', head, re.IGNORECASE):  # as Excel writes and reads it
         args = {"sep": sep_line[1], **args}
         head, n_before = head[sep_line.end() :], 1

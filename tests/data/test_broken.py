@@ -134,7 +134,7 @@ DATA_ERRORS = {  # files of the folder `data`, what is said of them, and with wh
     "unknown index": (_mixed([{"text": "x", "labels": [0, 2]}, {"text": "y", "labels": [1]}], [{"text": "z", "labels": [3]}]),
         "data/test.jsonl: column 'labels', row 1: unknown label 3: expected an index from 0 to 2."),
     "identifiers as classes": ({"train.csv": "text,label\nx,123456789\ny,5\n"},
-        "data/train.csv: column 'label': holds the class index 123456789; expected indices from 0, or names. Numbers that are names can be listed in a label_info.json (--label_schema)."),
+        "data/train.csv: column 'label': holds the class index 123456789; expected indices from 0, or names. For a class a row say --label_format classes; a label_info.json (--label_schema) can list numbers that are names."),
     "no label at all": ({"train.csv": "text,labels\nx,\ny,\n", "label_info.json": ABC},
         "data/train.csv: column 'labels': no row has a known label; expected some to train on."),
     "only empty lists": ({"train.jsonl": jsonl([{"text": "x", "labels": []}])},

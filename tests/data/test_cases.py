@@ -63,6 +63,8 @@ READ = {  # file, content: names of the labels, labels of the first rows, and wh
     "notes in few rows": ("a.csv", table("tweet,label,notes", TEXTS, "01",
                                          lambda i: f"{TEXTS[i]}, which is hard to say for me" * (i % 9 == 0)),
                           ("label_0", "label_1"), [0, 1], "text in 'tweet'"),
+    "blanks before quotation marks": ("a.csv", 'text, "joy"\n' + lines(lambda i, text: f'{text}, "{i % 2}"'), ("joy",),
+                                      [[0], [1]], ""),
     "columns without names": ("a.csv", table(",Unnamed: 0,text,joy, , ", "0123", "0123", TEXTS, "01", " ", " "),
                               ("joy",), [[0], [1]], "ignored columns: 'Unnamed: 0', 'Unnamed: 1', 'Unnamed: 4'"),
     "a delimiter at the end of rows": ("a.csv", "text,joy\n" + lines(lambda i, text: f"{text},{i % 2},"), ("joy",),
@@ -188,6 +190,12 @@ ASKED = {  # content: what is said, and the options that it names, each with the
         ("--label_format classes", None, None)]),
     "one name or blank": (table("text,label", TEXTS, ["spam", ""]), "only one class, 'spam'", [
         ("--label_columns label --positive_values spam --blank_labels negative", ("label",), [1])]),
+    "years": (table("text,label", TEXTS, ["2019", "2020", "2021"]), "class index 2021", [
+        ("--label_format classes", ("2019", "2020", "2021"), 0)]),
+    "dicts of another name": (jsonl({"text": t, "cats": {"joy": i % 2}} for i, t in enumerate(TEXTS)),
+                              "Dicts such as 'cats' are read in a column 'labels'", []),
+    "a title above the header": ("Survey,,\n" + table(ABC, TEXTS, "10", "01"), "header is further down", [
+        ("--reader_args '{\"skiprows\": 1}'", ("anger", "joy"), [1, 0])]),
     "five signs": (table("text,label", TEXTS, ["-2", "-1", "0", "1", "2"]), "holds -2, -1, 0, 1 and 2", []),
     "a label beside labels": (table("text,label,insult", TEXTS, "01", "10"), "which of 'label', 'insult' are labels", [
         ("--label_columns label", None, None), ("--label_columns label insult", ("label", "insult"), [0, 1])]),
@@ -266,7 +274,7 @@ ASKED = {  # content: what is said, and the options that it names, each with the
     "three signs": (table("clean_text,category", TEXTS, ["-1", "0", "1"]), "holds -1, 0 and 1", [
         ("--label_columns category", ("category",), [-100])]),
     "stars": (table("review,stars", TEXTS, "12345"), "found no labels in 'stars'", [
-        ("--label_columns stars --label_format classes", None, 1)]),
+        ("--label_columns stars --label_format classes", ("1", "2", "3", "4", "5"), 0)]),
     "a percentage": (table("text,toxicity", TEXTS, lambda i: (i * 37) % 101), "found no labels in 'toxicity'", [
         ("--label_columns toxicity --label_scale 100", ("toxicity",), [0])]),
     "votes beside a class": (table("count,hate,offensive,class,tweet", "333", "0123", "3210", "0210", TEXTS),
