@@ -284,8 +284,9 @@ def find_separator(values: Sequence[str], known: Sequence[str] | None, where: st
         return None
     others = [s for s in _signs(values) if s not in (*_TAKEN, *_WITHIN_NAMES)]
     others += ["\t", *_WORDS_THAT_JOIN, *_WITHIN_NAMES]
+    inner = {s: [v.strip(s) if s in _TAKEN else v for v in values] for s in (*_TAKEN, *others)}
     parts = {
-        s: {p for v in values for p in split_cell(v, s)} for s in (*_TAKEN, *others) if any(s in v for v in values)
+        s: {p for v in values for p in split_cell(v, s)} for s, found in inner.items() if any(s in v for v in found)
     }
     found = [s for s in parts if names.issuperset(map(fold, parts[s]))]
     found = found or [s for s in parts if s in _TAKEN and all(map(is_index, parts[s]))]

@@ -27,7 +27,8 @@ _OF_PAIRS = re.compile(
     r"(?i)premise|hypothesis|(sentence|text|question|[sq])[ _]?[12ab]?|answer|query|passage|context|response|reply"
 )
 _SAMPLE = 2_000  # rows by which a column is judged
-_MUCH_LONGER = 1.5
+_MANY_TEXTS = 100  # sentences that differ, however often each stands there
+_MUCH_LONGER = 2
 _LABEL_LIKE = 0.9  # a column with this share of label values is one of labels, and its other values are errors
 _NO_TEXT = re.compile(
     r"(?is)https?://\S+|www\.\S+|\S+@\S+\.\w+|[\[{].*[\]}]|(?-i:[\d+-][\d\s.,:/+TZ-]*)([ap]m|utc|gmt)?"
@@ -45,8 +46,8 @@ _SELDOM_LABEL = re.compile(
     r"|.*confidence.*|.*(count|votes?|likes?|score|prob\w*|pred\w*)"
 )
 _PEOPLE = re.compile(
-    r"(?i)(?:^|[ _.-])(an+(?:ot\w*)?|rater|coder|judge|worker|labell?er|reviewer|expert|evaluator|assessor|participant"
-    r"|user|person)([ _.-]*\d+|[ _.-]+[a-z])$"
+    r"(?i)(?:^|[ _.(-])(an+(?:ot\w*)?|rater|coder|judge|worker|labell?er|reviewer|expert|evaluator|assessor|user"
+    r"|person|participant)([ _.-]*\d+|[ _.-]+[a-z])\)?$"
 )
 _WAYS = (
     "--label_columns names them, with --positive_values (which values mean 1), --label_scale (what counts, "
@@ -103,7 +104,7 @@ def _text_length(frame: Frame, name: str) -> float:
     words = [len(text.split()) + len(_NO_BLANKS.findall(text)) // 4 for text in texts]
     different = len(set(texts)) / len(texts)
     has_words = 2 * sum(n > 1 for n in words) >= len(texts)
-    is_varied = different >= 0.5 or (different >= 0.2 and np.mean(words) >= 5)
+    is_varied = different >= 0.5 or (np.mean(words) >= 5 and (different >= 0.2 or len(set(texts)) >= _MANY_TEXTS))
     return sum(map(len, texts)) / len(every) if has_words and is_varied else 0
 
 

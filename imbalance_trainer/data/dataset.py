@@ -21,7 +21,7 @@ from ..utils.constants import IGNORE_INDEX, LABEL_COLUMNS
 from ..utils.errors import DataError, UsageError, quoted
 from ..utils.text import pluralize
 from . import splits as split_rows
-from .cells import SPELLED, label_entries
+from .cells import SPELLED
 from .columns import find_text_column, make_plan, read_texts
 from .files import read_files
 from .frame import Frame, named_like
@@ -218,17 +218,16 @@ def _grouped(frame: Frame, text: str, settings: Settings) -> Frame:
     column = settings.label_columns[0] if settings.label_columns else named_like(LABEL_COLUMNS, others)
     if column is None or len(settings.label_columns) > 1 or pa.types.is_nested(frame.column(column).type):
         raise UsageError(f"{frame.path}: --label_format long needs the column of the label: --label_columns NAME.")
-    for name in others:
-        entries = label_entries(frame.column(name)) if name != column else np.array([])
-        if (entries == 0).any() and not np.isinf(entries).any():
-            raise UsageError(
-                f"{frame.path}: --label_format long takes each row as a label of its text, but {name!r} seems to say "
-                "which rows hold; keep those in which it is 1, or leave that column out."
-            )
     found: dict[str, tuple[int, dict[str, None]]] = {}  # of each text its first row and its labels
     names = frame.column(column).cast(pa.string()).to_pylist()
     for row, (key, name) in enumerate(zip(read_texts(frame, text).to_pylist(), names, strict=True)):
         found.setdefault(key, (row, {}))[1].update({name.strip(): None} if name and name.strip() else {})
+    every = {label for _, labels in found.values() for label in labels}
+    if len(every) > 1 and all(len(labels) == len(every) for _, labels in found.values()):
+        raise UsageError(
+            f"{frame.path}: --label_format long takes each row as a label of its text, and so each text has every "
+            f"label; keep the rows whose label holds, if one of {quoted(others)} says which these are."
+        )
     grouped = frame.take(np.array([row for row, _ in found.values()]))
     lists = pa.array([list(labels) for _, labels in found.values()], pa.list_(pa.string()))
     return replace(grouped, table=grouped.table.drop_columns([column]).append_column(column, lists))

@@ -92,18 +92,17 @@ def plan_of_cells(frame: Frame, columns: Sequence[str], settings: Settings) -> L
     form, width = (NAMES if label_format in (NAMES, INDICES) else CLASSES), None
     if is_list:
         form, width = _form_of_lists(cells, known, label_format, where)
-    if form == CLASSES and known is None and label_format is None:
+    if form == CLASSES and known is None:
         numbers = cell.numbers_in(values)
         ask_about_signs(numbers, column, str(frame.path))
-        _ask_about_fractions(numbers, column, where)
+        if label_format is None:
+            _ask_about_fractions(numbers, column, where)
     are_names = not is_text and words and known is not None and set(words) <= set(known)  # such as years or stars
     numbered = label_format != NAMES and not are_names and (known is not None or not is_text or are_indices)
     is_free = known is None and width is None and label_format in (None, CLASSES)
     is_counted = is_free and numbered and min(map(cell.as_index, words), default=0) > 0  # such as 1 to 5: none is 0
-    names: Sequence[str] = known or ()
-    said: list[str] = []
-    if known is None and not (is_counted and label_format):  # else they are names, however large
-        names, said = _names_in(values, words, width, numbered, where)
+    is_made = known is None and not (is_counted and label_format)  # where classes are asked for, however large
+    names, said = _names_in(values, words, width, numbered, where) if is_made else (known or (), [])
     if is_counted:
         numbered, names = False, [str(i) for i in sorted({*map(cell.as_index, words)})]
     path = cell.paths_in(words) if written != cell.PATHS else None
@@ -177,6 +176,12 @@ def _cells(
         every = pa.concat_arrays([frame.column(name).cast(pa.string()) for name in columns])
         if cell.how_written(every, known, settings.separator, where) != cell.NO_SEPARATOR:
             raise UsageError(f"{where}: their cells hold several names; that is read where one column has all labels.")
+        rows = frame.table.select(columns).to_pandas().replace("", None)
+        if not settings.label_columns and 10 * (rows.nunique(axis=1) < rows.count(axis=1)).sum() > len(rows):
+            raise UsageError(
+                f"{where}: many rows have one name in several of them, as where several people said it; name the "
+                "column of the label with --label_columns."
+            )
     if not is_string or written != cell.NO_SEPARATOR:
         cells = cell.cell_lists(frame, columns, written)
     if pa.types.is_struct(cells.type) or pa.types.is_map(cells.type):
@@ -329,8 +334,10 @@ def _checked(matrix: np.ndarray, frame: Frame, plan: LabelSpec, value_at: Callab
         names = plan.schema.names
         what = "column" if plan.form == COLUMNS else f"{plan.where}, label"
         shown = [f"{frame.row(r)}, {what} {names[i]!r}: {value_at(int(r), int(i))!r}" for r, i in bad[:5]]
-        way = ""
-        if plan.form == COLUMNS:
+        way = (
+            "; if the header is further down, --reader_args '{\"skiprows\": 1}' says so" if not bad[:, 0].any() else ""
+        )
+        if plan.form == COLUMNS and not way:
             way = "; where they are counts, --label_scale divides them, and --positive_values names values that mean 1"
             way += ", or say --label_format classes for a class a row" if len(plan.columns) == 1 else ""
         raise DataError(f"{frame.path}: expected {ENTRY}; found {first_five(shown, len(bad))}{way}.")

@@ -94,8 +94,8 @@ def open_text(path: Path, settings: Settings) -> io.TextIOWrapper:
         raise UsageError(
             f"{path}: holds {len(inside)} files ({quoted(inside)}); unpack it and give one, or the folder."
         )
-    is_plain = path.suffix.lower() in TEXT
-    raw: Any = path.open("rb") if is_plain else LocalFileSystem().open(str(path), "rb", compression="infer")
+    is_packed = path.suffix.lower() not in TEXT
+    raw: Any = LocalFileSystem().open(str(path), "rb", compression="infer") if is_packed else path.open("rb")
     head = raw.read(1000)
     raw.seek(0)
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)

@@ -197,18 +197,28 @@ ASKED = {  # content: what is said, and the options that it names, each with the
     "a title above the header": ("Survey,,\n" + table(ABC, TEXTS, "10", "01"), "header is further down", [
         ("--reader_args '{\"skiprows\": 1}'", ("anger", "joy"), [1, 0])]),
     "five signs": (table("text,label", TEXTS, ["-2", "-1", "0", "1", "2"]), "holds -2, -1, 0, 1 and 2", []),
-    "a label beside labels": (table("text,label,insult", TEXTS, "01", "10"), "which of 'label', 'insult' are labels", [
+    "a label beside labels": (table("text,label,insult", TEXTS, "01", "10"), "which of 'label', 'insult' are", [
         ("--label_columns label", None, None), ("--label_columns label insult", ("label", "insult"), [0, 1])]),
-    "label and label_2": (table("text,label,label_2", TEXTS, NAMES, ["", "anger"]), "which of 'label', 'label_2'", [
+    "label and label_2": (table("text,label,label_2", TEXTS, NAMES, ["", "fear", "", ""]), "of 'label', 'label_2'", [
         ("--label_columns label label_2", ("anger", "fear", "joy"), [0, 0, 1])]),
     "sets in several columns": (table("text,label_1,label_2", TEXTS, ["joy|fear", "joy", "fear|joy"], ["", "anger"]),
                                 "hold several names", []),
     "a name in two spellings": (table("text,joy,Joy", TEXTS, "01", "10"), "'joy', 'Joy' differ in spelling alone", []),
     "a comment and its parent": (table("label,comment,parent_comment", "01", TEXTS, lambda i: 3 * TEXTS[i]),
                                  "which column is the text", [("--text_column comment", None, None)]),
-    "long premises": (table("premise,hypothesis,label", lambda i: 3 * TEXTS[i], TEXTS, NAMES), "join them", []),
+    "long premises": (table("premise,hypothesis,label", lambda i: TEXTS[i] * 3, TEXTS, NAMES), "join", []),
+    "votes of several people": (table("text,gold,label_1,label_2,label_3", TEXTS, NAMES, NAMES, NAMES, ["", "fear"]),
+                                "one name in several of them", [("--label_columns gold", None, 2)]),
+    "two experts": (table("text,Hate (Expert 1),Hate (Expert 2)", TEXTS, ["YES", "NO"], ["NO", "YES"]),
+                    "of several people", []),
+    "two rows of headers": ("Survey,Task 1,Task 2\n" + table(ABC, TEXTS, "10", "01"),
+                            "header is further down", []),
+    "a lone separator": (table("text,labels", TEXTS, ["|", "joy/fear", "joy", "fear/anger", "anger", "fear"]),
+                         "'/' may separate names", [("--separator /", ("anger", "fear", "joy", "|"), [0, 0, 0, 1])]),
+    "sentences and what answers them": (table("hate,counter,kind", lambda i: f"{TEXTS[i % 40]} {i % 120}", lambda i: (
+        f"{TEXTS[i % 40]} {i}"), NAMES, n=1000), "which column is the text", []),
     "values of long rows": ("text,label,value\n" + "".join(
-        f"{TEXTS[i // 2]},{['joy', 'fear'][i % 2]},{i % 3 % 2}\n" for i in range(N)), "'value' seems to say which", [],
+        f"{TEXTS[i // 2]},{['joy', 'fear'][i % 2]},{i % 3 % 2}\n" for i in range(N)), "each text has every label", [],
         {"label_format": "long"}),
     "soft labels in one column": (table("text,label", TEXTS, ["0.25", "0.5", "1"]), "numbers such as 0.25", [
         ("--label_columns label --label_format columns", ("label",), [0.25]),
@@ -271,6 +281,8 @@ ASKED = {  # content: what is said, and the options that it names, each with the
                  ("--label_columns anger joy --positive_values 1", ("anger", "joy"), [0, 1])]),
     "votes": (VOTES, "'hate', 'offensive' .'0', '1', '2', ", [
         ("--label_columns hate offensive --label_scale n", ("hate", "offensive"), [0, 1])]),
+    "three signs as classes": (table("text,label", TEXTS, ["-1", "0", "1"]), "holds -1, 0 and 1", [],
+                               {"label_format": "classes"}),
     "three signs": (table("clean_text,category", TEXTS, ["-1", "0", "1"]), "holds -1, 0 and 1", [
         ("--label_columns category", ("category",), [-100])]),
     "stars": (table("review,stars", TEXTS, "12345"), "found no labels in 'stars'", [
