@@ -52,10 +52,12 @@ def test_turns_alternate_and_the_first_does_not_count():
 
 
 def test_memory_that_is_taken_is_seen():
-    with peak_memory() as grown:
-        np.ones(100_000_000, np.int8)  # over 32 MiB, so that malloc cannot take it from what was freed before
-    if grown:
-        assert 95e6 < grown[0] < 200e6
+    seen = []
+    for _ in range(3):  # an allocator's thread may give back what earlier tests took meanwhile
+        with peak_memory() as grown:
+            np.ones(100_000_000, np.int8)  # over 32 MiB, so that malloc cannot take it from what was freed before
+        seen += grown
+    assert not seen or any(95e6 < size < 200e6 for size in seen), seen
 
 
 @pytest.mark.parametrize("name", TEXTBOOK)
